@@ -1,0 +1,8 @@
+"""Autoencoders that behave like PCA: scikit-learn's surface, Keras underneath."""
+
+from skae import metrics
+from skae._autoencoder import AutoencoderTransformer
+
+__version__ = "0.1.0"
+
+__all__ = ["AutoencoderTransformer", "__version__", "metrics"]

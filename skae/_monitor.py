@@ -1,0 +1,62 @@
+"""What is told about the epochs of a fit: `verbose` and scikit-learn's callbacks."""
+
+from skae.utils._sklearn import CallbackSupportMixin
+
+
+class FitMonitor:
+    """Tells the user and the callbacks of an estimator about each epoch.
+
+    Parameters
+    ----------
+    estimator : estimator
+        The estimator being fitted.
+
+    X, y, sample_weight : array-like or None
+        What it is fitted on. Callbacks that score are given `X` as the target where
+        there is no `y`, since that is what an autoencoder learns.
+
+    fitted_attributes : callable
+        ``fitted_attributes(training)``: the attributes the estimator would have, had
+        training ended now.
+    """
+
+    def __init__(self, estimator, X, y, sample_weight, fitted_attributes):
+        self.estimator = estimator
+        self.fitted_attributes = fitted_attributes
+        self.context = self.epoch = None
+        if isinstance(estimator, CallbackSupportMixin) and hasattr(
+            estimator, "_init_callback_context"
+        ):
+            self.fit_data = {
+                "X": X,
+                "y": X if y is None else y,
+                "metadata": {} if sample_weight is None else {"sample_weight": sample_weight},
+            }
+            self.context = estimator._init_callback_context(max_subtasks=estimator.max_iter)
+            self.context.call_on_fit_task_begin(estimator=estimator, **self.fit_data)
+
+    def begin(self):
+        """Before an epoch."""
+        if self.context is not None:
+            self.epoch = self.context.subcontext(task_name="epoch")
+            self.epoch.call_on_fit_task_begin(estimator=self.estimator, **self.fit_data)
+
+    def end(self, training):
+        """After an epoch; True when a callback asks to stop."""
+        if self.estimator.verbose:
+            from skae.training import report
+
+            report(training)
+        return self.context is not None and self._told(self.epoch, training)
+
+    def finish(self, training):
+        """After the last epoch."""
+        if self.context is not None:
+            self._told(self.context, training)
+
+    def _told(self, context, training):
+        return context.call_on_fit_task_end(
+            estimator=self.estimator,
+            **self.fit_data,
+            reconstruction_attributes=lambda: self.fitted_attributes(training),
+        )

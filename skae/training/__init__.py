@@ -1,0 +1,136 @@
+"""min: trains a Keras model on arrays; knows no estimator."""
+
+from collections.abc import Callable, Hashable, Mapping
+from typing import Any
+
+import keras
+import numpy as np
+from numpy.typing import NDArray
+
+from skae.training import _optimizers
+from skae.training._batches import Rows
+from skae.training._cache import CACHE
+from skae.training._engine import Arrays, Engine
+from skae.training._loop import Monitor, Stopping, Training, run
+from skae.training._progress import report
+
+__all__ = ["Monitor", "Rows", "Stopping", "Training", "report", "train"]
+
+# XLA takes longer to compile than TensorFlow's own graph, and each step is then several
+# times faster: below this many steps a first fit is quicker without it. The number of
+# steps decides and not what happens to be compiled already, so that a fit gives the same
+# bits whatever was fitted before it.
+_XLA_MIN_STEPS = 2000
+
+
+def _engine_class() -> type[Engine]:
+    backend = keras.backend.backend()
+    if backend == "tensorflow":
+        from skae.training._backend_tensorflow import TensorFlowEngine
+
+        return TensorFlowEngine
+    if backend == "jax":
+        from skae.training._backend_jax import JaxEngine
+
+        return JaxEngine
+    if backend == "torch":
+        from skae.training._backend_torch import TorchEngine
+
+        return TorchEngine
+    raise RuntimeError(
+        "skae trains with the Keras backends 'tensorflow', 'jax' and 'torch'; "
+        f"Keras runs on {backend!r}. Set KERAS_BACKEND before Keras is imported."
+    )
+
+
+def _compiles_whole(allow_xla: bool, steps: int) -> bool:
+    if keras.backend.backend() == "tensorflow":
+        return allow_xla and steps >= _XLA_MIN_STEPS
+    return keras.backend.backend() == "jax"
+
+
+def train(
+    build: Callable[[], Any],
+    key: Hashable | None,
+    weights: Arrays,
+    training: Rows,
+    validation: Rows | None,
+    *,
+    optimizer: Any,
+    learning_rate: Any,
+    batch_size: int,
+    stopping: Stopping,
+    rng: np.random.RandomState,
+    monitor: Monitor,
+    others: Mapping[str, NDArray[Any]] | None = None,
+    optimizer_state: Arrays | None = None,
+    allow_xla: bool = True,
+) -> Training:
+    """Fit a Keras model whose output is the loss of each row.
+
+    Parameters
+    ----------
+    build : callable
+        Makes the model.
+
+    key : hashable or None
+        Equal for models that compile to the same program; None: never share.
+
+    weights : list of ndarray
+        Where training starts, in the order of the model's trainable variables.
+
+    training, validation : Rows
+        Rows to train on and rows to judge by, if any.
+
+    optimizer : str or keras.optimizers.Optimizer
+        By name or object.
+
+    learning_rate : float or LearningRateSchedule
+        For an optimizer given by name.
+
+    batch_size : int
+        Rows in a step.
+
+    stopping : Stopping
+        When training ends.
+
+    rng : RandomState
+        The only source of randomness.
+
+    others : mapping of str to ndarray or None
+        Values of non-trainable variables, by name, that do not start afresh.
+
+    optimizer_state : list of ndarray or None
+        For training that goes on.
+
+    monitor : Monitor
+        Told of each epoch; may stop training.
+
+    allow_xla : bool
+        Whether the network gains from XLA on this device.
+
+    Returns
+    -------
+    Training
+    """
+    fresh = _optimizers.make(optimizer, learning_rate)
+    steps = -(-len(training) // batch_size) * stopping.max_iter
+    options = {
+        "batch_size": batch_size,
+        "paired": training.targets is not None,
+        "whole_program": _compiles_whole(allow_xla, steps),
+    }
+    optimizer_key = _optimizers.key(fresh)
+    if key is not None:
+        key = (key, optimizer_key, *options.values()) if optimizer_key else None
+    kind = _engine_class()
+    with CACHE.borrow(key, lambda: kind(build(), fresh, **options)) as engine:
+        engine.load(
+            weights,
+            rng=rng,
+            others=others,
+            optimizer_state=optimizer_state,
+            learning_rate=_optimizers.fixed_learning_rate(fresh),
+        )
+        engine.put(training, validation)
+        return run(engine, len(training), stopping, rng, monitor)

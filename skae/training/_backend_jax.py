@@ -1,0 +1,49 @@
+"""JAX: weights are values, the epoch is one pure function."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from skae.training._engine import Arrays, Engine, State
+
+
+class JaxEngine(Engine):
+    """Trains with JAX."""
+
+    _function: Any = None
+
+    def _step(self, state: State, x: Any, target: Any, weight: Any) -> tuple[State, Any]:
+        def objective(weights: list[Any]) -> tuple[Any, Any]:
+            losses, others = self._losses(weights, state, x, target, True)
+            return jnp.sum(losses * weight), others
+
+        (loss, others), gradients = jax.value_and_grad(objective, has_aux=True)(
+            self._unflattened(state["params"])
+        )
+        params, slots = self.optimizer.stateless_apply(
+            state["optimizer"], self._flattened(gradients), state["params"]
+        )
+        return {"params": params, "optimizer": slots, "others": list(others)}, loss
+
+    def _run(self, order: Any, n_rows: int) -> tuple[Any, Any]:
+        if self._function is None:
+            self._function = jax.jit(self._epoch)
+        self._state, total, validation = self._function(
+            self._state, order, n_rows, self._n_validation, *self._data
+        )
+        return total, validation
+
+    def _begin(self, params: Arrays, optimizer: Arrays, others: Arrays) -> None:
+        values = {"params": params, "optimizer": optimizer, "others": others}
+        self._state = {k: [jnp.asarray(v) for v in vs] for k, vs in values.items()}
+
+    def _fetch(self) -> tuple[Sequence[Any], Sequence[Any], Sequence[Any]]:
+        return self._state["params"], self._state["optimizer"], self._state["others"]
+
+    def _current_params(self, state: State) -> Sequence[Any]:
+        return state["params"]
+
+    def _current_slots(self, state: State) -> Sequence[Any]:
+        return state["optimizer"]

@@ -1,0 +1,54 @@
+"""TensorFlow: weights are variables, the epoch is one `tf.function`."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import tensorflow as tf
+
+from skae.training._engine import Arrays, Engine, State
+
+
+class TensorFlowEngine(Engine):
+    """Trains with TensorFlow."""
+
+    _function: Any = None
+
+    def _step(self, state: State, x: Any, target: Any, weight: Any) -> tuple[State, Any]:
+        weights = self._unflattened([tf.convert_to_tensor(v.value) for v in self._params])
+        with tf.GradientTape(watch_accessed_variables=False) as tape:
+            tape.watch(weights)
+            losses, others = self._losses(weights, state, x, target, True)
+            loss = tf.reduce_sum(losses * weight)
+        gradients = tape.gradient(
+            loss, weights, unconnected_gradients=tf.UnconnectedGradients.ZERO
+        )
+        self.optimizer.apply(self._flattened(gradients), self._params)
+        return {"others": list(others)}, loss
+
+    def _run(self, order: Any, n_rows: int) -> tuple[Any, Any]:
+        if self._function is None:
+            self._function = tf.function(
+                self._epoch,
+                input_signature=[
+                    {"others": [tf.TensorSpec(v.shape, v.dtype) for v in self._state["others"]]},
+                    tf.TensorSpec([None], tf.int32),
+                    tf.TensorSpec([], tf.int32),
+                    tf.TensorSpec([], tf.int32),
+                    *[tf.TensorSpec([None, *a.shape[1:]], a.dtype) for a in self._data],
+                ],
+                jit_compile=self.whole_program,
+                autograph=False,
+            )
+        self._state, total, validation = self._function(
+            self._state, order, n_rows, self._n_validation, *self._data
+        )
+        return total, validation
+
+    def _begin(self, params: Arrays, optimizer: Arrays, others: Arrays) -> None:
+        variables = [*self._params, *self.optimizer.variables]
+        for variable, value in zip(variables, [*params, *optimizer], strict=True):
+            variable.assign(value)
+        self._state = {"others": [tf.constant(value) for value in others]}
+
+    def _fetch(self) -> tuple[Sequence[Any], Sequence[Any], Sequence[Any]]:
+        return self._params, self.optimizer.variables, self._state["others"]

@@ -1,0 +1,40 @@
+"""PyTorch: weights are variables, the epoch is a plain loop."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from keras import ops
+
+from skae.training._engine import Arrays, Engine, State
+
+
+class TorchEngine(Engine):
+    """Trains with PyTorch."""
+
+    def _step(self, state: State, x: Any, target: Any, weight: Any) -> tuple[State, Any]:
+        params = [v.value for v in self._params]
+        with torch.enable_grad():
+            weights = self._unflattened(params)
+            losses, others = self._losses(weights, state, x, target, True)
+            loss = torch.sum(losses * weight)
+            gradients = torch.autograd.grad(loss, params, materialize_grads=True)
+        self.optimizer.apply(list(gradients), self._params)
+        return {"others": [v.detach() for v in others]}, loss.detach()
+
+    def _run(self, order: Any, n_rows: int) -> tuple[Any, Any]:
+        order = ops.convert_to_tensor(order)
+        with torch.no_grad():
+            self._state, total, validation = self._epoch(
+                self._state, order, n_rows, self._n_validation, *self._data
+            )
+        return total, validation
+
+    def _begin(self, params: Arrays, optimizer: Arrays, others: Arrays) -> None:
+        variables = [*self._params, *self.optimizer.variables]
+        for variable, value in zip(variables, [*params, *optimizer], strict=True):
+            variable.assign(value)
+        self._state = {"others": [ops.convert_to_tensor(value) for value in others]}
+
+    def _fetch(self) -> tuple[Sequence[Any], Sequence[Any], Sequence[Any]]:
+        return self._params, self.optimizer.variables, self._state["others"]

@@ -1,0 +1,301 @@
+"""One epoch as one program, written once for all backends."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+from numpy.typing import NDArray
+
+from skae.training._batches import VALIDATION_ROWS, Rows, bucket
+from skae.training._optimizers import is_elementwise
+
+Arrays = list[NDArray[Any]]
+State = dict[str, list[Any]]
+
+
+class Engine(ABC):
+    """A model, an optimizer and the function that trains the one with the other.
+
+    The function takes the data, an order of the rows and the number of them to visit
+    (0: validate only); it goes through all batches and then through the validation
+    rows without coming back to Python. `_epoch` says this in `keras.ops`; what differs
+    between backends, how a gradient is taken and a function compiled, is abstract.
+
+    An engine is expensive to make and cheap to use again: `load` and `put` set
+    everything that a fit depends on.
+
+    Parameters
+    ----------
+    model : keras.Model
+        Its output for ``(inputs, targets)`` is the loss of each row.
+
+    optimizer : keras.optimizers.Optimizer
+        Not yet built.
+
+    batch_size : int
+        Rows in a step.
+
+    paired : bool
+        Whether targets differ from inputs.
+
+    whole_program : bool
+        Whether the epoch is handed to XLA, where the backend leaves a choice.
+    """
+
+    def __init__(
+        self,
+        model: Any,
+        optimizer: Any,
+        *,
+        batch_size: int,
+        paired: bool = False,
+        whole_program: bool = False,
+    ) -> None:
+        self.model = model
+        self.optimizer = optimizer
+        self.batch_size = batch_size
+        self.paired = paired
+        self.whole_program = whole_program
+        self._shapes = [tuple(v.shape) for v in model.trainable_variables]
+        self._flat = is_elementwise(optimizer)
+        if self._flat:
+            # One vector: a step costs one update and not one for every weight array.
+            total = sum(int(np.prod(shape)) for shape in self._shapes)
+            self._params = [keras.Variable(np.zeros(total, np.float32), name="weights")]
+        else:
+            self._params = list(model.trainable_variables)
+        optimizer.build(self._params)
+        self._fresh_optimizer = [np.array(v) for v in _numpy(optimizer.variables)]
+        self._fresh_others = _numpy(model.non_trainable_variables)
+        self._state: State = {}
+        self._data: list[Any] = []
+        self._n_validation = 0
+
+    # What a backend answers
+
+    @abstractmethod
+    def _step(self, state: State, x: Any, target: Any, weight: Any) -> tuple[State, Any]:
+        """One batch: the next state and the sum of the weighted losses over count."""
+
+    @abstractmethod
+    def _run(self, order: Any, n_rows: int) -> tuple[Any, Any]:
+        """Call the compiled `_epoch` on the state and data held; keep the state."""
+
+    @abstractmethod
+    def _fetch(self) -> tuple[Sequence[Any], Sequence[Any], Sequence[Any]]:
+        """Current values of weights, optimizer variables and other variables."""
+
+    @abstractmethod
+    def _begin(self, params: Arrays, optimizer: Arrays, others: Arrays) -> None:
+        """Set what `_fetch` returns."""
+
+    # What the loop calls
+
+    def load(
+        self,
+        weights: Sequence[NDArray[Any]],
+        *,
+        rng: np.random.RandomState,
+        others: Mapping[str, NDArray[Any]] | None = None,
+        optimizer_state: Arrays | None = None,
+        learning_rate: float | None = None,
+    ) -> None:
+        """Start afresh, or where an earlier fit stopped.
+
+        Parameters
+        ----------
+        weights : sequence of ndarray
+            In the order of the model's trainable variables.
+
+        rng : RandomState
+            Seeds the model's generators (dropout and the like).
+
+        others : mapping of str to ndarray or None
+            Values of non-trainable variables, by name, that do not start afresh.
+
+        optimizer_state : list of ndarray or None
+            As `optimizer_state` gave it; None: fresh.
+
+        learning_rate : float or None
+            For an optimizer without a schedule.
+        """
+        params = [np.asarray(w, np.float32) for w in weights]
+        if self._flat:
+            params = [np.concatenate([w.ravel() for w in params])]
+        fresh = []
+        for variable, value in zip(
+            self.model.non_trainable_variables, self._fresh_others, strict=True
+        ):
+            if variable.name == "seed_generator_state":
+                value = np.array([rng.randint(2**31 - 1), 0]).astype(value.dtype)
+            fresh.append((others or {}).get(variable.name, value))
+        slots = [v.copy() for v in optimizer_state or self._fresh_optimizer]
+        if learning_rate is not None:
+            slots[self._position(self.optimizer.learning_rate)] = np.float32(learning_rate)
+        if optimizer_state is None and self.optimizer.use_ema:
+            for position, value in zip(self._positions_of_averages(), params, strict=True):
+                slots[position] = value
+        self._begin(params, slots, fresh)
+
+    def put(self, training: Rows, validation: Rows | None) -> None:
+        """Move the data to the device, once for a fit."""
+        self.epoch_length = bucket(len(training), self.batch_size)
+        arrays = training.padded(bucket(len(training)))
+        self._n_validation = 0 if validation is None else len(validation)
+        if validation is None:
+            validation = training.take(np.zeros(0, np.intp))
+        chunk = self._validation_rows
+        arrays += validation.padded(bucket(max(len(validation), 1), chunk))
+        self._data = [ops.convert_to_tensor(array) for array in arrays]
+
+    @property
+    def has_validation(self) -> bool:
+        """Whether there are rows to judge by."""
+        return self._n_validation > 0
+
+    def release(self) -> None:
+        """Let go of the data."""
+        self._data = []
+
+    def epoch(self, order: NDArray[np.int32], n_rows: int) -> tuple[float, float]:
+        """Train on `n_rows` rows in this order; mean losses of training and validation.
+
+        With ``n_rows=0`` the weights stay; where there is nothing to average the loss
+        is NaN.
+        """
+        total, validation = self._run(order, n_rows)
+        n_validation = self._n_validation
+        return (
+            float(total) / n_rows if n_rows else np.nan,
+            float(validation) / n_validation if n_validation else np.nan,
+        )
+
+    def weights(self) -> Arrays:
+        """Copy of the weights, averaged if the optimizer averages them."""
+        params, slots, _ = self._fetch()
+        if self.optimizer.use_ema:
+            params = [slots[i] for i in self._positions_of_averages()]
+        values = [np.array(v) for v in _numpy(params)]
+        if not self._flat:
+            return values
+        return [v.copy() for v in _unflatten(np.split, np.reshape, values[0], self._shapes)]
+
+    def others(self) -> dict[str, NDArray[Any]]:
+        """Copy of the non-trainable variables, by name."""
+        names = [v.name for v in self.model.non_trainable_variables]
+        return dict(zip(names, _numpy(self._fetch()[2]), strict=True))
+
+    def optimizer_state(self) -> Arrays:
+        """Copy of the optimizer's variables."""
+        return [np.array(v) for v in _numpy(self._fetch()[1])]
+
+    # The program
+
+    def _epoch(self, state: State, order: Any, n_rows: Any, n_validation: Any, *data: Any):
+        size = self.batch_size
+        n_train = len(data) // 2
+        training, validation = data[:n_train], data[n_train:]
+        row_number = ops.arange(size, dtype="int32")
+
+        def train_batch(i: Any, state: State, total: Any) -> tuple[Any, State, Any]:
+            *x, weight = [_rows(array, i * size, size) for array in training]
+            left = n_rows - i * size
+            weight = weight * ops.cast(row_number < left, "float32")
+            count = ops.cast(ops.minimum(left, size), "float32")
+            state, loss = self._step(state, x[0], x[-1], weight / count)
+            return i + 1, state, total + loss * count
+
+        training = [ops.take(array, order, axis=0) for array in training]
+        steps = (n_rows + size - 1) // size
+        _, state, total = ops.while_loop(
+            lambda i, *_: i < steps, train_batch, (ops.zeros((), "int32"), state, 0.0)
+        )
+
+        chunk = self._validation_rows
+
+        def validate_chunk(i: Any, total: Any) -> tuple[Any, Any]:
+            *x, weight = [_rows(array, i * chunk, chunk) for array in validation]
+            weights = self._unflattened(self._evaluated(state))
+            loss, _ = self._losses(weights, state, x[0], x[-1], False)
+            return i + 1, total + ops.sum(loss * weight)
+
+        chunks = (n_validation + chunk - 1) // chunk
+        _, validation_total = ops.while_loop(
+            lambda i, *_: i < chunks, validate_chunk, (ops.zeros((), "int32"), 0.0)
+        )
+        return state, total, validation_total
+
+    def _losses(
+        self, weights: Sequence[Any], state: State, x: Any, target: Any, training: bool
+    ) -> tuple[Any, list[Any]]:
+        """Loss of each row, and the next values of the non-trainable variables."""
+        return self.model.stateless_call(
+            list(weights), state["others"], (x, target), training=training
+        )
+
+    def _unflattened(self, params: Sequence[Any]) -> list[Any]:
+        """What the optimizer moves, as the model's weights."""
+        if not self._flat:
+            return list(params)
+        return _unflatten(ops.split, ops.reshape, params[0], self._shapes)
+
+    def _flattened(self, gradients: Sequence[Any]) -> list[Any]:
+        """Gradients of the model's weights, as the optimizer wants them."""
+        if not self._flat:
+            return list(gradients)
+        gradients = [ops.reshape(g, (-1,)) for g in gradients]
+        if not self.whole_program:
+            return [ops.concatenate(gradients)]
+        # XLA's CPU code for a concatenation is, by the chance of where the buffers lie,
+        # up to thirty times slower than all the rest of the step.
+        flat, start = ops.zeros(self._params[0].shape), 0
+        for gradient in gradients:
+            flat = ops.slice_update(flat, [start], gradient)
+            start += gradient.shape[0]
+        return [flat]
+
+    def _evaluated(self, state: State) -> Sequence[Any]:
+        """The weights as they are judged: averaged if the optimizer averages them."""
+        if not self.optimizer.use_ema:
+            return self._current_params(state)
+        slots = self._current_slots(state)
+        return [slots[i] for i in self._positions_of_averages()]
+
+    def _current_params(self, state: State) -> Sequence[Any]:
+        return [v.value for v in self._params]
+
+    def _current_slots(self, state: State) -> Sequence[Any]:
+        return [v.value for v in self.optimizer.variables]
+
+    # Where things stand
+
+    @property
+    def _validation_rows(self) -> int:
+        return max(self.batch_size, VALIDATION_ROWS)
+
+    def _positions_of_averages(self) -> list[int]:
+        averages = self.optimizer._model_variables_moving_average
+        return [self._position(v) for v in averages]
+
+    def _position(self, variable: Any) -> int:
+        return next(i for i, v in enumerate(self.optimizer.variables) if v is variable)
+
+
+def _numpy(values: Sequence[Any]) -> Arrays:
+    return [ops.convert_to_numpy(v) for v in values]
+
+
+def _unflatten(split: Any, reshape: Any, flat: Any, shapes: Sequence[tuple[int, ...]]):
+    """Cut one vector into arrays of these shapes."""
+    ends = np.cumsum([int(np.prod(shape)) for shape in shapes])[:-1]
+    parts = split(flat, ends.tolist())
+    return [reshape(part, shape) for part, shape in zip(parts, shapes, strict=True)]
+
+
+def _rows(array: Any, start: Any, n_rows: int) -> Any:
+    """Rows of a tensor, from a place known only when the program runs."""
+    shape = array.shape[1:]
+    return ops.slice(array, [start] + [0] * len(shape), [n_rows, *shape])

@@ -1,0 +1,151 @@
+"""From epoch to epoch: what is best, when to stop, what to report."""
+
+from dataclasses import dataclass, field
+from typing import Any, Literal, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from skae.training._batches import shuffled
+from skae.training._engine import Arrays, Engine
+
+Ending = Literal["max_iter", "converged", "callback", "diverged", "interrupted"]
+
+
+@dataclass(frozen=True)
+class Stopping:
+    """When training ends.
+
+    Parameters
+    ----------
+    max_iter : int
+        Epochs at most.
+
+    n_iter_no_change : int
+        Epochs without progress after which training stops.
+
+    tol : float or None
+        What counts as progress, in the unit of the loss; None: never stop early.
+
+    keep_best : bool
+        Whether the best epoch is kept, or the last.
+    """
+
+    max_iter: int
+    n_iter_no_change: int
+    tol: float | None
+    keep_best: bool
+
+
+@dataclass
+class Training:
+    """What training left.
+
+    Attributes
+    ----------
+    weights : list of ndarray
+        Of the epoch that was kept.
+
+    others : dict of str to ndarray
+        The model's non-trainable variables of that epoch, by name.
+
+    best_iter : int
+        The epoch that was kept; 0 is the start.
+
+    loss_curve, validation_curve : list of float
+        Mean losses, one an epoch; `validation_curve` begins with the start.
+
+    ending : str
+        Why training ended.
+
+    optimizer_state : list of ndarray
+        For training that goes on.
+    """
+
+    weights: Arrays
+    others: dict[str, NDArray[Any]]
+    best_iter: int = 0
+    loss_curve: list[float] = field(default_factory=list)
+    validation_curve: list[float] = field(default_factory=list)
+    ending: Ending = "max_iter"
+    optimizer_state: Arrays = field(default_factory=list)
+
+
+class Monitor(Protocol):
+    """Told of each epoch."""
+
+    def begin(self) -> None:
+        """Before an epoch."""
+
+    def end(self, training: Training) -> bool:
+        """After an epoch; True stops training."""
+
+
+def run(
+    engine: Engine,
+    n_rows: int,
+    stopping: Stopping,
+    rng: np.random.RandomState,
+    monitor: Monitor,
+) -> Training:
+    """Train an engine that was loaded and given data.
+
+    Parameters
+    ----------
+    engine : Engine
+        The engine.
+
+    n_rows : int
+        Number of training rows.
+
+    stopping : Stopping
+        When to end.
+
+    rng : RandomState
+        Shuffles the rows.
+
+    monitor : Monitor
+        Told of each epoch; may stop training.
+
+    Returns
+    -------
+    Training
+        What was kept. A loss that is no longer finite or a KeyboardInterrupt ends
+        training with what was best until then.
+    """
+    training = Training(engine.weights(), engine.others())
+    validated = engine.has_validation
+    order = np.zeros(engine.epoch_length, np.int32)
+    _, start = engine.epoch(order, 0)
+    training.validation_curve.append(start)
+    best = start if validated else np.inf
+    milestone, waited = best, 0
+    try:
+        for epoch in range(1, stopping.max_iter + 1):
+            monitor.begin()
+            order = shuffled(rng, n_rows, engine.epoch_length)
+            loss, validation = engine.epoch(order, n_rows)
+            judged = validation if validated else loss
+            if not np.isfinite(loss) or not np.isfinite(judged):
+                training.ending = "diverged"
+                break
+            training.loss_curve.append(loss)
+            training.validation_curve.append(validation)
+            if judged < best or not stopping.keep_best:
+                best = judged
+                training.best_iter = epoch
+                training.weights, training.others = engine.weights(), engine.others()
+            if monitor.end(training):
+                training.ending = "callback"
+                break
+            if stopping.tol is not None:
+                waited += 1
+                if judged < milestone - stopping.tol:
+                    milestone, waited = judged, 0
+                if waited >= stopping.n_iter_no_change:
+                    training.ending = "converged"
+                    break
+    except KeyboardInterrupt:
+        training.ending = "interrupted"
+    training.optimizer_state = engine.optimizer_state()
+    return training

@@ -1,0 +1,70 @@
+"""Optimizers by name or object, and what must be known of them to share a compilation."""
+
+import json
+from typing import Any
+
+import keras
+
+# These treat every weight by itself, so they may be given all weights as one vector.
+_ELEMENTWISE = (
+    "Adadelta",
+    "Adagrad",
+    "Adam",
+    "AdamW",
+    "Adamax",
+    "Ftrl",
+    "Lion",
+    "Nadam",
+    "RMSprop",
+    "SGD",
+)
+
+
+def make(optimizer: Any, learning_rate: Any) -> Any:
+    """A fresh Keras optimizer.
+
+    Parameters
+    ----------
+    optimizer : str or keras.optimizers.Optimizer
+        Its name, or an object whose configuration is copied.
+
+    learning_rate : float or LearningRateSchedule
+        For an optimizer given by name; an object brings its own.
+    """
+    if not isinstance(optimizer, str):
+        return type(optimizer).from_config(optimizer.get_config())
+    made = keras.optimizers.get(optimizer)
+    made.learning_rate = learning_rate
+    return made
+
+
+def fixed_learning_rate(optimizer: Any) -> float | None:
+    """The learning rate if it is one number, None if it follows a schedule."""
+    rate = optimizer.get_config().get("learning_rate")
+    return float(rate) if isinstance(rate, int | float) else None
+
+
+def key(optimizer: Any) -> str | None:
+    """What makes two optimizers compile to the same program; None if it cannot be told.
+
+    A learning rate that is one number is left out: it can be set at any time.
+    """
+    config = dict(optimizer.get_config())
+    del config["name"]  # Keras counts: adam, adam_1, ...
+    if fixed_learning_rate(optimizer) is not None:
+        del config["learning_rate"]
+    kind = type(optimizer)
+    try:
+        return json.dumps([kind.__module__, kind.__qualname__, config], sort_keys=True)
+    except TypeError:
+        return None
+
+
+def is_elementwise(optimizer: Any) -> bool:
+    """Whether all weights may be given to the optimizer as one vector."""
+    kind = type(optimizer)
+    return (
+        kind.__module__.startswith("keras.")
+        and kind.__name__ in _ELEMENTWISE
+        and optimizer.clipnorm is None
+    )
