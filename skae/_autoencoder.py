@@ -4,6 +4,169 @@ from skae._base import BaseAutoencoder
 
 
 class AutoencoderTransformer(BaseAutoencoder):
+    """Dimensionality reduction by an autoencoder.
+
+    A network encodes each row in `n_components` numbers and decodes them again; it is
+    trained to make the reconstruction like the row [1]_. Used as
+    :class:`~sklearn.decomposition.PCA` is, and, like PCA, it centres the data and takes
+    the columns as they come: scale them in a Pipeline where their units differ.
+
+    Training starts at the PCA solution: encoder and decoder have a linear path beside
+    their hidden layers, set to the principal axes, and the hidden layers add nothing
+    yet. Rows are held out, the epoch that reconstructs them best is kept, and where it
+    is not better than the principal components by more than chance explains, these are
+    kept.
+
+    Parameters
+    ----------
+    n_components : int or float, default=2
+        Number of columns of the code. A float between 0 and 1 is a share of variance:
+        the code has as many columns as PCA needs to explain it.
+
+    hidden_layer_sizes : int or array-like of shape (n_layers,), default=(256, 128)
+        Widths of the encoder's hidden layers; the decoder has them in reverse. An empty
+        tuple makes the network linear.
+
+    activation : str, default="relu"
+        Activation of the hidden layers: "elu", "gelu", "leaky_relu", "relu", "selu",
+        "sigmoid" (or "logistic"), "silu", "softplus", "softsign", "tanh", "linear" (or
+        "identity").
+
+    code_activation : str, default="identity"
+        Activation of the code.
+
+    output_activation : str, default="auto"
+        Activation of the output. "auto": "sigmoid" for the binary cross-entropy and
+        "identity" otherwise. With any other than the identity the output is not scaled
+        back: X must lie where the activation can reach.
+
+    loss : {"squared_error", "absolute_error", "huber", "binary_crossentropy"}, \
+            default="squared_error"
+        What is compared between a row and its reconstruction, the mean over columns.
+        "huber" turns from squared to absolute at one `scale_`; "binary_crossentropy"
+        wants X in [0, 1].
+
+    init : {"pca", "random"}, default="pca"
+        Where training starts. "random": the plain network, without the linear path,
+        at Glorot's uniform weights.
+
+    optimizer : str or keras.optimizers.Optimizer, default="adam"
+        A Keras optimizer by name or an object, whose configuration is copied.
+
+    learning_rate : float or keras.optimizers.schedules.LearningRateSchedule, \
+            default=0.001
+        For an optimizer given by name; an object brings its own. With
+        `early_stopping`, a rate that is one number is divided by five when progress
+        ends, twice, before training stops.
+
+    batch_size : int or "auto", default="auto"
+        Rows in a training step. "auto": 32 for up to 8,000 rows, growing to 128.
+
+    max_iter : int, default=200
+        Epochs at most.
+
+    early_stopping : bool, default=True
+        Whether rows are held out to choose the best epoch and to stop. With fewer than
+        ten rows the training rows themselves are used. If False, all rows are trained
+        on, training stops when its own loss makes no progress, and the last epoch is
+        kept.
+
+    validation_fraction : float, default=0.1
+        Share of the rows that are held out.
+
+    n_iter_no_change : int, default=10
+        Epochs without progress after which the learning rate falls or training stops.
+
+    tol : float or None, default=1e-4
+        What counts as progress: for the squared error, a share of the variance. None:
+        train for `max_iter` epochs.
+
+    warm_start : bool, default=False
+        Whether `fit` goes on from where the last one ended: centre, scale, latent size
+        and network stay as they are.
+
+    random_state : int, RandomState instance or None, default=None
+        Seeds the split, the weights and the order of the rows. An int gives the same
+        result in every call on the same machine.
+
+    verbose : bool or int, default=False
+        Whether the losses of each epoch are printed.
+
+    Attributes
+    ----------
+    n_components_ : int
+        Number of columns of the code.
+
+    mean_ : ndarray of shape (n_features,)
+        Mean of each column, in the units of the data.
+
+    scale_ : float
+        Root of the mean variance of the columns: the one number X is divided by.
+
+    loss_curve_ : list of float
+        Mean training loss in each epoch, in the units of the data (squared, for the
+        squared error).
+
+    validation_loss_curve_ : list of float or None
+        Mean loss on the held-out rows after each epoch; None where none were held out.
+
+    start_loss_ : float
+        Loss on the held-out rows before the first epoch; NaN where none were held out.
+
+    best_loss_ : float
+        Loss of the epoch that was kept, on the held-out rows if there are any.
+
+    best_iter_ : int
+        The epoch that was kept; 0 is the start.
+
+    n_iter_ : int
+        Number of epochs trained.
+
+    encoder_ : keras.Model
+        From rows in the units of the data to codes, made anew each time it is asked for.
+
+    decoder_ : keras.Model
+        From codes to rows in the units of the data, made anew each time.
+
+    n_features_in_ : int
+        Number of columns seen during fit.
+
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Names of the columns, where X had any.
+
+    See Also
+    --------
+    sklearn.decomposition.PCA : The linear counterpart.
+    skae.metrics.reconstruction_score : Compares this with any transformer.
+
+    Notes
+    -----
+    Training runs in Keras on the backend named by ``KERAS_BACKEND``, on a GPU where
+    there is one. What is fitted is held as NumPy arrays, and prediction needs neither
+    Keras nor a backend. When `max_iter` is reached no warning is given: the best epoch
+    is kept all the same, and ``n_iter_ == max_iter`` tells.
+
+    References
+    ----------
+    .. [1] G. E. Hinton and R. R. Salakhutdinov, "Reducing the Dimensionality of Data
+       with Neural Networks", Science 313, 2006.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_digits
+    >>> from sklearn.decomposition import PCA
+    >>> from skae import AutoencoderTransformer
+    >>> from skae.metrics import reconstruction_score
+    >>> X, _ = load_digits(return_X_y=True)
+    >>> train, test = X[:1400], X[1400:]
+    >>> pca = PCA(n_components=8).fit(train)
+    >>> autoencoder = AutoencoderTransformer(n_components=8, random_state=0).fit(train)
+    >>> autoencoder.transform(test).shape
+    (397, 8)
+    >>> reconstruction_score(autoencoder, test) > reconstruction_score(pca, test) + 0.1
+    True
+    """
+
     def __init__(
         self,
         n_components=2,

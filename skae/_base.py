@@ -12,10 +12,17 @@ from sklearn.utils import check_array, check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from skae._monitor import FitMonitor
-from skae.inference import DenseForward
+from skae.inference import Affine, DenseForward
 from skae.losses import LOSSES
 from skae.metrics import variance_explained
-from skae.networks import ACTIVATIONS, SYNONYMS, DenseNetwork, keras_name, principal_axes, resize
+from skae.networks import (
+    ACTIVATIONS,
+    SYNONYMS,
+    DenseNetwork,
+    keras_name,
+    principal_axes,
+    resize,
+)
 from skae.utils._sklearn import (
     CallbackSupportMixin,
     HasMethods,
@@ -37,8 +44,10 @@ _CODE_BLOCK = 32
 # With fewer rows than this none are held out: training is judged on all of them.
 _FEWEST_TO_SPLIT = 10
 
-# Rows in a training step where the user leaves the choice to us.
-_BATCH_SIZE = 128
+# Rows in a training step where the user leaves the choice to us: few for small tables,
+# which want many steps an epoch, and many for large ones, which want quick steps.
+_BATCH_SIZES = (32, 128)
+_STEPS_AN_EPOCH = 256
 
 _DTYPES = (np.float64, np.float32)
 
@@ -60,7 +69,10 @@ class BaseAutoencoder(
         "loss": [StrOptions(set(LOSSES))],
         "init": [StrOptions({"pca", "random"})],
         "optimizer": [StrOptions(OPTIMIZERS), HasMethods(["apply", "get_config"])],
-        "learning_rate": [Interval(Real, 0, None, closed="neither"), HasMethods(["get_config"])],
+        "learning_rate": [
+            Interval(Real, 0, None, closed="neither"),
+            HasMethods(["get_config"]),
+        ],
         "batch_size": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
         "max_iter": [Interval(Integral, 1, None, closed="left")],
         "early_stopping": ["boolean"],
@@ -137,13 +149,31 @@ class BaseAutoencoder(
         train, held_out = self._split(len(X), rng, self.early_stopping and not one_epoch)
         if not goes_on:
             self._describe(X, weight)
-            self._start(X, weight, rng)
+            self._start(X, weight, train, rng)
+        judges_start = held_out is not None and self.init == "pca" and not goes_on
+        before = self._score_rows(X[held_out]) if judges_start else None
         training = self._train(X, y, weight, train, held_out, rng, one_epoch)
         self._warn_or_raise(training)
         vars(self).update(self._fitted_attributes(training))
+        if judges_start and not self._is_better(before, X, weight, held_out):
+            self._fall_back(X, weight, rng)
         if self.warm_start or one_epoch:
             self._optimizer_state = training.optimizer_state
         return self
+
+    def _is_better(self, before, X, weight, held_out):
+        """Whether training gained more on the held-out rows than chance explains."""
+        gain = self._score_rows(X[held_out]) - before
+        weight = None if weight is None else weight[held_out]
+        mean = np.average(gain, weights=weight)
+        variance = np.average(np.square(gain - mean), weights=weight)
+        return mean > np.sqrt(variance / len(gain))
+
+    def _fall_back(self, X, weight, rng):
+        """Keep the start: the principal components, now of all rows."""
+        self._set_weights(self._principal_start(self._standardise(X), weight, rng))
+        self.best_iter_ = 0
+        self.best_loss_ = self.start_loss_
 
     def _validate(self, X, sample_weight, reset):
         """Rows and weights as arrays, without the rows of weight zero."""
@@ -204,22 +234,14 @@ class BaseAutoencoder(
         centred /= X.dtype.type(self.scale_)
         return centred
 
-    def _start(self, X, weight, rng):
+    def _start(self, X, weight, train, rng):
         """Choose the latent size, the network and the weights it starts from."""
+        self.n_iter_, self.loss_curve_, self.validation_loss_curve_ = 0, [], None
+        self._optimizer_state = None
         inputs = self._standardise(X)
-        n_components = self.n_components
-        by_share = not isinstance(n_components, Integral)
-        axes = None
-        if by_share or self.init == "pca":
-            most = min(X.shape) if by_share else n_components
-            axes, variance = principal_axes(inputs, most, weight, rng)
-        if by_share:
-            share = np.cumsum(variance) / (variance.sum() or 1)
-            n_components = int(np.searchsorted(share, self.n_components, side="right")) + 1
-            n_components = min(n_components, len(share))
         self._network = DenseNetwork(
             X.shape[1],
-            int(n_components),
+            self._latent_size(inputs, weight, rng),
             hidden=self._hidden_layer_sizes(),
             activation=keras_name(self.activation),
             code_activation=keras_name(self.code_activation),
@@ -227,11 +249,37 @@ class BaseAutoencoder(
             linear_path=self.init == "pca",
         )
         if self.init == "random":
-            self._weights = self._network.random_start(rng)
+            self._set_weights(self._network.random_start(rng))
         else:
-            scale, offset = self._before_output()
-            axes = axes[:, :n_components]
-            self._weights = self._network.principal_start(rng, axes, scale, offset)
+            weight = None if weight is None else weight[train]
+            self._set_weights(self._principal_start(inputs[train], weight, rng))
+
+    def _latent_size(self, inputs, weight, rng):
+        if isinstance(self.n_components, Integral):
+            return int(self.n_components)
+        _, variance = principal_axes(inputs, min(inputs.shape), weight, rng)
+        share = np.cumsum(variance) / (variance.sum() or 1)
+        size = int(np.searchsorted(share, self.n_components, side="right")) + 1
+        return min(size, len(share))
+
+    def _principal_start(self, inputs, weight, rng):
+        axes, _ = principal_axes(inputs, self._network.n_components, weight, rng)
+        return self._network.principal_start(rng, axes, *self._before_output())
+
+    def _set_weights(self, weights):
+        encoder, decoder = self._network.split(weights)
+        vars(self).update(self._forward(encoder, decoder))
+
+    def _forward(self, encoder, decoder):
+        """Encoder and decoder as functions of rows in the units of the data."""
+        units = Affine(self.mean_, self.scale_)
+        network = self._network
+        return {
+            "_encoder": DenseForward(network.encoder, encoder, before=units),
+            "_decoder": DenseForward(
+                network.decoder, decoder, after=units if self._scales_output else None
+            ),
+        }
 
     def _before_output(self):
         """Map a reconstruction to what the output activation makes of it, nearly."""
@@ -264,7 +312,9 @@ class BaseAutoencoder(
 
         monitor = FitMonitor(self, X, y, weight, self._fitted_attributes)
         targets = None if self._scales_output else X.astype(np.float32, copy=False)
-        rows = training.Rows(self._standardise(X).astype(np.float32, copy=False), targets, weight)
+        rows = training.Rows(
+            self._standardise(X).astype(np.float32, copy=False), targets, weight
+        )
         # Trained with more columns in the code than needed, behind a mask.
         size = self._network.n_components
         capacity = -(-size // _CODE_BLOCK) * _CODE_BLOCK
@@ -273,13 +323,13 @@ class BaseAutoencoder(
         result = training.train(
             lambda: ReconstructionObjective(*network.build(), loss),
             key=(network, loss.name),
-            weights=resize(self._weights, network.shapes),
+            weights=resize(self._encoder.weights + self._decoder.weights, network.shapes),
             others={"mask": (np.arange(capacity) < size).astype(np.float32)},
             training=rows.take(train),
             validation=None if held_out is None else rows.take(held_out),
             optimizer=self.optimizer,
             learning_rate=self.learning_rate,
-            optimizer_state=getattr(self, "_optimizer_state", None),
+            optimizer_state=self._optimizer_state,
             batch_size=self._batch_size(len(train)),
             stopping=training.Stopping(
                 max_iter=1 if one_epoch else self.max_iter,
@@ -295,7 +345,7 @@ class BaseAutoencoder(
 
     def _batch_size(self, n_samples):
         if self.batch_size == "auto":
-            return min(_BATCH_SIZE, n_samples)
+            return int(min(np.clip(n_samples // _STEPS_AN_EPOCH, *_BATCH_SIZES), n_samples))
         return min(self.batch_size, n_samples)
 
     def _warn_or_raise(self, training):
@@ -303,7 +353,7 @@ class BaseAutoencoder(
         if training.ending not in ("diverged", "interrupted"):
             return
         epoch = len(training.loss_curve) + 1
-        kept = training.best_iter or self.init == "pca" or hasattr(self, "n_iter_")
+        kept = training.best_iter or self.init == "pca" or self.n_iter_
         if training.ending == "interrupted":
             if not kept:
                 raise KeyboardInterrupt
@@ -322,21 +372,22 @@ class BaseAutoencoder(
     def _fitted_attributes(self, training):
         """What `fit` leaves, were training to end now."""
         weights = resize(training.weights, self._network.shapes)
-        encoder, decoder = self._network.split(weights)
-        before = getattr(self, "n_iter_", 0)
+        before = self.n_iter_
         losses = [loss * self._unit for loss in training.loss_curve]
         validation = [loss * self._unit for loss in training.validation_curve]
-        judged = validation if np.isfinite(validation[0]) else [np.nan, *losses]
+        held_out = bool(np.isfinite(validation[0]))
+        judged = validation if held_out else [np.nan, *losses]
         return {
-            "_encoder": DenseForward(self._network.encoder, encoder),
-            "_decoder": DenseForward(self._network.decoder, decoder),
-            "_weights": weights,
+            **self._forward(*self._network.split(weights)),
             "n_components_": self._network.n_components,
             "n_iter_": before + len(losses),
             "best_iter_": before + training.best_iter,
             "best_loss_": judged[training.best_iter],
-            "loss_curve_": getattr(self, "loss_curve_", []) + losses,
-            "validation_loss_curve_": validation if np.isfinite(validation[0]) else None,
+            "start_loss_": judged[0],
+            "loss_curve_": self.loss_curve_ + losses,
+            "validation_loss_curve_": (self.validation_loss_curve_ or []) + validation[1:]
+            if held_out
+            else None,
         }
 
     # Using what was fitted
@@ -354,7 +405,7 @@ class BaseAutoencoder(
         ndarray of shape (n_samples, n_components_)
             The code, float32 if X is float32 and float64 otherwise.
         """
-        return self._encode(self._check_rows(X))
+        return self._encoder(self._check_rows(X))
 
     def inverse_transform(self, X):
         """Decode codes.
@@ -376,7 +427,7 @@ class BaseAutoencoder(
                 f"X has {code.shape[1]} columns, but {type(self).__name__} has a code of "
                 f"{self.n_components_}: inverse_transform takes what transform returns."
             )
-        return self._in_units(self._decoder(code))
+        return self._decoder(code)
 
     def reconstruct(self, X):
         """Encode X and decode it again.
@@ -391,7 +442,7 @@ class BaseAutoencoder(
         ndarray of shape (n_samples, n_features)
             What remains of X after its passage through the code.
         """
-        return self._in_units(self._decoder(self._encode(self._check_rows(X))))
+        return self._decoder(self._encoder(self._check_rows(X)))
 
     def score_samples(self, X):
         """Minus the loss of each row: higher is more like the training rows.
@@ -407,10 +458,14 @@ class BaseAutoencoder(
             Minus the mean over columns of the loss that was trained, in the units of
             the data (squared, for the squared error).
         """
-        X = self._check_rows(X)
-        output = self._decoder(self._encode(X))
-        target = self._standardise(X) if self._scales_output else X
-        return -self._unit * LOSSES[self.loss].per_sample(np, target, output)
+        return self._score_rows(self._check_rows(X))
+
+    def _score_rows(self, X):
+        output = self._decoder(self._encoder(X))
+        if self._scales_output:
+            # In these units the network was trained; the centre cancels.
+            X, output = X / self.scale_, output / self.scale_
+        return -self._unit * LOSSES[self.loss].per_sample(np, X, output)
 
     def score(self, X, y=None, sample_weight=None):
         """Share of the variance of X that the reconstruction explains.
@@ -443,15 +498,6 @@ class BaseAutoencoder(
         check_is_fitted(self)
         return validate_data(self, X, dtype=_DTYPES, reset=False)
 
-    def _encode(self, X):
-        return self._encoder(self._standardise(X))
-
-    def _in_units(self, output):
-        if self._scales_output:
-            output *= output.dtype.type(self.scale_)
-            output += self.mean_.astype(output.dtype)
-        return output
-
     @property
     def _scales_output(self):
         """Whether the decoder speaks in standardised data."""
@@ -464,12 +510,12 @@ class BaseAutoencoder(
 
     @property
     def encoder_(self):
-        """keras.Model : From rows in the units of the data to codes, made anew."""
+        """Keras model from rows in the units of the data to codes, made anew each time."""
         return self._keras_models()[0]
 
     @property
     def decoder_(self):
-        """keras.Model : From codes to rows in the units of the data, made anew."""
+        """Keras model from codes to rows in the units of the data, made anew each time."""
         return self._keras_models()[1]
 
     def _keras_models(self):
@@ -480,6 +526,9 @@ class BaseAutoencoder(
         encoder.set_weights(self._encoder.weights)
         decoder.set_weights(self._decoder.weights)
         return in_units(encoder, decoder, self.mean_, self.scale_, self._scales_output)
+
+    def __sklearn_is_fitted__(self):
+        return hasattr(self, "_encoder")
 
     @property
     def _n_features_out(self):

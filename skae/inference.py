@@ -1,19 +1,37 @@
 """The forward pass of dense networks in NumPy: no Keras, no backend."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from skae.networks import ACTIVATIONS, DenseCoder
 
-# Rows at a time: few enough that what lies between two layers stays in the cache.
-_CHUNK_ENTRIES = 2**18
+Array = NDArray[Any]
+
+# Entries of the widest layer that are computed at a time: what lies between two layers
+# stays in the cache.
+_CHUNK_ENTRIES = 2**17
+
+# A centre this many scales from zero is subtracted before the first product and not
+# after it, where float32 would lose the digits that matter.
+_FAR_FROM_ZERO = 64
+
+
+class Affine(NamedTuple):
+    """Units of the data: ``(x - centre) / scale`` is what a network sees."""
+
+    centre: Array
+    scale: float
 
 
 class DenseForward:
     """A dense coder with its weights, as a function of rows.
+
+    Centre and scale of the data become part of the first and last layer. Layers are
+    computed with samples along the last axis, where adding a bias is one long loop for
+    each unit.
 
     Parameters
     ----------
@@ -22,20 +40,32 @@ class DenseForward:
 
     weights : list of ndarray
         float32, in the order of `coder.shapes`.
+
+    before : Affine or None
+        Units of the input, which is centred and scaled before it enters the network.
+
+    after : Affine or None
+        Units of the output, to which it is brought from what the network says.
     """
 
-    def __init__(self, coder: DenseCoder, weights: Sequence[NDArray[Any]]) -> None:
+    def __init__(
+        self,
+        coder: DenseCoder,
+        weights: Sequence[Array],
+        *,
+        before: Affine | None = None,
+        after: Affine | None = None,
+    ) -> None:
         self.coder = coder
         self.weights = list(weights)
-        self._by_dtype = {np.dtype(np.float32): self.weights}
+        self.before = before
+        self.after = after
+        self._prepared: dict[Any, tuple[Array | None, list[Array]]] = {}
 
     def __getstate__(self) -> dict[str, Any]:
-        return {"coder": self.coder, "weights": self.weights}
+        return {**vars(self), "_prepared": {}}
 
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__init__(**state)  # type: ignore[misc]
-
-    def __call__(self, X: NDArray[Any]) -> NDArray[Any]:
+    def __call__(self, X: Array) -> Array:
         """Output for rows of input.
 
         Parameters
@@ -48,31 +78,50 @@ class DenseForward:
         ndarray of shape (n_samples, n_outputs)
             Computed in the dtype of `X` and of that dtype.
         """
-        weights = self._by_dtype.get(X.dtype)
-        if weights is None:
-            weights = [w.astype(X.dtype) for w in self.weights]
-            self._by_dtype[X.dtype] = weights
-        coder = self.coder
-        n_rows = max(_CHUNK_ENTRIES // max(coder.n_inputs, coder.n_outputs, *coder.hidden, 1), 1)
-        if len(X) <= n_rows:
-            return _forward(coder, weights, X)
-        output = np.empty((len(X), coder.n_outputs), X.dtype)
+        if X.dtype not in self._prepared:
+            self._prepared[X.dtype] = self._prepare(X.dtype)
+        centre, weights = self._prepared[X.dtype]
+        output = np.empty((len(X), self.coder.n_outputs), X.dtype)
+        widest = max(self.coder.n_inputs, self.coder.n_outputs, *self.coder.hidden)
+        n_rows = max(_CHUNK_ENTRIES // widest, 1)
         for start in range(0, len(X), n_rows):
-            rows = slice(start, start + n_rows)
-            output[rows] = _forward(coder, weights, X[rows])
+            rows = X[start : start + n_rows]
+            if centre is not None:
+                rows = rows - centre
+            output[start : start + n_rows] = self._forward(weights, rows.T).T
         return output
 
+    def _prepare(self, dtype: np.dtype[Any]) -> tuple[Array | None, list[Array]]:
+        """What to subtract from rows of this dtype, and kernels and biases for them."""
+        weights = [w.astype(np.float64) for w in self.weights]
+        last = 2 * len(self.coder.hidden)
+        path = [(len(weights) - 1, last)] if self.coder.has_linear_path else []
+        explicit = None
+        if self.before is not None:
+            centre, scale = self.before
+            if dtype == np.float32 and np.abs(centre).max() > _FAR_FROM_ZERO * scale:
+                explicit, centre = centre.astype(dtype), np.zeros_like(centre)
+            for kernel, output in [(0, 0), *path]:
+                weights[kernel] /= scale
+                weights[output + 1] -= centre @ weights[kernel]
+        if self.after is not None:
+            for position in [last, last + 1, *(kernel for kernel, _ in path)]:
+                weights[position] *= self.after.scale
+            weights[last + 1] += self.after.centre
+        return explicit, [
+            np.ascontiguousarray(w.T if w.ndim == 2 else w[:, None], dtype) for w in weights
+        ]
 
-def _forward(coder: DenseCoder, weights: Sequence[NDArray[Any]], X: NDArray[Any]) -> Any:
-    activate = ACTIVATIONS[coder.activation]
-    hidden = X
-    n_hidden = len(coder.hidden)
-    for i in range(n_hidden):
-        hidden = hidden @ weights[2 * i]
-        hidden += weights[2 * i + 1]
-        hidden = activate(hidden)
-    output = hidden @ weights[2 * n_hidden]
-    if coder.has_linear_path:
-        output += X @ weights[-1]
-    output += weights[2 * n_hidden + 1]
-    return ACTIVATIONS[coder.output_activation](output)
+    def _forward(self, weights: list[Array], x: Array) -> Array:
+        activate = ACTIVATIONS[self.coder.activation]
+        hidden = x
+        last = 2 * len(self.coder.hidden)
+        for i in range(0, last, 2):
+            hidden = weights[i] @ hidden
+            hidden += weights[i + 1]
+            hidden = activate(hidden)
+        output = weights[last] @ hidden
+        if self.coder.has_linear_path:
+            output += weights[-1] @ x
+        output += weights[last + 1]
+        return ACTIVATIONS[self.coder.output_activation](output)

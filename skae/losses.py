@@ -31,10 +31,7 @@ def _huber(xp: Any, target: Any, output: Any) -> Any:
 
 def _binary_crossentropy(xp: Any, target: Any, output: Any) -> Any:
     # Added rather than clipped: a saturated wrong output still gets a gradient.
-    return -(
-        target * xp.log(output + _EPSILON)
-        + (1 - target) * xp.log(1 - output + _EPSILON)
-    )
+    return -(target * xp.log(output + _EPSILON) + (1 - target) * xp.log(1 - output + _EPSILON))
 
 
 @dataclass(frozen=True)

@@ -1,8 +1,9 @@
 """How much of X survives a transformation and its inverse, for any transformer."""
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from typing import Any
 from sklearn.metrics import r2_score
 
 __all__ = ["reconstruction_error", "reconstruction_score"]
@@ -36,11 +37,68 @@ def _rows_and_reconstruction(estimator: Any, X: Any) -> tuple[NDArray[Any], NDAr
 def reconstruction_score(
     estimator: Any, X: Any, y: Any = None, sample_weight: ArrayLike | None = None
 ) -> float:
-    """Share of the variance of X that survives `transform` and `inverse_transform`."""
+    """Share of the variance of X that survives `transform` and `inverse_transform`.
+
+    One minus the squared error of the reconstruction over the squared distance of the
+    rows from their mean, both summed over rows and columns, in the space of X. A scorer
+    by its signature: pass it as ``scoring=`` to a search.
+
+    Parameters
+    ----------
+    estimator : fitted estimator
+        A transformer, or a Pipeline of transformers, with `inverse_transform`: PCA,
+        KernelPCA with its inverse, NMF, FastICA, an autoencoder.
+
+    X : array-like of shape (n_samples, n_features)
+        Rows, at best rows that were not used for training.
+
+    y : Ignored
+        Not used, present for API consistency by convention.
+
+    sample_weight : array-like of shape (n_samples,), default=None
+        Weights of the rows.
+
+    Returns
+    -------
+    float
+        At most 1; 0 is what the mean of X would reach, and worse is negative.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from sklearn.decomposition import PCA
+    >>> from skae.metrics import reconstruction_score
+    >>> X, _ = load_iris(return_X_y=True)
+    >>> round(reconstruction_score(PCA(n_components=2).fit(X), X), 3)
+    0.978
+    """
     return variance_explained(*_rows_and_reconstruction(estimator, X), sample_weight)
 
 
 def reconstruction_error(estimator: Any, X: Any) -> NDArray[Any]:
-    """Mean squared difference between each row and its reconstruction."""
+    """Mean squared difference between each row and its reconstruction.
+
+    Parameters
+    ----------
+    estimator : fitted estimator
+        A transformer, or a Pipeline of transformers, with `inverse_transform`.
+
+    X : array-like of shape (n_samples, n_features)
+        Rows.
+
+    Returns
+    -------
+    ndarray of shape (n_samples,)
+        Mean over the columns, in the squared units of the data.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from sklearn.decomposition import PCA
+    >>> from skae.metrics import reconstruction_error
+    >>> X, _ = load_iris(return_X_y=True)
+    >>> reconstruction_error(PCA(n_components=2).fit(X), X).shape
+    (150,)
+    """
     rows, reconstruction = _rows_and_reconstruction(estimator, X)
     return np.asarray(np.mean(np.square(rows - reconstruction), axis=1))

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -50,7 +51,7 @@ class DenseCoder:
         """Shapes of the weights: kernel and bias of each layer, then the path."""
         widths = (self.n_inputs, *self.hidden, self.n_outputs)
         shapes: list[tuple[int, ...]] = []
-        for n_in, n_out in zip(widths, widths[1:], strict=False):
+        for n_in, n_out in pairwise(widths):
             shapes += [(n_in, n_out), (n_out,)]
         if self.has_linear_path:
             shapes.append((self.n_inputs, self.n_outputs))

@@ -16,11 +16,11 @@ from skae.training._progress import report
 
 __all__ = ["Monitor", "Rows", "Stopping", "Training", "report", "train"]
 
-# XLA takes longer to compile than TensorFlow's own graph, and each step is then several
-# times faster: below this many steps a first fit is quicker without it. The number of
+# XLA takes longer to compile than TensorFlow's own graph, and each step is then two to
+# three times faster: far below this many steps a first fit is quicker without it. The number of
 # steps decides and not what happens to be compiled already, so that a fit gives the same
 # bits whatever was fitted before it.
-_XLA_MIN_STEPS = 2000
+_XLA_MIN_STEPS = 1500
 
 
 def _engine_class() -> type[Engine]:
@@ -115,7 +115,7 @@ def train(
     """
     fresh = _optimizers.make(optimizer, learning_rate)
     steps = -(-len(training) // batch_size) * stopping.max_iter
-    options = {
+    options: dict[str, Any] = {
         "batch_size": batch_size,
         "paired": training.targets is not None,
         "whole_program": _compiles_whole(allow_xla, steps),

@@ -30,7 +30,11 @@ class TensorFlowEngine(Engine):
             self._function = tf.function(
                 self._epoch,
                 input_signature=[
-                    {"others": [tf.TensorSpec(v.shape, v.dtype) for v in self._state["others"]]},
+                    {
+                        "others": [
+                            tf.TensorSpec(v.shape, v.dtype) for v in self._state["others"]
+                        ]
+                    },
                     tf.TensorSpec([None], tf.int32),
                     tf.TensorSpec([], tf.int32),
                     tf.TensorSpec([], tf.int32),
@@ -52,3 +56,7 @@ class TensorFlowEngine(Engine):
 
     def _fetch(self) -> tuple[Sequence[Any], Sequence[Any], Sequence[Any]]:
         return self._params, self.optimizer.variables, self._state["others"]
+
+
+def _spec(value: Any) -> Any:
+    return tf.TensorSpec(value.shape, value.dtype)

@@ -134,7 +134,9 @@ class Engine(ABC):
             fresh.append((others or {}).get(variable.name, value))
         slots = [v.copy() for v in optimizer_state or self._fresh_optimizer]
         if learning_rate is not None:
-            slots[self._position(self.optimizer.learning_rate)] = np.float32(learning_rate)
+            slots[self._position(self.optimizer.learning_rate)] = np.array(
+                learning_rate, np.float32
+            )
         if optimizer_state is None and self.optimizer.use_ema:
             for position, value in zip(self._positions_of_averages(), params, strict=True):
                 slots[position] = value
@@ -194,10 +196,12 @@ class Engine(ABC):
 
     # The program
 
-    def _epoch(self, state: State, order: Any, n_rows: Any, n_validation: Any, *data: Any):
+    def _epoch(
+        self, state: State, order: Any, n_rows: Any, n_validation: Any, *data: Any
+    ) -> tuple[State, Any, Any]:
         size = self.batch_size
         n_train = len(data) // 2
-        training, validation = data[:n_train], data[n_train:]
+        training, validation = list(data[:n_train]), data[n_train:]
         row_number = ops.arange(size, dtype="int32")
 
         def train_batch(i: Any, state: State, total: Any) -> tuple[Any, State, Any]:
@@ -288,7 +292,9 @@ def _numpy(values: Sequence[Any]) -> Arrays:
     return [ops.convert_to_numpy(v) for v in values]
 
 
-def _unflatten(split: Any, reshape: Any, flat: Any, shapes: Sequence[tuple[int, ...]]):
+def _unflatten(
+    split: Any, reshape: Any, flat: Any, shapes: Sequence[tuple[int, ...]]
+) -> list[Any]:
     """Cut one vector into arrays of these shapes."""
     ends = np.cumsum([int(np.prod(shape)) for shape in shapes])[:-1]
     parts = split(flat, ends.tolist())

@@ -1,0 +1,81 @@
+# Needs Python 3.11 or later with venv, and make. Everything else lands in .venv.
+
+PYTHON ?= python3
+TORCH ?= torch==2.13.0
+JAX ?= jax>=0.4.30
+PYTEST_ARGS ?=
+
+BIN := .venv/bin
+export TF_CPP_MIN_LOG_LEVEL ?= 3
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test test-backends test-jax test-torch lint format types imports doctest \
+	docs bench clean
+
+help: ## Show the targets
+	@grep -E '^[a-z-]+:.*## ' Makefile | sed -E 's/^([a-z-]+):.*## (.*)/\1|\2/' \
+		| awk -F'|' '{printf "  make %-14s %s\n", $$1, $$2}'
+
+# The environment. What the demo needs is the smaller of two sets.
+
+$(BIN)/python:
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --upgrade pip
+
+.venv/.stamp: pyproject.toml | $(BIN)/python
+	$(BIN)/python -m pip install --quiet -e '.[dev,plot,docs]'
+	@touch .venv/.stamp-demo $@
+
+.venv/.stamp-demo: pyproject.toml | $(BIN)/python
+	$(BIN)/python -m pip install --quiet -e '.[plot,progress]'
+	@touch $@
+
+# What people run
+
+demo: .venv/.stamp-demo ## Choose a latent size beside PCA: a table, and pictures in demo/
+	$(BIN)/python examples/demo.py demo
+
+test: .venv/.stamp ## Run the whole test suite
+	$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+test-backends: test-jax test-torch ## Run it again on JAX and on PyTorch
+
+test-jax: .venv/.stamp
+	@$(BIN)/python -c 'import jax' 2>/dev/null || $(BIN)/python -m pip install --quiet '$(JAX)'
+	KERAS_BACKEND=jax $(BIN)/python -m pytest $(PYTEST_ARGS)
+
+test-torch: .venv/.stamp
+	@$(BIN)/python -c 'import torch' 2>/dev/null || $(BIN)/python -m pip install --quiet '$(TORCH)'
+	KERAS_BACKEND=torch $(BIN)/python -m pytest $(PYTEST_ARGS)
+
+lint: .venv/.stamp ## Check style and formatting
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+format: .venv/.stamp ## Repair style and formatting
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+types: .venv/.stamp ## Check types
+	$(BIN)/mypy
+
+imports: .venv/.stamp ## Check who imports whom
+	$(BIN)/lint-imports
+
+doctest: .venv/.stamp ## Run the examples in docstrings, guide and README
+	$(BIN)/python -m pytest --doctest-modules --doctest-glob='*.rst' --doctest-glob='*.md' \
+		--ignore-glob='*/_backend_*.py' --ignore=docs/conf.py skae docs README.md
+
+docs: .venv/.stamp ## Build the documentation in docs/_build/html
+	$(BIN)/sphinx-build -W --keep-going -q -b html docs docs/_build/html
+	@echo "docs/_build/html/index.html"
+
+bench: .venv/.stamp ## Compare with PCA and with other packages, the short way
+	$(BIN)/python -m pip install --quiet -e '.[benchmarks]'
+	$(BIN)/python benchmarks/reconstruction.py
+	$(BIN)/python benchmarks/speed.py --quick
+	$(BIN)/python benchmarks/search.py --quick
+
+clean: ## Delete what was built; .venv stays
+	rm -rf build dist demo docs/_build docs/api/generated .*_cache .hypothesis
+	find . -path ./.venv -prune -o -name __pycache__ -type d -exec rm -rf {} +

@@ -1,0 +1,230 @@
+"""What the benchmark scripts share: workers in fresh processes, timing, tables, files.
+
+A measurement that depends on what its process did before (a first fit, peak memory) is
+made by a worker: the script starts itself with ``--worker NAME --options JSON`` in a new
+interpreter and reads the JSON line that comes back.
+"""
+
+import argparse
+import csv
+import gc
+import importlib.metadata
+import json
+import os
+import platform
+import statistics
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+_MARK = "@result "
+_PACKAGES = ("numpy", "scikit-learn", "keras", "tensorflow", "jax", "torch", "pyod")
+
+
+# Workers
+
+
+def environment(**extra):
+    """Environment of a worker: quiet, and with the package beside this folder on its path."""
+    env = dict(os.environ)
+    env.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    env.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
+    env["PYTHONPATH"] = os.pathsep.join(filter(None, [str(ROOT), env.get("PYTHONPATH")]))
+    return env | extra
+
+
+def run_worker(script, name, /, **options):
+    """Result of a worker in a new process; ``{"missing": ...}`` if a package is absent."""
+    command = [sys.executable, str(script), "--worker", name, "--options", json.dumps(options)]
+    done = subprocess.run(command, capture_output=True, text=True, env=environment())
+    for line in done.stdout.splitlines():
+        if line.startswith(_MARK):
+            return json.loads(line[len(_MARK) :])
+    raise RuntimeError(f"worker {name} {options} failed:\n{done.stderr[-3000:]}")
+
+
+def serve(workers, args):
+    """Be the worker that the command line asks for."""
+    try:
+        result = workers[args.worker](**json.loads(args.options))
+    except ModuleNotFoundError as error:
+        if (error.name or "").startswith("skae"):
+            raise
+        result = {"missing": error.name}
+    print(_MARK + json.dumps(result), flush=True)
+
+
+def parse(description, repeats, parts=()):
+    """Command line of a script."""
+    parser = argparse.ArgumentParser(description=description)
+    parser.add_argument("--quick", action="store_true", help="tiny sizes, to see that it runs")
+    parser.add_argument("--repeats", type=int, default=repeats, help="runs per measurement")
+    parser.add_argument("--output", type=Path, help="FILE.csv or FILE.json for all figures")
+    if parts:
+        parser.add_argument("--parts", nargs="+", choices=parts, default=list(parts))
+    parser.add_argument("--worker", help=argparse.SUPPRESS)
+    parser.add_argument("--options", default="{}", help=argparse.SUPPRESS)
+    return parser
+
+
+# Measuring
+
+
+def clock(function, *args):
+    """Seconds that a call takes, and what it returns."""
+    gc.collect()
+    start = time.perf_counter()
+    result = function(*args)
+    return time.perf_counter() - start, result
+
+
+def per_call(function, *args, seconds=1.0, least=7, most=5000):
+    """Median seconds of a call that is repeated for about so many seconds."""
+    for _ in range(3):
+        function(*args)
+    times, end = [], time.perf_counter() + seconds
+    while len(times) < least or (time.perf_counter() < end and len(times) < most):
+        start = time.perf_counter()
+        function(*args)
+        times.append(time.perf_counter() - start)
+    return statistics.median(times)
+
+
+def peak_mb():
+    """Most memory that this process has held.
+
+    From /proc where there is one: `ru_maxrss` of a child begins at what its parent held.
+    """
+    status = Path("/proc/self/status")
+    if status.exists():
+        line = next(s for s in status.read_text().splitlines() if s.startswith("VmHWM"))
+        return int(line.split()[1]) / 1024
+    import resource
+
+    unit = 2**20 if sys.platform == "darwin" else 2**10
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit
+
+
+def rss_mb():
+    """Memory that this process holds now."""
+    import psutil
+
+    gc.collect()
+    return psutil.Process().memory_info().rss / 2**20
+
+
+def median(values):
+    """Median, None of nothing."""
+    return statistics.median(values) if values else None
+
+
+def ratio(a, b):
+    """a / b, None where one is unknown."""
+    return a / b if a is not None and b else None
+
+
+# Telling
+
+
+def note(*words):
+    """Progress, on the error stream."""
+    print(*words, file=sys.stderr, flush=True)
+
+
+def print_machine(quick, backend=None):
+    """Say what was measured with."""
+    found = []
+    for package in _PACKAGES:
+        try:
+            found.append(f"{package} {importlib.metadata.version(package)}")
+        except importlib.metadata.PackageNotFoundError:
+            found.append(f"{package} absent")
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    print(f"{platform.machine()}, {cores} cores, Python {platform.python_version()}")
+    print(", ".join(found))
+    if backend:
+        print(f"Keras backend: {backend}")
+    if quick:
+        print("QUICK RUN: sizes are tiny, the figures below mean nothing.")
+
+
+def number(value, spec=".3g"):
+    """A number as a table shows it."""
+    if value is None:
+        return "-"
+    if isinstance(value, str):
+        return value
+    if spec == ".3g" and abs(value) >= 1000:
+        return f"{value:.0f}"
+    return format(value, spec)
+
+
+def print_table(title, header, rows):
+    """A Markdown table; first column to the left, the others to the right."""
+    cells = [header, *([number(cell) for cell in row] for row in rows)]
+    widths = [max(len(row[i]) for row in cells) for i in range(len(header))]
+
+    def line(row):
+        first, *others = (
+            cell.ljust(w) if i == 0 else cell.rjust(w)
+            for i, (cell, w) in enumerate(zip(row, widths, strict=True))
+        )
+        return "| " + " | ".join([first, *others]) + " |"
+
+    rule = ["-" * widths[0], *("-" * (w - 1) + ":" for w in widths[1:])]
+    print(f"\n**{title}**\n")
+    print("\n".join(map(line, [header, rule, *cells[1:]])), flush=True)
+
+
+class Figures:
+    """All figures of a run, one record each, for the output file."""
+
+    def __init__(self):
+        self.records = []
+
+    def add(self, part, name, metric, runs):
+        """Keep the runs of one metric; their median."""
+        runs = [run for run in runs if run is not None]
+        middle = median(runs)
+        if runs:
+            self.records.append(
+                {
+                    "part": part,
+                    "name": name,
+                    "metric": metric,
+                    "median": middle,
+                    "least": min(runs),
+                    "most": max(runs),
+                    "runs": len(runs),
+                }
+            )
+        return middle
+
+    def save(self, path):
+        """Write CSV or JSON, by the end of the name."""
+        if path is None:
+            return
+        with open(path, "w", newline="") as file:
+            if path.suffix == ".json":
+                json.dump(self.records, file, indent=1)
+            else:
+                writer = csv.DictWriter(file, list(self.records[0]))
+                writer.writeheader()
+                writer.writerows(self.records)
+        note("written:", path)
+
+
+def print_bars(bars, figures):
+    """Bars as ``(claim, sign, bar, measured)`` beside what was measured."""
+    rows = []
+    for claim, sign, bar, measured in bars:
+        if measured is None:
+            verdict = "not measured"
+        else:
+            met = measured >= bar if sign == ">=" else measured <= bar
+            verdict = "met" if met else "NOT met"
+            figures.add("bars", claim, f"bar {sign} {bar}", [measured])
+        rows.append((claim, f"{sign} {bar:g}", measured, verdict))
+    print_table("Bars", ["claim", "bar", "measured", ""], rows)

@@ -1,0 +1,46 @@
+"""Sphinx configuration; the build needs no network."""
+
+import re
+
+import skae
+
+project = "skae"
+author = "The skae developers"
+copyright = "2026, The skae developers"
+version = release = skae.__version__
+
+extensions = [
+    "sphinx.ext.autodoc",
+    "sphinx.ext.autosummary",
+    "numpydoc",
+    "sphinx_design",
+]
+templates_path = ["_templates"]
+exclude_patterns = ["_build"]
+default_role = "literal"
+autodoc_typehints = "none"
+autosummary_generate = True
+numpydoc_show_class_members = False
+numpydoc_class_members_toctree = False
+
+html_theme = "pydata_sphinx_theme"
+html_title = f"skae {release}"
+html_show_sourcelink = False
+html_theme_options = {
+    "navigation_with_keys": False,
+    "show_prev_next": True,
+    "footer_start": ["copyright"],
+    "footer_end": [],
+}
+
+
+def escape_shapes(app, what, name, obj, options, lines):
+    """``shape (n_samples, n_components_)`` is no link, though it ends in an underscore."""
+    for i, line in enumerate(lines):
+        if "of shape (" in line:
+            lines[i] = re.sub(r"(?<=\w)_(?=[,)])", r"\\_", line)
+
+
+def setup(app):
+    # After numpydoc, which listens at 500.
+    app.connect("autodoc-process-docstring", escape_shapes, priority=600)

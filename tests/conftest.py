@@ -1,0 +1,79 @@
+"""What the tests share: small data, and estimators that train in a blink."""
+
+import numpy as np
+import pytest
+from sklearn.datasets import load_digits
+
+from skae import AutoencoderTransformer
+
+# One architecture, batch shape and optimizer for most tests: they share a compilation.
+QUICK = {
+    "n_components": 3,
+    "hidden_layer_sizes": (8,),
+    # Every epoch improves on the one before, on held-out rows of the digits too.
+    "max_iter": 3,
+    "batch_size": 32,
+    "learning_rate": 0.005,
+    "random_state": 0,
+}
+
+
+def pytest_configure(config):
+    # Keras' variables do not know NumPy 2's `copy=`; it says so when it reads its own.
+    config.addinivalue_line(
+        "filterwarnings",
+        "ignore:__array__ implementation doesn't accept a copy:DeprecationWarning",
+    )
+
+
+@pytest.fixture(scope="session")
+def quick():
+    """Makes an autoencoder that trains in a few steps."""
+
+    def make(**params):
+        return AutoencoderTransformer(**{**QUICK, **params})
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def digits():
+    """300 digits of 64 pixels between 0 and 16."""
+    X = load_digits().data[:300]
+    X.flags.writeable = False
+    return X
+
+
+@pytest.fixture(scope="session")
+def pixels(digits):
+    """The digits between 0 and 1."""
+    X = digits / 16
+    X.flags.writeable = False
+    return X
+
+
+@pytest.fixture(scope="session")
+def blob():
+    """60 rows around a plane in five dimensions, off centre."""
+    rng = np.random.RandomState(0)
+    X = rng.normal(size=(60, 2)) @ rng.normal(size=(2, 5))
+    X += 0.1 * rng.normal(size=X.shape) + np.arange(5)
+    X.flags.writeable = False
+    return X
+
+
+@pytest.fixture(scope="session")
+def fitted(quick, digits):
+    """A fitted autoencoder; tests do not change it."""
+    return quick().fit(digits)
+
+
+@pytest.fixture
+def cache(monkeypatch):
+    """An empty compilation cache."""
+    from skae import training
+    from skae.training._cache import EngineCache
+
+    fresh = EngineCache()
+    monkeypatch.setattr(training, "CACHE", fresh)
+    return fresh

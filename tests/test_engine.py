@@ -1,0 +1,422 @@
+"""The compiled epoch: shared, bounded, reproducible, the same for every optimizer."""
+
+import gc
+import hashlib
+import random
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+
+import joblib
+import keras
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+from sklearn.base import clone
+
+from skae import AutoencoderTransformer, training
+from skae._base import OPTIMIZERS
+from skae.training._cache import EngineCache
+
+BACKEND = keras.backend.backend()
+only_tensorflow = pytest.mark.skipif(
+    BACKEND != "tensorflow", reason="looks into TensorFlow's functions"
+)
+
+
+def engines(cache):
+    return [engine for idle in cache._idle.values() for engine in idle]
+
+
+# Sharing a compilation
+
+
+def test_what_shares_an_engine(cache, quick, digits):
+    quick().fit(digits)
+    assert len(cache) == 1
+    first = engines(cache)
+    quick().fit(digits)
+    quick(random_state=1, learning_rate=0.5, max_iter=2, tol=None).fit(digits)
+    quick(learning_rate=1e-5, n_iter_no_change=1, validation_fraction=0.2).fit(digits)
+    for n_components in (2, 7, 16, 0.5):
+        quick(n_components=n_components).fit(digits)
+    for n_samples in (299, 297, 250, 200):
+        quick().fit(digits[:n_samples])
+    quick().fit(digits, sample_weight=np.arange(1, 301))
+    quick(early_stopping=False).fit(digits)
+    quick(warm_start=True).fit(digits).fit(digits).partial_fit(digits)
+    assert engines(cache) == first
+
+
+@only_tensorflow
+def test_what_shares_a_trace(cache, quick, digits):
+    for n_samples in (300, 299, 250):
+        for n_components in (2, 16):
+            quick(n_components=n_components).fit(digits[:n_samples])
+    (engine,) = engines(cache)
+    assert engine._function.experimental_get_tracing_count() == 1
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"hidden_layer_sizes": (9,)},
+        {"activation": "tanh"},
+        {"loss": "absolute_error"},
+        {"batch_size": 50},
+        {"optimizer": "sgd"},
+        {"init": "random"},
+    ],
+    ids=lambda params: next(iter(params)),
+)
+def test_what_does_not_share_an_engine(cache, quick, digits, other):
+    quick(max_iter=1).fit(digits)
+    quick(max_iter=1, **other).fit(digits)
+    assert len(cache) == 2
+
+
+def test_an_engine_used_before_gives_the_same_bits(cache, quick, digits, fitted):
+    quick(n_components=9, random_state=5, learning_rate=0.1).fit(digits[:280])
+    again = quick().fit(digits)
+    assert len(cache) == 1
+    assert_array_equal(again.transform(digits), fitted.transform(digits))
+
+
+def test_the_cache_is_bounded(monkeypatch, quick, blob):
+    cache = EngineCache(max_size=2)
+    monkeypatch.setattr(training, "CACHE", cache)
+    for batch_size in (10, 20, 30):
+        quick(batch_size=batch_size, max_iter=1).fit(blob)
+    assert sorted(engine.batch_size for engine in engines(cache)) == [20, 30]
+    quick(batch_size=20, max_iter=1).fit(blob)
+    quick(batch_size=40, max_iter=1).fit(blob)
+    assert sorted(engine.batch_size for engine in engines(cache)) == [20, 40]
+
+
+def test_idle_engines_hold_no_data(cache, quick, digits):
+    quick().fit(digits)
+    assert [engine._data for engine in engines(cache)] == [[]]
+
+
+def test_threads_train_as_if_alone(quick, digits):
+    estimators = [quick(random_state=seed, n_components=seed + 2) for seed in range(4)]
+    alone = [clone(ae).fit_transform(digits) for ae in estimators]
+    with ThreadPoolExecutor(2) as pool:
+        together = list(pool.map(lambda ae: ae.fit_transform(digits), estimators))
+    for one, other in zip(alone, together, strict=True):
+        assert_array_equal(one, other)
+
+
+def test_refits_add_nothing_to_memory(quick, digits):
+    def refit(n):
+        for seed in range(n):
+            quick(random_state=seed).fit(digits)
+        gc.collect()
+        return len(gc.get_objects())
+
+    before = refit(3)
+    # One object a fit would be a leak worth a look; a fresh trace leaves thousands.
+    assert refit(20) - before < 20
+
+
+# Optimizers
+
+RATES = {"adadelta": 10.0, "adagrad": 0.1, "ftrl": 0.5, "sgd": 0.1, "lion": 0.001}
+
+
+@pytest.mark.parametrize("optimizer", sorted(OPTIMIZERS))
+def test_every_named_optimizer_learns(quick, pixels, optimizer):
+    rate = RATES.get(optimizer, 0.01)
+    ae = quick(
+        optimizer=optimizer, learning_rate=rate, init="random", batch_size=64, max_iter=4
+    ).fit(pixels)
+    assert min(ae.validation_loss_curve_) < 0.99 * ae.start_loss_
+    assert ae.loss_curve_[-1] < ae.loss_curve_[0]
+
+
+def settle(quick, X, optimizer, **params):
+    """Codes after a short fit without early stopping, from a start far from the end."""
+    params = {"batch_size": 64, "max_iter": 2, "init": "random", **params}
+    return quick(optimizer=optimizer, early_stopping=False, **params).fit_transform(X)
+
+
+def test_an_optimizer_object_is_the_same_as_its_name(quick, pixels):
+    by_name = settle(quick, pixels, "adam", learning_rate=0.01)
+    by_object = settle(quick, pixels, keras.optimizers.Adam(0.01))
+    assert_array_equal(by_name, by_object)
+
+
+def test_an_optimizer_object_is_not_used_up(quick, pixels):
+    optimizer = keras.optimizers.Adam(0.01)
+    first = settle(quick, pixels, optimizer)
+    second = settle(quick, pixels, optimizer)
+    assert_array_equal(first, second)
+    assert not optimizer.built
+    copied = clone(quick(optimizer=optimizer)).optimizer
+    assert_allclose(keras.ops.convert_to_numpy(copied.learning_rate), 0.01, rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    "option",
+    [
+        {"clipnorm": 1e-12},
+        {"clipvalue": 1e-12},
+        {"global_clipnorm": 1e-12},
+        {"gradient_accumulation_steps": 1000},
+    ],
+    ids=lambda option: next(iter(option)),
+)
+def test_options_that_hold_an_optimizer_still(quick, pixels, option):
+    """Each of them is heeded: with it nothing moves, without it much does."""
+    free = settle(quick, pixels, keras.optimizers.SGD(1.0))
+    held = settle(quick, pixels, keras.optimizers.SGD(1.0, **option))
+    still = settle(quick, pixels, keras.optimizers.SGD(1e-30))
+    assert_allclose(held, still, atol=1e-5)
+    assert np.abs(free - still).max() > 1e-2
+
+
+def test_clipping_by_norm_goes_array_by_array(quick, pixels):
+    """The weights are one vector for the optimizer, unless that would change the norm."""
+    by_array = settle(quick, pixels, keras.optimizers.SGD(1.0, clipnorm=0.01))
+    together = settle(quick, pixels, keras.optimizers.SGD(1.0, global_clipnorm=0.01))
+    assert np.abs(by_array - together).max() > 1e-4
+
+
+def test_accumulated_gradients_are_larger_batches(quick, pixels):
+    small = keras.optimizers.SGD(0.1, gradient_accumulation_steps=2)
+    twice = settle(quick, pixels[:256], small, batch_size=32)
+    once = settle(quick, pixels[:256], keras.optimizers.SGD(0.1), batch_size=64)
+    assert_allclose(twice, once, atol=1e-5)
+
+
+def averaging(momentum):
+    return keras.optimizers.SGD(1.0, use_ema=True, ema_momentum=momentum)
+
+
+def test_moving_average_of_the_weights(quick, pixels):
+    plain = settle(quick, pixels, keras.optimizers.SGD(1.0))
+    # An average that forgets at once is the weights.
+    assert_allclose(settle(quick, pixels, averaging(0.0)), plain, atol=1e-6)
+    # One that never learns stays where Keras begins it: after the first step.
+    one_step = {"batch_size": 300, "max_iter": 1}
+    first = settle(quick, pixels, keras.optimizers.SGD(1.0), **one_step)
+    stays = settle(quick, pixels, averaging(1.0), batch_size=300, max_iter=3)
+    assert_allclose(stays, first, atol=1e-6)
+    assert np.abs(plain - first).max() > 1e-3
+
+
+def test_the_averaged_weights_are_those_judged(quick, pixels):
+    ae = quick(optimizer=averaging(1.0), init="random", batch_size=300).fit(pixels)
+    later = ae.validation_loss_curve_
+    assert ae.start_loss_ > later[0]
+    assert_allclose(later, later[0], rtol=1e-6)
+    # While the weights themselves go on.
+    assert ae.loss_curve_[2] < ae.loss_curve_[1] < ae.loss_curve_[0]
+
+
+def test_weight_decay_shrinks_the_weights(quick, pixels):
+    def size(decay):
+        ae = quick(optimizer=keras.optimizers.AdamW(1e-3, weight_decay=decay))
+        ae.set_params(init="random", early_stopping=False).fit(pixels)
+        return sum(np.square(w).sum() for w in ae._weights)
+
+    assert size(50.0) < 0.9 * size(0.0)
+
+
+def test_learning_rate_schedules(quick, pixels):
+    schedules = keras.optimizers.schedules
+    # 300 rows in batches of 64: five steps an epoch. After four the rate is zero.
+    halting = schedules.PiecewiseConstantDecay([3], [0.1, 0.0])
+    one = settle(quick, pixels, "sgd", learning_rate=halting, max_iter=1)
+    two = settle(quick, pixels, "sgd", learning_rate=halting, max_iter=2)
+    assert_array_equal(one, two)
+    constant = settle(
+        quick, pixels, "sgd", learning_rate=schedules.ExponentialDecay(0.1, 10, 1.0)
+    )
+    plain = settle(quick, pixels, "sgd", learning_rate=0.1)
+    assert_allclose(constant, plain, atol=1e-6)
+    with_object = settle(quick, pixels, keras.optimizers.SGD(halting), max_iter=2)
+    assert_array_equal(with_object, two)
+
+
+# A model made by hand
+
+
+class SquaredError(keras.Model):
+    """Loss of each row under a small network with dropout and normalisation."""
+
+    def __init__(self):
+        super().__init__()
+        self.network = keras.Sequential(
+            [
+                keras.Input((5,)),
+                keras.layers.Dense(8, activation="relu", kernel_initializer="zeros"),
+                keras.layers.BatchNormalization(momentum=0.5),
+                keras.layers.Dropout(0.5, seed=0),
+                keras.layers.Dense(5, kernel_initializer="zeros"),
+            ]
+        )
+        self.built = True
+
+    def call(self, inputs, training=False):
+        x, target = inputs
+        output = self.network(x, training=training)
+        return keras.ops.mean(keras.ops.square(output - target), axis=1)
+
+
+class Silent:
+    def begin(self):
+        pass
+
+    def end(self, training):
+        return False
+
+
+def train_by_hand(X, seed, key=None, max_iter=3):
+    rng = np.random.RandomState(0)
+    shapes = [v.shape for v in SquaredError().trainable_variables]
+    weights = [0.3 * rng.normal(size=shape) for shape in shapes]
+    return training.train(
+        SquaredError,
+        key,
+        weights,
+        training.Rows(X.astype("f4")),
+        training.Rows(X[:10].astype("f4")),
+        optimizer="adam",
+        learning_rate=0.01,
+        batch_size=16,
+        stopping=training.Stopping(max_iter, 10, None, keep_best=False),
+        rng=np.random.RandomState(seed),
+        monitor=Silent(),
+    )
+
+
+def test_dropout_and_moving_statistics(cache, blob):
+    first = train_by_hand(blob, seed=1, key="by hand")
+    assert np.abs(first.others["moving_mean"]).max() > 0.01
+    assert np.abs(first.others["moving_variance"] - 1).max() > 0.01
+    assert first.loss_curve[-1] < first.loss_curve[0]
+    assert len(cache) == 1
+
+    again = train_by_hand(blob, seed=1, key="by hand")
+    fresh = train_by_hand(blob, seed=1)
+    assert len(cache) == 1
+    for other in (again, fresh):
+        assert other.loss_curve == first.loss_curve
+        assert other.validation_curve == first.validation_curve
+        for name, value in first.others.items():
+            assert_array_equal(other.others[name], value)
+        for one, two in zip(first.weights, other.weights, strict=True):
+            assert_array_equal(one, two)
+    assert train_by_hand(blob, seed=2).loss_curve != first.loss_curve
+
+
+def test_the_kept_epoch_brings_its_statistics(blob):
+    """What was kept is judged as it was when it was kept."""
+    result = train_by_hand(blob, seed=1)
+    model = SquaredError()
+    for variable, value in zip(model.trainable_variables, result.weights, strict=True):
+        variable.assign(value)
+    for variable in model.non_trainable_variables:
+        variable.assign(result.others[variable.name])
+    X = blob[:10].astype("f4")
+    losses = keras.ops.convert_to_numpy(model((X, X), training=False))
+    assert_allclose(losses.mean(), result.validation_curve[result.best_iter], rtol=1e-4)
+
+
+# Determinism
+
+
+def digest(array):
+    return hashlib.sha256(np.ascontiguousarray(array).tobytes()).hexdigest()
+
+
+def test_same_seed_same_bits(quick, digits, fitted):
+    again = quick().fit(digits)
+    assert_array_equal(again.transform(digits), fitted.transform(digits))
+    assert again.loss_curve_ == fitted.loss_curve_
+    assert again.validation_loss_curve_ == fitted.validation_loss_curve_
+    other = quick(random_state=1).fit(digits)
+    assert np.abs(other.transform(digits) - fitted.transform(digits)).max() > 1e-3
+
+
+def test_a_generator_as_random_state_moves_on(quick, digits):
+    rng = np.random.RandomState(0)
+    one = quick(random_state=rng).fit_transform(digits)
+    two = quick(random_state=rng).fit_transform(digits)
+    assert np.abs(one - two).max() > 0
+    again = quick(random_state=np.random.RandomState(0)).fit_transform(digits)
+    assert_array_equal(one, again)
+
+
+def test_without_a_seed_no_two_fits_are_the_same(quick, digits):
+    ae = quick(random_state=None, init="random")
+    assert np.abs(ae.fit_transform(digits) - ae.fit_transform(digits)).max() > 0
+
+
+@pytest.mark.slow
+def test_same_bits_in_a_fresh_process(fitted, digits):
+    code = f"""
+import hashlib
+from sklearn.datasets import load_digits
+from skae import AutoencoderTransformer
+ae = AutoencoderTransformer(**{fitted.get_params()!r})
+X = load_digits().data[:300]
+print(hashlib.sha256(ae.fit(X).transform(X).tobytes()).hexdigest())
+"""
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, check=True, capture_output=True, text=True, timeout=300)
+    assert done.stdout.strip() == digest(fitted.transform(digits))
+
+
+@pytest.mark.slow
+def test_same_bits_through_joblib(quick, digits):
+    estimators = [quick(random_state=seed) for seed in range(2)]
+    here = [clone(ae).fit_transform(digits) for ae in estimators]
+    there = joblib.Parallel(n_jobs=2)(
+        joblib.delayed(AutoencoderTransformer.fit_transform)(ae, digits) for ae in estimators
+    )
+    for one, other in zip(here, there, strict=True):
+        assert_array_equal(one, other)
+
+
+def test_no_global_generator_is_touched(cache, quick, digits):
+    kept = np.random.get_state(), random.getstate()
+    try:
+        keras.utils.set_random_seed(1)
+        expected = keras.ops.convert_to_numpy(keras.random.uniform((3,)))
+        keras.utils.set_random_seed(1)
+        numpy_state, python_state = np.random.get_state(), random.getstate()
+        quick(random_state=None).fit(digits)
+        assert len(cache) == 1
+        assert_array_equal(np.random.get_state()[1], numpy_state[1])
+        assert np.random.get_state()[2:] == numpy_state[2:]
+        assert random.getstate() == python_state
+        seen = keras.ops.convert_to_numpy(keras.random.uniform((3,)))
+        assert_array_equal(seen, expected)
+    finally:
+        np.random.set_state(kept[0])
+        random.setstate(kept[1])
+
+
+def test_global_seeds_change_nothing(cache, quick, digits, fitted):
+    kept = np.random.get_state(), random.getstate()
+    try:
+        keras.utils.set_random_seed(123)
+        assert_array_equal(quick().fit_transform(digits), fitted.transform(digits))
+    finally:
+        np.random.set_state(kept[0])
+        random.setstate(kept[1])
+
+
+@pytest.mark.slow
+@only_tensorflow
+def test_xla_computes_the_same(monkeypatch, cache, quick, pixels):
+    params = {"optimizer": "sgd", "learning_rate": 0.1, "early_stopping": False}
+    plain = quick(**params).fit(pixels)
+    monkeypatch.setattr(training, "_XLA_MIN_STEPS", 0)
+    whole = quick(**params).fit(pixels)
+    assert sorted(engine.whole_program for engine in engines(cache)) == [False, True]
+    assert_allclose(whole.loss_curve_, plain.loss_curve_, rtol=1e-5)
+    assert_allclose(whole.transform(pixels), plain.transform(pixels), atol=1e-4)
+    assert_array_equal(quick(**params).fit_transform(pixels), whole.transform(pixels))

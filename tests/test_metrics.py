@@ -1,0 +1,124 @@
+"""One yardstick for everything that transforms and goes back."""
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose
+from sklearn.decomposition import NMF, PCA, FastICA, KernelPCA, TruncatedSVD
+from sklearn.metrics import r2_score
+from sklearn.model_selection import cross_val_score
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import Normalizer, StandardScaler
+
+from skae.metrics import reconstruction_error, reconstruction_score
+
+TRANSFORMERS = {
+    "PCA": PCA(4, random_state=0),
+    "KernelPCA": KernelPCA(4, kernel="rbf", gamma=0.01, fit_inverse_transform=True),
+    "NMF": NMF(4, init="nndsvda", max_iter=2000, tol=1e-3, random_state=0),
+    "FastICA": FastICA(4, random_state=0, tol=0.05, max_iter=1000),
+    "TruncatedSVD": TruncatedSVD(4, random_state=0),
+    "Pipeline": make_pipeline(StandardScaler(), PCA(4, random_state=0)),
+}
+
+
+@pytest.mark.parametrize("name", [*TRANSFORMERS, "ours"])
+def test_score_is_r2_weighted_by_variance(name, quick, pixels):
+    pixels = pixels[:, np.ptp(pixels, axis=0) > 0]
+    transformer = quick() if name == "ours" else TRANSFORMERS[name]
+    transformer.fit(pixels)
+    back = transformer.inverse_transform(transformer.transform(pixels))
+    score = reconstruction_score(transformer, pixels)
+    assert isinstance(score, float)
+    assert_allclose(score, r2_score(pixels, back, multioutput="variance_weighted"))
+    assert 0 < score < 1
+    error = reconstruction_error(transformer, pixels)
+    assert error.shape == (len(pixels),)
+    assert_allclose(error, np.square(pixels - back).mean(axis=1))
+    spread = np.square(pixels - pixels.mean(axis=0)).mean()
+    assert_allclose(score, 1 - error.mean() / spread)
+
+
+def test_ours_agrees_with_its_own_methods(fitted, digits):
+    assert_allclose(reconstruction_score(fitted, digits), fitted.score(digits))
+    assert_allclose(reconstruction_error(fitted, digits), -fitted.score_samples(digits))
+
+
+def test_pca_by_its_own_measure(digits):
+    """On its training rows the score is the explained variance ratio."""
+    pca = PCA(5, svd_solver="full").fit(digits)
+    assert_allclose(reconstruction_score(pca, digits), pca.explained_variance_ratio_.sum())
+
+
+def test_nothing_lost_scores_one_and_the_mean_scores_zero(blob):
+    assert_allclose(reconstruction_score(PCA().fit(blob), blob), 1)
+    assert_allclose(reconstruction_error(PCA().fit(blob), blob), 0, atol=1e-20)
+
+    class Mean:
+        def transform(self, X):
+            return X
+
+        def inverse_transform(self, X):
+            return np.broadcast_to(blob.mean(axis=0), X.shape)
+
+    assert_allclose(reconstruction_score(Mean(), blob), 0, atol=1e-12)
+
+
+def test_errors_in_constant_columns_count():
+    """Held-out rows may be constant where the training rows were not."""
+
+    class Wrong:
+        def transform(self, X):
+            return X
+
+        def inverse_transform(self, X):
+            return np.add(X, [0, 1])
+
+    X = np.array([[-1.0, 5.0], [1.0, 5.0]])
+    assert_allclose(reconstruction_error(Wrong(), X), 0.5)
+    assert_allclose(reconstruction_score(Wrong(), X), 0)
+
+
+def test_sample_weight(fitted, digits):
+    weight = np.random.RandomState(0).randint(0, 4, len(digits))
+    repeated = np.repeat(digits, weight, axis=0)
+    weighted = reconstruction_score(fitted, digits, sample_weight=weight)
+    assert_allclose(weighted, reconstruction_score(fitted, repeated))
+    assert_allclose(weighted, fitted.score(digits, sample_weight=weight))
+    assert weighted != reconstruction_score(fitted, digits)
+
+
+@pytest.mark.parametrize("library", ["pandas", "polars"])
+def test_data_frames(library, quick, digits):
+    frames = pytest.importorskip(library)
+    names = [f"pixel{i}" for i in range(64)]
+    kind = {"columns": names} if library == "pandas" else {"schema": names}
+    frame = frames.DataFrame(digits, **kind)
+    for transformer in (PCA(4, random_state=0), quick()):
+        score = reconstruction_score(transformer.fit(frame), frame)
+        error = reconstruction_error(transformer, frame)
+        transformer.fit(digits)
+        assert_allclose(score, reconstruction_score(transformer, digits))
+        assert_allclose(error, reconstruction_error(transformer, digits))
+
+
+def test_it_is_a_scorer(digits):
+    scores = cross_val_score(PCA(4), digits, cv=3, scoring=reconstruction_score)
+    assert ((scores > 0.2) & (scores < 0.6)).all()
+
+
+def test_transformers_that_cannot_go_back(digits):
+    for measure in (reconstruction_score, reconstruction_error):
+        with pytest.raises(TypeError, match="Normalizer has no inverse_transform"):
+            measure(Normalizer().fit(digits), digits)
+
+
+def test_reconstructions_of_another_shape(digits):
+    class Cut:
+        def transform(self, X):
+            return X
+
+        def inverse_transform(self, X):
+            return X[:, 1:]
+
+    with pytest.raises(ValueError, match=r"\(300, 64\).*Cut.*\(300, 63\)"):
+        reconstruction_score(Cut(), digits)
