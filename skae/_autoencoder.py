@@ -1,9 +1,10 @@
 """AutoencoderTransformer."""
 
 from skae._base import BaseAutoencoder
+from skae._reconstruction import ReconstructionMixin
 
 
-class AutoencoderTransformer(BaseAutoencoder):
+class AutoencoderTransformer(ReconstructionMixin, BaseAutoencoder):
     """Dimensionality reduction by an autoencoder.
 
     A network encodes each row in `n_components` numbers and decodes them again; it is
@@ -55,9 +56,7 @@ class AutoencoderTransformer(BaseAutoencoder):
 
     learning_rate : float or keras.optimizers.schedules.LearningRateSchedule, \
             default=0.001
-        For an optimizer given by name; an object brings its own. With
-        `early_stopping`, a rate that is one number is divided by five when progress
-        ends, twice, before training stops.
+        For an optimizer given by name; an object brings its own.
 
     batch_size : int or "auto", default="auto"
         Rows in a training step. "auto": 32 for up to 8,000 rows, growing to 128.
@@ -74,8 +73,8 @@ class AutoencoderTransformer(BaseAutoencoder):
     validation_fraction : float, default=0.1
         Share of the rows that are held out.
 
-    n_iter_no_change : int, default=10
-        Epochs without progress after which the learning rate falls or training stops.
+    n_iter_no_change : int, default=20
+        Epochs without progress after which training stops.
 
     tol : float or None, default=1e-4
         What counts as progress: for the squared error, a share of the variance. None:
@@ -114,7 +113,8 @@ class AutoencoderTransformer(BaseAutoencoder):
         Loss on the held-out rows before the first epoch; NaN where none were held out.
 
     best_loss_ : float
-        Loss of the epoch that was kept, on the held-out rows if there are any.
+        Loss of the epoch that was kept, on the held-out rows if there are any;
+        `start_loss_` where the principal components are kept.
 
     best_iter_ : int
         The epoch that was kept; 0 is the start.
@@ -183,7 +183,7 @@ class AutoencoderTransformer(BaseAutoencoder):
         max_iter=200,
         early_stopping=True,
         validation_fraction=0.1,
-        n_iter_no_change=10,
+        n_iter_no_change=20,
         tol=1e-4,
         warm_start=False,
         random_state=None,

@@ -6,15 +6,15 @@ from dataclasses import replace
 from numbers import Integral, Real
 
 import numpy as np
-from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
+from sklearn.base import BaseEstimator
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.utils import check_array, check_random_state
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils import check_random_state
+from sklearn.utils.validation import validate_data
 
 from skae._monitor import FitMonitor
+from skae._reconstruction import DTYPES
 from skae.inference import Affine, DenseForward
 from skae.losses import LOSSES
-from skae.metrics import variance_explained
 from skae.networks import (
     ACTIVATIONS,
     SYNONYMS,
@@ -49,13 +49,13 @@ _FEWEST_TO_SPLIT = 10
 _BATCH_SIZES = (32, 128)
 _STEPS_AN_EPOCH = 256
 
-_DTYPES = (np.float64, np.float32)
 
+class BaseAutoencoder(CallbackSupportMixin, BaseEstimator):
+    """What the autoencoders share: everything between fit and the trained arrays.
 
-class BaseAutoencoder(
-    CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
-):
-    """What the autoencoders share: everything between fit and the trained arrays."""
+    What is done with these arrays is said by :class:`ReconstructionMixin`, which stands
+    beside this class in every estimator.
+    """
 
     _parameter_constraints: dict = {
         "n_components": [
@@ -162,12 +162,18 @@ class BaseAutoencoder(
         return self
 
     def _is_better(self, before, X, weight, held_out):
-        """Whether training gained more on the held-out rows than chance explains."""
-        gain = self._score_rows(X[held_out]) - before
+        """Whether training gained more on the held-out rows than chance explains.
+
+        The losses must have fallen on the mean, and the relative gain of a row, which a
+        few rows with large losses cannot sway, by more than its standard error.
+        """
+        after = self._score_rows(X[held_out])
         weight = None if weight is None else weight[held_out]
+        gain = (after - before) / np.maximum(-(after + before), np.finfo(X.dtype).tiny)
         mean = np.average(gain, weights=weight)
         variance = np.average(np.square(gain - mean), weights=weight)
-        return mean > np.sqrt(variance / len(gain))
+        fell = np.average(after, weights=weight) > np.average(before, weights=weight)
+        return fell and mean > np.sqrt(variance / len(gain))
 
     def _fall_back(self, X, weight, rng):
         """Keep the start: the principal components, now of all rows."""
@@ -177,7 +183,7 @@ class BaseAutoencoder(
 
     def _validate(self, X, sample_weight, reset):
         """Rows and weights as arrays, without the rows of weight zero."""
-        X = validate_data(self, X, dtype=_DTYPES, ensure_min_samples=2, reset=reset)
+        X = validate_data(self, X, dtype=DTYPES, ensure_min_samples=2, reset=reset)
         self._check_range(X)
         if sample_weight is None:
             return X, None
@@ -366,7 +372,7 @@ class BaseAutoencoder(
         warnings.warn(
             f"{message}; the network of epoch {training.best_iter} is kept.",
             ConvergenceWarning,
-            stacklevel=5,
+            stacklevel=6,
         )
 
     def _fitted_attributes(self, training):
@@ -389,147 +395,3 @@ class BaseAutoencoder(
             if held_out
             else None,
         }
-
-    # Using what was fitted
-
-    def transform(self, X):
-        """Encode X.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features)
-            Rows.
-
-        Returns
-        -------
-        ndarray of shape (n_samples, n_components_)
-            The code, float32 if X is float32 and float64 otherwise.
-        """
-        return self._encoder(self._check_rows(X))
-
-    def inverse_transform(self, X):
-        """Decode codes.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_components_)
-            Codes, as `transform` gives them.
-
-        Returns
-        -------
-        ndarray of shape (n_samples, n_features)
-            Rows in the units of the data.
-        """
-        check_is_fitted(self)
-        code = check_array(X, dtype=_DTYPES, input_name="X")
-        if code.shape[1] != self.n_components_:
-            raise ValueError(
-                f"X has {code.shape[1]} columns, but {type(self).__name__} has a code of "
-                f"{self.n_components_}: inverse_transform takes what transform returns."
-            )
-        return self._decoder(code)
-
-    def reconstruct(self, X):
-        """Encode X and decode it again.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features)
-            Rows.
-
-        Returns
-        -------
-        ndarray of shape (n_samples, n_features)
-            What remains of X after its passage through the code.
-        """
-        return self._decoder(self._encoder(self._check_rows(X)))
-
-    def score_samples(self, X):
-        """Minus the loss of each row: higher is more like the training rows.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features)
-            Rows.
-
-        Returns
-        -------
-        ndarray of shape (n_samples,)
-            Minus the mean over columns of the loss that was trained, in the units of
-            the data (squared, for the squared error).
-        """
-        return self._score_rows(self._check_rows(X))
-
-    def _score_rows(self, X):
-        output = self._decoder(self._encoder(X))
-        if self._scales_output:
-            # In these units the network was trained; the centre cancels.
-            X, output = X / self.scale_, output / self.scale_
-        return -self._unit * LOSSES[self.loss].per_sample(np, X, output)
-
-    def score(self, X, y=None, sample_weight=None):
-        """Share of the variance of X that the reconstruction explains.
-
-        One minus the squared error of the reconstruction over the squared distance of
-        the rows from their mean, both summed over rows and columns. PCA's share on the
-        same rows is comparable: see :func:`skae.metrics.reconstruction_score`.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features)
-            Rows, at best rows that were not used for training.
-
-        y : Ignored
-            Not used, present for API consistency by convention.
-
-        sample_weight : array-like of shape (n_samples,), default=None
-            Weights of the rows.
-
-        Returns
-        -------
-        float
-            At most 1; 0 is what the mean of X would reach.
-        """
-        return variance_explained(
-            self._check_rows(X), self.reconstruct(X), sample_weight=sample_weight
-        )
-
-    def _check_rows(self, X):
-        check_is_fitted(self)
-        return validate_data(self, X, dtype=_DTYPES, reset=False)
-
-    @property
-    def _scales_output(self):
-        """Whether the decoder speaks in standardised data."""
-        return self._network.output_activation == "linear"
-
-    @property
-    def _unit(self):
-        """The unit of the loss, in the units of the data."""
-        return self.scale_ ** LOSSES[self.loss].power if self._scales_output else 1.0
-
-    @property
-    def encoder_(self):
-        """Keras model from rows in the units of the data to codes, made anew each time."""
-        return self._keras_models()[0]
-
-    @property
-    def decoder_(self):
-        """Keras model from codes to rows in the units of the data, made anew each time."""
-        return self._keras_models()[1]
-
-    def _keras_models(self):
-        check_is_fitted(self)
-        from skae.models import in_units
-
-        encoder, decoder = self._network.build()
-        encoder.set_weights(self._encoder.weights)
-        decoder.set_weights(self._decoder.weights)
-        return in_units(encoder, decoder, self.mean_, self.scale_, self._scales_output)
-
-    def __sklearn_is_fitted__(self):
-        return hasattr(self, "_encoder")
-
-    @property
-    def _n_features_out(self):
-        return self.n_components_

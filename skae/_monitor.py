@@ -46,7 +46,7 @@ class FitMonitor:
         if self.estimator.verbose:
             from skae.training import report
 
-            report(training)
+            report(training, self.estimator._unit)
         return self.context is not None and self._told(self.epoch, training)
 
     def finish(self, training):

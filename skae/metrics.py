@@ -4,18 +4,25 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from sklearn.metrics import r2_score
 
 __all__ = ["reconstruction_error", "reconstruction_score"]
 
 
 def variance_explained(X: Any, reconstruction: Any, sample_weight: Any = None) -> float:
-    """Share of the variance of X, over all columns together."""
-    return float(
-        r2_score(
-            X, reconstruction, sample_weight=sample_weight, multioutput="variance_weighted"
-        )
+    """Share of the variance of X, over all columns together.
+
+    As scikit-learn's `r2_score` weighted by variance, except that errors in constant
+    columns count.
+    """
+    X, reconstruction = (np.asarray(rows, np.float64) for rows in (X, reconstruction))
+    centre = np.average(X, axis=0, weights=sample_weight)
+    lost, total = (
+        np.average(np.square(X - other).sum(axis=1), weights=sample_weight)
+        for other in (reconstruction, centre)
     )
+    if total == 0:
+        return float(lost == 0)
+    return float(1 - lost / total)
 
 
 def _rows_and_reconstruction(estimator: Any, X: Any) -> tuple[NDArray[Any], NDArray[Any]]:

@@ -218,7 +218,7 @@ def test_weight_decay_shrinks_the_weights(quick, pixels):
     def size(decay):
         ae = quick(optimizer=keras.optimizers.AdamW(1e-3, weight_decay=decay))
         ae.set_params(init="random", early_stopping=False).fit(pixels)
-        return sum(np.square(w).sum() for w in ae._weights)
+        return sum(np.square(w).sum() for w in ae._encoder.weights + ae._decoder.weights)
 
     assert size(50.0) < 0.9 * size(0.0)
 

@@ -39,7 +39,13 @@ def test_the_best_epoch_on_held_out_rows_is_kept(quick, pixels, splits, loss, in
     assert len(held_out) == 30
     assert set(train) | set(held_out) == set(range(300))
     judged = [ae.start_loss_, *ae.validation_loss_curve_]
-    assert ae.best_loss_ == min(judged) == judged[ae.best_iter_]
+    assert ae.best_loss_ == judged[ae.best_iter_]
+    if init == "pca" and ae.best_iter_ == 0:
+        # Hardly better than chance, or worse: the principal components of all rows.
+        start = quick(loss=loss, learning_rate=1e-12, max_iter=1).fit(pixels)
+        assert_allclose(ae.transform(pixels), start.transform(pixels), atol=1e-4)
+        return
+    assert ae.best_loss_ == min(judged)
     assert_allclose(-ae.score_samples(pixels[held_out]).mean(), ae.best_loss_, rtol=1e-4)
 
 

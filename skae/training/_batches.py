@@ -43,7 +43,7 @@ class Rows:
 
     def padded(self, length: int) -> list[NDArray[np.float32]]:
         """Inputs, targets if they differ, and weights of mean one, with rows of zeros."""
-        if self.weight is None:
+        if self.weight is None or len(self) == 0:
             weight = np.ones(len(self), np.float32)
         else:
             weight = (self.weight / np.mean(self.weight)).astype(np.float32)

@@ -33,9 +33,10 @@ def make(optimizer: Any, learning_rate: Any) -> Any:
     """
     if not isinstance(optimizer, str):
         return type(optimizer).from_config(optimizer.get_config())
-    made = keras.optimizers.get(optimizer)
-    made.learning_rate = learning_rate
-    return made
+    for name, kind in vars(keras.optimizers).items():
+        if name.lower() == optimizer and isinstance(kind, type):
+            return kind(learning_rate=learning_rate)
+    raise ValueError(f"Keras {keras.__version__} has no optimizer {optimizer!r}.")
 
 
 def fixed_learning_rate(optimizer: Any) -> float | None:
