@@ -34,7 +34,7 @@ SIZES = (2, 4, 8, 16)
 def tables(folder, max_rows):
     """Name and rows of each table, at most `max_rows` of them drawn at random."""
     for name in ("breast_cancer", "diabetes", "digits", "iris", "linnerud", "wine"):
-        yield name, _some(getattr(datasets, f"load_{name}")().data, max_rows)
+        yield f"sk_{name}", _some(getattr(datasets, f"load_{name}")().data, max_rows)
     if folder is None:
         return
     for path in sorted(Path(folder, "adbench").glob("*.npz")):
