@@ -164,6 +164,13 @@ def test_warm_start_improves(quick, digits):
     assert scores[0] < scores[1] < scores[2]
 
 
+def test_warm_start_with_another_optimizer_starts_it_afresh(quick, digits):
+    ae = quick(warm_start=True, early_stopping=False).fit(digits)
+    before = ae.loss_curve_[-1]
+    ae.set_params(optimizer="sgd").fit(digits)
+    assert ae.loss_curve_[-1] <= before
+
+
 def test_warm_start_does_not_repeat_its_shuffles(quick, digits):
     """A fit that goes on is not the first one again on better weights."""
     once = quick(warm_start=True, early_stopping=False).fit(digits)

@@ -117,7 +117,7 @@ class Engine(ABC):
             Values of non-trainable variables, by name, that do not start afresh.
 
         optimizer_state : list of ndarray or None
-            As `optimizer_state` gave it; None: fresh.
+            As `optimizer_state` gave it; None, or of another optimizer: fresh.
 
         learning_rate : float or None
             For an optimizer without a schedule.
@@ -132,12 +132,15 @@ class Engine(ABC):
             if variable.name == "seed_generator_state":
                 value = np.array([rng.randint(2**31 - 1), 0]).astype(value.dtype)
             fresh.append((others or {}).get(variable.name, value))
-        slots = [v.copy() for v in optimizer_state or self._fresh_optimizer]
+        fits = [v.shape for v in optimizer_state or []] == [
+            v.shape for v in self._fresh_optimizer
+        ]
+        slots = list(optimizer_state if optimizer_state and fits else self._fresh_optimizer)
         if learning_rate is not None:
             slots[self._position(self.optimizer.learning_rate)] = np.array(
                 learning_rate, np.float32
             )
-        if optimizer_state is None and self.optimizer.use_ema:
+        if self.optimizer.use_ema and not fits:
             for position, value in zip(self._positions_of_averages(), params, strict=True):
                 slots[position] = value
         self._begin(params, slots, fresh)
