@@ -273,13 +273,13 @@ class BaseAutoencoder(CallbackSupportMixin, BaseEstimator):
         return self._network.principal_start(rng, axes, *self._before_output())
 
     def _set_weights(self, weights):
-        encoder, decoder = self._network.split(weights)
-        vars(self).update(self._forward(encoder, decoder))
+        vars(self).update(self._forward(weights))
 
-    def _forward(self, encoder, decoder):
+    def _forward(self, weights):
         """Encoder and decoder as functions of rows in the units of the data."""
         units = Affine(self.mean_, self.scale_)
         network = self._network
+        encoder, decoder = network.split(weights)
         return {
             "_encoder": DenseForward(network.encoder, encoder, before=units),
             "_decoder": DenseForward(
@@ -384,7 +384,7 @@ class BaseAutoencoder(CallbackSupportMixin, BaseEstimator):
         held_out = bool(np.isfinite(validation[0]))
         judged = validation if held_out else [np.nan, *losses]
         return {
-            **self._forward(*self._network.split(weights)),
+            **self._forward(weights),
             "n_components_": self._network.n_components,
             "n_iter_": before + len(losses),
             "best_iter_": before + training.best_iter,

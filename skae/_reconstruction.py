@@ -65,8 +65,7 @@ class ReconstructionMixin(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
         ndarray of shape (n_samples, n_features)
             What remains of X after its passage through the code.
         """
-        X = self._check_rows(X)
-        return self._decoder(self._encoder(X))
+        return self._reconstruct(self._check_rows(X))
 
     def score_samples(self, X):
         """Minus the loss of each row: higher is more like the training rows.
@@ -85,7 +84,7 @@ class ReconstructionMixin(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
         return self._score_rows(self._check_rows(X))
 
     def _score_rows(self, X):
-        output = self._decoder(self._encoder(X))
+        output = self._reconstruct(X)
         if self._scales_output:
             # In these units the network was trained; the centre cancels.
             X, output = X / self.scale_, output / self.scale_
@@ -114,9 +113,11 @@ class ReconstructionMixin(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
         float
             At most 1; 0 is what the mean of X would reach.
         """
-        return variance_explained(
-            self._check_rows(X), self.reconstruct(X), sample_weight=sample_weight
-        )
+        X = self._check_rows(X)
+        return variance_explained(X, self._reconstruct(X), sample_weight=sample_weight)
+
+    def _reconstruct(self, X):
+        return self._decoder(self._encoder(X))
 
     def _check_rows(self, X):
         check_is_fitted(self)

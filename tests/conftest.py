@@ -18,14 +18,6 @@ QUICK = {
 }
 
 
-def pytest_configure(config):
-    # Keras' variables do not know NumPy 2's `copy=`; it says so when it reads its own.
-    config.addinivalue_line(
-        "filterwarnings",
-        "ignore:__array__ implementation doesn't accept a copy:DeprecationWarning",
-    )
-
-
 @pytest.fixture(scope="session")
 def quick():
     """Makes an autoencoder that trains in a few steps."""
