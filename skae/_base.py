@@ -38,8 +38,10 @@ OPTIMIZERS = {
     "ftrl", "lamb", "lion", "muon", "nadam", "rmsprop", "sgd",
 }  # fmt: skip
 
-# Latent sizes are rounded up to a multiple of this and masked, to share a compilation.
-_CODE_BLOCK = 32
+# Latent sizes are rounded up to a multiple of this and masked, to share a compilation: in
+# small batches, where a step costs the same with a wider code, and in large ones.
+_CODE_BLOCKS = (32, 8)
+_LARGE_BATCH = 128
 
 # With fewer rows than this none are held out: training is judged on all of them.
 _FEWEST_TO_SPLIT = 10
@@ -216,9 +218,9 @@ class BaseAutoencoder(CallbackSupportMixin, BaseEstimator):
     def _split(self, n_samples, rng, early_stopping):
         """Positions of the rows to train on and of those to judge by, or None."""
         if not early_stopping:
-            return np.arange(n_samples), None
+            return slice(None), None
         if n_samples < _FEWEST_TO_SPLIT:
-            return np.arange(n_samples), np.arange(n_samples)
+            return slice(None), slice(None)
         n_held_out = int(np.ceil(self.validation_fraction * n_samples))
         if n_held_out > n_samples - 2:
             raise ValueError(
@@ -321,22 +323,25 @@ class BaseAutoencoder(CallbackSupportMixin, BaseEstimator):
         rows = training.Rows(
             self._standardise(X).astype(np.float32, copy=False), targets, weight
         )
+        training_rows = rows.take(train)
+        batch_size = self._batch_size(len(training_rows))
         # Trained with more columns in the code than needed, behind a mask.
         size = self._network.n_components
-        capacity = -(-size // _CODE_BLOCK) * _CODE_BLOCK
+        block = _CODE_BLOCKS[batch_size > _LARGE_BATCH]
+        capacity = -(-size // block) * block
         network = replace(self._network, n_components=capacity)
         loss = LOSSES[self.loss]
         result = training.train(
             lambda: ReconstructionObjective(*network.build(), loss),
             key=(network, loss.name),
             weights=resize(self._encoder.weights + self._decoder.weights, network.shapes),
-            others={"mask": (np.arange(capacity) < size).astype(np.float32)},
-            training=rows.take(train),
+            others=[(np.arange(capacity) < size).astype(np.float32)],
+            training=training_rows,
             validation=None if held_out is None else rows.take(held_out),
             optimizer=self.optimizer,
             learning_rate=self.learning_rate,
             optimizer_state=self._optimizer_state,
-            batch_size=self._batch_size(len(train)),
+            batch_size=batch_size,
             stopping=training.Stopping(
                 max_iter=1 if one_epoch else self.max_iter,
                 n_iter_no_change=self.n_iter_no_change,

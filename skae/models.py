@@ -41,9 +41,10 @@ class ReconstructionObjective(keras.Model):
 
     def __init__(self, encoder: Any, decoder: Any, loss: Loss) -> None:
         super().__init__()
-        self.encoder = encoder
+        # First, so that the mask is the first of the variables that are not trained.
         self.code_mask = CodeMask()
         self.code_mask.build(encoder.output_shape)
+        self.encoder = encoder
         self.decoder = decoder
         self.loss_of_row = loss
         self.built = True

@@ -1,6 +1,6 @@
 """min: trains a Keras model on arrays; knows no estimator."""
 
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Hashable, Sequence
 from typing import Any
 
 import keras
@@ -62,7 +62,7 @@ def train(
     stopping: Stopping,
     rng: np.random.RandomState,
     monitor: Monitor,
-    others: Mapping[str, NDArray[Any]] | None = None,
+    others: Sequence[NDArray[Any]] = (),
     optimizer_state: Arrays | None = None,
     allow_xla: bool = True,
 ) -> Training:
@@ -97,8 +97,9 @@ def train(
     rng : RandomState
         The only source of randomness.
 
-    others : mapping of str to ndarray or None
-        Values of non-trainable variables, by name, that do not start afresh.
+    others : sequence of ndarray
+        Values of the first of the model's non-trainable variables; the rest start
+        afresh.
 
     optimizer_state : list of ndarray or None
         For training that goes on.

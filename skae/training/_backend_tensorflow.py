@@ -27,6 +27,7 @@ class TensorFlowEngine(Engine):
 
     def _run(self, order: Any, n_rows: int) -> tuple[Any, Any]:
         if self._function is None:
+            # The concrete function: a call of it checks its arguments once, not thrice.
             self._function = tf.function(
                 self._epoch,
                 input_signature=[
@@ -42,9 +43,13 @@ class TensorFlowEngine(Engine):
                 ],
                 jit_compile=self.whole_program,
                 autograph=False,
-            )
+            ).get_concrete_function()
         self._state, total, validation = self._function(
-            self._state, order, n_rows, self._n_validation, *self._data
+            self._state,
+            tf.constant(order),
+            tf.constant(n_rows),
+            tf.constant(self._n_validation),
+            *self._data,
         )
         return total, validation
 
@@ -56,7 +61,3 @@ class TensorFlowEngine(Engine):
 
     def _fetch(self) -> tuple[Sequence[Any], Sequence[Any], Sequence[Any]]:
         return self._params, self.optimizer.variables, self._state["others"]
-
-
-def _spec(value: Any) -> Any:
-    return tf.TensorSpec(value.shape, value.dtype)

@@ -33,7 +33,7 @@ class Rows:
     def __len__(self) -> int:
         return len(self.inputs)
 
-    def take(self, index: NDArray[np.intp]) -> "Rows":
+    def take(self, index: NDArray[np.intp] | slice) -> "Rows":
         """The rows at these positions."""
         return Rows(
             self.inputs[index],

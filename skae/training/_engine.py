@@ -1,7 +1,7 @@
 """One epoch as one program, written once for all backends."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import keras
@@ -70,6 +70,7 @@ class Engine(ABC):
         optimizer.build(self._params)
         self._fresh_optimizer = [np.array(v) for v in _numpy(optimizer.variables)]
         self._fresh_others = _numpy(model.non_trainable_variables)
+        self._seeds = [v.name == "seed_generator_state" for v in model.non_trainable_variables]
         self._state: State = {}
         self._data: list[Any] = []
         self._n_validation = 0
@@ -99,7 +100,7 @@ class Engine(ABC):
         weights: Sequence[NDArray[Any]],
         *,
         rng: np.random.RandomState,
-        others: Mapping[str, NDArray[Any]] | None = None,
+        others: Sequence[NDArray[Any]] = (),
         optimizer_state: Arrays | None = None,
         learning_rate: float | None = None,
     ) -> None:
@@ -113,8 +114,9 @@ class Engine(ABC):
         rng : RandomState
             Seeds the model's generators (dropout and the like).
 
-        others : mapping of str to ndarray or None
-            Values of non-trainable variables, by name, that do not start afresh.
+        others : sequence of ndarray
+            Values of the first of the model's non-trainable variables; the rest start
+            afresh.
 
         optimizer_state : list of ndarray or None
             As `optimizer_state` gave it; None, or of another optimizer: fresh.
@@ -126,12 +128,11 @@ class Engine(ABC):
         if self._flat:
             params = [np.concatenate([w.ravel() for w in params])]
         fresh = []
-        for variable, value in zip(
-            self.model.non_trainable_variables, self._fresh_others, strict=True
-        ):
-            if variable.name == "seed_generator_state":
+        given = iter(others)
+        for is_seed, value in zip(self._seeds, self._fresh_others, strict=True):
+            if is_seed:
                 value = np.array([rng.randint(2**31 - 1), 0]).astype(value.dtype)
-            fresh.append((others or {}).get(variable.name, value))
+            fresh.append(next(given, value))
         fits = [v.shape for v in optimizer_state or []] == [
             v.shape for v in self._fresh_optimizer
         ]
@@ -186,12 +187,11 @@ class Engine(ABC):
         values = [np.array(v) for v in _numpy(params)]
         if not self._flat:
             return values
-        return [v.copy() for v in _unflatten(np.split, np.reshape, values[0], self._shapes)]
+        return _unflatten(np.split, np.reshape, values[0], self._shapes)
 
-    def others(self) -> dict[str, NDArray[Any]]:
-        """Copy of the non-trainable variables, by name."""
-        names = [v.name for v in self.model.non_trainable_variables]
-        return dict(zip(names, _numpy(self._fetch()[2]), strict=True))
+    def others(self) -> Arrays:
+        """Copy of the non-trainable variables."""
+        return _numpy(self._fetch()[2])
 
     def optimizer_state(self) -> Arrays:
         """Copy of the optimizer's variables."""

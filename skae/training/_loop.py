@@ -1,10 +1,9 @@
 """From epoch to epoch: what is best, when to stop, what to report."""
 
 from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol
+from typing import Literal, Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
 from skae.training._batches import shuffled
 from skae.training._engine import Arrays, Engine
@@ -46,8 +45,8 @@ class Training:
     weights : list of ndarray
         Of the epoch that was kept.
 
-    others : dict of str to ndarray
-        The model's non-trainable variables of that epoch, by name.
+    others : list of ndarray
+        The model's non-trainable variables of that epoch.
 
     best_iter : int
         The epoch that was kept; 0 is the start.
@@ -63,7 +62,7 @@ class Training:
     """
 
     weights: Arrays
-    others: dict[str, NDArray[Any]]
+    others: Arrays
     best_iter: int = 0
     loss_curve: list[float] = field(default_factory=list)
     validation_curve: list[float] = field(default_factory=list)
