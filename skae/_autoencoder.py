@@ -41,15 +41,33 @@ class AutoencoderTransformer(ReconstructionMixin, BaseAutoencoder):
         "identity" otherwise. With any other than the identity the output is not scaled
         back: X must lie where the activation can reach.
 
-    loss : {"squared_error", "absolute_error", "huber", "binary_crossentropy"}, \
-            default="squared_error"
+    normalization : {"batch", "layer"} or None, default=None
+        What stands between a hidden layer and its activation.
+
+    dropout : float, default=0.0
+        Share of the hidden units that are dropped in each training step.
+
+    tied_weights : bool, default=False
+        Whether the decoder's kernels are the encoder's, transposed.
+
+    loss : {"squared_error", "absolute_error", "huber", "binary_crossentropy", "cosine", \
+            "ssim"}, keras.losses.Loss or callable, default="squared_error"
         What is compared between a row and its reconstruction, the mean over columns.
-        "huber" turns from squared to absolute at one `scale_`; "binary_crossentropy"
-        wants X in [0, 1].
+        "huber" turns from squared to absolute at one `scale_`; "binary_crossentropy" and
+        "ssim", the structural similarity of images, want X in [0, 1]; "cosine" compares
+        directions of centred rows. A Keras loss, or a function of target and output,
+        sees standardised rows.
+
+    penalty : {"l1", "kl", "contractive"}, Penalty or None, default=None
+        What is added to the loss: a sparse code by :class:`~skae.losses.L1Sparsity` or
+        :class:`~skae.losses.KLSparsity`, a code that changes little with the row by
+        :class:`~skae.losses.Contractive`; by name at their default weight.
 
     init : {"pca", "random"}, default="pca"
         Where training starts. "random": the plain network, without the linear path,
-        at Glorot's uniform weights.
+        at Glorot's uniform weights. With "pca", where the principal components explain
+        less than two thirds of the variance and rows are held out, the epochs that are
+        left are spent on a second start from random weights, and the better one is kept.
 
     optimizer : str or keras.optimizers.Optimizer, default="adam"
         A Keras optimizer by name or an object, whose configuration is copied.
@@ -57,6 +75,10 @@ class AutoencoderTransformer(ReconstructionMixin, BaseAutoencoder):
     learning_rate : float or keras.optimizers.schedules.LearningRateSchedule, \
             default=0.001
         For an optimizer given by name; an object brings its own.
+
+    weight_decay : float, default=0.0
+        Share of the learning rate by which all weights shrink in a step, for an optimizer
+        given by name.
 
     batch_size : int or "auto", default="auto"
         Rows in a training step. "auto": 32 for up to 8,000 rows, growing to 128.
@@ -175,10 +197,15 @@ class AutoencoderTransformer(ReconstructionMixin, BaseAutoencoder):
         activation="relu",
         code_activation="identity",
         output_activation="auto",
+        normalization=None,
+        dropout=0.0,
+        tied_weights=False,
         loss="squared_error",
+        penalty=None,
         init="pca",
         optimizer="adam",
         learning_rate=0.001,
+        weight_decay=0.0,
         batch_size="auto",
         max_iter=200,
         early_stopping=True,
@@ -194,10 +221,15 @@ class AutoencoderTransformer(ReconstructionMixin, BaseAutoencoder):
         self.activation = activation
         self.code_activation = code_activation
         self.output_activation = output_activation
+        self.normalization = normalization
+        self.dropout = dropout
+        self.tied_weights = tied_weights
         self.loss = loss
+        self.penalty = penalty
         self.init = init
         self.optimizer = optimizer
         self.learning_rate = learning_rate
+        self.weight_decay = weight_decay
         self.batch_size = batch_size
         self.max_iter = max_iter
         self.early_stopping = early_stopping

@@ -2,33 +2,32 @@
 
 import warnings
 from abc import abstractmethod
-from dataclasses import replace
 from numbers import Integral, Real
 
 import numpy as np
 from sklearn.base import BaseEstimator
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
-from sklearn.utils.validation import validate_data
 
 from skae._monitor import FitMonitor
-from skae._reconstruction import DTYPES
-from skae.inference import Affine, DenseForward
-from skae.losses import LOSSES
+from skae._validation import check_training_rows, split_rows
+from skae.inference import Affine, forward
+from skae.losses import LOSSES, PENALTIES, Penalty, make_loss, make_penalty
 from skae.networks import (
     ACTIVATIONS,
     SYNONYMS,
     DenseNetwork,
     keras_name,
+    linear_map,
     principal_axes,
     resize,
 )
+from skae.utils._rows import Rows
 from skae.utils._sklearn import (
     CallbackSupportMixin,
     HasMethods,
     Interval,
     StrOptions,
-    check_sample_weight,
     fit_context,
 )
 from skae.utils._state import restores_state_on_error
@@ -43,13 +42,14 @@ OPTIMIZERS = {
 _CODE_BLOCKS = (32, 8)
 _LARGE_BATCH = 128
 
-# With fewer rows than this none are held out: training is judged on all of them.
-_FEWEST_TO_SPLIT = 10
-
 # Rows in a training step where the user leaves the choice to us: few for small tables,
 # which want many steps an epoch, and many for large ones, which want quick steps.
 _BATCH_SIZES = (32, 128)
 _STEPS_AN_EPOCH = 256
+
+# Below this share of variance explained, the principal components may lead training into
+# a poor optimum: random weights are tried as well.
+_SHARE_TO_TRUST = 2 / 3
 
 
 class BaseAutoencoder(CallbackSupportMixin, BaseEstimator):
@@ -68,13 +68,18 @@ class BaseAutoencoder(CallbackSupportMixin, BaseEstimator):
         "activation": [StrOptions(set(ACTIVATIONS) | set(SYNONYMS))],
         "code_activation": [StrOptions(set(ACTIVATIONS) | set(SYNONYMS))],
         "output_activation": [StrOptions({"auto"} | set(ACTIVATIONS) | set(SYNONYMS))],
-        "loss": [StrOptions(set(LOSSES))],
+        "normalization": [StrOptions({"batch", "layer"}), None],
+        "dropout": [Interval(Real, 0, 1, closed="left")],
+        "tied_weights": ["boolean"],
+        "loss": [StrOptions(set(LOSSES)), callable],
+        "penalty": [StrOptions(set(PENALTIES)), Penalty, None],
         "init": [StrOptions({"pca", "random"})],
         "optimizer": [StrOptions(OPTIMIZERS), HasMethods(["apply", "get_config"])],
         "learning_rate": [
             Interval(Real, 0, None, closed="neither"),
             HasMethods(["get_config"]),
         ],
+        "weight_decay": [Interval(Real, 0, None, closed="left")],
         "batch_size": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
         "max_iter": [Interval(Integral, 1, None, closed="left")],
         "early_stopping": ["boolean"],
@@ -99,8 +104,8 @@ class BaseAutoencoder(CallbackSupportMixin, BaseEstimator):
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
-            Training rows, at least two.
+        X : array-like of shape (n_samples, n_features) or (n_samples, ...)
+            Training rows, at least two. Images and series may have more axes.
 
         y : Ignored
             Not used, present for API consistency by convention.
@@ -115,8 +120,8 @@ class BaseAutoencoder(CallbackSupportMixin, BaseEstimator):
             The fitted estimator. When `fit` fails, or is interrupted before there is
             anything to keep, what was fitted before is kept.
         """
-        goes_on = self.warm_start and hasattr(self, "_encoder")
-        return self._fit(X, y, sample_weight, goes_on)
+        goes_on = self.warm_start and self.__sklearn_is_fitted__()
+        return self._fit(X, y, None, sample_weight, goes_on)
 
     @restores_state_on_error
     @fit_context(prefer_skip_nested_validation=True)
@@ -128,7 +133,7 @@ class BaseAutoencoder(CallbackSupportMixin, BaseEstimator):
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
+        X : array-like of shape (n_samples, n_features) or (n_samples, ...)
             Training rows.
 
         y : Ignored
@@ -142,71 +147,112 @@ class BaseAutoencoder(CallbackSupportMixin, BaseEstimator):
         self : object
             The fitted estimator.
         """
-        return self._fit(X, y, sample_weight, hasattr(self, "_encoder"), one_epoch=True)
+        goes_on = self.__sklearn_is_fitted__()
+        return self._fit(X, y, None, sample_weight, goes_on, one_epoch=True)
 
-    def _fit(self, X, y, sample_weight, goes_on, one_epoch=False):
+    def _fit(self, X, y, target, sample_weight, goes_on, one_epoch=False):
         """Validate, seed, split, build, train, keep."""
-        X, weight = self._validate(X, sample_weight, reset=not goes_on)
+        rows = check_training_rows(self, X, target, sample_weight, reset=not goes_on)
+        self._check_parts(rows)
         rng = self._seeded(goes_on)
-        train, held_out = self._split(len(X), rng, self.early_stopping and not one_epoch)
+        early_stopping = self.early_stopping and not one_epoch
+        train, held_out = split_rows(rows, self.validation_fraction, rng, early_stopping)
         if not goes_on:
-            self._describe(X, weight)
-            self._start(X, weight, train, rng)
-        judges_start = held_out is not None and self.init == "pca" and not goes_on
-        before = self._score_rows(X[held_out]) if judges_start else None
-        training = self._train(X, y, weight, train, held_out, rng, one_epoch)
+            self._describe(rows)
+            self._build(rows, rng)
+            self._set_weights(self._start(train, rng))
+        held_out = None if held_out is None else self._as_judged(held_out, rng)
+        monitor = FitMonitor(self, rows, y, self._fitted_attributes)
+        judges_start = held_out is not None and not goes_on and self._starts_well
+        before = self._losses(held_out) if judges_start else None
+        n_epochs = 1 if one_epoch else self.max_iter
+        training = self._train(train, held_out, rng, monitor, n_epochs)
         self._warn_or_raise(training)
         vars(self).update(self._fitted_attributes(training))
-        if judges_start and not self._is_better(before, X, weight, held_out):
-            self._fall_back(X, weight, rng)
+        if judges_start:
+            training = self._start_again(training, train, held_out, rng, monitor)
+            if not self._is_better(before, held_out):
+                self._fall_back(rows, rng)
+        monitor.finish(training)
         if self.warm_start or one_epoch:
             self._optimizer_state = training.optimizer_state
         return self
 
-    def _is_better(self, before, X, weight, held_out):
+    def _start_again(self, first, train, held_out, rng, monitor):
+        """Spend the epochs left on random weights where the start explained little."""
+        left = self.max_iter - self.n_iter_
+        trusted = self._start_share >= _SHARE_TO_TRUST
+        if trusted or left < 1 or first.ending not in ("max_iter", "converged"):
+            return first
+        fitted = dict(vars(self))
+        self._set_weights(self._network.random_start(rng))
+        second = self._train(train, held_out, rng, monitor, left)
+        if second.ending == "interrupted":
+            self._warn_or_raise(second)
+        vars(self).update(self._fitted_attributes(second), start_loss_=self.start_loss_)
+        if self.best_loss_ < fitted["best_loss_"]:
+            return second
+        history = ("n_iter_", "loss_curve_", "validation_loss_curve_")
+        vars(self).update(fitted | {name: getattr(self, name) for name in history})
+        return first
+
+    def _is_better(self, before, held_out):
         """Whether training gained more on the held-out rows than chance explains.
 
         The losses must have fallen on the mean, and the relative gain of a row, which a
         few rows with large losses cannot sway, by more than its standard error.
         """
-        after = self._score_rows(X[held_out])
-        weight = None if weight is None else weight[held_out]
-        gain = (after - before) / np.maximum(-(after + before), np.finfo(X.dtype).tiny)
+        after, weight = self._losses(held_out), held_out.weight
+        size = np.maximum(np.abs(before) + np.abs(after), np.finfo(before.dtype).tiny)
+        gain = (before - after) / size
         mean = np.average(gain, weights=weight)
         variance = np.average(np.square(gain - mean), weights=weight)
-        fell = np.average(after, weights=weight) > np.average(before, weights=weight)
+        fell = np.average(after, weights=weight) < np.average(before, weights=weight)
         return fell and mean > np.sqrt(variance / len(gain))
 
-    def _fall_back(self, X, weight, rng):
+    def _fall_back(self, rows, rng):
         """Keep the start: the principal components, now of all rows."""
-        self._set_weights(self._principal_start(self._standardise(X), weight, rng))
+        self._set_weights(self._start(rows, rng))
         self.best_iter_ = 0
         self.best_loss_ = self.start_loss_
 
-    def _validate(self, X, sample_weight, reset):
-        """Rows and weights as arrays, without the rows of weight zero."""
-        X = validate_data(self, X, dtype=DTYPES, ensure_min_samples=2, reset=reset)
-        self._check_range(X)
-        if sample_weight is None:
-            return X, None
-        weight = check_sample_weight(
-            sample_weight, X, dtype=np.float64, ensure_non_negative=True
-        )
-        counts = weight > 0
-        if counts.sum() < 2:
-            raise ValueError(
-                "sample_weight must be positive for at least two rows; it is for "
-                f"{counts.sum()} of {len(weight)}."
-            )
-        return (X, weight) if counts.all() else (X[counts], weight[counts])
+    # Answers that a subclass may give
 
-    def _check_range(self, X):
-        if LOSSES[self.loss].bounded and (X.min() < 0 or X.max() > 1):
+    def _as_judged(self, held_out, rng):
+        """Held-out rows as the encoder will see them."""
+        return held_out
+
+    def _spoilt(self, rows, rng):
+        """Training rows as the encoder will see them; None: as they are."""
+        return None
+
+    def _objective(self, network):
+        """What makes the model that is trained, its key, and the numbers it is told."""
+        penalty = make_penalty(self.penalty)
+        settings = {} if penalty is None else penalty.settings()
+        return self._reconstruction_objective(network, settings, penalty=penalty)
+
+    # What the user asked for
+
+    def _check_parts(self, rows):
+        """Whether parameters and rows go together."""
+        self._loss = make_loss(self.loss, self._image_shape())
+        target = rows.outputs
+        if self._loss.bounded and (target.min() < 0 or target.max() > 1):
+            name = "X" if rows.targets is None else "target"
             raise ValueError(
-                f"loss={self.loss!r} needs X in [0, 1]; X ranges from {X.min():.6g} to "
-                f"{X.max():.6g}. Scale it with sklearn.preprocessing.MinMaxScaler or "
-                "choose another loss."
+                f"loss={self.loss!r} needs {name} in [0, 1]; {name} ranges from "
+                f"{target.min():.6g} to {target.max():.6g}. Scale it with "
+                "sklearn.preprocessing.MinMaxScaler or choose another loss."
             )
+        if self.tied_weights and self._output_shape != self._input_shape:
+            raise ValueError(
+                "tied_weights=True needs a target in the shape of X; rows of X have shape "
+                f"{self._input_shape}, those of target {self._output_shape}."
+            )
+
+    def _image_shape(self):
+        return self._output_shape
 
     def _seeded(self, goes_on):
         """The generator of this fit; one that goes on does not repeat the first."""
@@ -215,88 +261,40 @@ class BaseAutoencoder(CallbackSupportMixin, BaseEstimator):
         seed = check_random_state(self.random_state).randint(2**31 - 1)
         return np.random.RandomState([seed, self.n_iter_ if goes_on else 0])
 
-    def _split(self, n_samples, rng, early_stopping):
-        """Positions of the rows to train on and of those to judge by, or None."""
-        if not early_stopping:
-            return slice(None), None
-        if n_samples < _FEWEST_TO_SPLIT:
-            return slice(None), slice(None)
-        n_held_out = int(np.ceil(self.validation_fraction * n_samples))
-        if n_held_out > n_samples - 2:
-            raise ValueError(
-                f"validation_fraction={self.validation_fraction} leaves "
-                f"{n_samples - n_held_out} of {n_samples} rows to train on; "
-                "at least two are needed."
-            )
-        order = rng.permutation(n_samples)
-        return order[n_held_out:], order[:n_held_out]
-
-    def _describe(self, X, weight):
-        """Centre of X and its one scale: the root of its mean variance by column."""
-        self.mean_ = np.average(X, axis=0, weights=weight).astype(np.float64)
-        variance = np.average(np.square(X - self.mean_).mean(axis=1), weights=weight)
-        self.scale_ = float(np.sqrt(variance)) or 1.0
-
-    def _standardise(self, X):
-        centred = X - self.mean_.astype(X.dtype, copy=False)
-        centred /= X.dtype.type(self.scale_)
-        return centred
-
-    def _start(self, X, weight, train, rng):
-        """Choose the latent size, the network and the weights it starts from."""
+    def _describe(self, rows):
+        """Centre of the rows and their one scale, of targets too if there are any."""
+        self.mean_, self.scale_ = _centre_and_scale(rows.inputs, rows.weight)
+        self._units = Affine(self.mean_, self.scale_)
+        self._target_units = self._units
+        if rows.targets is not None:
+            self._target_units = Affine(*_centre_and_scale(rows.targets, rows.weight))
         self.n_iter_, self.loss_curve_, self.validation_loss_curve_ = 0, [], None
         self._optimizer_state = None
-        inputs = self._standardise(X)
+
+    def _build(self, rows, rng):
+        """Choose the latent size and the network."""
         self._network = DenseNetwork(
-            X.shape[1],
-            self._latent_size(inputs, weight, rng),
+            rows.inputs.shape[1],
+            self._latent_size(rows, rng),
             hidden=self._hidden_layer_sizes(),
             activation=keras_name(self.activation),
             code_activation=keras_name(self.code_activation),
             output_activation=self._output_activation(),
             linear_path=self.init == "pca",
+            n_outputs=rows.outputs.shape[1],
+            tied=self.tied_weights,
+            normalization=self.normalization,
+            dropout=self.dropout,
         )
-        if self.init == "random":
-            self._set_weights(self._network.random_start(rng))
-        else:
-            weight = None if weight is None else weight[train]
-            self._set_weights(self._principal_start(inputs[train], weight, rng))
 
-    def _latent_size(self, inputs, weight, rng):
+    def _latent_size(self, rows, rng):
         if isinstance(self.n_components, Integral):
             return int(self.n_components)
-        _, variance = principal_axes(inputs, min(inputs.shape), weight, rng)
+        inputs = self._units.inward(rows.inputs)
+        _, variance = principal_axes(inputs, min(inputs.shape), rows.weight, rng)
         share = np.cumsum(variance) / (variance.sum() or 1)
         size = int(np.searchsorted(share, self.n_components, side="right")) + 1
         return min(size, len(share))
-
-    def _principal_start(self, inputs, weight, rng):
-        axes, _ = principal_axes(inputs, self._network.n_components, weight, rng)
-        return self._network.principal_start(rng, axes, *self._before_output())
-
-    def _set_weights(self, weights):
-        vars(self).update(self._forward(weights))
-
-    def _forward(self, weights):
-        """Encoder and decoder as functions of rows in the units of the data."""
-        units = Affine(self.mean_, self.scale_)
-        network = self._network
-        encoder, decoder = network.split(weights)
-        return {
-            "_encoder": DenseForward(network.encoder, encoder, before=units),
-            "_decoder": DenseForward(
-                network.decoder, decoder, after=units if self._scales_output else None
-            ),
-        }
-
-    def _before_output(self):
-        """Map a reconstruction to what the output activation makes of it, nearly."""
-        if self._network.output_activation == "linear":
-            return 1.0, 0.0
-        if self._network.output_activation == "sigmoid":
-            # The tangent of the logit at one half.
-            return 4 * self.scale_, 4 * (self.mean_ - 0.5)
-        return self.scale_, self.mean_
 
     def _hidden_layer_sizes(self):
         sizes = np.atleast_1d(np.asarray(self.hidden_layer_sizes))
@@ -310,49 +308,126 @@ class BaseAutoencoder(CallbackSupportMixin, BaseEstimator):
     def _output_activation(self):
         if self.output_activation != "auto":
             return keras_name(self.output_activation)
-        return "sigmoid" if LOSSES[self.loss].bounded else "linear"
+        return "sigmoid" if self._loss.bounded else "linear"
+
+    # Where training starts
+
+    @property
+    def _starts_well(self):
+        """Whether the start is a solution that training has to improve on."""
+        return self.init == "pca" and self.penalty is None
+
+    def _start(self, rows, rng):
+        """Weights to start from."""
+        if self.init == "random":
+            return self._network.random_start(rng)
+        standardised = self._standardised(rows)
+        linear = linear_map(
+            standardised, self._network.n_components, rng, self._spoilt(rows, rng)
+        )
+        self._start_share = linear.share
+        scale, offset = self._before_output()
+        return self._network.linear_start(rng, linear.encoder, scale * linear.decoder, offset)
+
+    def _before_output(self):
+        """Map a reconstruction to what the output activation makes of it, nearly."""
+        centre, scale = self._target_units
+        if self._scales_output:
+            return 1.0, 0.0
+        if self._network.output_activation == "sigmoid":
+            # The tangent of the logit at one half.
+            return 4 * scale, 4 * (centre - 0.5)
+        return scale, centre
+
+    def _set_weights(self, weights, statistics=None):
+        if statistics is None:
+            statistics = self._network.fresh_statistics()
+        vars(self).update(self._networks(weights, statistics))
+
+    def _networks(self, weights, statistics):
+        """The trained arrays, and encoder and decoder in the units of the data."""
+        after = self._target_units if self._scales_output else None
+        encoder, decoder = forward(self._network, weights, statistics, self._units, after)
+        return {
+            "_weights": weights,
+            "_statistics": statistics,
+            "_encoder": encoder,
+            "_decoder": decoder,
+        }
 
     # Training
 
-    def _train(self, X, y, weight, train, held_out, rng, one_epoch):
-        from skae import training
-        from skae.models import ReconstructionObjective
+    def _standardised(self, rows):
+        targets = rows.targets
+        if targets is not None:
+            targets = self._target_units.inward(targets)
+        return Rows(self._units.inward(rows.inputs), targets, rows.weight)
 
-        monitor = FitMonitor(self, X, y, weight, self._fitted_attributes)
-        targets = None if self._scales_output else X.astype(np.float32, copy=False)
-        rows = training.Rows(
-            self._standardise(X).astype(np.float32, copy=False), targets, weight
+    def _as_trained(self, rows):
+        """Rows in the units and the dtype in which the network speaks."""
+        if not self._scales_output:
+            rows = Rows(self._units.inward(rows.inputs), rows.outputs, rows.weight)
+        else:
+            rows = self._standardised(rows)
+        targets = rows.targets
+        return Rows(
+            rows.inputs.astype(np.float32, copy=False),
+            None if targets is None else targets.astype(np.float32, copy=False),
+            rows.weight,
         )
-        training_rows = rows.take(train)
-        batch_size = self._batch_size(len(training_rows))
-        # Trained with more columns in the code than needed, behind a mask.
-        size = self._network.n_components
-        block = _CODE_BLOCKS[batch_size > _LARGE_BATCH]
-        capacity = -(-size // block) * block
-        network = replace(self._network, n_components=capacity)
-        loss = LOSSES[self.loss]
-        result = training.train(
-            lambda: ReconstructionObjective(*network.build(), loss),
-            key=(network, loss.name),
-            weights=resize(self._encoder.weights + self._decoder.weights, network.shapes),
-            others=[(np.arange(capacity) < size).astype(np.float32)],
-            training=training_rows,
-            validation=None if held_out is None else rows.take(held_out),
+
+    def _train(self, train, held_out, rng, monitor, max_iter):
+        from skae import training
+
+        batch_size = self._batch_size(len(train))
+        network, mask = self._with_room(batch_size)
+        build, key, settings = self._objective(network)
+        settings = {"mask": mask, **settings}
+        return training.train(
+            build,
+            key=key,
+            weights=resize(self._weights, network.shapes),
+            settings=[np.asarray(value, np.float32) for value in settings.values()],
+            statistics=self._statistics,
+            training=self._as_trained(train),
+            validation=None if held_out is None else self._as_trained(held_out),
             optimizer=self.optimizer,
             learning_rate=self.learning_rate,
+            weight_decay=self.weight_decay,
             optimizer_state=self._optimizer_state,
             batch_size=batch_size,
             stopping=training.Stopping(
-                max_iter=1 if one_epoch else self.max_iter,
+                max_iter=max_iter,
                 n_iter_no_change=self.n_iter_no_change,
                 tol=self.tol,
                 keep_best=held_out is not None,
             ),
             rng=rng,
             monitor=monitor,
+            allow_xla=network.gains_from_xla,
         )
-        monitor.finish(result)
-        return result
+
+    def _with_room(self, batch_size):
+        """The network with more columns in the code than needed, and a mask over them."""
+        size = self._network.n_components
+        block = _CODE_BLOCKS[batch_size > _LARGE_BATCH]
+        network = self._network.resized(-(-size // block) * block)
+        return network, np.arange(network.n_components) < size
+
+    def _reconstruction_objective(self, network, settings, corruption=None, penalty=None):
+        shapes = {"mask": (network.n_components,)}
+        shapes |= {name: np.shape(value) for name, value in settings.items()}
+        loss = self._loss
+
+        def build():
+            from skae.models import ReconstructionObjective
+
+            return ReconstructionObjective(
+                *network.build(), loss, shapes, corruption=corruption, penalty=penalty
+            )
+
+        parts = (loss, corruption and corruption.key, type(penalty))
+        return build, (network, *parts), settings
 
     def _batch_size(self, n_samples):
         if self.batch_size == "auto":
@@ -363,7 +438,7 @@ class BaseAutoencoder(CallbackSupportMixin, BaseEstimator):
         """Say why training ended if it was not as planned."""
         if training.ending not in ("diverged", "interrupted"):
             return
-        epoch = len(training.loss_curve) + 1
+        epoch = len(training.parts) + 1
         kept = training.best_iter or self.init == "pca" or self.n_iter_
         if training.ending == "interrupted":
             if not kept:
@@ -389,7 +464,7 @@ class BaseAutoencoder(CallbackSupportMixin, BaseEstimator):
         held_out = bool(np.isfinite(validation[0]))
         judged = validation if held_out else [np.nan, *losses]
         return {
-            **self._forward(weights),
+            **self._networks(weights, training.statistics),
             "n_components_": self._network.n_components,
             "n_iter_": before + len(losses),
             "best_iter_": before + training.best_iter,
@@ -400,3 +475,10 @@ class BaseAutoencoder(CallbackSupportMixin, BaseEstimator):
             if held_out
             else None,
         }
+
+
+def _centre_and_scale(X, weight):
+    """Mean of each column, and the root of their mean variance."""
+    mean = np.average(X, axis=0, weights=weight).astype(np.float64)
+    variance = np.average(np.square(X - mean).mean(axis=1), weights=weight)
+    return mean, float(np.sqrt(variance)) or 1.0

@@ -11,16 +11,19 @@ class FitMonitor:
     estimator : estimator
         The estimator being fitted.
 
-    X, y, sample_weight : array-like or None
-        What it is fitted on. Callbacks that score are given `X` as the target where
-        there is no `y`, since that is what an autoencoder learns.
+    rows : Rows
+        What it is fitted on.
+
+    y : array-like or None
+        Callbacks that score are given the target of the rows where there is no `y`,
+        since that is what an autoencoder learns.
 
     fitted_attributes : callable
         ``fitted_attributes(training)``: the attributes the estimator would have, had
         training ended now.
     """
 
-    def __init__(self, estimator, X, y, sample_weight, fitted_attributes):
+    def __init__(self, estimator, rows, y, fitted_attributes):
         self.estimator = estimator
         self.fitted_attributes = fitted_attributes
         self.context = self.epoch = None
@@ -28,9 +31,9 @@ class FitMonitor:
             estimator, "_init_callback_context"
         ):
             self.fit_data = {
-                "X": X,
-                "y": X if y is None else y,
-                "metadata": {} if sample_weight is None else {"sample_weight": sample_weight},
+                "X": rows.inputs,
+                "y": rows.outputs if y is None else y,
+                "metadata": {} if rows.weight is None else {"sample_weight": rows.weight},
             }
             self.context = estimator._init_callback_context(max_subtasks=estimator.max_iter)
             self.context.call_on_fit_task_begin(estimator=estimator, **self.fit_data)

@@ -3,12 +3,11 @@
 import numpy as np
 from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils import check_array
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted
 
-from skae.losses import LOSSES
+from skae._validation import DTYPES, check_rows
 from skae.metrics import variance_explained
-
-DTYPES = (np.float64, np.float32)
+from skae.utils._rows import Rows
 
 
 class ReconstructionMixin(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
@@ -19,8 +18,8 @@ class ReconstructionMixin(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
-            Rows.
+        X : array-like of shape (n_samples, n_features) or (n_samples, ...)
+            Rows, in the shape the estimator was fitted on, or flat.
 
         Returns
         -------
@@ -40,8 +39,8 @@ class ReconstructionMixin(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
 
         Returns
         -------
-        ndarray of shape (n_samples, n_features)
-            Rows in the units of the data.
+        ndarray of shape (n_samples, n_features) or (n_samples, ...)
+            Rows in the units and the shape of what the estimator was trained to say.
         """
         check_is_fitted(self)
         code = check_array(X, dtype=DTYPES, input_name="X")
@@ -50,30 +49,30 @@ class ReconstructionMixin(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
                 f"X has {code.shape[1]} columns, but {type(self).__name__} has a code of "
                 f"{self.n_components_}: inverse_transform takes what transform returns."
             )
-        return self._decoder(code)
+        return self._shaped(self._decoder(code))
 
     def reconstruct(self, X):
         """Encode X and decode it again.
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
-            Rows.
+        X : array-like of shape (n_samples, n_features) or (n_samples, ...)
+            Rows, in the shape the estimator was fitted on, or flat.
 
         Returns
         -------
-        ndarray of shape (n_samples, n_features)
+        ndarray of shape (n_samples, n_features) or (n_samples, ...)
             What remains of X after its passage through the code.
         """
-        return self._reconstruct(self._check_rows(X))
+        return self._shaped(self._reconstruct(self._check_rows(X)))
 
     def score_samples(self, X):
         """Minus the loss of each row: higher is more like the training rows.
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
-            Rows.
+        X : array-like of shape (n_samples, n_features) or (n_samples, ...)
+            Rows, in the shape the estimator was fitted on, or flat.
 
         Returns
         -------
@@ -81,14 +80,16 @@ class ReconstructionMixin(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
             Minus the mean over columns of the loss that was trained, in the units of
             the data (squared, for the squared error).
         """
-        return self._score_rows(self._check_rows(X))
+        losses = self._losses(Rows(self._check_rows(X)))
+        return -self._unit * losses
 
-    def _score_rows(self, X):
-        output = self._reconstruct(X)
+    def _losses(self, rows):
+        """Loss of each row, in the units in which the network speaks."""
+        output = self._reconstruct(rows.inputs)
+        target = rows.outputs
         if self._scales_output:
-            # In these units the network was trained; the centre cancels.
-            X, output = X / self.scale_, output / self.scale_
-        return -self._unit * LOSSES[self.loss].per_sample(np, X, output)
+            output, target = map(self._target_units.inward, (output, target))
+        return self._loss.per_sample(np, target, output)
 
     def score(self, X, y=None, sample_weight=None):
         """Share of the variance of X that the reconstruction explains.
@@ -120,8 +121,11 @@ class ReconstructionMixin(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
         return self._decoder(self._encoder(X))
 
     def _check_rows(self, X):
-        check_is_fitted(self)
-        return validate_data(self, X, dtype=DTYPES, reset=False)
+        return check_rows(self, X)
+
+    def _shaped(self, rows):
+        """Flat rows in the shape of what the estimator was trained to say."""
+        return rows.reshape(len(rows), *self._output_shape)
 
     @property
     def _scales_output(self):
@@ -131,7 +135,7 @@ class ReconstructionMixin(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
     @property
     def _unit(self):
         """The unit of the loss, in the units of the data."""
-        return self.scale_ ** LOSSES[self.loss].power if self._scales_output else 1.0
+        return self._target_units.scale**self._loss.power if self._scales_output else 1.0
 
     @property
     def encoder_(self):
@@ -147,10 +151,13 @@ class ReconstructionMixin(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
         check_is_fitted(self)
         from skae.models import in_units
 
-        encoder, decoder = self._network.build()
-        encoder.set_weights(self._encoder.weights)
-        decoder.set_weights(self._decoder.weights)
-        return in_units(encoder, decoder, self.mean_, self.scale_, self._scales_output)
+        return in_units(
+            *self._network.trained(self._weights, self._statistics),
+            before=self._units,
+            after=self._target_units if self._scales_output else None,
+            input_shape=self._input_shape,
+            output_shape=self._output_shape,
+        )
 
     def __sklearn_is_fitted__(self):
         return hasattr(self, "_encoder")

@@ -14,7 +14,9 @@ def variance_explained(X: Any, reconstruction: Any, sample_weight: Any = None) -
     As scikit-learn's `r2_score` weighted by variance, except that errors in constant
     columns count.
     """
-    X, reconstruction = (np.asarray(rows, np.float64) for rows in (X, reconstruction))
+    X, reconstruction = (
+        np.asarray(rows, np.float64).reshape(len(rows), -1) for rows in (X, reconstruction)
+    )
     centre = np.average(X, axis=0, weights=sample_weight)
     lost, total = (
         np.average(np.square(X - other).sum(axis=1), weights=sample_weight)
@@ -108,4 +110,4 @@ def reconstruction_error(estimator: Any, X: Any) -> NDArray[Any]:
     (150,)
     """
     rows, reconstruction = _rows_and_reconstruction(estimator, X)
-    return np.asarray(np.mean(np.square(rows - reconstruction), axis=1))
+    return np.asarray(np.mean(np.square(rows - reconstruction).reshape(len(rows), -1), axis=1))

@@ -17,6 +17,7 @@ from sklearn.base import clone
 from skae import AutoencoderTransformer, training
 from skae._base import OPTIMIZERS
 from skae.training._cache import EngineCache
+from skae.utils._rows import Rows
 
 BACKEND = keras.backend.backend()
 only_tensorflow = pytest.mark.skipif(
@@ -271,8 +272,8 @@ def train_by_hand(X, seed, key=None, max_iter=3):
         SquaredError,
         key,
         weights,
-        training.Rows(X.astype("f4")),
-        training.Rows(X[:10].astype("f4")),
+        Rows(X.astype("f4")),
+        Rows(X[:10].astype("f4")),
         optimizer="adam",
         learning_rate=0.01,
         batch_size=16,
@@ -284,10 +285,9 @@ def train_by_hand(X, seed, key=None, max_iter=3):
 
 def test_dropout_and_moving_statistics(cache, blob):
     first = train_by_hand(blob, seed=1, key="by hand")
-    names = [v.name for v in SquaredError().non_trainable_variables]
-    others = dict(zip(names, first.others, strict=True))
-    assert np.abs(others["moving_mean"]).max() > 0.01
-    assert np.abs(others["moving_variance"] - 1).max() > 0.01
+    moving_mean, moving_variance = first.statistics
+    assert np.abs(moving_mean).max() > 0.01
+    assert np.abs(moving_variance - 1).max() > 0.01
     assert first.loss_curve[-1] < first.loss_curve[0]
     assert len(cache) == 1
 
@@ -297,7 +297,7 @@ def test_dropout_and_moving_statistics(cache, blob):
     for other in (again, fresh):
         assert other.loss_curve == first.loss_curve
         assert other.validation_curve == first.validation_curve
-        for one, two in zip(first.others, other.others, strict=True):
+        for one, two in zip(first.statistics, other.statistics, strict=True):
             assert_array_equal(one, two)
         for one, two in zip(first.weights, other.weights, strict=True):
             assert_array_equal(one, two)
@@ -310,7 +310,8 @@ def test_the_kept_epoch_brings_its_statistics(blob):
     model = SquaredError()
     for variable, value in zip(model.trainable_variables, result.weights, strict=True):
         variable.assign(value)
-    for variable, value in zip(model.non_trainable_variables, result.others, strict=True):
+    moving = [v for v in model.non_trainable_variables if "moving" in v.name]
+    for variable, value in zip(moving, result.statistics, strict=True):
         variable.assign(value)
     X = blob[:10].astype("f4")
     losses = keras.ops.convert_to_numpy(model((X, X), training=False))

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
-from skae import inference
+from skae.inference import _dense
 from skae.networks import ACTIVATIONS, SYNONYMS, keras_name
 
 HEAVY = ("keras", "tensorflow", "jax", "torch", "matplotlib", "polars")
@@ -87,15 +87,15 @@ def test_a_row_does_not_depend_on_its_company(fitted, digits):
 
 def test_chunks_do_not_show(fitted, digits, monkeypatch):
     code, scores = fitted.transform(digits), fitted.score_samples(digits)
-    monkeypatch.setattr(inference, "_CHUNK_ENTRIES", 7 * 64)
+    monkeypatch.setattr(_dense, "_CHUNK_ENTRIES", 7 * 64)
     assert_allclose(fitted.transform(digits), code, rtol=1e-12, atol=1e-12)
     assert_allclose(fitted.score_samples(digits), scores, rtol=1e-12)
-    monkeypatch.setattr(inference, "_CHUNK_ENTRIES", 1)
+    monkeypatch.setattr(_dense, "_CHUNK_ENTRIES", 1)
     assert_allclose(fitted.transform(digits), code, rtol=1e-12, atol=1e-12)
 
 
 def test_more_rows_than_a_chunk(fitted, digits):
-    many = np.resize(digits, (inference._CHUNK_ENTRIES // 64 + 123, 64))
+    many = np.resize(digits, (_dense._CHUNK_ENTRIES // 64 + 123, 64))
     assert_allclose(fitted.transform(many)[-5:], fitted.transform(many[-5:]), rtol=1e-10)
 
 

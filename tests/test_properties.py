@@ -89,7 +89,7 @@ def test_shuffled_visits_every_row_once_and_only_then_again(n, more, seed):
     n=st.integers(1, 20), more=st.integers(0, 20), weighted=st.booleans(), paired=st.booleans()
 )
 def test_padding_weighs_nothing(n, more, weighted, paired):
-    from skae.training import Rows
+    from skae.utils._rows import Rows
 
     X = table(n, n, 3, "f4")
     weight = np.arange(1.0, n + 1) if weighted else None
@@ -148,14 +148,12 @@ def test_principal_axes(seed, n_samples, n_features, n_components, weighted):
     hidden=st.lists(sizes, max_size=2).map(tuple),
     activation=st.sampled_from(sorted(ACTIVATIONS)),
 )
-def test_the_principal_start_is_a_projection(
-    seed, n_features, n_components, hidden, activation
-):
+def test_a_linear_start_is_linear(seed, n_features, n_components, hidden, activation):
     """Whatever the hidden layers are: they add nothing yet."""
     X = table(seed, 20, n_features)
     axes, _ = principal_axes(X - X.mean(axis=0), n_components)
     network = DenseNetwork(n_features, n_components, hidden, activation)
-    weights = network.principal_start(np.random.RandomState(seed), axes)
+    weights = network.linear_start(np.random.RandomState(seed), axes, axes.T)
     assert [w.shape for w in weights] == network.shapes
     encoder, decoder = network.split(weights)
     code = DenseForward(network.encoder, encoder)(X)

@@ -1,7 +1,7 @@
 """Dense encoders and decoders: a stack of layers and, beside it, a linear path."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Any
 
@@ -9,6 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 Weights = list[NDArray[np.float32]]
+
+# Small tables train for few steps, which Keras' own 0.99 would not forget in.
+_MOMENTUM = 0.9
+NORMALIZATION_EPSILON = 1e-3
 
 
 @dataclass(frozen=True)
@@ -32,6 +36,12 @@ class DenseCoder:
 
     linear_path : bool
         Whether there is a linear path.
+
+    normalization : {"batch", "layer"} or None
+        What stands between a hidden layer and its activation.
+
+    dropout : float
+        Share of the hidden units that are dropped in training.
     """
 
     n_inputs: int
@@ -40,6 +50,8 @@ class DenseCoder:
     activation: str
     output_activation: str
     linear_path: bool
+    normalization: str | None = None
+    dropout: float = 0.0
 
     @property
     def has_linear_path(self) -> bool:
@@ -47,23 +59,40 @@ class DenseCoder:
         return self.linear_path and bool(self.hidden)
 
     @property
+    def arrays_per_layer(self) -> int:
+        """Kernel and bias of a hidden layer, and scale and shift if it is normalised."""
+        return 4 if self.normalization else 2
+
+    @property
+    def output_kernel(self) -> int:
+        """Position of the last layer's kernel; its bias comes next."""
+        return self.arrays_per_layer * len(self.hidden)
+
+    @property
     def shapes(self) -> list[tuple[int, ...]]:
-        """Shapes of the weights: kernel and bias of each layer, then the path."""
-        widths = (self.n_inputs, *self.hidden, self.n_outputs)
+        """Shapes of the weights: the arrays of each layer, then the path."""
         shapes: list[tuple[int, ...]] = []
-        for n_in, n_out in pairwise(widths):
-            shapes += [(n_in, n_out), (n_out,)]
+        for n_in, n_out in pairwise((self.n_inputs, *self.hidden)):
+            shapes += [(n_in, n_out)] + [(n_out,)] * (self.arrays_per_layer - 1)
+        shapes += [((self.n_inputs, *self.hidden)[-1], self.n_outputs), (self.n_outputs,)]
         if self.has_linear_path:
             shapes.append((self.n_inputs, self.n_outputs))
         return shapes
 
+    @property
+    def n_statistics(self) -> int:
+        """How many arrays of moving statistics the layers keep."""
+        return 2 * len(self.hidden) if self.normalization == "batch" else 0
+
     def random_weights(self, rng: np.random.RandomState) -> Weights:
         """Glorot's uniform start for the stack, zeros for biases and linear path."""
         weights = [np.zeros(shape, np.float32) for shape in self.shapes]
-        n_layers = len(self.hidden) + 1
-        for i in range(0, 2 * n_layers, 2):
+        for i in range(0, self.output_kernel + 1, self.arrays_per_layer):
             limit = np.sqrt(6 / sum(weights[i].shape))
             weights[i][:] = rng.uniform(-limit, limit, weights[i].shape)
+        if self.normalization:
+            for i in range(2, self.output_kernel, 4):
+                weights[i][:] = 1
         return weights
 
     def linear_weights(
@@ -75,28 +104,45 @@ class DenseCoder:
         so that the stack adds nothing yet.
         """
         weights = self.random_weights(rng)
-        kernel, offset = 2 * len(self.hidden), 2 * len(self.hidden) + 1
+        kernel = self.output_kernel
         weights[kernel][:] = 0
-        weights[offset][:] = bias
+        weights[kernel + 1][:] = bias
         weights[-1 if self.has_linear_path else kernel][:] = matrix
         return weights
 
-    def build(self, name: str) -> Any:
-        """Keras model of this coder, its weights zero, in the order of `shapes`."""
+    def build(self, name: str, mirrored: Any = None) -> Any:
+        """Keras model of this coder, its weights zero, in the order of `shapes`.
+
+        With `mirrored`, a coder's model, the kernels are those of that model, transposed,
+        and the weights are the other arrays.
+        """
         import keras
 
-        def dense(width: int, **config: Any) -> Any:
+        def dense(width: int, like: str, **config: Any) -> Any:
+            if mirrored is not None:
+                from skae.networks._tied import MirroredDense
+
+                return MirroredDense(mirrored.get_layer(like), **config)
             # Zeros: weights come from `random_state`, never from Keras' generators.
             return keras.layers.Dense(width, kernel_initializer="zeros", **config)
 
         inputs = keras.Input((self.n_inputs,))
         outputs = inputs
-        for i, width in enumerate(self.hidden):
-            layer = dense(width, activation=self.activation, name=f"hidden_{i}")
-            outputs = layer(outputs)
-        outputs = dense(self.n_outputs, name="output")(outputs)
+        names = [*(f"hidden_{i}" for i in range(len(self.hidden))), "output"]
+        for width, own, like in zip(self.hidden, names, names[::-1], strict=False):
+            outputs = dense(width, like, name=own)(outputs)
+            if self.normalization == "batch":
+                outputs = keras.layers.BatchNormalization(momentum=_MOMENTUM)(outputs)
+            elif self.normalization == "layer":
+                outputs = keras.layers.LayerNormalization(epsilon=NORMALIZATION_EPSILON)(
+                    outputs
+                )
+            outputs = keras.layers.Activation(self.activation)(outputs)
+            if self.dropout:
+                outputs = keras.layers.Dropout(self.dropout, seed=0)(outputs)
+        outputs = dense(self.n_outputs, names[0], name="output")(outputs)
         if self.has_linear_path:
-            path = dense(self.n_outputs, use_bias=False, name="linear_path")
+            path = dense(self.n_outputs, "linear_path", use_bias=False, name="linear_path")
             outputs = keras.layers.Add()([outputs, path(inputs)])
         if self.output_activation != "linear":
             outputs = keras.layers.Activation(self.output_activation)(outputs)
@@ -123,6 +169,21 @@ class DenseNetwork:
 
     linear_path : bool
         Whether encoder and decoder have a linear path beside the hidden layers.
+
+    n_outputs : int or None
+        Columns of what is decoded; None: as many as are encoded.
+
+    code_width : int
+        How many numbers the encoder says for each column of the code, side by side.
+
+    tied : bool
+        Whether the decoder's kernels are the encoder's, transposed.
+
+    normalization : {"batch", "layer"} or None
+        What stands between a hidden layer and its activation.
+
+    dropout : float
+        Share of the hidden units that are dropped in training.
     """
 
     n_features: int
@@ -132,17 +193,27 @@ class DenseNetwork:
     code_activation: str = "linear"
     output_activation: str = "linear"
     linear_path: bool = True
+    n_outputs: int | None = None
+    code_width: int = 1
+    tied: bool = False
+    normalization: str | None = None
+    dropout: float = 0.0
+
+    # Dense epochs are what XLA is good at.
+    gains_from_xla = True
 
     @property
     def encoder(self) -> DenseCoder:
         """From data to code."""
         return DenseCoder(
             self.n_features,
-            self.n_components,
+            self.n_components * self.code_width,
             self.hidden,
             self.activation,
             self.code_activation,
             self.linear_path,
+            self.normalization,
+            self.dropout,
         )
 
     @property
@@ -150,59 +221,114 @@ class DenseNetwork:
         """From code to data."""
         return DenseCoder(
             self.n_components,
-            self.n_features,
+            self.n_outputs or self.n_features,
             self.hidden[::-1],
             self.activation,
             self.output_activation,
             self.linear_path,
+            self.normalization,
+            self.dropout,
         )
 
     @property
     def shapes(self) -> list[tuple[int, ...]]:
-        """Shapes of all weights, the encoder's first."""
-        return self.encoder.shapes + self.decoder.shapes
+        """Shapes of all weights that are trained, the encoder's first."""
+        return self.encoder.shapes + [
+            shape for shape in self.decoder.shapes if len(shape) == 1 or not self.tied
+        ]
+
+    def resized(self, n_components: int) -> "DenseNetwork":
+        """The same network with another width of the code."""
+        return replace(self, n_components=n_components)
 
     def build(self) -> tuple[Any, Any]:
         """Keras models of encoder and decoder, their weights zero."""
-        return self.encoder.build("encoder"), self.decoder.build("decoder")
+        encoder = self.encoder.build("encoder")
+        return encoder, self.decoder.build("decoder", encoder if self.tied else None)
 
-    def split(self, weights: Weights) -> tuple[Weights, Weights]:
-        """Weights of the encoder and of the decoder."""
+    def trained(
+        self, weights: Sequence[NDArray[Any]], statistics: Sequence[NDArray[Any]]
+    ) -> tuple[Any, Any]:
+        """Keras models of encoder and decoder with these weights."""
+        models = replace(self, tied=False).build()
+        both = zip(models, self.split(weights), self.split_statistics(statistics), strict=True)
+        for model, values, moments in both:
+            _assign(model.trainable_variables, values)
+            names = [v for v in model.non_trainable_variables if "moving" in v.name]
+            _assign(names, moments)
+        return models
+
+    def split(self, weights: Sequence[NDArray[Any]]) -> tuple[Weights, Weights]:
+        """Weights of the encoder and of the decoder, kernels of tied layers written out."""
         n_encoder = len(self.encoder.shapes)
-        return weights[:n_encoder], weights[n_encoder:]
+        encoder, decoder = list(weights[:n_encoder]), list(weights[n_encoder:])
+        return encoder, self._untied(encoder, decoder) if self.tied else decoder
+
+    def joined(self, encoder: Weights, decoder: Weights) -> Weights:
+        """What `split` splits."""
+        return encoder + [w for w in decoder if w.ndim == 1 or not self.tied]
+
+    def fresh_statistics(self) -> Weights:
+        """Moving means and variances before training."""
+        return [
+            np.full(width, i, np.float32)
+            for coder in (self.encoder, self.decoder)
+            for width in coder.hidden
+            for i in range(2 * (coder.normalization == "batch"))
+        ]
+
+    def split_statistics(self, statistics: Sequence[NDArray[Any]]) -> tuple[Weights, Weights]:
+        """Moving statistics of the encoder and of the decoder."""
+        n_encoder = self.encoder.n_statistics
+        return list(statistics[:n_encoder]), list(statistics[n_encoder:])
+
+    def _untied(self, encoder: Weights, vectors: Weights) -> Weights:
+        """The decoder's weights: its own vectors between the encoder's kernels."""
+        kernels = [w.T for w in encoder if w.ndim == 2]
+        path = [kernels.pop()] if self.encoder.has_linear_path else []
+        mirrored, own = iter([*kernels[::-1], *path]), iter(vectors)
+        return [next(own if len(s) == 1 else mirrored) for s in self.decoder.shapes]
 
     def random_start(self, rng: np.random.RandomState) -> Weights:
         """Weights of a network that knows nothing of the data."""
-        return self.encoder.random_weights(rng) + self.decoder.random_weights(rng)
+        return self.joined(self.encoder.random_weights(rng), self.decoder.random_weights(rng))
 
-    def principal_start(
+    def linear_start(
         self,
         rng: np.random.RandomState,
-        axes: NDArray[Any],
-        scale: float = 1.0,
+        encoder: NDArray[Any],
+        decoder: NDArray[Any],
         offset: NDArray[Any] | float = 0.0,
     ) -> Weights:
-        """Weights with which the code is the projection on the axes.
+        """Weights of a network that is linear yet.
 
         Parameters
         ----------
         rng : RandomState
             For the hidden layers, which add nothing yet.
 
-        axes : ndarray of shape (n_features, k)
-            Orthonormal columns; with ``k < n_components`` the other columns of the
-            code start at zero.
+        encoder : ndarray of shape (n_features, k)
+            With ``k < n_components`` the other columns of the code start at zero.
 
-        scale, offset : float, float or ndarray of shape (n_features,)
-            The decoder starts at ``scale * code @ axes.T + offset``.
+        decoder : ndarray of shape (k, n_outputs)
+            From the code back.
+
+        offset : float or ndarray of shape (n_outputs,)
+            Added to what is decoded.
         """
-        matrix = np.zeros((self.n_features, self.n_components))
-        matrix[:, : axes.shape[1]] = axes
-        return self.encoder.linear_weights(
-            rng, matrix, np.zeros(self.n_components)
-        ) + self.decoder.linear_weights(
-            rng, scale * matrix.T, np.broadcast_to(offset, self.n_features)
+        into = np.zeros((self.n_features, self.n_components))
+        into[:, : encoder.shape[1]] = encoder
+        out = np.zeros((self.n_components, self.decoder.n_outputs))
+        out[: len(decoder)] = decoder
+        return self.joined(
+            self.encoder.linear_weights(rng, into, np.zeros(self.n_components)),
+            self.decoder.linear_weights(rng, out, np.broadcast_to(offset, out.shape[1])),
         )
+
+
+def _assign(variables: Sequence[Any], values: Weights) -> None:
+    for variable, value in zip(variables, values, strict=True):
+        variable.assign(value)
 
 
 def resize(weights: Sequence[NDArray[Any]], shapes: Sequence[tuple[int, ...]]) -> Weights:

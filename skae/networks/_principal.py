@@ -10,6 +10,9 @@ from sklearn.utils.extmath import randomized_svd
 # Above this many columns and rows the covariance matrix costs more than a truncated SVD.
 _MOST_EXACT = 1500
 
+# Regularises regression: this many rows more that say nothing.
+_RIDGE = 1.0
+
 
 def principal_axes(
     X: NDArray[Any],
@@ -64,3 +67,62 @@ def _exact(rows: NDArray[Any], k: int) -> tuple[NDArray[Any], NDArray[Any]]:
         return axes[:, ::-1], variance[::-1]
     _, singular, right = linalg.svd(rows, full_matrices=False)
     return right[:k].T, singular[:k] ** 2
+
+
+def reduced_rank_map(
+    X: NDArray[Any],
+    Y: NDArray[Any],
+    n_components: int,
+    sample_weight: NDArray[Any] | None = None,
+    random_state: np.random.RandomState | int | None = None,
+) -> tuple[NDArray[Any], NDArray[Any]]:
+    """The linear map of a given rank that takes centred X to centred Y.
+
+    Parameters
+    ----------
+    X : ndarray of shape (n_samples, n_features)
+        Rows, centred already; of many columns, their principal components are used.
+
+    Y : ndarray of shape (n_samples, n_outputs)
+        What the rows should become, centred already.
+
+    n_components : int
+        The rank, at most.
+
+    sample_weight : ndarray of shape (n_samples,) or None
+        Weights of the rows.
+
+    random_state : RandomState, int or None
+        Seeds the randomized solver, which serves wide data only.
+
+    Returns
+    -------
+    encoder : ndarray of shape (n_features, k)
+        From rows to code.
+
+    decoder : ndarray of shape (k, n_outputs)
+        From code to `Y`; orthonormal rows.
+
+    References
+    ----------
+    .. [1] A. J. Izenman, "Reduced-rank regression for the multivariate linear model",
+       Journal of Multivariate Analysis 5, 1975.
+    """
+    axes, variance = principal_axes(X, _MOST_EXACT, sample_weight, random_state)
+    weight = np.ones(len(X)) if sample_weight is None else sample_weight
+    code = X @ axes
+    # A little of the mean variance: rows may be fewer than columns.
+    ridge = variance + _RIDGE * variance.sum() / max(len(X), 1) + np.finfo(np.float32).tiny
+    covariance = (code * weight[:, None]).T @ Y / weight.sum()
+    fitted = covariance / ridge[:, None]
+    outputs, _ = principal_axes(code @ fitted, n_components, sample_weight, random_state)
+    return axes @ (fitted @ outputs), outputs.T
+
+
+def shrunk_decoder(
+    code: NDArray[Any], Y: NDArray[Any], sample_weight: NDArray[Any] | None = None
+) -> NDArray[Any]:
+    """Least squares from codes to centred Y: an array of shape (k, n_outputs)."""
+    weight = np.ones(len(code)) if sample_weight is None else sample_weight
+    weighted = code * weight[:, None]
+    return linalg.lstsq(weighted.T @ code, weighted.T @ Y)[0]

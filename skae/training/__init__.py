@@ -8,13 +8,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from skae.training import _optimizers
-from skae.training._batches import Rows
 from skae.training._cache import CACHE
 from skae.training._engine import Arrays, Engine
 from skae.training._loop import Monitor, Stopping, Training, run
 from skae.training._progress import report
+from skae.utils._rows import Rows
 
-__all__ = ["Monitor", "Rows", "Stopping", "Training", "report", "train"]
+__all__ = ["Monitor", "Stopping", "Training", "report", "train"]
 
 # XLA takes longer to compile than TensorFlow's own graph, and each step is then two to
 # three times faster: far below this many steps a first fit is quicker without it. The number of
@@ -58,11 +58,13 @@ def train(
     *,
     optimizer: Any,
     learning_rate: Any,
+    weight_decay: float = 0.0,
     batch_size: int,
     stopping: Stopping,
     rng: np.random.RandomState,
     monitor: Monitor,
-    others: Sequence[NDArray[Any]] = (),
+    settings: Sequence[NDArray[Any]] = (),
+    statistics: Sequence[NDArray[Any]] = (),
     optimizer_state: Arrays | None = None,
     allow_xla: bool = True,
 ) -> Training:
@@ -88,6 +90,9 @@ def train(
     learning_rate : float or LearningRateSchedule
         For an optimizer given by name.
 
+    weight_decay : float
+        For an optimizer given by name.
+
     batch_size : int
         Rows in a step.
 
@@ -97,9 +102,11 @@ def train(
     rng : RandomState
         The only source of randomness.
 
-    others : sequence of ndarray
-        Values of the first of the model's non-trainable variables; the rest start
-        afresh.
+    settings : sequence of ndarray
+        Values of the first of the model's non-trainable variables, which stay.
+
+    statistics : sequence of ndarray
+        Values of the next ones, for training that goes on; none: afresh.
 
     optimizer_state : list of ndarray or None
         For training that goes on.
@@ -114,11 +121,14 @@ def train(
     -------
     Training
     """
-    fresh = _optimizers.make(optimizer, learning_rate)
+    fresh = _optimizers.make(optimizer, learning_rate, weight_decay)
     steps = -(-len(training) // batch_size) * stopping.max_iter
     options: dict[str, Any] = {
         "batch_size": batch_size,
-        "paired": training.targets is not None,
+        "paired": (
+            training.targets is not None,
+            validation is not None and validation.targets is not None,
+        ),
         "whole_program": _compiles_whole(allow_xla, steps),
     }
     optimizer_key = _optimizers.key(fresh)
@@ -129,7 +139,8 @@ def train(
         engine.load(
             weights,
             rng=rng,
-            others=others,
+            settings=settings,
+            statistics=statistics,
             optimizer_state=optimizer_state,
             learning_rate=_optimizers.fixed_learning_rate(fresh),
         )

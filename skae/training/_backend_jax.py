@@ -6,7 +6,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from skae.training._engine import Arrays, Engine, State
+from skae.training._engine import Arrays, Engine, State, weighted_sum
 
 
 class JaxEngine(Engine):
@@ -17,15 +17,16 @@ class JaxEngine(Engine):
     def _step(self, state: State, x: Any, target: Any, weight: Any) -> tuple[State, Any]:
         def objective(weights: list[Any]) -> tuple[Any, Any]:
             losses, others = self._losses(weights, state, x, target, True)
-            return jnp.sum(losses * weight), others
+            parts = weighted_sum(losses, weight)
+            return jnp.sum(parts), (parts, others)
 
-        (loss, others), gradients = jax.value_and_grad(objective, has_aux=True)(
+        (_, (parts, others)), gradients = jax.value_and_grad(objective, has_aux=True)(
             self._unflattened(state["params"])
         )
         params, slots = self.optimizer.stateless_apply(
             state["optimizer"], self._flattened(gradients), state["params"]
         )
-        return {"params": params, "optimizer": slots, "others": list(others)}, loss
+        return {"params": params, "optimizer": slots, "others": list(others)}, parts
 
     def _run(self, order: Any, n_rows: int) -> tuple[Any, Any]:
         if self._function is None:

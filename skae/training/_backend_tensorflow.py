@@ -5,7 +5,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from skae.training._engine import Arrays, Engine, State
+from skae.training._engine import Arrays, Engine, State, weighted_sum
 
 
 class TensorFlowEngine(Engine):
@@ -18,12 +18,13 @@ class TensorFlowEngine(Engine):
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch(weights)
             losses, others = self._losses(weights, state, x, target, True)
-            loss = tf.reduce_sum(losses * weight)
+            parts = weighted_sum(losses, weight)
+            loss = tf.reduce_sum(parts)
         gradients = tape.gradient(
             loss, weights, unconnected_gradients=tf.UnconnectedGradients.ZERO
         )
         self.optimizer.apply(self._flattened(gradients), self._params)
-        return {"others": list(others)}, loss
+        return {"others": list(others)}, parts
 
     def _run(self, order: Any, n_rows: int) -> tuple[Any, Any]:
         if self._function is None:

@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from keras import ops
 
-from skae.training._engine import Arrays, Engine, State
+from skae.training._engine import Arrays, Engine, State, weighted_sum
 
 
 class TorchEngine(Engine):
@@ -17,10 +17,11 @@ class TorchEngine(Engine):
         with torch.enable_grad():
             weights = self._unflattened(params)
             losses, others = self._losses(weights, state, x, target, True)
-            loss = torch.sum(losses * weight)
+            parts = weighted_sum(losses, weight)
+            loss = torch.sum(parts)
             gradients = torch.autograd.grad(loss, params, materialize_grads=True)
         self.optimizer.apply(list(gradients), self._params)
-        return {"others": [v.detach() for v in others]}, loss.detach()
+        return {"others": [v.detach() for v in others]}, parts.detach()
 
     def _run(self, order: Any, n_rows: int) -> tuple[Any, Any]:
         order = ops.convert_to_tensor(order)

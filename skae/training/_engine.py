@@ -9,8 +9,9 @@ import numpy as np
 from keras import ops
 from numpy.typing import NDArray
 
-from skae.training._batches import VALIDATION_ROWS, Rows, bucket
+from skae.training._batches import VALIDATION_ROWS, bucket
 from skae.training._optimizers import is_elementwise
+from skae.utils._rows import Rows
 
 Arrays = list[NDArray[Any]]
 State = dict[str, list[Any]]
@@ -30,7 +31,8 @@ class Engine(ABC):
     Parameters
     ----------
     model : keras.Model
-        Its output for ``(inputs, targets)`` is the loss of each row.
+        Its output for ``(inputs, targets)`` is the loss of each row, of shape (n_rows,)
+        or, in parts that add up, (n_rows, n_parts).
 
     optimizer : keras.optimizers.Optimizer
         Not yet built.
@@ -38,8 +40,8 @@ class Engine(ABC):
     batch_size : int
         Rows in a step.
 
-    paired : bool
-        Whether targets differ from inputs.
+    paired : tuple of bool
+        Whether targets differ from inputs, in training and in validation.
 
     whole_program : bool
         Whether the epoch is handed to XLA, where the backend leaves a choice.
@@ -51,7 +53,7 @@ class Engine(ABC):
         optimizer: Any,
         *,
         batch_size: int,
-        paired: bool = False,
+        paired: tuple[bool, bool] = (False, False),
         whole_program: bool = False,
     ) -> None:
         self.model = model
@@ -70,16 +72,17 @@ class Engine(ABC):
         optimizer.build(self._params)
         self._fresh_optimizer = [np.array(v) for v in _numpy(optimizer.variables)]
         self._fresh_others = _numpy(model.non_trainable_variables)
+        self._n_parts = getattr(model, "n_parts", 1)
         self._seeds = [v.name == "seed_generator_state" for v in model.non_trainable_variables]
         self._state: State = {}
         self._data: list[Any] = []
-        self._n_validation = 0
+        self._n_validation = self._n_settings = 0
 
     # What a backend answers
 
     @abstractmethod
     def _step(self, state: State, x: Any, target: Any, weight: Any) -> tuple[State, Any]:
-        """One batch: the next state and the sum of the weighted losses over count."""
+        """One batch: the next state and the sum of the weighted losses, part by part."""
 
     @abstractmethod
     def _run(self, order: Any, n_rows: int) -> tuple[Any, Any]:
@@ -100,7 +103,8 @@ class Engine(ABC):
         weights: Sequence[NDArray[Any]],
         *,
         rng: np.random.RandomState,
-        others: Sequence[NDArray[Any]] = (),
+        settings: Sequence[NDArray[Any]] = (),
+        statistics: Sequence[NDArray[Any]] = (),
         optimizer_state: Arrays | None = None,
         learning_rate: float | None = None,
     ) -> None:
@@ -114,9 +118,11 @@ class Engine(ABC):
         rng : RandomState
             Seeds the model's generators (dropout and the like).
 
-        others : sequence of ndarray
-            Values of the first of the model's non-trainable variables; the rest start
-            afresh.
+        settings : sequence of ndarray
+            Values of the first of the model's non-trainable variables.
+
+        statistics : sequence of ndarray
+            Values of the next ones, seeds not counted; those left out start afresh.
 
         optimizer_state : list of ndarray or None
             As `optimizer_state` gave it; None, or of another optimizer: fresh.
@@ -128,11 +134,14 @@ class Engine(ABC):
         if self._flat:
             params = [np.concatenate([w.ravel() for w in params])]
         fresh = []
-        given = iter(others)
+        self._n_settings = len(settings)
+        given = iter([*settings, *statistics])
         for is_seed, value in zip(self._seeds, self._fresh_others, strict=True):
             if is_seed:
-                value = np.array([rng.randint(2**31 - 1), 0]).astype(value.dtype)
-            fresh.append(next(given, value))
+                seed = np.array([rng.randint(2**31 - 1), 0]).astype(value.dtype)
+                fresh.append(seed)
+            else:
+                fresh.append(next(given, value))
         fits = [v.shape for v in optimizer_state or []] == [
             v.shape for v in self._fresh_optimizer
         ]
@@ -166,17 +175,16 @@ class Engine(ABC):
         """Let go of the data."""
         self._data = []
 
-    def epoch(self, order: NDArray[np.int32], n_rows: int) -> tuple[float, float]:
+    def epoch(self, order: NDArray[np.int32], n_rows: int) -> tuple[NDArray[Any], NDArray[Any]]:
         """Train on `n_rows` rows in this order; mean losses of training and validation.
 
-        With ``n_rows=0`` the weights stay; where there is nothing to average the loss
-        is NaN.
+        Each is an array of parts that add up. With ``n_rows=0`` the weights stay; where
+        there is nothing to average the parts are NaN.
         """
-        total, validation = self._run(order, n_rows)
-        n_validation = self._n_validation
+        total, validation = _numpy(self._run(order, n_rows))
         return (
-            float(total) / n_rows if n_rows else np.nan,
-            float(validation) / n_validation if n_validation else np.nan,
+            total / (n_rows or np.nan),
+            validation / (self._n_validation or np.nan),
         )
 
     def weights(self) -> Arrays:
@@ -189,9 +197,10 @@ class Engine(ABC):
             return values
         return _unflatten(np.split, np.reshape, values[0], self._shapes)
 
-    def others(self) -> Arrays:
-        """Copy of the non-trainable variables."""
-        return _numpy(self._fetch()[2])
+    def statistics(self) -> Arrays:
+        """Copy of the non-trainable variables that are neither settings nor seeds."""
+        values = zip(self._fetch()[2], self._seeds, strict=True)
+        return _numpy([v for v, is_seed in values if not is_seed][self._n_settings :])
 
     def optimizer_state(self) -> Arrays:
         """Copy of the optimizer's variables."""
@@ -203,7 +212,7 @@ class Engine(ABC):
         self, state: State, order: Any, n_rows: Any, n_validation: Any, *data: Any
     ) -> tuple[State, Any, Any]:
         size = self.batch_size
-        n_train = len(data) // 2
+        n_train = 2 + self.paired[0]
         training, validation = list(data[:n_train]), data[n_train:]
         row_number = ops.arange(size, dtype="int32")
 
@@ -212,13 +221,14 @@ class Engine(ABC):
             left = n_rows - i * size
             weight = weight * ops.cast(row_number < left, "float32")
             count = ops.cast(ops.minimum(left, size), "float32")
-            state, loss = self._step(state, x[0], x[-1], weight / count)
-            return i + 1, state, total + loss * count
+            state, parts = self._step(state, x[0], x[-1], weight / count)
+            return i + 1, state, total + parts * count
 
+        nothing = ops.zeros((self._n_parts,))
         training = [ops.take(array, order, axis=0) for array in training]
         steps = (n_rows + size - 1) // size
         _, state, total = ops.while_loop(
-            lambda i, *_: i < steps, train_batch, (ops.zeros((), "int32"), state, 0.0)
+            lambda i, *_: i < steps, train_batch, (ops.zeros((), "int32"), state, nothing)
         )
 
         chunk = self._validation_rows
@@ -226,22 +236,23 @@ class Engine(ABC):
         def validate_chunk(i: Any, total: Any) -> tuple[Any, Any]:
             *x, weight = [_rows(array, i * chunk, chunk) for array in validation]
             weights = self._unflattened(self._evaluated(state))
-            loss, _ = self._losses(weights, state, x[0], x[-1], False)
-            return i + 1, total + ops.sum(loss * weight)
+            losses, _ = self._losses(weights, state, x[0], x[-1], False)
+            return i + 1, total + weighted_sum(losses, weight)
 
         chunks = (n_validation + chunk - 1) // chunk
         _, validation_total = ops.while_loop(
-            lambda i, *_: i < chunks, validate_chunk, (ops.zeros((), "int32"), 0.0)
+            lambda i, *_: i < chunks, validate_chunk, (ops.zeros((), "int32"), nothing)
         )
         return state, total, validation_total
 
     def _losses(
         self, weights: Sequence[Any], state: State, x: Any, target: Any, training: bool
     ) -> tuple[Any, list[Any]]:
-        """Loss of each row, and the next values of the non-trainable variables."""
-        return self.model.stateless_call(
+        """Losses (n_rows, n_parts), and the next values of what is not trained."""
+        losses, others = self.model.stateless_call(
             list(weights), state["others"], (x, target), training=training
         )
+        return ops.reshape(losses, (-1, self._n_parts)), others
 
     def _unflattened(self, params: Sequence[Any]) -> list[Any]:
         """What the optimizer moves, as the model's weights."""
@@ -289,6 +300,11 @@ class Engine(ABC):
 
     def _position(self, variable: Any) -> int:
         return next(i for i, v in enumerate(self.optimizer.variables) if v is variable)
+
+
+def weighted_sum(losses: Any, weight: Any) -> Any:
+    """Sum over rows: an array of parts."""
+    return ops.sum(losses * weight[:, None], axis=0)
 
 
 def _numpy(values: Sequence[Any]) -> Arrays:

@@ -45,14 +45,18 @@ class Training:
     weights : list of ndarray
         Of the epoch that was kept.
 
-    others : list of ndarray
-        The model's non-trainable variables of that epoch.
+    statistics : list of ndarray
+        The model's moving statistics of that epoch.
 
     best_iter : int
         The epoch that was kept; 0 is the start.
 
+    parts, validation_parts : list of ndarray of shape (n_parts,)
+        The parts of the mean losses, one array an epoch; `validation_parts` begins with
+        the start.
+
     loss_curve, validation_curve : list of float
-        Mean losses, one an epoch; `validation_curve` begins with the start.
+        What the parts add up to.
 
     ending : str
         Why training ended.
@@ -62,12 +66,22 @@ class Training:
     """
 
     weights: Arrays
-    others: Arrays
+    statistics: Arrays
     best_iter: int = 0
-    loss_curve: list[float] = field(default_factory=list)
-    validation_curve: list[float] = field(default_factory=list)
+    parts: Arrays = field(default_factory=list)
+    validation_parts: Arrays = field(default_factory=list)
     ending: Ending = "max_iter"
     optimizer_state: Arrays = field(default_factory=list)
+
+    @property
+    def loss_curve(self) -> list[float]:
+        """Mean training loss of each epoch."""
+        return [float(parts.sum()) for parts in self.parts]
+
+    @property
+    def validation_curve(self) -> list[float]:
+        """Mean loss on the rows to judge by: of the start, then of each epoch."""
+        return [float(parts.sum()) for parts in self.validation_parts]
 
 
 class Monitor(Protocol):
@@ -112,28 +126,28 @@ def run(
         What was kept. A loss that is no longer finite or a KeyboardInterrupt ends
         training with what was best until then.
     """
-    training = Training(engine.weights(), engine.others())
+    training = Training(engine.weights(), engine.statistics())
     validated = engine.has_validation
     order = np.zeros(engine.epoch_length, np.int32)
     _, start = engine.epoch(order, 0)
-    training.validation_curve.append(start)
-    best = start if validated else np.inf
+    training.validation_parts.append(start)
+    best = start.sum() if validated else np.inf
     milestone, waited = best, 0
     try:
         for epoch in range(1, stopping.max_iter + 1):
             monitor.begin()
             order = shuffled(rng, n_rows, engine.epoch_length)
             loss, validation = engine.epoch(order, n_rows)
-            judged = validation if validated else loss
-            if not np.isfinite(loss) or not np.isfinite(judged):
+            judged = (validation if validated else loss).sum()
+            if not np.isfinite(loss.sum() + judged):
                 training.ending = "diverged"
                 break
-            training.loss_curve.append(loss)
-            training.validation_curve.append(validation)
+            training.parts.append(loss)
+            training.validation_parts.append(validation)
             if judged < best or not stopping.keep_best:
                 best = judged
                 training.best_iter = epoch
-                training.weights, training.others = engine.weights(), engine.others()
+                training.weights, training.statistics = engine.weights(), engine.statistics()
             if monitor.end(training):
                 training.ending = "callback"
                 break

@@ -20,7 +20,7 @@ _ELEMENTWISE = (
 )
 
 
-def make(optimizer: Any, learning_rate: Any) -> Any:
+def make(optimizer: Any, learning_rate: Any, weight_decay: float = 0.0) -> Any:
     """A fresh Keras optimizer.
 
     Parameters
@@ -30,12 +30,16 @@ def make(optimizer: Any, learning_rate: Any) -> Any:
 
     learning_rate : float or LearningRateSchedule
         For an optimizer given by name; an object brings its own.
+
+    weight_decay : float
+        Likewise: the share of the learning rate by which weights shrink in a step.
     """
     if not isinstance(optimizer, str):
         return type(optimizer).from_config(optimizer.get_config())
     for name, kind in vars(keras.optimizers).items():
         if name.lower() == optimizer and isinstance(kind, type):
-            return kind(learning_rate=learning_rate)
+            decay = {"weight_decay": weight_decay} if weight_decay else {}
+            return kind(learning_rate=learning_rate, **decay)
     raise ValueError(f"Keras {keras.__version__} has no optimizer {optimizer!r}.")
 
 

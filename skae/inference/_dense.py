@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from skae.networks import ACTIVATIONS, DenseCoder
+from skae.networks import ACTIVATIONS, NORMALIZATION_EPSILON, DenseCoder
 
 Array = NDArray[Any]
 
@@ -24,6 +24,12 @@ class Affine(NamedTuple):
 
     centre: Array
     scale: float
+
+    def inward(self, X: Array) -> Array:
+        """From the units of the data to the network's."""
+        rows = X - self.centre.astype(X.dtype, copy=False)
+        rows /= X.dtype.type(self.scale)
+        return rows
 
 
 class DenseForward:
@@ -46,6 +52,9 @@ class DenseForward:
 
     after : Affine or None
         Units of the output, to which it is brought from what the network says.
+
+    statistics : list of ndarray
+        Moving mean and variance of each layer that is normalised by batches.
     """
 
     def __init__(
@@ -55,9 +64,11 @@ class DenseForward:
         *,
         before: Affine | None = None,
         after: Affine | None = None,
+        statistics: Sequence[Array] = (),
     ) -> None:
         self.coder = coder
         self.weights = list(weights)
+        self.statistics = list(statistics)
         self.before = before
         self.after = after
         self._prepared: dict[Any, tuple[Array | None, list[Array]]] = {}
@@ -93,8 +104,8 @@ class DenseForward:
 
     def _prepare(self, dtype: np.dtype[Any]) -> tuple[Array | None, list[Array]]:
         """What to subtract from rows of this dtype, and kernels and biases for them."""
-        weights = [w.astype(np.float64) for w in self.weights]
-        last = 2 * len(self.coder.hidden)
+        weights = self._without_batch_statistics()
+        last = len(weights) - 2 - self.coder.has_linear_path
         path = [(len(weights) - 1, last)] if self.coder.has_linear_path else []
         explicit = None
         if self.before is not None:
@@ -112,16 +123,38 @@ class DenseForward:
             np.ascontiguousarray(w.T if w.ndim == 2 else w[:, None], dtype) for w in weights
         ]
 
+    def _without_batch_statistics(self) -> list[Array]:
+        """Weights in float64, normalisation by batches made part of kernel and bias."""
+        weights = [w.astype(np.float64) for w in self.weights]
+        if self.coder.normalization != "batch":
+            return weights
+        folded = []
+        for i in range(len(self.coder.hidden)):
+            kernel, bias, scale, shift = weights[4 * i : 4 * i + 4]
+            mean, variance = self.statistics[2 * i : 2 * i + 2]
+            scale = scale / np.sqrt(variance + NORMALIZATION_EPSILON)
+            folded += [kernel * scale, (bias - mean) * scale + shift]
+        return folded + weights[self.coder.output_kernel :]
+
     def _forward(self, weights: list[Array], x: Array) -> Array:
         activate = ACTIVATIONS[self.coder.activation]
+        normalises = self.coder.normalization == "layer"
         hidden = x
-        last = 2 * len(self.coder.hidden)
-        for i in range(0, last, 2):
+        last = len(weights) - 2 - self.coder.has_linear_path
+        for i in range(0, last, 4 if normalises else 2):
             hidden = weights[i] @ hidden
             hidden += weights[i + 1]
+            if normalises:
+                hidden = _normalised(hidden) * weights[i + 2] + weights[i + 3]
             hidden = activate(hidden)
         output = weights[last] @ hidden
         if self.coder.has_linear_path:
             output += weights[-1] @ x
         output += weights[last + 1]
         return ACTIVATIONS[self.coder.output_activation](output)
+
+
+def _normalised(units: Array) -> Array:
+    """Each row, along the last axis, with its mean at zero and its variance at one."""
+    variance = units.var(axis=0) + units.dtype.type(NORMALIZATION_EPSILON)
+    return (units - units.mean(axis=0)) / np.sqrt(variance)

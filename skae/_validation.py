@@ -1,0 +1,127 @@
+"""What comes in through the door: rows, targets and weights, checked and made flat."""
+
+import numpy as np
+from sklearn.utils import check_array
+from sklearn.utils.validation import check_consistent_length, check_is_fitted, validate_data
+
+from skae.utils._rows import Rows
+from skae.utils._sklearn import check_sample_weight
+
+DTYPES = (np.float64, np.float32)
+
+# With fewer rows than this none are held out: training is judged on all of them.
+_FEWEST_TO_SPLIT = 10
+
+
+def check_training_rows(estimator, X, target, sample_weight, reset):
+    """Rows to train on, without those of weight zero.
+
+    Parameters
+    ----------
+    estimator : estimator
+        Is told the number and names of the columns, and the shapes of a row and of a
+        reconstruction, `_input_shape` and `_output_shape`.
+
+    X : array-like of shape (n_samples, n_features) or (n_samples, ...)
+        Rows; images and series have more axes.
+
+    target : array-like of shape (n_samples, ...) or None
+        What the rows should become.
+
+    sample_weight : array-like of shape (n_samples,) or None
+        Weights of the rows.
+
+    reset : bool
+        Whether the estimator starts afresh.
+
+    Returns
+    -------
+    Rows
+        Flat rows in the units of the data.
+    """
+    if reset:
+        X = validate_data(estimator, X, dtype=DTYPES, ensure_min_samples=2, allow_nd=True)
+        estimator._input_shape = X.shape[1:]
+        X = X.reshape(len(X), -1)
+    else:
+        X = check_rows(estimator, X, ensure_min_samples=2)
+    if target is not None:
+        target = check_array(target, dtype=DTYPES, allow_nd=True, input_name="target")
+        check_consistent_length(X, target)
+        _check_target_shape(estimator, target, reset)
+        target = target.reshape(len(target), -1)
+    elif reset:
+        estimator._output_shape = estimator._input_shape
+    rows = Rows(X, target)
+    if sample_weight is None:
+        return rows
+    weight = check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
+    counts = weight > 0
+    if counts.sum() < 2:
+        raise ValueError(
+            "sample_weight must be positive for at least two rows; it is for "
+            f"{counts.sum()} of {len(weight)}."
+        )
+    rows = Rows(X, target, weight)
+    return rows if counts.all() else rows.take(counts)
+
+
+def _check_target_shape(estimator, target, reset):
+    if reset:
+        estimator._output_shape = target.shape[1:]
+    elif target.shape[1:] != estimator._output_shape:
+        raise ValueError(
+            f"target has rows of shape {target.shape[1:]}, but {type(estimator).__name__} "
+            f"goes on from targets of shape {estimator._output_shape}."
+        )
+
+
+def check_rows(estimator, X, **options):
+    """Rows for a fitted estimator, flat: in the shape it was fitted on, or flat already."""
+    check_is_fitted(estimator)
+    shape = estimator._input_shape
+    if len(shape) == 1:
+        return validate_data(estimator, X, dtype=DTYPES, reset=False, **options)
+    X = np.asarray(X)
+    if X.ndim == 2 and X.shape[1] == np.prod(shape):
+        X = X.reshape(len(X), *shape)
+    X = validate_data(estimator, X, dtype=DTYPES, reset=False, allow_nd=True, **options)
+    if X.shape[1:] != shape:
+        raise ValueError(
+            f"X has rows of shape {X.shape[1:]}, but {type(estimator).__name__} was fitted "
+            f"on rows of shape {shape}."
+        )
+    return X.reshape(len(X), -1)
+
+
+def split_rows(rows, validation_fraction, rng, early_stopping):
+    """Rows to train on, and rows to judge by or None.
+
+    Parameters
+    ----------
+    rows : Rows
+        All rows.
+
+    validation_fraction : float
+        Share of the rows to judge by.
+
+    rng : RandomState
+        Chooses them.
+
+    early_stopping : bool
+        Whether there are any.
+    """
+    n_samples = len(rows)
+    if not early_stopping:
+        return rows, None
+    if n_samples < _FEWEST_TO_SPLIT:
+        return rows, rows
+    n_held_out = int(np.ceil(validation_fraction * n_samples))
+    if n_held_out > n_samples - 2:
+        raise ValueError(
+            f"validation_fraction={validation_fraction} leaves "
+            f"{n_samples - n_held_out} of {n_samples} rows to train on; "
+            "at least two are needed."
+        )
+    order = rng.permutation(n_samples)
+    return rows.take(order[n_held_out:]), rows.take(order[:n_held_out])

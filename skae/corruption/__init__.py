@@ -1,0 +1,38 @@
+"""c: how rows are spoilt before the encoder reads them."""
+
+from typing import Any
+
+from skae.corruption._corruptions import (
+    Corruption,
+    GaussianNoise,
+    MaskingNoise,
+    SaltAndPepperNoise,
+    Spread,
+    SwapNoise,
+)
+from skae.corruption._draws import Draws, KerasDraws
+
+__all__ = [
+    "CORRUPTIONS",
+    "Corruption",
+    "Draws",
+    "GaussianNoise",
+    "KerasDraws",
+    "MaskingNoise",
+    "SaltAndPepperNoise",
+    "Spread",
+    "SwapNoise",
+    "make_corruption",
+]
+
+CORRUPTIONS: dict[str, Any] = {
+    "gaussian": GaussianNoise,
+    "masking": MaskingNoise,
+    "salt_and_pepper": SaltAndPepperNoise,
+    "swap": SwapNoise,
+}
+
+
+def make_corruption(corruption: Any, level: float) -> Corruption:
+    """A corruption by name, at a level; an object brings its own."""
+    return CORRUPTIONS[corruption](level) if isinstance(corruption, str) else corruption

@@ -1,0 +1,267 @@
+"""Ways to spoil rows, so that a network learns to repair them.
+
+Each is written against the functions that NumPy and `keras.ops` share: rows are spoilt in
+the same way inside the compiled epoch and by calling the object.
+"""
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from numbers import Real
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.base import BaseEstimator
+from sklearn.utils import check_array, check_random_state
+
+from skae.corruption._draws import Draws, NumpyDraws
+from skae.utils._sklearn import Interval, StrOptions, validate_parameter_constraints
+
+Array = NDArray[Any]
+
+
+@dataclass(frozen=True)
+class Spread:
+    """What a corruption may know of the columns, in the units of the rows it spoils.
+
+    Parameters
+    ----------
+    zero : ndarray of shape (n_features,)
+        Where zero lies.
+
+    deviation : ndarray of shape (n_features,)
+        Standard deviations.
+
+    low, high : ndarray of shape (n_features,)
+        Least and largest values.
+
+    unit : float
+        One unit of the data.
+    """
+
+    zero: Array
+    deviation: Array
+    low: Array
+    high: Array
+    unit: float = 1.0
+
+    @classmethod
+    def of(cls, X: Array, sample_weight: Array | None = None) -> "Spread":
+        """Spread of rows in their own units."""
+        mean = np.average(X, axis=0, weights=sample_weight)
+        variance = np.average(np.square(X - mean), axis=0, weights=sample_weight)
+        return cls(np.zeros_like(mean), np.sqrt(variance), X.min(axis=0), X.max(axis=0))
+
+    def standardised(self, mean: Array, scale: float) -> "Spread":
+        """The same for ``(X - mean) / scale``."""
+        zero, low, high = ((at - mean) / scale for at in (self.zero, self.low, self.high))
+        return Spread(zero, self.deviation / scale, low, high, self.unit / scale)
+
+    def range(self, overall: bool) -> tuple[Array, Array]:
+        """Least and largest values, of each column or of all in the units of the data."""
+        if not overall:
+            return self.low, self.high
+        low, high = (self.low - self.zero).min(), (self.high - self.zero).max()
+        return self.zero + low, self.zero + high
+
+
+class Corruption(ABC, BaseEstimator):
+    """Spoils rows at random. Its numbers are searchable: other levels compile nothing."""
+
+    _parameter_constraints: dict[str, list[Any]] = {}
+
+    def settings(self, spread: Spread) -> dict[str, Array]:
+        """Validate the parameters, and say what `apply` needs to know, as arrays."""
+        validate_parameter_constraints(
+            self._parameter_constraints, self.get_params(), type(self).__name__
+        )
+        return {
+            f"corruption_{name}": np.asarray(value, np.float32)
+            for name, value in self._settings(spread).items()
+        }
+
+    @property
+    def key(self) -> tuple[Any, ...]:
+        """What makes two corruptions compile to different programs."""
+        params = self.get_params()
+        del params["level"]
+        return type(self), *params.values()
+
+    @abstractmethod
+    def _settings(self, spread: Spread) -> dict[str, Any]:
+        """Arrays of shape () or (n_features,)."""
+
+    @abstractmethod
+    def apply(self, xp: Any, draws: Draws, settings: dict[str, Any], x: Any) -> Any:
+        """Spoil rows.
+
+        Parameters
+        ----------
+        xp : module
+            `numpy` or `keras.ops`.
+
+        draws : Draws
+            Random numbers.
+
+        settings : dict of str to array
+            As `settings` gave them.
+
+        x : array of shape (n_samples, n_features)
+            Rows.
+
+        Returns
+        -------
+        array of shape (n_samples, n_features)
+        """
+
+    def __call__(self, X: Any, random_state: Any = None) -> Array:
+        """Spoil rows; their own spread counts.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Rows.
+
+        random_state : int, RandomState instance or None, default=None
+            Seeds what is drawn.
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_features)
+            A new array.
+        """
+        X = check_array(X, dtype=(np.float64, np.float32))
+        return self.corrupt(X, Spread.of(X), check_random_state(random_state))
+
+    def corrupt(self, X: Array, spread: Spread, rng: np.random.RandomState) -> Array:
+        """Spoil rows of this spread in NumPy."""
+        settings = {k: v.astype(X.dtype) for k, v in self.settings(spread).items()}
+        return np.asarray(self.apply(np, NumpyDraws(rng), settings, X), X.dtype)
+
+
+_LEVEL = [Interval(Real, 0, None, closed="left")]
+_SHARE = [Interval(Real, 0, 1, closed="both")]
+_UNIT = [StrOptions({"feature", "data"})]
+
+
+class GaussianNoise(Corruption):
+    """Adds normal noise.
+
+    Parameters
+    ----------
+    level : float, default=0.5
+        Standard deviation of the noise, in `unit`.
+
+    unit : {"feature", "data"}, default="feature"
+        "feature": the standard deviation of each column in the training rows. "data":
+        the unit of X, for columns that share one, such as pixels.
+
+    clip : bool, default=False
+        Whether spoilt values are brought back to the range of the training rows: of each
+        column or, with ``unit="data"``, of all.
+    """
+
+    _parameter_constraints = {"level": _LEVEL, "unit": _UNIT, "clip": ["boolean"]}
+
+    def __init__(
+        self, level: float = 0.5, *, unit: str = "feature", clip: bool = False
+    ) -> None:
+        self.level = level
+        self.unit = unit
+        self.clip = clip
+
+    def _settings(self, spread: Spread) -> dict[str, Any]:
+        overall = self.unit == "data"
+        settings = {"scale": self.level * (spread.unit if overall else spread.deviation)}
+        if self.clip:
+            settings["low"], settings["high"] = spread.range(overall)
+        return settings
+
+    def apply(self, xp: Any, draws: Any, settings: Any, x: Any) -> Any:
+        """Add noise to every cell."""
+        x = x + settings["corruption_scale"] * draws.normal(x)
+        if not self.clip:
+            return x
+        x = xp.maximum(x, settings["corruption_low"])
+        return xp.minimum(x, settings["corruption_high"])
+
+
+class MaskingNoise(Corruption):
+    """Sets cells to zero: bits turned off.
+
+    Parameters
+    ----------
+    level : float, default=0.5
+        Share of the cells.
+    """
+
+    _parameter_constraints = {"level": _SHARE}
+
+    def __init__(self, level: float = 0.5) -> None:
+        self.level = level
+
+    def _settings(self, spread: Spread) -> dict[str, Any]:
+        return {"share": self.level, "zero": spread.zero}
+
+    def apply(self, xp: Any, draws: Any, settings: Any, x: Any) -> Any:
+        """Set some cells to zero."""
+        spoilt = draws.uniform(x) < settings["corruption_share"]
+        return xp.where(spoilt, settings["corruption_zero"], x)
+
+
+class SaltAndPepperNoise(Corruption):
+    """Sets cells to the least or the largest value, each half of the time.
+
+    Parameters
+    ----------
+    level : float, default=0.5
+        Share of the cells.
+
+    unit : {"feature", "data"}, default="feature"
+        "feature": the range of each column in the training rows. "data": the range of
+        all columns, where they share a unit, such as pixels.
+    """
+
+    _parameter_constraints = {"level": _SHARE, "unit": _UNIT}
+
+    def __init__(self, level: float = 0.5, *, unit: str = "feature") -> None:
+        self.level = level
+        self.unit = unit
+
+    def _settings(self, spread: Spread) -> dict[str, Any]:
+        low, high = spread.range(self.unit == "data")
+        return {"share": self.level, "low": low, "high": high}
+
+    def apply(self, xp: Any, draws: Any, settings: Any, x: Any) -> Any:
+        """Set some cells to an end of the range."""
+        u, share = draws.uniform(x), settings["corruption_share"]
+        x = xp.where(u < share, settings["corruption_high"], x)
+        return xp.where(u < share / 2, settings["corruption_low"], x)
+
+
+class SwapNoise(Corruption):
+    """Sets cells to the value of the same column in another row: the noise for tables.
+
+    Parameters
+    ----------
+    level : float, default=0.5
+        Share of the cells.
+    """
+
+    _parameter_constraints = {"level": _SHARE}
+
+    def __init__(self, level: float = 0.5) -> None:
+        self.level = level
+
+    def _settings(self, spread: Spread) -> dict[str, Any]:
+        return {"share": self.level}
+
+    def apply(self, xp: Any, draws: Any, settings: Any, x: Any) -> Any:
+        """Take some cells from other rows of the batch."""
+        spoilt = draws.uniform(x) < settings["corruption_share"]
+        n_samples = x.shape[0]
+        row = xp.floor(draws.uniform(x) * n_samples)
+        # Rounding may reach the end.
+        row = xp.cast(row, "int32") if hasattr(xp, "cast") else row.astype(np.int32)
+        row = xp.minimum(row, n_samples - 1)
+        return xp.where(spoilt, xp.take_along_axis(x, row, axis=0), x)

@@ -1,0 +1,61 @@
+"""What is done with trained weights: the forward pass."""
+
+from collections.abc import Callable, Sequence
+from functools import singledispatch
+from typing import Any
+
+from numpy.typing import NDArray
+
+from skae.inference._dense import Affine, DenseForward
+from skae.networks import DenseNetwork
+
+__all__ = ["Affine", "DenseForward", "forward"]
+
+Forward = Callable[[NDArray[Any]], NDArray[Any]]
+
+
+@singledispatch
+def forward(
+    network: Any,
+    weights: Sequence[NDArray[Any]],
+    statistics: Sequence[NDArray[Any]],
+    before: Affine,
+    after: Affine | None,
+) -> tuple[Forward, Forward]:
+    """Encoder and decoder as functions of rows in the units of the data.
+
+    Parameters
+    ----------
+    network : DenseNetwork
+        The architecture.
+
+    weights, statistics : list of ndarray
+        As training left them.
+
+    before : Affine
+        Units of what is encoded.
+
+    after : Affine or None
+        Units of what is decoded; None: as the network says it.
+
+    Returns
+    -------
+    tuple of callable
+    """
+    raise TypeError(f"no forward pass for {type(network).__name__}")
+
+
+@forward.register
+def _dense_forward(
+    network: DenseNetwork,
+    weights: Sequence[NDArray[Any]],
+    statistics: Sequence[NDArray[Any]],
+    before: Affine,
+    after: Affine | None,
+) -> tuple[Forward, Forward]:
+    encoder, decoder = network.split(weights)
+    moments = network.split_statistics(statistics)
+    return (
+        DenseForward(network.encoder, encoder, before=before, statistics=moments[0]),
+        DenseForward(network.decoder, decoder, after=after, statistics=moments[1]),
+    )

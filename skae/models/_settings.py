@@ -1,0 +1,29 @@
+"""Numbers of a fit that are not trained: another value is not another program."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import keras
+
+
+class Settings(keras.layers.Layer):
+    """Holds numbers that a model is told and does not learn.
+
+    Parameters
+    ----------
+    shapes : mapping of str to tuple of int
+        Name and shape of each, in the order of the layer's variables.
+    """
+
+    def __init__(self, shapes: Mapping[str, tuple[int, ...]]) -> None:
+        super().__init__()
+        self._names = tuple(shapes)
+        self._settings = [
+            self.add_weight(name=name, shape=shape, initializer="zeros", trainable=False)
+            for name, shape in shapes.items()
+        ]
+        self.built = True
+
+    def values(self) -> dict[str, Any]:
+        """The numbers, by name."""
+        return dict(zip(self._names, self._settings, strict=True))

@@ -1,0 +1,58 @@
+"""The trained networks as Keras models that speak in the units of the data."""
+
+from typing import Any
+
+import keras
+import numpy as np
+
+
+def in_units(
+    encoder: Any,
+    decoder: Any,
+    before: tuple[Any, float],
+    after: tuple[Any, float] | None,
+    input_shape: tuple[int, ...],
+    output_shape: tuple[int, ...],
+) -> tuple[Any, Any]:
+    """Models that speak in the units and the shapes of the data.
+
+    Parameters
+    ----------
+    encoder, decoder : keras.Model
+        Networks of flat, standardised rows.
+
+    before : tuple of (ndarray of shape (n_features,), float)
+        Centre and scale of what is encoded.
+
+    after : tuple of (ndarray of shape (n_outputs,), float) or None
+        Centre and scale of what is decoded; None: the decoder's output is not scaled.
+
+    input_shape, output_shape : tuple of int
+        Shapes of one row.
+
+    Returns
+    -------
+    tuple of keras.Model
+        Encoder and decoder.
+    """
+    rows = keras.Input(input_shape)
+    standardised = keras.layers.Normalization(**_moments(*before))(_shaped(rows, (-1,)))
+    code = keras.Input(decoder.input_shape[1:])
+    output = decoder(code)
+    if after is not None:
+        output = keras.layers.Normalization(**_moments(*after), invert=True)(output)
+    return (
+        keras.Model(rows, encoder(standardised), name="encoder"),
+        keras.Model(code, _shaped(output, output_shape), name="decoder"),
+    )
+
+
+def _moments(mean: Any, scale: float) -> dict[str, Any]:
+    return {"mean": mean, "variance": np.full_like(mean, scale**2)}
+
+
+def _shaped(rows: Any, shape: tuple[int, ...]) -> Any:
+    """Rows in another shape, unless they have it already."""
+    if len(shape) == len(rows.shape) - 1 == 1:
+        return rows
+    return keras.layers.Reshape(shape)(rows)

@@ -1,0 +1,66 @@
+"""The linear autoencoder that a network starts at."""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from skae.networks._principal import principal_axes, reduced_rank_map, shrunk_decoder
+from skae.utils._rows import Rows
+
+
+class LinearMap(NamedTuple):
+    """Encoder and decoder without hidden layers, and what they explain.
+
+    Attributes
+    ----------
+    encoder : ndarray of shape (n_features, k)
+        From centred rows to codes.
+
+    decoder : ndarray of shape (k, n_outputs)
+        From codes to centred rows.
+
+    share : float
+        Share of the variance of the targets that is explained on the same rows.
+    """
+
+    encoder: NDArray[Any]
+    decoder: NDArray[Any]
+    share: float
+
+
+def linear_map(
+    rows: Rows,
+    n_components: int,
+    rng: np.random.RandomState,
+    spoilt: NDArray[Any] | None = None,
+) -> LinearMap:
+    """Principal components, or what takes their place where rows become something else.
+
+    Parameters
+    ----------
+    rows : Rows
+        Standardised rows.
+
+    n_components : int
+        Columns of the code.
+
+    rng : RandomState
+        Seeds randomized solvers.
+
+    spoilt : ndarray of shape (n_samples, n_features) or None
+        The inputs, standardised, as the encoder will see them: noise calls for a decoder
+        that shrinks.
+    """
+    seen = rows.inputs if spoilt is None else spoilt
+    if rows.targets is not None:
+        encoder, decoder = reduced_rank_map(seen, rows.targets, n_components, rows.weight, rng)
+    else:
+        encoder, _ = principal_axes(rows.inputs, n_components, rows.weight, rng)
+        decoder = encoder.T
+        if spoilt is not None:
+            decoder = shrunk_decoder(spoilt @ encoder, rows.inputs, rows.weight)
+    lost = np.square(rows.outputs - seen @ encoder @ decoder).mean(axis=1)
+    total = np.square(rows.outputs).mean(axis=1)
+    lost, total = (np.average(part, weights=rows.weight) for part in (lost, total))
+    return LinearMap(encoder, decoder, float(1 - lost / total) if total else 1.0)
