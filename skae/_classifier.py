@@ -271,7 +271,7 @@ class AEClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
         for label, autoencoder in enumerate(self.estimators_):
             centre, precision = self._codes[label]
             code = autoencoder.transform(X) - centre
-            distance = np.einsum("ij,jk,ik->i", code, precision, code) / X.shape[1]
+            distance = np.sum(code @ precision * code, axis=1) / X.shape[1]
             costs[:, label] = self._errors(autoencoder, X)
             costs[:, label] += self.error_levels_[label] * distance
         return np.log(costs + floor)
