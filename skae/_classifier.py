@@ -344,6 +344,27 @@ class AEClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
         """
         return log_softmax(self._logits(X), axis=1)
 
+    def score(self, X, y, sample_weight=None):
+        """Accuracy of `predict`.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Rows.
+
+        y : array-like of shape (n_samples,)
+            Their labels.
+
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights of the rows.
+
+        Returns
+        -------
+        float
+            Share of the rows that are given their label.
+        """
+        return super().score(X, y, sample_weight)
+
 
 def _take(weight, rows):
     return None if weight is None else weight[rows]
