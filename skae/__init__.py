@@ -2,7 +2,8 @@
 
 from skae import metrics
 from skae._autoencoder import AutoencoderTransformer
+from skae._classifier import AEClassifier
 
 __version__ = "0.1.0"
 
-__all__ = ["AutoencoderTransformer", "__version__", "metrics"]
+__all__ = ["AEClassifier", "AutoencoderTransformer", "__version__", "metrics"]

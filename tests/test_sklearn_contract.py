@@ -19,7 +19,7 @@ from sklearn.pipeline import FeatureUnion, Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from skae import AutoencoderTransformer
+from skae import AEClassifier, AutoencoderTransformer
 from skae.metrics import reconstruction_score
 
 CHECKED = [
@@ -33,6 +33,9 @@ CHECKED = [
         early_stopping=False,
         loss="absolute_error",
         random_state=0,
+    ),
+    AEClassifier(
+        AutoencoderTransformer(1, hidden_layer_sizes=(4,), max_iter=2), random_state=0
     ),
 ]
 
