@@ -3,7 +3,14 @@
 from skae import metrics
 from skae._autoencoder import AutoencoderTransformer
 from skae._classifier import AEClassifier
+from skae._denoising import DenoisingAutoencoder
 
 __version__ = "0.1.0"
 
-__all__ = ["AEClassifier", "AutoencoderTransformer", "__version__", "metrics"]
+__all__ = [
+    "AEClassifier",
+    "AutoencoderTransformer",
+    "DenoisingAutoencoder",
+    "__version__",
+    "metrics",
+]

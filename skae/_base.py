@@ -11,6 +11,7 @@ from sklearn.utils import check_random_state
 
 from skae._monitor import FitMonitor
 from skae._validation import check_training_rows, split_rows
+from skae.corruption import draw_pool
 from skae.inference import Affine, forward
 from skae.losses import LOSSES, PENALTIES, Penalty, make_loss, make_penalty
 from skae.networks import (
@@ -226,11 +227,29 @@ class BaseAutoencoder(CallbackSupportMixin, BaseEstimator):
         """Training rows as the encoder will see them; None: as they are."""
         return None
 
-    def _objective(self, network):
+    def _corruption(self):
+        """What happens to a row before the encoder reads it, and its settings."""
+        return None, {}
+
+    def _objective(self, network, mask, pools):
         """What makes the model that is trained, its key, and the numbers it is told."""
-        penalty = make_penalty(self.penalty)
-        settings = {} if penalty is None else penalty.settings()
-        return self._reconstruction_objective(network, settings, penalty=penalty)
+        loss, penalty = self._loss, make_penalty(self.penalty)
+        corruption, settings = self._corruption()
+        settings = {"mask": mask, **settings}
+        if penalty is not None:
+            settings |= penalty.settings()
+        settings |= pools({getattr(part, "draws", None) for part in (corruption, penalty)})
+        shapes = {name: np.shape(value) for name, value in settings.items()}
+
+        def build():
+            from skae.models import ReconstructionObjective
+
+            return ReconstructionObjective(
+                *network.build(), loss, shapes, corruption=corruption, penalty=penalty
+            )
+
+        parts = (loss, corruption and corruption.key, type(penalty))
+        return build, (network, *parts, *shapes.values()), settings
 
     # What the user asked for
 
@@ -381,8 +400,13 @@ class BaseAutoencoder(CallbackSupportMixin, BaseEstimator):
 
         batch_size = self._batch_size(len(train))
         network, mask = self._with_room(batch_size)
-        build, key, settings = self._objective(network)
-        settings = {"mask": mask, **settings}
+
+        def pools(kinds):
+            shape = (batch_size, *train.inputs.shape[1:])
+            kinds = sorted(kinds - {None})
+            return {f"{kind}_pool": draw_pool(kind, rng, shape) for kind in kinds}
+
+        build, key, settings = self._objective(network, mask, pools)
         return training.train(
             build,
             key=key,
@@ -413,21 +437,6 @@ class BaseAutoencoder(CallbackSupportMixin, BaseEstimator):
         block = _CODE_BLOCKS[batch_size > _LARGE_BATCH]
         network = self._network.resized(-(-size // block) * block)
         return network, np.arange(network.n_components) < size
-
-    def _reconstruction_objective(self, network, settings, corruption=None, penalty=None):
-        shapes = {"mask": (network.n_components,)}
-        shapes |= {name: np.shape(value) for name, value in settings.items()}
-        loss = self._loss
-
-        def build():
-            from skae.models import ReconstructionObjective
-
-            return ReconstructionObjective(
-                *network.build(), loss, shapes, corruption=corruption, penalty=penalty
-            )
-
-        parts = (loss, corruption and corruption.key, type(penalty))
-        return build, (network, *parts), settings
 
     def _batch_size(self, n_samples):
         if self.batch_size == "auto":

@@ -46,10 +46,7 @@ def check_training_rows(estimator, X, target, sample_weight, reset):
     else:
         X = check_rows(estimator, X, ensure_min_samples=2)
     if target is not None:
-        target = check_array(target, dtype=DTYPES, allow_nd=True, input_name="target")
-        check_consistent_length(X, target)
-        _check_target_shape(estimator, target, reset)
-        target = target.reshape(len(target), -1)
+        target = check_target(estimator, X, target, reset)
     elif reset:
         estimator._output_shape = estimator._input_shape
     rows = Rows(X, target)
@@ -66,14 +63,18 @@ def check_training_rows(estimator, X, target, sample_weight, reset):
     return rows if counts.all() else rows.take(counts)
 
 
-def _check_target_shape(estimator, target, reset):
+def check_target(estimator, X, target, reset):
+    """What rows should become, flat."""
+    target = check_array(target, dtype=DTYPES, allow_nd=True, input_name="target")
+    check_consistent_length(X, target)
     if reset:
         estimator._output_shape = target.shape[1:]
     elif target.shape[1:] != estimator._output_shape:
         raise ValueError(
             f"target has rows of shape {target.shape[1:]}, but {type(estimator).__name__} "
-            f"goes on from targets of shape {estimator._output_shape}."
+            f"was trained on targets of shape {estimator._output_shape}."
         )
+    return target.reshape(len(target), -1)
 
 
 def check_rows(estimator, X, **options):

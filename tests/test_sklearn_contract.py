@@ -19,7 +19,7 @@ from sklearn.pipeline import FeatureUnion, Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from skae import AEClassifier, AutoencoderTransformer
+from skae import AEClassifier, AutoencoderTransformer, DenoisingAutoencoder
 from skae.metrics import reconstruction_score
 
 CHECKED = [
@@ -34,6 +34,7 @@ CHECKED = [
         loss="absolute_error",
         random_state=0,
     ),
+    DenoisingAutoencoder(hidden_layer_sizes=(4,), max_iter=2, random_state=0),
     AEClassifier(
         AutoencoderTransformer(1, hidden_layer_sizes=(4,), max_iter=2), random_state=0
     ),

@@ -10,18 +10,19 @@ from skae.corruption._corruptions import (
     Spread,
     SwapNoise,
 )
-from skae.corruption._draws import Draws, KerasDraws
+from skae.corruption._draws import Draws, PooledDraws, draw_pool
 
 __all__ = [
     "CORRUPTIONS",
     "Corruption",
     "Draws",
     "GaussianNoise",
-    "KerasDraws",
     "MaskingNoise",
+    "PooledDraws",
     "SaltAndPepperNoise",
     "Spread",
     "SwapNoise",
+    "draw_pool",
     "make_corruption",
 ]
 

@@ -66,7 +66,15 @@ class Spread:
 
 
 class Corruption(ABC, BaseEstimator):
-    """Spoils rows at random. Its numbers are searchable: other levels compile nothing."""
+    """Spoils rows at random. Its numbers are searchable: other levels compile nothing.
+
+    Attributes
+    ----------
+    draws : {"normal", "uniform"}
+        The random numbers that it needs.
+    """
+
+    draws = "uniform"
 
     _parameter_constraints: dict[str, list[Any]] = {}
 
@@ -76,7 +84,7 @@ class Corruption(ABC, BaseEstimator):
             self._parameter_constraints, self.get_params(), type(self).__name__
         )
         return {
-            f"corruption_{name}": np.asarray(value, np.float32)
+            f"corruption_{name}": np.asarray(value)
             for name, value in self._settings(spread).items()
         }
 
@@ -160,6 +168,8 @@ class GaussianNoise(Corruption):
         Whether spoilt values are brought back to the range of the training rows: of each
         column or, with ``unit="data"``, of all.
     """
+
+    draws = "normal"
 
     _parameter_constraints = {"level": _LEVEL, "unit": _UNIT, "clip": ["boolean"]}
 

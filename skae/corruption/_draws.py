@@ -1,5 +1,7 @@
 """Random numbers of the shape of what is corrupted: by NumPy, or inside the epoch."""
 
+import math
+from collections.abc import Mapping
 from typing import Any, Protocol
 
 import numpy as np
@@ -37,24 +39,63 @@ class NumpyDraws:
         return self.rng.random_sample(like.shape).astype(like.dtype)
 
 
-class KerasDraws:
-    """Draws from Keras, to be traced into a program.
+# How many random numbers a program is given, at least, and batches of them.
+_POOL_SIZE = 2**20
+_POOL_BATCHES = 4
+
+
+def draw_pool(
+    kind: str, rng: np.random.RandomState, batch_shape: tuple[int, ...]
+) -> NDArray[np.float32]:
+    """Random numbers for :class:`PooledDraws`.
+
+    Parameters
+    ----------
+    kind : {"normal", "uniform"}
+        Their distribution.
+
+    rng : RandomState
+        The generator.
+
+    batch_shape : tuple of int
+        The most that is drawn at a time.
+    """
+    # A power of two: similar batches share a program.
+    size = max(_POOL_SIZE, 2 ** (_POOL_BATCHES * math.prod(batch_shape) - 1).bit_length())
+    draw = rng.standard_normal if kind == "normal" else rng.random_sample
+    return draw(size).astype(np.float32)
+
+
+class PooledDraws:
+    """Draws inside a compiled program, from random numbers that it was given.
+
+    Each draw is a stretch of the pool that begins at a random place. Making the numbers
+    inside the program instead costs several times what the whole training step does.
 
     Parameters
     ----------
     seed : keras.random.SeedGenerator
-        Its state is part of the model's.
+        Chooses the places; its state is part of the model's.
+
+    pools : mapping of str to tensor
+        "normal_pool" and "uniform_pool", those that are needed.
     """
 
-    def __init__(self, seed: Any) -> None:
-        from keras import ops, random
-
-        self.seed, self.shape, self.random = seed, ops.shape, random
+    def __init__(self, seed: Any, pools: Mapping[str, Any]) -> None:
+        self.seed = seed
+        self.pools = pools
 
     def normal(self, like: Any) -> Any:
         """Standard normal numbers in the shape of `like`."""
-        return self.random.normal(self.shape(like), dtype="float32", seed=self.seed)
+        return self._stretch(self.pools["normal_pool"], tuple(like.shape))
 
     def uniform(self, like: Any) -> Any:
         """Numbers in [0, 1) in the shape of `like`."""
-        return self.random.uniform(self.shape(like), dtype="float32", seed=self.seed)
+        return self._stretch(self.pools["uniform_pool"], tuple(like.shape))
+
+    def _stretch(self, pool: Any, shape: tuple[int, ...]) -> Any:
+        from keras import ops, random
+
+        n = math.prod(shape)
+        start = random.randint((1,), 0, pool.shape[0] - n + 1, dtype="int32", seed=self.seed)
+        return ops.reshape(ops.slice(pool, start, (n,)), shape)

@@ -15,7 +15,15 @@ _STEP = 1e-2
 
 
 class Penalty(ABC, BaseEstimator):
-    """A term that is added to the loss of each row; its numbers are searchable."""
+    """A term that is added to the loss of each row; its numbers are searchable.
+
+    Attributes
+    ----------
+    draws : {"normal", "uniform"} or None
+        The random numbers that it needs.
+    """
+
+    draws: str | None = None
 
     _parameter_constraints: dict[str, list[Any]] = {}
 
@@ -142,6 +150,8 @@ class Contractive(Penalty):
     .. [1] S. Rifai, P. Vincent, X. Muller, X. Glorot and Y. Bengio, "Contractive
        Auto-Encoders: Explicit Invariance During Feature Extraction", ICML 2011.
     """
+
+    draws = "normal"
 
     _parameter_constraints = {"weight": [Interval(Real, 0, None, closed="left")]}
 

@@ -6,7 +6,7 @@ from typing import Any
 import keras
 from keras import ops
 
-from skae.corruption import Corruption, KerasDraws
+from skae.corruption import Corruption, PooledDraws
 from skae.losses import Loss, Penalty
 from skae.models._settings import Settings
 
@@ -27,7 +27,8 @@ class ReconstructionObjective(keras.Model):
         What is compared between target and output.
 
     settings : mapping of str to tuple of int
-        Shapes of the numbers that are told: "mask", and those of corruption and penalty.
+        Shapes of the numbers that are told: "mask", those of corruption and penalty, and
+        the pools of random numbers that these draw from.
         They are the first of the variables that are not trained.
 
     corruption : Corruption or None
@@ -81,12 +82,12 @@ class ReconstructionObjective(keras.Model):
             return self.encoder(rows, training=training) * settings["mask"]
 
         if training and self.corruption is not None:
-            draws = KerasDraws(self.seed_generator)
+            draws = PooledDraws(self.seed_generator, settings)
             x = self.corruption.apply(ops, draws, settings, x)
         code = encode(x)
         output = self.decoder(code, training=training)
         parts = [self.loss_of_row.per_sample(ops, target, output)]
         if self.penalty is not None:
-            draws = KerasDraws(self.seed_generator)
+            draws = PooledDraws(self.seed_generator, settings)
             parts.append(self.penalty.per_sample(ops, settings, code, encode, x, draws))
         return ops.stack(parts, axis=1)

@@ -1,0 +1,423 @@
+"""DenoisingAutoencoder."""
+
+from numbers import Real
+
+from skae._base import BaseAutoencoder
+from skae._reconstruction import ReconstructionMixin
+from skae._validation import check_target
+from skae.corruption import CORRUPTIONS, Corruption, Spread, make_corruption
+from skae.metrics import variance_explained
+from skae.utils._rows import Rows
+from skae.utils._sklearn import Interval, StrOptions, fit_context
+from skae.utils._state import restores_state_on_error
+
+
+class DenoisingAutoencoder(ReconstructionMixin, BaseAutoencoder):
+    """Autoencoder that repairs spoilt rows.
+
+    It is trained to say the clean row when it reads a spoilt one [1]_. Rows are spoilt
+    afresh in every epoch, by a corruption chosen by name or as an object, or come in pairs
+    with what they should become: ``fit(X, target=X_clean)``.
+
+    Training starts at the best linear denoiser through the principal axes, and what is
+    held out is spoilt once, so that epochs are compared on the same noise.
+
+    Parameters
+    ----------
+    n_components : int or float, default=2
+        Number of columns of the code. A float between 0 and 1 is a share of variance:
+        the code has as many columns as PCA needs to explain it.
+
+    hidden_layer_sizes : int or array-like of shape (n_layers,), default=(256, 128)
+        Widths of the encoder's hidden layers; the decoder has them in reverse. An empty
+        tuple makes the network linear.
+
+    activation : str, default="relu"
+        Activation of the hidden layers: "elu", "gelu", "leaky_relu", "relu", "selu",
+        "sigmoid" (or "logistic"), "silu", "softplus", "softsign", "tanh", "linear" (or
+        "identity").
+
+    code_activation : str, default="identity"
+        Activation of the code.
+
+    output_activation : str, default="auto"
+        Activation of the output. "auto": "sigmoid" for the binary cross-entropy and
+        "identity" otherwise. With any other than the identity the output is not scaled
+        back: X must lie where the activation can reach.
+
+    normalization : {"batch", "layer"} or None, default=None
+        What stands between a hidden layer and its activation.
+
+    dropout : float, default=0.0
+        Share of the hidden units that are dropped in each training step.
+
+    tied_weights : bool, default=False
+        Whether the decoder's kernels are the encoder's, transposed.
+
+    loss : {"squared_error", "absolute_error", "huber", "binary_crossentropy", "cosine", \
+            "ssim"}, keras.losses.Loss or callable, default="squared_error"
+        What is compared between a row and its reconstruction, the mean over columns.
+        "huber" turns from squared to absolute at one `scale_`; "binary_crossentropy" and
+        "ssim", the structural similarity of images, want X in [0, 1]; "cosine" compares
+        directions of centred rows. A Keras loss, or a function of target and output,
+        sees standardised rows.
+
+    penalty : {"l1", "kl", "contractive"}, Penalty or None, default=None
+        What is added to the loss: a sparse code by :class:`~skae.losses.L1Sparsity` or
+        :class:`~skae.losses.KLSparsity`, a code that changes little with the row by
+        :class:`~skae.losses.Contractive`; by name at their default weight.
+
+    corruption : {"auto", "gaussian", "masking", "salt_and_pepper", "swap"}, Corruption or \
+            None, default="auto"
+        How rows are spoilt before the encoder reads them in training: see
+        :mod:`skae.corruption`. "auto": "gaussian", or None where `fit` is given a target.
+        None: they are read as they come.
+
+    corruption_level : float, default=0.5
+        Level of a corruption given by name: for "gaussian" the standard deviation of the
+        noise in standard deviations of each column, for the others the share of the cells.
+        An object brings its own.
+
+    init : {"pca", "random"}, default="pca"
+        Where training starts. "random": the plain network, without the linear path,
+        at Glorot's uniform weights. With "pca", where the principal components explain
+        less than two thirds of the variance and rows are held out, the epochs that are
+        left are spent on a second start from random weights, and the better one is kept.
+
+    optimizer : str or keras.optimizers.Optimizer, default="adam"
+        A Keras optimizer by name or an object, whose configuration is copied.
+
+    learning_rate : float or keras.optimizers.schedules.LearningRateSchedule, \
+            default=0.001
+        For an optimizer given by name; an object brings its own.
+
+    weight_decay : float, default=0.0
+        Share of the learning rate by which all weights shrink in a step, for an optimizer
+        given by name.
+
+    batch_size : int or "auto", default="auto"
+        Rows in a training step. "auto": 32 for up to 8,000 rows, growing to 128.
+
+    max_iter : int, default=200
+        Epochs at most.
+
+    early_stopping : bool, default=True
+        Whether rows are held out to choose the best epoch and to stop. With fewer than
+        ten rows the training rows themselves are used. If False, all rows are trained
+        on, training stops when its own loss makes no progress, and the last epoch is
+        kept.
+
+    validation_fraction : float, default=0.1
+        Share of the rows that are held out.
+
+    n_iter_no_change : int, default=20
+        Epochs without progress after which training stops.
+
+    tol : float or None, default=1e-4
+        What counts as progress: for the squared error, a share of the variance. None:
+        train for `max_iter` epochs.
+
+    warm_start : bool, default=False
+        Whether `fit` goes on from where the last one ended: centre, scale, latent size
+        and network stay as they are.
+
+    random_state : int, RandomState instance or None, default=None
+        Seeds the split, the weights and the order of the rows. An int gives the same
+        result in every call on the same machine.
+
+    verbose : bool or int, default=False
+        Whether the losses of each epoch are printed.
+
+    Attributes
+    ----------
+    n_components_ : int
+        Number of columns of the code.
+
+    mean_ : ndarray of shape (n_features,)
+        Mean of each column, in the units of the data.
+
+    scale_ : float
+        Root of the mean variance of the columns: the one number X is divided by.
+
+    loss_curve_ : list of float
+        Mean training loss in each epoch, in the units of the data (squared, for the
+        squared error).
+
+    validation_loss_curve_ : list of float or None
+        Mean loss on the held-out rows after each epoch; None where none were held out.
+
+    start_loss_ : float
+        Loss on the held-out rows before the first epoch; NaN where none were held out.
+
+    best_loss_ : float
+        Loss of the epoch that was kept, on the held-out rows if there are any;
+        `start_loss_` where the principal components are kept.
+
+    best_iter_ : int
+        The epoch that was kept; 0 is the start.
+
+    n_iter_ : int
+        Number of epochs trained.
+
+    encoder_ : keras.Model
+        From rows in the units of the data to codes, made anew each time it is asked for.
+
+    decoder_ : keras.Model
+        From codes to rows in the units of the data, made anew each time.
+
+    n_features_in_ : int
+        Number of columns seen during fit.
+
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Names of the columns, where X had any.
+
+    See Also
+    --------
+    AutoencoderTransformer : Reads rows as they come.
+    skae.corruption : What may happen to a row.
+
+    References
+    ----------
+    .. [1] P. Vincent, H. Larochelle, I. Lajoie, Y. Bengio and P.-A. Manzagol, "Stacked
+       Denoising Autoencoders: Learning Useful Representations in a Deep Network with a
+       Local Denoising Criterion", Journal of Machine Learning Research 11, 2010.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn.datasets import load_digits
+    >>> from skae import DenoisingAutoencoder
+    >>> from skae.corruption import GaussianNoise
+    >>> X = load_digits().data / 16
+    >>> train, test = X[:1400], X[1400:]
+    >>> noise = GaussianNoise(0.3, unit="data", clip=True)
+    >>> autoencoder = DenoisingAutoencoder(16, corruption=noise, random_state=0).fit(train)
+    >>> noisy = noise(test, random_state=0)
+    >>> error = np.square(noisy - test).mean()
+    >>> bool(np.square(autoencoder.denoise(noisy) - test).mean() < 0.5 * error)
+    True
+    """
+
+    _parameter_constraints: dict = {
+        **BaseAutoencoder._parameter_constraints,
+        "corruption": [StrOptions({"auto"} | set(CORRUPTIONS)), Corruption, None],
+        "corruption_level": [Interval(Real, 0, None, closed="left")],
+    }
+
+    def __init__(
+        self,
+        n_components=2,
+        *,
+        hidden_layer_sizes=(256, 128),
+        activation="relu",
+        code_activation="identity",
+        output_activation="auto",
+        normalization=None,
+        dropout=0.0,
+        tied_weights=False,
+        loss="squared_error",
+        penalty=None,
+        corruption="auto",
+        corruption_level=0.5,
+        init="pca",
+        optimizer="adam",
+        learning_rate=0.001,
+        weight_decay=0.0,
+        batch_size="auto",
+        max_iter=200,
+        early_stopping=True,
+        validation_fraction=0.1,
+        n_iter_no_change=20,
+        tol=1e-4,
+        warm_start=False,
+        random_state=None,
+        verbose=False,
+    ):
+        self.n_components = n_components
+        self.hidden_layer_sizes = hidden_layer_sizes
+        self.activation = activation
+        self.code_activation = code_activation
+        self.output_activation = output_activation
+        self.normalization = normalization
+        self.dropout = dropout
+        self.tied_weights = tied_weights
+        self.loss = loss
+        self.penalty = penalty
+        self.corruption = corruption
+        self.corruption_level = corruption_level
+        self.init = init
+        self.optimizer = optimizer
+        self.learning_rate = learning_rate
+        self.weight_decay = weight_decay
+        self.batch_size = batch_size
+        self.max_iter = max_iter
+        self.early_stopping = early_stopping
+        self.validation_fraction = validation_fraction
+        self.n_iter_no_change = n_iter_no_change
+        self.tol = tol
+        self.warm_start = warm_start
+        self.random_state = random_state
+        self.verbose = verbose
+
+    @restores_state_on_error
+    @fit_context(prefer_skip_nested_validation=True)
+    def fit(self, X, y=None, target=None, sample_weight=None):
+        """Train the autoencoder on X.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features) or (n_samples, ...)
+            Training rows, at least two. Images and series may have more axes.
+
+        y : Ignored
+            Not used, present for API consistency by convention.
+
+        target : array-like of shape (n_samples, n_outputs) or (n_samples, ...), default=None
+            What each row should become, in any shape: clean rows, or colour images from
+            grey ones. None: X itself.
+
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights of the rows.
+
+        Returns
+        -------
+        self : object
+            The fitted estimator. When `fit` fails, or is interrupted before there is
+            anything to keep, what was fitted before is kept.
+        """
+        goes_on = self.warm_start and self.__sklearn_is_fitted__()
+        return self._fit(X, y, target, sample_weight, goes_on)
+
+    @restores_state_on_error
+    @fit_context(prefer_skip_nested_validation=True)
+    def partial_fit(self, X, y=None, target=None, sample_weight=None):
+        """Train for one epoch on X, going on from where training stands.
+
+        The first call centres, scales and starts from its rows, so it wants rows that
+        stand for all the others. No rows are held out: `early_stopping` has no effect.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features) or (n_samples, ...)
+            Training rows.
+
+        y : Ignored
+            Not used, present for API consistency by convention.
+
+        target : array-like of shape (n_samples, n_outputs) or (n_samples, ...), default=None
+            What each row should become.
+
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights of the rows.
+
+        Returns
+        -------
+        self : object
+            The fitted estimator.
+        """
+        goes_on = self.__sklearn_is_fitted__()
+        return self._fit(X, y, target, sample_weight, goes_on, one_epoch=True)
+
+    def denoise(self, X):
+        """Repair rows: encode X as it comes and decode it.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features) or (n_samples, ...)
+            Spoilt rows.
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_features) or (n_samples, ...)
+            What the rows should have been, in the shape of the target.
+        """
+        return self.reconstruct(X)
+
+    def score_samples(self, X, target=None):
+        """Minus the loss of each row, which is read as it comes.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features) or (n_samples, ...)
+            Rows.
+
+        target : array-like of shape (n_samples, n_outputs) or (n_samples, ...), default=None
+            What they should become. None: X itself.
+
+        Returns
+        -------
+        ndarray of shape (n_samples,)
+            Minus the mean over columns of the loss that was trained, in the units of
+            the target (squared, for the squared error).
+        """
+        losses = self._losses(self._pairs(X, target))
+        return -self._unit * losses
+
+    def score(self, X, y=None, target=None, sample_weight=None):
+        """Share of the variance of the target that the reconstruction of X explains.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features) or (n_samples, ...)
+            Rows, read as they come.
+
+        y : Ignored
+            Not used, present for API consistency by convention.
+
+        target : array-like of shape (n_samples, n_outputs) or (n_samples, ...), default=None
+            What they should become. None: X itself.
+
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights of the rows.
+
+        Returns
+        -------
+        float
+            At most 1; 0 is what the mean of the target would reach.
+        """
+        pairs = self._pairs(X, target)
+        return variance_explained(
+            pairs.outputs, self._reconstruct(pairs.inputs), sample_weight=sample_weight
+        )
+
+    def _pairs(self, X, target):
+        """Flat rows and what they should become."""
+        X = self._check_rows(X)
+        if target is not None:
+            return Rows(X, check_target(self, X, target, reset=False))
+        if self._output_shape != self._input_shape:
+            raise ValueError(
+                f"target must be given: rows of X have shape {self._input_shape}, but "
+                f"{type(self).__name__} was trained to say rows of shape "
+                f"{self._output_shape}."
+            )
+        return Rows(X)
+
+    # Answers to the base
+
+    def _describe(self, rows):
+        super()._describe(rows)
+        self._spread = Spread.of(rows.inputs, rows.weight)
+
+    def _check_parts(self, rows):
+        super()._check_parts(rows)
+        noise = self.corruption
+        if noise == "auto":
+            noise = "gaussian" if rows.targets is None else None
+        self._noise = noise and make_corruption(noise, self.corruption_level)
+
+    def _corruption(self):
+        if self._noise is None:
+            return None, {}
+        return self._noise, self._noise.settings(self._spread.standardised(*self._units))
+
+    def _as_judged(self, held_out, rng):
+        if self._noise is None:
+            return held_out
+        spoilt = self._noise.corrupt(held_out.inputs, self._spread, rng)
+        return Rows(spoilt, held_out.outputs, held_out.weight)
+
+    def _spoilt(self, rows, rng):
+        if self._noise is None:
+            return None
+        return self._units.inward(self._noise.corrupt(rows.inputs, self._spread, rng))
