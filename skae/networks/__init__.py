@@ -14,7 +14,7 @@ from skae.networks._keras import KerasNetwork
 from skae.networks._linear import LinearMap, linear_map
 from skae.networks._principal import principal_axes
 from skae.networks._recurrent import RecurrentNetwork
-from skae.networks._specification import Network, Options
+from skae.networks._specification import Network, Options, whole_numbers
 
 __all__ = [
     "ACTIVATIONS",
@@ -35,4 +35,5 @@ __all__ = [
     "load",
     "principal_axes",
     "resize",
+    "whole_numbers",
 ]
