@@ -2,6 +2,8 @@
 
 import warnings
 from abc import abstractmethod
+from dataclasses import asdict
+from math import prod
 from numbers import Integral, Real
 
 import numpy as np
@@ -10,7 +12,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
 
 from skae._monitor import FitMonitor
-from skae._validation import check_training_rows, split_rows
+from skae._validation import check_bounded, check_training_rows, split_rows
 from skae.corruption import draw_pool
 from skae.inference import Affine, forward
 from skae.losses import LOSSES, PENALTIES, Penalty, make_loss, make_penalty
@@ -18,12 +20,15 @@ from skae.networks import (
     ACTIVATIONS,
     SYNONYMS,
     DenseNetwork,
+    Network,
+    Options,
     keras_name,
     linear_map,
     principal_axes,
     resize,
+    whole_numbers,
 )
-from skae.utils._rows import Rows
+from skae.utils._rows import Rows, centre_and_scale
 from skae.utils._sklearn import (
     CallbackSupportMixin,
     HasMethods,
@@ -66,6 +71,7 @@ class BaseAutoencoder(CallbackSupportMixin, BaseEstimator):
             Interval(Real, 0, 1, closed="neither"),
         ],
         "hidden_layer_sizes": ["array-like", Interval(Integral, 1, None, closed="left")],
+        "network": [Network, None],
         "activation": [StrOptions(set(ACTIVATIONS) | set(SYNONYMS))],
         "code_activation": [StrOptions(set(ACTIVATIONS) | set(SYNONYMS))],
         "output_activation": [StrOptions({"auto"} | set(ACTIVATIONS) | set(SYNONYMS))],
@@ -256,22 +262,21 @@ class BaseAutoencoder(CallbackSupportMixin, BaseEstimator):
     def _check_parts(self, rows):
         """Whether parameters and rows go together."""
         self._loss = make_loss(self.loss, self._image_shape())
-        target = rows.outputs
-        if self._loss.bounded and (target.min() < 0 or target.max() > 1):
-            name = "X" if rows.targets is None else "target"
-            raise ValueError(
-                f"loss={self.loss!r} needs {name} in [0, 1]; {name} ranges from "
-                f"{target.min():.6g} to {target.max():.6g}. Scale it with "
-                "sklearn.preprocessing.MinMaxScaler or choose another loss."
-            )
+        check_bounded(self.loss, self._loss, rows)
         if self.tied_weights and self._output_shape != self._input_shape:
             raise ValueError(
                 "tied_weights=True needs a target in the shape of X; rows of X have shape "
                 f"{self._input_shape}, those of target {self._output_shape}."
             )
+        if self.tied_weights and self.network is not None:
+            raise ValueError(
+                f"tied_weights=True is for dense networks only; got network={self.network!r}."
+            )
 
     def _image_shape(self):
-        return self._output_shape
+        if self.network is None:
+            return self._output_shape
+        return self.network.row_shapes(self._input_shape, self._output_shape)[1]
 
     def _seeded(self, goes_on):
         """The generator of this fit; one that goes on does not repeat the first."""
@@ -282,28 +287,38 @@ class BaseAutoencoder(CallbackSupportMixin, BaseEstimator):
 
     def _describe(self, rows):
         """Centre of the rows and their one scale, of targets too if there are any."""
-        self.mean_, self.scale_ = _centre_and_scale(rows.inputs, rows.weight)
+        self.mean_, self.scale_ = centre_and_scale(rows.inputs, rows.weight)
         self._units = Affine(self.mean_, self.scale_)
         self._target_units = self._units
         if rows.targets is not None:
-            self._target_units = Affine(*_centre_and_scale(rows.targets, rows.weight))
+            self._target_units = Affine(*centre_and_scale(rows.targets, rows.weight))
         self.n_iter_, self.loss_curve_, self.validation_loss_curve_ = 0, [], None
         self._optimizer_state = None
 
     def _build(self, rows, rng):
         """Choose the latent size and the network."""
-        self._network = DenseNetwork(
-            rows.inputs.shape[1],
-            self._latent_size(rows, rng),
-            hidden=self._hidden_layer_sizes(),
+        options = Options(
             activation=keras_name(self.activation),
             code_activation=keras_name(self.code_activation),
             output_activation=self._output_activation(),
             linear_path=self.init == "pca",
-            n_outputs=rows.outputs.shape[1],
-            tied=self.tied_weights,
             normalization=self.normalization,
             dropout=self.dropout,
+        )
+        self._network = self._described(self._latent_size(rows, rng), options)
+
+    def _described(self, n_components, options):
+        """The network as a value."""
+        shapes = self._input_shape, self._output_shape
+        if self.network is not None:
+            return self.network.describe(*shapes, n_components, options)
+        return DenseNetwork(
+            prod(shapes[0]),
+            n_components,
+            hidden=whole_numbers("hidden_layer_sizes", self.hidden_layer_sizes, 0),
+            n_outputs=prod(shapes[1]),
+            tied=self.tied_weights,
+            **asdict(options),
         )
 
     def _latent_size(self, rows, rng):
@@ -315,15 +330,6 @@ class BaseAutoencoder(CallbackSupportMixin, BaseEstimator):
         size = int(np.searchsorted(share, self.n_components, side="right")) + 1
         return min(size, len(share))
 
-    def _hidden_layer_sizes(self):
-        sizes = np.atleast_1d(np.asarray(self.hidden_layer_sizes))
-        if sizes.size and (sizes.ndim > 1 or sizes.dtype.kind not in "iu" or sizes.min() < 1):
-            raise ValueError(
-                "hidden_layer_sizes must be integers of at least 1, the widths of the "
-                f"encoder's hidden layers; got {self.hidden_layer_sizes!r}."
-            )
-        return tuple(map(int, sizes))
-
     def _output_activation(self):
         if self.output_activation != "auto":
             return keras_name(self.output_activation)
@@ -334,11 +340,15 @@ class BaseAutoencoder(CallbackSupportMixin, BaseEstimator):
     @property
     def _starts_well(self):
         """Whether the start is a solution that training has to improve on."""
-        return self.init == "pca" and self.penalty is None
+        return self._starts_linear and self.penalty is None
+
+    @property
+    def _starts_linear(self):
+        return self.init == "pca" and self._network.starts_linear
 
     def _start(self, rows, rng):
         """Weights to start from."""
-        if self.init == "random":
+        if not self._starts_linear:
             return self._network.random_start(rng)
         standardised = self._standardised(rows)
         linear = linear_map(
@@ -434,6 +444,8 @@ class BaseAutoencoder(CallbackSupportMixin, BaseEstimator):
     def _with_room(self, batch_size):
         """The network with more columns in the code than needed, and a mask over them."""
         size = self._network.n_components
+        if not self._network.resizable:
+            return self._network, np.ones(size)
         block = _CODE_BLOCKS[batch_size > _LARGE_BATCH]
         network = self._network.resized(-(-size // block) * block)
         return network, np.arange(network.n_components) < size
@@ -448,7 +460,7 @@ class BaseAutoencoder(CallbackSupportMixin, BaseEstimator):
         if training.ending not in ("diverged", "interrupted"):
             return
         epoch = len(training.parts) + 1
-        kept = training.best_iter or self.init == "pca" or self.n_iter_
+        kept = training.best_iter or self._starts_linear or self.n_iter_
         if training.ending == "interrupted":
             if not kept:
                 raise KeyboardInterrupt
@@ -484,10 +496,3 @@ class BaseAutoencoder(CallbackSupportMixin, BaseEstimator):
             if held_out
             else None,
         }
-
-
-def _centre_and_scale(X, weight):
-    """Mean of each column, and the root of their mean variance."""
-    mean = np.average(X, axis=0, weights=weight).astype(np.float64)
-    variance = np.average(np.square(X - mean).mean(axis=1), weights=weight)
-    return mean, float(np.sqrt(variance)) or 1.0
