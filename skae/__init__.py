@@ -3,7 +3,8 @@
 from skae import metrics
 from skae._autoencoder import AutoencoderTransformer
 from skae._classifier import AEClassifier
+from skae._variational import VAETransformer
 
 __version__ = "0.1.0"
 
-__all__ = ["AEClassifier", "AutoencoderTransformer", "__version__", "metrics"]
+__all__ = ["AEClassifier", "AutoencoderTransformer", "VAETransformer", "__version__", "metrics"]

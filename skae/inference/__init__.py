@@ -7,9 +7,10 @@ from typing import Any
 from numpy.typing import NDArray
 
 from skae.inference._dense import Affine, DenseForward
-from skae.networks import DenseNetwork
+from skae.inference._latent import LatentForward
+from skae.networks import DenseNetwork, LatentNetwork
 
-__all__ = ["Affine", "DenseForward", "forward"]
+__all__ = ["Affine", "DenseForward", "LatentForward", "forward"]
 
 Forward = Callable[[NDArray[Any]], NDArray[Any]]
 
@@ -59,3 +60,14 @@ def _dense_forward(
         DenseForward(network.encoder, encoder, before=before, statistics=moments[0]),
         DenseForward(network.decoder, decoder, after=after, statistics=moments[1]),
     )
+
+
+@forward.register
+def _latent_forward(
+    network: LatentNetwork,
+    weights: Sequence[NDArray[Any]],
+    statistics: Sequence[NDArray[Any]],
+    before: Affine,
+    after: Affine | None,
+) -> tuple[Forward, Forward]:
+    return forward(network.network, network.split(weights)[0], statistics[:-1], before, after)

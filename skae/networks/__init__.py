@@ -8,6 +8,7 @@ from skae.networks._dense import (
     Weights,
     resize,
 )
+from skae.networks._latent import FactorModel, LatentNetwork, probabilistic_pca
 from skae.networks._linear import LinearMap, linear_map
 from skae.networks._principal import principal_axes
 
@@ -17,10 +18,13 @@ __all__ = [
     "SYNONYMS",
     "DenseCoder",
     "DenseNetwork",
+    "FactorModel",
+    "LatentNetwork",
     "LinearMap",
     "Weights",
     "keras_name",
     "linear_map",
     "principal_axes",
+    "probabilistic_pca",
     "resize",
 ]
