@@ -19,7 +19,7 @@ from skae.utils._sklearn import Interval, StrOptions
 # says nothing about the rows.
 _ACTIVE = 0.01
 
-# Draws of a code with which held-out rows judge whether training has improved on the start.
+# Codes per row by which the rows held out judge whether training has improved on the start.
 _JUDGING_DRAWS = 16
 
 # The parts of the loss, in the order of the objective.
@@ -282,6 +282,8 @@ class VAETransformer(ReconstructionMixin, BaseAutoencoder):
             variance,
             self._units if self._scales_output else None,
         )
+        if variance is not None:
+            held["noise_"] = held["_latent"].noise.reshape(self._output_shape)
         return held
 
     def _fitted_attributes(self, training):

@@ -19,7 +19,7 @@ from sklearn.pipeline import FeatureUnion, Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from skae import AEClassifier, AutoencoderTransformer
+from skae import AEClassifier, AutoencoderTransformer, VAETransformer
 from skae.metrics import reconstruction_score
 
 CHECKED = [
@@ -32,6 +32,15 @@ CHECKED = [
         max_iter=2,
         early_stopping=False,
         loss="absolute_error",
+        random_state=0,
+    ),
+    VAETransformer(hidden_layer_sizes=(4,), max_iter=2, random_state=0),
+    VAETransformer(
+        1,
+        hidden_layer_sizes=(4,),
+        max_iter=2,
+        init="random",
+        early_stopping=False,
         random_state=0,
     ),
     AEClassifier(

@@ -117,7 +117,7 @@ class LatentForward:
         for start in range(0, len(X), n_rows):
             rows = slice(start, start + n_rows)
             mean, log_variance = self.posterior(X[rows])
-            draws = _opposites(n_draws, mean.shape[1]).astype(X.dtype)
+            draws = _normal_points(n_draws, mean.shape[1]).astype(X.dtype)
             codes = mean + np.exp(0.5 * log_variance) * draws
             log_ratio = 0.5 * (np.square(draws) + log_variance - np.square(codes)).sum(axis=2)
             yield rows, self._missed(X[rows], codes), log_ratio
@@ -135,8 +135,13 @@ class LatentForward:
         return np.array(missed) + X.dtype.type(log_volume)
 
 
-def _opposites(n_draws: int, n_components: int) -> Array:
-    """Standard normal numbers, each with its opposite: (n_draws, 1, n_components)."""
-    rng = np.random.RandomState(0)
-    half = rng.standard_normal((-(-n_draws // 2), 1, n_components))
-    return np.concatenate([half, -half])[:n_draws]
+def _normal_points(n_draws: int, n_components: int) -> Array:
+    """Points that fill the standard normal evenly, of shape (n_draws, 1, n_components).
+
+    Shared by all rows, independent draws would be off in the same direction for each.
+    """
+    from scipy.stats import norm, qmc
+
+    sequence = qmc.Sobol(n_components, seed=0)
+    points = sequence.random_base2((n_draws - 1).bit_length())[:n_draws]
+    return np.asarray(norm.ppf(points))[:, None]
