@@ -15,6 +15,7 @@ from sklearn.exceptions import ConvergenceWarning
 from skae import AEClassifier, VAETransformer
 from skae.losses import LIKELIHOODS, divergence
 from skae.metrics import reconstruction_score
+from skae.utils._rows import Rows
 
 # One epoch in which nothing moves: what is kept is the start.
 START = {"max_iter": 1, "learning_rate": 1e-12, "early_stopping": False}
@@ -131,11 +132,9 @@ def test_it_is_a_density(quick_vae, bent):
     assert_allclose(mass, 1, atol=0.05)
 
 
-def test_more_draws_are_a_better_bound(quick_vae, bent):
+def test_weighted_draws_are_a_better_bound(quick_vae, bent):
     vae = quick_vae(n_components=2, max_iter=30).fit(bent)
-    scores = [vae.set_params(n_draws=n).score(bent) for n in (1, 128, 1024)]
-    assert scores[0] < scores[2]
-    assert abs(scores[1] - scores[2]) < abs(scores[0] - scores[2])
+    assert vae.score(bent) > -vae._losses(Rows(bent)).mean() + 0.01
 
 
 def test_variance_explained_is_told_by_the_metric(fitted_vae, digits):
@@ -308,7 +307,9 @@ def test_same_seed_same_bits(quick_vae, digits, fitted_vae):
 
 def test_a_pickle_needs_no_keras(fitted_vae, digits, tmp_path):
     path = tmp_path / "vae.pickle"
-    path.write_bytes(pickle.dumps((fitted_vae, digits[:5], fitted_vae.score_samples(digits[:5]))))
+    path.write_bytes(
+        pickle.dumps((fitted_vae, digits[:5], fitted_vae.score_samples(digits[:5])))
+    )
     code = (
         "import pickle, sys, numpy as np\n"
         f"vae, X, scores = pickle.load(open({str(path)!r}, 'rb'))\n"
