@@ -149,9 +149,9 @@ class VAETransformer(LikelihoodMixin, ReconstructionMixin, BaseAutoencoder):
         Mean divergence of the posterior from the prior on the training rows, by column,
         in nats.
 
-    noise_ : ndarray of shape (n_features,)
-        Standard deviation of the noise of each column, in the units of the data; only
-        with ``likelihood="gaussian"``.
+    noise_ : ndarray of shape (n_features,) or None
+        Standard deviation of the noise of each column, in the units of the data; None
+        with ``likelihood="bernoulli"``.
 
     mean_ : ndarray of shape (n_features,)
         Mean of each column, in the units of the data.
@@ -312,8 +312,8 @@ class VAETransformer(LikelihoodMixin, ReconstructionMixin, BaseAutoencoder):
         return self._latent.minus_bound(rows.inputs, _JUDGING_DRAWS, self.beta)
 
     def _check_parts(self, rows):
-        self._likelihood = LIKELIHOODS[self.likelihood]
-        if self._likelihood.bounded and (rows.inputs.min() < 0 or rows.inputs.max() > 1):
+        bounded = LIKELIHOODS[self.likelihood].bounded
+        if bounded and (rows.inputs.min() < 0 or rows.inputs.max() > 1):
             raise ValueError(
                 f"likelihood={self.likelihood!r} needs X in [0, 1]; X ranges from "
                 f"{rows.inputs.min():.6g} to {rows.inputs.max():.6g}. Scale it with "
@@ -321,6 +321,8 @@ class VAETransformer(LikelihoodMixin, ReconstructionMixin, BaseAutoencoder):
             )
 
     def _build(self, rows, rng):
+        # Here and not where it is checked: a fit that goes on keeps its likelihood.
+        self._likelihood = LIKELIHOODS[self.likelihood]
         network = DenseNetwork(
             rows.inputs.shape[1],
             self._latent_size(rows, rng),
@@ -339,7 +341,7 @@ class VAETransformer(LikelihoodMixin, ReconstructionMixin, BaseAutoencoder):
         return self.init == "pca"
 
     def _start(self, rows, rng):
-        # No second start from random weights: see the notes of the class.
+        # Trusted, whatever it explains: the bound is tight there.
         self._start_share = 1.0
         self._n_training = len(rows)
         self._supported = np.ones(self._network.n_components, bool)
@@ -390,8 +392,8 @@ class VAETransformer(LikelihoodMixin, ReconstructionMixin, BaseAutoencoder):
             variance,
             self._units if self._scales_output else None,
         )
-        if variance is not None:
-            held["noise_"] = held["_latent"].noise.reshape(self._output_shape)
+        noise = held["_latent"].noise
+        held["noise_"] = None if noise is None else noise.reshape(self._output_shape)
         return held
 
     def _fitted_attributes(self, training):

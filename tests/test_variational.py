@@ -200,7 +200,7 @@ def test_set_output_names_the_code(quick_vae, digits):
 def test_bernoulli(quick_vae, pixels):
     bits = (pixels > 0.5).astype(float)
     vae = quick_vae(likelihood="bernoulli", max_iter=5).fit(bits)
-    assert not hasattr(vae, "noise_")
+    assert vae.noise_ is None
     p = np.clip(bits.mean(axis=0), 1e-3, 1 - 1e-3)
     independent = (bits * np.log(p) + (1 - bits) * np.log(1 - p)).sum(axis=1).mean()
     assert vae.score(bits) > independent
