@@ -11,6 +11,7 @@ from skae.networks._dense import (
     resize,
 )
 from skae.networks._keras import KerasNetwork
+from skae.networks._latent import FactorModel, LatentNetwork, probabilistic_pca
 from skae.networks._linear import LinearMap, linear_map
 from skae.networks._principal import principal_axes
 from skae.networks._recurrent import RecurrentNetwork
@@ -24,7 +25,9 @@ __all__ = [
     "ConvNetwork",
     "DenseCoder",
     "DenseNetwork",
+    "FactorModel",
     "KerasNetwork",
+    "LatentNetwork",
     "LinearMap",
     "Network",
     "Options",
@@ -34,6 +37,7 @@ __all__ = [
     "linear_map",
     "load",
     "principal_axes",
+    "probabilistic_pca",
     "resize",
     "whole_numbers",
 ]
