@@ -1,10 +1,11 @@
 """AutoencoderTransformer."""
 
 from skae._base import BaseAutoencoder
+from skae._code_arithmetic import CodeArithmeticMixin
 from skae._reconstruction import ReconstructionMixin
 
 
-class AutoencoderTransformer(ReconstructionMixin, BaseAutoencoder):
+class AutoencoderTransformer(CodeArithmeticMixin, ReconstructionMixin, BaseAutoencoder):
     """Dimensionality reduction by an autoencoder.
 
     A network encodes each row in `n_components` numbers and decodes them again; it is
