@@ -2,6 +2,8 @@
 
 import warnings
 from abc import abstractmethod
+from dataclasses import asdict
+from math import prod
 from numbers import Integral, Real
 
 import numpy as np
@@ -18,6 +20,8 @@ from skae.networks import (
     ACTIVATIONS,
     SYNONYMS,
     DenseNetwork,
+    Network,
+    Options,
     keras_name,
     linear_map,
     principal_axes,
@@ -66,6 +70,7 @@ class BaseAutoencoder(CallbackSupportMixin, BaseEstimator):
             Interval(Real, 0, 1, closed="neither"),
         ],
         "hidden_layer_sizes": ["array-like", Interval(Integral, 1, None, closed="left")],
+        "network": [Network, None],
         "activation": [StrOptions(set(ACTIVATIONS) | set(SYNONYMS))],
         "code_activation": [StrOptions(set(ACTIVATIONS) | set(SYNONYMS))],
         "output_activation": [StrOptions({"auto"} | set(ACTIVATIONS) | set(SYNONYMS))],
@@ -269,9 +274,15 @@ class BaseAutoencoder(CallbackSupportMixin, BaseEstimator):
                 "tied_weights=True needs a target in the shape of X; rows of X have shape "
                 f"{self._input_shape}, those of target {self._output_shape}."
             )
+        if self.tied_weights and self.network is not None:
+            raise ValueError(
+                f"tied_weights=True is for dense networks only; got network={self.network!r}."
+            )
 
     def _image_shape(self):
-        return self._output_shape
+        if self.network is None:
+            return self._output_shape
+        return self.network.row_shapes(self._input_shape, self._output_shape)[1]
 
     def _seeded(self, goes_on):
         """The generator of this fit; one that goes on does not repeat the first."""
@@ -292,18 +303,28 @@ class BaseAutoencoder(CallbackSupportMixin, BaseEstimator):
 
     def _build(self, rows, rng):
         """Choose the latent size and the network."""
-        self._network = DenseNetwork(
-            rows.inputs.shape[1],
-            self._latent_size(rows, rng),
-            hidden=self._hidden_layer_sizes(),
+        options = Options(
             activation=keras_name(self.activation),
             code_activation=keras_name(self.code_activation),
             output_activation=self._output_activation(),
             linear_path=self.init == "pca",
-            n_outputs=rows.outputs.shape[1],
-            tied=self.tied_weights,
             normalization=self.normalization,
             dropout=self.dropout,
+        )
+        self._network = self._described(self._latent_size(rows, rng), options)
+
+    def _described(self, n_components, options):
+        """The network as a value."""
+        shapes = self._input_shape, self._output_shape
+        if self.network is not None:
+            return self.network.describe(*shapes, n_components, options)
+        return DenseNetwork(
+            prod(shapes[0]),
+            n_components,
+            hidden=self._hidden_layer_sizes(),
+            n_outputs=prod(shapes[1]),
+            tied=self.tied_weights,
+            **asdict(options),
         )
 
     def _latent_size(self, rows, rng):
@@ -334,11 +355,15 @@ class BaseAutoencoder(CallbackSupportMixin, BaseEstimator):
     @property
     def _starts_well(self):
         """Whether the start is a solution that training has to improve on."""
-        return self.init == "pca" and self.penalty is None
+        return self._starts_linear and self.penalty is None
+
+    @property
+    def _starts_linear(self):
+        return self.init == "pca" and self._network.starts_linear
 
     def _start(self, rows, rng):
         """Weights to start from."""
-        if self.init == "random":
+        if not self._starts_linear:
             return self._network.random_start(rng)
         standardised = self._standardised(rows)
         linear = linear_map(
@@ -434,6 +459,8 @@ class BaseAutoencoder(CallbackSupportMixin, BaseEstimator):
     def _with_room(self, batch_size):
         """The network with more columns in the code than needed, and a mask over them."""
         size = self._network.n_components
+        if not self._network.resizable:
+            return self._network, np.ones(size)
         block = _CODE_BLOCKS[batch_size > _LARGE_BATCH]
         network = self._network.resized(-(-size // block) * block)
         return network, np.arange(network.n_components) < size
@@ -448,7 +475,7 @@ class BaseAutoencoder(CallbackSupportMixin, BaseEstimator):
         if training.ending not in ("diverged", "interrupted"):
             return
         epoch = len(training.parts) + 1
-        kept = training.best_iter or self.init == "pca" or self.n_iter_
+        kept = training.best_iter or self._starts_linear or self.n_iter_
         if training.ending == "interrupted":
             if not kept:
                 raise KeyboardInterrupt

@@ -6,10 +6,11 @@ from typing import Any
 
 from numpy.typing import NDArray
 
+from skae.inference._compiled import CompiledForward
 from skae.inference._dense import Affine, DenseForward
-from skae.networks import DenseNetwork
+from skae.networks import BuiltNetwork, DenseNetwork
 
-__all__ = ["Affine", "DenseForward", "forward"]
+__all__ = ["Affine", "CompiledForward", "DenseForward", "forward"]
 
 Forward = Callable[[NDArray[Any]], NDArray[Any]]
 
@@ -26,7 +27,7 @@ def forward(
 
     Parameters
     ----------
-    network : DenseNetwork
+    network : DenseNetwork or BuiltNetwork
         The architecture.
 
     weights, statistics : list of ndarray
@@ -58,4 +59,18 @@ def _dense_forward(
     return (
         DenseForward(network.encoder, encoder, before=before, statistics=moments[0]),
         DenseForward(network.decoder, decoder, after=after, statistics=moments[1]),
+    )
+
+
+@forward.register
+def _compiled_forward(
+    network: BuiltNetwork,
+    weights: Sequence[NDArray[Any]],
+    statistics: Sequence[NDArray[Any]],
+    before: Affine,
+    after: Affine | None,
+) -> tuple[Forward, Forward]:
+    return (
+        CompiledForward(network, 0, weights, statistics, before=before),
+        CompiledForward(network, 1, weights, statistics, after=after),
     )

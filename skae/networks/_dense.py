@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 Weights = list[NDArray[np.float32]]
 
 # Small tables train for few steps, which Keras' own 0.99 would not forget in.
-_MOMENTUM = 0.9
+MOMENTUM = 0.9
 NORMALIZATION_EPSILON = 1e-3
 
 
@@ -132,7 +132,7 @@ class DenseCoder:
         for width, own, like in zip(self.hidden, names, names[::-1], strict=False):
             outputs = dense(width, like, name=own)(outputs)
             if self.normalization == "batch":
-                outputs = keras.layers.BatchNormalization(momentum=_MOMENTUM)(outputs)
+                outputs = keras.layers.BatchNormalization(momentum=MOMENTUM)(outputs)
             elif self.normalization == "layer":
                 outputs = keras.layers.LayerNormalization(epsilon=NORMALIZATION_EPSILON)(
                     outputs
@@ -199,6 +199,9 @@ class DenseNetwork:
     normalization: str | None = None
     dropout: float = 0.0
 
+    # The code may be given columns that are masked.
+    resizable = True
+    starts_linear = True
     # Dense epochs are what XLA is good at.
     gains_from_xla = True
 
@@ -253,9 +256,9 @@ class DenseNetwork:
         models = replace(self, tied=False).build()
         both = zip(models, self.split(weights), self.split_statistics(statistics), strict=True)
         for model, values, moments in both:
-            _assign(model.trainable_variables, values)
+            assign(model.trainable_variables, values)
             names = [v for v in model.non_trainable_variables if "moving" in v.name]
-            _assign(names, moments)
+            assign(names, moments)
         return models
 
     def split(self, weights: Sequence[NDArray[Any]]) -> tuple[Weights, Weights]:
@@ -326,7 +329,8 @@ class DenseNetwork:
         )
 
 
-def _assign(variables: Sequence[Any], values: Weights) -> None:
+def assign(variables: Sequence[Any], values: Weights) -> None:
+    """Set Keras variables."""
     for variable, value in zip(variables, values, strict=True):
         variable.assign(value)
 
