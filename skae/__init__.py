@@ -4,6 +4,7 @@ from skae import metrics
 from skae._autoencoder import AutoencoderTransformer
 from skae._classifier import AEClassifier
 from skae._denoising import DenoisingAutoencoder
+from skae._variational import VAETransformer
 
 __version__ = "0.1.0"
 
@@ -11,6 +12,7 @@ __all__ = [
     "AEClassifier",
     "AutoencoderTransformer",
     "DenoisingAutoencoder",
+    "VAETransformer",
     "__version__",
     "metrics",
 ]

@@ -179,6 +179,7 @@ class BaseAutoencoder(CallbackSupportMixin, BaseEstimator):
             training = self._start_again(training, train, held_out, rng, monitor)
             if not self._is_better(before, held_out):
                 self._fall_back(rows, rng)
+        self._conclude(train)
         monitor.finish(training)
         if self.warm_start or one_epoch:
             self._optimizer_state = training.optimizer_state
@@ -255,6 +256,9 @@ class BaseAutoencoder(CallbackSupportMixin, BaseEstimator):
 
         parts = (loss, corruption and corruption.key, type(penalty))
         return build, (network, *parts, *shapes.values()), settings
+
+    def _conclude(self, rows):
+        """What else is told of the training rows once training is over."""
 
     # What the user asked for
 

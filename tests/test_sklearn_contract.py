@@ -19,7 +19,12 @@ from sklearn.pipeline import FeatureUnion, Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from skae import AEClassifier, AutoencoderTransformer, DenoisingAutoencoder
+from skae import (
+    AEClassifier,
+    AutoencoderTransformer,
+    DenoisingAutoencoder,
+    VAETransformer,
+)
 from skae.metrics import reconstruction_score
 
 CHECKED = [
@@ -35,6 +40,15 @@ CHECKED = [
         random_state=0,
     ),
     DenoisingAutoencoder(hidden_layer_sizes=(4,), max_iter=2, random_state=0),
+    VAETransformer(hidden_layer_sizes=(4,), max_iter=2, random_state=0),
+    VAETransformer(
+        1,
+        hidden_layer_sizes=(4,),
+        max_iter=2,
+        init="random",
+        early_stopping=False,
+        random_state=0,
+    ),
     AEClassifier(
         AutoencoderTransformer(1, hidden_layer_sizes=(4,), max_iter=2), random_state=0
     ),

@@ -8,9 +8,10 @@ from numpy.typing import NDArray
 
 from skae.inference._compiled import CompiledForward
 from skae.inference._dense import Affine, DenseForward
-from skae.networks import BuiltNetwork, DenseNetwork
+from skae.inference._latent import LatentForward
+from skae.networks import BuiltNetwork, DenseNetwork, LatentNetwork
 
-__all__ = ["Affine", "CompiledForward", "DenseForward", "forward"]
+__all__ = ["Affine", "CompiledForward", "DenseForward", "LatentForward", "forward"]
 
 Forward = Callable[[NDArray[Any]], NDArray[Any]]
 
@@ -74,3 +75,14 @@ def _compiled_forward(
         CompiledForward(network, 0, weights, statistics, before=before),
         CompiledForward(network, 1, weights, statistics, after=after),
     )
+
+
+@forward.register
+def _latent_forward(
+    network: LatentNetwork,
+    weights: Sequence[NDArray[Any]],
+    statistics: Sequence[NDArray[Any]],
+    before: Affine,
+    after: Affine | None,
+) -> tuple[Forward, Forward]:
+    return forward(network.network, network.split(weights)[0], statistics[:-1], before, after)

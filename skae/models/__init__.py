@@ -2,5 +2,6 @@
 
 from skae.models._objective import ReconstructionObjective
 from skae.models._units import in_units
+from skae.models._variational import VariationalObjective
 
-__all__ = ["ReconstructionObjective", "in_units"]
+__all__ = ["ReconstructionObjective", "VariationalObjective", "in_units"]

@@ -11,6 +11,7 @@ from skae.networks._dense import (
     resize,
 )
 from skae.networks._keras import KerasNetwork
+from skae.networks._latent import FactorModel, LatentNetwork, probabilistic_pca
 from skae.networks._linear import LinearMap, linear_map
 from skae.networks._principal import principal_axes
 from skae.networks._recurrent import RecurrentNetwork
@@ -25,6 +26,8 @@ __all__ = [
     "DenseCoder",
     "DenseNetwork",
     "KerasNetwork",
+    "FactorModel",
+    "LatentNetwork",
     "LinearMap",
     "Network",
     "Options",
@@ -34,5 +37,6 @@ __all__ = [
     "linear_map",
     "load",
     "principal_axes",
+    "probabilistic_pca",
     "resize",
 ]
