@@ -12,7 +12,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
 
 from skae._monitor import FitMonitor
-from skae._validation import check_training_rows, split_rows
+from skae._validation import check_bounded, check_training_rows, split_rows
 from skae.corruption import draw_pool
 from skae.inference import Affine, forward
 from skae.losses import LOSSES, PENALTIES, Penalty, make_loss, make_penalty
@@ -26,8 +26,9 @@ from skae.networks import (
     linear_map,
     principal_axes,
     resize,
+    whole_numbers,
 )
-from skae.utils._rows import Rows
+from skae.utils._rows import Rows, centre_and_scale
 from skae.utils._sklearn import (
     CallbackSupportMixin,
     HasMethods,
@@ -265,14 +266,7 @@ class BaseAutoencoder(CallbackSupportMixin, BaseEstimator):
     def _check_parts(self, rows):
         """Whether parameters and rows go together."""
         self._loss = make_loss(self.loss, self._image_shape())
-        target = rows.outputs
-        if self._loss.bounded and (target.min() < 0 or target.max() > 1):
-            name = "X" if rows.targets is None else "target"
-            raise ValueError(
-                f"loss={self.loss!r} needs {name} in [0, 1]; {name} ranges from "
-                f"{target.min():.6g} to {target.max():.6g}. Scale it with "
-                "sklearn.preprocessing.MinMaxScaler or choose another loss."
-            )
+        check_bounded(self.loss, self._loss, rows)
         if self.tied_weights and self._output_shape != self._input_shape:
             raise ValueError(
                 "tied_weights=True needs a target in the shape of X; rows of X have shape "
@@ -297,11 +291,11 @@ class BaseAutoencoder(CallbackSupportMixin, BaseEstimator):
 
     def _describe(self, rows):
         """Centre of the rows and their one scale, of targets too if there are any."""
-        self.mean_, self.scale_ = _centre_and_scale(rows.inputs, rows.weight)
+        self.mean_, self.scale_ = centre_and_scale(rows.inputs, rows.weight)
         self._units = Affine(self.mean_, self.scale_)
         self._target_units = self._units
         if rows.targets is not None:
-            self._target_units = Affine(*_centre_and_scale(rows.targets, rows.weight))
+            self._target_units = Affine(*centre_and_scale(rows.targets, rows.weight))
         self.n_iter_, self.loss_curve_, self.validation_loss_curve_ = 0, [], None
         self._optimizer_state = None
 
@@ -325,7 +319,7 @@ class BaseAutoencoder(CallbackSupportMixin, BaseEstimator):
         return DenseNetwork(
             prod(shapes[0]),
             n_components,
-            hidden=self._hidden_layer_sizes(),
+            hidden=whole_numbers("hidden_layer_sizes", self.hidden_layer_sizes, 0),
             n_outputs=prod(shapes[1]),
             tied=self.tied_weights,
             **asdict(options),
@@ -339,15 +333,6 @@ class BaseAutoencoder(CallbackSupportMixin, BaseEstimator):
         share = np.cumsum(variance) / (variance.sum() or 1)
         size = int(np.searchsorted(share, self.n_components, side="right")) + 1
         return min(size, len(share))
-
-    def _hidden_layer_sizes(self):
-        sizes = np.atleast_1d(np.asarray(self.hidden_layer_sizes))
-        if sizes.size and (sizes.ndim > 1 or sizes.dtype.kind not in "iu" or sizes.min() < 1):
-            raise ValueError(
-                "hidden_layer_sizes must be integers of at least 1, the widths of the "
-                f"encoder's hidden layers; got {self.hidden_layer_sizes!r}."
-            )
-        return tuple(map(int, sizes))
 
     def _output_activation(self):
         if self.output_activation != "auto":
@@ -515,10 +500,3 @@ class BaseAutoencoder(CallbackSupportMixin, BaseEstimator):
             if held_out
             else None,
         }
-
-
-def _centre_and_scale(X, weight):
-    """Mean of each column, and the root of their mean variance."""
-    mean = np.average(X, axis=0, weights=weight).astype(np.float64)
-    variance = np.average(np.square(X - mean).mean(axis=1), weights=weight)
-    return mean, float(np.sqrt(variance)) or 1.0

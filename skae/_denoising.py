@@ -32,6 +32,10 @@ class DenoisingAutoencoder(ReconstructionMixin, BaseAutoencoder):
         Widths of the encoder's hidden layers; the decoder has them in reverse. An empty
         tuple makes the network linear.
 
+    network : ConvNetwork, RecurrentNetwork, KerasNetwork or None, default=None
+        Networks for images and series, or models of one's own, from
+        :mod:`skae.networks`; `hidden_layer_sizes` is then not used. None: dense layers.
+
     activation : str, default="relu"
         Activation of the hidden layers: "elu", "gelu", "leaky_relu", "relu", "selu",
         "sigmoid" (or "logistic"), "silu", "softplus", "softsign", "tanh", "linear" (or
@@ -209,6 +213,7 @@ class DenoisingAutoencoder(ReconstructionMixin, BaseAutoencoder):
         n_components=2,
         *,
         hidden_layer_sizes=(256, 128),
+        network=None,
         activation="relu",
         code_activation="identity",
         output_activation="auto",
@@ -235,6 +240,7 @@ class DenoisingAutoencoder(ReconstructionMixin, BaseAutoencoder):
     ):
         self.n_components = n_components
         self.hidden_layer_sizes = hidden_layer_sizes
+        self.network = network
         self.activation = activation
         self.code_activation = code_activation
         self.output_activation = output_activation

@@ -12,7 +12,13 @@ from skae._base import BaseAutoencoder
 from skae._reconstruction import ReconstructionMixin
 from skae.inference import LatentForward
 from skae.losses import LIKELIHOODS, noise_variance
-from skae.networks import DenseNetwork, LatentNetwork, keras_name, probabilistic_pca
+from skae.networks import (
+    DenseNetwork,
+    LatentNetwork,
+    keras_name,
+    probabilistic_pca,
+    whole_numbers,
+)
 from skae.utils._sklearn import Interval, StrOptions
 
 # A column of the code whose mean divergence from the prior, in nats, is not above this
@@ -26,7 +32,9 @@ _JUDGING_DRAWS = 16
 _PARTS = ("reconstruction", "kl")
 
 # What other autoencoders are asked for and a likelihood leaves no choice in.
-_GIVEN = {"code_activation", "output_activation", "tied_weights", "loss", "penalty"}
+_GIVEN = {
+    "network", "code_activation", "output_activation", "tied_weights", "loss", "penalty",
+}  # fmt: skip
 
 
 class VAETransformer(ReconstructionMixin, BaseAutoencoder):
@@ -216,7 +224,7 @@ class VAETransformer(ReconstructionMixin, BaseAutoencoder):
         network = DenseNetwork(
             rows.inputs.shape[1],
             self._latent_size(rows, rng),
-            hidden=self._hidden_layer_sizes(),
+            hidden=whole_numbers("hidden_layer_sizes", self.hidden_layer_sizes, 0),
             activation=keras_name(self.activation),
             output_activation="sigmoid" if self._likelihood.bounded else "linear",
             linear_path=self.init == "pca",
@@ -246,16 +254,17 @@ class VAETransformer(ReconstructionMixin, BaseAutoencoder):
         self._supported[: len(informative)] = informative
         return self._network.linear_start(rng, model, *self._before_output(), self.noise_floor)
 
-    def _objective(self, network):
+    def _objective(self, network, mask, pools):
         batch_size = self._batch_size(self._n_training)
         settings = {
+            "mask": mask,
             "beta": self.beta,
             "warm_up": self.warm_up * -(-self._n_training // batch_size),
             "free_bits": self.free_bits,
             "floor": self.noise_floor,
             "log_volume": self._log_volume(),
         }
-        shapes = {"mask": (network.n_components,)} | dict.fromkeys(settings, ())
+        shapes = {name: np.shape(value) for name, value in settings.items()}
         likelihood = self._likelihood
 
         def build():

@@ -15,7 +15,7 @@ from skae.networks._latent import FactorModel, LatentNetwork, probabilistic_pca
 from skae.networks._linear import LinearMap, linear_map
 from skae.networks._principal import principal_axes
 from skae.networks._recurrent import RecurrentNetwork
-from skae.networks._specification import Network, Options
+from skae.networks._specification import Network, Options, whole_numbers
 
 __all__ = [
     "ACTIVATIONS",
@@ -39,4 +39,5 @@ __all__ = [
     "principal_axes",
     "probabilistic_pca",
     "resize",
+    "whole_numbers",
 ]

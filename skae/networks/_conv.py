@@ -117,10 +117,9 @@ class ConvNetwork(Network):
     ) -> StackedNetwork:
         """The network for such rows, as a value."""
         shapes = self.row_shapes(input_shape, output_shape)
-        meaning = "the filters of the encoder's convolutions"
         stack = ConvStack(
             *shapes,
-            filters=whole_numbers("filters", self.filters, meaning),
+            filters=whole_numbers("filters", self.filters, 1),
             kernel_size=int(self.kernel_size),
             downsampling=self.downsampling,
             upsampling=self.upsampling,

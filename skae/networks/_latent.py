@@ -27,6 +27,9 @@ class LatentNetwork:
     network: DenseNetwork
     noisy: bool
 
+    # Whether the code may be given columns that are masked.
+    resizable = True
+
     @property
     def n_components(self) -> int:
         """Columns of the code."""

@@ -91,14 +91,14 @@ class Network(ABC, BaseEstimator):
         )
 
 
-def whole_numbers(name: str, values: Any, meaning: str) -> tuple[int, ...]:
-    """A parameter that is one integer of at least 1, or several."""
-    numbers = np.atleast_1d(np.asarray(values))
-    if numbers.ndim > 1 or not numbers.size or numbers.dtype.kind not in "iu":
-        numbers = np.zeros(1, int)
-    if numbers.min() < 1:
+def whole_numbers(name: str, given: Any, fewest: int) -> tuple[int, ...]:
+    """A parameter that is an integer of at least 1, or several: one for each layer."""
+    numbers = np.atleast_1d(np.asarray(given))
+    wrong = numbers.ndim > 1 or (numbers.size and numbers.dtype.kind not in "iu")
+    if wrong or numbers.size < fewest or (numbers.size and numbers.min() < 1):
         raise ValueError(
-            f"{name} must be one or more integers of at least 1, {meaning}; got {values!r}."
+            f"{name} must be integers of at least 1, one for each layer of the encoder"
+            f"{' and at least one' if fewest else ''}; got {given!r}."
         )
     return tuple(map(int, numbers))
 
