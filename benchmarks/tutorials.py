@@ -24,7 +24,6 @@ from sklearn.decomposition import PCA
 
 from skae import AutoencoderTransformer, DenoisingAutoencoder
 from skae.corruption import GaussianNoise
-from skae.metrics import reconstruction_score, variance_explained
 
 SEED = 0
 
@@ -69,6 +68,16 @@ def images(path):
 def psnr(originals, others):
     """Peak signal-to-noise ratio in dB, of all images together."""
     return float(-10 * np.log10(np.square(originals - others).mean()))
+
+
+def variance(train, test, output):
+    """Share of variance explained, about the mean of the training rows.
+
+    As the bars were set. `skae.metrics` takes the mean of the test rows, which no model
+    knows; by that all shares here are less by 0.005 to 0.008.
+    """
+    lost = np.square(test - output).sum(dtype=float)
+    return float(1 - lost / np.square(test - train.mean(axis=0)).sum(dtype=float))
 
 
 # The networks of the tutorials
@@ -121,7 +130,7 @@ def compare_networks(train, test, epochs, figures):
         for kind, (run, more) in runs.items():
             note(name, kind)
             seconds, output = clock(run, train, test, tutorial, epochs, *more)
-            share, ratio = variance_explained(test, output), psnr(test, output)
+            share, ratio = variance(train, test, output), psnr(test, output)
             row += [share, ratio, seconds]
             for metric, value in (("variance", share), ("PSNR", ratio), ("s", seconds)):
                 figures.add("networks", f"{name}, {kind}", metric, [value])
@@ -143,11 +152,11 @@ def compare_defaults(train, test, options, figures):
     rows, bars = [], []
     for size in (s for s in SIZES if s < train.shape[1]):
         note("defaults", size)
-        pca = reconstruction_score(PCA(size, random_state=SEED).fit(train), test)
+        pca = variance(train, test, by_pca(train, test, size))
         model = AutoencoderTransformer(size, random_state=SEED, **options)
         seconds, _ = clock(model.fit, train)
-        share = reconstruction_score(model, test)
-        ratio = psnr(test, model.reconstruct(test))
+        output = model.reconstruct(test)
+        share, ratio = variance(train, test, output), psnr(test, output)
         rows.append((str(size), pca, share, share - pca, ratio, model.n_iter_, seconds))
         figures.add("defaults", f"code of {size}", "variance", [share])
         bars.append((f"defaults, {size} numbers: gain over PCA", ">=", MARGIN, share - pca))
@@ -163,7 +172,11 @@ def compare_denoising(train, test, options, figures):
     noisy = NOISE(test, random_state=SEED)
     best, size = max((psnr(test, by_pca(train, noisy, k)), k) for k in COMPONENTS)
     rows = [("as it comes", psnr(test, noisy), None, None)]
-    rows.append((f"PCA, {size} components (the best of {len(COMPONENTS)})", best, None, None))
+    rows.append((f"PCA, {size} components (the best)", best, None, None))
+    # Clipped noise makes images lighter: PCA gains where it is told by how much.
+    lighter = (NOISE(train, random_state=SEED + 1) - train).mean(axis=0)
+    best_told = max(psnr(test, by_pca(train, noisy - lighter, k)) for k in COMPONENTS)
+    rows.append(("PCA, the best, mean of the noise subtracted", best_told, None, None))
     models = {
         "without noise": AutoencoderTransformer(**DENOISER, **options),
         "DenoisingAutoencoder": DenoisingAutoencoder(corruption=NOISE, **DENOISER, **options),
@@ -184,11 +197,11 @@ def compare_denoising(train, test, options, figures):
     ]
 
 
-def by_pca(train, noisy, n_components):
-    """Noisy images through the principal components of clean ones."""
+def by_pca(train, rows, n_components):
+    """Rows through the principal components of the training rows."""
     n_components = min(n_components, train.shape[1])
     pca = PCA(n_components, random_state=SEED).fit(train)
-    return pca.inverse_transform(pca.transform(noisy))
+    return pca.inverse_transform(pca.transform(rows))
 
 
 def main():

@@ -117,7 +117,7 @@ def _impatience():
 
 def psnr(originals, others):
     """Peak signal-to-noise ratio in dB, of all images together."""
-    return -10 * np.log10(np.square(originals - others).mean())
+    return float(-10 * np.log10(np.square(originals - others).mean()))
 
 
 def ssim(originals, others):

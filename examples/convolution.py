@@ -15,7 +15,7 @@ from sklearn.decomposition import PCA
 from sklearn.metrics import roc_auc_score
 
 from skae import AEClassifier, AutoencoderTransformer, DenoisingAutoencoder, VAETransformer
-from skae.corruption import GaussianNoise, Masking
+from skae.corruption import GaussianNoise, MaskingNoise
 from skae.metrics import reconstruction_error
 from skae.networks import ConvNetwork
 from skae.plotting import LatentPathDisplay, ReconstructionDisplay
@@ -23,7 +23,7 @@ from skae.plotting import LatentPathDisplay, ReconstructionDisplay
 NETWORK = ConvNetwork(filters=(16, 8, 8), kernel_size=3, downsampling="max_pooling")
 NOISES = {
     "gaussian": GaussianNoise(0.5, unit="data", clip=True),
-    "masking": Masking(0.5),
+    "masking": MaskingNoise(0.5),
 }
 NORMAL = 1
 
@@ -86,10 +86,14 @@ def generate(script, digits):
     script.save("convolution_generated", LatentPathDisplay.from_arrays(drawn, title="New digits"))
 
 
-def classify(digits):
+def classify(script, digits):
     """One autoencoder for each digit."""
     train, test = digits.flat()
-    classifier, seconds = timed_fit(AEClassifier(random_state=0), train, digits.y_train)
+    each = AutoencoderTransformer(
+        n_components=0.9, hidden_layer_sizes=(64,), max_iter=script.epochs(50)
+    )
+    classifier = AEClassifier(each, random_state=0)
+    classifier, seconds = timed_fit(classifier, train, digits.y_train)
     accuracy = classifier.score(test, digits.y_test)
     print(f"\nOne autoencoder per digit: {accuracy:.3f} of the test images right, "
           f"{seconds:.0f} seconds")  # fmt: skip
@@ -125,7 +129,7 @@ def main(argv=None):
     digits = script.digits()
     denoise(script, digits)
     generate(script, digits)
-    classify(digits)
+    classify(script, digits)
     find_odd_ones(script, digits)
     script.done()
 

@@ -51,7 +51,7 @@ def paint(script, digits):
         "linear": {"hidden_layer_sizes": ()},
         "MLP": {"hidden_layer_sizes": (256, 128)},
     }
-    rows, outputs = [], {}
+    rows, outputs = [], {"read": np.repeat(digits.test[..., None], 3, axis=-1)}
     for name, network in painters.items():
         painter = DenoisingAutoencoder(
             16, batch_size=128, max_iter=script.epochs(20), random_state=0, **network
