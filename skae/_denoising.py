@@ -3,6 +3,7 @@
 from numbers import Real
 
 from skae._base import BaseAutoencoder
+from skae._code_arithmetic import CodeArithmeticMixin
 from skae._reconstruction import ReconstructionMixin
 from skae._validation import check_target
 from skae.corruption import CORRUPTIONS, Corruption, Spread, make_corruption
@@ -12,7 +13,7 @@ from skae.utils._sklearn import Interval, StrOptions, fit_context
 from skae.utils._state import restores_state_on_error
 
 
-class DenoisingAutoencoder(ReconstructionMixin, BaseAutoencoder):
+class DenoisingAutoencoder(CodeArithmeticMixin, ReconstructionMixin, BaseAutoencoder):
     """Autoencoder that repairs spoilt rows.
 
     It is trained to say the clean row when it reads a spoilt one [1]_. Rows are spoilt

@@ -100,13 +100,12 @@ class KerasNetwork(Network):
         self._validate()
         width = n_components * options.code_width
         network = KerasModels(
-            Source("encoder", self.encoder, (input_shape, width)),
-            Source("decoder", self.decoder, (n_components, output_shape)),
+            Source("encoder", _copied("encoder", self.encoder), (input_shape, width)),
+            Source("decoder", _copied("decoder", self.decoder), (n_components, output_shape)),
             n_components=n_components,
             input_shape=input_shape,
             output_shape=output_shape,
             code_width=options.code_width,
-            # The identity is what "auto" and "identity" both ask for.
             wanted_activation=options.output_activation,
         )
         network.check()
@@ -123,7 +122,7 @@ class Source:
         "encoder" or "decoder".
 
     given : keras.Model or callable
-        What the user gave.
+        What the user gave; of a model, a copy.
 
     arguments : tuple
         For a function.
@@ -140,7 +139,7 @@ class Source:
     @property
     def is_model(self) -> bool:
         """Whether a model was given, whose weights count."""
-        return hasattr(self.given, "stateless_call")
+        return _is_model(self.given)
 
     def make(self) -> Any:
         """A model of its own; its weights are not those to start from."""
@@ -243,6 +242,28 @@ class KerasModels(BuiltNetwork):
             if source.is_model:
                 kept[i] = values(kept_variables(source.given))
         return kept[0] + kept[1]
+
+
+def _is_model(given: Any) -> bool:
+    return hasattr(given, "stateless_call")
+
+
+def _copied(name: str, given: Any) -> Any:
+    """A model that the user can no longer change; functions as they are."""
+    import keras
+
+    if not _is_model(given):
+        return given
+    if not (isinstance(given, keras.Model) and given.built and given.inputs):
+        raise ValueError(
+            f"network: {name} must be a Sequential or functional keras.Model that begins with "
+            f"keras.Input, or a function that builds a model; got {type(given).__name__} "
+            f"{given.name!r}."
+        )
+    with _generator_untouched():
+        copy = keras.models.clone_model(given)
+    copy.set_weights(given.get_weights())
+    return copy
 
 
 @contextmanager

@@ -61,7 +61,7 @@ def draw_lines(cells, lines, names):
     """Lines in a grid of cells: ``lines[i][j]`` is that of name i in cell j."""
     for cell, *values in zip(cells, *lines, strict=False):
         for i, (name, line) in enumerate(zip(names, values, strict=True)):
-            style = {"color": GREY, "lw": 2.5} if i == 0 else {"color": COLORS[(i - 1) % len(COLORS)]}
-            cell.plot(line, label=name, **style)
+            color = COLORS[(i - 1) % len(COLORS)] if i else GREY
+            cell.plot(line, label=name, color=color, lw=1.5 if i else 2.5)
         cell.grid(alpha=0.25)
         cell.spines[["top", "right"]].set_visible(False)
