@@ -25,7 +25,7 @@ NOISES = {
     "gaussian": GaussianNoise(0.5, unit="data", clip=True),
     "masking": MaskingNoise(0.5),
 }
-NORMAL = 1
+NORMAL = 8
 
 
 def best_pca(digits, spoilt):
@@ -60,7 +60,7 @@ def denoise(script, digits):
             (name, "plain", *quality(digits.test, plain.reconstruct(spoilt)), None),
             (name, "denoising", *quality(digits.test, denoiser.denoise(spoilt)), seconds),
         ]
-        shown = {name: spoilt, "plain": plain.reconstruct(spoilt)}
+        shown = {f"{name} noise": spoilt, "plain": plain.reconstruct(spoilt)}
         shown["denoising"] = denoiser.denoise(spoilt)
         display = ReconstructionDisplay.from_arrays(digits.test, shown, errors=False)
         script.save(f"convolution_{name}", display)
@@ -72,10 +72,10 @@ def denoise(script, digits):
 
 
 def generate(script, digits):
-    """New digits, and the plane of two of the numbers in their code."""
+    """New digits."""
     train, test = digits.flat()
     vae = VAETransformer(
-        16, likelihood="bernoulli", max_iter=script.epochs(50), random_state=0
+        16, likelihood="bernoulli", max_iter=script.epochs(30), random_state=0
     )
     vae, seconds = timed_fit(vae, train)
     print(
