@@ -32,7 +32,8 @@ TUTORIALS = {
     "a) 784-100-20": ((100,), 20, "relu", "linear", "squared_error", 64),
     "b) 784-32": ((), 32, "relu", "sigmoid", "binary_crossentropy", 256),
     "b) deep 784-64-32-16": ((64, 32), 16, "relu", "sigmoid", "binary_crossentropy", 256),
-    "e) 784-25": ((), 25, "elu", "linear", "squared_error", 64),
+    "e) 784-25": ((), 25, "elu", "sigmoid", "squared_error", 64),
+    "e) 784-25, linear output": ((), 25, "elu", "linear", "squared_error", 64),
     "e) 784-32": ((), 32, "relu", "sigmoid", "binary_crossentropy", 64),
 }
 EPOCHS = 50

@@ -64,7 +64,9 @@ def _split(images, labels, source, n_train, n_test):
     """The first to train on, the last to test on."""
     images = np.asarray(images, np.float32) / np.max(images)
     labels = np.asarray(labels).astype(int)
-    return Digits(images[:n_train], images[-n_test:], labels[:n_train], labels[-n_test:], source)
+    return Digits(
+        images[:n_train], images[-n_test:], labels[:n_train], labels[-n_test:], source
+    )
 
 
 def _from_file():
@@ -129,7 +131,11 @@ def ssim(originals, others):
 def quality(originals, others):
     """Share of variance explained, PSNR and SSIM."""
     others = others.reshape(originals.shape)
-    return variance_explained(originals, others), psnr(originals, others), ssim(originals, others)
+    return (
+        variance_explained(originals, others),
+        psnr(originals, others),
+        ssim(originals, others),
+    )
 
 
 def timed_fit(model, *args, **kwargs):
@@ -156,7 +162,9 @@ class Script:
 
     def __init__(self, doc, argv=None):
         parser = argparse.ArgumentParser(description=doc.splitlines()[0])
-        parser.add_argument("--output", type=Path, help="folder for pictures; none: no pictures")
+        parser.add_argument(
+            "--output", type=Path, help="folder for pictures; none: no pictures"
+        )
         parser.add_argument("--quick", action="store_true", help="see that it runs, no more")
         options = parser.parse_args(argv)
         self.quick, self.folder = options.quick, options.output

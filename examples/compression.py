@@ -1,6 +1,6 @@
 """Images compressed to 25 and 32 numbers, and how many bytes that is.
 
-    python examples/compression.py --output pictures
+python examples/compression.py --output pictures
 """
 
 import numpy as np

@@ -74,16 +74,16 @@ def denoise(script, digits):
 def generate(script, digits):
     """New digits."""
     train, test = digits.flat()
-    vae = VAETransformer(
-        16, likelihood="bernoulli", max_iter=script.epochs(30), random_state=0
-    )
+    vae = VAETransformer(16, likelihood="bernoulli", max_iter=script.epochs(30), random_state=0)
     vae, seconds = timed_fit(vae, train)
     print(
         f"\nVariational autoencoder: {vae.n_active_} of 16 numbers in use, at least "
         f"{vae.score(test):.1f} nats per test image, {seconds:.0f} seconds"
     )
     drawn = vae.sample(50, random_state=0, noise=False).reshape(5, 10, *digits.shape)
-    script.save("convolution_generated", LatentPathDisplay.from_arrays(drawn, title="New digits"))
+    script.save(
+        "convolution_generated", LatentPathDisplay.from_arrays(drawn, title="New digits")
+    )
 
 
 def classify(script, digits):

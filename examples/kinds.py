@@ -39,8 +39,9 @@ def kinds(epochs):
         max_iter=epochs(10), **common,
     )  # fmt: skip
     sequence = AutoencoderTransformer(
-        32, network=RecurrentNetwork("lstm", units=64), max_iter=epochs(10), **common
-    )
+        32, network=RecurrentNetwork("lstm", units=64), learning_rate=0.005,
+        max_iter=epochs(20), **common,
+    )  # fmt: skip
     variational = VAETransformer(
         32, likelihood="bernoulli", max_iter=epochs(50), random_state=0
     )
@@ -73,12 +74,23 @@ def main(argv=None):
         )
     print_table(
         "Test images and their reconstructions",
-        ["", "variance explained", "PSNR, dB", "SSIM", "code", "of it zero", "epochs", "seconds"],
+        [
+            "",
+            "variance explained",
+            "PSNR, dB",
+            "SSIM",
+            "code",
+            "of it zero",
+            "epochs",
+            "seconds",
+        ],
         rows,
     )
 
     simple = outputs["simple"]
-    display = ReconstructionDisplay.from_arrays(digits.test, {"784-32-784": simple}, errors=False)
+    display = ReconstructionDisplay.from_arrays(
+        digits.test, {"784-32-784": simple}, errors=False
+    )
     script.save("kinds_simple", display)
     script.save(
         "kinds_all", ReconstructionDisplay.from_arrays(digits.test, outputs, errors=False)

@@ -1,6 +1,6 @@
 """Sixteen numbers per digit: dense and convolutional, three losses, and colour from grey.
 
-    python examples/sixteen.py --output pictures
+python examples/sixteen.py --output pictures
 """
 
 import numpy as np

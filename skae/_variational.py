@@ -150,11 +150,7 @@ class VAETransformer(ReconstructionMixin, BaseAutoencoder):
             Rows in the units of the data.
         """
         check_is_fitted(self)
-        rng = (
-            np.random.RandomState()
-            if random_state is None
-            else check_random_state(random_state)
-        )
+        rng = np.random.RandomState() if random_state is None else check_random_state(random_state)
         rows = self._decoder(rng.standard_normal((n_samples, self.n_components_)))
         return self._shaped(self._latent.with_noise(rows, rng) if noise else rows)
 
@@ -337,5 +333,6 @@ def _by_name(parts, before):
     """The parts of the losses, one list for each, after those of earlier fits."""
     before = before or dict.fromkeys(_PARTS, [])
     return {
-        name: before[name] + [float(part[i]) for part in parts] for i, name in enumerate(_PARTS)
+        name: before[name] + [float(part[i]) for part in parts]
+        for i, name in enumerate(_PARTS)
     }

@@ -109,10 +109,7 @@ class LatentNetwork:
         """
         k = model.loadings.shape[0]
         encoder, decoder = self.network.encoder, self.network.decoder
-        into, bias = (
-            np.zeros((encoder.n_inputs, encoder.n_outputs)),
-            np.zeros(encoder.n_outputs),
-        )
+        into, bias = np.zeros((encoder.n_inputs, encoder.n_outputs)), np.zeros(encoder.n_outputs)
         into[:, : 2 * k : 2], bias[1 : 2 * k : 2] = model.encoder, np.log(model.variance)
         out = np.zeros((decoder.n_inputs, decoder.n_outputs))
         out[:k] = scale * model.loadings
