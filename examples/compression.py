@@ -15,8 +15,8 @@ def compressors(epochs):
     """The tutorials' networks, skae's own network, and PCA, at two sizes."""
     common = {"max_iter": epochs(50), "batch_size": 64, "random_state": 0}
     elu = AutoencoderTransformer(
-        25, hidden_layer_sizes=(), code_activation="elu", init="random",
-        early_stopping=False, tol=None, **common,
+        25, hidden_layer_sizes=(), code_activation="elu", output_activation="sigmoid",
+        init="random", early_stopping=False, tol=None, **common,
     )  # fmt: skip
     crossentropy = AutoencoderTransformer(
         32, hidden_layer_sizes=(), code_activation="relu", loss="binary_crossentropy",

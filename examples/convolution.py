@@ -90,7 +90,7 @@ def classify(script, digits):
     """One autoencoder for each digit."""
     train, test = digits.flat()
     each = AutoencoderTransformer(
-        n_components=0.9, hidden_layer_sizes=(64,), max_iter=script.epochs(50)
+        n_components=24, hidden_layer_sizes=(64,), max_iter=script.epochs(20)
     )
     classifier = AEClassifier(each, random_state=0)
     classifier, seconds = timed_fit(classifier, train, digits.y_train)
@@ -117,7 +117,7 @@ def find_odd_ones(script, digits):
         for name, score in scores.items()
     ]
     print_table(
-        f'Trained on {len(one)} images of "{NORMAL}" in {seconds:.0f} seconds: the others found',
+        f'Others found after {seconds:.0f} seconds with {len(one)} images of "{NORMAL}"',
         ["by the error of", "AUROC", "share found, 5 % false alarms"],
         rows,
     )

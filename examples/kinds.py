@@ -80,7 +80,7 @@ def main(argv=None):
             "PSNR, dB",
             "SSIM",
             "code",
-            "of it zero",
+            "zero",
             "epochs",
             "seconds",
         ],
@@ -89,7 +89,7 @@ def main(argv=None):
 
     simple = outputs["simple"]
     display = ReconstructionDisplay.from_arrays(
-        digits.test, {"784-32-784": simple}, errors=False
+        digits.test, {"Reconstruction": simple}, errors=False
     )
     script.save("kinds_simple", display)
     script.save(
