@@ -70,9 +70,11 @@ class AutoencoderTransformer(CodeArithmeticMixin, ReconstructionMixin, BaseAutoe
 
     init : {"pca", "random"}, default="pca"
         Where training starts. "random": the plain network, without the linear path,
-        at Glorot's uniform weights. With "pca", where the principal components explain
-        less than two thirds of the variance and rows are held out, the epochs that are
-        left are spent on a second start from random weights, and the better one is kept.
+        at Glorot's uniform weights. A dense network's code that a rectifier would cut off
+        ("relu", "elu" or "leaky_relu", no penalty) starts moved to where it is positive.
+        With "pca", where the principal components explain less than two thirds of the
+        variance and rows are held out, the epochs that are left are spent on a second
+        start from random weights, and the better one is kept.
 
     optimizer : str or keras.optimizers.Optimizer, default="adam"
         A Keras optimizer by name or an object, whose configuration is copied.

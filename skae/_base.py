@@ -1,7 +1,7 @@
 """The door between scikit-learn above and Keras below."""
 
 from abc import abstractmethod
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from math import prod
 from numbers import Integral
 
@@ -45,6 +45,9 @@ _STEPS_AN_EPOCH = 256
 # Below this share of variance explained, the principal components may lead training into
 # a poor optimum: random weights are tried as well.
 _SHARE_TO_TRUST = 2 / 3
+
+# Activations that are the identity for positive numbers only.
+_RECTIFIERS = {"relu", "elu", "leaky_relu"}
 
 
 class BaseAutoencoder(CallbackSupportMixin, BaseEstimator):
@@ -151,7 +154,7 @@ class BaseAutoencoder(CallbackSupportMixin, BaseEstimator):
         if trusted or left < 1 or first.ending not in ("max_iter", "converged"):
             return first
         fitted = dict(vars(self))
-        self._set_weights(self._network.random_start(rng))
+        self._set_weights(self._opened(self._network.random_start(rng), train))
         second = self._train(train, held_out, rng, monitor, left)
         if second.ending == "interrupted":
             warn_or_raise(second, True)
@@ -301,14 +304,33 @@ class BaseAutoencoder(CallbackSupportMixin, BaseEstimator):
     def _start(self, rows, rng):
         """Weights to start from."""
         if not self._starts_linear:
-            return self._network.random_start(rng)
+            return self._opened(self._network.random_start(rng), rows)
         standardised = self._standardised(rows)
         linear = linear_map(
             standardised, self._network.n_components, rng, self._spoilt(rows, rng)
         )
         self._start_share = linear.share
         scale, offset = self._before_output()
-        return self._network.linear_start(rng, linear.encoder, scale * linear.decoder, offset)
+        weights = self._network.linear_start(
+            rng, linear.encoder, scale * linear.decoder, offset
+        )
+        return self._opened(weights, rows)
+
+    def _opened(self, weights, rows):
+        """Let the code of the rows start where its activation passes it on as it is.
+
+        Centred rows have centred codes, of which a rectifier would cut off one half, and
+        with it half of what the start knows.
+        """
+        network = self._network
+        dense = isinstance(network, DenseNetwork)
+        if not dense or network.code_activation not in _RECTIFIERS or self.penalty is not None:
+            return weights
+        plain = replace(network, code_activation="linear")
+        statistics = network.fresh_statistics()
+        encoder, _ = forward(plain, weights, statistics, self._units, None)
+        least = encoder(rows.inputs).min(axis=0)
+        return network.with_moved_code(weights, np.maximum(-least, 0).astype(np.float32))
 
     def _before_output(self):
         """Map a reconstruction to what the output activation makes of it, nearly."""

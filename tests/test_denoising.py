@@ -214,3 +214,11 @@ def test_a_linear_start_maps_to_the_target(denoiser, blob):
     target = blob @ np.arange(10).reshape(5, 2) + 7
     ae = denoiser(n_components=2, learning_rate=1e-12, max_iter=1).fit(blob, target=target)
     assert ae.score(blob, target=target) > 0.99
+
+
+def test_images_are_spoilt_as_their_flat_rows_are(pixels):
+    noise = GaussianNoise(0.3, unit="data", clip=True)
+    flat = noise(pixels, random_state=0)
+    images = noise(pixels.reshape(-1, 8, 8), random_state=0)
+    assert images.shape == (len(pixels), 8, 8)
+    assert_array_equal(images.reshape(flat.shape), flat)

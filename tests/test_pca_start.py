@@ -179,3 +179,20 @@ def test_a_rectified_output_starts_at_pca_cut_at_zero(quick, pixels):
     ae = quick(output_activation="relu", **START).fit(pixels)
     expected = np.maximum(pca_reconstruction(pixels, 3), 0)
     assert_allclose(ae.reconstruct(pixels), expected, atol=1e-4)
+
+
+@pytest.mark.parametrize("activation", ["relu", "elu", "leaky_relu"])
+@pytest.mark.parametrize("params", [{}, {"hidden_layer_sizes": ()}, {"tied_weights": True}])
+def test_a_rectified_code_starts_at_pca_too(quick, digits, activation, params):
+    ae = quick(code_activation=activation, **START, **params).fit(digits)
+    assert_allclose(ae.reconstruct(digits), pca_reconstruction(digits, 3), atol=1e-3)
+
+
+def test_a_rectified_code_starts_with_nothing_cut_off(quick, digits):
+    ae = quick(code_activation="relu", init="random", early_stopping=False, learning_rate=1e-9)
+    assert (ae.fit_transform(digits) == 0).mean() < 0.02
+
+
+def test_with_a_penalty_a_rectified_code_starts_as_it_is(quick, digits):
+    ae = quick(code_activation="relu", penalty="l1", init="random", learning_rate=1e-9)
+    assert (ae.fit_transform(digits) == 0).mean() > 0.2

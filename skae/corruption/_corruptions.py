@@ -127,7 +127,7 @@ class Corruption(ABC, BaseEstimator):
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
+        X : array-like of shape (n_samples, n_features) or (n_samples, ...)
             Rows.
 
         random_state : int, RandomState instance or None, default=None
@@ -135,11 +135,13 @@ class Corruption(ABC, BaseEstimator):
 
         Returns
         -------
-        ndarray of shape (n_samples, n_features)
-            A new array.
+        ndarray of shape (n_samples, n_features) or (n_samples, ...)
+            A new array, in the shape of X.
         """
-        X = check_array(X, dtype=(np.float64, np.float32))
-        return self.corrupt(X, Spread.of(X), check_random_state(random_state))
+        X = check_array(X, dtype=(np.float64, np.float32), allow_nd=True)
+        rows = X.reshape(len(X), -1)
+        spoilt = self.corrupt(rows, Spread.of(rows), check_random_state(random_state))
+        return spoilt.reshape(X.shape)
 
     def corrupt(self, X: Array, spread: Spread, rng: np.random.RandomState) -> Array:
         """Spoil rows of this spread in NumPy."""

@@ -334,6 +334,24 @@ class DenseNetwork:
             self.decoder.linear_weights(rng, out, np.broadcast_to(offset, out.shape[1])),
         )
 
+    def with_moved_code(self, weights: Sequence[NDArray[Any]], by: NDArray[Any]) -> Weights:
+        """Weights of the same network, but for a constant that is added to the code.
+
+        Parameters
+        ----------
+        weights : sequence of ndarray
+            Before the move.
+
+        by : ndarray of shape (n_components,)
+            What the encoder adds before the activation and the decoder takes off again.
+        """
+        encoder, decoder = self.split([array.copy() for array in weights])
+        encoder[self.encoder.output_kernel + 1] += by
+        decoder[1] -= by @ decoder[0]
+        if self.decoder.has_linear_path:
+            decoder[self.decoder.output_kernel + 1] -= by @ decoder[-1]
+        return self.joined(encoder, decoder)
+
 
 def assign(variables: Sequence[Any], values: Weights) -> None:
     """Set Keras variables."""

@@ -1,0 +1,138 @@
+"""Convolutions: noise removed, digits generated, classified, and odd ones found.
+
+A convolutional autoencoder of 16, 8 and 8 filters of 3 x 3 with pooling; the same trained
+to remove Gaussian noise of 0.5, clipped to [0, 1], and to fill in pixels that were set to
+zero. A variational autoencoder draws new digits, a classifier has one autoencoder for each
+digit, and one that has seen a single digit tells it from the others. The tutorials train for
+50 epochs and more; here it is a few, for the time.
+
+    python examples/convolution.py --output pictures
+"""
+
+import numpy as np
+from _images import Script, print_table, psnr, quality, timed_fit
+from sklearn.decomposition import PCA
+from sklearn.metrics import roc_auc_score
+
+from skae import AEClassifier, AutoencoderTransformer, DenoisingAutoencoder, VAETransformer
+from skae.corruption import GaussianNoise, MaskingNoise
+from skae.metrics import reconstruction_error
+from skae.networks import ConvNetwork
+from skae.plotting import LatentPathDisplay, ReconstructionDisplay
+
+NETWORK = ConvNetwork(filters=(16, 8, 8), kernel_size=3, downsampling="max_pooling")
+NOISES = {
+    "gaussian": GaussianNoise(0.5, unit="data", clip=True),
+    "masking": MaskingNoise(0.5),
+}
+NORMAL = 8
+
+
+def best_pca(digits, spoilt):
+    """PSNR by principal components of clean images, at the best number of them."""
+    train, _ = digits.flat()
+    pca = PCA(min(100, *train.shape), random_state=0).fit(train)
+    code = pca.transform(spoilt.reshape(len(spoilt), -1))
+    ratios = {}
+    for size in range(5, code.shape[1] + 1, 5):
+        output = pca.mean_ + code[:, :size] @ pca.components_[:size]
+        ratios[size] = psnr(digits.test, output.reshape(spoilt.shape))
+    size = max(ratios, key=ratios.get)
+    return ratios[size], size
+
+
+def denoise(script, digits):
+    """The plain network and two that were trained on spoilt images."""
+    common = {
+        "network": NETWORK, "batch_size": 64, "max_iter": script.epochs(8), "random_state": 0,
+    }  # fmt: skip
+    plain, seconds = timed_fit(AutoencoderTransformer(64, **common), digits.train)
+    rows = [("none", "plain", *quality(digits.test, plain.reconstruct(digits.test)), seconds)]
+    for name, noise in NOISES.items():
+        spoilt = noise(digits.test, random_state=0)
+        denoiser, seconds = timed_fit(
+            DenoisingAutoencoder(64, corruption=noise, **common), digits.train
+        )
+        ratio, size = best_pca(digits, spoilt)
+        rows += [
+            (name, "left as it is", *quality(digits.test, spoilt), None),
+            (name, f"PCA, {size} components", None, ratio, None, None),
+            (name, "plain", *quality(digits.test, plain.reconstruct(spoilt)), None),
+            (name, "denoising", *quality(digits.test, denoiser.denoise(spoilt)), seconds),
+        ]
+        shown = {f"{name} noise": spoilt, "plain": plain.reconstruct(spoilt)}
+        shown["denoising"] = denoiser.denoise(spoilt)
+        display = ReconstructionDisplay.from_arrays(digits.test, shown, errors=False)
+        script.save(f"convolution_{name}", display)
+    print_table(
+        "Convolutional autoencoders with a code of 64 numbers",
+        ["noise", "autoencoder", "variance explained", "PSNR, dB", "SSIM", "seconds"],
+        rows,
+    )
+
+
+def generate(script, digits):
+    """New digits."""
+    train, test = digits.flat()
+    vae = VAETransformer(16, likelihood="bernoulli", max_iter=script.epochs(30), random_state=0)
+    vae, seconds = timed_fit(vae, train)
+    print(
+        f"\nVariational autoencoder: {vae.n_active_} of 16 numbers in use, at least "
+        f"{vae.score(test):.1f} nats per test image, {seconds:.0f} seconds"
+    )
+    drawn = vae.sample(50, random_state=0, noise=False).reshape(5, 10, *digits.shape)
+    script.save(
+        "convolution_generated", LatentPathDisplay.from_arrays(drawn, title="New digits")
+    )
+
+
+def classify(script, digits):
+    """One autoencoder for each digit."""
+    train, test = digits.flat()
+    each = AutoencoderTransformer(
+        n_components=24, hidden_layer_sizes=(64,), max_iter=script.epochs(20)
+    )
+    classifier = AEClassifier(each, random_state=0)
+    classifier, seconds = timed_fit(classifier, train, digits.y_train)
+    accuracy = classifier.score(test, digits.y_test)
+    print(f"\nOne autoencoder per digit: {accuracy:.3f} of the test images right, "
+          f"{seconds:.0f} seconds")  # fmt: skip
+
+
+def find_odd_ones(script, digits):
+    """Trained on one digit, asked about all."""
+    one = digits.train[digits.y_train == NORMAL]
+    odd = digits.y_test != NORMAL
+    model = AutoencoderTransformer(
+        8, network=NETWORK, max_iter=script.epochs(20), random_state=0
+    )
+    model, seconds = timed_fit(model, one)
+    pca = PCA(8, random_state=0).fit(one.reshape(len(one), -1))
+    scores = {
+        "PCA": reconstruction_error(pca, digits.test.reshape(len(odd), -1)),
+        "autoencoder": -model.score_samples(digits.test),
+    }
+    rows = [
+        (name, roc_auc_score(odd, score), np.mean(score[odd] > np.quantile(score[~odd], 0.95)))
+        for name, score in scores.items()
+    ]
+    print_table(
+        f'Others found after {seconds:.0f} seconds with {len(one)} images of "{NORMAL}"',
+        ["by the error of", "AUROC", "share found, 5 % false alarms"],
+        rows,
+    )
+
+
+def main(argv=None):
+    """Denoise, generate, classify, find odd ones."""
+    script = Script(__doc__, argv)
+    digits = script.digits()
+    denoise(script, digits)
+    generate(script, digits)
+    classify(script, digits)
+    find_odd_ones(script, digits)
+    script.done()
+
+
+if __name__ == "__main__":
+    main()
