@@ -7,9 +7,18 @@ from typing import Any
 from numpy.typing import NDArray
 
 from skae.inference._dense import Affine, DenseForward
+from skae.inference._neighbors import NearestRows, central
+from skae.inference._residuals import DenoisingResiduals
 from skae.networks import DenseNetwork
 
-__all__ = ["Affine", "DenseForward", "forward"]
+__all__ = [
+    "Affine",
+    "DenoisingResiduals",
+    "DenseForward",
+    "NearestRows",
+    "central",
+    "forward",
+]
 
 Forward = Callable[[NDArray[Any]], NDArray[Any]]
 
