@@ -46,9 +46,7 @@ class SquashScale:
         """From the units of the data, in float64."""
         z = (X - self.centre) / self.scale
         size = np.maximum(np.abs(z), _BEND)
-        return np.where(
-            np.abs(z) > _BEND, np.sign(z) * _BEND * (1 + np.log(size / _BEND)), z
-        )
+        return np.where(np.abs(z) > _BEND, np.sign(z) * _BEND * (1 + np.log(size / _BEND)), z)
 
     def outward(self, Z: Array) -> Array:
         """Back to the units of the data, in float64."""

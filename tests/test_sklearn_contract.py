@@ -19,7 +19,7 @@ from sklearn.pipeline import FeatureUnion, Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from skae import AEClassifier, AutoencoderTransformer, DenoisingAutoencoder
+from skae import AEAnomalyDetector, AEClassifier, AutoencoderTransformer, DenoisingAutoencoder
 from skae.metrics import reconstruction_score
 
 CHECKED = [
@@ -35,6 +35,13 @@ CHECKED = [
         random_state=0,
     ),
     DenoisingAutoencoder(hidden_layer_sizes=(4,), max_iter=2, random_state=0),
+    AEAnomalyDetector(hidden_layer_sizes=(8,), n_steps=20, random_state=0),
+    AEAnomalyDetector(novelty=True, hidden_layer_sizes=(8,), n_steps=20, random_state=0),
+    AEAnomalyDetector(
+        scoring="reconstruction",
+        estimator=AutoencoderTransformer(1, hidden_layer_sizes=(4,), max_iter=2),
+        random_state=0,
+    ),
     AEClassifier(
         AutoencoderTransformer(1, hidden_layer_sizes=(4,), max_iter=2), random_state=0
     ),

@@ -36,6 +36,16 @@ class Calibration:
         at = np.searchsorted(self.scores, scores, side="left")
         return (1 + self._above[at]) / (1 + self._above[0])
 
+    @property
+    def least(self) -> float:
+        """The least p-value there can be."""
+        return float(1 / (1 + self._above[0]))
+
+    def rate(self, threshold: float) -> float:
+        """Share of new rows like those held out that may be expected to score higher."""
+        at = np.searchsorted(self.scores, threshold, side="right")
+        return float((1 + self._above[at]) / (1 + self._above[0]))
+
     def threshold(self, rate: float) -> float:
         """The score above which, and only above which, the p-value is at most `rate`.
 
@@ -55,6 +65,27 @@ class Calibration:
         low, middle = log[np.searchsorted(below, [_LOW, _MIDDLE]).clip(0, len(log) - 1)]
         deviation = (middle - low) / (ndtri(_MIDDLE) - ndtri(_LOW))
         return float(np.exp(middle - ndtri(rate) * deviation))
+
+
+def lower_quantile(values: Array, share: float, weight: Array | None = None) -> float:
+    """The value that this share of the weight lies below.
+
+    Parameters
+    ----------
+    values : ndarray of shape (n_samples,)
+        The values.
+
+    share : float
+        Between zero and one.
+
+    weight : ndarray of shape (n_samples,) or None
+        Weights; only their ratios matter.
+    """
+    if weight is None:
+        return float(np.quantile(values, share))
+    order = np.argsort(values, kind="stable")
+    upwards = np.cumsum(weight[order])
+    return float(values[order][np.searchsorted(upwards, share * upwards[-1])])
 
 
 def split_for_calibration(
