@@ -13,6 +13,7 @@ extensions = [
     "sphinx.ext.autodoc",
     "sphinx.ext.autosummary",
     "numpydoc",
+    "matplotlib.sphinxext.plot_directive",
     "sphinx_design",
 ]
 templates_path = ["_templates"]
@@ -20,6 +21,10 @@ exclude_patterns = ["_build"]
 default_role = "literal"
 autodoc_typehints = "none"
 autosummary_generate = True
+plot_include_source = True
+plot_formats = [("png", 120)]
+plot_html_show_formats = False
+plot_html_show_source_link = False
 numpydoc_show_class_members = False
 numpydoc_class_members_toctree = False
 

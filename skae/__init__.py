@@ -5,6 +5,7 @@ from skae._anomaly import AEAnomalyDetector
 from skae._autoencoder import AutoencoderTransformer
 from skae._classifier import AEClassifier
 from skae._denoising import DenoisingAutoencoder
+from skae._variational import VAETransformer
 
 __version__ = "0.1.0"
 
@@ -13,6 +14,7 @@ __all__ = [
     "AEClassifier",
     "AutoencoderTransformer",
     "DenoisingAutoencoder",
+    "VAETransformer",
     "__version__",
     "metrics",
 ]

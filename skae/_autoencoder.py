@@ -1,10 +1,11 @@
 """AutoencoderTransformer."""
 
 from skae._base import BaseAutoencoder
+from skae._code_arithmetic import CodeArithmeticMixin
 from skae._reconstruction import ReconstructionMixin
 
 
-class AutoencoderTransformer(ReconstructionMixin, BaseAutoencoder):
+class AutoencoderTransformer(CodeArithmeticMixin, ReconstructionMixin, BaseAutoencoder):
     """Dimensionality reduction by an autoencoder.
 
     A network encodes each row in `n_components` numbers and decodes them again; it is
@@ -27,6 +28,10 @@ class AutoencoderTransformer(ReconstructionMixin, BaseAutoencoder):
     hidden_layer_sizes : int or array-like of shape (n_layers,), default=(256, 128)
         Widths of the encoder's hidden layers; the decoder has them in reverse. An empty
         tuple makes the network linear.
+
+    network : ConvNetwork, RecurrentNetwork, KerasNetwork or None, default=None
+        Networks for images and series, or models of one's own, from
+        :mod:`skae.networks`; `hidden_layer_sizes` is then not used. None: dense layers.
 
     activation : str, default="relu"
         Activation of the hidden layers: "elu", "gelu", "leaky_relu", "relu", "selu",
@@ -164,9 +169,9 @@ class AutoencoderTransformer(ReconstructionMixin, BaseAutoencoder):
     Notes
     -----
     Training runs in Keras on the backend named by ``KERAS_BACKEND``, on a GPU where
-    there is one. What is fitted is held as NumPy arrays, and prediction needs neither
-    Keras nor a backend. When `max_iter` is reached no warning is given: the best epoch
-    is kept all the same, and ``n_iter_ == max_iter`` tells.
+    there is one. What is fitted is held as NumPy arrays, and prediction with dense layers
+    needs neither Keras nor a backend. When `max_iter` is reached no warning is given: the
+    best epoch is kept all the same, and ``n_iter_ == max_iter`` tells.
 
     References
     ----------
@@ -194,6 +199,7 @@ class AutoencoderTransformer(ReconstructionMixin, BaseAutoencoder):
         n_components=2,
         *,
         hidden_layer_sizes=(256, 128),
+        network=None,
         activation="relu",
         code_activation="identity",
         output_activation="auto",
@@ -218,6 +224,7 @@ class AutoencoderTransformer(ReconstructionMixin, BaseAutoencoder):
     ):
         self.n_components = n_components
         self.hidden_layer_sizes = hidden_layer_sizes
+        self.network = network
         self.activation = activation
         self.code_activation = code_activation
         self.output_activation = output_activation

@@ -1,42 +1,36 @@
 """The door between scikit-learn above and Keras below."""
 
-import warnings
 from abc import abstractmethod
-from numbers import Integral, Real
+from dataclasses import asdict
+from math import prod
+from numbers import Integral
 
 import numpy as np
 from sklearn.base import BaseEstimator
-from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
 
-from skae._monitor import FitMonitor
-from skae._validation import check_training_rows, split_rows
+from skae._monitor import FitMonitor, warn_or_raise
+from skae._parameters import CONSTRAINTS
+from skae._validation import check_bounded, check_training_rows, split_rows
 from skae.corruption import draw_pool
 from skae.inference import Affine, forward
-from skae.losses import LOSSES, PENALTIES, Penalty, make_loss, make_penalty
+from skae.losses import make_loss, make_penalty
 from skae.networks import (
-    ACTIVATIONS,
-    SYNONYMS,
     DenseNetwork,
+    Options,
     keras_name,
     linear_map,
     principal_axes,
     resize,
+    whole_numbers,
 )
-from skae.utils._rows import Rows
+from skae.utils._judgement import gained
+from skae.utils._rows import Rows, centre_and_scale
 from skae.utils._sklearn import (
     CallbackSupportMixin,
-    HasMethods,
-    Interval,
-    StrOptions,
     fit_context,
 )
 from skae.utils._state import restores_state_on_error
-
-OPTIMIZERS = {
-    "adadelta", "adafactor", "adagrad", "adam", "adamax", "adamw",
-    "ftrl", "lamb", "lion", "muon", "nadam", "rmsprop", "sgd",
-}  # fmt: skip
 
 # Latent sizes are rounded up to a multiple of this and masked, to share a compilation: in
 # small batches, where a step costs the same with a wider code, and in large ones.
@@ -60,37 +54,7 @@ class BaseAutoencoder(CallbackSupportMixin, BaseEstimator):
     beside this class in every estimator.
     """
 
-    _parameter_constraints: dict = {
-        "n_components": [
-            Interval(Integral, 1, None, closed="left"),
-            Interval(Real, 0, 1, closed="neither"),
-        ],
-        "hidden_layer_sizes": ["array-like", Interval(Integral, 1, None, closed="left")],
-        "activation": [StrOptions(set(ACTIVATIONS) | set(SYNONYMS))],
-        "code_activation": [StrOptions(set(ACTIVATIONS) | set(SYNONYMS))],
-        "output_activation": [StrOptions({"auto"} | set(ACTIVATIONS) | set(SYNONYMS))],
-        "normalization": [StrOptions({"batch", "layer"}), None],
-        "dropout": [Interval(Real, 0, 1, closed="left")],
-        "tied_weights": ["boolean"],
-        "loss": [StrOptions(set(LOSSES)), callable],
-        "penalty": [StrOptions(set(PENALTIES)), Penalty, None],
-        "init": [StrOptions({"pca", "random"})],
-        "optimizer": [StrOptions(OPTIMIZERS), HasMethods(["apply", "get_config"])],
-        "learning_rate": [
-            Interval(Real, 0, None, closed="neither"),
-            HasMethods(["get_config"]),
-        ],
-        "weight_decay": [Interval(Real, 0, None, closed="left")],
-        "batch_size": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
-        "max_iter": [Interval(Integral, 1, None, closed="left")],
-        "early_stopping": ["boolean"],
-        "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
-        "n_iter_no_change": [Interval(Integral, 1, None, closed="left")],
-        "tol": [Interval(Real, 0, None, closed="left"), None],
-        "warm_start": ["boolean"],
-        "random_state": ["random_state"],
-        "verbose": ["verbose"],
-    }
+    _parameter_constraints: dict = CONSTRAINTS
 
     @abstractmethod
     def __init__(self):
@@ -168,12 +132,13 @@ class BaseAutoencoder(CallbackSupportMixin, BaseEstimator):
         before = self._losses(held_out) if judges_start else None
         n_epochs = 1 if one_epoch else self.max_iter
         training = self._train(train, held_out, rng, monitor, n_epochs)
-        self._warn_or_raise(training)
+        warn_or_raise(training, self._starts_linear or self.n_iter_)
         vars(self).update(self._fitted_attributes(training))
         if judges_start:
             training = self._start_again(training, train, held_out, rng, monitor)
             if not self._is_better(before, held_out):
                 self._fall_back(rows, rng)
+        self._conclude(train)
         monitor.finish(training)
         if self.warm_start or one_epoch:
             self._optimizer_state = training.optimizer_state
@@ -189,7 +154,7 @@ class BaseAutoencoder(CallbackSupportMixin, BaseEstimator):
         self._set_weights(self._network.random_start(rng))
         second = self._train(train, held_out, rng, monitor, left)
         if second.ending == "interrupted":
-            self._warn_or_raise(second)
+            warn_or_raise(second, True)
         vars(self).update(self._fitted_attributes(second), start_loss_=self.start_loss_)
         if self.best_loss_ < fitted["best_loss_"]:
             return second
@@ -198,18 +163,8 @@ class BaseAutoencoder(CallbackSupportMixin, BaseEstimator):
         return first
 
     def _is_better(self, before, held_out):
-        """Whether training gained more on the held-out rows than chance explains.
-
-        The losses must have fallen on the mean, and the relative gain of a row, which a
-        few rows with large losses cannot sway, by more than its standard error.
-        """
-        after, weight = self._losses(held_out), held_out.weight
-        size = np.maximum(np.abs(before) + np.abs(after), np.finfo(before.dtype).tiny)
-        gain = (before - after) / size
-        mean = np.average(gain, weights=weight)
-        variance = np.average(np.square(gain - mean), weights=weight)
-        fell = np.average(after, weights=weight) < np.average(before, weights=weight)
-        return fell and mean > np.sqrt(variance / len(gain))
+        """Whether training gained more on the held-out rows than chance explains."""
+        return gained(before, self._losses(held_out), held_out.weight)
 
     def _fall_back(self, rows, rng):
         """Keep the start: the principal components, now of all rows."""
@@ -251,27 +206,29 @@ class BaseAutoencoder(CallbackSupportMixin, BaseEstimator):
         parts = (loss, corruption and corruption.key, type(penalty))
         return build, (network, *parts, *shapes.values()), settings
 
+    def _conclude(self, rows):
+        """What else is told of the training rows once training is over."""
+
     # What the user asked for
 
     def _check_parts(self, rows):
         """Whether parameters and rows go together."""
         self._loss = make_loss(self.loss, self._image_shape())
-        target = rows.outputs
-        if self._loss.bounded and (target.min() < 0 or target.max() > 1):
-            name = "X" if rows.targets is None else "target"
-            raise ValueError(
-                f"loss={self.loss!r} needs {name} in [0, 1]; {name} ranges from "
-                f"{target.min():.6g} to {target.max():.6g}. Scale it with "
-                "sklearn.preprocessing.MinMaxScaler or choose another loss."
-            )
+        check_bounded(self.loss, self._loss, rows)
         if self.tied_weights and self._output_shape != self._input_shape:
             raise ValueError(
                 "tied_weights=True needs a target in the shape of X; rows of X have shape "
                 f"{self._input_shape}, those of target {self._output_shape}."
             )
+        if self.tied_weights and self.network is not None:
+            raise ValueError(
+                f"tied_weights=True is for dense networks only; got network={self.network!r}."
+            )
 
     def _image_shape(self):
-        return self._output_shape
+        if self.network is None:
+            return self._output_shape
+        return self.network.row_shapes(self._input_shape, self._output_shape)[1]
 
     def _seeded(self, goes_on):
         """The generator of this fit; one that goes on does not repeat the first."""
@@ -282,28 +239,38 @@ class BaseAutoencoder(CallbackSupportMixin, BaseEstimator):
 
     def _describe(self, rows):
         """Centre of the rows and their one scale, of targets too if there are any."""
-        self.mean_, self.scale_ = _centre_and_scale(rows.inputs, rows.weight)
+        self.mean_, self.scale_ = centre_and_scale(rows.inputs, rows.weight)
         self._units = Affine(self.mean_, self.scale_)
         self._target_units = self._units
         if rows.targets is not None:
-            self._target_units = Affine(*_centre_and_scale(rows.targets, rows.weight))
+            self._target_units = Affine(*centre_and_scale(rows.targets, rows.weight))
         self.n_iter_, self.loss_curve_, self.validation_loss_curve_ = 0, [], None
         self._optimizer_state = None
 
     def _build(self, rows, rng):
         """Choose the latent size and the network."""
-        self._network = DenseNetwork(
-            rows.inputs.shape[1],
-            self._latent_size(rows, rng),
-            hidden=self._hidden_layer_sizes(),
+        options = Options(
             activation=keras_name(self.activation),
             code_activation=keras_name(self.code_activation),
             output_activation=self._output_activation(),
             linear_path=self.init == "pca",
-            n_outputs=rows.outputs.shape[1],
-            tied=self.tied_weights,
             normalization=self.normalization,
             dropout=self.dropout,
+        )
+        self._network = self._described(self._latent_size(rows, rng), options)
+
+    def _described(self, n_components, options):
+        """The network as a value."""
+        shapes = self._input_shape, self._output_shape
+        if self.network is not None:
+            return self.network.describe(*shapes, n_components, options)
+        return DenseNetwork(
+            prod(shapes[0]),
+            n_components,
+            hidden=whole_numbers("hidden_layer_sizes", self.hidden_layer_sizes, 0),
+            n_outputs=prod(shapes[1]),
+            tied=self.tied_weights,
+            **asdict(options),
         )
 
     def _latent_size(self, rows, rng):
@@ -315,15 +282,6 @@ class BaseAutoencoder(CallbackSupportMixin, BaseEstimator):
         size = int(np.searchsorted(share, self.n_components, side="right")) + 1
         return min(size, len(share))
 
-    def _hidden_layer_sizes(self):
-        sizes = np.atleast_1d(np.asarray(self.hidden_layer_sizes))
-        if sizes.size and (sizes.ndim > 1 or sizes.dtype.kind not in "iu" or sizes.min() < 1):
-            raise ValueError(
-                "hidden_layer_sizes must be integers of at least 1, the widths of the "
-                f"encoder's hidden layers; got {self.hidden_layer_sizes!r}."
-            )
-        return tuple(map(int, sizes))
-
     def _output_activation(self):
         if self.output_activation != "auto":
             return keras_name(self.output_activation)
@@ -334,11 +292,15 @@ class BaseAutoencoder(CallbackSupportMixin, BaseEstimator):
     @property
     def _starts_well(self):
         """Whether the start is a solution that training has to improve on."""
-        return self.init == "pca" and self.penalty is None
+        return self._starts_linear and self.penalty is None
+
+    @property
+    def _starts_linear(self):
+        return self.init == "pca" and self._network.starts_linear
 
     def _start(self, rows, rng):
         """Weights to start from."""
-        if self.init == "random":
+        if not self._starts_linear:
             return self._network.random_start(rng)
         standardised = self._standardised(rows)
         linear = linear_map(
@@ -434,6 +396,8 @@ class BaseAutoencoder(CallbackSupportMixin, BaseEstimator):
     def _with_room(self, batch_size):
         """The network with more columns in the code than needed, and a mask over them."""
         size = self._network.n_components
+        if not self._network.resizable:
+            return self._network, np.ones(size)
         block = _CODE_BLOCKS[batch_size > _LARGE_BATCH]
         network = self._network.resized(-(-size // block) * block)
         return network, np.arange(network.n_components) < size
@@ -442,27 +406,6 @@ class BaseAutoencoder(CallbackSupportMixin, BaseEstimator):
         if self.batch_size == "auto":
             return int(min(np.clip(n_samples // _STEPS_AN_EPOCH, *_BATCH_SIZES), n_samples))
         return min(self.batch_size, n_samples)
-
-    def _warn_or_raise(self, training):
-        """Say why training ended if it was not as planned."""
-        if training.ending not in ("diverged", "interrupted"):
-            return
-        epoch = len(training.parts) + 1
-        kept = training.best_iter or self.init == "pca" or self.n_iter_
-        if training.ending == "interrupted":
-            if not kept:
-                raise KeyboardInterrupt
-            message = f"Interrupted in epoch {epoch}"
-        else:
-            message = f"The loss is not finite in epoch {epoch}"
-            if not kept:
-                raise ValueError(f"{message}: choose a smaller learning_rate.")
-            message += " (a smaller learning_rate may help)"
-        warnings.warn(
-            f"{message}; the network of epoch {training.best_iter} is kept.",
-            ConvergenceWarning,
-            stacklevel=6,
-        )
 
     def _fitted_attributes(self, training):
         """What `fit` leaves, were training to end now."""
@@ -484,10 +427,3 @@ class BaseAutoencoder(CallbackSupportMixin, BaseEstimator):
             if held_out
             else None,
         }
-
-
-def _centre_and_scale(X, weight):
-    """Mean of each column, and the root of their mean variance."""
-    mean = np.average(X, axis=0, weights=weight).astype(np.float64)
-    variance = np.average(np.square(X - mean).mean(axis=1), weights=weight)
-    return mean, float(np.sqrt(variance)) or 1.0

@@ -172,6 +172,11 @@ class AEClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
 
     def _validate(self, X, y, sample_weight):
         """Rows, labels and weights as arrays, without the rows of weight zero."""
+        if self.estimator is not None and not self.estimator._scores_are_errors:
+            raise ValueError(
+                "estimator must be an autoencoder whose score_samples is minus an error; "
+                f"that of {type(self.estimator).__name__} is a log-likelihood."
+            )
         X, y = validate_data(self, X, y, dtype=DTYPES, ensure_min_samples=2)
         check_classification_targets(y)
         if sample_weight is None:

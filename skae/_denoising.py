@@ -3,6 +3,7 @@
 from numbers import Real
 
 from skae._base import BaseAutoencoder
+from skae._code_arithmetic import CodeArithmeticMixin
 from skae._reconstruction import ReconstructionMixin
 from skae._validation import check_target
 from skae.corruption import CORRUPTIONS, Corruption, Spread, make_corruption
@@ -12,7 +13,7 @@ from skae.utils._sklearn import Interval, StrOptions, fit_context
 from skae.utils._state import restores_state_on_error
 
 
-class DenoisingAutoencoder(ReconstructionMixin, BaseAutoencoder):
+class DenoisingAutoencoder(CodeArithmeticMixin, ReconstructionMixin, BaseAutoencoder):
     """Autoencoder that repairs spoilt rows.
 
     It is trained to say the clean row when it reads a spoilt one [1]_. Rows are spoilt
@@ -31,6 +32,10 @@ class DenoisingAutoencoder(ReconstructionMixin, BaseAutoencoder):
     hidden_layer_sizes : int or array-like of shape (n_layers,), default=(256, 128)
         Widths of the encoder's hidden layers; the decoder has them in reverse. An empty
         tuple makes the network linear.
+
+    network : ConvNetwork, RecurrentNetwork, KerasNetwork or None, default=None
+        Networks for images and series, or models of one's own, from
+        :mod:`skae.networks`; `hidden_layer_sizes` is then not used. None: dense layers.
 
     activation : str, default="relu"
         Activation of the hidden layers: "elu", "gelu", "leaky_relu", "relu", "selu",
@@ -209,6 +214,7 @@ class DenoisingAutoencoder(ReconstructionMixin, BaseAutoencoder):
         n_components=2,
         *,
         hidden_layer_sizes=(256, 128),
+        network=None,
         activation="relu",
         code_activation="identity",
         output_activation="auto",
@@ -235,6 +241,7 @@ class DenoisingAutoencoder(ReconstructionMixin, BaseAutoencoder):
     ):
         self.n_components = n_components
         self.hidden_layer_sizes = hidden_layer_sizes
+        self.network = network
         self.activation = activation
         self.code_activation = code_activation
         self.output_activation = output_activation

@@ -13,6 +13,9 @@ from skae.utils._rows import Rows
 class ReconstructionMixin(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
     """The methods that need a fitted autoencoder and nothing that trains one."""
 
+    # Whether score_samples is minus an error.
+    _scores_are_errors = True
+
     def transform(self, X):
         """Encode X.
 
@@ -27,7 +30,7 @@ class ReconstructionMixin(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
             The code, float32 if X is float32 and float64 otherwise.
         """
         X = self._check_rows(X)
-        return self._encoder(X)
+        return self._encode(X)
 
     def inverse_transform(self, X):
         """Decode codes.
@@ -117,8 +120,11 @@ class ReconstructionMixin(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
         X = self._check_rows(X)
         return variance_explained(X, self._reconstruct(X), sample_weight=sample_weight)
 
+    def _encode(self, X):
+        return self._encoder(X)
+
     def _reconstruct(self, X):
-        return self._decoder(self._encoder(X))
+        return self._decoder(self._encode(X))
 
     def _check_rows(self, X):
         return check_rows(self, X)

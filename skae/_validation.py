@@ -95,6 +95,30 @@ def check_rows(estimator, X, **options):
     return X.reshape(len(X), -1)
 
 
+def check_bounded(name, loss, rows):
+    """Whether what should be said lies where the loss of this name can compare it.
+
+    Parameters
+    ----------
+    name : str or callable
+        As the user gave it.
+
+    loss : Loss
+        What it stands for.
+
+    rows : Rows
+        Training rows in the units of the data.
+    """
+    target = rows.outputs
+    if loss.bounded and (target.min() < 0 or target.max() > 1):
+        which = "X" if rows.targets is None else "target"
+        raise ValueError(
+            f"loss={name!r} needs {which} in [0, 1]; {which} ranges from "
+            f"{target.min():.6g} to {target.max():.6g}. Scale it with "
+            "sklearn.preprocessing.MinMaxScaler or choose another loss."
+        )
+
+
 def split_rows(rows, validation_fraction, rng, early_stopping):
     """Rows to train on, and rows to judge by or None.
 

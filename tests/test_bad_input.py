@@ -117,6 +117,7 @@ def test_no_models_before_fit(quick, model):
 BAD_PARAMETERS = {
     "n_components": [0, -1, 1.0, 1.5, 0.0, "mle", None],
     "hidden_layer_sizes": [0, -3, "8", None, (8, 0), (8, 2.5), ((8, 8), (8, 8)), (True,)],
+    "network": ["conv", (16, 8), 3],
     "activation": ["swoosh", None, np.tanh],
     "code_activation": ["softmax", None],
     "output_activation": ["swoosh", None],

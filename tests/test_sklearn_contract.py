@@ -19,7 +19,13 @@ from sklearn.pipeline import FeatureUnion, Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from skae import AEAnomalyDetector, AEClassifier, AutoencoderTransformer, DenoisingAutoencoder
+from skae import (
+    AEAnomalyDetector,
+    AEClassifier,
+    AutoencoderTransformer,
+    DenoisingAutoencoder,
+    VAETransformer,
+)
 from skae.metrics import reconstruction_score
 
 CHECKED = [
@@ -40,6 +46,15 @@ CHECKED = [
     AEAnomalyDetector(
         scoring="reconstruction",
         estimator=AutoencoderTransformer(1, hidden_layer_sizes=(4,), max_iter=2),
+        random_state=0,
+    ),
+    VAETransformer(hidden_layer_sizes=(4,), max_iter=2, random_state=0),
+    VAETransformer(
+        1,
+        hidden_layer_sizes=(4,),
+        max_iter=2,
+        init="random",
+        early_stopping=False,
         random_state=0,
     ),
     AEClassifier(

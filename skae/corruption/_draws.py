@@ -97,5 +97,5 @@ class PooledDraws:
         from keras import ops, random
 
         n = math.prod(shape)
-        start = random.randint((1,), 0, pool.shape[0] - n + 1, dtype="int32", seed=self.seed)
-        return ops.reshape(ops.slice(pool, start, (n,)), shape)
+        start = random.randint((), 0, pool.shape[0] - n + 1, dtype="int32", seed=self.seed)
+        return ops.reshape(ops.slice(pool, [start], [n]), shape)

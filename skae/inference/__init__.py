@@ -6,15 +6,19 @@ from typing import Any
 
 from numpy.typing import NDArray
 
+from skae.inference._compiled import CompiledForward
 from skae.inference._dense import Affine, DenseForward
+from skae.inference._latent import LatentForward
 from skae.inference._neighbors import NearestRows, central
 from skae.inference._residuals import DenoisingResiduals
-from skae.networks import DenseNetwork
+from skae.networks import BuiltNetwork, DenseNetwork, LatentNetwork
 
 __all__ = [
     "Affine",
+    "CompiledForward",
     "DenoisingResiduals",
     "DenseForward",
+    "LatentForward",
     "NearestRows",
     "central",
     "forward",
@@ -35,7 +39,7 @@ def forward(
 
     Parameters
     ----------
-    network : DenseNetwork
+    network : DenseNetwork or BuiltNetwork
         The architecture.
 
     weights, statistics : list of ndarray
@@ -68,3 +72,28 @@ def _dense_forward(
         DenseForward(network.encoder, encoder, before=before, statistics=moments[0]),
         DenseForward(network.decoder, decoder, after=after, statistics=moments[1]),
     )
+
+
+@forward.register
+def _compiled_forward(
+    network: BuiltNetwork,
+    weights: Sequence[NDArray[Any]],
+    statistics: Sequence[NDArray[Any]],
+    before: Affine,
+    after: Affine | None,
+) -> tuple[Forward, Forward]:
+    return (
+        CompiledForward(network, 0, weights, statistics, before=before),
+        CompiledForward(network, 1, weights, statistics, after=after),
+    )
+
+
+@forward.register
+def _latent_forward(
+    network: LatentNetwork,
+    weights: Sequence[NDArray[Any]],
+    statistics: Sequence[NDArray[Any]],
+    before: Affine,
+    after: Affine | None,
+) -> tuple[Forward, Forward]:
+    return forward(network.network, network.split(weights)[0], statistics[:-1], before, after)

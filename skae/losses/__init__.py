@@ -1,4 +1,4 @@
-"""L: what is compared between a row and its reconstruction, and penalties on the code.
+"""L: what is compared between a row and its reconstruction, penalties on the code, likelihoods.
 
 Every loss gives one value per sample and is defined once.
 """
@@ -6,6 +6,13 @@ Every loss gives one value per sample and is defined once.
 from typing import Any
 
 from skae.losses._keras import KerasLoss
+from skae.losses._likelihood import (
+    LIKELIHOODS,
+    Likelihood,
+    divergence,
+    noise_variance,
+    posterior,
+)
 from skae.losses._penalties import PENALTIES, Contractive, KLSparsity, L1Sparsity, Penalty
 from skae.losses._reconstruction import (
     CosineLoss,
@@ -19,16 +26,21 @@ from skae.losses._reconstruction import (
 from skae.losses._ssim import SSIMLoss
 
 __all__ = [
+    "LIKELIHOODS",
     "LOSSES",
     "PENALTIES",
     "Contractive",
     "KLSparsity",
     "KerasLoss",
     "L1Sparsity",
+    "Likelihood",
     "Loss",
     "Penalty",
+    "divergence",
     "make_loss",
     "make_penalty",
+    "noise_variance",
+    "posterior",
 ]
 
 LOSSES: dict[str, Any] = {

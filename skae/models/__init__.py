@@ -3,5 +3,11 @@
 from skae.models._leveled import LeveledDenoisingObjective
 from skae.models._objective import ReconstructionObjective
 from skae.models._units import in_units
+from skae.models._variational import VariationalObjective
 
-__all__ = ["LeveledDenoisingObjective", "ReconstructionObjective", "in_units"]
+__all__ = [
+    "LeveledDenoisingObjective",
+    "ReconstructionObjective",
+    "VariationalObjective",
+    "in_units",
+]

@@ -26,4 +26,5 @@ class Settings(keras.layers.Layer):
 
     def values(self) -> dict[str, Any]:
         """The numbers, by name."""
-        return dict(zip(self._names, self._settings, strict=True))
+        tensors = map(keras.ops.convert_to_tensor, self._settings)
+        return dict(zip(self._names, tensors, strict=True))

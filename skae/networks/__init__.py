@@ -1,6 +1,8 @@
 """f and g: the networks, described without Keras and built with it."""
 
 from skae.networks._activations import ACTIVATIONS, SYNONYMS, keras_name
+from skae.networks._built import BuiltNetwork, load
+from skae.networks._conv import ConvNetwork
 from skae.networks._dense import (
     NORMALIZATION_EPSILON,
     DenseCoder,
@@ -8,19 +10,34 @@ from skae.networks._dense import (
     Weights,
     resize,
 )
+from skae.networks._keras import KerasNetwork
+from skae.networks._latent import FactorModel, LatentNetwork, probabilistic_pca
 from skae.networks._linear import LinearMap, linear_map
 from skae.networks._principal import principal_axes
+from skae.networks._recurrent import RecurrentNetwork
+from skae.networks._specification import Network, Options, whole_numbers
 
 __all__ = [
     "ACTIVATIONS",
     "NORMALIZATION_EPSILON",
     "SYNONYMS",
+    "BuiltNetwork",
+    "ConvNetwork",
     "DenseCoder",
     "DenseNetwork",
+    "FactorModel",
+    "KerasNetwork",
+    "LatentNetwork",
     "LinearMap",
+    "Network",
+    "Options",
+    "RecurrentNetwork",
     "Weights",
     "keras_name",
     "linear_map",
+    "load",
     "principal_axes",
+    "probabilistic_pca",
     "resize",
+    "whole_numbers",
 ]

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 Weights = list[NDArray[np.float32]]
 
 # Small tables train for few steps, which Keras' own 0.99 would not forget in.
-_MOMENTUM = 0.9
+MOMENTUM = 0.9
 NORMALIZATION_EPSILON = 1e-3
 
 
@@ -132,7 +132,7 @@ class DenseCoder:
         for width, own, like in zip(self.hidden, names, names[::-1], strict=False):
             outputs = dense(width, like, name=own)(outputs)
             if self.normalization == "batch":
-                outputs = keras.layers.BatchNormalization(momentum=_MOMENTUM)(outputs)
+                outputs = keras.layers.BatchNormalization(momentum=MOMENTUM)(outputs)
             elif self.normalization == "layer":
                 outputs = keras.layers.LayerNormalization(epsilon=NORMALIZATION_EPSILON)(
                     outputs
@@ -199,6 +199,9 @@ class DenseNetwork:
     normalization: str | None = None
     dropout: float = 0.0
 
+    # The code may be given columns that are masked.
+    resizable = True
+    starts_linear = True
     # Dense epochs are what XLA is good at.
     gains_from_xla = True
 
@@ -253,9 +256,9 @@ class DenseNetwork:
         models = replace(self, tied=False).build()
         both = zip(models, self.split(weights), self.split_statistics(statistics), strict=True)
         for model, values, moments in both:
-            _assign(model.trainable_variables, values)
+            assign(model.trainable_variables, values)
             names = [v for v in model.non_trainable_variables if "moving" in v.name]
-            _assign(names, moments)
+            assign(names, moments)
         return models
 
     def split(self, weights: Sequence[NDArray[Any]]) -> tuple[Weights, Weights]:
@@ -299,6 +302,7 @@ class DenseNetwork:
         encoder: NDArray[Any],
         decoder: NDArray[Any],
         offset: NDArray[Any] | float = 0.0,
+        code_bias: NDArray[Any] | float = 0.0,
     ) -> Weights:
         """Weights of a network that is linear yet.
 
@@ -315,18 +319,24 @@ class DenseNetwork:
 
         offset : float or ndarray of shape (n_outputs,)
             Added to what is decoded.
+
+        code_bias : float or ndarray of shape (n_components * code_width,)
+            Added to what is encoded.
         """
-        into = np.zeros((self.n_features, self.n_components))
-        into[:, : encoder.shape[1]] = encoder
+        width, k = self.n_components * self.code_width, encoder.shape[1]
+        # Of the numbers for a column of the code the first is its place.
+        into = np.zeros((self.n_features, width))
+        into[:, : k * self.code_width : self.code_width] = encoder
         out = np.zeros((self.n_components, self.decoder.n_outputs))
-        out[: len(decoder)] = decoder
+        out[:k] = decoder
         return self.joined(
-            self.encoder.linear_weights(rng, into, np.zeros(self.n_components)),
+            self.encoder.linear_weights(rng, into, np.broadcast_to(code_bias, width)),
             self.decoder.linear_weights(rng, out, np.broadcast_to(offset, out.shape[1])),
         )
 
 
-def _assign(variables: Sequence[Any], values: Weights) -> None:
+def assign(variables: Sequence[Any], values: Weights) -> None:
+    """Set Keras variables."""
     for variable, value in zip(variables, values, strict=True):
         variable.assign(value)
 

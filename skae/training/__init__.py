@@ -122,7 +122,8 @@ def train(
     -------
     Training
     """
-    fresh = _optimizers.make(optimizer, learning_rate, weight_decay)
+    by = (optimizer, learning_rate, weight_decay)
+    optimizer_key, fixed_learning_rate = _optimizers.identity(*by)
     steps = -(-len(training) // batch_size) * stopping.max_iter
     options: dict[str, Any] = {
         "batch_size": batch_size,
@@ -132,18 +133,21 @@ def train(
         ),
         "whole_program": _compiles_whole(allow_xla, steps),
     }
-    optimizer_key = _optimizers.key(fresh)
     if key is not None:
         key = (key, optimizer_key, *options.values()) if optimizer_key else None
     kind = _engine_class()
-    with CACHE.borrow(key, lambda: kind(build(), fresh, **options)) as engine:
+
+    def make() -> Engine:
+        return kind(build(), _optimizers.make(*by), **options)
+
+    with CACHE.borrow(key, make) as engine:
         engine.load(
             weights,
             rng=rng,
             settings=settings,
             statistics=statistics,
             optimizer_state=optimizer_state,
-            learning_rate=_optimizers.fixed_learning_rate(fresh),
+            learning_rate=fixed_learning_rate,
         )
         engine.put(training, validation)
         return run(engine, len(training), stopping, rng, monitor)

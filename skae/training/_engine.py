@@ -187,20 +187,23 @@ class Engine(ABC):
             validation / (self._n_validation or np.nan),
         )
 
-    def weights(self) -> Arrays:
-        """Copy of the weights, averaged if the optimizer averages them."""
-        params, slots, _ = self._fetch()
+    def snapshot(self) -> tuple[Arrays, Arrays]:
+        """Copy of the weights as the optimizer holds them, and of the statistics.
+
+        The weights are averaged if the optimizer averages them.
+        """
+        params, slots, others = self._fetch()
         if self.optimizer.use_ema:
             params = [slots[i] for i in self._positions_of_averages()]
-        values = [np.array(v) for v in _numpy(params)]
-        if not self._flat:
-            return values
-        return _unflatten(np.split, np.reshape, values[0], self._shapes)
+        kept = [v for v, is_seed in zip(others, self._seeds, strict=True) if not is_seed]
+        return [np.array(v) for v in _numpy(params)], _numpy(kept[self._n_settings :])
 
-    def statistics(self) -> Arrays:
-        """Copy of the non-trainable variables that are neither settings nor seeds."""
-        values = zip(self._fetch()[2], self._seeds, strict=True)
-        return _numpy([v for v, is_seed in values if not is_seed][self._n_settings :])
+    def unpacked(self, snapshot: tuple[Arrays, Arrays]) -> tuple[Arrays, Arrays]:
+        """A snapshot, the weights array by array in the order of the model's variables."""
+        params, statistics = snapshot
+        if self._flat:
+            params = _unflatten(np.split, np.reshape, params[0], self._shapes)
+        return params, statistics
 
     def optimizer_state(self) -> Arrays:
         """Copy of the optimizer's variables."""

@@ -1,5 +1,6 @@
 """From epoch to epoch: what is best, when to stop, what to report."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
@@ -42,11 +43,14 @@ class Training:
 
     Attributes
     ----------
-    weights : list of ndarray
-        Of the epoch that was kept.
+    kept : tuple of lists of ndarray
+        Snapshot of the epoch that was kept.
 
-    statistics : list of ndarray
-        The model's moving statistics of that epoch.
+    unpack : callable
+        Makes weights and statistics of a snapshot.
+
+    weights, statistics : list of ndarray
+        The model's weights and its moving statistics, of the epoch that was kept.
 
     best_iter : int
         The epoch that was kept; 0 is the start.
@@ -65,13 +69,23 @@ class Training:
         For training that goes on.
     """
 
-    weights: Arrays
-    statistics: Arrays
+    kept: tuple[Arrays, Arrays]
+    unpack: Callable[[tuple[Arrays, Arrays]], tuple[Arrays, Arrays]]
     best_iter: int = 0
     parts: Arrays = field(default_factory=list)
     validation_parts: Arrays = field(default_factory=list)
     ending: Ending = "max_iter"
     optimizer_state: Arrays = field(default_factory=list)
+
+    @property
+    def weights(self) -> Arrays:
+        """Weights of the epoch that was kept."""
+        return self.unpack(self.kept)[0]
+
+    @property
+    def statistics(self) -> Arrays:
+        """Moving statistics of the epoch that was kept."""
+        return self.unpack(self.kept)[1]
 
     @property
     def loss_curve(self) -> list[float]:
@@ -126,7 +140,7 @@ def run(
         What was kept. A loss that is no longer finite or a KeyboardInterrupt ends
         training with what was best until then.
     """
-    training = Training(engine.weights(), engine.statistics())
+    training = Training(engine.snapshot(), engine.unpacked)
     validated = engine.has_validation
     order = np.zeros(engine.epoch_length, np.int32)
     _, start = engine.epoch(order, 0)
@@ -147,7 +161,7 @@ def run(
             if judged < best or not stopping.keep_best:
                 best = judged
                 training.best_iter = epoch
-                training.weights, training.statistics = engine.weights(), engine.statistics()
+                training.kept = engine.snapshot()
             if monitor.end(training):
                 training.ending = "callback"
                 break

@@ -1,5 +1,6 @@
 """Optimizers by name or object, and what must be known of them to share a compilation."""
 
+import functools
 import json
 from typing import Any
 
@@ -70,6 +71,22 @@ def key(optimizer: Any) -> str | None:
         return json.dumps([kind.__module__, kind.__qualname__, config], sort_keys=True)
     except TypeError:
         return None
+
+
+def identity(
+    optimizer: Any, learning_rate: Any, weight_decay: float
+) -> tuple[str | None, float | None]:
+    """Key and fixed learning rate of what `make` makes of the same arguments."""
+    if isinstance(optimizer, str) and isinstance(learning_rate, int | float):
+        return _key_by_name(optimizer, weight_decay), float(learning_rate)
+    made = make(optimizer, learning_rate, weight_decay)
+    return key(made), fixed_learning_rate(made)
+
+
+# Making a Keras optimizer takes as long as an epoch of a small table.
+@functools.lru_cache(maxsize=64)
+def _key_by_name(name: str, weight_decay: float) -> str | None:
+    return key(make(name, 0.001, weight_decay))
 
 
 def is_elementwise(optimizer: Any) -> bool:

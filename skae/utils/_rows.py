@@ -57,3 +57,12 @@ def _pad(array: NDArray[Any], length: int) -> NDArray[np.float32]:
     padded = np.zeros((length, *array.shape[1:]), np.float32)
     padded[: len(array)] = array
     return padded
+
+
+def centre_and_scale(
+    X: NDArray[Any], weight: NDArray[Any] | None
+) -> tuple[NDArray[np.float64], float]:
+    """Mean of each column, and the root of their mean variance."""
+    mean = np.average(X, axis=0, weights=weight).astype(np.float64)
+    variance = np.average(np.square(X - mean).mean(axis=1), weights=weight)
+    return mean, float(np.sqrt(variance)) or 1.0

@@ -1,0 +1,461 @@
+"""VAETransformer."""
+
+import warnings
+from numbers import Integral, Real
+
+import numpy as np
+from sklearn.exceptions import ConvergenceWarning
+
+from skae._base import BaseAutoencoder
+from skae._code_arithmetic import CodeArithmeticMixin
+from skae._likelihood import LikelihoodMixin
+from skae._reconstruction import ReconstructionMixin
+from skae.inference import LatentForward
+from skae.losses import LIKELIHOODS, noise_variance
+from skae.networks import (
+    KerasNetwork,
+    LatentNetwork,
+    Options,
+    keras_name,
+    probabilistic_pca,
+)
+from skae.utils._sklearn import Interval, StrOptions
+
+# A column of the code whose mean divergence from the prior, in nats, is not above this
+# says nothing about the rows.
+_ACTIVE = 0.01
+
+# Codes per row by which the rows held out judge whether training has improved on the start.
+_JUDGING_DRAWS = 16
+
+# The parts of the loss, in the order of the objective.
+_PARTS = ("reconstruction", "kl")
+
+# What other autoencoders are asked for and a likelihood leaves no choice in.
+_GIVEN = {"code_activation", "output_activation", "tied_weights", "loss", "penalty"}
+
+
+class VAETransformer(
+    LikelihoodMixin, CodeArithmeticMixin, ReconstructionMixin, BaseAutoencoder
+):
+    """Dimensionality reduction by a variational autoencoder.
+
+    The code of a row is a distribution: a normal one with a mean, which is the code that
+    `transform` gives, and a standard deviation for each column. Rows are held to come
+    from codes drawn from a standard normal distribution, the decoder and noise, and what
+    is trained is a lower bound on their log-likelihood [1]_. So rows can be drawn from
+    the model (`sample`) and their density be told (`score_samples`), which compares with
+    that of :class:`~sklearn.decomposition.PCA` and
+    :class:`~sklearn.mixture.GaussianMixture`.
+
+    Training starts at probabilistic PCA [2]_, turned so that its posterior has a normal
+    distribution for each column: there the bound *is* the log-likelihood. Hidden layers
+    add nothing yet, columns without support in the data start at the prior, and where
+    training brings nothing that rows held out confirm, the start is kept.
+
+    Parameters
+    ----------
+    n_components : int or float, default=2
+        Number of columns of the code. A float between 0 and 1 is a share of variance:
+        the code has as many columns as PCA needs to explain it.
+
+    hidden_layer_sizes : int or array-like of shape (n_layers,), default=(256, 128)
+        Widths of the encoder's hidden layers; the decoder has them in reverse. An empty
+        tuple makes the network linear.
+
+    network : ConvNetwork, RecurrentNetwork or None, default=None
+        Networks for images and series, from :mod:`skae.networks`; `hidden_layer_sizes` is
+        then not used. None: dense layers.
+
+    activation : str, default="relu"
+        Activation of the hidden layers, as in :class:`AutoencoderTransformer`.
+
+    normalization : {"batch", "layer"} or None, default=None
+        What stands between a hidden layer and its activation.
+
+    dropout : float, default=0.0
+        Share of the hidden units that are dropped in each training step.
+
+    likelihood : {"gaussian", "bernoulli"}, default="gaussian"
+        Distribution of a row given its code. "gaussian": what the decoder says and
+        normal noise, with a standard deviation for each column that is learned.
+        "bernoulli": the decoder says probabilities of ones; X must lie in [0, 1].
+
+    noise_floor : float, default=0.1
+        Least standard deviation of the noise, in units of `scale_`. A column that is
+        nearly determined by others would else be given hardly any noise, and the one new
+        row that breaks the rule a likelihood of nearly nothing.
+
+    beta : float, default=1.0
+        What the divergence of codes from the prior is multiplied with in training [3]_.
+        Above 1: fewer and more independent columns, worse reconstructions. With any
+        other value than 1 the loss is no bound on the likelihood; `score` still is.
+
+    warm_up : int, default=0
+        Epochs in which `beta` grows from zero to its value. From probabilistic PCA none
+        are needed; random weights may want some.
+
+    free_bits : float, default=0.0
+        Divergence of each column, in nats on the mean over a batch, that costs nothing
+        [4]_: against columns that collapse.
+
+    n_draws : int, default=128
+        Codes drawn for each row by `score` and `score_samples`.
+
+    init : {"pca", "random"}, default="pca"
+        Where training starts. "random": the plain network, without the linear path,
+        at Glorot's uniform weights.
+
+    optimizer : str or keras.optimizers.Optimizer, default="adam"
+        A Keras optimizer by name or an object, whose configuration is copied.
+
+    learning_rate : float or keras.optimizers.schedules.LearningRateSchedule, \
+            default=0.001
+        For an optimizer given by name; an object brings its own.
+
+    weight_decay : float, default=0.0
+        Share of the learning rate by which all weights shrink in a step, for an optimizer
+        given by name.
+
+    batch_size : int or "auto", default="auto"
+        Rows in a training step. "auto": 32 for up to 8,000 rows, growing to 128.
+
+    max_iter : int, default=200
+        Epochs at most.
+
+    early_stopping : bool, default=True
+        Whether rows are held out to choose the best epoch and to stop. With fewer than
+        ten rows the training rows themselves are used. If False, all rows are trained
+        on, training stops when its own loss makes no progress, and the last epoch is
+        kept.
+
+    validation_fraction : float, default=0.1
+        Share of the rows that are held out.
+
+    n_iter_no_change : int, default=20
+        Epochs without progress after which training stops.
+
+    tol : float or None, default=0.01
+        What counts as progress, in nats per row. None: train for `max_iter` epochs.
+
+    warm_start : bool, default=False
+        Whether `fit` goes on from where the last one ended: centre, scale, latent size,
+        network and the steps of the warm-up stay as they are.
+
+    random_state : int, RandomState instance or None, default=None
+        Seeds the split, the weights, the order of the rows and the codes drawn in
+        training. An int gives the same result in every call on the same machine.
+
+    verbose : bool or int, default=False
+        Whether the losses of each epoch are printed.
+
+    Attributes
+    ----------
+    n_components_ : int
+        Number of columns of the code.
+
+    n_active_ : int
+        Columns of the code that say something about the training rows: their mean
+        divergence from the prior is more than 0.01 nats.
+
+    divergence_ : ndarray of shape (n_components_,)
+        Mean divergence of the posterior from the prior on the training rows, by column,
+        in nats.
+
+    noise_ : ndarray of shape (n_features,) or None
+        Standard deviation of the noise of each column, in the units of the data; None
+        with ``likelihood="bernoulli"``.
+
+    mean_ : ndarray of shape (n_features,)
+        Mean of each column, in the units of the data.
+
+    scale_ : float
+        Root of the mean variance of the columns: the one number X is divided by.
+
+    loss_curve_ : list of float
+        Mean training loss in each epoch: minus the evidence lower bound, in nats per row
+        in the units of the data, with `beta`, warm-up and free bits.
+
+    loss_parts_ : dict of str to list of float
+        What `loss_curve_` is the sum of: "reconstruction", minus the expected
+        log-likelihood of the rows given their codes, and "kl", the divergence as it
+        counts.
+
+    validation_loss_curve_ : list of float or None
+        Mean loss on the held-out rows after each epoch, with `beta` but neither warm-up
+        nor free bits, and with the same draws in every epoch; None where no rows were
+        held out.
+
+    validation_loss_parts_ : dict of str to list of float or None
+        Likewise in parts.
+
+    start_loss_ : float
+        Loss on the held-out rows before the first epoch; NaN where none were held out.
+
+    best_loss_ : float
+        Loss of the epoch that was kept, on the held-out rows if there are any;
+        `start_loss_` where the start is kept.
+
+    best_iter_ : int
+        The epoch that was kept; 0 is the start.
+
+    n_iter_ : int
+        Number of epochs trained.
+
+    encoder_ : keras.Model
+        From rows in the units of the data to codes (the means), made anew each time it is
+        asked for.
+
+    decoder_ : keras.Model
+        From codes to rows in the units of the data, made anew each time.
+
+    n_features_in_ : int
+        Number of columns seen during fit.
+
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Names of the columns, where X had any.
+
+    See Also
+    --------
+    AutoencoderTransformer : The plain autoencoder: a code without a distribution.
+    sklearn.decomposition.FactorAnalysis : The linear counterpart.
+    sklearn.mixture.GaussianMixture : Another density.
+
+    Notes
+    -----
+    A column has collapsed when it was active at the start and is not after training. `fit`
+    then gives a :class:`~sklearn.exceptions.ConvergenceWarning` that names it. Columns
+    that probabilistic PCA found no support for are no collapse and give no warning, active
+    or not; of random weights all are expected to become active.
+
+    References
+    ----------
+    .. [1] D. P. Kingma and M. Welling, "Auto-Encoding Variational Bayes", ICLR 2014.
+
+    .. [2] M. E. Tipping and C. M. Bishop, "Probabilistic Principal Component Analysis",
+       Journal of the Royal Statistical Society B 61, 1999.
+
+    .. [3] I. Higgins et al., "beta-VAE: Learning Basic Visual Concepts with a Constrained
+       Variational Framework", ICLR 2017.
+
+    .. [4] D. P. Kingma, T. Salimans, R. Jozefowicz, X. Chen, I. Sutskever and M. Welling,
+       "Improved Variational Inference with Inverse Autoregressive Flow", NIPS 2016.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_digits
+    >>> from sklearn.decomposition import PCA
+    >>> from skae import VAETransformer
+    >>> X, _ = load_digits(return_X_y=True)
+    >>> train, test = X[:1400], X[1400:]
+    >>> vae = VAETransformer(n_components=8, random_state=0).fit(train)
+    >>> vae.score(test) > PCA(n_components=8).fit(train).score(test) + 5
+    True
+    >>> vae.sample(3, random_state=0).shape
+    (3, 64)
+    """
+
+    _parameter_constraints: dict = {
+        **{k: v for k, v in BaseAutoencoder._parameter_constraints.items() if k not in _GIVEN},
+        "likelihood": [StrOptions(set(LIKELIHOODS))],
+        "beta": [Interval(Real, 0, None, closed="left")],
+        "warm_up": [Interval(Integral, 0, None, closed="left")],
+        "free_bits": [Interval(Real, 0, None, closed="left")],
+        "noise_floor": [Interval(Real, 0, None, closed="neither")],
+        "n_draws": [Interval(Integral, 1, None, closed="left")],
+    }
+
+    def __init__(
+        self,
+        n_components=2,
+        *,
+        hidden_layer_sizes=(256, 128),
+        network=None,
+        activation="relu",
+        normalization=None,
+        dropout=0.0,
+        likelihood="gaussian",
+        noise_floor=0.1,
+        beta=1.0,
+        warm_up=0,
+        free_bits=0.0,
+        n_draws=128,
+        init="pca",
+        optimizer="adam",
+        learning_rate=0.001,
+        weight_decay=0.0,
+        batch_size="auto",
+        max_iter=200,
+        early_stopping=True,
+        validation_fraction=0.1,
+        n_iter_no_change=20,
+        tol=0.01,
+        warm_start=False,
+        random_state=None,
+        verbose=False,
+    ):
+        self.n_components = n_components
+        self.hidden_layer_sizes = hidden_layer_sizes
+        self.network = network
+        self.activation = activation
+        self.normalization = normalization
+        self.dropout = dropout
+        self.likelihood = likelihood
+        self.noise_floor = noise_floor
+        self.beta = beta
+        self.warm_up = warm_up
+        self.free_bits = free_bits
+        self.n_draws = n_draws
+        self.init = init
+        self.optimizer = optimizer
+        self.learning_rate = learning_rate
+        self.weight_decay = weight_decay
+        self.batch_size = batch_size
+        self.max_iter = max_iter
+        self.early_stopping = early_stopping
+        self.validation_fraction = validation_fraction
+        self.n_iter_no_change = n_iter_no_change
+        self.tol = tol
+        self.warm_start = warm_start
+        self.random_state = random_state
+        self.verbose = verbose
+
+    # What other autoencoders are asked for and a likelihood leaves no choice in.
+    tied_weights = False
+
+    # Answers to the base
+
+    def _losses(self, rows):
+        """Minus the evidence lower bound of each row, as it is trained."""
+        return self._latent.minus_bound(rows.inputs, _JUDGING_DRAWS, self.beta)
+
+    def _check_parts(self, rows):
+        bounded = LIKELIHOODS[self.likelihood].bounded
+        if bounded and (rows.inputs.min() < 0 or rows.inputs.max() > 1):
+            raise ValueError(
+                f"likelihood={self.likelihood!r} needs X in [0, 1]; X ranges from "
+                f"{rows.inputs.min():.6g} to {rows.inputs.max():.6g}. Scale it with "
+                "sklearn.preprocessing.MinMaxScaler or choose likelihood='gaussian'."
+            )
+
+    def _build(self, rows, rng):
+        if isinstance(self.network, KerasNetwork):
+            raise ValueError(
+                "network must be a ConvNetwork, a RecurrentNetwork or None: models of one's "
+                f"own do not say how certain a code is; got {self.network!r}."
+            )
+        # Here and not where it is checked: a fit that goes on keeps its likelihood.
+        self._likelihood = LIKELIHOODS[self.likelihood]
+        options = Options(
+            activation=keras_name(self.activation),
+            output_activation="sigmoid" if self._likelihood.bounded else "linear",
+            linear_path=self.init == "pca",
+            normalization=self.normalization,
+            dropout=self.dropout,
+            code_width=2,
+        )
+        network = self._described(self._latent_size(rows, rng), options)
+        self._network = LatentNetwork(network, self._likelihood.noisy)
+
+    @property
+    def _starts_well(self):
+        return self.init == "pca"
+
+    def _start(self, rows, rng):
+        # Trusted, whatever it explains: the bound is tight there.
+        self._start_share = 1.0
+        self._n_training = len(rows)
+        self._supported = np.ones(self._network.n_components, bool)
+        if self.init == "random":
+            return self._network.random_start(rng)
+        inputs = self._units.inward(rows.inputs)
+        model = probabilistic_pca(
+            inputs, self._network.n_components, self.noise_floor, rows.weight, rng
+        )
+        informative = -0.5 * np.log(model.variance) > _ACTIVE
+        self._supported[:] = False
+        self._supported[: len(informative)] = informative
+        return self._network.linear_start(rng, model, *self._before_output(), self.noise_floor)
+
+    def _objective(self, network, mask, pools):
+        batch_size = self._batch_size(self._n_training)
+        settings = {
+            "mask": mask,
+            "beta": self.beta,
+            "warm_up": self.warm_up * -(-self._n_training // batch_size),
+            "free_bits": self.free_bits,
+            "floor": self.noise_floor,
+            "log_volume": self._log_volume(),
+        }
+        settings |= pools({"normal"})
+        shapes = {name: np.shape(value) for name, value in settings.items()}
+        likelihood = self._likelihood
+
+        def build():
+            from skae.models import VariationalObjective
+
+            return VariationalObjective(*network.build(), likelihood, shapes)
+
+        return build, (network, likelihood, *shapes.values()), settings
+
+    def _log_volume(self):
+        """What the units of the data add to minus the log-likelihood of a row."""
+        return len(self.mean_) * np.log(self.scale_) if self._scales_output else 0.0
+
+    def _networks(self, weights, statistics):
+        held = super()._networks(weights, statistics)
+        noise = self._network.split(weights)[1]
+        variance = None
+        if noise is not None:
+            variance = noise_variance(np, noise.astype(np.float64), self.noise_floor)
+        held["_latent"] = LatentForward(
+            held["_encoder"],
+            held["_decoder"],
+            self._likelihood,
+            variance,
+            self._units if self._scales_output else None,
+        )
+        noise = held["_latent"].noise
+        held["noise_"] = None if noise is None else noise.reshape(self._output_shape)
+        return held
+
+    def _fitted_attributes(self, training):
+        attributes = super()._fitted_attributes(training)
+        goes_on = self.n_iter_ > 0
+        before = self.loss_parts_ if goes_on else None
+        attributes["loss_parts_"] = _by_name(training.parts, before)
+        attributes["validation_loss_parts_"] = None
+        if attributes["validation_loss_curve_"] is not None:
+            before = self.validation_loss_parts_ if goes_on else None
+            parts = _by_name(training.validation_parts[1:], before)
+            attributes["validation_loss_parts_"] = parts
+        return attributes
+
+    @property
+    def _unit(self):
+        """Losses are nats in the units of the data already."""
+        return 1.0
+
+    def _conclude(self, rows):
+        """Count the columns of the code that say something about the rows."""
+        apart = self._latent.divergence(rows.inputs)
+        self.divergence_ = np.average(apart, axis=0, weights=rows.weight)
+        active = self.divergence_ > _ACTIVE
+        self.n_active_ = int(active.sum())
+        collapsed = np.flatnonzero(self._supported & ~active)
+        if len(collapsed):
+            warnings.warn(
+                f"{len(collapsed)} of {len(active)} columns of the code have collapsed to the "
+                f"prior and say nothing about the rows: {collapsed.tolist()}. A smaller beta, "
+                "a longer warm_up, free_bits or fewer n_components may help.",
+                ConvergenceWarning,
+                stacklevel=6,
+            )
+
+
+def _by_name(parts, before):
+    """The parts of the losses, one list for each, after those of earlier fits."""
+    before = before or {name: [] for name in _PARTS}
+    return {
+        name: before[name] + [float(part[i]) for part in parts] for i, name in enumerate(_PARTS)
+    }

@@ -1,0 +1,117 @@
+"""What a variational autoencoder maximises: likelihoods, and the divergence of codes.
+
+Written, as the other losses are, against the functions that NumPy and `keras.ops` share.
+"""
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from math import log, pi
+from typing import Any
+
+from skae.losses._reconstruction import binary_crossentropy
+
+# Within these the exponential of a log-variance is a number in float32.
+_LOG_VARIANCES = (-25.0, 10.0)
+
+
+class Likelihood(ABC):
+    """Distribution of a row around what the decoder says of its code.
+
+    Attributes
+    ----------
+    bounded : bool
+        Whether rows and outputs must lie in [0, 1].
+
+    noisy : bool
+        Whether there is a noise to learn, one number per column.
+    """
+
+    bounded: bool = False
+    noisy: bool = False
+
+    @abstractmethod
+    def per_sample(self, xp: Any, target: Any, output: Any, variance: Any) -> Any:
+        """Minus the log-likelihood of each row, in nats.
+
+        Parameters
+        ----------
+        xp : module
+            `numpy` or `keras.ops`.
+
+        target, output : array of shape (n_samples, n_outputs)
+            The rows, and what the decoder says.
+
+        variance : array of shape (n_outputs,) or None
+            Of the noise, if there is one.
+
+        Returns
+        -------
+        array of shape (n_samples,)
+        """
+
+
+@dataclass(frozen=True)
+class Gaussian(Likelihood):
+    """The output is a mean; each column has a noise of its own."""
+
+    noisy = True
+
+    def per_sample(self, xp: Any, target: Any, output: Any, variance: Any) -> Any:
+        """Half the squared distance in units of the noise, and the volume of the noise."""
+        distance = xp.sum(xp.square(target - output) / variance, axis=1)
+        return 0.5 * (distance + xp.sum(xp.log(variance)) + target.shape[1] * log(2 * pi))
+
+
+@dataclass(frozen=True)
+class Bernoulli(Likelihood):
+    """The output is the probability of a one."""
+
+    bounded = True
+
+    def per_sample(self, xp: Any, target: Any, output: Any, variance: Any) -> Any:
+        """Binary cross-entropy, summed over the columns."""
+        return xp.sum(binary_crossentropy(xp, target, output), axis=1)
+
+
+LIKELIHOODS: dict[str, Likelihood] = {"gaussian": Gaussian(), "bernoulli": Bernoulli()}
+
+
+def noise_variance(xp: Any, noise: Any, floor: Any) -> Any:
+    """Variance from the number that is learned: its exponential above a floor."""
+    return xp.exp(noise) + floor * floor
+
+
+def posterior(xp: Any, moments: Any) -> tuple[Any, Any]:
+    """Mean and log-variance of codes from what the encoder says of each row.
+
+    Parameters
+    ----------
+    xp : module
+        `numpy` or `keras.ops`.
+
+    moments : array of shape (n_samples, 2 * n_components)
+        Mean and log-variance of the first column of the code, of the second, ...
+
+    Returns
+    -------
+    tuple of array of shape (n_samples, n_components)
+    """
+    return moments[:, ::2], xp.clip(moments[:, 1::2], *_LOG_VARIANCES)
+
+
+def divergence(xp: Any, mean: Any, log_variance: Any) -> Any:
+    """Kullback-Leibler divergence from the prior, a standard normal, in nats.
+
+    Parameters
+    ----------
+    xp : module
+        `numpy` or `keras.ops`.
+
+    mean, log_variance : array of shape (n_samples, n_components)
+        Of the posterior of each column of the code.
+
+    Returns
+    -------
+    array of shape (n_samples, n_components)
+    """
+    return 0.5 * (xp.square(mean) + xp.exp(log_variance) - 1 - log_variance)

@@ -1,0 +1,216 @@
+"""Convolutional networks for images and signals."""
+
+from dataclasses import dataclass
+from math import prod
+from numbers import Integral
+from typing import Any
+
+from skae.networks._specification import (
+    Network,
+    Options,
+    Shape,
+    output_with_channels,
+    whole_numbers,
+    with_channels,
+)
+from skae.networks._stacked import Stack, StackedNetwork, after_hidden_layer, dense
+from skae.utils._sklearn import Interval, StrOptions
+
+
+class ConvNetwork(Network):
+    """Convolutions for images and signals.
+
+    The encoder halves height and width once for each entry of `filters` and ends in a
+    dense layer, so the code is a flat vector; the decoder goes the way back [1]_. Any
+    height and width come back at their own size.
+
+    Rows of ``n_dims=2`` are images of shape (height, width) or (height, width,
+    channels), those of ``n_dims=1`` signals of shape (steps, features). They come as n-D
+    arrays or, with `image_shape` told, flat, as through a Pipeline.
+
+    Parameters
+    ----------
+    filters : int or array-like of shape (n_layers,), default=(16, 8, 8)
+        Filters of each convolution of the encoder; the decoder has them in reverse.
+
+    kernel_size : int, default=3
+        Height and width of a kernel, or its steps.
+
+    downsampling : {"strides", "max_pooling", "average_pooling"}, default="strides"
+        How the encoder halves height and width.
+
+    upsampling : {"nearest", "transposed"}, default="nearest"
+        How the decoder doubles them: each pixel is repeated after a convolution, or the
+        convolution is transposed, with strides.
+
+    n_dims : {1, 2}, default=2
+        Axes along which a kernel moves: 2 for images, 1 for signals.
+
+    image_shape : tuple of int or None, default=None
+        Shape of one row, with or without channels, where X comes flat: (height, width),
+        (height, width, channels), (steps,) or (steps, features). None: as X shows it.
+
+    See Also
+    --------
+    RecurrentNetwork : For series.
+    KerasNetwork : Any layers.
+
+    Notes
+    -----
+    `activation`, `code_activation`, `output_activation`, `normalization`, `dropout` and
+    `init` of the estimator apply; `hidden_layer_sizes` does not.
+
+    References
+    ----------
+    .. [1] J. Masci, U. Meier, D. Ciresan and J. Schmidhuber, "Stacked Convolutional
+       Auto-Encoders for Hierarchical Feature Extraction", ICANN 2011.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_digits
+    >>> from skae import AutoencoderTransformer
+    >>> from skae.networks import ConvNetwork
+    >>> images = load_digits().images[:300]
+    >>> ae = AutoencoderTransformer(
+    ...     4, network=ConvNetwork(filters=(8, 4)), max_iter=2, random_state=0
+    ... )
+    >>> ae.fit_transform(images).shape
+    (300, 4)
+    >>> ae.reconstruct(images).shape
+    (300, 8, 8)
+    """
+
+    _parameter_constraints = {
+        "filters": ["array-like", Interval(Integral, 1, None, closed="left")],
+        "kernel_size": [Interval(Integral, 1, None, closed="left")],
+        "downsampling": [StrOptions({"strides", "max_pooling", "average_pooling"})],
+        "upsampling": [StrOptions({"nearest", "transposed"})],
+        "n_dims": [Interval(Integral, 1, 2, closed="both")],
+        "image_shape": ["array-like", None],
+    }
+
+    def __init__(
+        self,
+        filters: Any = (16, 8, 8),
+        *,
+        kernel_size: int = 3,
+        downsampling: str = "strides",
+        upsampling: str = "nearest",
+        n_dims: int = 2,
+        image_shape: Any = None,
+    ) -> None:
+        self.filters = filters
+        self.kernel_size = kernel_size
+        self.downsampling = downsampling
+        self.upsampling = upsampling
+        self.n_dims = n_dims
+        self.image_shape = image_shape
+
+    def row_shapes(self, input_shape: Shape, output_shape: Shape) -> tuple[Shape, Shape]:
+        """Shapes of a row and of its reconstruction, with channels."""
+        self._validate()
+        inputs = with_channels("image_shape", self.image_shape, input_shape, self.n_dims)
+        return inputs, output_with_channels(inputs, input_shape, output_shape)
+
+    def describe(
+        self, input_shape: Shape, output_shape: Shape, n_components: int, options: Options
+    ) -> StackedNetwork:
+        """The network for such rows, as a value."""
+        shapes = self.row_shapes(input_shape, output_shape)
+        stack = ConvStack(
+            *shapes,
+            filters=whole_numbers("filters", self.filters, 1),
+            kernel_size=int(self.kernel_size),
+            downsampling=self.downsampling,
+            upsampling=self.upsampling,
+        )
+        return StackedNetwork(stack, n_components, options)
+
+
+@dataclass(frozen=True)
+class ConvStack(Stack):
+    """Convolutions as a value; see :class:`ConvNetwork`.
+
+    Parameters
+    ----------
+    input_shape, output_shape : tuple of int
+        Shapes of a row and of its reconstruction, with channels.
+
+    filters : tuple of int
+        Of the encoder's convolutions.
+
+    kernel_size : int
+        Of all convolutions.
+
+    downsampling, upsampling : str
+        See :class:`ConvNetwork`.
+    """
+
+    input_shape: Shape
+    output_shape: Shape
+    filters: tuple[int, ...]
+    kernel_size: int
+    downsampling: str
+    upsampling: str
+
+    def encode(self, rows: Any, options: Options) -> Any:
+        """Convolve and halve, once for each entry of `filters`."""
+        strided = self.downsampling == "strides"
+        for filters in self.filters:
+            rows = self._convolved(rows, filters, strides=2 if strided else 1)
+            rows = after_hidden_layer(rows, options, options.activation)
+            if not strided:
+                kind = "MaxPooling" if self.downsampling == "max_pooling" else "AveragePooling"
+                rows = self._layer(kind, 2, padding="same")(rows)
+        return rows
+
+    def decode(self, code: Any, options: Options) -> Any:
+        """Convolve and double as often, cut to size where a half was rounded up."""
+        import keras
+
+        sizes = [self.output_shape[:-1]]
+        for _ in self.filters:
+            sizes.append(tuple(-(-n // 2) for n in sizes[-1]))
+        smallest = (*sizes.pop(), self.filters[-1])
+        rows = dense(prod(smallest))(code)
+        rows = keras.layers.Reshape(smallest)(rows)
+        rows = after_hidden_layer(rows, options, options.activation)
+        for filters, size in zip(self.filters[::-1], sizes[::-1], strict=True):
+            rows = self._doubled(rows, filters, options)
+            rows = self._cut(rows, size)
+        return self._convolved(rows, self.output_shape[-1], name="output")
+
+    def _doubled(self, rows: Any, filters: int, options: Options) -> Any:
+        if self.upsampling == "transposed":
+            rows = self._convolved(rows, filters, kind="Transpose", strides=2)
+            return after_hidden_layer(rows, options, options.activation)
+        rows = self._convolved(rows, filters)
+        rows = after_hidden_layer(rows, options, options.activation)
+        return self._layer("UpSampling", 2)(rows)
+
+    def _cut(self, rows: Any, size: Shape) -> Any:
+        excess = [(0, n - m) for n, m in zip(rows.shape[1:-1], size, strict=True)]
+        if not any(end for _, end in excess):
+            return rows
+        return self._layer("Cropping", excess if len(excess) > 1 else excess[0])(rows)
+
+    def _convolved(self, rows: Any, filters: int, kind: str = "", **config: Any) -> Any:
+        convolution = self._layer(
+            "Conv",
+            filters,
+            self.kernel_size,
+            kind=kind,
+            padding="same",
+            kernel_initializer="zeros",
+            **config,
+        )
+        return convolution(rows)
+
+    def _layer(self, name: str, /, *args: Any, kind: str = "", **config: Any) -> Any:
+        """A Keras layer for as many axes as there are, channels last."""
+        import keras
+
+        layer = getattr(keras.layers, f"{name}{len(self.input_shape) - 1}D{kind}")
+        if name not in ("UpSampling", "Cropping") or len(self.input_shape) == 3:
+            config["data_format"] = "channels_last"
+        return layer(*args, **config)

@@ -1,0 +1,59 @@
+"""First weights, drawn from `random_state` alone."""
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from skae.networks._built import values
+from skae.networks._dense import Weights
+
+
+def draw(rng: np.random.RandomState, path: str, shape: tuple[int, ...]) -> NDArray[np.float32]:
+    """A kernel as Keras would draw it: orthogonal over time, else Glorot's uniform."""
+    if path.endswith("recurrent_kernel"):
+        return _orthogonal(rng, shape)
+    field = math.prod(shape[:-2])
+    limit = np.sqrt(6 / (field * sum(shape[-2:])))
+    return rng.uniform(-limit, limit, shape).astype(np.float32)
+
+
+def _orthogonal(rng: np.random.RandomState, shape: tuple[int, ...]) -> NDArray[np.float32]:
+    rows, columns = math.prod(shape[:-1]), shape[-1]
+    q, r = np.linalg.qr(rng.normal(size=(max(rows, columns), min(rows, columns))))
+    q *= np.where(np.diag(r) < 0, -1, 1)
+    return (q if rows >= columns else q.T).reshape(shape).astype(np.float32)
+
+
+def drawn(model: Any, rng: np.random.RandomState) -> Weights:
+    """Weights as the initializers of the layers draw them, seeded by `rng`."""
+    owners = {
+        id(v): getattr(layer, "cell", layer)
+        for layer in model._flatten_layers(include_self=False)
+        for v in layer.variables
+    }
+    built = values(model.trainable_variables)
+    return [
+        _drawn_again(rng, owners.get(id(v)), v, value)
+        for v, value in zip(model.trainable_variables, built, strict=True)
+    ]
+
+
+def _drawn_again(
+    rng: np.random.RandomState, layer: Any, variable: Any, value: NDArray[Any]
+) -> NDArray[Any]:
+    import keras
+
+    seed = rng.randint(2**31 - 1)
+    initializer: Any = getattr(layer, f"{variable.name}_initializer", None)
+    if hasattr(initializer, "get_config"):
+        config = initializer.get_config()
+        if "seed" not in config:
+            return value
+        again: Callable[..., Any] = type(initializer).from_config({**config, "seed": seed})
+        return np.array(keras.ops.convert_to_numpy(again(value.shape)))
+    if np.ptp(value) == 0 or value.ndim < 2:
+        return value
+    return draw(np.random.RandomState(seed), variable.path, value.shape)

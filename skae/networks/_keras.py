@@ -1,0 +1,276 @@
+"""The user's own Keras models as encoder and decoder."""
+
+import math
+import random
+from collections.abc import Hashable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from skae.networks._built import BuiltNetwork, kept_variables, values
+from skae.networks._dense import Weights
+from skae.networks._drawn import drawn
+from skae.networks._matching import called, check_given, last_activation
+from skae.networks._specification import Network, Options, Shape
+from skae.utils._sklearn import HasMethods
+
+
+class KerasNetwork(Network):
+    """Encoder and decoder of one's own, as Keras models or functions that build them.
+
+    The encoder reads rows and gives codes of shape (n_components,); the decoder reads
+    codes and gives rows. Shapes of images may differ from those of X by axes of length
+    one, or where X comes flat.
+
+    Parameters
+    ----------
+    encoder : keras.Model or callable
+        A Sequential or functional model, or a function
+        ``encoder(input_shape, n_components)`` that builds any Keras model;
+        `input_shape` is that of one row of X.
+
+    decoder : keras.Model or callable
+        Likewise; the function is ``decoder(n_components, output_shape)``.
+
+    See Also
+    --------
+    ConvNetwork : Convolutions, which also start at PCA.
+    RecurrentNetwork : Recurrent layers, which also start at PCA.
+
+    Notes
+    -----
+    Models are copied: a fit starts from the weights they have and leaves them as they
+    are. What functions build starts at weights that each layer's initializer draws from
+    `random_state`. There is no linear path, so that ``init="pca"`` has no effect and
+    training may end worse than PCA. Layers that are not trainable stay as they are.
+
+    Where the decoder's last layer has an activation, it speaks in the units of X; where
+    it has none, the estimator's `output_activation` is added, and with the identity the
+    decoder speaks in centred and scaled data as other networks do. `hidden_layer_sizes`,
+    `activation`, `code_activation`, `normalization` and `dropout` of the estimator do
+    not apply. Layers that encoder and decoder share become two.
+
+    Functions share a compiled epoch between fits when they are the same object: a
+    ``def`` at the top of a module rather than a lambda, which could not be pickled
+    either.
+
+    Examples
+    --------
+    >>> import keras
+    >>> from sklearn.datasets import load_digits
+    >>> from skae import AutoencoderTransformer
+    >>> from skae.networks import KerasNetwork
+    >>> X = load_digits().data[:300]
+    >>> def encoder(input_shape, n_components):
+    ...     layers = keras.layers
+    ...     return keras.Sequential(
+    ...         [keras.Input(input_shape), layers.Dense(16, "relu"), layers.Dense(n_components)]
+    ...     )
+    >>> def decoder(n_components, output_shape):
+    ...     layers = keras.layers
+    ...     return keras.Sequential(
+    ...         [keras.Input((n_components,)), layers.Dense(16, "relu"), layers.Dense(64)]
+    ...     )
+    >>> ae = AutoencoderTransformer(
+    ...     4, network=KerasNetwork(encoder, decoder), max_iter=2, random_state=0
+    ... )
+    >>> ae.fit_transform(X).shape
+    (300, 4)
+    """
+
+    _parameter_constraints = {
+        "encoder": [HasMethods(["get_weights", "stateless_call"]), callable],
+        "decoder": [HasMethods(["get_weights", "stateless_call"]), callable],
+    }
+
+    def __init__(self, encoder: Any, decoder: Any) -> None:
+        self.encoder = encoder
+        self.decoder = decoder
+
+    def row_shapes(self, input_shape: Shape, output_shape: Shape) -> tuple[Shape, Shape]:
+        """Shapes of a row and of its reconstruction, as they come."""
+        return input_shape, output_shape
+
+    def describe(
+        self, input_shape: Shape, output_shape: Shape, n_components: int, options: Options
+    ) -> "KerasModels":
+        """The network for such rows, as a value."""
+        self._validate()
+        width = n_components * options.code_width
+        network = KerasModels(
+            Source("encoder", _copied("encoder", self.encoder), (input_shape, width)),
+            Source("decoder", _copied("decoder", self.decoder), (n_components, output_shape)),
+            n_components=n_components,
+            input_shape=input_shape,
+            output_shape=output_shape,
+            code_width=options.code_width,
+            wanted_activation=options.output_activation,
+        )
+        network.check()
+        return network
+
+
+@dataclass(frozen=True)
+class Source:
+    """A model, or a function that builds one; equal where the models would be.
+
+    Parameters
+    ----------
+    name : str
+        "encoder" or "decoder".
+
+    given : keras.Model or callable
+        What the user gave; of a model, a copy.
+
+    arguments : tuple
+        For a function.
+    """
+
+    name: str
+    given: Any = field(compare=False)
+    arguments: tuple[Any, ...]
+    key: Hashable = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "key", self.given.to_json() if self.is_model else self.given)
+
+    @property
+    def is_model(self) -> bool:
+        """Whether a model was given, whose weights count."""
+        return _is_model(self.given)
+
+    def make(self) -> Any:
+        """A model of its own; its weights are not those to start from."""
+        import keras
+
+        with _generator_untouched():
+            if self.is_model:
+                return keras.models.clone_model(self.given)
+            model = self.given(*self.arguments)
+        if not isinstance(model, keras.Model):
+            raise TypeError(
+                f"network: {self.name}{self.arguments} must return a keras.Model; it "
+                f"returned {type(model).__name__}."
+            )
+        return model
+
+
+@dataclass(frozen=True)
+class KerasModels(BuiltNetwork):
+    """Two models of the user's as a value.
+
+    Parameters
+    ----------
+    encoder, decoder : Source
+        Where the models come from.
+
+    n_components : int
+        Columns of the code.
+
+    input_shape, output_shape : tuple of int
+        Shapes of a row and of its reconstruction.
+
+    code_width : int
+        How many numbers the encoder says for each column of the code, side by side.
+
+    wanted_activation : str
+        What the output passes where the decoder's last layer has no activation.
+    """
+
+    encoder: Source
+    decoder: Source
+    n_components: int
+    input_shape: Shape
+    output_shape: Shape
+    code_width: int
+    wanted_activation: str
+    output_activation: str = field(init=False, default="linear", compare=False)
+
+    # Nobody knows what lies beside the code, nor a linear path.
+    resizable = False
+    starts_linear = False
+
+    def check(self) -> None:
+        """Whether shapes match; learns what activation the decoder ends with."""
+        _, decoder = self._models()
+        own = last_activation(decoder)
+        activation = self.wanted_activation if own == "linear" else own
+        object.__setattr__(self, "output_activation", activation)
+        self.build()
+
+    def build(self) -> tuple[Any, Any]:
+        """Keras models of encoder and decoder, from flat rows to codes and back."""
+        import keras
+
+        encoder, decoder = self._models()
+        width = self.n_components * self.code_width
+        rows = keras.Input((math.prod(self.input_shape),))
+        code = called(encoder, rows, self.input_shape, "rows of X have shape")
+        check_given(encoder, "encoder", code, (width,), f"n_components={self.n_components}")
+
+        codes = keras.Input((self.n_components,))
+        output = called(decoder, codes, (self.n_components,), "the code has shape")
+        where = f"rows to reconstruct have shape {self.output_shape}"
+        check_given(decoder, "decoder", output, self.output_shape, where)
+        output = keras.layers.Reshape((math.prod(self.output_shape),))(output)
+        if last_activation(decoder) == "linear" != self.wanted_activation:
+            output = keras.layers.Activation(self.wanted_activation)(output)
+        return (
+            keras.Model(rows, code, name="encoder"),
+            keras.Model(codes, output, name="decoder"),
+        )
+
+    def _models(self) -> tuple[Any, Any]:
+        return self.encoder.make(), self.decoder.make()
+
+    def random_start(self, rng: np.random.RandomState) -> Weights:
+        """The models' own weights; of those that functions built, freshly drawn ones."""
+        weights: Weights = []
+        for source, model in zip((self.encoder, self.decoder), self.build(), strict=True):
+            if source.is_model:
+                weights += values(source.given.trainable_variables)
+            else:
+                weights += drawn(model, rng)
+        return weights
+
+    def fresh_statistics(self) -> Weights:
+        """What is not trained, as the models have it."""
+        kept = list(self.split_statistics(super().fresh_statistics()))
+        for i, source in enumerate((self.encoder, self.decoder)):
+            if source.is_model:
+                kept[i] = values(kept_variables(source.given))
+        return kept[0] + kept[1]
+
+
+def _is_model(given: Any) -> bool:
+    return hasattr(given, "stateless_call")
+
+
+def _copied(name: str, given: Any) -> Any:
+    """A model that the user can no longer change; functions as they are."""
+    import keras
+
+    if not _is_model(given):
+        return given
+    if not (isinstance(given, keras.Model) and given.built and given.inputs):
+        raise ValueError(
+            f"network: {name} must be a Sequential or functional keras.Model that begins with "
+            f"keras.Input, or a function that builds a model; got {type(given).__name__} "
+            f"{given.name!r}."
+        )
+    with _generator_untouched():
+        copy = keras.models.clone_model(given)
+    copy.set_weights(given.get_weights())
+    return copy
+
+
+@contextmanager
+def _generator_untouched() -> Iterator[None]:
+    """Python's global generator, from which Keras takes seeds, is left as it was."""
+    state = random.getstate()
+    try:
+        yield
+    finally:
+        random.setstate(state)

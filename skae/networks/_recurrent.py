@@ -1,0 +1,171 @@
+"""Recurrent networks for series."""
+
+from dataclasses import dataclass
+from numbers import Integral
+from typing import Any
+
+from skae.networks._specification import (
+    Network,
+    Options,
+    Shape,
+    output_with_channels,
+    with_channels,
+)
+from skae.networks._stacked import Stack, StackedNetwork, after_hidden_layer, dense
+from skae.utils._sklearn import Interval, StrOptions
+
+
+class RecurrentNetwork(Network):
+    """Sequence to sequence: a series is read step by step, and said again step by step.
+
+    The encoder's last state passes a dense layer to the code. The decoder reads the code
+    at each step, and a dense layer, the same at all steps, says the features [1]_.
+
+    Parameters
+    ----------
+    cell : {"lstm", "gru"}, default="lstm"
+        The recurrent layers.
+
+    units : int, default=64
+        Size of the state of each layer.
+
+    n_layers : int, default=1
+        How many recurrent layers the encoder has, and the decoder as well.
+
+    bidirectional : bool, default=False
+        Whether the layers read the series backwards too, with states of their own.
+
+    series_shape : tuple of int or None, default=None
+        Shape of one row where X comes flat: (steps, features), or (steps,) for one
+        feature. None: X is of shape (n_samples, steps, features) and shows it.
+
+    See Also
+    --------
+    ConvNetwork : With ``n_dims=1``, quicker on long series.
+    KerasNetwork : Any layers.
+
+    Notes
+    -----
+    The cells keep their own activations, tanh and sigmoid. `code_activation`,
+    `output_activation`, `normalization`, `dropout` and `init` of the estimator apply;
+    `activation` and `hidden_layer_sizes` do not.
+
+    References
+    ----------
+    .. [1] N. Srivastava, E. Mansimov and R. Salakhutdinov, "Unsupervised Learning of
+       Video Representations using LSTMs", ICML 2015.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skae import AutoencoderTransformer
+    >>> from skae.networks import RecurrentNetwork
+    >>> phase = np.random.RandomState(0).uniform(0, 6, (100, 1, 2))
+    >>> series = np.sin(phase + np.linspace(0, 6, 12)[:, None])
+    >>> ae = AutoencoderTransformer(
+    ...     4, network=RecurrentNetwork("gru", units=8), max_iter=2, random_state=0
+    ... )
+    >>> ae.fit_transform(series).shape
+    (100, 4)
+    >>> ae.reconstruct(series).shape
+    (100, 12, 2)
+    """
+
+    _parameter_constraints = {
+        "cell": [StrOptions({"lstm", "gru"})],
+        "units": [Interval(Integral, 1, None, closed="left")],
+        "n_layers": [Interval(Integral, 1, None, closed="left")],
+        "bidirectional": ["boolean"],
+        "series_shape": ["array-like", None],
+    }
+
+    def __init__(
+        self,
+        cell: str = "lstm",
+        *,
+        units: int = 64,
+        n_layers: int = 1,
+        bidirectional: bool = False,
+        series_shape: Any = None,
+    ) -> None:
+        self.cell = cell
+        self.units = units
+        self.n_layers = n_layers
+        self.bidirectional = bidirectional
+        self.series_shape = series_shape
+
+    def row_shapes(self, input_shape: Shape, output_shape: Shape) -> tuple[Shape, Shape]:
+        """Shapes of a row and of its reconstruction, as (steps, features)."""
+        self._validate()
+        inputs = with_channels("series_shape", self.series_shape, input_shape, 1)
+        return inputs, output_with_channels(inputs, input_shape, output_shape)
+
+    def describe(
+        self, input_shape: Shape, output_shape: Shape, n_components: int, options: Options
+    ) -> StackedNetwork:
+        """The network for such rows, as a value."""
+        stack = RecurrentStack(
+            *self.row_shapes(input_shape, output_shape),
+            cell=self.cell,
+            units=int(self.units),
+            n_layers=int(self.n_layers),
+            bidirectional=bool(self.bidirectional),
+        )
+        return StackedNetwork(stack, n_components, options)
+
+
+@dataclass(frozen=True)
+class RecurrentStack(Stack):
+    """Recurrent layers as a value; see :class:`RecurrentNetwork`.
+
+    Parameters
+    ----------
+    input_shape, output_shape : tuple of int
+        (steps, features) of a row and of its reconstruction.
+
+    cell : str
+        See :class:`RecurrentNetwork`.
+
+    units, n_layers : int
+        Size of a state, and how many layers have one.
+
+    bidirectional : bool
+        Whether the layers read backwards too.
+    """
+
+    input_shape: Shape
+    output_shape: Shape
+    cell: str
+    units: int
+    n_layers: int
+    bidirectional: bool
+
+    def encode(self, rows: Any, options: Options) -> Any:
+        """Read the series; the last state is what was understood."""
+        for i in range(self.n_layers):
+            rows = self._recurrent(rows, i < self.n_layers - 1)
+            rows = after_hidden_layer(rows, options, "linear")
+        return rows
+
+    def decode(self, code: Any, options: Options) -> Any:
+        """Read the code at each step."""
+        import keras
+
+        rows = keras.layers.RepeatVector(self.output_shape[0])(code)
+        for _ in range(self.n_layers):
+            rows = self._recurrent(rows, True)
+            rows = after_hidden_layer(rows, options, "linear")
+        return dense(self.output_shape[1], name="output")(rows)
+
+    def _recurrent(self, rows: Any, return_sequences: bool) -> Any:
+        import keras
+
+        kind = keras.layers.LSTM if self.cell == "lstm" else keras.layers.GRU
+        layer = kind(
+            self.units,
+            return_sequences=return_sequences,
+            kernel_initializer="zeros",
+            recurrent_initializer="zeros",
+            seed=0,
+        )
+        return (keras.layers.Bidirectional(layer) if self.bidirectional else layer)(rows)

@@ -1,0 +1,340 @@
+"""LatentPathDisplay."""
+
+import numpy as np
+
+from skae._code_arithmetic import (
+    check_components,
+    decode,
+    encode,
+    interpolate,
+    numbers,
+    traversal_codes,
+)
+from skae.plotting._axes import COLORS, axes_for, set_title, split
+from skae.plotting._mosaic import Band, draw_mosaic, label_columns, mosaic_size
+from skae.plotting._rows import as_images, numeric
+
+
+class LatentPathDisplay:
+    """Decoded rows along paths through the code: strips, or a grid.
+
+    Make it by `from_estimator` (interpolation), `from_traversal` (one number of the code
+    varies), `from_grid` (two vary) or `from_arrays`.
+
+    Parameters
+    ----------
+    rows : array-like of shape (n_strips, n_steps, n_features) or \
+            (n_strips, n_steps, height, width[, channels])
+        Decoded rows.
+
+    image_shape : tuple of int, default=None
+        (height, width) or (height, width, channels) of the image in each row. Without
+        it rows of one axis are drawn as lines.
+
+    strip_labels : list of str, default=None
+        Labels of the strips.
+
+    step_labels : list of str, default=None
+        Labels of the steps.
+
+    value_range : tuple of (float, float), default=None
+        Least and largest value on the scale of grey or colour. None: those of `rows`.
+
+    xlabel, ylabel, title : str, default=""
+        What the steps are, what the strips are, and what all of it is.
+
+    Attributes
+    ----------
+    ax_ : matplotlib Axes
+        The axes given, or those made; divided where rows are drawn as lines.
+
+    axes_ : ndarray of matplotlib Axes
+        Those drawn in.
+
+    figure_ : matplotlib Figure
+        The figure.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_digits
+    >>> from skae import AutoencoderTransformer
+    >>> from skae.plotting import LatentPathDisplay
+    >>> X = load_digits().data
+    >>> ae = AutoencoderTransformer(8, max_iter=5, random_state=0).fit(X)
+    >>> display = LatentPathDisplay.from_estimator(ae, X[[0]], X[[1]], image_shape=(8, 8))
+    >>> display.rows.shape
+    (1, 10, 64)
+    """
+
+    def __init__(
+        self,
+        rows,
+        *,
+        image_shape=None,
+        strip_labels=None,
+        step_labels=None,
+        value_range=None,
+        xlabel="",
+        ylabel="",
+        title="",
+    ):
+        self.rows = rows
+        self.image_shape = image_shape
+        self.strip_labels = strip_labels
+        self.step_labels = step_labels
+        self.value_range = value_range
+        self.xlabel = xlabel
+        self.ylabel = ylabel
+        self.title = title
+
+    @classmethod
+    def from_estimator(
+        cls,
+        estimator,
+        X_start,
+        X_end,
+        *,
+        n_steps=10,
+        weights=None,
+        method="auto",
+        image_shape=None,
+        ax=None,
+    ):
+        """Draw the paths from rows to other rows.
+
+        Parameters
+        ----------
+        estimator : fitted transformer
+            With `inverse_transform`: an autoencoder, PCA, a Pipeline.
+
+        X_start, X_end, n_steps, weights, method
+            As in :meth:`skae.AutoencoderTransformer.interpolate`.
+
+        image_shape : tuple of int, default=None
+            As in the class.
+
+        ax : matplotlib Axes, default=None
+            Where to draw. None: in a new figure.
+
+        Returns
+        -------
+        LatentPathDisplay
+            The display.
+        """
+        rows = interpolate(
+            estimator, X_start, X_end, n_steps=n_steps, weights=weights, method=method
+        )
+        shares = np.linspace(0, 1, n_steps) if weights is None else numbers("weights", weights)
+        display = cls(
+            rows,
+            image_shape=image_shape,
+            step_labels=[f"{share:.0%}" for share in shares],
+            strip_labels=[f"Pair {i}" for i in range(len(rows))] if len(rows) > 1 else None,
+            value_range=_range_of(X_start, X_end),
+            xlabel="Share of the way through the code",
+            title="From row to row through the code",
+        )
+        return display.plot(ax)
+
+    @classmethod
+    def from_traversal(
+        cls,
+        estimator,
+        X,
+        *,
+        start=None,
+        components=None,
+        n_values=7,
+        values=None,
+        image_shape=None,
+        ax=None,
+    ):
+        """Draw what each number of the code does: one strip for each.
+
+        Parameters
+        ----------
+        estimator : fitted transformer
+            With `inverse_transform`: an autoencoder, PCA, a Pipeline.
+
+        X, start, components, n_values, values
+            As in :meth:`skae.AutoencoderTransformer.latent_traversal`.
+
+        image_shape : tuple of int, default=None
+            As in the class.
+
+        ax : matplotlib Axes, default=None
+            Where to draw. None: in a new figure.
+
+        Returns
+        -------
+        LatentPathDisplay
+            The display.
+        """
+        codes, used = traversal_codes(
+            estimator, X, start=start, components=components, n_values=n_values, values=values
+        )
+        chosen = check_components(components, codes.shape[-1])
+        if values is None:
+            steps = [f"{step:+.2g}" if step else "0" for step in np.linspace(-2, 2, n_values)]
+            xlabel = "Standard deviations from the mean of each component"
+        else:
+            steps, xlabel = [f"{value:.3g}" for value in used[0]], "Value of the component"
+        display = cls(
+            decode(estimator, codes),
+            image_shape=image_shape,
+            strip_labels=[str(component) for component in chosen],
+            step_labels=steps,
+            value_range=_range_of(X),
+            xlabel=xlabel,
+            ylabel="Component of the code",
+            title="One number of the code varies",
+        )
+        return display.plot(ax)
+
+    @classmethod
+    def from_grid(
+        cls,
+        estimator,
+        X,
+        *,
+        start=None,
+        components=(0, 1),
+        n_values=9,
+        values=None,
+        image_shape=None,
+        ax=None,
+    ):
+        """Draw rows decoded from a plane of the code.
+
+        Parameters
+        ----------
+        estimator : fitted transformer
+            With `inverse_transform`: an autoencoder, PCA, a Pipeline.
+
+        X, start, n_values, values
+            As in :meth:`skae.AutoencoderTransformer.latent_traversal`.
+
+        components : (int, int), default=(0, 1)
+            The columns of the code that vary: along the strips, and from bottom to top.
+
+        image_shape : tuple of int, default=None
+            As in the class.
+
+        ax : matplotlib Axes, default=None
+            Where to draw. None: in a new figure.
+
+        Returns
+        -------
+        LatentPathDisplay
+            The display.
+        """
+        across, up = check_components(components, encode(estimator, X, "X").shape[1], 2)
+        codes, used = traversal_codes(
+            estimator,
+            X,
+            start=start,
+            components=components,
+            n_values=n_values,
+            values=values,
+            together=True,
+        )
+        display = cls(
+            # Upwards, as in a scatter plot of the codes.
+            decode(estimator, codes)[::-1],
+            image_shape=image_shape,
+            strip_labels=[f"{value:.2g}" for value in used[1, ::-1]],
+            step_labels=[f"{value:.2g}" for value in used[0]],
+            value_range=_range_of(X),
+            xlabel=f"Component {across} of the code",
+            ylabel=f"Component {up} of the code",
+            title="A plane of the code, decoded",
+        )
+        return display.plot(ax)
+
+    @classmethod
+    def from_arrays(cls, rows, *, image_shape=None, title="", ax=None):
+        """Draw decoded rows that came from anywhere.
+
+        Parameters
+        ----------
+        rows, image_shape, title
+            As in the class.
+
+        ax : matplotlib Axes, default=None
+            Where to draw. None: in a new figure.
+
+        Returns
+        -------
+        LatentPathDisplay
+            The display.
+        """
+        return cls(rows, image_shape=image_shape, title=title).plot(ax)
+
+    def plot(self, ax=None, *, cmap="gray"):
+        """Draw.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, default=None
+            Where to draw. None: in a new figure.
+
+        cmap : str, default="gray"
+            Colour map of images of one channel.
+
+        Returns
+        -------
+        LatentPathDisplay
+            The display, with its attributes ending in an underscore.
+        """
+        rows = numeric("rows", self.rows)
+        if rows.ndim < 3:
+            raise ValueError(
+                f"rows must be (n_strips, n_steps, n_features, ...); got shape {rows.shape}."
+            )
+        is_image = self.image_shape is not None or rows.ndim > 3
+        return self._plot_images(rows, ax, cmap) if is_image else self._plot_lines(rows, ax)
+
+    def _plot_images(self, rows, ax, cmap):
+        labels = self.strip_labels or [""] * len(rows)
+        bands = [
+            Band(label, as_images(strip, self.image_shape))
+            for label, strip in zip(labels, rows, strict=True)
+        ]
+        ax = axes_for(type(self).__name__, ax, mosaic_size(bands))
+        draw_mosaic(ax, bands, cmap=cmap, error_cmap=cmap, limits=self.value_range)
+        if self.step_labels is not None:
+            label_columns(ax, bands[0].images, self.step_labels)
+        ax.set(xlabel=self.xlabel, ylabel=self.ylabel)
+        return self._keep(ax, np.array([[ax]]))
+
+    def _plot_lines(self, rows, ax):
+        n_strips, n_steps = rows.shape[:2]
+        size = max(1.2 * n_steps + 1.2, 6.4), 1.2 * n_strips + 1.4
+        ax = axes_for(type(self).__name__, ax, size)
+        axes = split(ax, n_strips, n_steps, sharex=True, sharey=True)
+        for cell, line in zip(axes.flat, rows.reshape(-1, rows.shape[2]), strict=True):
+            cell.plot(line, color=COLORS[0])
+            cell.grid(alpha=0.25)
+            cell.spines[["top", "right"]].set_visible(False)
+        for cell, label in zip(axes[-1], self.step_labels or [""] * n_steps, strict=True):
+            cell.set(xlabel=label, xticks=[])
+        middle = axes[-1, n_steps // 2]
+        middle.set_xlabel(f"{middle.get_xlabel()}\n{self.xlabel}")
+        for cell, label in zip(axes[:, 0], self.strip_labels or [""] * n_strips, strict=True):
+            cell.set_ylabel(f"{label}\nunits of X".strip())
+        if self.ylabel:
+            axes[n_strips // 2, 0].set_ylabel(
+                f"{self.ylabel}\n{axes[n_strips // 2, 0].get_ylabel()}"
+            )
+        return self._keep(ax, axes)
+
+    def _keep(self, ax, axes):
+        self.ax_, self.axes_, self.figure_ = ax, axes, ax.figure
+        set_title(ax, self.title, axes)
+        return self
+
+
+def _range_of(*arrays):
+    """Of the data that a path was made from, so that grey means what it means there."""
+    arrays = [numeric("X", array) for array in arrays]
+    return min(map(np.nanmin, arrays)), max(map(np.nanmax, arrays))

@@ -1,0 +1,209 @@
+"""LatentSpaceDisplay."""
+
+import numpy as np
+from sklearn.decomposition import PCA
+from sklearn.utils import check_array, check_consistent_length, column_or_1d
+from sklearn.utils.multiclass import type_of_target
+
+from skae._code_arithmetic import check_components
+from skae.plotting._axes import COLORS, MARKERS, axes_for
+
+# Whole numbers with more distinct values than this are measured, not classes.
+_MOST_CLASSES = 20
+
+
+class LatentSpaceDisplay:
+    """Codes in the plane, coloured by y.
+
+    Make it by `from_estimator` or `from_codes`.
+
+    Parameters
+    ----------
+    codes : array-like of shape (n_samples, n_components)
+        The codes, of two columns or more.
+
+    y : array-like of shape (n_samples,), default=None
+        What colours the points: classes (text, or up to 20 different whole numbers) get
+        a legend, other numbers a colour bar.
+
+    components : (int, int) or "pca", default=(0, 1)
+        The columns of the code to draw. "pca": the first two principal components of
+        the codes, which show as much of their variance as a plane can.
+
+    y_name : str, default=None
+        Name of y, title of the legend or the colour bar.
+
+    Attributes
+    ----------
+    ax_ : matplotlib Axes
+        Those drawn in.
+
+    figure_ : matplotlib Figure
+        The figure.
+
+    scatters_ : list of matplotlib PathCollection
+        The points: one collection for each class, or one for all.
+
+    legend_ : matplotlib Legend or None
+        The legend, where y has classes.
+
+    colorbar_ : matplotlib Colorbar or None
+        The colour bar, where y is measured.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_digits
+    >>> from skae import AutoencoderTransformer
+    >>> from skae.plotting import LatentSpaceDisplay
+    >>> X, y = load_digits(return_X_y=True)
+    >>> ae = AutoencoderTransformer(2, max_iter=5, random_state=0).fit(X)
+    >>> display = LatentSpaceDisplay.from_estimator(ae, X, y, y_name="digit")
+    >>> len(display.scatters_)
+    10
+    """
+
+    def __init__(self, codes, y=None, *, components=(0, 1), y_name=None):
+        self.codes = codes
+        self.y = y
+        self.components = components
+        self.y_name = y_name
+
+    @classmethod
+    def from_estimator(
+        cls, estimator, X, y=None, *, components=(0, 1), y_name=None, ax=None, **scatter_params
+    ):
+        """Draw the codes of X.
+
+        Parameters
+        ----------
+        estimator : fitted transformer
+            An autoencoder, PCA, or a Pipeline that ends in one.
+
+        X : array-like of shape (n_samples, n_features)
+            Rows.
+
+        y, components, y_name
+            As in the class.
+
+        ax : matplotlib Axes, default=None
+            Where to draw. None: in a new figure.
+
+        **scatter_params : dict
+            For matplotlib's `scatter`.
+
+        Returns
+        -------
+        LatentSpaceDisplay
+            The display.
+        """
+        codes = estimator.transform(X)
+        return cls.from_codes(
+            codes, y, components=components, y_name=y_name, ax=ax, **scatter_params
+        )
+
+    @classmethod
+    def from_codes(
+        cls, codes, y=None, *, components=(0, 1), y_name=None, ax=None, **scatter_params
+    ):
+        """Draw codes that came from anywhere.
+
+        Parameters
+        ----------
+        codes, y, components, y_name
+            As in the class.
+
+        ax : matplotlib Axes, default=None
+            Where to draw. None: in a new figure.
+
+        **scatter_params : dict
+            For matplotlib's `scatter`.
+
+        Returns
+        -------
+        LatentSpaceDisplay
+            The display.
+        """
+        display = cls(codes, y, components=components, y_name=y_name)
+        return display.plot(ax, **scatter_params)
+
+    def plot(self, ax=None, **scatter_params):
+        """Draw.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, default=None
+            Where to draw. None: in a new figure.
+
+        **scatter_params : dict
+            For matplotlib's `scatter`.
+
+        Returns
+        -------
+        LatentSpaceDisplay
+            The display, with its attributes ending in an underscore.
+        """
+        points, labels = self._plane()
+        y = None if self.y is None else column_or_1d(self.y)
+        check_consistent_length(points, y)
+        style = {
+            "s": 18,
+            "alpha": 0.7,
+            "edgecolors": "0.2",
+            "linewidths": 0.3,
+            **scatter_params,
+        }
+        ax = axes_for(type(self).__name__, ax)
+        self.ax_, self.figure_ = ax, ax.figure
+        self.legend_ = self.colorbar_ = None
+        if y is None:
+            self.scatters_ = [ax.scatter(*points.T, **{"color": COLORS[0], **style})]
+        else:
+            draw = self._draw_classes if _has_classes(y) else self._draw_measured
+            draw(ax, points, y, style)
+        ax.set(xlabel=labels[0], ylabel=labels[1], title="Codes in the plane")
+        ax.grid(alpha=0.25)
+        return self
+
+    def _plane(self):
+        """Two columns and what to call them."""
+        codes = check_array(self.codes, ensure_min_features=2, input_name="codes")
+        if isinstance(self.components, str):
+            if self.components != "pca":
+                raise ValueError(
+                    f"components must be two columns or 'pca'; got {self.components!r}."
+                )
+            pca = PCA(2, svd_solver="full").fit(codes)
+            labels = [
+                f"Principal component {i + 1} of the code ({share:.0%} of its variance)"
+                for i, share in enumerate(pca.explained_variance_ratio_)
+            ]
+            return pca.transform(codes), labels
+        chosen = check_components(self.components, codes.shape[1], how_many=2)
+        return codes[:, chosen], [f"Component {i} of the code" for i in chosen]
+
+    def _draw_classes(self, ax, points, y, style):
+        self.scatters_ = []
+        classes = np.unique(y)
+        for i, label in enumerate(classes):
+            look = {"color": COLORS[i % len(COLORS)], "marker": MARKERS[i % len(MARKERS)]}
+            at = points[y == label]
+            self.scatters_.append(ax.scatter(*at.T, label=str(label), **{**look, **style}))
+        self.legend_ = ax.legend(
+            title=self.y_name, loc="upper left", bbox_to_anchor=(1.01, 1),
+            frameon=False, ncols=-(-len(classes) // 16),
+        )  # fmt: skip
+        for handle in self.legend_.legend_handles:
+            handle.set(alpha=1, sizes=[36])
+
+    def _draw_measured(self, ax, points, y, style):
+        self.scatters_ = [ax.scatter(*points.T, c=y, **{"cmap": "viridis", **style})]
+        self.colorbar_ = ax.figure.colorbar(self.scatters_[0], ax=ax, label=self.y_name or "y")
+        self.colorbar_.solids.set(alpha=1)
+
+
+def _has_classes(y):
+    if y.dtype.kind in "OUSb":
+        return True
+    if type_of_target(y) == "continuous":
+        return False
+    return len(np.unique(y)) <= _MOST_CLASSES

@@ -1,0 +1,90 @@
+"""From estimators and rows to the arrays that are drawn."""
+
+import numpy as np
+
+
+def unwrap(estimator, attribute):
+    """The estimator, or the last one inside a pipeline or search, that has `attribute`."""
+    if hasattr(estimator, attribute):
+        return estimator
+    if hasattr(estimator, "best_estimator_"):
+        return unwrap(estimator.best_estimator_, attribute)
+    for _, step in reversed(getattr(estimator, "steps", [])):
+        if hasattr(step, attribute):
+            return step
+    raise TypeError(
+        f"estimator must be fitted and have {attribute}, or be a Pipeline with a step "
+        f"that has; got {estimator!r}."
+    )
+
+
+def reconstruct(estimator, X):
+    """Rows after their passage through the code, as an array."""
+    if hasattr(estimator, "reconstruct"):
+        return np.asarray(estimator.reconstruct(X))
+    if hasattr(estimator, "inverse_transform"):
+        return np.asarray(estimator.inverse_transform(estimator.transform(X)))
+    raise TypeError(
+        "estimator must have the method reconstruct, or transform and inverse_transform; "
+        f"{type(estimator).__name__} has neither."
+    )
+
+
+def column_names(X, n_columns):
+    """Those of a data frame, else x0, x1, ... as in scikit-learn."""
+    columns = getattr(X, "columns", None)
+    if columns is not None:
+        return [str(name) for name in columns]
+    return [f"x{i}" for i in range(n_columns)]
+
+
+def numeric(name, rows):
+    """An array of float64, with its number of axes checked."""
+    try:
+        rows = np.asarray(rows, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{name} must hold numbers only: {error}") from error
+    if rows.ndim < 2 or not len(rows):
+        raise ValueError(
+            f"{name} must be rows, an array of two to four axes; got shape {rows.shape}."
+        )
+    return rows
+
+
+def choose_kind(kind, rows, image_shape):
+    """Image, series or table: as asked, or as the shape suggests."""
+    allowed = ("auto", "image", "series", "table")
+    if kind not in allowed:
+        raise ValueError(f"kind must be one of {allowed}; got {kind!r}.")
+    if kind == "auto":
+        return "image" if image_shape is not None or rows.ndim > 2 else "table"
+    if kind == "table" and rows.ndim > 2:
+        raise ValueError(f"kind='table' needs rows of two axes; got shape {rows.shape}.")
+    return kind
+
+
+def as_images(rows, image_shape):
+    """Rows as (n, height, width) or (n, height, width, 3 or 4)."""
+    if image_shape is not None:
+        shape = tuple(np.atleast_1d(image_shape))
+        if len(shape) not in (2, 3) or np.prod(shape) != np.prod(rows.shape[1:]):
+            raise ValueError(
+                "image_shape must be (height, width) or (height, width, channels) with "
+                f"{np.prod(rows.shape[1:])} numbers in all; got {image_shape!r}."
+            )
+        rows = rows.reshape(-1, *shape)
+    if rows.ndim == 4 and rows.shape[-1] == 1:
+        rows = rows[..., 0]
+    if rows.ndim == 3 or (rows.ndim == 4 and rows.shape[-1] in (3, 4)):
+        return rows
+    raise ValueError(
+        "images must have the shape (height, width) or (height, width, 1, 3 or 4); got "
+        f"{rows.shape[1:]}. Give image_shape, or kind='series' or 'table'."
+    )
+
+
+def as_series(rows):
+    """Rows as (n, steps, features)."""
+    if rows.ndim > 3:
+        raise ValueError(f"series must be (steps,) or (steps, features); got {rows.shape[1:]}.")
+    return rows[..., np.newaxis] if rows.ndim == 2 else rows

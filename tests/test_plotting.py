@@ -1,0 +1,335 @@
+"""Displays: what is drawn, with which labels, and what is refused."""
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose
+from sklearn.decomposition import PCA
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import Normalizer, StandardScaler
+
+from skae.plotting import (
+    LatentPathDisplay,
+    LatentSpaceDisplay,
+    LossCurveDisplay,
+    ReconstructionDisplay,
+)
+
+
+@pytest.fixture(autouse=True)
+def plt():
+    """matplotlib without a screen; figures are drawn, which finds what plot does not."""
+    mpl = pytest.importorskip("matplotlib")
+    mpl.use("agg")
+    import matplotlib.pyplot as plt
+
+    yield plt
+    for number in plt.get_fignums():
+        plt.figure(number).canvas.draw()
+    plt.close("all")
+
+
+@pytest.fixture(scope="module")
+def series():
+    rng = np.random.RandomState(0)
+    return np.sin(np.arange(20) / 3 + rng.uniform(0, 6, size=(30, 1)))
+
+
+def texts(labels):
+    return [label.get_text() for label in labels]
+
+
+def test_matplotlib_is_imported_when_something_is_drawn():
+    code = "import sys, skae, skae.plotting; assert 'matplotlib' not in sys.modules"
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
+
+
+def test_without_matplotlib_the_error_says_how_to_get_it(monkeypatch):
+    monkeypatch.setitem(sys.modules, "matplotlib.pyplot", None)
+    with pytest.raises(ImportError, match=r"LossCurveDisplay.*pip install skae\[plot\]"):
+        LossCurveDisplay.from_curves([3, 2, 1])
+
+
+# Loss curves
+
+
+def test_losses_of_an_estimator(fitted):
+    display = LossCurveDisplay.from_estimator(fitted)
+    training, validation = display.lines_
+    assert_allclose(training.get_xydata(), np.c_[[1, 2, 3], fitted.loss_curve_])
+    held_out = [fitted.start_loss_, *fitted.validation_loss_curve_]
+    assert_allclose(validation.get_xydata(), np.c_[[0, 1, 2, 3], held_out])
+    assert "squared units of X" in display.ax_.get_ylabel()
+    legend = texts(display.ax_.get_legend().get_texts())
+    assert legend[:2] == ["Training", "Validation"]
+    assert legend[2].startswith(f"Kept: epoch {fitted.best_iter_}, ")
+
+
+def test_losses_inside_a_pipeline(fitted):
+    pipeline = make_pipeline(StandardScaler(), fitted)
+    lines = LossCurveDisplay.from_estimator(pipeline).lines_
+    assert_allclose(lines[0].get_ydata(), fitted.loss_curve_)
+
+
+def test_no_rows_held_out(quick, digits):
+    ae = quick(early_stopping=False, max_iter=1).fit(digits)
+    display = LossCurveDisplay.from_estimator(ae, log_scale=True)
+    assert len(display.lines_) == 1
+    assert display.ax_.get_yscale() == "log"
+
+
+def test_a_warm_start_has_no_epoch_0(quick, digits):
+    """Its start loss is that of the epoch where it went on."""
+    ae = quick(warm_start=True).fit(digits).fit(digits)
+    validation = LossCurveDisplay.from_estimator(ae).lines_[1]
+    assert_allclose(validation.get_xdata(), np.arange(1, 7))
+
+
+def test_parts_of_the_loss_are_drawn_apart(plt):
+    parts = {"reconstruction": [2, 1.5, 1.2], "kl": [0.1, 0.3, 0.2]}
+    display = LossCurveDisplay.from_curves([2.1, 1.8, 1.4], parts=parts)
+    assert [ax.get_ylabel() for ax in display.axes_[1:]] == [
+        "Part: reconstruction",
+        "Part: kl",
+    ]
+    assert_allclose(display.lines_[2].get_ydata(), parts["kl"])
+    _, axes = plt.subplots(1, 2)
+    display.plot(ax=axes[1])
+    assert display.ax_ is axes[1]
+
+
+def test_nothing_to_draw(digits):
+    with pytest.raises(TypeError, match=r"loss_curve_.*PCA"):
+        LossCurveDisplay.from_estimator(PCA(2).fit(digits))
+
+
+# Reconstructions
+
+
+def test_images_over_reconstructions_over_errors(fitted, digits):
+    display = ReconstructionDisplay.from_estimator(
+        fitted, digits, n_samples=4, image_shape=(8, 8)
+    )
+    labels = texts(display.ax_.get_yticklabels())
+    assert labels == ["Original", "AutoencoderTransformer", "Error"]
+    images = [np.asarray(image.get_array()) for image in display.ax_.images]
+    assert len(images) == 12
+    back = fitted.reconstruct(digits[:4]).reshape(-1, 8, 8)
+    assert_allclose(images[:4], digits[:4].reshape(-1, 8, 8))
+    assert_allclose(images[4:8], back)
+    assert_allclose(images[8:], np.abs(back - digits[:4].reshape(-1, 8, 8)))
+    assert "units of X" in display.colorbar_.ax.get_ylabel()
+
+
+def test_several_methods_share_their_scales(fitted, digits):
+    pca = PCA(3).fit(digits)
+    methods = {
+        "PCA": pca.inverse_transform(pca.transform(digits)),
+        "skae": fitted.reconstruct(digits),
+    }
+    display = ReconstructionDisplay.from_arrays(digits, methods, image_shape=(8, 8))
+    labels = ["Original", "PCA", "Error", "skae", "Error"]
+    assert texts(display.ax_.get_yticklabels()) == labels
+    assert len({image.get_clim() for image in display.ax_.images}) == 2
+    display.plot(errors=False)
+    assert texts(display.ax_.get_yticklabels()) == ["Original", "PCA", "skae"]
+    assert display.colorbar_ is None
+
+
+@pytest.mark.parametrize("shape", [(8, 8), (8, 8, 1), (4, 4, 4)])
+def test_rows_that_come_as_images(shape, digits):
+    X = digits.reshape(-1, *shape)
+    display = ReconstructionDisplay.from_arrays(X, X / 2, n_samples=3)
+    assert len(display.ax_.images) == 9
+
+
+def test_a_figure_already_made(plt, fitted, digits):
+    figure, axes = plt.subplots(2, 1)
+    for ax, kind in zip(axes, ["image", "series"], strict=True):
+        display = ReconstructionDisplay.from_estimator(
+            fitted, digits, kind=kind, image_shape=(8, 8), ax=ax
+        )
+        assert display.figure_ is figure
+        assert display.ax_ is ax
+
+
+def test_series_lie_over_one_another(series):
+    pipeline = make_pipeline(StandardScaler(), PCA(2)).fit(series)
+    display = ReconstructionDisplay.from_estimator(pipeline, series, kind="series", n_samples=7)
+    assert display.axes_.shape == (2, 5)
+    original, back = display.axes_[1, 1].lines
+    assert_allclose(original.get_ydata(), series[6])
+    expected = pipeline.inverse_transform(pipeline.transform(series))
+    assert_allclose(back.get_ydata(), expected[6])
+    assert back.get_label() == "PCA"
+    assert not display.axes_[1, 2].axison
+
+
+def test_series_of_several_channels(series):
+    X = np.stack([series, series**2], axis=2)
+    display = ReconstructionDisplay.from_arrays(X, X + 1, kind="series", n_samples=3)
+    assert display.axes_.shape == (2, 3)
+    assert_allclose(display.axes_[1, 2].lines[1].get_ydata(), X[2, :, 1] + 1)
+
+
+def test_tables_differ_in_standard_deviations_of_the_column(blob):
+    X = blob * [1, 10, 100, 1000, 0]
+    display = ReconstructionDisplay.from_arrays(X, X + X.std(axis=0) / 2, n_samples=4)
+    values = display.axes_[0, 0].images[0].get_array()
+    assert_allclose(values, np.tile([0.5, 0.5, 0.5, 0.5, 0], (4, 1)), atol=1e-9)
+    assert "standard deviations" in display.colorbar_.ax.get_ylabel()
+    assert f"{X[0, 1]:.3g}" in display.axes_[0, 0].texts[1].get_text()
+
+
+def test_tables_name_their_columns(blob):
+    pandas = pytest.importorskip("pandas")
+    frame = pandas.DataFrame(blob, columns=list("abcde"))
+    display = ReconstructionDisplay.from_estimator(PCA(2).fit(frame), frame)
+    assert texts(display.axes_[0, 0].get_xticklabels()) == list("abcde")
+
+
+BAD_RECONSTRUCTIONS = {
+    "shape": ({"reconstructions": np.ones((60, 4))}, r"shape.*\(60, 5\).*\(60, 4\)"),
+    "none": ({"reconstructions": {}}, "reconstructions must hold at least one"),
+    "kind": ({"kind": "sound"}, "kind must be one of.*'sound'"),
+    "image_shape": ({"image_shape": (2, 2)}, r"image_shape.*5 numbers in all; got \(2, 2\)"),
+    "no image": ({"kind": "image"}, r"got \(5,\). Give image_shape"),
+    "n_samples": ({"n_samples": 0}, "n_samples must be at least 1; got 0"),
+    "names": ({"feature_names": ["a"]}, "feature_names must name 5 columns; got 1"),
+    "text": ({"originals": [["a"] * 5] * 60}, "originals must hold numbers only"),
+}
+
+
+@pytest.mark.parametrize("case", BAD_RECONSTRUCTIONS)
+def test_bad_reconstructions(case, blob, plt):
+    params, match = BAD_RECONSTRUCTIONS[case]
+    params = {"originals": blob, "reconstructions": blob, **params}
+    with pytest.raises(ValueError, match=match):
+        ReconstructionDisplay.from_arrays(**params)
+    assert not plt.get_fignums()
+
+
+def test_transformers_that_cannot_go_back(digits):
+    transformer = Normalizer().fit(digits)
+    with pytest.raises(TypeError, match="Normalizer"):
+        ReconstructionDisplay.from_estimator(transformer, digits)
+    with pytest.raises(TypeError, match="Normalizer has no inverse_transform"):
+        LatentPathDisplay.from_estimator(transformer, digits[:1], digits[1:2])
+
+
+# Codes
+
+
+def test_classes_are_told_apart_by_colour_and_marker(fitted, digits):
+    y = np.arange(300) % 12
+    display = LatentSpaceDisplay.from_estimator(fitted, digits, y, y_name="Group")
+    looks = {
+        (tuple(s.get_facecolor()[0]), s.get_paths()[0].vertices.tobytes())
+        for s in display.scatters_
+    }
+    assert len(looks) == 12
+    assert texts(display.legend_.get_texts()) == [str(i) for i in range(12)]
+    assert display.legend_.get_title().get_text() == "Group"
+    codes = fitted.transform(digits)
+    assert_allclose(display.scatters_[3].get_offsets(), codes[y == 3][:, :2])
+
+
+@pytest.mark.parametrize("y", [np.arange(60.0) / 7, np.arange(60)])
+def test_measured_values_get_a_colour_bar(y, blob):
+    display = LatentSpaceDisplay.from_codes(blob, y, y_name="Age (years)")
+    assert display.legend_ is None
+    assert display.colorbar_.ax.get_ylabel() == "Age (years)"
+    assert_allclose(display.scatters_[0].get_array(), y)
+
+
+def test_which_plane(blob):
+    display = LatentSpaceDisplay.from_codes(blob, components=(3, 1), color="black")
+    assert_allclose(display.scatters_[0].get_offsets(), blob[:, [3, 1]])
+    assert display.ax_.get_xlabel() == "Component 3 of the code"
+    display = LatentSpaceDisplay.from_codes(blob, list("abc") * 20, components="pca")
+    assert "of its variance" in display.ax_.get_xlabel()
+    assert len(display.scatters_) == 3
+
+
+@pytest.mark.parametrize(
+    ("params", "match"),
+    [
+        ({"codes": np.ones((5, 1))}, "minimum of 2 is required"),
+        ({"components": (0, 5)}, r"components.*0 to 4.*got \(0, 5\)"),
+        ({"components": (0, 1, 2)}, "components must be 2 columns"),
+        ({"components": "tsne"}, "or 'pca'; got 'tsne'"),
+        ({"y": [0, 1]}, "inconsistent numbers of samples"),
+    ],
+)
+def test_bad_codes(params, match, blob, plt):
+    with pytest.raises(ValueError, match=match):
+        LatentSpaceDisplay.from_codes(**{"codes": blob, **params})
+    assert not plt.get_fignums()
+
+
+# Paths
+
+
+def test_strips_from_row_to_row(fitted, digits):
+    weights = np.arange(0.05, 1, 0.15)
+    display = LatentPathDisplay.from_estimator(
+        fitted, digits[:2], digits[2:4], weights=weights, image_shape=(8, 8)
+    )
+    path = fitted.interpolate(digits[:2], digits[2:4], weights=weights)
+    images = [np.asarray(image.get_array()) for image in display.ax_.images]
+    assert_allclose(images, path.reshape(-1, 8, 8))
+    percent = texts(display.ax_.get_xticklabels())
+    assert percent == ["5%", "20%", "35%", "50%", "65%", "80%", "95%"]
+
+
+def test_strips_of_a_pipeline_follow_its_last_step(quick, digits, monkeypatch):
+    pipeline = make_pipeline(StandardScaler(), quick()).fit(digits)
+    monkeypatch.setattr(type(pipeline[-1]), "_interpolation", "spherical")
+    rows = [
+        LatentPathDisplay.from_estimator(
+            pipeline, digits[:1], digits[1:2], method=method, image_shape=(8, 8)
+        ).rows
+        for method in ("auto", "spherical", "linear")
+    ]
+    assert_allclose(rows[0], rows[1])
+    assert not np.allclose(rows[0], rows[2])
+
+
+def test_one_strip_for_each_number_of_the_code(fitted, digits):
+    display = LatentPathDisplay.from_traversal(fitted, digits, image_shape=(8, 8), n_values=5)
+    assert_allclose(display.rows, fitted.latent_traversal(digits, n_values=5))
+    assert texts(display.ax_.get_yticklabels()) == ["0", "1", "2"]
+    assert texts(display.ax_.get_xticklabels()) == ["-2", "-1", "0", "+1", "+2"]
+    display = LatentPathDisplay.from_traversal(
+        fitted, digits, image_shape=(8, 8), components=1, values=[0, 0.5]
+    )
+    assert texts(display.ax_.get_xticklabels()) == ["0", "0.5"]
+
+
+def test_a_grid_is_the_plane_of_the_codes(digits):
+    pca = PCA(3).fit(digits)
+    display = LatentPathDisplay.from_grid(
+        pca, digits, components=(2, 0), values=[-10, 0, 10], image_shape=(8, 8)
+    )
+    assert display.rows.shape == (3, 3, 64)
+    mean = pca.transform(digits).mean(axis=0)
+    top_left = pca.inverse_transform([[10, mean[1], -10]])
+    assert_allclose(display.rows[0, 0], top_left[0])
+    assert display.ax_.get_xlabel() == "Component 2 of the code"
+    assert texts(display.ax_.get_yticklabels()) == ["10", "0", "-10"]
+
+
+def test_paths_of_series_are_lines(series):
+    display = LatentPathDisplay.from_traversal(PCA(2).fit(series), series)
+    assert display.axes_.shape == (2, 7)
+    assert_allclose(display.axes_[1, 6].lines[0].get_ydata(), display.rows[1, 6])
+
+
+def test_decoded_rows_that_came_from_anywhere(digits):
+    display = LatentPathDisplay.from_arrays(digits[:6].reshape(2, 3, 8, 8), title="Digits")
+    assert len(display.ax_.images) == 6
+    assert display.ax_.get_title() == "Digits"
+    with pytest.raises(ValueError, match=r"n_strips.*got shape \(300, 64\)"):
+        LatentPathDisplay.from_arrays(digits)

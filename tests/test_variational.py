@@ -1,0 +1,364 @@
+"""VAETransformer: a likelihood that starts at PCA's, codes with a spread, samples."""
+
+import pickle
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+from scipy import integrate
+from sklearn.base import clone
+from sklearn.decomposition import PCA
+from sklearn.exceptions import ConvergenceWarning
+
+from skae import AEClassifier, VAETransformer
+from skae.losses import LIKELIHOODS, divergence
+from skae.metrics import reconstruction_score
+from skae.networks import ConvNetwork, KerasNetwork
+from skae.utils._rows import Rows
+
+# One epoch in which nothing moves: what is kept is the start.
+START = {"max_iter": 1, "learning_rate": 1e-12, "early_stopping": False}
+
+
+@pytest.fixture(scope="module")
+def quick_vae():
+    """Makes a variational autoencoder that trains in a few steps."""
+
+    def make(**params):
+        quick = {
+            "n_components": 3,
+            "hidden_layer_sizes": (8,),
+            "max_iter": 3,
+            "batch_size": 32,
+            "learning_rate": 0.005,
+            "random_state": 0,
+        }
+        return VAETransformer(**{**quick, **params})
+
+    return make
+
+
+@pytest.fixture(scope="module")
+def fitted_vae(quick_vae, digits):
+    return quick_vae().fit(digits)
+
+
+@pytest.fixture(scope="module")
+def bent():
+    """Rows along a parabola: what no linear model can describe."""
+    rng = np.random.RandomState(0)
+    t = rng.normal(size=400)
+    X = np.stack([t, t**2 / 2, -t], axis=1) + 0.1 * rng.normal(size=(400, 3))
+    X.flags.writeable = False
+    return X
+
+
+# The start
+
+
+@pytest.mark.parametrize("n_components", [1, 3])
+@pytest.mark.parametrize("scale", [1e-3, 1, 1e3])
+def test_the_start_is_probabilistic_pca(quick_vae, blob, n_components, scale):
+    X = scale * blob
+    vae = quick_vae(n_components=n_components, noise_floor=1e-3, **START).fit(X)
+    pca = PCA(n_components).fit(X)
+    # Maximum likelihood divides by the number of rows, PCA by one less.
+    ratio = (len(X) - 1) / len(X)
+    pca.explained_variance_ *= ratio
+    pca.noise_variance_ *= ratio
+    assert_allclose(vae.score_samples(X), pca.score_samples(X), rtol=1e-4, atol=1e-3)
+
+
+def test_the_bound_is_tight_at_the_start(quick_vae, digits):
+    """The posterior is the true one, so all draws say the same."""
+    vae = quick_vae(**START).fit(digits)
+    one = clone(vae).set_params(n_draws=1).fit(digits)
+    assert_allclose(one.score_samples(digits), vae.score_samples(digits), atol=0.05)
+    loss = vae.loss_curve_[0]
+    assert_allclose(-loss, vae.score(digits), atol=1.5)
+
+
+def test_the_start_is_turned_and_pruned(quick_vae, blob):
+    """Columns come in the order of what they say; those without support are the prior."""
+    vae = quick_vae(n_components=5, **START).fit(blob)
+    mean, std = vae.posterior(blob)
+    assert (np.diff(vae.divergence_) <= 1e-6).all()
+    assert vae.n_active_ < 5
+    idle = vae.divergence_ < 1e-6
+    assert_allclose(mean[:, idle], 0, atol=1e-6)
+    assert_allclose(std[:, idle], 1, atol=1e-6)
+
+
+def test_training_adds_to_the_likelihood(quick_vae, bent):
+    train, test = bent[:300], bent[300:]
+    vae = quick_vae(n_components=2, hidden_layer_sizes=(16,), max_iter=60).fit(train)
+    assert vae.best_iter_ > 0
+    assert vae.best_loss_ < vae.start_loss_
+    assert vae.score(test) > max(PCA(k).fit(train).score(test) for k in (1, 2)) + 0.3
+
+
+def test_a_start_that_cannot_be_improved_is_kept(quick_vae, digits):
+    vae = quick_vae(learning_rate=1e-12).fit(digits)
+    assert vae.best_iter_ == 0
+    assert vae.best_loss_ == vae.start_loss_
+
+
+# The likelihood
+
+
+def test_score_samples_are_the_same_in_every_call_and_for_every_row(fitted_vae, digits):
+    scores = fitted_vae.score_samples(digits)
+    assert_array_equal(fitted_vae.score_samples(digits), scores)
+    assert_allclose(fitted_vae.score_samples(digits[::-1])[::-1], scores, rtol=1e-9)
+    assert_allclose(fitted_vae.score_samples(digits[7:8]), scores[7:8], rtol=1e-9)
+    assert_allclose(fitted_vae.score(digits), scores.mean())
+
+
+def test_score_takes_weights(fitted_vae, digits):
+    weight = np.arange(len(digits))
+    expected = np.average(fitted_vae.score_samples(digits), weights=weight)
+    assert_allclose(fitted_vae.score(digits, sample_weight=weight), expected)
+
+
+def test_it_is_a_density(quick_vae, bent):
+    """In the units of the data it integrates to one."""
+    X = 7 * bent[:, :2] + 3
+    vae = quick_vae(n_components=1, max_iter=10, n_draws=512).fit(X)
+    axes = [np.linspace(*(X[:, j].mean() + 50 * np.array([-1, 1])), 161) for j in (0, 1)]
+    grid = np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1)
+    density = np.exp(vae.score_samples(grid.reshape(-1, 2))).reshape(161, 161)
+    mass = integrate.simpson(integrate.simpson(density, x=axes[1]), x=axes[0])
+    assert_allclose(mass, 1, atol=0.05)
+
+
+def test_weighted_draws_are_a_better_bound(quick_vae, bent):
+    vae = quick_vae(n_components=2, max_iter=30).fit(bent)
+    assert vae.score(bent) > -vae._losses(Rows(bent)).mean() + 0.01
+
+
+def test_variance_explained_is_told_by_the_metric(fitted_vae, digits):
+    assert 0.2 < reconstruction_score(fitted_vae, digits) < 1
+
+
+def test_single_precision(quick_vae, digits):
+    rows = digits.astype("f4")
+    vae = quick_vae().fit(rows)
+    assert vae.transform(rows).dtype == np.float32
+    assert vae.score_samples(rows).dtype == np.float32
+    assert_allclose(vae.score_samples(rows), vae.score_samples(digits), rtol=1e-3)
+
+
+# Codes and samples
+
+
+def test_posterior(fitted_vae, digits):
+    mean, std = fitted_vae.posterior(digits)
+    assert_array_equal(mean, fitted_vae.transform(digits))
+    assert std.shape == mean.shape
+    assert (std > 0).all()
+    apart = divergence(np, mean, 2 * np.log(std))
+    assert_allclose(apart.mean(axis=0), fitted_vae.divergence_, rtol=0.1)
+
+
+def test_samples_have_the_moments_of_the_data(quick_vae, blob):
+    vae = quick_vae(n_components=2, **START).fit(blob)
+    rows = vae.sample(20_000, random_state=0)
+    assert_allclose(rows.mean(axis=0), blob.mean(axis=0), atol=0.1)
+    assert_allclose(np.cov(rows.T), np.cov(blob.T), atol=0.15)
+    quiet = vae.sample(20_000, random_state=0, noise=False)
+    assert (quiet.var(axis=0) < rows.var(axis=0)).all()
+
+
+def test_samples_come_from_random_state(fitted_vae):
+    assert fitted_vae.sample().shape == (1, 64)
+    once, again = (fitted_vae.sample(5, random_state=1) for _ in range(2))
+    assert_array_equal(once, again)
+    assert np.abs(once - fitted_vae.sample(5, random_state=2)).max() > 0
+    before = np.random.get_state()[1].copy()
+    fitted_vae.sample(5)
+    assert_array_equal(np.random.get_state()[1], before)
+
+
+def test_images_come_back_as_images(quick_vae, digits):
+    images = digits.reshape(-1, 8, 8)
+    vae = quick_vae().fit(images)
+    assert vae.sample(4, random_state=0).shape == (4, 8, 8)
+    assert vae.noise_.shape == (8, 8)
+    assert_array_equal(vae.score_samples(images), vae.score_samples(digits))
+
+
+def test_set_output_names_the_code(quick_vae, digits):
+    pytest.importorskip("pandas")
+    vae = quick_vae().set_output(transform="pandas").fit(digits)
+    assert list(vae.transform(digits).columns) == [f"vaetransformer{i}" for i in range(3)]
+
+
+# Bits
+
+
+def test_bernoulli(quick_vae, pixels):
+    bits = (pixels > 0.5).astype(float)
+    vae = quick_vae(likelihood="bernoulli", max_iter=5).fit(bits)
+    assert vae.noise_ is None
+    p = np.clip(bits.mean(axis=0), 1e-3, 1 - 1e-3)
+    independent = (bits * np.log(p) + (1 - bits) * np.log(1 - p)).sum(axis=1).mean()
+    assert vae.score(bits) > independent
+    assert vae.score_samples(bits).max() < 0
+    said = vae.sample(10, random_state=0, noise=False)
+    assert ((said > 0) & (said < 1)).all()
+    assert set(np.unique(vae.sample(10, random_state=0))) == {0, 1}
+
+
+def test_bernoulli_wants_the_unit_interval(quick_vae, digits):
+    with pytest.raises(ValueError, match=r"likelihood='bernoulli' needs X in \[0, 1\]"):
+        quick_vae(likelihood="bernoulli").fit(digits)
+
+
+# What is trained
+
+
+def test_parts_add_up(quick_vae, digits):
+    vae = quick_vae(warm_start=True).fit(digits).fit(digits)
+    for parts, curve in (
+        (vae.loss_parts_, vae.loss_curve_),
+        (vae.validation_loss_parts_, vae.validation_loss_curve_),
+    ):
+        assert set(parts) == {"reconstruction", "kl"}
+        assert len(parts["kl"]) == len(curve) == vae.n_iter_ == 6
+        assert_allclose(np.add(parts["reconstruction"], parts["kl"]), curve, rtol=1e-5)
+        assert (np.array(parts["kl"]) > 0).all()
+
+
+def test_without_rows_held_out_there_are_no_validation_parts(quick_vae, digits):
+    assert quick_vae(early_stopping=False).fit(digits).validation_loss_parts_ is None
+
+
+def test_validation_is_the_same_for_the_same_weights(quick_vae, digits):
+    """The draws of the rows held out do not change from epoch to epoch."""
+    vae = quick_vae(learning_rate=1e-12).fit(digits)
+    assert_allclose(vae.validation_loss_curve_, vae.start_loss_, rtol=1e-6)
+
+
+@pytest.mark.filterwarnings("ignore:.*collapsed:sklearn.exceptions.ConvergenceWarning")
+def test_beta_presses_the_code_to_the_prior(quick_vae, digits):
+    free, pressed = (
+        quick_vae(init="random", beta=beta, max_iter=15, early_stopping=False).fit(digits)
+        for beta in (0.01, 10.0)
+    )
+    assert free.divergence_.sum() > pressed.divergence_.sum() + 1
+
+
+def test_beta_at_zero_costs_nothing(quick_vae, digits):
+    assert_allclose(quick_vae(beta=0).fit(digits).loss_parts_["kl"], 0)
+
+
+def test_warm_up(quick_vae, digits):
+    """The divergence counts in steps, from nearly nothing to its whole."""
+    plain = quick_vae(**{**START, "max_iter": 4}).fit(digits)
+    slow = quick_vae(**{**START, "max_iter": 4}, warm_up=2).fit(digits)
+    share = np.divide(slow.loss_parts_["kl"], plain.loss_parts_["kl"])
+    assert_allclose(share, [0.275, 0.775, 1, 1], atol=0.02)
+    twice = quick_vae(**START, warm_up=2, warm_start=True).fit(digits).fit(digits)
+    assert_allclose(twice.loss_parts_["kl"], slow.loss_parts_["kl"][:2], rtol=0.02)
+
+
+def test_free_bits_cost_the_same_whether_they_are_used_or_not(quick_vae, digits):
+    vae = quick_vae(free_bits=50.0, **START).fit(digits)
+    assert_allclose(vae.loss_parts_["kl"], 3 * 50.0, rtol=1e-5)
+
+
+def test_settings_compile_nothing(quick_vae, digits, cache):
+    for params in ({}, {"beta": 2.0}, {"warm_up": 3}, {"free_bits": 0.1}, {"n_components": 5}):
+        quick_vae(**params).fit(digits)
+    assert len(cache) == 1
+
+
+# Collapse
+
+
+def test_what_collapses_is_named(quick_vae, digits):
+    vae = quick_vae(beta=1e4, max_iter=30, early_stopping=False, learning_rate=0.05)
+    with pytest.warns(ConvergenceWarning, match=r"columns of the code have collapsed"):
+        vae.fit(digits)
+    assert vae.n_active_ < 3
+
+
+def test_columns_that_the_data_do_not_support_are_no_collapse(quick_vae, blob):
+    vae = quick_vae(n_components=5, **START).fit(blob)
+    assert vae.n_active_ < vae.n_components_ == 5
+
+
+# The house
+
+
+def test_partial_fit(quick_vae, digits):
+    vae = quick_vae()
+    for _ in range(3):
+        vae.partial_fit(digits)
+    assert vae.n_iter_ == 3
+    assert len(vae.loss_parts_["kl"]) == 3
+
+
+def test_same_seed_same_bits(quick_vae, digits, fitted_vae):
+    again = quick_vae().fit(digits)
+    assert_array_equal(again.score_samples(digits), fitted_vae.score_samples(digits))
+
+
+def test_a_pickle_needs_no_keras(fitted_vae, digits, tmp_path):
+    path = tmp_path / "vae.pickle"
+    path.write_bytes(
+        pickle.dumps((fitted_vae, digits[:5], fitted_vae.score_samples(digits[:5])))
+    )
+    code = (
+        "import pickle, sys, numpy as np\n"
+        f"vae, X, scores = pickle.load(open({str(path)!r}, 'rb'))\n"
+        "assert np.array_equal(vae.score_samples(X), scores)\n"
+        "vae.inverse_transform(vae.transform(X)), vae.sample(3)\n"
+        "assert 'keras' not in sys.modules\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
+def test_keras_models(fitted_vae, digits):
+    from keras import ops
+
+    code = ops.convert_to_numpy(fitted_vae.encoder_(digits.astype("f4")))
+    assert_allclose(code, fitted_vae.transform(digits), atol=1e-4)
+    rows = ops.convert_to_numpy(fitted_vae.decoder_(code))
+    assert_allclose(rows, fitted_vae.reconstruct(digits), atol=1e-3)
+
+
+def test_likelihoods_are_nats():
+    x, said = np.array([[0.0, 1.0]]), np.array([[0.5, 0.5]])
+    bits = LIKELIHOODS["bernoulli"].per_sample(np, x, said, None)
+    assert_allclose(bits, 2 * np.log(2), rtol=1e-6)
+    missed = LIKELIHOODS["gaussian"].per_sample(np, x, said, np.array([1.0, 0.25]))
+    assert_allclose(missed, 0.125 + 0.5 + np.log(2 * np.pi) + np.log(0.5))
+
+
+def test_the_classifier_refuses_it(quick_vae, digits):
+    with pytest.raises(ValueError, match=r"score_samples is minus an error.*VAETransformer"):
+        AEClassifier(quick_vae()).fit(digits, np.arange(len(digits)) % 2)
+
+
+# Networks
+
+
+def test_a_convolutional_posterior(pixels):
+    """It starts where the dense one does, and draws images."""
+    images = pixels.reshape(-1, 8, 8)
+    params = {"n_components": 3, "max_iter": 1, "learning_rate": 1e-12, "random_state": 0}
+    vae = VAETransformer(network=ConvNetwork(filters=(4, 4)), **params).fit(images)
+    dense = VAETransformer(hidden_layer_sizes=(8,), **params).fit(images)
+    assert_allclose(vae.score(images), dense.score(images), rtol=1e-3)
+    assert vae.sample(2, random_state=0).shape == (2, 8, 8)
+    assert vae.interpolate(images[:1], images[1:2], n_steps=3).shape == (1, 3, 8, 8)
+
+
+def test_models_of_ones_own_are_refused(pixels):
+    network = KerasNetwork(lambda shape, n: None, lambda n, shape: None)
+    with pytest.raises(ValueError, match="network must be a ConvNetwork, a RecurrentNetwork"):
+        VAETransformer(network=network).fit(pixels)
