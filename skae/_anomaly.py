@@ -4,23 +4,21 @@ import warnings
 from numbers import Integral, Real
 
 import numpy as np
-from scipy.stats import false_discovery_control
-from sklearn.base import BaseEstimator, OutlierMixin, clone
+from sklearn.base import BaseEstimator, clone
 from sklearn.utils import check_random_state
 from sklearn.utils.metaestimators import available_if
 
 from skae._autoencoder import AutoencoderTransformer
 from skae._base import BaseAutoencoder
+from skae._detection import DetectionMixin
 from skae._monitor import FitMonitor
 from skae._outlyingness import DenoisingScore, ReconstructionScore
-from skae._validation import check_rows, check_training_rows
+from skae._validation import check_training_rows
 from skae.inference import central
 from skae.preprocessing import SquashScale
 from skae.utils._conformal import Calibration, lower_quantile, split_for_calibration
-from skae.utils._frames import column_names, in_the_form_of
 from skae.utils._sklearn import Interval, StrOptions, fit_context
 from skae.utils._state import restores_state_on_error
-from skae.utils._text import describe_cells
 
 # The share of normal rows that contamination="auto" is content to mark.
 _AUTO_RATE = 0.05
@@ -42,7 +40,7 @@ def _may_hold_anomalies(detector):
     return True
 
 
-class AEAnomalyDetector(OutlierMixin, BaseEstimator):
+class AEAnomalyDetector(DetectionMixin, BaseEstimator):
     """Anomaly detection by a denoising autoencoder and the nearest training rows.
 
     The score of a row is the geometric mean of two numbers. One is the error of a wide
@@ -315,7 +313,9 @@ class AEAnomalyDetector(OutlierMixin, BaseEstimator):
     def _calibrate(self, rows, held_out, scores):
         """Keep the scores of rows that were held out, and set the threshold."""
         weight = None if rows.weight is None else rows.weight[held_out]
-        self._calibration = Calibration(scores, weight)
+        # Training rows flatter, those of a small table most: the unit is a held-out row.
+        self._usual = float(np.median(scores)) or 1.0
+        self._calibration = Calibration(scores / self._usual, weight)
         self.calibration_scores_ = -self._calibration.scores[::-1]
         self.loss_curve_ = list(self._score.loss_curve)
         self.estimator_ = getattr(self._score, "autoencoder", None)
@@ -340,7 +340,7 @@ class AEAnomalyDetector(OutlierMixin, BaseEstimator):
             return min(
                 self._calibration.threshold(rate), self._calibration.robust_threshold(rate)
             )
-        return -lower_quantile(-self._score.score(rows.inputs), rate, rows.weight)
+        return -lower_quantile(-self._scores(rows.inputs), rate, rows.weight)
 
     @available_if(_may_hold_anomalies)
     def fit_predict(self, X, y=None, sample_weight=None):
@@ -365,157 +365,6 @@ class AEAnomalyDetector(OutlierMixin, BaseEstimator):
             -1 for anomalies and 1 for the others.
         """
         return self.fit(X, sample_weight=sample_weight).predict(X)
-
-    # How odd
-
-    def score_samples(self, X):
-        """Minus the score of each row: higher is more normal.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features) or (n_samples, ...)
-            Rows.
-
-        Returns
-        -------
-        ndarray of shape (n_samples,)
-            Never positive; about -1 for a row like those trained on.
-        """
-        rows = check_rows(self, X)
-        return -self._score.score(rows)
-
-    def decision_function(self, X):
-        """How far each row is from the threshold.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features) or (n_samples, ...)
-            Rows.
-
-        Returns
-        -------
-        ndarray of shape (n_samples,)
-            ``score_samples(X) - offset_``: negative for anomalies.
-        """
-        return self.score_samples(X) - self.offset_
-
-    def predict(self, X):
-        """Mark anomalies.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features) or (n_samples, ...)
-            Rows.
-
-        Returns
-        -------
-        ndarray of shape (n_samples,)
-            -1 for anomalies and 1 for the others.
-        """
-        return np.where(self.decision_function(X) < 0, -1, 1)
-
-    def p_values(self, X):
-        """Conformal p-values: how often a normal row is at least as odd.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features) or (n_samples, ...)
-            Rows that were not trained on.
-
-        Returns
-        -------
-        ndarray of shape (n_samples,)
-            One plus the number of held-out rows that are at least as odd, over one plus
-            their number. With weights, their sum, at a mean of one.
-        """
-        scores = -self.score_samples(X)
-        return self._calibration.p_values(scores)
-
-    def select(self, X, fdr=0.1):
-        """Find anomalies, with few normal rows among what is found.
-
-        Benjamini and Hochberg's procedure on the p-values. To find anything among many
-        rows, p-values must be small, and that takes many held-out rows.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features) or (n_samples, ...)
-            Rows that were not trained on, all that are judged together.
-
-        fdr : float, default=0.1
-            Share of normal rows among those found, on the mean over data sets.
-
-        Returns
-        -------
-        ndarray of bool of shape (n_samples,)
-            Whether each row is an anomaly.
-        """
-        if not (isinstance(fdr, Real) and 0 < fdr < 1):
-            raise ValueError(f"fdr must be a float between 0 and 1; got {fdr!r}.")
-        return false_discovery_control(self.p_values(X)) <= fdr
-
-    # Why
-
-    def explain(self, X):
-        """Split the score of each row over the columns.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features) or (n_samples, ...)
-            Rows.
-
-        Returns
-        -------
-        ndarray or data frame in the shape of X
-            Not negative; the sum over a row is minus its `score_samples`. A data frame
-            has the index and columns of X. For images and series, a map of the error.
-        """
-        return self._cell_by_cell("contributions", X)
-
-    def expected(self, X):
-        """What would have been ordinary in each cell, given the rest of the row.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features) or (n_samples, ...)
-            Rows.
-
-        Returns
-        -------
-        ndarray or data frame in the shape of X
-            In the units of the data. Cells with a large part in the score are blanked
-            and filled by the network from the others. With
-            ``scoring="reconstruction"``, the reconstruction.
-        """
-        return self._cell_by_cell("expected", X)
-
-    def describe(self, X, n_columns=3):
-        """Say in words what is odd about each row.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features)
-            Rows.
-
-        n_columns : int, default=3
-            How many columns are named at most: those with the largest part in the score,
-            as long as it is more than the column's fair share.
-
-        Returns
-        -------
-        list of str
-            Such as "amount 9,120, expected about 240".
-        """
-        rows = check_rows(self, X)
-        names = getattr(self, "feature_names_in_", column_names(X, rows.shape[1]))
-        parts = self._score.contributions(rows), self._score.expected(rows)
-        cells = zip(rows, *parts, strict=True)
-        return [describe_cells(names, *cell, n_columns) for cell in cells]
-
-    def _cell_by_cell(self, what, X):
-        rows = check_rows(self, X)
-        values = getattr(self._score, what)(rows)
-        return in_the_form_of(X, values.reshape(len(values), *self._input_shape))
 
 
 def _without(rows, index):

@@ -37,7 +37,7 @@ class DenoisingScore:
     """Geometric mean of the error of a denoiser and the distance to the nearest rows.
 
     Both are squared differences in standardised columns, averaged over columns, in units
-    of their mean over training rows: an ordinary row has a score of about one.
+    of their mean over training rows.
 
     Parameters
     ----------
