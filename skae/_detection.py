@@ -162,6 +162,9 @@ class DetectionMixin(OutlierMixin):
         cells = zip(rows, *parts, strict=True)
         return [describe_cells(names, *cell, n_columns) for cell in cells]
 
+    def __sklearn_is_fitted__(self):
+        return hasattr(self, "_calibration")
+
     def _scores(self, X):
         return self._score.score(X) / self._usual
 
