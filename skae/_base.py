@@ -1,26 +1,22 @@
 """The door between scikit-learn above and Keras below."""
 
-import warnings
 from abc import abstractmethod
 from dataclasses import asdict, replace
 from math import prod
-from numbers import Integral, Real
+from numbers import Integral
 
 import numpy as np
 from sklearn.base import BaseEstimator
-from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
 
-from skae._monitor import FitMonitor
+from skae._monitor import FitMonitor, warn_or_raise
+from skae._parameters import CONSTRAINTS
 from skae._validation import check_bounded, check_training_rows, split_rows
 from skae.corruption import draw_pool
 from skae.inference import Affine, forward
-from skae.losses import LOSSES, PENALTIES, Penalty, make_loss, make_penalty
+from skae.losses import make_loss, make_penalty
 from skae.networks import (
-    ACTIVATIONS,
-    SYNONYMS,
     DenseNetwork,
-    Network,
     Options,
     keras_name,
     linear_map,
@@ -28,20 +24,13 @@ from skae.networks import (
     resize,
     whole_numbers,
 )
+from skae.utils._judgement import gained
 from skae.utils._rows import Rows, centre_and_scale
 from skae.utils._sklearn import (
     CallbackSupportMixin,
-    HasMethods,
-    Interval,
-    StrOptions,
     fit_context,
 )
 from skae.utils._state import restores_state_on_error
-
-OPTIMIZERS = {
-    "adadelta", "adafactor", "adagrad", "adam", "adamax", "adamw",
-    "ftrl", "lamb", "lion", "muon", "nadam", "rmsprop", "sgd",
-}  # fmt: skip
 
 # Latent sizes are rounded up to a multiple of this and masked, to share a compilation: in
 # small batches, where a step costs the same with a wider code, and in large ones.
@@ -68,38 +57,7 @@ class BaseAutoencoder(CallbackSupportMixin, BaseEstimator):
     beside this class in every estimator.
     """
 
-    _parameter_constraints: dict = {
-        "n_components": [
-            Interval(Integral, 1, None, closed="left"),
-            Interval(Real, 0, 1, closed="neither"),
-        ],
-        "hidden_layer_sizes": ["array-like", Interval(Integral, 1, None, closed="left")],
-        "network": [Network, None],
-        "activation": [StrOptions(set(ACTIVATIONS) | set(SYNONYMS))],
-        "code_activation": [StrOptions(set(ACTIVATIONS) | set(SYNONYMS))],
-        "output_activation": [StrOptions({"auto"} | set(ACTIVATIONS) | set(SYNONYMS))],
-        "normalization": [StrOptions({"batch", "layer"}), None],
-        "dropout": [Interval(Real, 0, 1, closed="left")],
-        "tied_weights": ["boolean"],
-        "loss": [StrOptions(set(LOSSES)), callable],
-        "penalty": [StrOptions(set(PENALTIES)), Penalty, None],
-        "init": [StrOptions({"pca", "random"})],
-        "optimizer": [StrOptions(OPTIMIZERS), HasMethods(["apply", "get_config"])],
-        "learning_rate": [
-            Interval(Real, 0, None, closed="neither"),
-            HasMethods(["get_config"]),
-        ],
-        "weight_decay": [Interval(Real, 0, None, closed="left")],
-        "batch_size": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
-        "max_iter": [Interval(Integral, 1, None, closed="left")],
-        "early_stopping": ["boolean"],
-        "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
-        "n_iter_no_change": [Interval(Integral, 1, None, closed="left")],
-        "tol": [Interval(Real, 0, None, closed="left"), None],
-        "warm_start": ["boolean"],
-        "random_state": ["random_state"],
-        "verbose": ["verbose"],
-    }
+    _parameter_constraints: dict = CONSTRAINTS
 
     @abstractmethod
     def __init__(self):
@@ -177,7 +135,7 @@ class BaseAutoencoder(CallbackSupportMixin, BaseEstimator):
         before = self._losses(held_out) if judges_start else None
         n_epochs = 1 if one_epoch else self.max_iter
         training = self._train(train, held_out, rng, monitor, n_epochs)
-        self._warn_or_raise(training)
+        warn_or_raise(training, self._starts_linear or self.n_iter_)
         vars(self).update(self._fitted_attributes(training))
         if judges_start:
             training = self._start_again(training, train, held_out, rng, monitor)
@@ -199,7 +157,7 @@ class BaseAutoencoder(CallbackSupportMixin, BaseEstimator):
         self._set_weights(self._opened(self._network.random_start(rng), train))
         second = self._train(train, held_out, rng, monitor, left)
         if second.ending == "interrupted":
-            self._warn_or_raise(second)
+            warn_or_raise(second, True)
         vars(self).update(self._fitted_attributes(second), start_loss_=self.start_loss_)
         if self.best_loss_ < fitted["best_loss_"]:
             return second
@@ -208,18 +166,8 @@ class BaseAutoencoder(CallbackSupportMixin, BaseEstimator):
         return first
 
     def _is_better(self, before, held_out):
-        """Whether training gained more on the held-out rows than chance explains.
-
-        The losses must have fallen on the mean, and the relative gain of a row, which a
-        few rows with large losses cannot sway, by more than its standard error.
-        """
-        after, weight = self._losses(held_out), held_out.weight
-        size = np.maximum(np.abs(before) + np.abs(after), np.finfo(before.dtype).tiny)
-        gain = (before - after) / size
-        mean = np.average(gain, weights=weight)
-        variance = np.average(np.square(gain - mean), weights=weight)
-        fell = np.average(after, weights=weight) < np.average(before, weights=weight)
-        return fell and mean > np.sqrt(variance / len(gain))
+        """Whether training gained more on the held-out rows than chance explains."""
+        return gained(before, self._losses(held_out), held_out.weight)
 
     def _fall_back(self, rows, rng):
         """Keep the start: the principal components, now of all rows."""
@@ -480,27 +428,6 @@ class BaseAutoencoder(CallbackSupportMixin, BaseEstimator):
         if self.batch_size == "auto":
             return int(min(np.clip(n_samples // _STEPS_AN_EPOCH, *_BATCH_SIZES), n_samples))
         return min(self.batch_size, n_samples)
-
-    def _warn_or_raise(self, training):
-        """Say why training ended if it was not as planned."""
-        if training.ending not in ("diverged", "interrupted"):
-            return
-        epoch = len(training.parts) + 1
-        kept = training.best_iter or self._starts_linear or self.n_iter_
-        if training.ending == "interrupted":
-            if not kept:
-                raise KeyboardInterrupt
-            message = f"Interrupted in epoch {epoch}"
-        else:
-            message = f"The loss is not finite in epoch {epoch}"
-            if not kept:
-                raise ValueError(f"{message}: choose a smaller learning_rate.")
-            message += " (a smaller learning_rate may help)"
-        warnings.warn(
-            f"{message}; the network of epoch {training.best_iter} is kept.",
-            ConvergenceWarning,
-            stacklevel=6,
-        )
 
     def _fitted_attributes(self, training):
         """What `fit` leaves, were training to end now."""

@@ -1,4 +1,8 @@
-"""What is told about the epochs of a fit: `verbose` and scikit-learn's callbacks."""
+"""What is told about a fit: its epochs, to the user and to callbacks, and how it ended."""
+
+import warnings
+
+from sklearn.exceptions import ConvergenceWarning
 
 from skae.utils._sklearn import CallbackSupportMixin
 
@@ -63,3 +67,34 @@ class FitMonitor:
             **self.fit_data,
             reconstruction_attributes=lambda: self.fitted_attributes(training),
         )
+
+
+def warn_or_raise(training, has_start):
+    """Say why training ended if it was not as planned.
+
+    Parameters
+    ----------
+    training : Training
+        What it left.
+
+    has_start : bool
+        Whether the start, or an earlier fit, is worth keeping where no epoch is.
+    """
+    if training.ending not in ("diverged", "interrupted"):
+        return
+    epoch = len(training.parts) + 1
+    kept = training.best_iter or has_start
+    if training.ending == "interrupted":
+        if not kept:
+            raise KeyboardInterrupt
+        message = f"Interrupted in epoch {epoch}"
+    else:
+        message = f"The loss is not finite in epoch {epoch}"
+        if not kept:
+            raise ValueError(f"{message}: choose a smaller learning_rate.")
+        message += " (a smaller learning_rate may help)"
+    warnings.warn(
+        f"{message}; the network of epoch {training.best_iter} is kept.",
+        ConvergenceWarning,
+        stacklevel=6,
+    )

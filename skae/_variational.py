@@ -5,19 +5,19 @@ from numbers import Integral, Real
 
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.utils import check_random_state
-from sklearn.utils.validation import check_is_fitted
 
 from skae._base import BaseAutoencoder
+from skae._code_arithmetic import CodeArithmeticMixin
+from skae._likelihood import LikelihoodMixin
 from skae._reconstruction import ReconstructionMixin
 from skae.inference import LatentForward
 from skae.losses import LIKELIHOODS, noise_variance
 from skae.networks import (
-    DenseNetwork,
+    KerasNetwork,
     LatentNetwork,
+    Options,
     keras_name,
     probabilistic_pca,
-    whole_numbers,
 )
 from skae.utils._sklearn import Interval, StrOptions
 
@@ -32,16 +32,228 @@ _JUDGING_DRAWS = 16
 _PARTS = ("reconstruction", "kl")
 
 # What other autoencoders are asked for and a likelihood leaves no choice in.
-_GIVEN = {
-    "network", "code_activation", "output_activation", "tied_weights", "loss", "penalty",
-}  # fmt: skip
+_GIVEN = {"code_activation", "output_activation", "tied_weights", "loss", "penalty"}
 
 
-class VAETransformer(ReconstructionMixin, BaseAutoencoder):
-    """DOC."""
+class VAETransformer(
+    LikelihoodMixin, CodeArithmeticMixin, ReconstructionMixin, BaseAutoencoder
+):
+    """Dimensionality reduction by a variational autoencoder.
 
-    _scores_are_errors = False
-    _interpolation = "spherical"
+    The code of a row is a distribution: a normal one with a mean, which is the code that
+    `transform` gives, and a standard deviation for each column. Rows are held to come
+    from codes drawn from a standard normal distribution, the decoder and noise, and what
+    is trained is a lower bound on their log-likelihood [1]_. So rows can be drawn from
+    the model (`sample`) and their density be told (`score_samples`), which compares with
+    that of :class:`~sklearn.decomposition.PCA` and
+    :class:`~sklearn.mixture.GaussianMixture`.
+
+    Training starts at probabilistic PCA [2]_, turned so that its posterior has a normal
+    distribution for each column: there the bound *is* the log-likelihood. Hidden layers
+    add nothing yet, columns without support in the data start at the prior, and where
+    training brings nothing that rows held out confirm, the start is kept.
+
+    Parameters
+    ----------
+    n_components : int or float, default=2
+        Number of columns of the code. A float between 0 and 1 is a share of variance:
+        the code has as many columns as PCA needs to explain it.
+
+    hidden_layer_sizes : int or array-like of shape (n_layers,), default=(256, 128)
+        Widths of the encoder's hidden layers; the decoder has them in reverse. An empty
+        tuple makes the network linear.
+
+    network : ConvNetwork, RecurrentNetwork or None, default=None
+        Networks for images and series, from :mod:`skae.networks`; `hidden_layer_sizes` is
+        then not used. None: dense layers.
+
+    activation : str, default="relu"
+        Activation of the hidden layers, as in :class:`AutoencoderTransformer`.
+
+    normalization : {"batch", "layer"} or None, default=None
+        What stands between a hidden layer and its activation.
+
+    dropout : float, default=0.0
+        Share of the hidden units that are dropped in each training step.
+
+    likelihood : {"gaussian", "bernoulli"}, default="gaussian"
+        Distribution of a row given its code. "gaussian": what the decoder says and
+        normal noise, with a standard deviation for each column that is learned.
+        "bernoulli": the decoder says probabilities of ones; X must lie in [0, 1].
+
+    noise_floor : float, default=0.1
+        Least standard deviation of the noise, in units of `scale_`. A column that is
+        nearly determined by others would else be given hardly any noise, and the one new
+        row that breaks the rule a likelihood of nearly nothing.
+
+    beta : float, default=1.0
+        What the divergence of codes from the prior is multiplied with in training [3]_.
+        Above 1: fewer and more independent columns, worse reconstructions. With any
+        other value than 1 the loss is no bound on the likelihood; `score` still is.
+
+    warm_up : int, default=0
+        Epochs in which `beta` grows from zero to its value. From probabilistic PCA none
+        are needed; random weights may want some.
+
+    free_bits : float, default=0.0
+        Divergence of each column, in nats on the mean over a batch, that costs nothing
+        [4]_: against columns that collapse.
+
+    n_draws : int, default=128
+        Codes drawn for each row by `score` and `score_samples`.
+
+    init : {"pca", "random"}, default="pca"
+        Where training starts. "random": the plain network, without the linear path,
+        at Glorot's uniform weights.
+
+    optimizer : str or keras.optimizers.Optimizer, default="adam"
+        A Keras optimizer by name or an object, whose configuration is copied.
+
+    learning_rate : float or keras.optimizers.schedules.LearningRateSchedule, \
+            default=0.001
+        For an optimizer given by name; an object brings its own.
+
+    weight_decay : float, default=0.0
+        Share of the learning rate by which all weights shrink in a step, for an optimizer
+        given by name.
+
+    batch_size : int or "auto", default="auto"
+        Rows in a training step. "auto": 32 for up to 8,000 rows, growing to 128.
+
+    max_iter : int, default=200
+        Epochs at most.
+
+    early_stopping : bool, default=True
+        Whether rows are held out to choose the best epoch and to stop. With fewer than
+        ten rows the training rows themselves are used. If False, all rows are trained
+        on, training stops when its own loss makes no progress, and the last epoch is
+        kept.
+
+    validation_fraction : float, default=0.1
+        Share of the rows that are held out.
+
+    n_iter_no_change : int, default=20
+        Epochs without progress after which training stops.
+
+    tol : float or None, default=0.01
+        What counts as progress, in nats per row. None: train for `max_iter` epochs.
+
+    warm_start : bool, default=False
+        Whether `fit` goes on from where the last one ended: centre, scale, latent size,
+        network and the steps of the warm-up stay as they are.
+
+    random_state : int, RandomState instance or None, default=None
+        Seeds the split, the weights, the order of the rows and the codes drawn in
+        training. An int gives the same result in every call on the same machine.
+
+    verbose : bool or int, default=False
+        Whether the losses of each epoch are printed.
+
+    Attributes
+    ----------
+    n_components_ : int
+        Number of columns of the code.
+
+    n_active_ : int
+        Columns of the code that say something about the training rows: their mean
+        divergence from the prior is more than 0.01 nats.
+
+    divergence_ : ndarray of shape (n_components_,)
+        Mean divergence of the posterior from the prior on the training rows, by column,
+        in nats.
+
+    noise_ : ndarray of shape (n_features,) or None
+        Standard deviation of the noise of each column, in the units of the data; None
+        with ``likelihood="bernoulli"``.
+
+    mean_ : ndarray of shape (n_features,)
+        Mean of each column, in the units of the data.
+
+    scale_ : float
+        Root of the mean variance of the columns: the one number X is divided by.
+
+    loss_curve_ : list of float
+        Mean training loss in each epoch: minus the evidence lower bound, in nats per row
+        in the units of the data, with `beta`, warm-up and free bits.
+
+    loss_parts_ : dict of str to list of float
+        What `loss_curve_` is the sum of: "reconstruction", minus the expected
+        log-likelihood of the rows given their codes, and "kl", the divergence as it
+        counts.
+
+    validation_loss_curve_ : list of float or None
+        Mean loss on the held-out rows after each epoch, with `beta` but neither warm-up
+        nor free bits, and with the same draws in every epoch; None where no rows were
+        held out.
+
+    validation_loss_parts_ : dict of str to list of float or None
+        Likewise in parts.
+
+    start_loss_ : float
+        Loss on the held-out rows before the first epoch; NaN where none were held out.
+
+    best_loss_ : float
+        Loss of the epoch that was kept, on the held-out rows if there are any;
+        `start_loss_` where the start is kept.
+
+    best_iter_ : int
+        The epoch that was kept; 0 is the start.
+
+    n_iter_ : int
+        Number of epochs trained.
+
+    encoder_ : keras.Model
+        From rows in the units of the data to codes (the means), made anew each time it is
+        asked for.
+
+    decoder_ : keras.Model
+        From codes to rows in the units of the data, made anew each time.
+
+    n_features_in_ : int
+        Number of columns seen during fit.
+
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Names of the columns, where X had any.
+
+    See Also
+    --------
+    AutoencoderTransformer : The plain autoencoder: a code without a distribution.
+    sklearn.decomposition.FactorAnalysis : The linear counterpart.
+    sklearn.mixture.GaussianMixture : Another density.
+
+    Notes
+    -----
+    A column has collapsed when it was active at the start and is not after training. `fit`
+    then gives a :class:`~sklearn.exceptions.ConvergenceWarning` that names it. Columns
+    that probabilistic PCA found no support for are no collapse and give no warning, active
+    or not; of random weights all are expected to become active.
+
+    References
+    ----------
+    .. [1] D. P. Kingma and M. Welling, "Auto-Encoding Variational Bayes", ICLR 2014.
+
+    .. [2] M. E. Tipping and C. M. Bishop, "Probabilistic Principal Component Analysis",
+       Journal of the Royal Statistical Society B 61, 1999.
+
+    .. [3] I. Higgins et al., "beta-VAE: Learning Basic Visual Concepts with a Constrained
+       Variational Framework", ICLR 2017.
+
+    .. [4] D. P. Kingma, T. Salimans, R. Jozefowicz, X. Chen, I. Sutskever and M. Welling,
+       "Improved Variational Inference with Inverse Autoregressive Flow", NIPS 2016.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_digits
+    >>> from sklearn.decomposition import PCA
+    >>> from skae import VAETransformer
+    >>> X, _ = load_digits(return_X_y=True)
+    >>> train, test = X[:1400], X[1400:]
+    >>> vae = VAETransformer(n_components=8, random_state=0).fit(train)
+    >>> vae.score(test) > PCA(n_components=8).fit(train).score(test) + 5
+    True
+    >>> vae.sample(3, random_state=0).shape
+    (3, 64)
+    """
 
     _parameter_constraints: dict = {
         **{k: v for k, v in BaseAutoencoder._parameter_constraints.items() if k not in _GIVEN},
@@ -58,6 +270,7 @@ class VAETransformer(ReconstructionMixin, BaseAutoencoder):
         n_components=2,
         *,
         hidden_layer_sizes=(256, 128),
+        network=None,
         activation="relu",
         normalization=None,
         dropout=0.0,
@@ -83,6 +296,7 @@ class VAETransformer(ReconstructionMixin, BaseAutoencoder):
     ):
         self.n_components = n_components
         self.hidden_layer_sizes = hidden_layer_sizes
+        self.network = network
         self.activation = activation
         self.normalization = normalization
         self.dropout = dropout
@@ -106,114 +320,18 @@ class VAETransformer(ReconstructionMixin, BaseAutoencoder):
         self.random_state = random_state
         self.verbose = verbose
 
-    # What a fitted one does
+    # What other autoencoders are asked for and a likelihood leaves no choice in.
+    tied_weights = False
 
-    def posterior(self, X):
-        """Mean and standard deviation of the code of each row.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features) or (n_samples, ...)
-            Rows, in the shape the estimator was fitted on, or flat.
-
-        Returns
-        -------
-        mean : ndarray of shape (n_samples, n_components_)
-            The code, as `transform` gives it.
-
-        std : ndarray of shape (n_samples, n_components_)
-            How uncertain each number is. Near one, the standard deviation of the prior,
-            the column says nothing about the row.
-        """
-        mean, log_variance = self._latent.posterior(self._check_rows(X))
-        return np.ascontiguousarray(mean), np.exp(0.5 * log_variance)
-
-    def sample(self, n_samples=1, random_state=None, *, noise=True):
-        """Draw rows from the model.
-
-        Parameters
-        ----------
-        n_samples : int, default=1
-            How many.
-
-        random_state : int, RandomState instance or None, default=None
-            Draws codes and noise.
-
-        noise : bool, default=True
-            Whether the noise of the likelihood is added (for a Bernoulli likelihood,
-            zeros and ones are drawn), as in the data. False: what the decoder says of
-            codes drawn from the prior.
-
-        Returns
-        -------
-        ndarray of shape (n_samples, n_features) or (n_samples, ...)
-            Rows in the units of the data.
-        """
-        check_is_fitted(self)
-        rng = np.random.RandomState() if random_state is None else check_random_state(random_state)
-        rows = self._decoder(rng.standard_normal((n_samples, self.n_components_)))
-        return self._shaped(self._latent.with_noise(rows, rng) if noise else rows)
-
-    def score_samples(self, X):
-        """Log-likelihood of each row, estimated from below.
-
-        The importance-weighted bound [1]_ of `n_draws` codes drawn from the posterior of
-        the row: in the mean over draws it is not above the log-likelihood, and it comes
-        closer with each draw. The draws are the same for all rows and in every call.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features) or (n_samples, ...)
-            Rows, in the shape the estimator was fitted on, or flat.
-
-        Returns
-        -------
-        ndarray of shape (n_samples,)
-            In nats, for the density in the units of the data: comparable with
-            `score_samples` of :class:`~sklearn.decomposition.PCA` and
-            :class:`~sklearn.mixture.GaussianMixture`.
-
-        References
-        ----------
-        .. [1] Y. Burda, R. Grosse and R. Salakhutdinov, "Importance Weighted
-           Autoencoders", ICLR 2016.
-        """
-        return self._latent.log_likelihood(self._check_rows(X), self.n_draws)
-
-    def score(self, X, y=None, sample_weight=None):
-        """Mean of `score_samples`.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features) or (n_samples, ...)
-            Rows, at best rows that were not used for training.
-
-        y : Ignored
-            Not used, present for API consistency by convention.
-
-        sample_weight : array-like of shape (n_samples,), default=None
-            Weights of the rows.
-
-        Returns
-        -------
-        float
-            Nats per row. The share of variance explained is given by
-            :func:`skae.metrics.reconstruction_score`.
-        """
-        return float(np.average(self.score_samples(X), weights=sample_weight))
-
-    def _encode(self, X):
-        return np.ascontiguousarray(self._latent.posterior(X)[0])
+    # Answers to the base
 
     def _losses(self, rows):
         """Minus the evidence lower bound of each row, as it is trained."""
         return self._latent.minus_bound(rows.inputs, _JUDGING_DRAWS, self.beta)
 
-    # Answers to the base
-
     def _check_parts(self, rows):
-        self._likelihood = LIKELIHOODS[self.likelihood]
-        if self._likelihood.bounded and (rows.inputs.min() < 0 or rows.inputs.max() > 1):
+        bounded = LIKELIHOODS[self.likelihood].bounded
+        if bounded and (rows.inputs.min() < 0 or rows.inputs.max() > 1):
             raise ValueError(
                 f"likelihood={self.likelihood!r} needs X in [0, 1]; X ranges from "
                 f"{rows.inputs.min():.6g} to {rows.inputs.max():.6g}. Scale it with "
@@ -221,17 +339,22 @@ class VAETransformer(ReconstructionMixin, BaseAutoencoder):
             )
 
     def _build(self, rows, rng):
-        network = DenseNetwork(
-            rows.inputs.shape[1],
-            self._latent_size(rows, rng),
-            hidden=whole_numbers("hidden_layer_sizes", self.hidden_layer_sizes, 0),
+        if isinstance(self.network, KerasNetwork):
+            raise ValueError(
+                "network must be a ConvNetwork, a RecurrentNetwork or None: models of one's "
+                f"own do not say how certain a code is; got {self.network!r}."
+            )
+        # Here and not where it is checked: a fit that goes on keeps its likelihood.
+        self._likelihood = LIKELIHOODS[self.likelihood]
+        options = Options(
             activation=keras_name(self.activation),
             output_activation="sigmoid" if self._likelihood.bounded else "linear",
             linear_path=self.init == "pca",
-            code_width=2,
             normalization=self.normalization,
             dropout=self.dropout,
+            code_width=2,
         )
+        network = self._described(self._latent_size(rows, rng), options)
         self._network = LatentNetwork(network, self._likelihood.noisy)
 
     @property
@@ -239,7 +362,7 @@ class VAETransformer(ReconstructionMixin, BaseAutoencoder):
         return self.init == "pca"
 
     def _start(self, rows, rng):
-        # No second start from random weights: see the notes of the class.
+        # Trusted, whatever it explains: the bound is tight there.
         self._start_share = 1.0
         self._n_training = len(rows)
         self._supported = np.ones(self._network.n_components, bool)
@@ -264,6 +387,7 @@ class VAETransformer(ReconstructionMixin, BaseAutoencoder):
             "floor": self.noise_floor,
             "log_volume": self._log_volume(),
         }
+        settings |= pools({"normal"})
         shapes = {name: np.shape(value) for name, value in settings.items()}
         likelihood = self._likelihood
 
@@ -272,7 +396,7 @@ class VAETransformer(ReconstructionMixin, BaseAutoencoder):
 
             return VariationalObjective(*network.build(), likelihood, shapes)
 
-        return build, (network, likelihood), settings
+        return build, (network, likelihood, *shapes.values()), settings
 
     def _log_volume(self):
         """What the units of the data add to minus the log-likelihood of a row."""
@@ -291,8 +415,8 @@ class VAETransformer(ReconstructionMixin, BaseAutoencoder):
             variance,
             self._units if self._scales_output else None,
         )
-        if variance is not None:
-            held["noise_"] = held["_latent"].noise.reshape(self._output_shape)
+        noise = held["_latent"].noise
+        held["noise_"] = None if noise is None else noise.reshape(self._output_shape)
         return held
 
     def _fitted_attributes(self, training):
@@ -331,8 +455,7 @@ class VAETransformer(ReconstructionMixin, BaseAutoencoder):
 
 def _by_name(parts, before):
     """The parts of the losses, one list for each, after those of earlier fits."""
-    before = before or dict.fromkeys(_PARTS, [])
+    before = before or {name: [] for name in _PARTS}
     return {
-        name: before[name] + [float(part[i]) for part in parts]
-        for i, name in enumerate(_PARTS)
+        name: before[name] + [float(part[i]) for part in parts] for i, name in enumerate(_PARTS)
     }

@@ -70,7 +70,7 @@ def test_version_is_that_of_the_metadata():
 
 
 def test_public_names():
-    assert {"AEClassifier", "AutoencoderTransformer"} <= set(skae.__all__)
+    assert {"AEClassifier", "AutoencoderTransformer", "VAETransformer"} <= set(skae.__all__)
     for name in skae.__all__:
         assert hasattr(skae, name)
 

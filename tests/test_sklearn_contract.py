@@ -20,6 +20,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from skae import (
+    AEAnomalyDetector,
     AEClassifier,
     AutoencoderTransformer,
     DenoisingAutoencoder,
@@ -40,6 +41,13 @@ CHECKED = [
         random_state=0,
     ),
     DenoisingAutoencoder(hidden_layer_sizes=(4,), max_iter=2, random_state=0),
+    AEAnomalyDetector(hidden_layer_sizes=(8,), n_steps=20, random_state=0),
+    AEAnomalyDetector(novelty=True, hidden_layer_sizes=(8,), n_steps=20, random_state=0),
+    AEAnomalyDetector(
+        scoring="reconstruction",
+        estimator=AutoencoderTransformer(1, hidden_layer_sizes=(4,), max_iter=2),
+        random_state=0,
+    ),
     VAETransformer(hidden_layer_sizes=(4,), max_iter=2, random_state=0),
     VAETransformer(
         1,

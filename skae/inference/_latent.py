@@ -89,13 +89,16 @@ class LatentForward:
 
     def with_noise(self, rows: Array, rng: np.random.RandomState) -> Array:
         """What the decoder says, turned into rows like those of the data."""
-        if self.variance is None:
+        noise = self.noise
+        if noise is None:
             return (rng.uniform(size=rows.shape) < rows).astype(rows.dtype)
-        return rows + self.noise * rng.standard_normal(rows.shape)
+        return rows + noise * rng.standard_normal(rows.shape)
 
     @property
-    def noise(self) -> Array:
-        """Standard deviation of the noise, in the units of the data."""
+    def noise(self) -> Array | None:
+        """Standard deviation of the noise, in the units of the data, if there is one."""
+        if self.variance is None:
+            return None
         scale = 1.0 if self.units is None else self.units.scale
         return np.asarray(scale * np.sqrt(self.variance))
 

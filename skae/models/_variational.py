@@ -6,6 +6,7 @@ from typing import Any
 import keras
 from keras import ops
 
+from skae.corruption import PooledDraws
 from skae.losses import Likelihood, divergence, noise_variance, posterior
 from skae.models._settings import Settings
 
@@ -31,7 +32,7 @@ class VariationalObjective(keras.Model):
         Shapes of the numbers that are told: "mask"; "beta", what the divergence is
         multiplied with; "warm_up", the steps in which it grows to that; "free_bits", the
         divergence of a column that costs nothing; "floor" of the noise; "log_volume",
-        what the units of the data add to the loss.
+        what the units of the data add to the loss; "normal_pool", random numbers.
     """
 
     n_parts = 2
@@ -75,7 +76,7 @@ class VariationalObjective(keras.Model):
         settings = self.settings.values()
         mean, log_variance = posterior(ops, self.encoder(x, training=training))
         mean, log_variance = (v * settings["mask"] for v in (mean, log_variance))
-        draws = self._draws(ops.shape(mean), training) * settings["mask"]
+        draws = self._draws(mean, training) * settings["mask"]
         codes = mean + ops.exp(0.5 * log_variance) * draws
         missed = self._missed(codes, target, settings["floor"], training)
         apart = divergence(ops, mean, log_variance)
@@ -84,11 +85,12 @@ class VariationalObjective(keras.Model):
         costs = settings["beta"] * ops.sum(apart, axis=1)
         return ops.stack([missed + settings["log_volume"], costs], axis=1)
 
-    def _draws(self, shape: tuple[int, ...], training: bool) -> Any:
+    def _draws(self, mean: Any, training: bool) -> Any:
         """Standard normal numbers of shape (n_draws, n_rows, capacity)."""
         if training:
-            return keras.random.normal((1, *shape), seed=self.seed_generator)
-        draws = keras.random.normal((_VALIDATION_DRAWS // 2, *shape), seed=0)
+            return PooledDraws(self.seed_generator, self.settings.values()).normal(mean[None])
+        shape = (_VALIDATION_DRAWS // 2, *mean.shape)
+        draws = keras.random.normal(shape, seed=0)
         return ops.concatenate([draws, -draws])
 
     def _missed(self, codes: Any, target: Any, floor: Any, training: bool) -> Any:

@@ -302,6 +302,7 @@ class DenseNetwork:
         encoder: NDArray[Any],
         decoder: NDArray[Any],
         offset: NDArray[Any] | float = 0.0,
+        code_bias: NDArray[Any] | float = 0.0,
     ) -> Weights:
         """Weights of a network that is linear yet.
 
@@ -318,13 +319,18 @@ class DenseNetwork:
 
         offset : float or ndarray of shape (n_outputs,)
             Added to what is decoded.
+
+        code_bias : float or ndarray of shape (n_components * code_width,)
+            Added to what is encoded.
         """
-        into = np.zeros((self.n_features, self.n_components))
-        into[:, : encoder.shape[1]] = encoder
+        width, k = self.n_components * self.code_width, encoder.shape[1]
+        # Of the numbers for a column of the code the first is its place.
+        into = np.zeros((self.n_features, width))
+        into[:, : k * self.code_width : self.code_width] = encoder
         out = np.zeros((self.n_components, self.decoder.n_outputs))
-        out[: len(decoder)] = decoder
+        out[:k] = decoder
         return self.joined(
-            self.encoder.linear_weights(rng, into, np.zeros(self.n_components)),
+            self.encoder.linear_weights(rng, into, np.broadcast_to(code_bias, width)),
             self.decoder.linear_weights(rng, out, np.broadcast_to(offset, out.shape[1])),
         )
 

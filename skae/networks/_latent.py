@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from skae.networks._dense import DenseNetwork, Weights
+from skae.networks._dense import Weights
 from skae.networks._principal import principal_axes
 
 
@@ -17,39 +17,39 @@ class LatentNetwork:
 
     Parameters
     ----------
-    network : DenseNetwork
+    network : DenseNetwork or BuiltNetwork
         Its `code_width` is two: the encoder says mean and log-variance of each column.
 
     noisy : bool
         Whether each output has a noise to learn, the last of the weights.
     """
 
-    network: DenseNetwork
+    network: Any
     noisy: bool
 
-    # Whether the code may be given columns that are masked.
     resizable = True
+    starts_linear = True
 
     @property
     def n_components(self) -> int:
         """Columns of the code."""
-        return self.network.n_components
+        return int(self.network.n_components)
 
     @property
     def output_activation(self) -> str:
         """Activation of the output."""
-        return self.network.output_activation
+        return str(self.network.output_activation)
 
     @property
     def gains_from_xla(self) -> bool:
         """Whether XLA makes its epochs quicker."""
-        return self.network.gains_from_xla
+        return bool(self.network.gains_from_xla)
 
     @property
     def shapes(self) -> list[tuple[int, ...]]:
         """Shapes of all weights that are trained: encoder, decoder, noise."""
-        noise = (self.network.decoder.n_outputs,)
-        return self.network.shapes + [noise] * self.noisy
+        noise = (self.network.n_outputs,)
+        return [*self.network.shapes, *[noise] * self.noisy]
 
     def resized(self, n_components: int) -> "LatentNetwork":
         """The same network with another width of the code."""
@@ -57,7 +57,8 @@ class LatentNetwork:
 
     def build(self) -> tuple[Any, Any]:
         """Keras models of encoder and decoder, their weights zero."""
-        return self.network.build()
+        encoder, decoder = self.network.build()
+        return encoder, decoder
 
     def split(self, weights: Sequence[NDArray[Any]]) -> tuple[Weights, NDArray[Any] | None]:
         """Weights of encoder and decoder, and the noise."""
@@ -80,8 +81,8 @@ class LatentNetwork:
 
     def random_start(self, rng: np.random.RandomState) -> Weights:
         """Weights of a network that knows nothing of the data; noise of variance one."""
-        noise = np.zeros(self.network.decoder.n_outputs, np.float32)
-        return self.network.random_start(rng) + [noise] * self.noisy
+        noise = np.zeros(self.network.n_outputs, np.float32)
+        return [*self.network.random_start(rng), *[noise] * self.noisy]
 
     def linear_start(
         self,
@@ -107,15 +108,10 @@ class LatentNetwork:
         floor : float
             What the noise has without its weight.
         """
-        k = model.loadings.shape[0]
-        encoder, decoder = self.network.encoder, self.network.decoder
-        into, bias = np.zeros((encoder.n_inputs, encoder.n_outputs)), np.zeros(encoder.n_outputs)
-        into[:, : 2 * k : 2], bias[1 : 2 * k : 2] = model.encoder, np.log(model.variance)
-        out = np.zeros((decoder.n_inputs, decoder.n_outputs))
-        out[:k] = scale * model.loadings
-        weights = self.network.joined(
-            encoder.linear_weights(rng, into, bias),
-            decoder.linear_weights(rng, out, np.broadcast_to(offset, decoder.n_outputs)),
+        log_variance = np.zeros(2 * self.n_components)
+        log_variance[1 : 2 * len(model.variance) : 2] = np.log(model.variance)
+        weights: Weights = self.network.linear_start(
+            rng, model.encoder, scale * model.loadings, offset, log_variance
         )
         if not self.noisy:
             return weights

@@ -123,6 +123,7 @@ class StackedNetwork(BuiltNetwork):
         encoder: NDArray[Any],
         decoder: NDArray[Any],
         offset: NDArray[Any] | float = 0.0,
+        code_bias: NDArray[Any] | float = 0.0,
     ) -> Weights:
         """Weights of a network that is linear yet: see `DenseNetwork.linear_start`."""
         weights = self.random_start(rng)
@@ -130,7 +131,7 @@ class StackedNetwork(BuiltNetwork):
         width = self.options.code_width
         for i, (path, array) in enumerate(zip(seen.paths, weights, strict=True)):
             if _layer(path) == "output":
-                array[:] = 0
+                array[:] = code_bias if i < seen.n_encoder and array.ndim == 1 else 0
             if _layer(path) != "linear_path":
                 continue
             if i < seen.n_encoder:

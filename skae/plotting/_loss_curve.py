@@ -10,6 +10,8 @@ _LOSS_NAMES = {
     "absolute_error": "Absolute error (units of X)",
     "huber": "Huber loss (squared units of X)",
     "binary_crossentropy": "Binary cross-entropy (nats a column)",
+    "cosine": "1 - cosine",
+    "ssim": "1 - structural similarity",
 }
 
 

@@ -44,6 +44,13 @@ def make(optimizer: Any, learning_rate: Any, weight_decay: float = 0.0) -> Any:
     raise ValueError(f"Keras {keras.__version__} has no optimizer {optimizer!r}.")
 
 
+def falling(learning_rate: float, n_steps: int) -> Any:
+    """A learning rate that falls linearly to zero."""
+    return keras.optimizers.schedules.PolynomialDecay(
+        learning_rate, n_steps, end_learning_rate=0.0
+    )
+
+
 def fixed_learning_rate(optimizer: Any) -> float | None:
     """The learning rate if it is one number, None if it follows a schedule."""
     rate = optimizer.get_config().get("learning_rate")

@@ -1,0 +1,116 @@
+"""What a fitted autoencoder does that is a distribution: spread, samples, likelihood."""
+
+import numpy as np
+from sklearn.utils import check_random_state
+from sklearn.utils.validation import check_is_fitted
+
+
+class LikelihoodMixin:
+    """The methods of a code that is a distribution; stands before ReconstructionMixin."""
+
+    # score_samples is a log-likelihood, and may be positive.
+    _scores_are_errors = False
+
+    # Codes lie about a sphere; a straight way between two of them leads through its inside,
+    # where no rows are.
+    _interpolation = "spherical"
+
+    def posterior(self, X):
+        """Mean and standard deviation of the code of each row.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features) or (n_samples, ...)
+            Rows, in the shape the estimator was fitted on, or flat.
+
+        Returns
+        -------
+        mean : ndarray of shape (n_samples, n_components_)
+            The code, as `transform` gives it.
+
+        std : ndarray of shape (n_samples, n_components_)
+            How uncertain each number is. Near one, the standard deviation of the prior,
+            the column says nothing about the row.
+        """
+        mean, log_variance = self._latent.posterior(self._check_rows(X))
+        return np.ascontiguousarray(mean), np.exp(0.5 * log_variance)
+
+    def sample(self, n_samples=1, random_state=None, *, noise=True):
+        """Draw rows from the model.
+
+        Parameters
+        ----------
+        n_samples : int, default=1
+            How many.
+
+        random_state : int, RandomState instance or None, default=None
+            Draws codes and noise.
+
+        noise : bool, default=True
+            Whether the noise of the likelihood is added (for a Bernoulli likelihood,
+            zeros and ones are drawn), as in the data. False: what the decoder says of
+            codes drawn from the prior.
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_features) or (n_samples, ...)
+            Rows in the units of the data.
+        """
+        check_is_fitted(self)
+        # None: not NumPy's global generator, which is nobody's to move.
+        rng = np.random.RandomState()
+        if random_state is not None:
+            rng = check_random_state(random_state)
+        rows = self._decoder(rng.standard_normal((n_samples, self.n_components_)))
+        return self._shaped(self._latent.with_noise(rows, rng) if noise else rows)
+
+    def score_samples(self, X):
+        """Log-likelihood of each row, estimated from below.
+
+        The importance-weighted bound [1]_ of `n_draws` codes drawn from the posterior of
+        the row: in the mean over draws it is not above the log-likelihood, and it comes
+        closer with each draw. The draws are the same for all rows and in every call.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features) or (n_samples, ...)
+            Rows, in the shape the estimator was fitted on, or flat.
+
+        Returns
+        -------
+        ndarray of shape (n_samples,)
+            In nats, for the density in the units of the data: comparable with
+            `score_samples` of :class:`~sklearn.decomposition.PCA` and
+            :class:`~sklearn.mixture.GaussianMixture`.
+
+        References
+        ----------
+        .. [1] Y. Burda, R. Grosse and R. Salakhutdinov, "Importance Weighted
+           Autoencoders", ICLR 2016.
+        """
+        return self._latent.log_likelihood(self._check_rows(X), self.n_draws)
+
+    def score(self, X, y=None, sample_weight=None):
+        """Mean of `score_samples`.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features) or (n_samples, ...)
+            Rows, at best rows that were not used for training.
+
+        y : Ignored
+            Not used, present for API consistency by convention.
+
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights of the rows.
+
+        Returns
+        -------
+        float
+            Nats per row. The share of variance explained is given by
+            :func:`skae.metrics.reconstruction_score`.
+        """
+        return float(np.average(self.score_samples(X), weights=sample_weight))
+
+    def _encode(self, X):
+        return np.ascontiguousarray(self._latent.posterior(X)[0])

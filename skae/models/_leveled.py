@@ -1,0 +1,58 @@
+"""A denoiser that is told how noisy its input is: the Keras model that is trained."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import keras
+from keras import ops
+
+from skae.corruption import PooledDraws
+from skae.models._settings import Settings
+
+
+class LeveledDenoisingObjective(keras.Model):
+    """Squared error of each row, denoised at a noise level of its own.
+
+    Parameters
+    ----------
+    denoiser : keras.Model
+        Reads a row with the noise level as its last column and says the clean row.
+
+    settings : mapping of str to tuple of int
+        Shapes of "noise_level", the highest level, and of the pools of random numbers,
+        "normal_pool" and "uniform_pool".
+    """
+
+    n_parts = 1
+
+    def __init__(self, denoiser: Any, settings: Mapping[str, tuple[int, ...]]) -> None:
+        super().__init__()
+        self.settings = Settings(settings)
+        self.denoiser = denoiser
+        self.seed_generator = keras.random.SeedGenerator(0)
+        self.built = True
+
+    def call(self, inputs: tuple[Any, Any], training: bool = False) -> Any:
+        """Mean squared error over the columns of each row.
+
+        Parameters
+        ----------
+        inputs : tuple of tensors, (x, target)
+            Rows; the target is not used.
+
+        training : bool
+            Whether noise is added, at levels between zero and the highest; else at zero.
+
+        Returns
+        -------
+        tensor of shape (n_rows, 1)
+        """
+        x, _ = inputs
+        settings = self.settings.values()
+        level, noisy = ops.zeros_like(x[:, :1]), x
+        if training:
+            draws = PooledDraws(self.seed_generator, settings)
+            level = settings["noise_level"] * draws.uniform(level)
+            noisy = x + level * draws.normal(x)
+        output = self.denoiser(ops.concatenate([noisy, level], axis=1), training=training)
+        return ops.mean(ops.square(output - x), axis=1, keepdims=True)

@@ -1,0 +1,248 @@
+"""AnomalyScoreDisplay."""
+
+import numpy as np
+
+from skae.plotting._axes import COLORS, GREY, axes_for, set_title, split
+from skae.plotting._rows import column_names, unwrap
+
+# Scores beyond this quantile fall into the last bin, so that one wild row does not
+# squeeze all the others into the first.
+_LAST_BIN = 0.995
+
+
+class AnomalyScoreDisplay:
+    """Scores of rows, the threshold, and why one row has the score it has.
+
+    Make it by `from_estimator` or `from_scores`.
+
+    Parameters
+    ----------
+    scores : array-like of shape (n_samples,)
+        Scores as `score_samples` gives them: higher is more normal. They are drawn with
+        the other sign, so that the odd rows are on the right.
+
+    offset : float, default=None
+        The threshold: rows with a lower score are anomalies.
+
+    false_alarm_rate : float, default=None
+        Share of normal rows that lie beyond the threshold.
+
+    held_out : array-like of shape (n_held_out,), default=None
+        Scores of the rows that set the threshold.
+
+    explanation : array-like of shape (n_features,), default=None
+        Parts of the columns in the score of one row, drawn as bars in a second panel.
+
+    feature_names : list of str, default=None
+        Names of the columns.
+
+    n_columns : int, default=10
+        How many bars at most; the other columns are added up in one more.
+
+    Attributes
+    ----------
+    ax_ : matplotlib Axes
+        The axes given, or those made; divided where there is an explanation.
+
+    axes_ : ndarray of matplotlib Axes
+        Those drawn in: the histogram, then the bars.
+
+    figure_ : matplotlib Figure
+        The figure.
+
+    bars_ : matplotlib BarContainer or None
+        The bars of the explanation, the largest first.
+
+    See Also
+    --------
+    skae.AEAnomalyDetector : Has the scores.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skae import AEAnomalyDetector
+    >>> from skae.plotting import AnomalyScoreDisplay
+    >>> X = np.random.RandomState(0).normal(size=(500, 3))
+    >>> detector = AEAnomalyDetector(novelty=True, n_steps=50, random_state=0).fit(X)
+    >>> odd = np.vstack([X[:50], [[0, 9, 0]]])
+    >>> display = AnomalyScoreDisplay.from_estimator(detector, odd, row=50)
+    >>> display.axes_[1].get_yticklabels()[0].get_text()
+    'x1'
+    """
+
+    def __init__(
+        self,
+        scores,
+        offset=None,
+        *,
+        false_alarm_rate=None,
+        held_out=None,
+        explanation=None,
+        feature_names=None,
+        n_columns=10,
+    ):
+        self.scores = scores
+        self.offset = offset
+        self.false_alarm_rate = false_alarm_rate
+        self.held_out = held_out
+        self.explanation = explanation
+        self.feature_names = feature_names
+        self.n_columns = n_columns
+
+    @classmethod
+    def from_estimator(
+        cls, estimator, X, *, row=None, n_columns=10, feature_names=None, ax=None
+    ):
+        """Score X and draw.
+
+        Parameters
+        ----------
+        estimator : fitted detector
+            With `score_samples`; its `offset_`, `false_alarm_rate_` and
+            `calibration_scores_` are drawn where it has them. Or a Pipeline that ends in
+            one.
+
+        X : array-like of shape (n_samples, n_features)
+            Rows, as the estimator takes them.
+
+        row : int, default=None
+            Position of a row to be explained beside the histogram, which wants an
+            estimator with `explain`. None: the histogram alone.
+
+        n_columns, feature_names
+            As in the class.
+
+        ax : matplotlib Axes, default=None
+            Where to draw. None: in a new figure.
+
+        Returns
+        -------
+        AnomalyScoreDisplay
+            The display.
+        """
+        detector = unwrap(estimator, "score_samples")
+        scores = estimator.score_samples(X)
+        explanation = None
+        if row is not None:
+            steps = estimator[:-1] if hasattr(estimator, "steps") else None
+            rows = X if steps is None or not len(steps) else steps.transform(X)
+            parts = unwrap(detector, "explain").explain(rows)
+            explanation = np.asarray(parts, dtype=np.float64)[row].ravel()
+            if feature_names is None:
+                feature_names = column_names(rows, len(explanation))
+        return cls.from_scores(
+            scores,
+            getattr(detector, "offset_", None),
+            false_alarm_rate=getattr(detector, "false_alarm_rate_", None),
+            held_out=getattr(detector, "calibration_scores_", None),
+            explanation=explanation,
+            feature_names=feature_names,
+            n_columns=n_columns,
+            ax=ax,
+        )
+
+    @classmethod
+    def from_scores(
+        cls,
+        scores,
+        offset=None,
+        *,
+        false_alarm_rate=None,
+        held_out=None,
+        explanation=None,
+        feature_names=None,
+        n_columns=10,
+        ax=None,
+    ):
+        """Draw scores that came from anywhere.
+
+        Parameters
+        ----------
+        scores, offset, false_alarm_rate, held_out, explanation, feature_names, n_columns
+            As in the class.
+
+        ax : matplotlib Axes, default=None
+            Where to draw. None: in a new figure.
+
+        Returns
+        -------
+        AnomalyScoreDisplay
+            The display.
+        """
+        display = cls(
+            scores,
+            offset,
+            false_alarm_rate=false_alarm_rate,
+            held_out=held_out,
+            explanation=explanation,
+            feature_names=feature_names,
+            n_columns=n_columns,
+        )
+        return display.plot(ax)
+
+    def plot(self, ax=None):
+        """Draw.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, default=None
+            Where to draw. None: in a new figure.
+
+        Returns
+        -------
+        AnomalyScoreDisplay
+            The display, with its attributes ending in an underscore.
+        """
+        n_panels = 1 + (self.explanation is not None)
+        ax = axes_for(type(self).__name__, ax, (5.5 * n_panels, 4))
+        self.ax_, self.figure_ = ax, ax.figure
+        self.axes_ = split(ax, 1, n_panels).ravel()
+        self._draw_histogram(self.axes_[0])
+        self.bars_ = None
+        if n_panels > 1:
+            self.bars_ = self._draw_bars(self.axes_[1])
+        for cell in self.axes_:
+            cell.spines[["top", "right"]].set_visible(False)
+        set_title(ax, "Anomaly scores", self.axes_)
+        return self
+
+    def _draw_histogram(self, ax):
+        odd = -np.asarray(self.scores, dtype=np.float64)
+        held_out = None if self.held_out is None else -np.asarray(self.held_out)
+        everything = odd if held_out is None else np.r_[odd, held_out]
+        last = np.quantile(everything, _LAST_BIN)
+        if self.offset is not None:
+            last = max(last, -1.5 * self.offset)
+        edges = np.linspace(everything.min(), max(last, everything.min() + 1e-9), 41)
+        style = {"bins": edges, "density": True}
+        ax.hist(odd.clip(max=edges[-1]), color=COLORS[5], label=f"{len(odd)} rows", **style)
+        if held_out is not None:
+            label = f"{len(held_out)} rows held out"
+            held_out = held_out.clip(max=edges[-1])
+            ax.hist(held_out, histtype="step", color=GREY, lw=1.5, label=label, **style)
+        if self.offset is not None:
+            label = f"Threshold {-self.offset:.3g}, {np.mean(odd > -self.offset):.1%} beyond"
+            if self.false_alarm_rate is not None:
+                label += f"\n(of normal rows {self.false_alarm_rate:.1%})"
+            ax.axvline(-self.offset, color=COLORS[1], lw=1.5, label=label)
+        beyond = " (last bar: all beyond)" if odd.max() > edges[-1] else ""
+        ax.set(xlabel=f"Score, the odder the higher{beyond}", ylabel="Density")
+        ax.legend(frameon=False)
+
+    def _draw_bars(self, ax):
+        parts = np.asarray(self.explanation, dtype=np.float64)
+        names = column_names(None, len(parts))
+        if self.feature_names is not None:
+            names = [str(name) for name in self.feature_names]
+        order = np.argsort(-parts, kind="stable")
+        shown, rest = order[: self.n_columns], order[self.n_columns :]
+        labels, values = [names[i] for i in shown], list(parts[shown])
+        if len(rest):
+            labels.append(f"{len(rest)} others")
+            values.append(parts[rest].sum())
+        colors = [COLORS[0]] * len(shown) + [GREY] * bool(len(rest))
+        bars = ax.barh(np.arange(len(values)), values, color=colors)
+        ax.set_yticks(np.arange(len(values)), labels)
+        ax.invert_yaxis()
+        ax.set_xlabel(f"Part in the score of the row, {parts.sum():.3g}")
+        return bars

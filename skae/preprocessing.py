@@ -1,0 +1,55 @@
+"""Units of raw tables: each column by its own centre and scale, far values drawn in."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[Any]
+
+# How many scales from the centre values begin to count by their logarithm.
+_BEND = 3.0
+
+# A column that varies by less than this share of its largest value is constant: what is
+# left are roundings.
+_CONSTANT = 1e-9
+
+
+@dataclass(frozen=True)
+class SquashScale:
+    """Columns standardised one by one, and logarithmic beyond three deviations.
+
+    A value that lies `z` deviations from the mean becomes `z` up to three of them and
+    ``3 * (1 + log(z / 3))`` beyond: monotone, smooth and invertible. A wild value stays
+    the farthest of its column, but does not drown the others. A constant column is
+    centred and keeps its unit.
+
+    Parameters
+    ----------
+    centre, scale : ndarray of shape (n_features,)
+        Mean and standard deviation of each column.
+    """
+
+    centre: Array
+    scale: Array
+
+    @classmethod
+    def of(cls, X: Array, weight: Array | None = None) -> "SquashScale":
+        """Scale of these rows."""
+        X = X.astype(np.float64, copy=False)
+        centre = np.average(X, axis=0, weights=weight)
+        scale = np.sqrt(np.average(np.square(X - centre), axis=0, weights=weight))
+        return cls(centre, np.where(scale <= _CONSTANT * np.abs(X).max(axis=0), 1.0, scale))
+
+    def inward(self, X: Array) -> Array:
+        """From the units of the data, in float64."""
+        z = (X - self.centre) / self.scale
+        size = np.maximum(np.abs(z), _BEND)
+        return np.where(np.abs(z) > _BEND, np.sign(z) * _BEND * (1 + np.log(size / _BEND)), z)
+
+    def outward(self, Z: Array) -> Array:
+        """Back to the units of the data, in float64."""
+        size = np.maximum(np.abs(Z), _BEND)
+        z = np.where(np.abs(Z) > _BEND, np.sign(Z) * _BEND * np.exp(size / _BEND - 1), Z)
+        return z * self.scale + self.centre

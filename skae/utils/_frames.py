@@ -1,0 +1,23 @@
+"""Results in the form in which the rows came."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+def column_names(X: Any, n_columns: int) -> list[str]:
+    """Those of a data frame, else x0, x1, ... as in scikit-learn."""
+    columns = getattr(X, "columns", None)
+    if columns is None:
+        return [f"x{i}" for i in range(n_columns)]
+    return [str(name) for name in columns]
+
+
+def in_the_form_of(X: Any, values: NDArray[Any]) -> Any:
+    """A data frame with the index and columns of X where X is one, else the array."""
+    if hasattr(X, "iloc") and hasattr(X, "columns"):
+        return type(X)(values, index=X.index, columns=X.columns)
+    if hasattr(X, "get_columns"):  # polars
+        return type(X)(np.asarray(values), schema=list(X.columns))
+    return values
