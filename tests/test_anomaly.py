@@ -368,6 +368,27 @@ def test_verbose_prints_the_loss(normal, capsys):
     assert "Iteration 1, loss = " in capsys.readouterr().out
 
 
+def test_display(novelty, planted):
+    pytest.importorskip("matplotlib").use("Agg")
+    from matplotlib import pyplot as plt
+
+    from skae.plotting import AnomalyScoreDisplay
+
+    X, columns = planted
+    display = AnomalyScoreDisplay.from_estimator(novelty, X, row=1, n_columns=3)
+    histogram, bars = display.axes_
+    labels = [label.get_text() for label in bars.get_yticklabels()]
+    assert labels[0] == f"x{columns[1]}"
+    assert labels[-1] == "4 others"
+    total = sum(bar.get_width() for bar in display.bars_)
+    assert total == pytest.approx(-novelty.score_samples(X)[1])
+    assert "of normal rows" in histogram.get_legend().get_texts()[-1].get_text()
+    alone = AnomalyScoreDisplay.from_estimator(IsolationForest(random_state=0).fit(X), X)
+    assert alone.axes_.size == 1
+    assert alone.bars_ is None
+    plt.close("all")
+
+
 # Parts
 
 
