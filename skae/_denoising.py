@@ -12,6 +12,9 @@ from skae.utils._rows import Rows
 from skae.utils._sklearn import Interval, StrOptions, fit_context
 from skae.utils._state import restores_state_on_error
 
+# Rows from which the start learns how much to shrink.
+_MOST_SPOILT = 4096
+
 
 class DenoisingAutoencoder(CodeArithmeticMixin, ReconstructionMixin, BaseAutoencoder):
     """Autoencoder that repairs spoilt rows.
@@ -429,4 +432,7 @@ class DenoisingAutoencoder(CodeArithmeticMixin, ReconstructionMixin, BaseAutoenc
     def _spoilt(self, rows, rng):
         if self._noise is None:
             return None
+        if rows.targets is None:
+            # Enough for the one number by column of the code that noise asks for.
+            rows = rows.take(slice(_MOST_SPOILT))
         return self._units.inward(self._noise.corrupt(rows.inputs, self._spread, rng))

@@ -48,19 +48,27 @@ def linear_map(
     rng : RandomState
         Seeds randomized solvers.
 
-    spoilt : ndarray of shape (n_samples, n_features) or None
-        The inputs, standardised, as the encoder will see them: noise calls for a decoder
-        that shrinks.
+    spoilt : ndarray of shape (n_spoilt, n_features) or None
+        The first of the inputs, standardised, as the encoder will see them: noise calls
+        for a decoder that shrinks.
     """
     seen = rows.inputs if spoilt is None else spoilt
-    if rows.targets is not None:
-        encoder, decoder = reduced_rank_map(seen, rows.targets, n_components, rows.weight, rng)
-    else:
-        encoder, _ = principal_axes(rows.inputs, n_components, rows.weight, rng)
-        decoder = encoder.T
-        if spoilt is not None:
-            decoder = shrunk_decoder(spoilt @ encoder, rows.inputs, rows.weight)
+    encoder, decoder = _maps(rows, seen, n_components, rng)
+    rows = rows.take(slice(len(seen)))
     lost = np.square(rows.outputs - seen @ encoder @ decoder).mean(axis=1)
     total = np.square(rows.outputs).mean(axis=1)
     lost, total = (np.average(part, weights=rows.weight) for part in (lost, total))
     return LinearMap(encoder, decoder, float(1 - lost / total) if total else 1.0)
+
+
+def _maps(
+    rows: Rows, seen: NDArray[Any], n_components: int, rng: np.random.RandomState
+) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Encoder and decoder."""
+    first = rows.take(slice(len(seen)))
+    if first.targets is not None:
+        return reduced_rank_map(seen, first.targets, n_components, first.weight, rng)
+    axes, _ = principal_axes(rows.inputs, n_components, rows.weight, rng)
+    if seen is rows.inputs:
+        return axes, axes.T
+    return axes, shrunk_decoder(seen @ axes, first.inputs, first.weight)
