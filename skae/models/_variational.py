@@ -109,7 +109,7 @@ class VariationalObjective(keras.Model):
 
     def _warmth(self, n_steps: Any) -> Any:
         """Grows from nearly zero to one in so many steps."""
-        steps = self.progress.values()["steps"]
+        (steps,) = self.progress.variables
         steps.assign(steps + 1)
         return ops.minimum(steps / ops.maximum(n_steps, 1), 1.0)
 
