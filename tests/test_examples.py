@@ -4,6 +4,7 @@ import runpy
 import sys
 from pathlib import Path
 
+import keras
 import pytest
 
 EXAMPLES = Path(__file__).resolve().parent.parent / "examples"
@@ -32,6 +33,10 @@ def run(monkeypatch, capsys):
 
 
 @pytest.mark.slow
+@pytest.mark.skipif(
+    keras.backend.backend() == "torch",
+    reason="PyTorch runs the convolutions and series of the examples in a plain loop",
+)
 @pytest.mark.filterwarnings("ignore:.*collapsed to the prior:UserWarning")
 @pytest.mark.parametrize("name", PICTURES)
 def test_runs_and_leaves_its_pictures(run, tmp_path, name):
