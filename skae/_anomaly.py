@@ -5,7 +5,6 @@ from numbers import Integral, Real
 
 import numpy as np
 from sklearn.base import BaseEstimator, clone
-from sklearn.utils import check_random_state
 from sklearn.utils.metaestimators import available_if
 
 from skae._autoencoder import AutoencoderTransformer
@@ -15,8 +14,10 @@ from skae._monitor import FitMonitor
 from skae._outlyingness import DenoisingScore, ReconstructionScore
 from skae._validation import check_training_rows
 from skae.inference import central
+from skae.networks import whole_numbers
 from skae.preprocessing import SquashScale
 from skae.utils._conformal import Calibration, lower_quantile, split_for_calibration
+from skae.utils._random import offspring
 from skae.utils._sklearn import Interval, StrOptions, fit_context
 from skae.utils._state import restores_state_on_error
 
@@ -261,7 +262,7 @@ class AEAnomalyDetector(DetectionMixin, BaseEstimator):
             The fitted detector. When `fit` fails, what was fitted before is kept.
         """
         rows = check_training_rows(self, X, None, sample_weight, reset=True)
-        rng = self._seeded()
+        rng = np.random.RandomState(offspring(self.random_state))
         held_out = split_for_calibration(
             len(rows), self.validation_fraction, _FEWEST_HELD_OUT, _N_FOLDS, rng
         )
@@ -273,11 +274,6 @@ class AEAnomalyDetector(DetectionMixin, BaseEstimator):
             self._score = self._learn(rows, rng)
         self._calibrate(rows, np.concatenate(held_out), np.concatenate(scores))
         return self
-
-    def _seeded(self):
-        if self.random_state is None:
-            return np.random.RandomState()
-        return np.random.RandomState(check_random_state(self.random_state).randint(2**31 - 1))
 
     def _learn(self, rows, rng):
         """What is usual of these rows, or of those in their midst."""
@@ -293,22 +289,13 @@ class AEAnomalyDetector(DetectionMixin, BaseEstimator):
             rows,
             rng,
             FitMonitor(self, rows, None, None),
-            hidden=self._hidden_layer_sizes(),
+            hidden=whole_numbers("hidden_layer_sizes", self.hidden_layer_sizes, 0),
             n_neighbors=self.n_neighbors,
             noise_level=self.noise_level,
             n_steps=self.n_steps,
             batch_size=self.batch_size,
             learning_rate=self.learning_rate,
         )
-
-    def _hidden_layer_sizes(self):
-        sizes = np.atleast_1d(np.asarray(self.hidden_layer_sizes))
-        if sizes.size and (sizes.ndim > 1 or sizes.dtype.kind not in "iu" or sizes.min() < 1):
-            raise ValueError(
-                "hidden_layer_sizes must be integers of at least 1, the widths of the "
-                f"hidden layers; got {self.hidden_layer_sizes!r}."
-            )
-        return tuple(map(int, sizes))
 
     def _calibrate(self, rows, held_out, scores):
         """Keep the scores of rows that were held out, and set the threshold."""

@@ -7,7 +7,6 @@ from numbers import Integral
 
 import numpy as np
 from sklearn.base import BaseEstimator
-from sklearn.utils import check_random_state
 
 from skae._monitor import FitMonitor, warn_or_raise
 from skae._parameters import CONSTRAINTS
@@ -25,6 +24,7 @@ from skae.networks import (
     whole_numbers,
 )
 from skae.utils._judgement import gained
+from skae.utils._random import offspring
 from skae.utils._rows import Rows, centre_and_scale
 from skae.utils._sklearn import (
     CallbackSupportMixin,
@@ -139,7 +139,7 @@ class BaseAutoencoder(CallbackSupportMixin, BaseEstimator):
         vars(self).update(self._fitted_attributes(training))
         if judges_start:
             training = self._start_again(training, train, held_out, rng, monitor)
-            if not self._is_better(before, held_out):
+            if not gained(before, self._losses(held_out), held_out.weight):
                 self._fall_back(rows, rng)
         self._conclude(train)
         monitor.finish(training)
@@ -164,10 +164,6 @@ class BaseAutoencoder(CallbackSupportMixin, BaseEstimator):
         history = ("n_iter_", "loss_curve_", "validation_loss_curve_")
         vars(self).update(fitted | {name: getattr(self, name) for name in history})
         return first
-
-    def _is_better(self, before, held_out):
-        """Whether training gained more on the held-out rows than chance explains."""
-        return gained(before, self._losses(held_out), held_out.weight)
 
     def _fall_back(self, rows, rng):
         """Keep the start: the principal components, now of all rows."""
@@ -217,7 +213,8 @@ class BaseAutoencoder(CallbackSupportMixin, BaseEstimator):
     def _check_parts(self, rows):
         """Whether parameters and rows go together."""
         self._loss = make_loss(self.loss, self._image_shape())
-        check_bounded(self.loss, self._loss, rows)
+        if self._loss.bounded:
+            check_bounded("loss", self.loss, "another loss", rows)
         if self.tied_weights and self._output_shape != self._input_shape:
             raise ValueError(
                 "tied_weights=True needs a target in the shape of X; rows of X have shape "
@@ -235,9 +232,7 @@ class BaseAutoencoder(CallbackSupportMixin, BaseEstimator):
 
     def _seeded(self, goes_on):
         """The generator of this fit; one that goes on does not repeat the first."""
-        if self.random_state is None:
-            return np.random.RandomState()
-        seed = check_random_state(self.random_state).randint(2**31 - 1)
+        seed = offspring(self.random_state)
         return np.random.RandomState([seed, self.n_iter_ if goes_on else 0])
 
     def _describe(self, rows):
@@ -342,10 +337,8 @@ class BaseAutoencoder(CallbackSupportMixin, BaseEstimator):
             return 4 * scale, 4 * (centre - 0.5)
         return scale, centre
 
-    def _set_weights(self, weights, statistics=None):
-        if statistics is None:
-            statistics = self._network.fresh_statistics()
-        vars(self).update(self._networks(weights, statistics))
+    def _set_weights(self, weights):
+        vars(self).update(self._networks(weights, self._network.fresh_statistics()))
 
     def _networks(self, weights, statistics):
         """The trained arrays, and encoder and decoder in the units of the data."""

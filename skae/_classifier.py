@@ -7,7 +7,6 @@ from joblib import Parallel, delayed
 from scipy import linalg
 from scipy.special import log_softmax, softmax
 from sklearn.base import BaseEstimator, ClassifierMixin, MetaEstimatorMixin, clone
-from sklearn.utils import check_random_state
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
@@ -15,6 +14,7 @@ from skae._autoencoder import AutoencoderTransformer
 from skae._base import BaseAutoencoder
 from skae._reconstruction import DTYPES
 from skae.utils._calibration import fit_softmax
+from skae.utils._random import generator
 from skae.utils._sklearn import Interval, check_sample_weight, fit_context
 from skae.utils._state import restores_state_on_error
 
@@ -161,7 +161,7 @@ class AEClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
         """
         X, y, weight = self._validate(X, y, sample_weight)
         self.classes_, labels = np.unique(y, return_inverse=True)
-        rng = check_random_state(self.random_state)
+        rng = generator(self.random_state)
         trained, judged = self._split(labels, rng)
         self._train(X, labels, weight, trained, rng)
         self._describe(X, labels, weight, trained, judged)

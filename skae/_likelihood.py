@@ -1,8 +1,9 @@
 """What a fitted autoencoder does that is a distribution: spread, samples, likelihood."""
 
 import numpy as np
-from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
+
+from skae.utils._random import generator
 
 
 class LikelihoodMixin:
@@ -57,10 +58,7 @@ class LikelihoodMixin:
             Rows in the units of the data.
         """
         check_is_fitted(self)
-        # None: not NumPy's global generator, which is nobody's to move.
-        rng = np.random.RandomState()
-        if random_state is not None:
-            rng = check_random_state(random_state)
+        rng = generator(random_state)
         rows = self._decoder(rng.standard_normal((n_samples, self.n_components_)))
         return self._shaped(self._latent.with_noise(rows, rng) if noise else rows)
 

@@ -96,27 +96,30 @@ def check_rows(estimator, X, **options):
     return X.reshape(len(X), -1)
 
 
-def check_bounded(name, loss, rows):
-    """Whether what should be said lies where the loss of this name can compare it.
+def check_bounded(parameter, value, instead, rows):
+    """Whether what should be said lies in [0, 1], as a parameter asks.
 
     Parameters
     ----------
-    name : str or callable
+    parameter : str
+        Its name.
+
+    value : object
         As the user gave it.
 
-    loss : Loss
-        What it stands for.
+    instead : str
+        What asks for less.
 
     rows : Rows
         Training rows in the units of the data.
     """
     target = rows.outputs
-    if loss.bounded and (target.min() < 0 or target.max() > 1):
+    if target.min() < 0 or target.max() > 1:
         which = "X" if rows.targets is None else "target"
         raise ValueError(
-            f"loss={name!r} needs {which} in [0, 1]; {which} ranges from "
+            f"{parameter}={value!r} needs {which} in [0, 1]; {which} ranges from "
             f"{target.min():.6g} to {target.max():.6g}. Scale it with "
-            "sklearn.preprocessing.MinMaxScaler or choose another loss."
+            f"sklearn.preprocessing.MinMaxScaler or choose {instead}."
         )
 
 

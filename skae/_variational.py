@@ -10,6 +10,7 @@ from skae._base import BaseAutoencoder
 from skae._code_arithmetic import CodeArithmeticMixin
 from skae._likelihood import LikelihoodMixin
 from skae._reconstruction import ReconstructionMixin
+from skae._validation import check_bounded
 from skae.inference import LatentForward
 from skae.losses import LIKELIHOODS, noise_variance
 from skae.networks import (
@@ -330,13 +331,8 @@ class VAETransformer(
         return self._latent.minus_bound(rows.inputs, _JUDGING_DRAWS, self.beta)
 
     def _check_parts(self, rows):
-        bounded = LIKELIHOODS[self.likelihood].bounded
-        if bounded and (rows.inputs.min() < 0 or rows.inputs.max() > 1):
-            raise ValueError(
-                f"likelihood={self.likelihood!r} needs X in [0, 1]; X ranges from "
-                f"{rows.inputs.min():.6g} to {rows.inputs.max():.6g}. Scale it with "
-                "sklearn.preprocessing.MinMaxScaler or choose likelihood='gaussian'."
-            )
+        if LIKELIHOODS[self.likelihood].bounded:
+            check_bounded("likelihood", self.likelihood, "likelihood='gaussian'", rows)
 
     def _build(self, rows, rng):
         if isinstance(self.network, KerasNetwork):

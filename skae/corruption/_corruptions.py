@@ -12,10 +12,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator
-from sklearn.utils import check_array, check_random_state
+from sklearn.utils import check_array
 
 from skae.corruption._draws import Draws, NumpyDraws
-from skae.utils._sklearn import Interval, StrOptions, validate_parameter_constraints
+from skae.utils._random import generator
+from skae.utils._sklearn import Interval, StrOptions, validate_parameters
 
 Array = NDArray[Any]
 
@@ -80,9 +81,7 @@ class Corruption(ABC, BaseEstimator):
 
     def settings(self, spread: Spread) -> dict[str, Array]:
         """Validate the parameters, and say what `apply` needs to know, as arrays."""
-        validate_parameter_constraints(
-            self._parameter_constraints, self.get_params(), type(self).__name__
-        )
+        validate_parameters(self)
         return {
             f"corruption_{name}": np.asarray(value)
             for name, value in self._settings(spread).items()
@@ -140,7 +139,7 @@ class Corruption(ABC, BaseEstimator):
         """
         X = check_array(X, dtype=(np.float64, np.float32), allow_nd=True)
         rows = X.reshape(len(X), -1)
-        spoilt = self.corrupt(rows, Spread.of(rows), check_random_state(random_state))
+        spoilt = self.corrupt(rows, Spread.of(rows), generator(random_state))
         return spoilt.reshape(X.shape)
 
     def corrupt(self, X: Array, spread: Spread, rng: np.random.RandomState) -> Array:

@@ -7,7 +7,7 @@ from typing import Any
 
 from sklearn.base import BaseEstimator
 
-from skae.utils._sklearn import Interval, validate_parameter_constraints
+from skae.utils._sklearn import Interval, validate_parameters
 
 _EPSILON = 1e-6
 # Length of the step that stands for an infinitesimal one, in standardised data.
@@ -29,9 +29,7 @@ class Penalty(ABC, BaseEstimator):
 
     def settings(self) -> dict[str, float]:
         """Numbers of the penalty: other values are not another program."""
-        validate_parameter_constraints(
-            self._parameter_constraints, self.get_params(), type(self).__name__
-        )
+        validate_parameters(self)
         return {f"penalty_{name}": float(value) for name, value in self.get_params().items()}
 
     @abstractmethod

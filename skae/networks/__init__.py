@@ -1,13 +1,12 @@
 """f and g: the networks, described without Keras and built with it."""
 
 from skae.networks._activations import ACTIVATIONS, SYNONYMS, keras_name
-from skae.networks._built import BuiltNetwork, load
+from skae.networks._built import BuiltNetwork
 from skae.networks._conv import ConvNetwork
 from skae.networks._dense import (
     NORMALIZATION_EPSILON,
     DenseCoder,
     DenseNetwork,
-    Weights,
     resize,
 )
 from skae.networks._keras import KerasNetwork
@@ -16,6 +15,7 @@ from skae.networks._linear import LinearMap, linear_map
 from skae.networks._principal import principal_axes
 from skae.networks._recurrent import RecurrentNetwork
 from skae.networks._specification import Network, Options, whole_numbers
+from skae.networks._variables import Weights, load
 
 __all__ = [
     "ACTIVATIONS",

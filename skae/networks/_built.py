@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from skae.networks._dense import Weights, assign
+from skae.networks._variables import Weights, kept_variables, load, values
 
 _MOST_OUTLINES = 64
 
@@ -95,20 +95,9 @@ class BuiltNetwork(ABC):
         """Keras models of encoder and decoder with these weights."""
         models = self.build()
         parts = zip(models, self.split(weights), self.split_statistics(statistics), strict=True)
-        for model, values, kept in parts:
-            load(model, values, kept)
+        for model, arrays, kept in parts:
+            load(model, arrays, kept)
         return models
-
-
-def load(model: Any, weights: Weights, statistics: Weights) -> None:
-    """Set the variables of a Keras model, but for its seeds."""
-    assign(model.trainable_variables, weights)
-    assign(kept_variables(model), statistics)
-
-
-def kept_variables(model: Any) -> list[Any]:
-    """Variables that are neither trained nor seeds."""
-    return [v for v in model.non_trainable_variables if v.name != "seed_generator_state"]
 
 
 @lru_cache(maxsize=_MOST_OUTLINES)
@@ -129,10 +118,3 @@ def outline(network: BuiltNetwork) -> Outline:
         n_encoder=len(trained[0]),
         n_encoder_statistics=len(kept[0]),
     )
-
-
-def values(variables: list[Any]) -> Weights:
-    """Copies of Keras variables."""
-    import keras
-
-    return [np.array(keras.ops.convert_to_numpy(v)) for v in variables]

@@ -14,7 +14,7 @@ from skae.networks._specification import (
     with_channels,
 )
 from skae.networks._stacked import Stack, StackedNetwork, after_hidden_layer, dense
-from skae.utils._sklearn import Interval, StrOptions
+from skae.utils._sklearn import Interval, StrOptions, validate_parameters
 
 
 class ConvNetwork(Network):
@@ -108,7 +108,7 @@ class ConvNetwork(Network):
 
     def row_shapes(self, input_shape: Shape, output_shape: Shape) -> tuple[Shape, Shape]:
         """Shapes of a row and of its reconstruction, with channels."""
-        self._validate()
+        validate_parameters(self)
         inputs = with_channels("image_shape", self.image_shape, input_shape, self.n_dims)
         return inputs, output_with_channels(inputs, input_shape, output_shape)
 

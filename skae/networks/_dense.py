@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-Weights = list[NDArray[np.float32]]
+from skae.networks._variables import Weights, load
 
 # Small tables train for few steps, which Keras' own 0.99 would not forget in.
 MOMENTUM = 0.9
@@ -254,11 +254,9 @@ class DenseNetwork:
     ) -> tuple[Any, Any]:
         """Keras models of encoder and decoder with these weights."""
         models = replace(self, tied=False).build()
-        both = zip(models, self.split(weights), self.split_statistics(statistics), strict=True)
-        for model, values, moments in both:
-            assign(model.trainable_variables, values)
-            names = [v for v in model.non_trainable_variables if "moving" in v.name]
-            assign(names, moments)
+        parts = zip(models, self.split(weights), self.split_statistics(statistics), strict=True)
+        for model, arrays, kept in parts:
+            load(model, arrays, kept)
         return models
 
     def split(self, weights: Sequence[NDArray[Any]]) -> tuple[Weights, Weights]:
@@ -351,12 +349,6 @@ class DenseNetwork:
         if self.decoder.has_linear_path:
             decoder[self.decoder.output_kernel + 1] -= by @ decoder[-1]
         return self.joined(encoder, decoder)
-
-
-def assign(variables: Sequence[Any], values: Weights) -> None:
-    """Set Keras variables."""
-    for variable, value in zip(variables, values, strict=True):
-        variable.assign(value)
 
 
 def resize(weights: Sequence[NDArray[Any]], shapes: Sequence[tuple[int, ...]]) -> Weights:

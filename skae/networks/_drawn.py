@@ -7,8 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from skae.networks._built import values
-from skae.networks._dense import Weights
+from skae.networks._variables import Weights, values
 
 
 def draw(rng: np.random.RandomState, path: str, shape: tuple[int, ...]) -> NDArray[np.float32]:

@@ -9,12 +9,12 @@ from typing import Any
 
 import numpy as np
 
-from skae.networks._built import BuiltNetwork, kept_variables, values
-from skae.networks._dense import Weights
+from skae.networks._built import BuiltNetwork
 from skae.networks._drawn import drawn
 from skae.networks._matching import called, check_given, last_activation
 from skae.networks._specification import Network, Options, Shape
-from skae.utils._sklearn import HasMethods
+from skae.networks._variables import Weights, kept_variables, values
+from skae.utils._sklearn import HasMethods, validate_parameters
 
 
 class KerasNetwork(Network):
@@ -97,7 +97,7 @@ class KerasNetwork(Network):
         self, input_shape: Shape, output_shape: Shape, n_components: int, options: Options
     ) -> "KerasModels":
         """The network for such rows, as a value."""
-        self._validate()
+        validate_parameters(self)
         width = n_components * options.code_width
         network = KerasModels(
             Source("encoder", _copied("encoder", self.encoder), (input_shape, width)),

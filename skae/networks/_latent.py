@@ -7,8 +7,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from skae.networks._dense import Weights
 from skae.networks._principal import principal_axes
+from skae.networks._variables import Weights
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from skae.networks._specification import (
     with_channels,
 )
 from skae.networks._stacked import Stack, StackedNetwork, after_hidden_layer, dense
-from skae.utils._sklearn import Interval, StrOptions
+from skae.utils._sklearn import Interval, StrOptions, validate_parameters
 
 
 class RecurrentNetwork(Network):
@@ -96,7 +96,7 @@ class RecurrentNetwork(Network):
 
     def row_shapes(self, input_shape: Shape, output_shape: Shape) -> tuple[Shape, Shape]:
         """Shapes of a row and of its reconstruction, as (steps, features)."""
-        self._validate()
+        validate_parameters(self)
         inputs = with_channels("series_shape", self.series_shape, input_shape, 1)
         return inputs, output_with_channels(inputs, input_shape, output_shape)
 

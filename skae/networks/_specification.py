@@ -8,8 +8,6 @@ from typing import Any
 import numpy as np
 from sklearn.base import BaseEstimator
 
-from skae.utils._sklearn import validate_parameter_constraints
-
 Shape = tuple[int, ...]
 
 
@@ -84,11 +82,6 @@ class Network(ABC, BaseEstimator):
         -------
         value with the protocol of :class:`DenseNetwork`
         """
-
-    def _validate(self) -> None:
-        validate_parameter_constraints(
-            self._parameter_constraints, self.get_params(deep=False), type(self).__name__
-        )
 
 
 def whole_numbers(name: str, given: Any, fewest: int) -> tuple[int, ...]:

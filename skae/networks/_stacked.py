@@ -9,9 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from skae.networks._built import BuiltNetwork, outline
-from skae.networks._dense import MOMENTUM, NORMALIZATION_EPSILON, Weights
+from skae.networks._dense import MOMENTUM, NORMALIZATION_EPSILON
 from skae.networks._drawn import draw
 from skae.networks._specification import Options, Shape
+from skae.networks._variables import Weights
 
 
 class Stack(ABC):

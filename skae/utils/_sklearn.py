@@ -1,5 +1,7 @@
 """The one place that imports scikit-learn's private names."""
 
+from typing import Any
+
 from sklearn.base import _fit_context as fit_context
 from sklearn.utils._param_validation import (
     HasMethods,
@@ -17,6 +19,13 @@ except ImportError:  # scikit-learn < 1.9 has no callbacks
         """Stands in where scikit-learn has no callbacks: adds nothing."""
 
 
+def validate_parameters(part: Any) -> None:
+    """Check the parameters of a part (network, corruption, penalty) by its constraints."""
+    validate_parameter_constraints(
+        part._parameter_constraints, part.get_params(deep=False), type(part).__name__
+    )
+
+
 __all__ = [
     "CallbackSupportMixin",
     "HasMethods",
@@ -25,4 +34,5 @@ __all__ = [
     "check_sample_weight",
     "fit_context",
     "validate_parameter_constraints",
+    "validate_parameters",
 ]
