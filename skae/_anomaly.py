@@ -288,7 +288,7 @@ class AEAnomalyDetector(DetectionMixin, BaseEstimator):
         return DenoisingScore.fit(
             rows,
             rng,
-            FitMonitor(self, rows, None, None),
+            FitMonitor(self, rows, None, None, 1),
             hidden=whole_numbers("hidden_layer_sizes", self.hidden_layer_sizes, 0),
             n_neighbors=self.n_neighbors,
             noise_level=self.noise_level,

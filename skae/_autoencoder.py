@@ -72,9 +72,9 @@ class AutoencoderTransformer(CodeArithmeticMixin, ReconstructionMixin, BaseAutoe
         Where training starts. "random": the plain network, without the linear path,
         at Glorot's uniform weights. A dense network's code that a rectifier would cut off
         ("relu", "elu" or "leaky_relu", no penalty) starts moved to where it is positive.
-        With "pca", where the principal components explain less than two thirds of the
-        variance and rows are held out, the epochs that are left are spent on a second
-        start from random weights, and the better one is kept.
+        With "pca", where the principal components explain less than 80 % of the variance
+        and rows are held out, that network is trained too, after the other, and the better
+        of the two on the rows held out is kept: see `init_`.
 
     optimizer : str or keras.optimizers.Optimizer, default="adam"
         A Keras optimizer by name or an object, whose configuration is copied.
@@ -91,7 +91,7 @@ class AutoencoderTransformer(CodeArithmeticMixin, ReconstructionMixin, BaseAutoe
         Rows in a training step. "auto": 32 for up to 8,000 rows, growing to 128.
 
     max_iter : int, default=200
-        Epochs at most.
+        Epochs at most, from each start.
 
     early_stopping : bool, default=True
         Whether rows are held out to choose the best epoch and to stop. With fewer than
@@ -137,6 +137,9 @@ class AutoencoderTransformer(CodeArithmeticMixin, ReconstructionMixin, BaseAutoe
 
     validation_loss_curve_ : list of float or None
         Mean loss on the held-out rows after each epoch; None where none were held out.
+
+    init_ : {"pca", "random"}
+        The start that was kept; what is told of the training is told of this one.
 
     start_loss_ : float
         Loss on the held-out rows before the first epoch; NaN where none were held out.

@@ -1,6 +1,7 @@
 """The door between scikit-learn above and Keras below."""
 
 from abc import abstractmethod
+from copy import deepcopy
 from dataclasses import asdict, replace
 from math import prod
 from numbers import Integral
@@ -44,7 +45,7 @@ _STEPS_AN_EPOCH = 256
 
 # Below this share of variance explained, the principal components may lead training into
 # a poor optimum: random weights are tried as well.
-_SHARE_TO_TRUST = 2 / 3
+_SHARE_TO_TRUST = 0.8
 
 # Activations that are the identity for positive numbers only.
 _RECTIFIERS = {"relu", "elu", "leaky_relu"}
@@ -119,7 +120,7 @@ class BaseAutoencoder(CallbackSupportMixin, BaseEstimator):
         return self._fit(X, y, None, sample_weight, goes_on, one_epoch=True)
 
     def _fit(self, X, y, target, sample_weight, goes_on, one_epoch=False):
-        """Validate, seed, split, build, train, keep."""
+        """Validate, seed, split, build, train from one start or two, keep."""
         rows = check_training_rows(self, X, target, sample_weight, reset=not goes_on)
         self._check_parts(rows)
         rng = self._seeded(goes_on)
@@ -127,48 +128,53 @@ class BaseAutoencoder(CallbackSupportMixin, BaseEstimator):
         train, held_out = split_rows(rows, self.validation_fraction, rng, early_stopping)
         if not goes_on:
             self._describe(rows)
-            self._build(rows, rng)
-            self._set_weights(self._start(train, rng))
         held_out = None if held_out is None else self._as_judged(held_out, rng)
-        monitor = FitMonitor(self, rows, y, self._fitted_attributes)
+        if not goes_on:
+            self._build(rows, rng)
+            # What `init="random"` would draw from here on.
+            second_rng = deepcopy(rng)
+            self._begin(self.init, self._start(train, rng))
         judges_start = held_out is not None and not goes_on and self._starts_well
+        starts_twice = judges_start and self._start_share < _SHARE_TO_TRUST
         before = self._losses(held_out) if judges_start else None
         n_epochs = 1 if one_epoch else self.max_iter
+        most_epochs = (1 + starts_twice) * n_epochs
+        monitor = FitMonitor(self, rows, y, self._fitted_attributes, most_epochs)
         training = self._train(train, held_out, rng, monitor, n_epochs)
         warn_or_raise(training, self._starts_linear or self.n_iter_)
         vars(self).update(self._fitted_attributes(training))
-        if judges_start:
-            training = self._start_again(training, train, held_out, rng, monitor)
-            if not gained(before, self._losses(held_out), held_out.weight):
-                self._fall_back(rows, rng)
+        if judges_start and not gained(before, self._losses(held_out), held_out.weight):
+            self._fall_back(rows, rng)
+        if starts_twice and training.ending in ("max_iter", "converged"):
+            parts = train, held_out, before
+            training = self._start_again(training, *parts, second_rng, monitor)
         self._conclude(train)
-        monitor.finish(training)
+        monitor.finish()
         if self.warm_start or one_epoch:
             self._optimizer_state = training.optimizer_state
         return self
 
-    def _start_again(self, first, train, held_out, rng, monitor):
-        """Spend the epochs left on random weights where the start explained little."""
-        left = self.max_iter - self.n_iter_
-        trusted = self._start_share >= _SHARE_TO_TRUST
-        if trusted or left < 1 or first.ending not in ("max_iter", "converged"):
-            return first
+    def _start_again(self, first, train, held_out, before, rng, monitor):
+        """Train what `init="random"` would train too, and keep the better of the two."""
         fitted = dict(vars(self))
-        self._set_weights(self._opened(self._network.random_start(rng), train))
-        second = self._train(train, held_out, rng, monitor, left)
+        self._network = self._described(self._network.n_components, self._options(False))
+        self._begin("random", self._opened(self._network.random_start(rng), train))
+        second = self._train(train, held_out, rng, monitor, self.max_iter)
+        vars(self).update(self._fitted_attributes(second))
+        better = self.best_loss_ < fitted["best_loss_"]
+        better = better and gained(before, self._losses(held_out), held_out.weight)
         if second.ending == "interrupted":
-            warn_or_raise(second, True)
-        vars(self).update(self._fitted_attributes(second), start_loss_=self.start_loss_)
-        if self.best_loss_ < fitted["best_loss_"]:
+            kept = None if better else "the network of the first start"
+            warn_or_raise(second, has_start=True, kept=kept)
+        if better:
             return second
-        history = ("n_iter_", "loss_curve_", "validation_loss_curve_")
-        vars(self).update(fitted | {name: getattr(self, name) for name in history})
+        vars(self).update(fitted)
         return first
 
     def _fall_back(self, rows, rng):
         """Keep the start: the principal components, now of all rows."""
         self._set_weights(self._start(rows, rng))
-        self.best_iter_ = 0
+        self.init_, self.best_iter_ = "pca", 0
         self.best_loss_ = self.start_loss_
 
     # Answers that a subclass may give
@@ -242,20 +248,22 @@ class BaseAutoencoder(CallbackSupportMixin, BaseEstimator):
         self._target_units = self._units
         if rows.targets is not None:
             self._target_units = Affine(*centre_and_scale(rows.targets, rows.weight))
-        self.n_iter_, self.loss_curve_, self.validation_loss_curve_ = 0, [], None
-        self._optimizer_state = None
 
     def _build(self, rows, rng):
         """Choose the latent size and the network."""
-        options = Options(
+        options = self._options(self.init == "pca")
+        self._network = self._described(self._latent_size(rows, rng), options)
+
+    def _options(self, linear_path):
+        """What every kind of network is told."""
+        return Options(
             activation=keras_name(self.activation),
             code_activation=keras_name(self.code_activation),
             output_activation=self._output_activation(),
-            linear_path=self.init == "pca",
+            linear_path=linear_path,
             normalization=self.normalization,
             dropout=self.dropout,
         )
-        self._network = self._described(self._latent_size(rows, rng), options)
 
     def _described(self, n_components, options):
         """The network as a value."""
@@ -336,6 +344,12 @@ class BaseAutoencoder(CallbackSupportMixin, BaseEstimator):
             # The tangent of the logit at one half.
             return 4 * scale, 4 * (centre - 0.5)
         return scale, centre
+
+    def _begin(self, init, weights):
+        """Stand at a start, without a history."""
+        self.init_, self.n_iter_, self.loss_curve_ = init, 0, []
+        self.validation_loss_curve_ = self._optimizer_state = None
+        self._set_weights(weights)
 
     def _set_weights(self, weights):
         vars(self).update(self._networks(weights, self._network.fresh_statistics()))

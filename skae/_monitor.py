@@ -25,9 +25,12 @@ class FitMonitor:
     fitted_attributes : callable
         ``fitted_attributes(training)``: the attributes the estimator would have, had
         training ended now.
+
+    n_epochs : int
+        Epochs at most.
     """
 
-    def __init__(self, estimator, rows, y, fitted_attributes):
+    def __init__(self, estimator, rows, y, fitted_attributes, n_epochs):
         self.estimator = estimator
         self.fitted_attributes = fitted_attributes
         self.context = self.epoch = None
@@ -39,7 +42,7 @@ class FitMonitor:
                 "y": rows.outputs if y is None else y,
                 "metadata": {} if rows.weight is None else {"sample_weight": rows.weight},
             }
-            self.context = estimator._init_callback_context(max_subtasks=estimator.max_iter)
+            self.context = estimator._init_callback_context(max_subtasks=n_epochs)
             self.context.call_on_fit_task_begin(estimator=estimator, **self.fit_data)
 
     def begin(self):
@@ -54,22 +57,19 @@ class FitMonitor:
             from skae.training import report
 
             report(training, self.estimator._unit)
-        return self.context is not None and self._told(self.epoch, training)
+        return self._told(self.epoch, lambda: self.fitted_attributes(training))
 
-    def finish(self, training):
-        """After the last epoch."""
-        if self.context is not None:
-            self._told(self.context, training)
+    def finish(self):
+        """When the estimator has what it keeps."""
+        self._told(self.context, dict)
 
-    def _told(self, context, training):
-        return context.call_on_fit_task_end(
-            estimator=self.estimator,
-            **self.fit_data,
-            reconstruction_attributes=lambda: self.fitted_attributes(training),
+    def _told(self, context, attributes):
+        return context is not None and context.call_on_fit_task_end(
+            estimator=self.estimator, **self.fit_data, reconstruction_attributes=attributes
         )
 
 
-def warn_or_raise(training, has_start):
+def warn_or_raise(training, has_start, kept=None):
     """Say why training ended if it was not as planned.
 
     Parameters
@@ -79,22 +79,26 @@ def warn_or_raise(training, has_start):
 
     has_start : bool
         Whether the start, or an earlier fit, is worth keeping where no epoch is.
+
+    kept : str, default=None
+        What is kept. None: the network of its best epoch.
     """
     if training.ending not in ("diverged", "interrupted"):
         return
     epoch = len(training.parts) + 1
-    kept = training.best_iter or has_start
+    worth_keeping = training.best_iter or has_start
     if training.ending == "interrupted":
-        if not kept:
+        if not worth_keeping:
             raise KeyboardInterrupt
         message = f"Interrupted in epoch {epoch}"
     else:
         message = f"The loss is not finite in epoch {epoch}"
-        if not kept:
+        if not worth_keeping:
             raise ValueError(f"{message}: choose a smaller learning_rate.")
         message += " (a smaller learning_rate may help)"
+    kept = kept or f"the network of epoch {training.best_iter}"
     warnings.warn(
-        f"{message}; the network of epoch {training.best_iter} is kept.",
+        f"{message}; {kept} is kept.",
         ConvergenceWarning,
         stacklevel=6,
     )

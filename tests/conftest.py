@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from sklearn.datasets import load_digits
 
-from skae import AutoencoderTransformer
+from skae import AutoencoderTransformer, _base
 
 # One architecture, batch shape and optimizer for most tests: they share a compilation.
 QUICK = {
@@ -16,6 +16,23 @@ QUICK = {
     "learning_rate": 0.005,
     "random_state": 0,
 }
+
+
+_SHARE_TO_TRUST = _base._SHARE_TO_TRUST
+
+
+@pytest.fixture(scope="session", autouse=True)
+def one_start():
+    """PCA is trusted whatever it explains: half the training, half the compilations."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(_base, "_SHARE_TO_TRUST", 0.0)
+        yield
+
+
+@pytest.fixture
+def two_starts(monkeypatch):
+    """PCA is trusted as users have it."""
+    monkeypatch.setattr(_base, "_SHARE_TO_TRUST", _SHARE_TO_TRUST)
 
 
 @pytest.fixture(scope="session")

@@ -51,6 +51,21 @@ def test_every_epoch_is_told(quick, digits):
     assert recorder.scores[-1] == ae.score(digits)
 
 
+def test_epochs_of_a_second_start_are_told_too(quick, digits, two_starts):
+    recorder = Recorder()
+    ae = quick(n_components=1).set_callbacks(recorder).fit(digits)
+    assert recorder.ended == [*(("epoch", i) for i in range(6)), ("fit", 0)]
+    assert ae.n_iter_ == 3
+    assert recorder.scores[-1] == ae.score(digits)
+
+
+def test_a_callback_that_stops_the_first_start_stops_the_fit(quick, digits, two_starts):
+    recorder = Recorder(stop_at=2)
+    ae = quick(n_components=1).set_callbacks(recorder).fit(digits)
+    assert recorder.begun == ["fit", "epoch", "epoch"]
+    assert ae.init_ == "pca"
+
+
 def test_weights_are_told(quick, digits):
     recorder = Recorder()
     weight = np.linspace(1, 2, len(digits))

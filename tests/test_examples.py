@@ -7,6 +7,8 @@ from pathlib import Path
 import keras
 import pytest
 
+pytestmark = pytest.mark.usefixtures("two_starts")
+
 EXAMPLES = Path(__file__).resolve().parent.parent / "examples"
 PICTURES = {
     "compression": {"compression_25", "compression_32"},

@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.base import clone
-from sklearn.decomposition import PCA
 from sklearn.model_selection import GridSearchCV
 
 from skae.losses import Contractive, KLSparsity, L1Sparsity
@@ -185,24 +184,3 @@ def test_rows_with_more_axes(quick, pixels):
     for wrong in (pixels[:, :7], images[:, :7], images[..., None]):
         with pytest.raises(ValueError, match=r"features|rows of shape"):
             ae.transform(wrong)
-
-
-# The second start
-
-
-def test_a_second_start_where_principal_components_explain_little(quick, pixels):
-    params = {"n_components": 2, "hidden_layer_sizes": (32,), "max_iter": 60}
-    ae = quick(**params, n_iter_no_change=3, tol=0.02).fit(pixels)
-    assert PCA(2).fit(pixels).explained_variance_ratio_.sum() < 2 / 3
-    # Two curves, one after the other: the second begins with a loss like that of the mean.
-    jumps = np.diff(ae.validation_loss_curve_)
-    assert jumps.max() > 0.1 * ae.start_loss_
-    assert ae.n_iter_ == len(ae.loss_curve_) == len(ae.validation_loss_curve_) <= 60
-    assert ae.best_loss_ == min(ae.validation_loss_curve_)
-    assert_allclose(ae.validation_loss_curve_[ae.best_iter_ - 1], ae.best_loss_)
-
-
-def test_no_second_start_where_they_explain_much(quick, blob):
-    assert PCA(2).fit(blob).explained_variance_ratio_.sum() > 2 / 3
-    ae = quick(n_components=2, max_iter=60, n_iter_no_change=3, tol=0.5).fit(blob)
-    assert ae.n_iter_ == 3

@@ -28,6 +28,8 @@ from skae import (
 )
 from skae.metrics import reconstruction_score
 
+pytestmark = pytest.mark.usefixtures("two_starts")
+
 CHECKED = [
     AutoencoderTransformer(hidden_layer_sizes=(4,), max_iter=2, random_state=0),
     AutoencoderTransformer(

@@ -1,0 +1,122 @@
+"""Where PCA explains little, random weights are tried too, and the better network is kept."""
+
+import pickle
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+from sklearn.base import clone
+from sklearn.decomposition import PCA
+from sklearn.exceptions import ConvergenceWarning
+
+from skae import DenoisingAutoencoder, VAETransformer, _base
+from skae.networks import ConvNetwork
+from skae.training._engine import Engine
+
+pytestmark = pytest.mark.usefixtures("two_starts")
+
+# Of the digits one component explains a seventh; this plain network finds more than one
+# that starts there.
+PARAMS = {"n_components": 1, "hidden_layer_sizes": (64, 32), "max_iter": 30}
+
+
+@pytest.fixture(scope="module")
+def plain(quick, digits):
+    return quick(**PARAMS, init="random").fit(digits)
+
+
+def test_the_plain_network_is_kept_where_it_is_better(quick, digits, plain):
+    ae = quick(**PARAMS).fit(digits)
+    assert PCA(1).fit(digits).explained_variance_ratio_.sum() < 0.8
+    assert ae.init_ == plain.init_ == "random"
+    assert_array_equal(ae.transform(digits), plain.transform(digits))
+    for told in (
+        "loss_curve_",
+        "validation_loss_curve_",
+        "n_iter_",
+        "best_iter_",
+        "start_loss_",
+    ):
+        assert getattr(ae, told) == getattr(plain, told)
+
+
+def test_the_first_is_kept_where_it_is_better(quick, digits, monkeypatch):
+    # A network that hardly moves is still PCA, and random weights are still random.
+    slow = quick(**PARAMS, learning_rate=1e-5)
+    ae = clone(slow).fit(digits)
+    assert ae.init_ == "pca"
+    assert ae.n_iter_ == len(ae.validation_loss_curve_) <= 30
+    monkeypatch.setattr(_base, "_SHARE_TO_TRUST", 0.0)
+    alone = slow.fit(digits)
+    assert_array_equal(ae.transform(digits), alone.transform(digits))
+    assert ae.validation_loss_curve_ == alone.validation_loss_curve_
+
+
+def test_one_start_where_components_explain_much(quick, blob, capsys):
+    assert PCA(2).fit(blob).explained_variance_ratio_.sum() > 0.8
+    ae = quick(n_components=2, max_iter=4, verbose=True).fit(blob)
+    assert ae.init_ == "pca"
+    assert len(capsys.readouterr().out.splitlines()) == ae.n_iter_
+
+
+@pytest.mark.parametrize(
+    "params", [{"init": "random"}, {"early_stopping": False}, {"penalty": "l1"}]
+)
+def test_one_start_where_nothing_can_choose(quick, digits, capsys, params):
+    ae = quick(**PARAMS, **params).set_params(max_iter=2, verbose=True).fit(digits)
+    assert len(capsys.readouterr().out.splitlines()) == ae.n_iter_ == 2
+
+
+def test_what_was_kept_is_a_whole_estimator(quick, digits):
+    ae = quick(**PARAMS, warm_start=True).fit(digits)
+    code = ae.transform(digits)
+    assert_array_equal(pickle.loads(pickle.dumps(ae)).transform(digits), code)
+    assert_allclose(np.asarray(ae.encoder_(digits)), code, rtol=1e-3, atol=1e-3)
+    before = ae.best_loss_
+    assert ae.fit(digits).n_iter_ > 30
+    assert ae.best_loss_ <= before
+
+
+def test_denoising_starts_twice_and_judges_both_on_the_same_noise(digits):
+    params = {**PARAMS, "learning_rate": 0.005, "random_state": 0}
+    ae = DenoisingAutoencoder(**params).fit(digits)
+    plain = DenoisingAutoencoder(**params, init="random").fit(digits)
+    assert ae.init_ == "random"
+    assert_array_equal(ae.transform(digits), plain.transform(digits))
+
+
+def test_a_likelihood_starts_once(digits):
+    vae = VAETransformer(2, hidden_layer_sizes=(8,), max_iter=2, random_state=0).fit(digits)
+    assert vae.init_ == "pca"
+    assert vae.n_iter_ == 2
+
+
+def test_convolutional_networks_start_twice_too(quick, pixels):
+    images = pixels.reshape(-1, 8, 8)
+    params = {"n_components": 2, "network": ConvNetwork(filters=(4,)), "max_iter": 4}
+    ae = quick(**params).fit(images)
+    plain = quick(**params, init="random").fit(images)
+    assert ae.best_loss_ <= plain.best_loss_
+
+
+@pytest.mark.parametrize(
+    ("epoch", "kept", "says"),
+    [(1, "pca", "the first start is kept"), (30, "random", r"of epoch \d+ is kept")],
+)
+def test_interrupted_in_the_second_start(quick, digits, monkeypatch, epoch, kept, says):
+    """The better of what there is by then is kept."""
+    ae = quick(**PARAMS, tol=None)
+    epochs, run = [], Engine.epoch
+
+    def interrupted(self, order, n_rows):
+        epochs.append(n_rows > 0)
+        if sum(epochs) == ae.max_iter + epoch and n_rows > 0:
+            raise KeyboardInterrupt
+        return run(self, order, n_rows)
+
+    monkeypatch.setattr(Engine, "epoch", interrupted)
+    with pytest.warns(ConvergenceWarning, match=f"Interrupted in epoch {epoch}; .*{says}"):
+        ae.fit(digits)
+    assert ae.init_ == kept
+    assert ae.n_iter_ == (ae.max_iter if kept == "pca" else epoch - 1)
+    assert ae.score(digits) > PCA(1).fit(digits).explained_variance_ratio_.sum() + 0.1
