@@ -20,6 +20,7 @@ from skae.training._cache import EngineCache
 from skae.utils._rows import Rows
 
 BACKEND = keras.backend.backend()
+KERAS = tuple(map(int, keras.__version__.split(".")[:2]))
 only_tensorflow = pytest.mark.skipif(
     BACKEND != "tensorflow", reason="looks into TensorFlow's functions"
 )
@@ -118,6 +119,8 @@ RATES = {"adadelta": 10.0, "adagrad": 0.1, "ftrl": 0.5, "sgd": 0.1, "lion": 0.00
 
 @pytest.mark.parametrize("optimizer", sorted(OPTIMIZERS))
 def test_every_named_optimizer_learns(quick, pixels, optimizer):
+    if optimizer == "muon" and KERAS < (3, 11):
+        pytest.skip("Muon of Keras 3.10 takes no variables of TensorFlow")
     rate = RATES.get(optimizer, 0.01)
     ae = quick(
         optimizer=optimizer, learning_rate=rate, init="random", batch_size=64, max_iter=4
@@ -386,8 +389,10 @@ def test_no_global_generator_is_touched(cache, quick, digits):
         assert_array_equal(np.random.get_state()[1], numpy_state[1])
         assert np.random.get_state()[2:] == numpy_state[2:]
         assert random.getstate() == python_state
-        seen = keras.ops.convert_to_numpy(keras.random.uniform((3,)))
-        assert_array_equal(seen, expected)
+        # Keras 3.10 goes on with its generator when it is seeded again.
+        if KERAS >= (3, 11):
+            seen = keras.ops.convert_to_numpy(keras.random.uniform((3,)))
+            assert_array_equal(seen, expected)
     finally:
         np.random.set_state(kept[0])
         random.setstate(kept[1])
