@@ -9,7 +9,7 @@ over `--seeds` splits; of VAETransformer, the bound that `score` gives.
 - Gaussian: full covariance, `GaussianMixture(1)`.
 - mixture: `GaussianMixture` of 2 to 20 components with full covariances, chosen by BIC.
 - VAE: `VAETransformer(n_components=8)` and its defaults, or two thirds of the table's
-  columns where that is less.
+  columns where that is less; and once more with as many columns as PCA's best size.
 
     python benchmarks/likelihood.py --data FOLDER
 
@@ -56,15 +56,16 @@ def split(X, seed):
 
 
 def best_pca(train, test):
-    """Score of probabilistic PCA of the size that suits the held-out rows best."""
+    """Score of probabilistic PCA of the size that suits the held-out rows best, and that."""
     most = min(train.shape[1] - 1, len(train) - 1)
-    scores = []
+    scores = {}
     for size in range(1, most + 1):
         pca = PCA(size, svd_solver="full").fit(train)
         # Singular beyond that: its densities are roundings.
         if pca.noise_variance_ > 1e-9:
-            scores.append(pca.score(test))
-    return max(scores)
+            scores[size] = pca.score(test)
+    best = max(scores, key=scores.get)
+    return scores[best], best
 
 
 def best_mixture(train, test, seed):
@@ -81,21 +82,28 @@ def evaluate(X, seed):
     vae = VAETransformer(min(SIZE, 2 * train.shape[1] // 3), random_state=seed).fit(train)
     seconds = time.perf_counter() - start
     scores = vae.score_samples(test)
+    pca, n_pca = best_pca(train, test)
+    alike = VAETransformer(n_pca, random_state=seed).fit(train)
     mixture, n_mixture = best_mixture(train, test, seed)
     return {
-        "pca": best_pca(train, test),
+        "pca": pca,
+        "n_pca": n_pca,
         "gaussian": GaussianMixture(1, random_state=seed).fit(train).score(test),
         "mixture": mixture,
         "n_mixture": n_mixture,
         "vae": scores.mean(),
         "vae_median": np.median(scores),
+        "vae_alike": alike.score(test),
         "n_columns": vae.n_components_,
         "n_active": vae.n_active_,
         "seconds": seconds,
     }
 
 
-HEADER = ("table", "rows", "columns", "PCA", "Gaussian", "mixture (size)", "VAE", "active", "s")
+HEADER = (
+    *("table", "rows", "columns", "PCA (size)", "Gaussian", "mixture (size)"),
+    *("VAE", "active", "s", "VAE of PCA's size"),
+)
 
 
 def line(name, X, cell):
@@ -103,11 +111,13 @@ def line(name, X, cell):
         name,
         f"{len(X)}",
         f"{X.shape[1]}",
-        *(f"{cell[m]:.2f}" for m in ("pca", "gaussian")),
+        f"{cell['pca']:.2f} ({cell['n_pca']:.0f})",
+        f"{cell['gaussian']:.2f}",
         f"{cell['mixture']:.2f} ({cell['n_mixture']:.0f})",
         f"{cell['vae']:.2f}",
         f"{cell['n_active']:.1f} of {cell['n_columns']:.0f}",
         f"{cell['seconds']:.0f}",
+        f"{cell['vae_alike']:.2f}",
     ]
     return "| " + " | ".join(values) + " |"
 
@@ -141,11 +151,12 @@ def main():
 
 
 def summarise(cells):
-    def above(other):
-        return sum(cell["vae"] > cell[other] for cell in cells)
+    def above(other, vae="vae"):
+        return sum(cell[vae] > cell[other] for cell in cells)
 
     print(f"\n{len(cells)} tables; VAETransformer is above")
     print(f"- probabilistic PCA of the best size on {above('pca')},")
+    print(f"  with as many columns on {above('pca', 'vae_alike')},")
     print(f"- the Gaussian on {above('gaussian')},")
     print(f"- the mixture on {above('mixture')}.")
     idle = [cell["table"] for cell in cells if cell["n_active"] < cell["n_columns"]]
