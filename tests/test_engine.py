@@ -16,6 +16,7 @@ from sklearn.base import clone
 
 from skae import AutoencoderTransformer, training
 from skae._parameters import OPTIMIZERS
+from skae.training import _engine
 from skae.training._cache import EngineCache
 from skae.utils._rows import Rows
 
@@ -419,3 +420,15 @@ def test_xla_computes_the_same(monkeypatch, cache, quick, pixels):
     assert_allclose(whole.loss_curve_, plain.loss_curve_, rtol=1e-5)
     assert_allclose(whole.transform(pixels), plain.transform(pixels), atol=1e-4)
     assert_array_equal(quick(**params).fit_transform(pixels), whole.transform(pixels))
+
+
+@only_tensorflow
+def test_xla_with_many_weights_updates_array_by_array(monkeypatch, cache, quick, pixels):
+    monkeypatch.setattr(training, "_XLA_MIN_STEPS", 0)
+    together = settle(quick, pixels, "adam")
+    monkeypatch.setattr(_engine, "_MOST_FLAT", 0)
+    monkeypatch.setattr(training, "CACHE", EngineCache())
+    by_array = settle(quick, pixels, "adam")
+    assert [len(engine._params) for engine in engines(cache)] == [1]
+    assert [len(engine._params) for engine in engines(training.CACHE)] == [8]
+    assert_allclose(by_array, together, atol=1e-4)

@@ -16,6 +16,11 @@ from skae.utils._rows import Rows
 Arrays = list[NDArray[Any]]
 State = dict[str, list[Any]]
 
+# Up to so many weights XLA's programs have them as one vector: a step costs one update, not
+# one for every array. With more, gathering the gradients costs more than that saves: they
+# leave the caches.
+_MOST_FLAT = 8192
+
 
 class Engine(ABC):
     """A model, an optimizer and the function that trains the one with the other.
@@ -62,10 +67,10 @@ class Engine(ABC):
         self.paired = paired
         self.whole_program = whole_program
         self._shapes = [tuple(v.shape) for v in model.trainable_variables]
-        self._flat = is_elementwise(optimizer)
+        total = sum(int(np.prod(shape)) for shape in self._shapes)
+        few = total <= _MOST_FLAT or not whole_program
+        self._flat = few and is_elementwise(optimizer)
         if self._flat:
-            # One vector: a step costs one update and not one for every weight array.
-            total = sum(int(np.prod(shape)) for shape in self._shapes)
             self._params = [keras.Variable(np.zeros(total, np.float32), name="weights")]
         else:
             self._params = list(model.trainable_variables)
