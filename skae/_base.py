@@ -143,11 +143,10 @@ class BaseAutoencoder(CallbackSupportMixin, BaseEstimator):
         training = self._train(train, held_out, rng, monitor, n_epochs)
         warn_or_raise(training, self._starts_linear or self.n_iter_)
         vars(self).update(self._fitted_attributes(training))
-        if judges_start and not gained(before, self._losses(held_out), held_out.weight):
+        if judges_start and not self._beats(before, held_out):
             self._fall_back(rows, rng)
         if starts_twice and training.ending in ("max_iter", "converged"):
-            parts = train, held_out, before
-            training = self._start_again(training, *parts, second_rng, monitor)
+            training = self._start_again(training, train, held_out, before, second_rng, monitor)
         self._conclude(train)
         monitor.finish()
         if self.warm_start or one_epoch:
@@ -161,8 +160,7 @@ class BaseAutoencoder(CallbackSupportMixin, BaseEstimator):
         self._begin("random", self._opened(self._network.random_start(rng), train))
         second = self._train(train, held_out, rng, monitor, self.max_iter)
         vars(self).update(self._fitted_attributes(second))
-        better = self.best_loss_ < fitted["best_loss_"]
-        better = better and gained(before, self._losses(held_out), held_out.weight)
+        better = self.best_loss_ < fitted["best_loss_"] and self._beats(before, held_out)
         if second.ending == "interrupted":
             kept = None if better else "the network of the first start"
             warn_or_raise(second, has_start=True, kept=kept)
@@ -170,6 +168,10 @@ class BaseAutoencoder(CallbackSupportMixin, BaseEstimator):
             return second
         vars(self).update(fitted)
         return first
+
+    def _beats(self, before, held_out):
+        """Whether the network is better than losses before by more than chance explains."""
+        return gained(before, self._losses(held_out), held_out.weight)
 
     def _fall_back(self, rows, rng):
         """Keep the start: the principal components, now of all rows."""

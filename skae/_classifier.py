@@ -14,7 +14,7 @@ from skae._autoencoder import AutoencoderTransformer
 from skae._base import BaseAutoencoder
 from skae._reconstruction import DTYPES
 from skae.utils._calibration import fit_softmax
-from skae.utils._random import generator
+from skae.utils._random import generator, offspring
 from skae.utils._sklearn import Interval, check_sample_weight, fit_context
 from skae.utils._state import restores_state_on_error
 
@@ -219,7 +219,7 @@ class AEClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
         else:
             autoencoder = clone(self.estimator)
         if self.random_state is not None:
-            autoencoder.set_params(random_state=rng.randint(2**31 - 1))
+            autoencoder.set_params(random_state=offspring(rng))
         return autoencoder
 
     def _describe(self, X, labels, weight, trained, judged):

@@ -6,6 +6,7 @@ from skae.corruption import draw_pool
 from skae.inference import DenoisingResiduals, DenseForward, NearestRows
 from skae.networks import DenseCoder
 from skae.preprocessing import SquashScale
+from skae.utils._random import offspring
 from skae.utils._rows import Rows
 
 # At which shares of the highest noise level rows are denoised, and how often at each, in
@@ -159,7 +160,7 @@ class ReconstructionScore:
     def fit(cls, rows, rng, autoencoder, shape):
         """Scale the columns of a table, train, and measure what is usual."""
         scale = SquashScale.of(rows.inputs, rows.weight) if len(shape) == 1 else None
-        autoencoder.set_params(random_state=rng.randint(2**31 - 1))
+        autoencoder.set_params(random_state=offspring(rng))
         X = _in_units(scale, rows.inputs).reshape(-1, *shape)
         autoencoder.fit(X, sample_weight=rows.weight)
         order = rng.permutation(len(X))[:_MOST_JUDGED]

@@ -8,7 +8,8 @@ import numpy as np
 
 from skae.plotting._axes import GREY, draw_lines, split
 from skae.plotting._mosaic import Band, draw_mosaic, mosaic_size
-from skae.plotting._rows import as_images, as_series, column_names
+from skae.plotting._rows import as_images, as_series
+from skae.utils._frames import column_names
 
 # Panels of series in one line.
 _MOST_ACROSS = 5

@@ -2,7 +2,8 @@
 
 from skae.plotting import _kinds
 from skae.plotting._axes import axes_for, set_title
-from skae.plotting._rows import choose_kind, column_names, numeric, reconstruct
+from skae.plotting._rows import choose_kind, numeric, reconstruct
+from skae.utils._frames import column_names
 
 
 class ReconstructionDisplay:

@@ -30,14 +30,6 @@ def reconstruct(estimator, X):
     )
 
 
-def column_names(X, n_columns):
-    """Those of a data frame, else x0, x1, ... as in scikit-learn."""
-    columns = getattr(X, "columns", None)
-    if columns is not None:
-        return [str(name) for name in columns]
-    return [f"x{i}" for i in range(n_columns)]
-
-
 def numeric(name, rows):
     """An array of float64, with its number of axes checked."""
     try:
