@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from sklearn.datasets import load_digits
 
-from skae import AutoencoderTransformer, _base
+from skae import AutoencoderTransformer
+from skae.estimators import _base
 
 # One architecture, batch shape and optimizer for most tests: they share a compilation.
 QUICK = {

@@ -12,9 +12,9 @@ from sklearn.ensemble import IsolationForest
 from sklearn.metrics import roc_auc_score
 
 from skae import AEAnomalyDetector, AutoencoderTransformer, DenoisingAutoencoder
-from skae.preprocessing import SquashScale
-from skae.utils._conformal import Calibration, lower_quantile, split_for_calibration
-from skae.utils._text import number
+from skae.anomaly._conformal import Calibration, lower_quantile, split_for_calibration
+from skae.anomaly._text import number
+from skae.tables import SquashScale
 
 QUICK = {"hidden_layer_sizes": (16,), "n_steps": 60, "random_state": 0}
 
@@ -255,7 +255,7 @@ def test_same_seed_same_bits_and_rows_stand_alone(novelty, normal, planted):
 
 def test_chunks_change_nothing(novelty, normal, monkeypatch):
     scores = novelty.score_samples(normal)
-    monkeypatch.setattr("skae._outlyingness._CHUNK_ENTRIES", 7 * 4 * 30)
+    monkeypatch.setattr("skae.anomaly._scores._CHUNK_ENTRIES", 7 * 4 * 30)
     assert_allclose(novelty.score_samples(normal), scores, rtol=1e-9)
 
 

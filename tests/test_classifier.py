@@ -13,7 +13,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from skae import AEClassifier
-from skae.utils._calibration import fit_softmax
+from skae.estimators._calibration import fit_softmax
 
 
 @pytest.fixture(scope="module")

@@ -15,7 +15,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.base import clone
 
 from skae import AutoencoderTransformer, training
-from skae._parameters import OPTIMIZERS
+from skae.estimators._parameters import OPTIMIZERS
 from skae.training import _engine
 from skae.training._cache import EngineCache
 from skae.utils._rows import Rows

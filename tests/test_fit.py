@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
-from skae import _base
+from skae.estimators import _base
 from skae.losses import LOSSES
 
 # Losses that may see any data.

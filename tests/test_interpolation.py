@@ -6,7 +6,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 
-from skae._code_arithmetic import _linear, _spherical
+from skae.estimators._code_arithmetic import _linear, _spherical
 
 
 def test_the_path_leads_from_one_reconstruction_to_the_other(fitted, digits):

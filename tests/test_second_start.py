@@ -9,8 +9,9 @@ from sklearn.base import clone
 from sklearn.decomposition import PCA
 from sklearn.exceptions import ConvergenceWarning
 
-from skae import DenoisingAutoencoder, VAETransformer, _base
-from skae._base import BaseAutoencoder
+from skae import DenoisingAutoencoder, VAETransformer
+from skae.estimators import _base
+from skae.estimators._base import BaseAutoencoder
 from skae.networks import ConvNetwork
 from skae.training._engine import Engine
 

@@ -9,18 +9,13 @@ from numpy.typing import NDArray
 from skae.inference._compiled import CompiledForward
 from skae.inference._dense import Affine, DenseForward
 from skae.inference._latent import LatentForward
-from skae.inference._neighbors import NearestRows, central
-from skae.inference._residuals import DenoisingResiduals
 from skae.networks import BuiltNetwork, DenseNetwork, LatentNetwork
 
 __all__ = [
     "Affine",
     "CompiledForward",
-    "DenoisingResiduals",
     "DenseForward",
     "LatentForward",
-    "NearestRows",
-    "central",
     "forward",
 ]
 

@@ -5,7 +5,7 @@ from sklearn.decomposition import PCA
 from sklearn.utils import check_array, check_consistent_length, column_or_1d
 from sklearn.utils.multiclass import type_of_target
 
-from skae._code_arithmetic import check_components
+from skae.estimators._code_arithmetic import check_components
 from skae.plotting._axes import COLORS, MARKERS, axes_for
 
 # Whole numbers with more distinct values than this are measured, not classes.

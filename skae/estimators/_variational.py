@@ -6,11 +6,11 @@ from numbers import Integral, Real
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 
-from skae._base import BaseAutoencoder
-from skae._code_arithmetic import CodeArithmeticMixin
-from skae._likelihood import LikelihoodMixin
-from skae._reconstruction import ReconstructionMixin
-from skae._validation import check_bounded
+from skae.estimators._base import BaseAutoencoder
+from skae.estimators._code_arithmetic import CodeArithmeticMixin
+from skae.estimators._likelihood import LikelihoodMixin
+from skae.estimators._reconstruction import ReconstructionMixin
+from skae.estimators._validation import check_bounded
 from skae.inference import LatentForward
 from skae.losses import LIKELIHOODS, noise_variance
 from skae.networks import (

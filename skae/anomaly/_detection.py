@@ -6,9 +6,9 @@ import numpy as np
 from scipy.stats import false_discovery_control
 from sklearn.base import OutlierMixin
 
-from skae._validation import check_rows
+from skae.anomaly._text import describe_cells
+from skae.estimators._validation import check_rows
 from skae.utils._frames import column_names, in_the_form_of
-from skae.utils._text import describe_cells
 
 
 class DetectionMixin(OutlierMixin):

@@ -1,8 +1,8 @@
 """AutoencoderTransformer."""
 
-from skae._base import BaseAutoencoder
-from skae._code_arithmetic import CodeArithmeticMixin
-from skae._reconstruction import ReconstructionMixin
+from skae.estimators._base import BaseAutoencoder
+from skae.estimators._code_arithmetic import CodeArithmeticMixin
+from skae.estimators._reconstruction import ReconstructionMixin
 
 
 class AutoencoderTransformer(CodeArithmeticMixin, ReconstructionMixin, BaseAutoencoder):

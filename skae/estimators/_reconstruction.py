@@ -5,7 +5,7 @@ from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils import check_array
 from sklearn.utils.validation import check_is_fitted
 
-from skae._validation import DTYPES, check_rows
+from skae.estimators._validation import DTYPES, check_rows
 from skae.metrics import variance_explained
 from skae.utils._rows import Rows
 

@@ -9,10 +9,10 @@ from numbers import Integral
 import numpy as np
 from sklearn.base import BaseEstimator
 
-from skae._monitor import FitMonitor, warn_or_raise
-from skae._parameters import CONSTRAINTS
-from skae._validation import check_bounded, check_training_rows, split_rows
 from skae.corruption import draw_pool
+from skae.estimators._monitor import FitMonitor, warn_or_raise
+from skae.estimators._parameters import CONSTRAINTS
+from skae.estimators._validation import check_bounded, check_training_rows, split_rows
 from skae.inference import Affine, forward
 from skae.losses import make_loss, make_penalty
 from skae.networks import (

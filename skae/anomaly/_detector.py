@@ -7,16 +7,16 @@ import numpy as np
 from sklearn.base import BaseEstimator, clone
 from sklearn.utils.metaestimators import available_if
 
-from skae._autoencoder import AutoencoderTransformer
-from skae._base import BaseAutoencoder
-from skae._detection import DetectionMixin
-from skae._monitor import FitMonitor
-from skae._outlyingness import DenoisingScore, ReconstructionScore
-from skae._validation import check_training_rows
-from skae.inference import central
+from skae.anomaly._conformal import Calibration, lower_quantile, split_for_calibration
+from skae.anomaly._detection import DetectionMixin
+from skae.anomaly._neighbors import central
+from skae.anomaly._scores import DenoisingScore, ReconstructionScore
+from skae.estimators._autoencoder import AutoencoderTransformer
+from skae.estimators._base import BaseAutoencoder
+from skae.estimators._monitor import FitMonitor
+from skae.estimators._validation import check_training_rows
 from skae.networks import whole_numbers
-from skae.preprocessing import SquashScale
-from skae.utils._conformal import Calibration, lower_quantile, split_for_calibration
+from skae.tables import SquashScale
 from skae.utils._random import offspring
 from skae.utils._sklearn import Interval, StrOptions, fit_context
 from skae.utils._state import restores_state_on_error

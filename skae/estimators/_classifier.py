@@ -10,10 +10,10 @@ from sklearn.base import BaseEstimator, ClassifierMixin, MetaEstimatorMixin, clo
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from skae._autoencoder import AutoencoderTransformer
-from skae._base import BaseAutoencoder
-from skae._reconstruction import DTYPES
-from skae.utils._calibration import fit_softmax
+from skae.estimators._autoencoder import AutoencoderTransformer
+from skae.estimators._base import BaseAutoencoder
+from skae.estimators._calibration import fit_softmax
+from skae.estimators._reconstruction import DTYPES
 from skae.utils._random import generator, offspring
 from skae.utils._sklearn import Interval, check_sample_weight, fit_context
 from skae.utils._state import restores_state_on_error

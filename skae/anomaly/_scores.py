@@ -2,10 +2,12 @@
 
 import numpy as np
 
+from skae.anomaly._neighbors import NearestRows
+from skae.anomaly._residuals import DenoisingResiduals
 from skae.corruption import draw_pool
-from skae.inference import DenoisingResiduals, DenseForward, NearestRows
+from skae.inference import DenseForward
 from skae.networks import DenseCoder
-from skae.preprocessing import SquashScale
+from skae.tables import SquashScale
 from skae.utils._random import offspring
 from skae.utils._rows import Rows
 

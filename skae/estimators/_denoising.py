@@ -2,11 +2,11 @@
 
 from numbers import Real
 
-from skae._base import BaseAutoencoder
-from skae._code_arithmetic import CodeArithmeticMixin
-from skae._reconstruction import ReconstructionMixin
-from skae._validation import check_target
 from skae.corruption import CORRUPTIONS, Corruption, Spread, make_corruption
+from skae.estimators._base import BaseAutoencoder
+from skae.estimators._code_arithmetic import CodeArithmeticMixin
+from skae.estimators._reconstruction import ReconstructionMixin
+from skae.estimators._validation import check_target
 from skae.metrics import variance_explained
 from skae.utils._rows import Rows
 from skae.utils._sklearn import Interval, StrOptions, fit_context

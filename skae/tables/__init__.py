@@ -1,0 +1,5 @@
+"""Columns of tables: knows nothing of networks."""
+
+from skae.tables._squash import SquashScale
+
+__all__ = ["SquashScale"]
