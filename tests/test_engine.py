@@ -14,7 +14,8 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.base import clone
 
-from skae import AutoencoderTransformer, training
+from data import data_rng
+from skae import AEAnomalyDetector, AutoencoderTransformer, training
 from skae.estimators._parameters import OPTIMIZERS
 from skae.training import _engine
 from skae.training._cache import EngineCache
@@ -87,9 +88,55 @@ def test_the_cache_is_bounded(monkeypatch, quick, blob):
     assert sorted(engine.batch_size for engine in engines(cache)) == [20, 40]
 
 
+def test_the_cache_is_bounded_by_memory(monkeypatch, quick, digits):
+    wide = {"hidden_layer_sizes": (64,), "max_iter": 1}
+    cache = EngineCache()
+    monkeypatch.setattr(training, "CACHE", cache)
+    quick(**wide).fit(digits)
+    (engine,) = engines(cache)
+    weights = sum(np.prod(w.shape) for w in engine.model.trainable_variables)
+    # The weights and Adam's two moments of each.
+    assert 3 * 4 * weights <= cache.nbytes <= 3.1 * 4 * weights
+
+    cache = EngineCache(max_bytes=2 * engine.nbytes)
+    monkeypatch.setattr(training, "CACHE", cache)
+    for batch_size in (10, 20, 30):
+        quick(batch_size=batch_size, **wide).fit(digits)
+    assert sorted(engine.batch_size for engine in engines(cache)) == [20, 30]
+    cache.max_bytes = engine.nbytes - 1
+    quick(batch_size=40, **wide).fit(digits)
+    assert 40 not in [engine.batch_size for engine in engines(cache)]
+
+
+@only_tensorflow
+def test_nothing_holds_on_to_an_engine_that_was_dropped(cache, quick, blob):
+    """Its graph neither, which would take the weights with it."""
+    import tensorflow as tf
+
+    def graphs():
+        gc.collect()
+        return sum(isinstance(thing, tf.Graph) for thing in gc.get_objects())
+
+    quick(max_iter=1).fit(blob)
+    cache._idle.clear()
+    before = graphs()
+    quick(max_iter=1, batch_size=8).fit(blob)
+    assert graphs() > before
+    cache._idle.clear()
+    assert graphs() == before
+
+
 def test_idle_engines_hold_no_data(cache, quick, digits):
     quick().fit(digits)
-    assert [engine._data for engine in engines(cache)] == [[]]
+    (engine,) = engines(cache)
+    assert engine._data == []
+    assert engine._state == {}
+
+
+def test_tables_of_a_few_rows_share_an_engine(cache, quick, digits):
+    for n_samples in (300, 35, 30, 20, 9, 3):
+        quick(batch_size="auto", max_iter=1).fit(digits[:n_samples])
+    assert len(cache) == 1
 
 
 def test_threads_train_as_if_alone(quick, digits):
@@ -149,7 +196,7 @@ def test_an_optimizer_object_is_not_used_up(quick, pixels):
     assert_array_equal(first, second)
     assert not optimizer.built
     copied = clone(quick(optimizer=optimizer)).optimizer
-    assert_allclose(keras.ops.convert_to_numpy(copied.learning_rate), 0.01, rtol=1e-6)
+    assert_allclose(copied.get_config()["learning_rate"], 0.01, rtol=1e-6)
 
 
 @pytest.mark.parametrize(
@@ -235,6 +282,44 @@ def test_learning_rate_schedules(quick, pixels):
     assert_array_equal(with_object, two)
 
 
+def test_schedules_share_an_engine(cache, quick, pixels):
+    """With one another, with a constant rate, and whatever the number of steps."""
+    schedules = keras.optimizers.schedules
+    rates = [
+        0.01,
+        schedules.CosineDecay(0.01, 10, warmup_target=0.1, warmup_steps=3),
+        schedules.CosineDecay(0.01, 20),
+        schedules.PolynomialDecay(0.01, 30),
+    ]
+    for rate in rates:
+        settle(quick, pixels, "adam", learning_rate=rate)
+    settle(quick, pixels, keras.optimizers.Adam(rates[1]))
+    assert len({key[0] for key in cache._idle}) == 1
+    by_name = len(cache)
+    assert by_name <= 2  # an object may decay weights, and so another program
+    for n_steps in (20, 30):
+        AEAnomalyDetector(hidden_layer_sizes=(8,), n_steps=n_steps).fit(pixels)
+    assert len(cache) == by_name + 1
+
+
+def test_a_schedule_goes_on_where_training_stood(quick, pixels):
+    """Two fits of one epoch are one of two, down to the rate of each step."""
+    schedule = keras.optimizers.schedules.PolynomialDecay(0.1, 10, end_learning_rate=0.0)
+    params = {"learning_rate": schedule, "optimizer": "sgd", "batch_size": 64}
+    apart = quick(**params).partial_fit(pixels).partial_fit(pixels)
+    third = apart.transform(pixels)
+    # Ten steps are over: the rate is zero from here on.
+    assert_array_equal(apart.partial_fit(pixels).transform(pixels), third)
+
+
+def test_a_rate_that_a_function_gives(quick, pixels):
+    def rate():
+        return 0.1
+
+    by_function = settle(quick, pixels, keras.optimizers.SGD(rate))
+    assert_array_equal(by_function, settle(quick, pixels, keras.optimizers.SGD(0.1)))
+
+
 # A model made by hand
 
 
@@ -269,7 +354,7 @@ class Silent:
 
 
 def train_by_hand(X, seed, key=None, max_iter=3):
-    rng = np.random.RandomState(0)
+    rng = data_rng()
     shapes = [v.shape for v in SquaredError().trainable_variables]
     weights = [0.3 * rng.normal(size=shape) for shape in shapes]
     return training.train(
@@ -353,16 +438,17 @@ def test_without_a_seed_no_two_fits_are_the_same(quick, digits):
 
 
 @pytest.mark.slow
-def test_same_bits_in_a_fresh_process(fitted, digits):
+def test_same_bits_in_a_fresh_process(fitted, digits, tmp_path):
+    np.save(tmp_path / "digits.npy", digits)
     code = f"""
-import hashlib
-from sklearn.datasets import load_digits
+import hashlib, sys
+import numpy as np
 from skae import AutoencoderTransformer
 ae = AutoencoderTransformer(**{fitted.get_params()!r})
-X = load_digits().data[:300]
+X = np.load(sys.argv[1])
 print(hashlib.sha256(ae.fit(X).transform(X).tobytes()).hexdigest())
 """
-    command = [sys.executable, "-c", code]
+    command = [sys.executable, "-c", code, str(tmp_path / "digits.npy")]
     done = subprocess.run(command, check=True, capture_output=True, text=True, timeout=300)
     assert done.stdout.strip() == digest(fitted.transform(digits))
 

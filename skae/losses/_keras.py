@@ -28,7 +28,7 @@ class KerasLoss(Loss):
 
     def per_sample(self, xp: Any, target: Any, output: Any) -> Any:
         """Mean of what the Keras loss says over all axes but the first."""
-        from keras import ops
+        from keras import backend, ops
 
         function = getattr(self.function, "call", self.function)
         if xp is np:
@@ -36,7 +36,12 @@ class KerasLoss(Loss):
         values = function(target, output)
         axes = tuple(range(1, len(values.shape)))
         values = ops.mean(values, axis=axes) if axes else values
-        return ops.convert_to_numpy(values) if xp is np else values
+        if xp is not np:
+            return values
+        if backend.backend() == "tensorflow":
+            # NumPy warns of how Keras converts TensorFlow's tensors.
+            return values.numpy()
+        return ops.convert_to_numpy(values)
 
 
 def _identity(function: Any) -> Any:

@@ -8,6 +8,7 @@ from keras import ops
 
 from skae.corruption import PooledDraws
 from skae.models._settings import Settings
+from skae.networks import SINGLE
 
 
 class LeveledDenoisingObjective(keras.Model):
@@ -26,7 +27,7 @@ class LeveledDenoisingObjective(keras.Model):
     n_parts = 1
 
     def __init__(self, denoiser: Any, settings: Mapping[str, tuple[int, ...]]) -> None:
-        super().__init__()
+        super().__init__(dtype=SINGLE)
         self.settings = Settings(settings)
         self.denoiser = denoiser
         self.seed_generator = keras.random.SeedGenerator(0)

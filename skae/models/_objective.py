@@ -9,6 +9,7 @@ from keras import ops
 from skae.corruption import Corruption, PooledDraws
 from skae.losses import Loss, Penalty
 from skae.models._settings import Settings
+from skae.networks import SINGLE
 
 
 class ReconstructionObjective(keras.Model):
@@ -47,7 +48,7 @@ class ReconstructionObjective(keras.Model):
         corruption: Corruption | None = None,
         penalty: Penalty | None = None,
     ) -> None:
-        super().__init__()
+        super().__init__(dtype=SINGLE)
         self.settings = Settings(settings)
         self.encoder = encoder
         self.decoder = decoder

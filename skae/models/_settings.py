@@ -5,6 +5,8 @@ from typing import Any
 
 import keras
 
+from skae.networks import SINGLE
+
 
 class Settings(keras.layers.Layer):
     """Holds numbers that a model is told and does not learn.
@@ -16,7 +18,7 @@ class Settings(keras.layers.Layer):
     """
 
     def __init__(self, shapes: Mapping[str, tuple[int, ...]]) -> None:
-        super().__init__()
+        super().__init__(dtype=SINGLE)
         self._names = tuple(shapes)
         self._settings = [
             self.add_weight(name=name, shape=shape, initializer="zeros", trainable=False)

@@ -5,6 +5,9 @@ from typing import Any
 import keras
 import numpy as np
 
+from skae.networks import layer, rows_of
+from skae.utils._process import refuse_forked_process
+
 
 def in_units(
     encoder: Any,
@@ -35,12 +38,13 @@ def in_units(
     tuple of keras.Model
         Encoder and decoder.
     """
-    rows = keras.Input(input_shape)
-    standardised = keras.layers.Normalization(**_moments(*before))(_shaped(rows, (-1,)))
-    code = keras.Input(decoder.input_shape[1:])
+    refuse_forked_process()
+    rows = rows_of(input_shape)
+    standardised = layer("Normalization", **_moments(*before))(_shaped(rows, (-1,)))
+    code = rows_of(decoder.input_shape[1:])
     output = decoder(code)
     if after is not None:
-        output = keras.layers.Normalization(**_moments(*after), invert=True)(output)
+        output = layer("Normalization", **_moments(*after), invert=True)(output)
     return (
         keras.Model(rows, encoder(standardised), name="encoder"),
         keras.Model(code, _shaped(output, output_shape), name="decoder"),
@@ -55,4 +59,4 @@ def _shaped(rows: Any, shape: tuple[int, ...]) -> Any:
     """Rows in another shape, unless they have it already."""
     if len(shape) == len(rows.shape) - 1 == 1:
         return rows
-    return keras.layers.Reshape(shape)(rows)
+    return layer("Reshape", shape)(rows)

@@ -9,6 +9,7 @@ from keras import ops
 from skae.corruption import PooledDraws
 from skae.losses import Likelihood, divergence, noise_variance, posterior
 from skae.models._settings import Settings
+from skae.networks import SINGLE
 
 # Draws of a code in validation: the same for every epoch, each with its opposite.
 _VALIDATION_DRAWS = 4
@@ -44,7 +45,7 @@ class VariationalObjective(keras.Model):
         likelihood: Likelihood,
         settings: Mapping[str, tuple[int, ...]],
     ) -> None:
-        super().__init__()
+        super().__init__(dtype=SINGLE)
         self.settings = Settings(settings)
         self.encoder = encoder
         self.decoder = decoder
@@ -90,7 +91,7 @@ class VariationalObjective(keras.Model):
         if training:
             return PooledDraws(self.seed_generator, self.settings.values()).normal(mean[None])
         shape = (_VALIDATION_DRAWS // 2, *mean.shape)
-        draws = keras.random.normal(shape, seed=0)
+        draws = keras.random.normal(shape, seed=0, dtype=SINGLE)
         return ops.concatenate([draws, -draws])
 
     def _missed(self, codes: Any, target: Any, floor: Any, training: bool) -> Any:
@@ -124,7 +125,7 @@ class Noise(keras.layers.Layer):
     """
 
     def __init__(self, n_outputs: int) -> None:
-        super().__init__()
+        super().__init__(dtype=SINGLE)
         self.noise = self.add_weight(name="noise", shape=(n_outputs,), initializer="zeros")
         self.built = True
 

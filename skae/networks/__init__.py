@@ -11,15 +11,17 @@ from skae.networks._dense import (
 )
 from skae.networks._keras import KerasNetwork
 from skae.networks._latent import FactorModel, LatentNetwork, probabilistic_pca
+from skae.networks._layers import SINGLE, layer, rows_of
 from skae.networks._linear import LinearMap, linear_map
 from skae.networks._principal import principal_axes
 from skae.networks._recurrent import RecurrentNetwork
 from skae.networks._specification import Network, Options, whole_numbers
-from skae.networks._variables import Weights, load
+from skae.networks._variables import Weights, load, values
 
 __all__ = [
     "ACTIVATIONS",
     "NORMALIZATION_EPSILON",
+    "SINGLE",
     "SYNONYMS",
     "BuiltNetwork",
     "ConvNetwork",
@@ -34,10 +36,13 @@ __all__ = [
     "RecurrentNetwork",
     "Weights",
     "keras_name",
+    "layer",
     "linear_map",
     "load",
     "principal_axes",
     "probabilistic_pca",
     "resize",
+    "rows_of",
+    "values",
     "whole_numbers",
 ]

@@ -5,6 +5,7 @@ from math import prod
 from numbers import Integral
 from typing import Any
 
+from skae.networks._layers import dense, layer
 from skae.networks._specification import (
     Network,
     Options,
@@ -13,7 +14,7 @@ from skae.networks._specification import (
     whole_numbers,
     with_channels,
 )
-from skae.networks._stacked import Stack, StackedNetwork, after_hidden_layer, dense
+from skae.networks._stacked import Stack, StackedNetwork, after_hidden_layer
 from skae.utils._sklearn import Interval, StrOptions, validate_parameters
 
 
@@ -166,14 +167,12 @@ class ConvStack(Stack):
 
     def decode(self, code: Any, options: Options) -> Any:
         """Convolve and double as often, cut to size where a half was rounded up."""
-        import keras
-
         sizes = [self.output_shape[:-1]]
         for _ in self.filters:
             sizes.append(tuple(-(-n // 2) for n in sizes[-1]))
         smallest = (*sizes.pop(), self.filters[-1])
         rows = dense(prod(smallest))(code)
-        rows = keras.layers.Reshape(smallest)(rows)
+        rows = layer("Reshape", smallest)(rows)
         rows = after_hidden_layer(rows, options, options.activation)
         for filters, size in zip(self.filters[::-1], sizes[::-1], strict=True):
             rows = self._doubled(rows, filters, options)
@@ -208,9 +207,6 @@ class ConvStack(Stack):
 
     def _layer(self, name: str, /, *args: Any, kind: str = "", **config: Any) -> Any:
         """A Keras layer for as many axes as there are, channels last."""
-        import keras
-
-        layer = getattr(keras.layers, f"{name}{len(self.input_shape) - 1}D{kind}")
         if name not in ("UpSampling", "Cropping") or len(self.input_shape) == 3:
             config["data_format"] = "channels_last"
-        return layer(*args, **config)
+        return layer(f"{name}{len(self.input_shape) - 1}D{kind}", *args, **config)

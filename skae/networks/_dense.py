@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from skae.networks._layers import dense, layer, rows_of
 from skae.networks._variables import Weights, load
 
 # Small tables train for few steps, which Keras' own 0.99 would not forget in.
@@ -118,34 +119,32 @@ class DenseCoder:
         """
         import keras
 
-        def dense(width: int, like: str, **config: Any) -> Any:
+        def dense_or_mirrored(width: int, like: str, **config: Any) -> Any:
             if mirrored is not None:
                 from skae.networks._tied import MirroredDense
 
                 return MirroredDense(mirrored.get_layer(like), **config)
-            # Zeros: weights come from `random_state`, never from Keras' generators.
-            return keras.layers.Dense(width, kernel_initializer="zeros", **config)
+            return dense(width, **config)
 
-        inputs = keras.Input((self.n_inputs,))
+        inputs = rows_of((self.n_inputs,))
         outputs = inputs
         names = [*(f"hidden_{i}" for i in range(len(self.hidden))), "output"]
         for width, own, like in zip(self.hidden, names, names[::-1], strict=False):
-            outputs = dense(width, like, name=own)(outputs)
+            outputs = dense_or_mirrored(width, like, name=own)(outputs)
             if self.normalization == "batch":
-                outputs = keras.layers.BatchNormalization(momentum=MOMENTUM)(outputs)
+                outputs = layer("BatchNormalization", momentum=MOMENTUM)(outputs)
             elif self.normalization == "layer":
-                outputs = keras.layers.LayerNormalization(epsilon=NORMALIZATION_EPSILON)(
-                    outputs
-                )
-            outputs = keras.layers.Activation(self.activation)(outputs)
+                outputs = layer("LayerNormalization", epsilon=NORMALIZATION_EPSILON)(outputs)
+            outputs = layer("Activation", self.activation)(outputs)
             if self.dropout:
-                outputs = keras.layers.Dropout(self.dropout, seed=0)(outputs)
-        outputs = dense(self.n_outputs, names[0], name="output")(outputs)
+                outputs = layer("Dropout", self.dropout, seed=0)(outputs)
+        outputs = dense_or_mirrored(self.n_outputs, names[0], name="output")(outputs)
         if self.has_linear_path:
-            path = dense(self.n_outputs, "linear_path", use_bias=False, name="linear_path")
-            outputs = keras.layers.Add()([outputs, path(inputs)])
+            path = {"use_bias": False, "name": "linear_path"}
+            path = dense_or_mirrored(self.n_outputs, "linear_path", **path)
+            outputs = layer("Add")([outputs, path(inputs)])
         if self.output_activation != "linear":
-            outputs = keras.layers.Activation(self.output_activation)(outputs)
+            outputs = layer("Activation", self.output_activation)(outputs)
         return keras.Model(inputs, outputs, name=name)
 
 

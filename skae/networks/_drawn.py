@@ -43,8 +43,6 @@ def drawn(model: Any, rng: np.random.RandomState) -> Weights:
 def _drawn_again(
     rng: np.random.RandomState, layer: Any, variable: Any, value: NDArray[Any]
 ) -> NDArray[Any]:
-    import keras
-
     seed = rng.randint(2**31 - 1)
     initializer: Any = getattr(layer, f"{variable.name}_initializer", None)
     if hasattr(initializer, "get_config"):
@@ -52,7 +50,7 @@ def _drawn_again(
         if "seed" not in config:
             return value
         again: Callable[..., Any] = type(initializer).from_config({**config, "seed": seed})
-        return np.array(keras.ops.convert_to_numpy(again(value.shape)))
+        return values([again(value.shape)])[0]
     if np.ptp(value) == 0 or value.ndim < 2:
         return value
     return draw(np.random.RandomState(seed), variable.path, value.shape)

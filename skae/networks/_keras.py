@@ -11,6 +11,7 @@ import numpy as np
 
 from skae.networks._built import BuiltNetwork
 from skae.networks._drawn import drawn
+from skae.networks._layers import layer, rows_of
 from skae.networks._matching import called, check_given, last_activation
 from skae.networks._specification import Network, Options, Shape
 from skae.networks._variables import Weights, kept_variables, values
@@ -89,6 +90,19 @@ class KerasNetwork(Network):
         self.encoder = encoder
         self.decoder = decoder
 
+    def __sklearn_clone__(self) -> "KerasNetwork":
+        return type(self)(
+            *(_restored(_stored(given)) for given in (self.encoder, self.decoder))
+        )
+
+    def __getstate__(self) -> dict[str, Any]:
+        state = dict(super().__getstate__())
+        return {**state, "encoder": _stored(self.encoder), "decoder": _stored(self.decoder)}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        models = {name: _restored(state[name]) for name in ("encoder", "decoder")}
+        super().__setstate__({**state, **models})
+
     def row_shapes(self, input_shape: Shape, output_shape: Shape) -> tuple[Shape, Shape]:
         """Shapes of a row and of its reconstruction, as they come."""
         return input_shape, output_shape
@@ -135,6 +149,12 @@ class Source:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "key", self.given.to_json() if self.is_model else self.given)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**vars(self), "given": _stored(self.given)}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update({**state, "given": _restored(state["given"])})
 
     @property
     def is_model(self) -> bool:
@@ -206,17 +226,17 @@ class KerasModels(BuiltNetwork):
 
         encoder, decoder = self._models()
         width = self.n_components * self.code_width
-        rows = keras.Input((math.prod(self.input_shape),))
+        rows = rows_of((math.prod(self.input_shape),))
         code = called(encoder, rows, self.input_shape, "rows of X have shape")
         check_given(encoder, "encoder", code, (width,), f"n_components={self.n_components}")
 
-        codes = keras.Input((self.n_components,))
+        codes = rows_of((self.n_components,))
         output = called(decoder, codes, (self.n_components,), "the code has shape")
         where = f"rows to reconstruct have shape {self.output_shape}"
         check_given(decoder, "decoder", output, self.output_shape, where)
-        output = keras.layers.Reshape((math.prod(self.output_shape),))(output)
+        output = layer("Reshape", (math.prod(self.output_shape),))(output)
         if last_activation(decoder) == "linear" != self.wanted_activation:
-            output = keras.layers.Activation(self.wanted_activation)(output)
+            output = layer("Activation", self.wanted_activation)(output)
         return (
             keras.Model(rows, code, name="encoder"),
             keras.Model(codes, output, name="decoder"),
@@ -248,13 +268,20 @@ def _is_model(given: Any) -> bool:
     return hasattr(given, "stateless_call")
 
 
+def _is_whole(given: Any) -> bool:
+    """Whether a model says of itself what it is made of."""
+    import keras
+
+    return isinstance(given, keras.Model) and given.built and bool(given.inputs)
+
+
 def _copied(name: str, given: Any) -> Any:
     """A model that the user can no longer change; functions as they are."""
     import keras
 
     if not _is_model(given):
         return given
-    if not (isinstance(given, keras.Model) and given.built and given.inputs):
+    if not _is_whole(given):
         raise ValueError(
             f"network: {name} must be a Sequential or functional keras.Model that begins with "
             f"keras.Input, or a function that builds a model; got {type(given).__name__} "
@@ -264,6 +291,25 @@ def _copied(name: str, given: Any) -> Any:
         copy = keras.models.clone_model(given)
     copy.set_weights(given.get_weights())
     return copy
+
+
+def _stored(given: Any) -> Any:
+    """A model as text and arrays, which any format can hold; anything else as it is."""
+    if not (_is_model(given) and _is_whole(given)):
+        return given
+    return {"config": given.to_json(), "weights": given.get_weights()}
+
+
+def _restored(stored: Any) -> Any:
+    """What `_stored` was given."""
+    if not isinstance(stored, dict):
+        return stored
+    import keras
+
+    with _generator_untouched():
+        model = keras.models.model_from_json(stored["config"])
+    model.set_weights(stored["weights"])
+    return model
 
 
 @contextmanager

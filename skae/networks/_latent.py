@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from skae.networks._layers import layer
 from skae.networks._principal import principal_axes
 from skae.networks._variables import Weights
 
@@ -76,7 +77,7 @@ class LatentNetwork:
         import keras
 
         encoder, decoder = self.network.trained(self.split(weights)[0], statistics[:-1])
-        moments = keras.layers.Reshape((self.n_components, 2))(encoder.output)
+        moments = layer("Reshape", (self.n_components, 2))(encoder.output)
         return keras.Model(encoder.input, moments[:, :, 0], name="encoder"), decoder
 
     def random_start(self, rng: np.random.RandomState) -> Weights:

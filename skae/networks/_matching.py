@@ -3,13 +3,12 @@
 import math
 from typing import Any
 
+from skae.networks._layers import layer
 from skae.networks._specification import Shape
 
 
 def called(model: Any, rows: Any, shape: Shape, which: str) -> Any:
     """A model on flat rows that stand for rows of this shape."""
-    import keras
-
     wanted = getattr(model, "input_shape", None) or (None, *shape)
     if isinstance(wanted, list | dict) or not isinstance(wanted[0], int | None):
         raise ValueError(f"network: {model.name!r} must have one input; it has {wanted}.")
@@ -22,7 +21,7 @@ def called(model: Any, rows: Any, shape: Shape, which: str) -> Any:
             f"network: layer {first!r} of {model.name!r} reads rows of shape {wanted}, but "
             f"{which} {shape}."
         )
-    return model(keras.layers.Reshape(wanted)(rows))
+    return model(layer("Reshape", wanted)(rows))
 
 
 def check_given(model: Any, name: str, output: Any, shape: Shape, where: str) -> None:
@@ -48,14 +47,14 @@ def _alike(rows: Shape, model: Shape) -> bool:
 
 def last_activation(model: Any) -> str:
     """What the output passes last, as far as it can be seen; "linear" if nothing."""
-    for layer in reversed(model.layers):
-        layer = getattr(layer, "layer", layer)  # inside a TimeDistributed
-        if hasattr(layer, "layers"):
-            return last_activation(layer)
-        if hasattr(layer, "activation"):
-            return getattr(layer.activation, "__name__", "custom")
-        if ".activations." in type(layer).__module__:
-            return str(type(layer).__name__).lower()
-        if layer.weights:
+    for last in reversed(model.layers):
+        last = getattr(last, "layer", last)  # inside a TimeDistributed
+        if hasattr(last, "layers"):
+            return last_activation(last)
+        if hasattr(last, "activation"):
+            return getattr(last.activation, "__name__", "custom")
+        if ".activations." in type(last).__module__:
+            return str(type(last).__name__).lower()
+        if last.weights:
             break
     return "linear"

@@ -10,6 +10,9 @@ from sklearn.utils.extmath import randomized_svd
 # Above this many columns and rows the covariance matrix costs more than a truncated SVD.
 _MOST_EXACT = 1500
 
+# Rows whose products are added up in float32.
+_CHUNK_ROWS = 4096
+
 # Regularises regression: this many rows more that say nothing.
 _RIDGE = 1.0
 
@@ -63,10 +66,21 @@ def _exact(rows: NDArray[Any], k: int) -> tuple[NDArray[Any], NDArray[Any]]:
     n_samples, n_features = rows.shape
     if n_features <= n_samples:
         top = (n_features - k, n_features - 1)
-        variance, axes = linalg.eigh(rows.T @ rows, subset_by_index=top)
-        return axes[:, ::-1], variance[::-1]
+        variance, axes = linalg.eigh(_gram(rows), subset_by_index=top)
+        return axes[:, ::-1].astype(rows.dtype, copy=False), variance[::-1]
     _, singular, right = linalg.svd(rows, full_matrices=False)
     return right[:k].T, singular[:k] ** 2
+
+
+def _gram(rows: NDArray[Any]) -> NDArray[np.float64]:
+    """Products of all pairs of columns; those of many float32 rows are added in float64."""
+    if rows.dtype == np.float64:
+        return np.asarray(rows.T @ rows)
+    gram = np.zeros((rows.shape[1], rows.shape[1]))
+    for start in range(0, len(rows), _CHUNK_ROWS):
+        chunk = rows[start : start + _CHUNK_ROWS]
+        gram += chunk.T @ chunk
+    return gram
 
 
 def reduced_rank_map(

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from numbers import Integral
 from typing import Any
 
+from skae.networks._layers import dense, layer
 from skae.networks._specification import (
     Network,
     Options,
@@ -11,7 +12,7 @@ from skae.networks._specification import (
     output_with_channels,
     with_channels,
 )
-from skae.networks._stacked import Stack, StackedNetwork, after_hidden_layer, dense
+from skae.networks._stacked import Stack, StackedNetwork, after_hidden_layer
 from skae.utils._sklearn import Interval, StrOptions, validate_parameters
 
 
@@ -149,23 +150,19 @@ class RecurrentStack(Stack):
 
     def decode(self, code: Any, options: Options) -> Any:
         """Read the code at each step."""
-        import keras
-
-        rows = keras.layers.RepeatVector(self.output_shape[0])(code)
+        rows = layer("RepeatVector", self.output_shape[0])(code)
         for _ in range(self.n_layers):
             rows = self._recurrent(rows, True)
             rows = after_hidden_layer(rows, options, "linear")
         return dense(self.output_shape[1], name="output")(rows)
 
     def _recurrent(self, rows: Any, return_sequences: bool) -> Any:
-        import keras
-
-        kind = keras.layers.LSTM if self.cell == "lstm" else keras.layers.GRU
-        layer = kind(
+        recurrent = layer(
+            self.cell.upper(),
             self.units,
             return_sequences=return_sequences,
             kernel_initializer="zeros",
             recurrent_initializer="zeros",
             seed=0,
         )
-        return (keras.layers.Bidirectional(layer) if self.bidirectional else layer)(rows)
+        return (layer("Bidirectional", recurrent) if self.bidirectional else recurrent)(rows)

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from skae.networks._built import BuiltNetwork, outline
 from skae.networks._dense import MOMENTUM, NORMALIZATION_EPSILON
 from skae.networks._drawn import draw
+from skae.networks._layers import dense, layer, rows_of
 from skae.networks._specification import Options, Shape
 from skae.networks._variables import Weights
 
@@ -76,16 +77,16 @@ class StackedNetwork(BuiltNetwork):
         """Keras models of encoder and decoder, their kernels zero."""
         import keras
 
-        rows = keras.Input((self.n_features,))
-        images = keras.layers.Reshape(self.stack.input_shape)(rows)
-        features = keras.layers.Reshape((-1,))(self.stack.encode(images, self.options))
+        rows = rows_of((self.n_features,))
+        images = layer("Reshape", self.stack.input_shape)(rows)
+        features = layer("Reshape", (-1,))(self.stack.encode(images, self.options))
         width = self.n_components * self.options.code_width
         code = dense(width, name="output")(features)
         code = self._finished(code, rows, width, False, self.options.code_activation)
 
-        codes = keras.Input((self.n_components,))
+        codes = rows_of((self.n_components,))
         decoded = self.stack.decode(codes, self.options)
-        output = keras.layers.Reshape((self.n_outputs,))(decoded)
+        output = layer("Reshape", (self.n_outputs,))(decoded)
         output = self._finished(output, codes, self.n_outputs, True, self.output_activation)
         return (
             keras.Model(rows, code, name="encoder"),
@@ -96,13 +97,11 @@ class StackedNetwork(BuiltNetwork):
         self, outputs: Any, inputs: Any, width: int, use_bias: bool, activation: str
     ) -> Any:
         """Add the linear path, then the activation."""
-        import keras
-
         if self.options.linear_path:
             path = dense(width, use_bias=use_bias, name="linear_path")(inputs)
-            outputs = keras.layers.Add()([outputs, path])
+            outputs = layer("Add")([outputs, path])
         if activation != "linear":
-            outputs = keras.layers.Activation(activation)(outputs)
+            outputs = layer("Activation", activation)(outputs)
         return outputs
 
     def random_start(self, rng: np.random.RandomState) -> Weights:
@@ -112,7 +111,7 @@ class StackedNetwork(BuiltNetwork):
         for path, shape, constant in zip(seen.paths, seen.shapes, seen.constants, strict=True):
             if constant is not None:
                 weights.append(constant.copy())
-            elif _layer(path) == "linear_path":
+            elif _layer_of(path) == "linear_path":
                 weights.append(np.zeros(shape, np.float32))
             else:
                 weights.append(draw(rng, path, shape))
@@ -131,9 +130,9 @@ class StackedNetwork(BuiltNetwork):
         seen = outline(self)
         width = self.options.code_width
         for i, (path, array) in enumerate(zip(seen.paths, weights, strict=True)):
-            if _layer(path) == "output":
+            if _layer_of(path) == "output":
                 array[:] = code_bias if i < seen.n_encoder and array.ndim == 1 else 0
-            if _layer(path) != "linear_path":
+            if _layer_of(path) != "linear_path":
                 continue
             if i < seen.n_encoder:
                 # Of the numbers for a column of the code the first is its place.
@@ -145,27 +144,18 @@ class StackedNetwork(BuiltNetwork):
         return weights
 
 
-def _layer(path: str) -> str:
+def _layer_of(path: str) -> str:
     return path.split("/")[-2]
-
-
-def dense(width: int, **config: Any) -> Any:
-    """A dense layer whose kernel is zero: weights come from `random_state` alone."""
-    import keras
-
-    return keras.layers.Dense(width, kernel_initializer="zeros", **config)
 
 
 def after_hidden_layer(outputs: Any, options: Options, activation: str) -> Any:
     """Normalisation, activation and dropout."""
-    import keras
-
     if options.normalization == "batch":
-        outputs = keras.layers.BatchNormalization(momentum=MOMENTUM)(outputs)
+        outputs = layer("BatchNormalization", momentum=MOMENTUM)(outputs)
     elif options.normalization == "layer":
-        outputs = keras.layers.LayerNormalization(epsilon=NORMALIZATION_EPSILON)(outputs)
+        outputs = layer("LayerNormalization", epsilon=NORMALIZATION_EPSILON)(outputs)
     if activation != "linear":
-        outputs = keras.layers.Activation(activation)(outputs)
+        outputs = layer("Activation", activation)(outputs)
     if options.dropout:
-        outputs = keras.layers.Dropout(options.dropout, seed=0)(outputs)
+        outputs = layer("Dropout", options.dropout, seed=0)(outputs)
     return outputs

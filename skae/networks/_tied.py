@@ -6,6 +6,8 @@ from typing import Any
 import keras
 from keras import ops
 
+from skae.networks._layers import SINGLE
+
 
 class MirroredDense(keras.layers.Layer):
     """Dense layer that goes the way of another one backwards.
@@ -23,7 +25,7 @@ class MirroredDense(keras.layers.Layer):
     """
 
     def __init__(self, layer: Any, use_bias: bool = True, name: str | None = None) -> None:
-        super().__init__(name=name)
+        super().__init__(name=name, dtype=SINGLE)
         # Behind a function: the kernel is the other layer's to count among its weights.
         self.kernel: Callable[[], Any] = lambda: layer.kernel
         self.use_bias = use_bias

@@ -1,5 +1,6 @@
 """Between arrays and the variables of Keras models."""
 
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -19,11 +20,15 @@ def kept_variables(model: Any) -> list[Any]:
     return [v for v in model.non_trainable_variables if v.name != "seed_generator_state"]
 
 
-def values(variables: list[Any]) -> Weights:
-    """Copies of Keras variables."""
+def values(variables: Iterable[Any]) -> Weights:
+    """Copies of Keras variables or tensors as arrays."""
     import keras
 
-    return [np.array(keras.ops.convert_to_numpy(v)) for v in variables]
+    tensors = map(keras.ops.convert_to_tensor, variables)
+    if keras.backend.backend() == "tensorflow":
+        # NumPy warns of how Keras converts TensorFlow's tensors.
+        return [np.array(tensor.numpy()) for tensor in tensors]
+    return [np.array(keras.ops.convert_to_numpy(tensor)) for tensor in tensors]
 
 
 def _assign(variables: list[Any], arrays: Weights) -> None:

@@ -13,6 +13,7 @@ from skae.training._engine import Arrays, Engine
 from skae.training._loop import Monitor, Stopping, Training, run
 from skae.training._optimizers import falling
 from skae.training._progress import report
+from skae.utils._process import refuse_forked_process
 from skae.utils._rows import Rows
 
 __all__ = ["Monitor", "Stopping", "Training", "falling", "report", "train"]
@@ -122,8 +123,8 @@ def train(
     -------
     Training
     """
-    by = (optimizer, learning_rate, weight_decay)
-    optimizer_key, fixed_learning_rate = _optimizers.identity(*by)
+    refuse_forked_process()
+    optimizer_key = _optimizers.key(optimizer, weight_decay)
     steps = -(-len(training) // batch_size) * stopping.max_iter
     options: dict[str, Any] = {
         "batch_size": batch_size,
@@ -138,7 +139,9 @@ def train(
     kind = _engine_class()
 
     def make() -> Engine:
-        return kind(build(), _optimizers.make(*by), **options)
+        rate = _optimizers.Rate()
+        made = _optimizers.make(optimizer, rate, weight_decay)
+        return kind(build(), made, rate, **options)
 
     with CACHE.borrow(key, make) as engine:
         engine.load(
@@ -147,7 +150,7 @@ def train(
             settings=settings,
             statistics=statistics,
             optimizer_state=optimizer_state,
-            learning_rate=fixed_learning_rate,
+            learning_rate=_optimizers.learning_rate_of(optimizer, learning_rate),
         )
         engine.put(training, validation)
         return run(engine, len(training), stopping, rng, monitor)

@@ -1,10 +1,11 @@
 """JAX: weights are values, the epoch is one pure function."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
 import jax.numpy as jnp
+from numpy.typing import NDArray
 
 from skae.training._engine import Arrays, Engine, State, weighted_sum
 
@@ -28,13 +29,16 @@ class JaxEngine(Engine):
         )
         return {"params": params, "optimizer": slots, "others": list(others)}, parts
 
-    def _run(self, order: Any, n_rows: int) -> tuple[Any, Any]:
+    def _run(self, order: Any, n_rows: int, rates: NDArray[Any]) -> tuple[Any, Any]:
         if self._function is None:
             self._function = jax.jit(self._epoch)
         self._state, total, validation = self._function(
-            self._state, order, n_rows, self._n_validation, *self._data
+            self._state, order, rates, n_rows, self._n_validation, *self._data
         )
         return total, validation
+
+    def _mapped(self, schedule: Callable[[Any], Any]) -> Callable[[NDArray[Any]], Any]:
+        return jax.jit(jax.vmap(schedule))
 
     def _begin(self, params: Arrays, optimizer: Arrays, others: Arrays) -> None:
         values = {"params": params, "optimizer": optimizer, "others": others}

@@ -1,9 +1,10 @@
 """TensorFlow: weights are variables, the epoch is one `tf.function`."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import tensorflow as tf
+from numpy.typing import NDArray
 
 from skae.training._engine import Arrays, Engine, State, weighted_sum
 
@@ -23,10 +24,13 @@ class TensorFlowEngine(Engine):
         gradients = tape.gradient(
             loss, weights, unconnected_gradients=tf.UnconnectedGradients.ZERO
         )
+        # There is one device and nothing to reduce. TensorFlow would register a gradient of
+        # the reduction, which is never freed and holds the whole graph.
+        self.optimizer._all_reduce_sum_gradients = list
         self.optimizer.apply(self._flattened(gradients), self._params)
         return {"others": list(others)}, parts
 
-    def _run(self, order: Any, n_rows: int) -> tuple[Any, Any]:
+    def _run(self, order: Any, n_rows: int, rates: NDArray[Any]) -> tuple[Any, Any]:
         if self._function is None:
             # The concrete function: a call of it checks its arguments once, not thrice.
             self._function = tf.function(
@@ -38,6 +42,7 @@ class TensorFlowEngine(Engine):
                         ]
                     },
                     tf.TensorSpec([None], tf.int32),
+                    tf.TensorSpec([None], tf.float32),
                     tf.TensorSpec([], tf.int32),
                     tf.TensorSpec([], tf.int32),
                     *[tf.TensorSpec([None, *a.shape[1:]], a.dtype) for a in self._data],
@@ -48,11 +53,23 @@ class TensorFlowEngine(Engine):
         self._state, total, validation = self._function(
             self._state,
             tf.constant(order),
+            tf.constant(rates),
             tf.constant(n_rows),
             tf.constant(self._n_validation),
             *self._data,
         )
         return total, validation
+
+    def _mapped(self, schedule: Callable[[Any], Any]) -> Callable[[NDArray[Any]], Any]:
+        def rate(step: Any) -> Any:
+            return tf.cast(schedule(step), tf.float32)
+
+        of_steps = tf.function(
+            lambda steps: tf.map_fn(rate, steps, fn_output_signature=tf.float32),
+            input_signature=[tf.TensorSpec([None], tf.int32)],
+            autograph=False,
+        ).get_concrete_function()
+        return lambda steps: of_steps(tf.constant(steps))
 
     def _begin(self, params: Arrays, optimizer: Arrays, others: Arrays) -> None:
         variables = [*self._params, *self.optimizer.variables]

@@ -1,10 +1,11 @@
 """PyTorch: weights are variables, the epoch is a plain loop."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
 from keras import ops
+from numpy.typing import NDArray
 
 from skae.training._engine import Arrays, Engine, State, weighted_sum
 
@@ -23,13 +24,18 @@ class TorchEngine(Engine):
         self.optimizer.apply(list(gradients), self._params)
         return {"others": [v.detach() for v in others]}, parts.detach()
 
-    def _run(self, order: Any, n_rows: int) -> tuple[Any, Any]:
+    def _run(self, order: Any, n_rows: int, rates: NDArray[Any]) -> tuple[Any, Any]:
         order = ops.convert_to_tensor(order)
         with torch.no_grad():
             self._state, total, validation = self._epoch(
-                self._state, order, n_rows, self._n_validation, *self._data
+                self._state, order, rates, n_rows, self._n_validation, *self._data
             )
         return total, validation
+
+    def _mapped(self, schedule: Callable[[Any], Any]) -> Callable[[NDArray[Any]], Any]:
+        return lambda steps: torch.stack(
+            [ops.cast(schedule(step), "float32") for step in steps]
+        )
 
     def _begin(self, params: Arrays, optimizer: Arrays, others: Arrays) -> None:
         variables = [*self._params, *self.optimizer.variables]

@@ -7,7 +7,9 @@ from contextlib import contextmanager
 
 from skae.training._engine import Engine
 
+# A program for a table of ten thousand columns holds a hundred megabytes of weights.
 _MOST_ENGINES = 32
+_MOST_BYTES = 2**29
 
 
 class EngineCache:
@@ -20,15 +22,24 @@ class EngineCache:
     ----------
     max_size : int
         How many engines are kept.
+
+    max_bytes : int
+        How much memory they may hold together; one that holds more is not kept.
     """
 
-    def __init__(self, max_size: int = _MOST_ENGINES) -> None:
+    def __init__(self, max_size: int = _MOST_ENGINES, max_bytes: int = _MOST_BYTES) -> None:
         self.max_size = max_size
+        self.max_bytes = max_bytes
         self._idle: OrderedDict[Hashable, list[Engine]] = OrderedDict()
         self._lock = threading.Lock()
 
     def __len__(self) -> int:
         return sum(map(len, self._idle.values()))
+
+    @property
+    def nbytes(self) -> int:
+        """Memory that the idle engines hold."""
+        return sum(engine.nbytes for engines in self._idle.values() for engine in engines)
 
     @contextmanager
     def borrow(self, key: Hashable | None, make: Callable[[], Engine]) -> Iterator[Engine]:
@@ -43,14 +54,14 @@ class EngineCache:
             engine = make()
         yield engine
         engine.release()
-        if key is not None:
+        if key is not None and engine.nbytes <= self.max_bytes:
             self._keep(key, engine)
 
     def _keep(self, key: Hashable, engine: Engine) -> None:
         with self._lock:
             self._idle.setdefault(key, []).append(engine)
             self._idle.move_to_end(key)
-            while len(self) > self.max_size:
+            while len(self) > self.max_size or self.nbytes > self.max_bytes:
                 oldest = next(iter(self._idle))
                 if self._idle[oldest]:
                     self._idle[oldest].pop(0)

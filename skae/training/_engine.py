@@ -1,7 +1,8 @@
 """One epoch as one program, written once for all backends."""
 
+import math
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import keras
@@ -9,17 +10,19 @@ import numpy as np
 from keras import ops
 from numpy.typing import NDArray
 
+from skae.networks import values
 from skae.training._batches import VALIDATION_ROWS, bucket
-from skae.training._optimizers import is_elementwise
+from skae.training._optimizers import LearningRate, Rate, is_elementwise
 from skae.utils._rows import Rows
 
 Arrays = list[NDArray[Any]]
 State = dict[str, list[Any]]
 
-# Up to so many weights XLA's programs have them as one vector: a step costs one update, not
-# one for every array. With more, gathering the gradients costs more than that saves: they
-# leave the caches.
+# Up to so many weights they are one vector for the optimizer: a step costs one update, not
+# one for every array. With more, gathering the gradients costs more than that saves.
 _MOST_FLAT = 8192
+
+_FLOAT_BYTES = 4
 
 
 class Engine(ABC):
@@ -40,7 +43,10 @@ class Engine(ABC):
         or, in parts that add up, (n_rows, n_parts).
 
     optimizer : keras.optimizers.Optimizer
-        Not yet built.
+        Not yet built; it asks `rate` for its learning rate.
+
+    rate : Rate
+        Told the learning rate of each step.
 
     batch_size : int
         Rows in a step.
@@ -56,6 +62,7 @@ class Engine(ABC):
         self,
         model: Any,
         optimizer: Any,
+        rate: Rate,
         *,
         batch_size: int,
         paired: tuple[bool, bool] = (False, False),
@@ -63,25 +70,30 @@ class Engine(ABC):
     ) -> None:
         self.model = model
         self.optimizer = optimizer
+        self.rate = rate
         self.batch_size = batch_size
         self.paired = paired
         self.whole_program = whole_program
         self._shapes = [tuple(v.shape) for v in model.trainable_variables]
         total = sum(int(np.prod(shape)) for shape in self._shapes)
-        few = total <= _MOST_FLAT or not whole_program
-        self._flat = few and is_elementwise(optimizer)
+        self._flat = total <= _MOST_FLAT and is_elementwise(optimizer)
         if self._flat:
-            self._params = [keras.Variable(np.zeros(total, np.float32), name="weights")]
+            vector = np.zeros(total, np.float32)
+            self._params = [keras.Variable(vector, dtype="float32", name="weights")]
         else:
             self._params = list(model.trainable_variables)
         optimizer.build(self._params)
-        self._fresh_optimizer = [np.array(v) for v in _numpy(optimizer.variables)]
-        self._fresh_others = _numpy(model.non_trainable_variables)
+        self._fresh_optimizer = [_compact(v) for v in values(optimizer.variables)]
+        self._fresh_others = [_compact(v) for v in values(model.non_trainable_variables)]
         self._n_parts = getattr(model, "n_parts", 1)
         self._seeds = [v.name == "seed_generator_state" for v in model.non_trainable_variables]
+        # Memory that is held while it is idle: weights, and their doubles in the optimizer.
+        held = {id(v): v for v in [*model.variables, *self._params, *optimizer.variables]}
+        self.nbytes = sum(_FLOAT_BYTES * math.prod(v.shape) for v in held.values())
         self._state: State = {}
         self._data: list[Any] = []
-        self._n_validation = self._n_settings = 0
+        self._n_validation = self._n_settings = self._n_steps = 0
+        self._learning_rate: LearningRate = 0.0
 
     # What a backend answers
 
@@ -90,8 +102,12 @@ class Engine(ABC):
         """One batch: the next state and the sum of the weighted losses, part by part."""
 
     @abstractmethod
-    def _run(self, order: Any, n_rows: int) -> tuple[Any, Any]:
+    def _run(self, order: Any, n_rows: int, rates: NDArray[Any]) -> tuple[Any, Any]:
         """Call the compiled `_epoch` on the state and data held; keep the state."""
+
+    @abstractmethod
+    def _mapped(self, schedule: Callable[[Any], Any]) -> Callable[[NDArray[Any]], Any]:
+        """A function of one step as a function of many."""
 
     @abstractmethod
     def _fetch(self) -> tuple[Sequence[Any], Sequence[Any], Sequence[Any]]:
@@ -111,7 +127,7 @@ class Engine(ABC):
         settings: Sequence[NDArray[Any]] = (),
         statistics: Sequence[NDArray[Any]] = (),
         optimizer_state: Arrays | None = None,
-        learning_rate: float | None = None,
+        learning_rate: LearningRate = 0.0,
     ) -> None:
         """Start afresh, or where an earlier fit stopped.
 
@@ -132,8 +148,9 @@ class Engine(ABC):
         optimizer_state : list of ndarray or None
             As `optimizer_state` gave it; None, or of another optimizer: fresh.
 
-        learning_rate : float or None
-            For an optimizer without a schedule.
+        learning_rate : float, LearningRateSchedule or callable
+            One for all steps; what Keras says of each step; a function of an array of
+            numbers of steps.
         """
         params = [np.asarray(w, np.float32) for w in weights]
         if self._flat:
@@ -151,10 +168,10 @@ class Engine(ABC):
             v.shape for v in self._fresh_optimizer
         ]
         slots = list(optimizer_state if optimizer_state and fits else self._fresh_optimizer)
-        if learning_rate is not None:
-            slots[self._position(self.optimizer.learning_rate)] = np.array(
-                learning_rate, np.float32
-            )
+        if isinstance(learning_rate, keras.optimizers.schedules.LearningRateSchedule):
+            learning_rate = self._mapped(learning_rate)
+        self._learning_rate = learning_rate
+        self._n_steps = int(slots[self._position(self.optimizer._iterations)])
         if self.optimizer.use_ema and not fits:
             for position, value in zip(self._positions_of_averages(), params, strict=True):
                 slots[position] = value
@@ -177,8 +194,9 @@ class Engine(ABC):
         return self._n_validation > 0
 
     def release(self) -> None:
-        """Let go of the data."""
-        self._data = []
+        """Let go of the data, and of all else that `load` and `put` set."""
+        self._data, self._state = [], {}
+        self._learning_rate = 0.0
 
     def epoch(self, order: NDArray[np.int32], n_rows: int) -> tuple[NDArray[Any], NDArray[Any]]:
         """Train on `n_rows` rows in this order; mean losses of training and validation.
@@ -186,7 +204,7 @@ class Engine(ABC):
         Each is an array of parts that add up. With ``n_rows=0`` the weights stay; where
         there is nothing to average the parts are NaN.
         """
-        total, validation = _numpy(self._run(order, n_rows))
+        total, validation = values(self._run(order, n_rows, self._rates(n_rows)))
         return (
             total / (n_rows or np.nan),
             validation / (self._n_validation or np.nan),
@@ -201,7 +219,7 @@ class Engine(ABC):
         if self.optimizer.use_ema:
             params = [slots[i] for i in self._positions_of_averages()]
         kept = [v for v, is_seed in zip(others, self._seeds, strict=True) if not is_seed]
-        return [np.array(v) for v in _numpy(params)], _numpy(kept[self._n_settings :])
+        return values(params), values(kept[self._n_settings :])
 
     def unpacked(self, snapshot: tuple[Arrays, Arrays]) -> tuple[Arrays, Arrays]:
         """A snapshot, the weights array by array in the order of the model's variables."""
@@ -212,12 +230,12 @@ class Engine(ABC):
 
     def optimizer_state(self) -> Arrays:
         """Copy of the optimizer's variables."""
-        return [np.array(v) for v in _numpy(self._fetch()[1])]
+        return values(self._fetch()[1])
 
     # The program
 
     def _epoch(
-        self, state: State, order: Any, n_rows: Any, n_validation: Any, *data: Any
+        self, state: State, order: Any, rates: Any, n_rows: Any, n_validation: Any, *data: Any
     ) -> tuple[State, Any, Any]:
         size = self.batch_size
         n_train = 2 + self.paired[0]
@@ -229,10 +247,11 @@ class Engine(ABC):
             left = n_rows - i * size
             weight = weight * ops.cast(row_number < left, "float32")
             count = ops.cast(ops.minimum(left, size), "float32")
-            state, parts = self._step(state, x[0], x[-1], weight / count)
+            with self.rate.at(ops.reshape(ops.slice(rates, [i], [1]), ())):
+                state, parts = self._step(state, x[0], x[-1], weight / count)
             return i + 1, state, total + parts * count
 
-        nothing = ops.zeros((self._n_parts,))
+        nothing = ops.zeros((self._n_parts,), "float32")
         training = [ops.take(array, order, axis=0) for array in training]
         steps = (n_rows + size - 1) // size
         _, state, total = ops.while_loop(
@@ -277,7 +296,7 @@ class Engine(ABC):
             return [ops.concatenate(gradients)]
         # XLA's CPU code for a concatenation is, by the chance of where the buffers lie,
         # up to thirty times slower than all the rest of the step.
-        flat, start = ops.zeros(self._params[0].shape), 0
+        flat, start = ops.zeros(self._params[0].shape, "float32"), 0
         for gradient in gradients:
             flat = ops.slice_update(flat, [start], gradient)
             start += gradient.shape[0]
@@ -298,6 +317,18 @@ class Engine(ABC):
 
     # Where things stand
 
+    def _rates(self, n_rows: int) -> NDArray[np.float32]:
+        """Learning rates of the steps of an epoch, and zeros up to the length of a full one."""
+        rates = np.zeros(self.epoch_length // self.batch_size, np.float32)
+        n_steps = -(-n_rows // self.batch_size)
+        if callable(self._learning_rate):
+            steps = np.arange(self._n_steps, self._n_steps + n_steps, dtype=np.int32)
+            (rates[:n_steps],) = values([self._learning_rate(steps)])
+        else:
+            rates[:n_steps] = self._learning_rate
+        self._n_steps += n_steps
+        return rates
+
     @property
     def _validation_rows(self) -> int:
         return max(self.batch_size, VALIDATION_ROWS)
@@ -315,8 +346,9 @@ def weighted_sum(losses: Any, weight: Any) -> Any:
     return ops.sum(losses * weight[:, None], axis=0)
 
 
-def _numpy(values: Sequence[Any]) -> Arrays:
-    return [ops.convert_to_numpy(v) for v in values]
+def _compact(array: NDArray[Any]) -> NDArray[Any]:
+    """An array that takes no memory where it is all zeros."""
+    return array if array.any() else np.broadcast_to(np.zeros((), array.dtype), array.shape)
 
 
 def _unflatten(

@@ -2,9 +2,12 @@
 
 import functools
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import keras
+import numpy as np
 
 # These treat every weight by itself, so they may be given all weights as one vector.
 _ELEMENTWISE = (
@@ -21,72 +24,98 @@ _ELEMENTWISE = (
 )
 
 
-def make(optimizer: Any, learning_rate: Any, weight_decay: float = 0.0) -> Any:
+#: One for all steps, a Keras schedule, or a function of an array of numbers of steps.
+LearningRate = Any
+
+
+class Rate:
+    """The learning rate of the step that is being computed.
+
+    An optimizer asks for it. The program is told the rates of its steps as data: another
+    rate or schedule, or another number of steps, is not another program.
+    """
+
+    def __init__(self) -> None:
+        self._value: Any = 0.0
+
+    def __call__(self) -> Any:
+        """What an optimizer is told."""
+        return self._value
+
+    @contextmanager
+    def at(self, value: Any) -> Iterator[None]:
+        """For the time of a step."""
+        self._value = value
+        try:
+            yield
+        finally:
+            self._value = 0.0
+
+
+def make(optimizer: Any, rate: Rate | float, weight_decay: float = 0.0) -> Any:
     """A fresh Keras optimizer.
 
     Parameters
     ----------
     optimizer : str or keras.optimizers.Optimizer
-        Its name, or an object whose configuration is copied.
+        Its name, or an object whose configuration is copied, but for the learning rate.
 
-    learning_rate : float or LearningRateSchedule
-        For an optimizer given by name; an object brings its own.
+    rate : Rate or float
+        What it asks for its learning rate, or one.
 
     weight_decay : float
-        Likewise: the share of the learning rate by which weights shrink in a step.
+        For an optimizer given by name: the share of the learning rate by which weights
+        shrink in a step.
     """
     if not isinstance(optimizer, str):
-        return type(optimizer).from_config(optimizer.get_config())
+        return type(optimizer).from_config({**optimizer.get_config(), "learning_rate": rate})
     for name, kind in vars(keras.optimizers).items():
         if name.lower() == optimizer and isinstance(kind, type):
             decay = {"weight_decay": weight_decay} if weight_decay else {}
-            return kind(learning_rate=learning_rate, **decay)
+            return kind(learning_rate=rate, **decay)
     raise ValueError(f"Keras {keras.__version__} has no optimizer {optimizer!r}.")
 
 
-def falling(learning_rate: float, n_steps: int) -> Any:
+def learning_rate_of(optimizer: Any, learning_rate: Any) -> LearningRate:
+    """A number or a schedule: that of an optimizer object is its own."""
+    if isinstance(optimizer, str):
+        return learning_rate
+    # The public attribute says what a schedule gives for the next step.
+    learning_rate = optimizer._learning_rate
+    if isinstance(learning_rate, keras.optimizers.schedules.LearningRateSchedule):
+        return learning_rate
+    if callable(learning_rate):
+        return lambda steps: np.full(len(steps), learning_rate(), np.float32)
+    return float(learning_rate)
+
+
+def falling(learning_rate: float, n_steps: int) -> LearningRate:
     """A learning rate that falls linearly to zero."""
-    return keras.optimizers.schedules.PolynomialDecay(
-        learning_rate, n_steps, end_learning_rate=0.0
-    )
+    return lambda steps: learning_rate * np.maximum(1 - steps / n_steps, 0)
 
 
-def fixed_learning_rate(optimizer: Any) -> float | None:
-    """The learning rate if it is one number, None if it follows a schedule."""
-    rate = optimizer.get_config().get("learning_rate")
-    return float(rate) if isinstance(rate, int | float) else None
-
-
-def key(optimizer: Any) -> str | None:
-    """What makes two optimizers compile to the same program; None if it cannot be told.
-
-    A learning rate that is one number is left out: it can be set at any time.
-    """
-    config = dict(optimizer.get_config())
-    del config["name"]  # Keras counts: adam, adam_1, ...
-    if fixed_learning_rate(optimizer) is not None:
-        del config["learning_rate"]
-    kind = type(optimizer)
-    try:
-        return json.dumps([kind.__module__, kind.__qualname__, config], sort_keys=True)
-    except TypeError:
-        return None
-
-
-def identity(
-    optimizer: Any, learning_rate: Any, weight_decay: float
-) -> tuple[str | None, float | None]:
-    """Key and fixed learning rate of what `make` makes of the same arguments."""
-    if isinstance(optimizer, str) and isinstance(learning_rate, int | float):
-        return _key_by_name(optimizer, weight_decay), float(learning_rate)
-    made = make(optimizer, learning_rate, weight_decay)
-    return key(made), fixed_learning_rate(made)
+def key(optimizer: Any, weight_decay: float) -> str | None:
+    """What makes two optimizers compile to the same program; None if it cannot be told."""
+    if isinstance(optimizer, str):
+        return _key_by_name(optimizer, weight_decay)
+    return _key(optimizer)
 
 
 # Making a Keras optimizer takes as long as an epoch of a small table.
 @functools.lru_cache(maxsize=64)
 def _key_by_name(name: str, weight_decay: float) -> str | None:
-    return key(make(name, 0.001, weight_decay))
+    return _key(make(name, 0.0, weight_decay))
+
+
+def _key(optimizer: Any) -> str | None:
+    config = dict(optimizer.get_config())
+    # Keras counts names: adam, adam_1, ...
+    del config["name"], config["learning_rate"]
+    kind = type(optimizer)
+    try:
+        return json.dumps([kind.__module__, kind.__qualname__, config], sort_keys=True)
+    except TypeError:
+        return None
 
 
 def is_elementwise(optimizer: Any) -> bool:

@@ -1,0 +1,99 @@
+"""Keras' global settings are neither heeded nor touched."""
+
+import keras
+import numpy as np
+import pytest
+from numpy.testing import assert_array_equal
+
+from skae import (
+    AEAnomalyDetector,
+    AutoencoderTransformer,
+    DenoisingAutoencoder,
+    VAETransformer,
+)
+from skae.networks import ConvNetwork, KerasNetwork
+
+SMALL = {"hidden_layer_sizes": (4,), "max_iter": 2, "batch_size": 32, "random_state": 0}
+
+
+def encoder(input_shape, n_components):
+    layers = [keras.Input(input_shape), keras.layers.Flatten()]
+    return keras.Sequential([*layers, keras.layers.Dense(n_components)])
+
+
+def decoder(n_components, output_shape):
+    layers = [keras.Input((n_components,)), keras.layers.Dense(64)]
+    return keras.Sequential([*layers, keras.layers.Reshape(output_shape)])
+
+
+ESTIMATORS = {
+    "layers": AutoencoderTransformer(
+        3, normalization="batch", dropout=0.2, tied_weights=True, **SMALL
+    ),
+    "penalty": AutoencoderTransformer(
+        3, normalization="layer", penalty="contractive", loss=keras.losses.LogCosh(), **SMALL
+    ),
+    "convolutional": AutoencoderTransformer(3, network=ConvNetwork(filters=(2,)), **SMALL),
+    "denoising": DenoisingAutoencoder(3, loss="binary_crossentropy", **SMALL),
+    "variational": VAETransformer(3, n_draws=4, **SMALL),
+    "detector": AEAnomalyDetector(hidden_layer_sizes=(4,), n_steps=20, random_state=0),
+}
+
+
+SETTINGS = [
+    "float64",
+    "mixed_float16",
+    pytest.param("float16", marks=pytest.mark.slow),
+    pytest.param("mixed_bfloat16", marks=pytest.mark.slow),
+]
+
+
+@pytest.fixture(params=SETTINGS)
+def setting(request, cache):
+    """Keras' precision as a user may have set it, and an empty cache."""
+    floatx, policy = keras.config.floatx(), keras.config.dtype_policy()
+
+    def check():
+        now = keras.config.dtype_policy().name, keras.config.floatx()
+        assert now == asked
+
+    if request.param.startswith("mixed"):
+        keras.config.set_dtype_policy(request.param)
+    else:
+        keras.config.set_floatx(request.param)
+    asked = keras.config.dtype_policy().name, keras.config.floatx()
+    yield check
+    keras.config.set_floatx(floatx)
+    keras.config.set_dtype_policy(policy)
+
+
+def fitted(name, pixels):
+    X = pixels[:100].reshape(-1, 8, 8) if name == "convolutional" else pixels[:100]
+    return ESTIMATORS[name].fit(X), X
+
+
+@pytest.fixture(scope="module")
+def expected(pixels):
+    """Scores without any setting."""
+    scores = {}
+    for name in ESTIMATORS:
+        estimator, X = fitted(name, pixels)
+        scores[name] = estimator.score_samples(X)
+    return scores
+
+
+def test_the_same_bits(setting, expected, pixels):
+    for name in ESTIMATORS:
+        estimator, X = fitted(name, pixels)
+        assert_array_equal(estimator.score_samples(X), expected[name], err_msg=name)
+        if name != "detector":
+            code = np.asarray(estimator.encoder_(X.astype("f4")))
+            assert code.dtype == "float32"
+    setting()
+
+
+def test_models_of_the_users_own_keep_their_precision(setting, pixels):
+    network = KerasNetwork(encoder, decoder)
+    ae = AutoencoderTransformer(3, network=network, **SMALL).fit(pixels[:100])
+    assert np.isfinite(ae.score_samples(pixels[:100])).all()
+    setting()
