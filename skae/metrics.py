@@ -33,8 +33,8 @@ def _rows_and_reconstruction(estimator: Any, X: Any) -> tuple[NDArray[Any], NDAr
             "estimator must have the methods transform and inverse_transform; "
             f"{type(estimator).__name__} has no inverse_transform."
         )
-    rows = np.asarray(X)
-    reconstruction = np.asarray(estimator.inverse_transform(estimator.transform(X)))
+    rows = np.ascontiguousarray(X)
+    reconstruction = np.ascontiguousarray(estimator.inverse_transform(estimator.transform(X)))
     if rows.shape != reconstruction.shape:
         raise ValueError(
             f"X has shape {rows.shape}, but its reconstruction by "

@@ -2,8 +2,8 @@
 
 import numpy as np
 import pytest
-from sklearn.datasets import load_digits
 
+from data import all_digits, data_rng
 from skae import AutoencoderTransformer
 from skae.estimators import _base
 
@@ -49,7 +49,7 @@ def quick():
 @pytest.fixture(scope="session")
 def digits():
     """300 digits of 64 pixels between 0 and 16."""
-    X = load_digits().data[:300]
+    X = all_digits()[0][:300]
     X.flags.writeable = False
     return X
 
@@ -65,7 +65,7 @@ def pixels(digits):
 @pytest.fixture(scope="session")
 def blob():
     """60 rows around a plane in five dimensions, off centre."""
-    rng = np.random.RandomState(0)
+    rng = data_rng()
     X = rng.normal(size=(60, 2)) @ rng.normal(size=(2, 5))
     X += 0.1 * rng.normal(size=X.shape) + np.arange(5)
     X.flags.writeable = False

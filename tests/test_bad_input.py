@@ -10,7 +10,14 @@ from scipy import sparse
 from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning, NotFittedError
 
-from skae import AutoencoderTransformer
+from skae import (
+    AEAnomalyDetector,
+    AEClassifier,
+    AutoencoderTransformer,
+    DenoisingAutoencoder,
+    VAETransformer,
+)
+from skae.corruption import GaussianNoise
 from skae.training._engine import Engine
 
 METHODS = ["transform", "reconstruct", "score_samples", "score"]
@@ -169,10 +176,46 @@ def test_crossentropy_wants_shares(quick, digits, method):
         getattr(ae, method)(digits / 16 - 0.1)
 
 
+def masked(X):
+    return np.ma.masked_array(X, mask=np.asarray(X) == np.max(X))
+
+
+def test_masked_entries_are_missing(fitted, digits, raises_and_keeps):
+    spoilt = masked(digits)
+    n_masked = np.ma.count_masked(spoilt)
+    says = f"^X is a masked array with {n_masked} masked entries"
+    for method in ["fit", "partial_fit", *METHODS]:
+        raises_and_keeps(lambda ae, m=method: getattr(ae, m)(spoilt), ValueError, says)
+    code = masked(fitted.transform(digits))
+    raises_and_keeps(
+        lambda ae: ae.inverse_transform(code), ValueError, "X is a masked array with 1"
+    )
+    images = masked(digits.reshape(-1, 8, 8))
+    with pytest.raises(ValueError, match=says):
+        clone(fitted).fit(images)
+
+
+def test_masked_entries_elsewhere(digits):
+    small = {"hidden_layer_sizes": (4,), "max_iter": 1}
+    with pytest.raises(ValueError, match=r"^target is a masked array"):
+        DenoisingAutoencoder(**small).fit(digits, target=masked(digits))
+    with pytest.raises(ValueError, match=r"^y is a masked array"):
+        AEClassifier().fit(digits, masked(np.arange(300) % 2))
+    for estimator in (AEClassifier(), AEAnomalyDetector(), VAETransformer(**small)):
+        with pytest.raises(ValueError, match=r"^X is a masked array"):
+            estimator.fit(masked(digits), np.arange(300) % 2)
+    with pytest.raises(ValueError, match=r"^X is a masked array"):
+        GaussianNoise()(masked(digits))
+
+
+def test_an_array_that_masks_nothing_is_an_array(fitted, digits):
+    unmasked = np.ma.masked_array(digits, mask=np.zeros_like(digits, bool))
+    assert_array_equal(fitted.transform(unmasked), fitted.transform(digits))
+
+
 BAD_WEIGHTS = {
     "negative": (lambda w: np.where(np.arange(len(w)) == 5, -1.0, w), "[Nn]egative"),
     "all zero": (np.zeros_like, "[Ss]ample.weight"),
-    "all zero but one": (lambda w: (np.arange(len(w)) == 5) * 1.0, "sample_weight"),
     "nan": (lambda w: np.where(np.arange(len(w)) == 5, np.nan, w), "NaN"),
     "too few": (lambda w: w[:-1], "sample_weight.shape"),
     "two columns": (lambda w: np.c_[w, w], "1D array|Sample weights"),
@@ -186,6 +229,16 @@ def test_bad_weights(kind, method, digits, raises_and_keeps):
     weight = spoil(np.ones(len(digits)))
     raises_and_keeps(
         lambda ae: getattr(ae, method)(digits, sample_weight=weight), ValueError, match
+    )
+
+
+def test_fit_wants_two_rows_that_count(digits, raises_and_keeps):
+    weight = np.zeros(len(digits))
+    weight[5] = 1
+    raises_and_keeps(
+        lambda ae: ae.fit(digits, sample_weight=weight),
+        ValueError,
+        "sample_weight must be positive for at least 2 rows; it is for 1 of 300",
     )
 
 
@@ -322,5 +375,4 @@ def test_after_an_interrupted_fit_the_next_is_as_ever(quick, digits, fitted, mon
 def test_a_fit_that_goes_well_warns_of_nothing(quick, digits):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        warnings.filterwarnings("ignore", "__array__ implementation", DeprecationWarning)
         quick().fit(digits).score(digits)

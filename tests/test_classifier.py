@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.base import clone
-from sklearn.datasets import load_digits
 from sklearn.metrics import log_loss
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+from data import all_digits, data_rng
 from skae import AEClassifier
 from skae.estimators._calibration import fit_softmax
 
@@ -27,7 +27,7 @@ def make(quick):
 @pytest.fixture(scope="module")
 def labelled():
     """Four digits, 400 rows to fit and the others to test."""
-    X, y = load_digits(n_class=4, return_X_y=True)
+    X, y = all_digits(n_class=4)
     X.flags.writeable = False
     return X[:400], y[:400], X[400:], y[400:]
 
@@ -39,7 +39,7 @@ def fitted(make, labelled):
 
 
 def test_digits_with_defaults():
-    X, y = load_digits(return_X_y=True)
+    X, y = all_digits()
     classifier = AEClassifier(random_state=0).fit(X[:1300], y[:1300])
     assert classifier.score(X[1300:], y[1300:]) >= 0.96
 
@@ -77,7 +77,7 @@ def test_calibration_lowers_the_loss_on_new_rows(fitted, labelled):
 
 def test_a_code_unlike_those_of_the_class_costs(quick):
     """Two classes on one line: the autoencoder of each reconstructs both."""
-    rng = np.random.RandomState(0)
+    rng = data_rng()
     position = np.r_[rng.normal(0, 1, 60), rng.normal(30, 1, 60)]
     X = np.c_[position, 2 * position] + 0.05 * rng.normal(size=(120, 2))
     y = np.repeat(["near", "far"], 60)
@@ -85,6 +85,13 @@ def test_a_code_unlike_those_of_the_class_costs(quick):
     errors = np.stack([-ae.score_samples(X) for ae in classifier.estimators_], axis=1)
     assert np.mean(classifier.classes_[errors.argmin(axis=1)] == y) < 0.95
     assert classifier.score(X, y) == 1
+
+
+@pytest.mark.parametrize("first", ["a", 1])
+def test_labels_of_several_kinds(make, labelled, first):
+    kinds = np.array([first, 2, "b", 3.0] * 100, dtype=object)
+    with pytest.raises(ValueError, match=r"labels of one kind.*got float, int, str|label type"):
+        make().fit(labelled[0], kinds)
 
 
 def test_two_classes_with_string_labels(make, labelled):
@@ -150,7 +157,7 @@ def test_rows_of_weight_zero_are_absent(make, labelled):
 
 def test_weights_matter(make, labelled, fitted):
     X, y, _, _ = labelled
-    weighted = make().fit(X, y, sample_weight=np.random.RandomState(0).uniform(0.1, 9, len(X)))
+    weighted = make().fit(X, y, sample_weight=data_rng().uniform(0.1, 9, len(X)))
     assert np.abs(weighted.predict_proba(X) - fitted.predict_proba(X)).max() > 1e-3
 
 
@@ -237,7 +244,7 @@ def test_scores_that_are_no_errors_are_refused(fitted, labelled, monkeypatch):
 
 
 def test_softmax_finds_slope_and_offsets():
-    rng = np.random.RandomState(0)
+    rng = data_rng()
     scores, offsets = rng.normal(size=(20_000, 3)), np.array([1.0, 0.0, -1.0])
     labels = np.argmax(3 * scores + offsets + rng.gumbel(size=scores.shape), axis=1)
     slope, found = fit_softmax(scores, labels)
@@ -253,7 +260,7 @@ def test_softmax_stays_finite_where_classes_are_apart():
 
 
 def test_integer_weights_of_the_softmax_are_repeated_rows():
-    rng = np.random.RandomState(0)
+    rng = data_rng()
     scores, labels = rng.normal(size=(40, 3)), rng.randint(0, 3, 40)
     weight = np.repeat([1, 3], 20)
     slope, offsets = fit_softmax(np.repeat(scores, weight, axis=0), np.repeat(labels, weight))

@@ -209,6 +209,40 @@ def test_partial_fit_and_warm_start_take_targets(denoiser, pixels):
         ae.partial_fit(pixels, target=pixels[:, :9])
 
 
+@pytest.mark.parametrize("method", ["fit", "partial_fit"])
+@pytest.mark.parametrize("output", ["identity", "relu"])
+def test_going_on_without_the_target(denoiser, pixels, method, output):
+    """X is what the rows should become now, in the units that were learnt with the target."""
+    ae = denoiser(
+        n_components=16, warm_start=True, output_activation=output, corruption=None
+    ).set_params(early_stopping=False)
+    ae.fit(pixels, target=pixels + 100)
+    assert abs((ae.reconstruct(pixels) - pixels).mean() - 100) < 5
+    ae.set_params(optimizer="adam", learning_rate=0.01, max_iter=60)
+    for _ in range(60 if method == "partial_fit" else 1):
+        getattr(ae, method)(pixels)
+    # Errors of the offset would be ten thousand.
+    assert np.square(ae.reconstruct(pixels) - pixels).mean() < 100
+    assert ae.loss_curve_[-1] < 0.01 * 100**2
+    assert_allclose(-ae.score_samples(pixels).mean(), ae.loss_curve_[-1], rtol=0.5)
+
+
+def test_going_on_without_the_target_spoils_rows(denoiser, pixels):
+    """Pairs are not spoilt by default, rows without a target are."""
+    ae = denoiser(warm_start=True).fit(pixels, target=pixels)
+    assert ae._noise is None
+    assert ae.fit(pixels)._noise is not None
+
+
+@pytest.mark.parametrize("method", ["fit", "partial_fit"])
+def test_a_target_of_another_shape_is_asked_for_again(denoiser, pixels, method):
+    ae = denoiser(warm_start=True).fit(pixels, target=pixels[:, :10])
+    before = ae.reconstruct(pixels)
+    with pytest.raises(ValueError, match=r"target must be given: rows of X have shape \(64,\)"):
+        getattr(ae, method)(pixels)
+    assert_array_equal(ae.reconstruct(pixels), before)
+
+
 def test_a_linear_start_maps_to_the_target(denoiser, blob):
     """Before any training, the best linear map of its rank."""
     target = blob @ np.arange(10).reshape(5, 2) + 7

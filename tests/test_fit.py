@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
+from data import data_rng
 from skae.estimators import _base
 from skae.losses import LOSSES
+from skae.networks import ConvNetwork
 
 # Losses that may see any data.
 UNBOUNDED = [name for name, loss in LOSSES.items() if not loss.bounded]
@@ -79,7 +81,7 @@ def test_few_rows_are_judged_on_themselves(quick, digits):
 
 
 def test_held_out_rows_are_weighted(quick, digits, splits):
-    weight = np.random.RandomState(0).uniform(0.1, 2, len(digits)) ** 4
+    weight = data_rng().uniform(0.1, 2, len(digits)) ** 4
     ae = quick().fit(digits, sample_weight=weight)
     ((_, held_out),) = splits
     errors = -ae.score_samples(held_out.inputs)
@@ -98,7 +100,7 @@ def test_validation_fraction(quick, digits, splits, fraction):
 
 def test_training_loss_is_weighted(quick, digits):
     """With one batch an epoch the first loss is that of the start."""
-    weight = np.random.RandomState(0).uniform(0.1, 5, len(digits))
+    weight = data_rng().uniform(0.1, 5, len(digits))
     one_batch = {"early_stopping": False, "batch_size": 300, "max_iter": 1}
     ae = quick(learning_rate=1e-12, **one_batch).fit(digits, sample_weight=weight)
     errors = -ae.score_samples(digits)
@@ -190,6 +192,80 @@ def test_warm_start_does_not_repeat_its_shuffles(quick, digits):
 def test_warm_start_of_an_estimator_never_fitted(quick, digits, fitted):
     code = quick(warm_start=True).fit_transform(digits)
     assert_array_equal(code, fitted.transform(digits))
+
+
+OTHER_NETWORKS = {
+    "n_components": {"n_components": 5},
+    "hidden_layer_sizes": {"hidden_layer_sizes": (9,)},
+    "activation": {"activation": "tanh"},
+    "code_activation": {"code_activation": "relu"},
+    "output_activation": {"output_activation": "relu"},
+    "normalization": {"normalization": "batch"},
+    "dropout": {"dropout": 0.5},
+    "tied_weights": {"tied_weights": True},
+    "init": {"init": "random"},
+    "loss": {"loss": "binary_crossentropy"},
+    "network": {"network": ConvNetwork(filters=(2,), image_shape=(8, 8))},
+}
+
+
+@pytest.mark.parametrize("method", ["fit", "partial_fit"])
+@pytest.mark.parametrize("name", OTHER_NETWORKS)
+def test_going_on_keeps_the_network(quick, pixels, name, method):
+    """What would be another network is refused by name, and nothing is lost."""
+    ae = quick(warm_start=True, max_iter=1).fit(pixels)
+    before = ae.transform(pixels)
+    ae.set_params(**OTHER_NETWORKS[name])
+    with pytest.raises(ValueError, match=f"keeps the network.*{name} was .* and is "):
+        getattr(ae, method)(pixels)
+    assert_array_equal(ae.transform(pixels), before)
+    assert ae.n_iter_ == 1
+    # Afresh it is no other network.
+    ae.set_params(warm_start=False).fit(pixels)
+
+
+def test_going_on_with_a_network_that_was_changed_inside(quick, pixels):
+    ae = quick(
+        network=ConvNetwork(filters=(2,), image_shape=(8, 8)), warm_start=True, max_iter=1
+    )
+    ae.fit(pixels).set_params(network__filters=(3,))
+    with pytest.raises(ValueError, match="network was changed"):
+        ae.fit(pixels)
+
+
+@pytest.mark.parametrize(
+    "params",
+    [
+        {"hidden_layer_sizes": [8], "activation": "relu", "code_activation": "linear"},
+        {"n_components": np.int64(3), "loss": "absolute_error"},
+        {"max_iter": 2, "batch_size": 16, "optimizer": "sgd", "early_stopping": False},
+    ],
+    ids=["other words", "another loss", "another way to train"],
+)
+def test_going_on_may_change_all_else(quick, digits, params):
+    ae = quick(warm_start=True, max_iter=1).fit(digits).set_params(**params)
+    assert ae.fit(digits).n_iter_ > 1
+
+
+def test_going_on_after_a_second_start(quick, digits, two_starts):
+    """The network kept may be that of random weights, which has no linear path."""
+    for seed in range(2):
+        ae = quick(n_components=1, warm_start=True, random_state=seed).fit(digits)
+        before = ae.n_iter_
+        assert ae.fit(digits).n_iter_ > before
+
+
+def test_partial_fit_takes_a_single_row_once_it_has_begun(quick, digits):
+    ae = quick()
+    with pytest.raises(ValueError, match="minimum of 2 is required"):
+        ae.partial_fit(digits[:1])
+    ae.partial_fit(digits).partial_fit(digits[:1])
+    assert ae.n_iter_ == 2
+    weight = (np.arange(300) == 5).astype(float)
+    ae.partial_fit(digits, sample_weight=weight)
+    assert np.isfinite(ae.loss_curve_).all()
+    with pytest.raises(ValueError, match="minimum of 2 is required"):
+        ae.set_params(warm_start=True).fit(digits[:1])
 
 
 def test_partial_fit_goes_on(quick, digits):

@@ -17,8 +17,10 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV, HalvingGridSearchCV, cross_val_score
 from sklearn.pipeline import FeatureUnion, Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
+from sklearn.utils.discovery import all_estimators
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
+from data import data_rng
 from skae import (
     AEAnomalyDetector,
     AEClassifier,
@@ -32,38 +34,26 @@ pytestmark = pytest.mark.usefixtures("two_starts")
 
 SCIKIT_LEARN = tuple(map(int, sklearn.__version__.split(".")[:2]))
 
+TINY = {"hidden_layer_sizes": (4,), "max_iter": 2, "random_state": 0}
 CHECKED = [
-    AutoencoderTransformer(hidden_layer_sizes=(4,), max_iter=2, random_state=0),
-    AutoencoderTransformer(
-        1, hidden_layer_sizes=(4,), max_iter=2, init="random", random_state=0
-    ),
-    AutoencoderTransformer(
-        hidden_layer_sizes=(4,),
-        max_iter=2,
-        early_stopping=False,
-        loss="absolute_error",
-        random_state=0,
-    ),
-    DenoisingAutoencoder(hidden_layer_sizes=(4,), max_iter=2, random_state=0),
+    AutoencoderTransformer(**TINY),
+    DenoisingAutoencoder(**TINY),
     AEAnomalyDetector(hidden_layer_sizes=(8,), n_steps=20, random_state=0),
+    VAETransformer(**TINY),
+    AEClassifier(
+        AutoencoderTransformer(1, hidden_layer_sizes=(4,), max_iter=2), random_state=0
+    ),
+]
+OTHER_SETTINGS = [
+    AutoencoderTransformer(1, init="random", **TINY),
+    AutoencoderTransformer(early_stopping=False, loss="absolute_error", **TINY),
     AEAnomalyDetector(novelty=True, hidden_layer_sizes=(8,), n_steps=20, random_state=0),
     AEAnomalyDetector(
         scoring="reconstruction",
         estimator=AutoencoderTransformer(1, hidden_layer_sizes=(4,), max_iter=2),
         random_state=0,
     ),
-    VAETransformer(hidden_layer_sizes=(4,), max_iter=2, random_state=0),
-    VAETransformer(
-        1,
-        hidden_layer_sizes=(4,),
-        max_iter=2,
-        init="random",
-        early_stopping=False,
-        random_state=0,
-    ),
-    AEClassifier(
-        AutoencoderTransformer(1, hidden_layer_sizes=(4,), max_iter=2), random_state=0
-    ),
+    VAETransformer(1, init="random", early_stopping=False, **TINY),
 ]
 
 
@@ -82,11 +72,41 @@ def test_scikit_learn_checks(estimator, check):
     check(estimator)
 
 
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.SkipTestWarning")
+@parametrize_with_checks(OTHER_SETTINGS, expected_failed_checks=expected_failures)
+def test_scikit_learn_checks_with_other_settings(estimator, check):
+    check(estimator)
+
+
+@pytest.mark.parametrize(
+    "estimator",
+    [
+        AutoencoderTransformer(2, hidden_layer_sizes=(4,), max_iter=1),
+        DenoisingAutoencoder(2, hidden_layer_sizes=(4,), max_iter=1),
+        VAETransformer(2, hidden_layer_sizes=(4,), max_iter=1),
+        AEAnomalyDetector(hidden_layer_sizes=(4,), n_steps=2),
+        AEClassifier(AutoencoderTransformer(2, hidden_layer_sizes=(4,), max_iter=1)),
+    ],
+    ids=lambda estimator: type(estimator).__name__,
+)
+def test_no_estimator_of_scikit_learn_is_fitted_inside(monkeypatch, digits, estimator):
+    """Tools that follow the fits of all estimators (mlflow's autologging) see ours alone."""
+    seen = []
+    for _, kind in all_estimators():
+        if "fit" in vars(kind):
+            monkeypatch.setattr(kind, "fit", lambda self, *args, **kwargs: seen.append(self))
+    estimator.fit(digits, np.arange(len(digits)) % 2)
+    ask = estimator.predict if hasattr(estimator, "predict") else estimator.score_samples
+    ask(digits)
+    assert seen == []
+
+
 @pytest.mark.parametrize("init", ["pca", "random"])
 def test_integer_weights_are_repeated_rows(quick, digits, init):
     """With all rows in one batch there is nothing left in which the two could differ."""
     X = digits[:40]
-    weight = np.random.RandomState(0).randint(0, 3, len(X))
+    weight = data_rng().randint(0, 3, len(X))
     assert set(weight) == {0, 1, 2}
     ae = quick(init=init, early_stopping=False, batch_size=1000, optimizer="sgd")
     weighted = clone(ae).fit(X, sample_weight=weight)
@@ -109,7 +129,7 @@ def test_rows_of_weight_zero_are_absent(quick, digits):
 
 
 def test_only_ratios_of_weights_matter(quick, digits):
-    weight = np.random.RandomState(0).uniform(1, 2, len(digits))
+    weight = data_rng().uniform(1, 2, len(digits))
     once = quick().fit(digits, sample_weight=weight)
     # The root of four is exact, so not even a rounding differs.
     scaled = quick().fit(digits, sample_weight=4 * weight)

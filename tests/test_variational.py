@@ -10,8 +10,9 @@ from numpy.testing import assert_allclose, assert_array_equal
 from scipy import integrate
 from sklearn.base import clone
 from sklearn.decomposition import PCA
-from sklearn.exceptions import ConvergenceWarning
+from sklearn.exceptions import ConvergenceWarning, NotFittedError
 
+from data import data_rng
 from skae import AEClassifier, VAETransformer
 from skae.losses import LIKELIHOODS, divergence
 from skae.metrics import reconstruction_score
@@ -48,7 +49,7 @@ def fitted_vae(quick_vae, digits):
 @pytest.fixture(scope="module")
 def bent():
     """Rows along a parabola: what no linear model can describe."""
-    rng = np.random.RandomState(0)
+    rng = data_rng()
     t = rng.normal(size=400)
     X = np.stack([t, t**2 / 2, -t], axis=1) + 0.1 * rng.normal(size=(400, 3))
     X.flags.writeable = False
@@ -151,6 +152,23 @@ def test_single_precision(quick_vae, digits):
 
 
 # Codes and samples
+
+
+@pytest.mark.parametrize(
+    "method", ["score_samples", "score", "posterior", "transform", "reconstruct"]
+)
+def test_not_fitted(digits, method):
+    with pytest.raises(NotFittedError, match="not fitted yet"):
+        getattr(VAETransformer(), method)(digits)
+    with pytest.raises(NotFittedError, match="not fitted yet"):
+        VAETransformer().sample()
+
+
+@pytest.mark.parametrize("n_samples", [0, -1, 2.5, "3", None, True])
+def test_how_many_samples(fitted_vae, n_samples):
+    with pytest.raises(ValueError, match="'n_samples' parameter of sample must be an int"):
+        fitted_vae.sample(n_samples)
+    assert fitted_vae.sample(np.int64(2)).shape == (2, 64)
 
 
 def test_posterior(fitted_vae, digits):

@@ -17,6 +17,7 @@ from skae.estimators._monitor import FitMonitor
 from skae.estimators._validation import check_training_rows
 from skae.networks import whole_numbers
 from skae.tables import SquashScale
+from skae.utils._process import refuse_forked_process
 from skae.utils._random import offspring
 from skae.utils._sklearn import Interval, StrOptions, fit_context
 from skae.utils._state import restores_state_on_error
@@ -262,9 +263,10 @@ class AEAnomalyDetector(DetectionMixin, BaseEstimator):
             The fitted detector. When `fit` fails, what was fitted before is kept.
         """
         rows = check_training_rows(self, X, None, sample_weight, reset=True)
+        refuse_forked_process()
         rng = np.random.RandomState(offspring(self.random_state))
         held_out = split_for_calibration(
-            len(rows), self.validation_fraction, _FEWEST_HELD_OUT, _N_FOLDS, rng
+            len(rows), float(self.validation_fraction), _FEWEST_HELD_OUT, _N_FOLDS, rng
         )
         scores = []
         for index in held_out:
@@ -279,7 +281,8 @@ class AEAnomalyDetector(DetectionMixin, BaseEstimator):
         """What is usual of these rows, or of those in their midst."""
         if not self.novelty and self.trim_fraction:
             Z = SquashScale.of(rows.inputs, rows.weight).inward(rows.inputs)
-            rows = rows.take(central(Z, 1 - self.trim_fraction, rng, _TRIM_REFERENCE))
+            share = 1 - float(self.trim_fraction)
+            rows = rows.take(central(Z, share, rng, _TRIM_REFERENCE))
         if self.scoring == "reconstruction":
             autoencoder = AutoencoderTransformer(0.9, verbose=self.verbose)
             if self.estimator is not None:
@@ -290,11 +293,11 @@ class AEAnomalyDetector(DetectionMixin, BaseEstimator):
             rng,
             FitMonitor(self, rows, None, None, 1),
             hidden=whole_numbers("hidden_layer_sizes", self.hidden_layer_sizes, 0),
-            n_neighbors=self.n_neighbors,
-            noise_level=self.noise_level,
-            n_steps=self.n_steps,
-            batch_size=self.batch_size,
-            learning_rate=self.learning_rate,
+            n_neighbors=int(self.n_neighbors),
+            noise_level=float(self.noise_level),
+            n_steps=int(self.n_steps),
+            batch_size=int(self.batch_size),
+            learning_rate=float(self.learning_rate),
         )
 
     def _calibrate(self, rows, held_out, scores):
@@ -310,7 +313,7 @@ class AEAnomalyDetector(DetectionMixin, BaseEstimator):
         self.false_alarm_rate_ = self._calibration.rate(-self.offset_)
 
     def _threshold(self, rows):
-        rate = _AUTO_RATE if self.contamination == "auto" else self.contamination
+        rate = _AUTO_RATE if self.contamination == "auto" else float(self.contamination)
         if self.novelty:
             least = self._calibration.least
             if rate < least and self.contamination != "auto":

@@ -4,7 +4,8 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.neighbors import NearestNeighbors
+
+from skae.utils._sklearn import nearest
 
 Array = NDArray[Any]
 
@@ -35,8 +36,7 @@ class NearestRows:
     def neighbors(self, Z: Array) -> Array:
         """The neighbours of each row, (n_samples, n_neighbors, n_features)."""
         n_asked = min(self.n_neighbors + 1, len(self.rows))
-        index = NearestNeighbors(n_neighbors=n_asked, algorithm="brute").fit(self.rows)
-        found = self.rows[index.kneighbors(Z, return_distance=False)]
+        found = self.rows[nearest(Z, self.rows, n_asked)[1]]
         if n_asked == self.n_neighbors:
             return found
         # Computed again: products of matrices leave a row some way from itself.
@@ -83,8 +83,7 @@ def central(Z: Array, share: float, rng: np.random.RandomState, n_reference: int
     rank = min(max(20, len(reference) // 20), len(reference) - 2)
     if rank < 1:
         return np.arange(len(Z))
-    index = NearestNeighbors(n_neighbors=rank + 1, algorithm="brute", metric="manhattan")
-    distance = index.fit(reference).kneighbors(Z)[0]
+    distance, _ = nearest(Z, reference, rank + 1, metric="manhattan")
     itself = distance[:, 0] < _SAME
     far = np.where(itself, distance[:, rank], distance[:, rank - 1])
     return np.sort(np.argsort(far, kind="stable")[: int(np.ceil(share * len(Z)))])

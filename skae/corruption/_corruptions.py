@@ -12,10 +12,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator
-from sklearn.utils import check_array
 
 from skae.corruption._draws import Draws, NumpyDraws
+from skae.utils._arrays import check_floats
 from skae.utils._random import generator
+from skae.utils._rows import moments
 from skae.utils._sklearn import Interval, StrOptions, validate_parameters
 
 Array = NDArray[Any]
@@ -49,9 +50,8 @@ class Spread:
     @classmethod
     def of(cls, X: Array, sample_weight: Array | None = None) -> "Spread":
         """Spread of rows in their own units."""
-        mean = np.average(X, axis=0, weights=sample_weight)
-        variance = np.average(np.square(X - mean), axis=0, weights=sample_weight)
-        return cls(np.zeros_like(mean), np.sqrt(variance), X.min(axis=0), X.max(axis=0))
+        _, deviation = moments(X, sample_weight)
+        return cls(np.zeros_like(deviation), deviation, X.min(axis=0), X.max(axis=0))
 
     def standardised(self, mean: Array, scale: float) -> "Spread":
         """The same for ``(X - mean) / scale``."""
@@ -137,7 +137,7 @@ class Corruption(ABC, BaseEstimator):
         ndarray of shape (n_samples, n_features) or (n_samples, ...)
             A new array, in the shape of X.
         """
-        X = check_array(X, dtype=(np.float64, np.float32), allow_nd=True)
+        X = check_floats(X, "X", allow_nd=True)
         rows = X.reshape(len(X), -1)
         spoilt = self.corrupt(rows, Spread.of(rows), generator(random_state))
         return spoilt.reshape(X.shape)

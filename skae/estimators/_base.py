@@ -11,8 +11,13 @@ from sklearn.base import BaseEstimator
 
 from skae.corruption import draw_pool
 from skae.estimators._monitor import FitMonitor, warn_or_raise
-from skae.estimators._parameters import CONSTRAINTS
-from skae.estimators._validation import check_bounded, check_training_rows, split_rows
+from skae.estimators._parameters import CONSTRAINTS, network_parameters, plain, refuse_changes
+from skae.estimators._validation import (
+    check_bounded,
+    check_scale,
+    check_training_rows,
+    split_rows,
+)
 from skae.inference import Affine, forward
 from skae.losses import make_loss, make_penalty
 from skae.networks import (
@@ -25,6 +30,7 @@ from skae.networks import (
     whole_numbers,
 )
 from skae.utils._judgement import gained
+from skae.utils._process import refuse_forked_process
 from skae.utils._random import offspring
 from skae.utils._rows import Rows, centre_and_scale
 from skae.utils._sklearn import (
@@ -121,8 +127,12 @@ class BaseAutoencoder(CallbackSupportMixin, BaseEstimator):
 
     def _fit(self, X, y, target, sample_weight, goes_on, one_epoch=False):
         """Validate, seed, split, build, train from one start or two, keep."""
-        rows = check_training_rows(self, X, target, sample_weight, reset=not goes_on)
+        fewest = 1 if one_epoch and goes_on else 2
+        rows = check_training_rows(self, X, target, sample_weight, not goes_on, fewest)
         self._check_parts(rows)
+        refuse_forked_process()
+        if goes_on:
+            self._check_network_stays()
         rng = self._seeded(goes_on)
         early_stopping = self.early_stopping and not one_epoch
         train, held_out = split_rows(rows, self.validation_fraction, rng, early_stopping)
@@ -137,7 +147,7 @@ class BaseAutoencoder(CallbackSupportMixin, BaseEstimator):
         judges_start = held_out is not None and not goes_on and self._starts_well
         starts_twice = judges_start and self._start_share < _SHARE_TO_TRUST
         before = self._losses(held_out) if judges_start else None
-        n_epochs = 1 if one_epoch else self.max_iter
+        n_epochs = 1 if one_epoch else int(self.max_iter)
         most_epochs = (1 + starts_twice) * n_epochs
         monitor = FitMonitor(self, rows, y, self._fitted_attributes, most_epochs)
         training = self._train(train, held_out, rng, monitor, n_epochs)
@@ -156,7 +166,7 @@ class BaseAutoencoder(CallbackSupportMixin, BaseEstimator):
     def _start_again(self, first, train, held_out, before, rng, monitor):
         """Train what `init="random"` would train too, and keep the better of the two."""
         fitted = dict(vars(self))
-        self._network = self._described(self._network.n_components, self._options(False))
+        self._network = self._described(self._network.n_components, linear_path=False)
         self._begin("random", self._opened(self._network.random_start(rng), train))
         second = self._train(train, held_out, rng, monitor, self.max_iter)
         vars(self).update(self._fitted_attributes(second))
@@ -178,6 +188,21 @@ class BaseAutoencoder(CallbackSupportMixin, BaseEstimator):
         self._set_weights(self._start(rows, rng))
         self.init_, self.best_iter_ = "pca", 0
         self.best_loss_ = self.start_loss_
+
+    # Saving
+
+    def __getstate__(self):
+        state = dict(super().__getstate__())
+        if hasattr(self.optimizer, "get_config"):
+            # An object that only pickle can hold, and of which only this is used.
+            state["optimizer"] = type(self.optimizer), self.optimizer.get_config()
+        return state
+
+    def __setstate__(self, state):
+        if isinstance(state["optimizer"], tuple):
+            kind, config = state["optimizer"]
+            state = {**state, "optimizer": kind.from_config(config)}
+        super().__setstate__(state)
 
     # Answers that a subclass may give
 
@@ -245,16 +270,25 @@ class BaseAutoencoder(CallbackSupportMixin, BaseEstimator):
 
     def _describe(self, rows):
         """Centre of the rows and their one scale, of targets too if there are any."""
-        self.mean_, self.scale_ = centre_and_scale(rows.inputs, rows.weight)
-        self._units = Affine(self.mean_, self.scale_)
-        self._target_units = self._units
+        self._units = self._target_units = self._units_of("X", rows.inputs, rows.weight)
+        self.mean_, self.scale_ = self._units
         if rows.targets is not None:
-            self._target_units = Affine(*centre_and_scale(rows.targets, rows.weight))
+            self._target_units = self._units_of("target", rows.targets, rows.weight)
+
+    def _units_of(self, name, X, weight):
+        units = Affine(*centre_and_scale(X, weight))
+        check_scale(name, units.scale, X.dtype)
+        return units
 
     def _build(self, rows, rng):
         """Choose the latent size and the network."""
-        options = self._options(self.init == "pca")
-        self._network = self._described(self._latent_size(rows, rng), options)
+        self._built_with = network_parameters(self)
+        self._network = self._described(self._latent_size(rows, rng), self.init == "pca")
+
+    def _check_network_stays(self):
+        """Whether the network that was fitted is the one that is asked for now."""
+        asked = self._described(self._network.n_components, self.init_ == "pca")
+        refuse_changes(self, self._built_with, asked == self._network)
 
     def _options(self, linear_path):
         """What every kind of network is told."""
@@ -264,12 +298,13 @@ class BaseAutoencoder(CallbackSupportMixin, BaseEstimator):
             output_activation=self._output_activation(),
             linear_path=linear_path,
             normalization=self.normalization,
-            dropout=self.dropout,
+            dropout=float(self.dropout),
         )
 
-    def _described(self, n_components, options):
+    def _described(self, n_components, linear_path):
         """The network as a value."""
         shapes = self._input_shape, self._output_shape
+        options = self._options(linear_path)
         if self.network is not None:
             return self.network.describe(*shapes, n_components, options)
         return DenseNetwork(
@@ -277,7 +312,7 @@ class BaseAutoencoder(CallbackSupportMixin, BaseEstimator):
             n_components,
             hidden=whole_numbers("hidden_layer_sizes", self.hidden_layer_sizes, 0),
             n_outputs=prod(shapes[1]),
-            tied=self.tied_weights,
+            tied=bool(self.tied_weights),
             **asdict(options),
         )
 
@@ -370,9 +405,9 @@ class BaseAutoencoder(CallbackSupportMixin, BaseEstimator):
     # Training
 
     def _standardised(self, rows):
-        targets = rows.targets
-        if targets is not None:
-            targets = self._target_units.inward(targets)
+        targets = None
+        if rows.targets is not None or self._target_units is not self._units:
+            targets = self._target_units.inward(rows.outputs)
         return Rows(self._units.inward(rows.inputs), targets, rows.weight)
 
     def _as_trained(self, rows):
@@ -409,14 +444,14 @@ class BaseAutoencoder(CallbackSupportMixin, BaseEstimator):
             training=self._as_trained(train),
             validation=None if held_out is None else self._as_trained(held_out),
             optimizer=self.optimizer,
-            learning_rate=self.learning_rate,
-            weight_decay=self.weight_decay,
+            learning_rate=plain(self.learning_rate),
+            weight_decay=float(self.weight_decay),
             optimizer_state=self._optimizer_state,
             batch_size=batch_size,
             stopping=training.Stopping(
                 max_iter=max_iter,
-                n_iter_no_change=self.n_iter_no_change,
-                tol=self.tol,
+                n_iter_no_change=int(self.n_iter_no_change),
+                tol=plain(self.tol),
                 keep_best=held_out is not None,
             ),
             rng=rng,
@@ -435,8 +470,9 @@ class BaseAutoencoder(CallbackSupportMixin, BaseEstimator):
 
     def _batch_size(self, n_samples):
         if self.batch_size == "auto":
-            return int(min(np.clip(n_samples // _STEPS_AN_EPOCH, *_BATCH_SIZES), n_samples))
-        return min(self.batch_size, n_samples)
+            return int(np.clip(n_samples // _STEPS_AN_EPOCH, *_BATCH_SIZES))
+        # A batch may have room to spare: tables of a few rows then share a compilation.
+        return min(int(self.batch_size), max(n_samples, _BATCH_SIZES[0]))
 
     def _fitted_attributes(self, training):
         """What `fit` leaves, were training to end now."""

@@ -1,5 +1,6 @@
 """AEClassifier."""
 
+import math
 from numbers import Integral, Real
 
 import numpy as np
@@ -8,13 +9,15 @@ from scipy import linalg
 from scipy.special import log_softmax, softmax
 from sklearn.base import BaseEstimator, ClassifierMixin, MetaEstimatorMixin, clone
 from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted
 
 from skae.estimators._autoencoder import AutoencoderTransformer
 from skae.estimators._base import BaseAutoencoder
 from skae.estimators._calibration import fit_softmax
-from skae.estimators._reconstruction import DTYPES
+from skae.estimators._validation import check_features
+from skae.utils._arrays import refuse_masked
 from skae.utils._random import generator, offspring
+from skae.utils._rows import moments
 from skae.utils._sklearn import Interval, check_sample_weight, fit_context
 from skae.utils._state import restores_state_on_error
 
@@ -177,8 +180,9 @@ class AEClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
                 "estimator must be an autoencoder whose score_samples is minus an error; "
                 f"that of {type(self.estimator).__name__} is a log-likelihood."
             )
-        X, y = validate_data(self, X, y, dtype=DTYPES, ensure_min_samples=2)
-        check_classification_targets(y)
+        refuse_masked(y, "y")
+        X, y = check_features(self, X, y=y, ensure_min_samples=2)
+        _check_labels(y)
         if sample_weight is None:
             return X, y, None
         weight = check_sample_weight(
@@ -196,7 +200,7 @@ class AEClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
         for label in range(len(self.classes_)):
             rows = rng.permutation(np.flatnonzero(labels == label))
             if len(rows) >= _FEWEST_TO_HOLD_OUT:
-                n = int(np.ceil(self.validation_fraction * len(rows)))
+                n = math.ceil(float(self.validation_fraction) * len(rows))
                 rows = rows[: min(n, len(rows) - 2)]
                 trained[rows] = False
             judged[rows] = True
@@ -230,7 +234,8 @@ class AEClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
         if not flattered.all():
             levels[flattered] = np.maximum(levels[flattered], levels[~flattered].mean())
         power = self.estimators_[0]._loss.power
-        variance = np.average(np.square(X - np.average(X, 0, weight)), 0, weight).mean()
+        _, deviation = moments(X, weight)
+        variance = np.square(deviation).mean()
         self.error_levels_ = np.maximum(levels, _FLOOR * variance ** (power / 2) or 1.0)
         self._codes = [
             self._spread(label, X[rows], _take(weight, rows))
@@ -272,17 +277,20 @@ class AEClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
     def _log_costs(self, X):
         floor = _FLOOR * self.error_levels_.mean()
         costs = np.empty((len(X), len(self.classes_)))
-        for label, autoencoder in enumerate(self.estimators_):
-            centre, precision = self._codes[label]
-            code = autoencoder.transform(X) - centre
-            distance = np.sum(code @ precision * code, axis=1) / X.shape[1]
-            costs[:, label] = self._errors(autoencoder, X)
-            costs[:, label] += self.error_levels_[label] * distance
-        return np.log(costs + floor)
+        # A row may be so far away that no number says how much it costs.
+        with np.errstate(over="ignore", invalid="ignore"):
+            for label, autoencoder in enumerate(self.estimators_):
+                centre, precision = self._codes[label]
+                code = autoencoder.transform(X) - centre
+                distance = np.sum(code @ precision * code, axis=1) / X.shape[1]
+                costs[:, label] = self._errors(autoencoder, X)
+                costs[:, label] += self.error_levels_[label] * distance
+        most = np.finfo(np.float64).max
+        return np.log(np.nan_to_num(costs, nan=most, posinf=most) + floor)
 
     def _logits(self, X):
         check_is_fitted(self)
-        X = validate_data(self, X, dtype=DTYPES, reset=False)
+        X = check_features(self, X, reset=False)
         return self.offsets_ - self.slope_ * self._log_costs(X)
 
     def decision_function(self, X):
@@ -368,6 +376,17 @@ class AEClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
             Share of the rows that are given their label.
         """
         return super().score(X, y, sample_weight)
+
+
+def _check_labels(y):
+    """Whether these are labels, and of one kind: scikit-learn sorts them unasked."""
+    try:
+        check_classification_targets(y)
+    except TypeError as error:
+        kinds = ", ".join(sorted({type(label).__name__ for label in y}))
+        raise ValueError(
+            f"y must hold labels of one kind, all numbers or all strings; got {kinds}."
+        ) from error
 
 
 def _take(weight, rows):

@@ -3,9 +3,9 @@
 from numbers import Integral
 
 import numpy as np
-from sklearn.utils import check_array
 from sklearn.utils.validation import check_is_fitted
 
+from skae.utils._arrays import check_floats
 from skae.utils._sklearn import Interval, StrOptions, validate_parameter_constraints
 
 _CONSTRAINTS = {
@@ -205,7 +205,7 @@ def check_components(components, n_components, how_many=None):
 
 def numbers(name, values):
     """A one-dimensional array of finite numbers."""
-    values = check_array(values, dtype=np.float64, ensure_2d=False, input_name=name)
+    values = check_floats(values, name, dtype=np.float64, ensure_2d=False)
     if values.ndim != 1:
         raise ValueError(f"{name} must be one-dimensional; got shape {values.shape}.")
     return values

@@ -6,7 +6,7 @@ from skae.corruption import CORRUPTIONS, Corruption, Spread, make_corruption
 from skae.estimators._base import BaseAutoencoder
 from skae.estimators._code_arithmetic import CodeArithmeticMixin
 from skae.estimators._reconstruction import ReconstructionMixin
-from skae.estimators._validation import check_target
+from skae.estimators._validation import check_needs_no_target, check_target
 from skae.metrics import variance_explained
 from skae.utils._rows import Rows
 from skae.utils._sklearn import Interval, StrOptions, fit_context
@@ -28,9 +28,11 @@ class DenoisingAutoencoder(CodeArithmeticMixin, ReconstructionMixin, BaseAutoenc
 
     Parameters
     ----------
-    n_components : int or float, default=2
+    n_components : int or float, default=0.99
         Number of columns of the code. A float between 0 and 1 is a share of variance:
-        the code has as many columns as PCA needs to explain it.
+        the code has as many columns as PCA needs to explain it. The default leaves out
+        next to nothing of the clean rows: what a smaller code loses, no noise is to blame
+        for, and a larger one gains hardly anything.
 
     hidden_layer_sizes : int or array-like of shape (n_layers,), default=(256, 128)
         Widths of the encoder's hidden layers; the decoder has them in reverse. An empty
@@ -219,7 +221,7 @@ class DenoisingAutoencoder(CodeArithmeticMixin, ReconstructionMixin, BaseAutoenc
 
     def __init__(
         self,
-        n_components=2,
+        n_components=0.99,
         *,
         hidden_layer_sizes=(256, 128),
         network=None,
@@ -400,12 +402,7 @@ class DenoisingAutoencoder(CodeArithmeticMixin, ReconstructionMixin, BaseAutoenc
         X = self._check_rows(X)
         if target is not None:
             return Rows(X, check_target(self, X, target, reset=False))
-        if self._output_shape != self._input_shape:
-            raise ValueError(
-                f"target must be given: rows of X have shape {self._input_shape}, but "
-                f"{type(self).__name__} was trained to say rows of shape "
-                f"{self._output_shape}."
-            )
+        check_needs_no_target(self)
         return Rows(X)
 
     # Answers to the base

@@ -1,9 +1,14 @@
 """What a fitted autoencoder does that is a distribution: spread, samples, likelihood."""
 
+from numbers import Integral
+
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
 from skae.utils._random import generator
+from skae.utils._sklearn import Interval, validate_parameter_constraints
+
+_CONSTRAINTS = {"n_samples": [Interval(Integral, 1, None, closed="left")]}
 
 
 class LikelihoodMixin:
@@ -33,7 +38,8 @@ class LikelihoodMixin:
             How uncertain each number is. Near one, the standard deviation of the prior,
             the column says nothing about the row.
         """
-        mean, log_variance = self._latent.posterior(self._check_rows(X))
+        X = self._check_rows(X)
+        mean, log_variance = self._latent.posterior(X)
         return np.ascontiguousarray(mean), np.exp(0.5 * log_variance)
 
     def sample(self, n_samples=1, random_state=None, *, noise=True):
@@ -58,6 +64,9 @@ class LikelihoodMixin:
             Rows in the units of the data.
         """
         check_is_fitted(self)
+        validate_parameter_constraints(
+            _CONSTRAINTS, {"n_samples": n_samples}, caller_name="sample"
+        )
         rng = generator(random_state)
         rows = self._decoder(rng.standard_normal((n_samples, self.n_components_)))
         return self._shaped(self._latent.with_noise(rows, rng) if noise else rows)
@@ -86,7 +95,8 @@ class LikelihoodMixin:
         .. [1] Y. Burda, R. Grosse and R. Salakhutdinov, "Importance Weighted
            Autoencoders", ICLR 2016.
         """
-        return self._latent.log_likelihood(self._check_rows(X), self.n_draws)
+        X = self._check_rows(X)
+        return self._latent.log_likelihood(X, int(self.n_draws))
 
     def score(self, X, y=None, sample_weight=None):
         """Mean of `score_samples`.

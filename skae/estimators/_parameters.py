@@ -2,6 +2,8 @@
 
 from numbers import Integral, Real
 
+import numpy as np
+
 from skae.losses import LOSSES, PENALTIES, Penalty
 from skae.networks import ACTIVATIONS, SYNONYMS, Network
 from skae.utils._sklearn import HasMethods, Interval, StrOptions
@@ -43,3 +45,59 @@ CONSTRAINTS: dict = {
     "random_state": ["random_state"],
     "verbose": ["verbose"],
 }
+
+# What makes the network that is trained: a fit that goes on cannot change it.
+_OF_THE_NETWORK = (
+    "n_components",
+    "hidden_layer_sizes",
+    "network",
+    "activation",
+    "code_activation",
+    "output_activation",
+    "normalization",
+    "dropout",
+    "tied_weights",
+    "loss",
+    "likelihood",
+    "init",
+)
+
+
+def plain(value):
+    """A number of whatever kind as Python's own; anything else as it is."""
+    if isinstance(value, Integral):
+        return int(value)
+    return float(value) if isinstance(value, Real) else value
+
+
+def network_parameters(estimator):
+    """Parameters from which the network of an estimator follows."""
+    names = filter(estimator.get_params(deep=False).__contains__, _OF_THE_NETWORK)
+    return {name: getattr(estimator, name) for name in names}
+
+
+def refuse_changes(estimator, before, same_network):
+    """Raise if a fit that goes on is asked for another network than it has.
+
+    Parameters
+    ----------
+    estimator : estimator
+        As it is asked for now.
+
+    before : dict
+        What `network_parameters` gave when the network was built.
+
+    same_network : bool
+        Whether the parameters stand for the same network, said in other words perhaps.
+    """
+    now = network_parameters(estimator)
+    decided_once = all(now[name] == before[name] for name in ("n_components", "init"))
+    if same_network and decided_once:
+        return
+    changed = [name for name in now if not np.array_equal(before[name], now[name])]
+    says = "; ".join(f"{name} was {before[name]!r} and is {now[name]!r}" for name in changed)
+    raise ValueError(
+        "A fit that goes on (warm_start=True, partial_fit) keeps the network that was trained. "
+        f"Another one is asked for: {says or 'network was changed'}. Put that back, or fit a "
+        "clone of the estimator to start afresh."
+    )

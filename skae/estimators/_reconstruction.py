@@ -2,11 +2,11 @@
 
 import numpy as np
 from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
-from sklearn.utils import check_array
 from sklearn.utils.validation import check_is_fitted
 
-from skae.estimators._validation import DTYPES, check_rows
+from skae.estimators._validation import check_rows, check_scale
 from skae.metrics import variance_explained
+from skae.utils._arrays import check_floats
 from skae.utils._rows import Rows
 
 
@@ -46,7 +46,7 @@ class ReconstructionMixin(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
             Rows in the units and the shape of what the estimator was trained to say.
         """
         check_is_fitted(self)
-        code = check_array(X, dtype=DTYPES, input_name="X")
+        code = check_floats(X, "X")
         if code.shape[1] != self.n_components_:
             raise ValueError(
                 f"X has {code.shape[1]} columns, but {type(self).__name__} has a code of "
@@ -98,8 +98,12 @@ class ReconstructionMixin(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
         """Share of the variance of X that the reconstruction explains.
 
         One minus the squared error of the reconstruction over the squared distance of
-        the rows from their mean, both summed over rows and columns. PCA's share on the
-        same rows is comparable: see :func:`skae.metrics.reconstruction_score`.
+        the rows from their mean, both summed over rows and columns.
+
+        ``PCA.score`` is something else, a log-likelihood, and so is
+        :meth:`VAETransformer.score`. A search over these and autoencoders needs
+        ``scoring=``:func:`skae.metrics.reconstruction_score`, which is this share for any
+        transformer; without it the search compares shares with log-likelihoods.
 
         Parameters
         ----------
@@ -155,6 +159,9 @@ class ReconstructionMixin(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
 
     def _keras_models(self):
         check_is_fitted(self)
+        # Keras computes in single precision, whatever the rows came in.
+        check_scale("X", self._units.scale, np.float32)
+        check_scale("target", self._target_units.scale, np.float32)
         from skae.models import in_units
 
         return in_units(

@@ -1,19 +1,22 @@
 """What comes in through the door: rows, targets and weights, checked and made flat."""
 
+import math
+
 import numpy as np
-from sklearn.utils import check_array
 from sklearn.utils.validation import check_consistent_length, check_is_fitted, validate_data
 
+from skae.utils._arrays import LAYOUT, check_floats, refuse_masked
 from skae.utils._rows import Rows
 from skae.utils._sklearn import check_sample_weight
 
-DTYPES = (np.float64, np.float32)
+# Scales whose squares, the unit of errors, are numbers of the dtype with room to spare.
+_SCALES = {np.dtype(np.float32): (1e-15, 1e15), np.dtype(np.float64): (1e-140, 1e140)}
 
 # With fewer rows than this none are held out: training is judged on all of them.
 _FEWEST_TO_SPLIT = 10
 
 
-def check_training_rows(estimator, X, target, sample_weight, reset):
+def check_training_rows(estimator, X, target, sample_weight, reset, fewest=2):
     """Rows to train on, without those of weight zero.
 
     Parameters
@@ -34,30 +37,35 @@ def check_training_rows(estimator, X, target, sample_weight, reset):
     reset : bool
         Whether the estimator starts afresh.
 
+    fewest : int, default=2
+        How many rows there must be.
+
     Returns
     -------
     Rows
         Flat rows in the units of the data.
     """
     if reset:
-        X = validate_data(estimator, X, dtype=DTYPES, ensure_min_samples=2, allow_nd=True)
+        X = check_features(estimator, X, ensure_min_samples=fewest, allow_nd=True)
         estimator._input_shape = X.shape[1:]
         X = X.reshape(len(X), -1)
     else:
-        X = check_rows(estimator, X, ensure_min_samples=2)
+        X = check_rows(estimator, X, ensure_min_samples=fewest)
     if target is not None:
         target = check_target(estimator, X, target, reset)
     elif reset:
         estimator._output_shape = estimator._input_shape
+    else:
+        check_needs_no_target(estimator)
     rows = Rows(X, target)
     if sample_weight is None:
         return rows
     weight = check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
     counts = weight > 0
-    if counts.sum() < 2:
+    if counts.sum() < fewest:
         raise ValueError(
-            "sample_weight must be positive for at least two rows; it is for "
-            f"{counts.sum()} of {len(weight)}."
+            f"sample_weight must be positive for at least {fewest} "
+            f"{'row' if fewest == 1 else 'rows'}; it is for {counts.sum()} of {len(weight)}."
         )
     rows = Rows(X, target, weight)
     return rows if counts.all() else rows.take(counts)
@@ -65,7 +73,7 @@ def check_training_rows(estimator, X, target, sample_weight, reset):
 
 def check_target(estimator, X, target, reset):
     """What rows should become, flat."""
-    target = check_array(target, dtype=DTYPES, allow_nd=True, input_name="target")
+    target = check_floats(target, "target", allow_nd=True)
     check_consistent_length(X, target)
     if reset:
         estimator._output_shape = target.shape[1:]
@@ -77,17 +85,34 @@ def check_target(estimator, X, target, reset):
     return target.reshape(len(target), -1)
 
 
+def check_needs_no_target(estimator):
+    """Whether X can stand for the target, for an estimator that was fitted."""
+    if estimator._output_shape != estimator._input_shape:
+        raise ValueError(
+            f"target must be given: rows of X have shape {estimator._input_shape}, but "
+            f"{type(estimator).__name__} was trained to say rows of shape "
+            f"{estimator._output_shape}."
+        )
+
+
+def check_features(estimator, X, **options):
+    """Rows as scikit-learn checks them, in one layout and without masked entries."""
+    refuse_masked(X, "X")
+    return validate_data(estimator, X, **LAYOUT, **options)
+
+
 def check_rows(estimator, X, **options):
     """Rows for a fitted estimator, flat: in the shape it was fitted on, or flat already."""
     if not estimator.__sklearn_is_fitted__():
         check_is_fitted(estimator)  # slow, even where it has nothing to say
     shape = estimator._input_shape
     if len(shape) == 1:
-        return validate_data(estimator, X, dtype=DTYPES, reset=False, **options)
+        return check_features(estimator, X, reset=False, **options)
+    refuse_masked(X, "X")
     X = np.asarray(X)
     if X.ndim == 2 and X.shape[1] == np.prod(shape):
         X = X.reshape(len(X), *shape)
-    X = validate_data(estimator, X, dtype=DTYPES, reset=False, allow_nd=True, **options)
+    X = check_features(estimator, X, reset=False, allow_nd=True, **options)
     if X.shape[1:] != shape:
         raise ValueError(
             f"X has rows of shape {X.shape[1:]}, but {type(estimator).__name__} was fitted "
@@ -123,6 +148,31 @@ def check_bounded(parameter, value, instead, rows):
         )
 
 
+def check_scale(name, scale, dtype):
+    """Whether what varies by this much can be trained on, and its squared errors be said.
+
+    Parameters
+    ----------
+    name : str
+        The parameter it came in.
+
+    scale : float
+        Root of the mean variance of its columns.
+
+    dtype : dtype
+        In which it is computed with.
+    """
+    low, high = _SCALES[np.dtype(dtype)]
+    if low <= scale <= high:
+        return
+    power = math.floor(math.log10(scale))
+    raise ValueError(
+        f"{name} varies by about {scale:.2g}, which is out of reach in {np.dtype(dtype)}: the "
+        f"root of the mean variance of its columns must lie between {low:g} and {high:g}. "
+        f"Divide {name} by 1e{power} first."
+    )
+
+
 def split_rows(rows, validation_fraction, rng, early_stopping):
     """Rows to train on, and rows to judge by or None.
 
@@ -145,7 +195,7 @@ def split_rows(rows, validation_fraction, rng, early_stopping):
         return rows, None
     if n_samples < _FEWEST_TO_SPLIT:
         return rows, rows
-    n_held_out = int(np.ceil(validation_fraction * n_samples))
+    n_held_out = math.ceil(float(validation_fraction) * n_samples)
     if n_held_out > n_samples - 2:
         raise ValueError(
             f"validation_fraction={validation_fraction} leaves "

@@ -328,30 +328,34 @@ class VAETransformer(
 
     def _losses(self, rows):
         """Minus the evidence lower bound of each row, as it is trained."""
-        return self._latent.minus_bound(rows.inputs, _JUDGING_DRAWS, self.beta)
+        return self._latent.minus_bound(rows.inputs, _JUDGING_DRAWS, float(self.beta))
 
     def _check_parts(self, rows):
         if LIKELIHOODS[self.likelihood].bounded:
             check_bounded("likelihood", self.likelihood, "likelihood='gaussian'", rows)
 
     def _build(self, rows, rng):
+        super()._build(rows, rng)
+        self._likelihood = LIKELIHOODS[self.likelihood]
+
+    def _options(self, linear_path):
+        return Options(
+            activation=keras_name(self.activation),
+            output_activation="sigmoid" if LIKELIHOODS[self.likelihood].bounded else "linear",
+            linear_path=linear_path,
+            normalization=self.normalization,
+            dropout=float(self.dropout),
+            code_width=2,
+        )
+
+    def _described(self, n_components, linear_path):
         if isinstance(self.network, KerasNetwork):
             raise ValueError(
                 "network must be a ConvNetwork, a RecurrentNetwork or None: models of one's "
                 f"own do not say how certain a code is; got {self.network!r}."
             )
-        # Here and not where it is checked: a fit that goes on keeps its likelihood.
-        self._likelihood = LIKELIHOODS[self.likelihood]
-        options = Options(
-            activation=keras_name(self.activation),
-            output_activation="sigmoid" if self._likelihood.bounded else "linear",
-            linear_path=self.init == "pca",
-            normalization=self.normalization,
-            dropout=self.dropout,
-            code_width=2,
-        )
-        network = self._described(self._latent_size(rows, rng), options)
-        self._network = LatentNetwork(network, self._likelihood.noisy)
+        network = super()._described(n_components, linear_path)
+        return LatentNetwork(network, LIKELIHOODS[self.likelihood].noisy)
 
     @property
     def _starts_well(self):
@@ -365,20 +369,19 @@ class VAETransformer(
         if self.init == "random":
             return self._network.random_start(rng)
         inputs = self._units.inward(rows.inputs)
-        model = probabilistic_pca(
-            inputs, self._network.n_components, self.noise_floor, rows.weight, rng
-        )
+        floor = float(self.noise_floor)
+        model = probabilistic_pca(inputs, self._network.n_components, floor, rows.weight, rng)
         informative = -0.5 * np.log(model.variance) > _ACTIVE
         self._supported[:] = False
         self._supported[: len(informative)] = informative
-        return self._network.linear_start(rng, model, *self._before_output(), self.noise_floor)
+        return self._network.linear_start(rng, model, *self._before_output(), floor)
 
     def _objective(self, network, mask, pools):
         batch_size = self._batch_size(self._n_training)
         settings = {
             "mask": mask,
             "beta": self.beta,
-            "warm_up": self.warm_up * -(-self._n_training // batch_size),
+            "warm_up": int(self.warm_up) * -(-self._n_training // batch_size),
             "free_bits": self.free_bits,
             "floor": self.noise_floor,
             "log_volume": self._log_volume(),
@@ -403,7 +406,7 @@ class VAETransformer(
         noise = self._network.split(weights)[1]
         variance = None
         if noise is not None:
-            variance = noise_variance(np, noise.astype(np.float64), self.noise_floor)
+            variance = noise_variance(np, noise.astype(np.float64), float(self.noise_floor))
         held["_latent"] = LatentForward(
             held["_encoder"],
             held["_decoder"],

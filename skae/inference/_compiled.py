@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from skae.inference._dense import Affine
 from skae.networks import BuiltNetwork, load
+from skae.utils._process import refuse_forked_process
 
 Array = NDArray[Any]
 
@@ -83,6 +84,7 @@ class CompiledForward:
         ndarray of shape (n_samples, n_outputs)
             Computed in float32 and given in the dtype of `X`.
         """
+        refuse_forked_process()
         rows = X if self.before is None else self.before.inward(X)
         output = _program(self.network, self.position).run(self, rows).astype(X.dtype)
         if self.after is not None:

@@ -14,8 +14,8 @@ Array = NDArray[Any]
 # stays in the cache.
 _CHUNK_ENTRIES = 2**17
 
-# A centre this many scales from zero is subtracted before the first product and not
-# after it, where float32 would lose the digits that matter.
+# A centre this many scales from zero is subtracted from float32 rows before the first
+# product and not after it, which would lose the digits that matter.
 _FAR_FROM_ZERO = 64
 
 
@@ -27,9 +27,24 @@ class Affine(NamedTuple):
 
     def inward(self, X: Array) -> Array:
         """From the units of the data to the network's."""
-        rows = X - self.centre.astype(X.dtype, copy=False)
+        rows = self.centred(X)
         rows /= X.dtype.type(self.scale)
         return rows
+
+    def centred(self, X: Array) -> Array:
+        """Rows less the centre."""
+        centre = self.centre.astype(X.dtype, copy=False)
+        rows = X - centre
+        if self.is_far_for(X.dtype):
+            # What float32 does not hold of the centre may be a scale and more.
+            rows -= (self.centre - centre).astype(X.dtype)
+        return rows
+
+    def is_far_for(self, dtype: np.dtype[Any]) -> bool:
+        """Whether the centre is too far from zero for rows of this dtype."""
+        return bool(
+            dtype == np.float32 and np.abs(self.centre).max() > _FAR_FROM_ZERO * self.scale
+        )
 
 
 class DenseForward:
@@ -71,7 +86,7 @@ class DenseForward:
         self.statistics = list(statistics)
         self.before = before
         self.after = after
-        self._prepared: dict[Any, tuple[Array | None, list[Array]]] = {}
+        self._prepared: dict[Any, tuple[Affine | None, list[Array]]] = {}
 
     def __getstate__(self) -> dict[str, Any]:
         return {**vars(self), "_prepared": {}}
@@ -91,35 +106,34 @@ class DenseForward:
         """
         if X.dtype not in self._prepared:
             self._prepared[X.dtype] = self._prepare(X.dtype)
-        centre, weights = self._prepared[X.dtype]
+        before, weights = self._prepared[X.dtype]
         output = np.empty((len(X), self.coder.n_outputs), X.dtype)
         widest = max(self.coder.n_inputs, self.coder.n_outputs, *self.coder.hidden)
         n_rows = max(_CHUNK_ENTRIES // widest, 1)
         for start in range(0, len(X), n_rows):
             rows = X[start : start + n_rows]
-            if centre is not None:
-                rows = rows - centre
+            if before is not None:
+                rows = before.centred(rows)
             output[start : start + n_rows] = self._forward(weights, rows.T).T
         return output
 
-    def _prepare(self, dtype: np.dtype[Any]) -> tuple[Array | None, list[Array]]:
-        """What to subtract from rows of this dtype, and kernels and biases for them."""
+    def _prepare(self, dtype: np.dtype[Any]) -> tuple[Affine | None, list[Array]]:
+        """What centres rows of this dtype beforehand, and kernels and biases for them."""
         weights = self._without_batch_statistics()
         last = len(weights) - 2 - self.coder.has_linear_path
         path = [(len(weights) - 1, last)] if self.coder.has_linear_path else []
-        explicit = None
+        before = None
         if self.before is not None:
-            centre, scale = self.before
-            if dtype == np.float32 and np.abs(centre).max() > _FAR_FROM_ZERO * scale:
-                explicit, centre = centre.astype(dtype), np.zeros_like(centre)
+            before = self.before if self.before.is_far_for(dtype) else None
             for kernel, output in [(0, 0), *path]:
-                weights[kernel] /= scale
-                weights[output + 1] -= centre @ weights[kernel]
+                weights[kernel] /= self.before.scale
+                if before is None:
+                    weights[output + 1] -= self.before.centre @ weights[kernel]
         if self.after is not None:
             for position in [last, last + 1, *(kernel for kernel, _ in path)]:
                 weights[position] *= self.after.scale
             weights[last + 1] += self.after.centre
-        return explicit, [
+        return before, [
             np.ascontiguousarray(w.T if w.ndim == 2 else w[:, None], dtype) for w in weights
         ]
 

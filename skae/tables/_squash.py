@@ -6,6 +6,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from skae.utils._rows import moments
+
 Array = NDArray[Any]
 
 # How many scales from the centre values begin to count by their logarithm.
@@ -37,9 +39,7 @@ class SquashScale:
     @classmethod
     def of(cls, X: Array, weight: Array | None = None) -> "SquashScale":
         """Scale of these rows."""
-        X = X.astype(np.float64, copy=False)
-        centre = np.average(X, axis=0, weights=weight)
-        scale = np.sqrt(np.average(np.square(X - centre), axis=0, weights=weight))
+        centre, scale = moments(X, weight)
         return cls(centre, np.where(scale <= _CONSTANT * np.abs(X).max(axis=0), 1.0, scale))
 
     def inward(self, X: Array) -> Array:

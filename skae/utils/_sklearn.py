@@ -2,14 +2,19 @@
 
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
 from sklearn.base import _fit_context as fit_context
+from sklearn.metrics._pairwise_distances_reduction import ArgKmin
+from sklearn.utils import _param_validation
 from sklearn.utils._param_validation import (
     HasMethods,
-    Interval,
     StrOptions,
     validate_parameter_constraints,
 )
 from sklearn.utils.validation import _check_sample_weight as check_sample_weight
+
+from skae.utils._process import safe_openmp
 
 try:
     from sklearn.callback import CallbackSupportMixin
@@ -17,6 +22,44 @@ except ImportError:  # scikit-learn < 1.9 has no callbacks
 
     class CallbackSupportMixin:  # type: ignore[no-redef]
         """Stands in where scikit-learn has no callbacks: adds nothing."""
+
+
+class Interval(_param_validation.Interval):
+    """An interval of numbers; True and False, which Python counts as 1 and 0, are none."""
+
+    def is_satisfied_by(self, val: Any) -> bool:
+        """Whether a value is a number in the interval."""
+        return not isinstance(val, bool | np.bool_) and bool(super().is_satisfied_by(val))
+
+
+def nearest(
+    rows: NDArray[Any], reference: NDArray[Any], k: int, metric: str = "euclidean"
+) -> tuple[NDArray[Any], NDArray[np.intp]]:
+    """The k nearest reference rows: what NearestNeighbors computes, without an estimator.
+
+    Tools that follow every fit of an estimator (mlflow's autologging) do not see it.
+
+    Parameters
+    ----------
+    rows, reference : ndarray of shape (n_rows, n_features) and (n_reference, n_features)
+        Of the same dtype, float32 or float64.
+
+    k : int
+        How many.
+
+    metric : str, default="euclidean"
+        As in :class:`~sklearn.metrics.DistanceMetric`.
+
+    Returns
+    -------
+    distances, positions : ndarray of shape (n_rows, k)
+        The nearest first.
+    """
+    with safe_openmp():
+        distances, positions = ArgKmin.compute(
+            rows, reference, k, metric=metric, strategy="auto", return_distance=True
+        )
+    return distances, positions
 
 
 def validate_parameters(part: Any) -> None:
@@ -33,6 +76,7 @@ __all__ = [
     "StrOptions",
     "check_sample_weight",
     "fit_context",
+    "nearest",
     "validate_parameter_constraints",
     "validate_parameters",
 ]

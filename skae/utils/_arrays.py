@@ -1,0 +1,57 @@
+"""Arrays as users give them: checked, and brought to one layout."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.utils import check_array
+
+#: The dtypes that are computed in; others become the first.
+DTYPES = (np.float64, np.float32)
+
+#: What every check of rows is told. With one layout the same rows give the same bits
+#: whatever holds them: sums and products round by the order in which they read.
+LAYOUT: dict[str, Any] = {"dtype": DTYPES, "order": "C"}
+
+
+def check_floats(values: Any, name: str, **options: Any) -> NDArray[Any]:
+    """An array of finite numbers.
+
+    Parameters
+    ----------
+    values : array-like
+        As the user gave it.
+
+    name : str
+        The parameter that it came in.
+
+    **options
+        For :func:`sklearn.utils.check_array`.
+
+    Returns
+    -------
+    ndarray
+        float32 or float64, rows one after the other.
+    """
+    refuse_masked(values, name)
+    return np.asarray(check_array(values, input_name=name, **{**LAYOUT, **options}))
+
+
+def refuse_masked(values: Any, name: str) -> None:
+    """Raise if entries of a masked array are masked: they are missing, as NaN is.
+
+    Parameters
+    ----------
+    values : array-like
+        As the user gave it.
+
+    name : str
+        The parameter that it came in.
+    """
+    n_masked = np.ma.getmaskarray(values).sum() if isinstance(values, np.ma.MaskedArray) else 0
+    if n_masked:
+        raise ValueError(
+            f"{name} is a masked array with {n_masked} masked entries, which are missing "
+            f"values. Fill them first, for example with sklearn.impute.SimpleImputer on "
+            f"{name}.filled(numpy.nan)."
+        )
