@@ -9,8 +9,8 @@ BIN := .venv/bin
 export TF_CPP_MIN_LOG_LEVEL ?= 3
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-backends test-jax test-torch lint format types imports doctest \
-	docs bench clean
+.PHONY: help demo test test-slow test-data test-kernels test-clients test-backends test-jax \
+	test-torch lint format types imports doctest docs bench clean
 
 help: ## Show the targets
 	@grep -E '^[a-z-]+:.*## ' Makefile | sed -E 's/^([a-z-]+):.*## (.*)/\1|\2/' \
@@ -35,18 +35,41 @@ $(BIN)/python:
 demo: .venv/.stamp-demo ## Choose a latent size beside PCA: a table, and pictures in demo/
 	$(BIN)/python examples/demo.py demo
 
-test: .venv/.stamp ## Run the whole test suite
-	$(BIN)/python -m pytest $(PYTEST_ARGS)
+test: .venv/.stamp ## Run the test suite
+	$(BIN)/python -m pytest -m "not slow" $(PYTEST_ARGS)
 
-test-backends: test-jax test-torch ## Run it again on JAX and on PyTorch
+test-slow: .venv/.stamp ## Run the tests that take long: the examples, fresh processes
+	$(BIN)/python -m pytest -m slow $(PYTEST_ARGS)
+
+test-data: .venv/.stamp ## Run the test suite on other data
+	SKAE_DATA_SEED=1 $(BIN)/python -m pytest -m "not slow" --hypothesis-seed=1 $(PYTEST_ARGS)
+
+# Tests in which the last digits of a product matter.
+NUMERIC := anomaly classifier denoising fit inference interpolation layout magnitudes metrics \
+	pca_start properties second_start sklearn_contract variational
+NUMERIC_TESTS := -m "not slow" -k "not scikit_learn_checks" $(NUMERIC:%=tests/test_%.py)
+
+test-kernels: .venv/.stamp ## Run its numeric part with each kernel of this processor
+	@set -e; for kernel in $$($(BIN)/python tests/kernels.py); do \
+		echo "OPENBLAS_CORETYPE=$$kernel"; \
+		OPENBLAS_CORETYPE=$$kernel $(BIN)/python -m pytest -q $(NUMERIC_TESTS) $(PYTEST_ARGS); \
+	done
+	XLA_FLAGS=--xla_cpu_max_isa=AVX2 $(BIN)/python -m pytest -q $(NUMERIC_TESTS) \
+		tests/test_engine.py $(PYTEST_ARGS)
+
+test-clients: .venv/.stamp ## Try the package with mlflow, skops, dask-ml and others
+	$(BIN)/python -m pip install --quiet -e '.[clients]'
+	$(BIN)/python -m pytest tests/clients $(PYTEST_ARGS)
+
+test-backends: test-jax test-torch ## Run the test suite on JAX and on PyTorch
 
 test-jax: .venv/.stamp
 	@$(BIN)/python -c 'import jax' 2>/dev/null || $(BIN)/python -m pip install --quiet '$(JAX)'
-	KERAS_BACKEND=jax $(BIN)/python -m pytest $(PYTEST_ARGS)
+	KERAS_BACKEND=jax $(BIN)/python -m pytest -m "not slow" $(PYTEST_ARGS)
 
 test-torch: .venv/.stamp
 	@$(BIN)/python -c 'import torch' 2>/dev/null || $(BIN)/python -m pip install --quiet '$(TORCH)'
-	KERAS_BACKEND=torch $(BIN)/python -m pytest $(PYTEST_ARGS)
+	KERAS_BACKEND=torch $(BIN)/python -m pytest -m "not slow" $(PYTEST_ARGS)
 
 lint: .venv/.stamp ## Check style and formatting
 	$(BIN)/ruff check .

@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 import numpy as np
+
 from _common import clock, note, peak_mb, print_table, ratio, rss_mb, run_worker
 from _sides import FLOOR, REFERENCE, SIDES
 from _workloads import workload

@@ -12,6 +12,7 @@ from dataclasses import replace
 os.environ.setdefault("KERAS_BACKEND", "jax")
 
 import numpy as np
+
 from _common import (
     Figures,
     clock,

@@ -18,6 +18,7 @@ from pathlib import Path
 os.environ.setdefault("KERAS_BACKEND", "tensorflow")
 
 import numpy as np
+
 from _common import (
     Figures,
     environment,

@@ -18,10 +18,10 @@ import os
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import numpy as np
-from _common import Figures, clock, note, parse, print_bars, print_machine, print_table
 from sklearn.datasets import load_digits
 from sklearn.decomposition import PCA
 
+from _common import Figures, clock, note, parse, print_bars, print_machine, print_table
 from skae import AutoencoderTransformer, DenoisingAutoencoder
 from skae.corruption import GaussianNoise
 

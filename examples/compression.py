@@ -4,9 +4,9 @@ python examples/compression.py --output pictures
 """
 
 import numpy as np
-from _images import Script, print_table, quality, timed_fit
 from sklearn.decomposition import PCA
 
+from _images import Script, print_table, quality, timed_fit
 from skae import AutoencoderTransformer
 from skae.plotting import ReconstructionDisplay
 

@@ -10,10 +10,10 @@ tutorials train for 50 epochs and more; here it is a few, for the time.
 """
 
 import numpy as np
-from _images import Script, print_table, psnr, quality, timed_fit
 from sklearn.decomposition import PCA
 from sklearn.metrics import roc_auc_score
 
+from _images import Script, print_table, psnr, quality, timed_fit
 from skae import (
     AEAnomalyDetector,
     AEClassifier,

@@ -7,9 +7,9 @@ a tenth of the rows held out for validation.
 """
 
 import numpy as np
-from _images import Script, print_table, quality, timed_fit
 from sklearn.decomposition import PCA
 
+from _images import Script, print_table, quality, timed_fit
 from skae import AutoencoderTransformer
 from skae.plotting import LatentPathDisplay, LossCurveDisplay, ReconstructionDisplay
 

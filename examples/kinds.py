@@ -8,9 +8,9 @@ sequence-to-sequence networks, whose epochs take longer, train for fewer.
     python examples/kinds.py --output pictures
 """
 
-from _images import Script, print_table, quality, timed_fit
 from sklearn.decomposition import PCA
 
+from _images import Script, print_table, quality, timed_fit
 from skae import AutoencoderTransformer, VAETransformer
 from skae.losses import L1Sparsity
 from skae.networks import ConvNetwork, RecurrentNetwork

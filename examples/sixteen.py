@@ -4,9 +4,9 @@ python examples/sixteen.py --output pictures
 """
 
 import numpy as np
-from _images import Script, print_table, quality, timed_fit
 from matplotlib.colors import hsv_to_rgb
 
+from _images import Script, print_table, quality, timed_fit
 from skae import AutoencoderTransformer, DenoisingAutoencoder
 from skae.networks import ConvNetwork
 from skae.plotting import ReconstructionDisplay

@@ -11,6 +11,7 @@ from sklearn.base import clone
 from sklearn.ensemble import IsolationForest
 from sklearn.metrics import roc_auc_score
 
+from data import data_rng
 from skae import AEAnomalyDetector, AutoencoderTransformer, DenoisingAutoencoder
 from skae.anomaly._conformal import Calibration, lower_quantile, split_for_calibration
 from skae.anomaly._text import number
@@ -25,8 +26,8 @@ def quick(**params):
 
 def table(n, seed):
     """Four columns that go together, a log-normal, an integer and a constant one."""
-    rng = np.random.RandomState(seed)
-    mixing = np.random.RandomState(42).normal(size=(2, 4))
+    rng = data_rng(seed)
+    mixing = data_rng(42).normal(size=(2, 4))
     X = rng.normal(size=(n, 2)) @ mixing + 0.2 * rng.normal(size=(n, 4))
     more = [np.exp(rng.normal(size=n)), rng.poisson(3, n), np.full(n, 7.0)]
     return np.column_stack([1000 * X[:, 0], X[:, 1:], *more])
@@ -79,7 +80,7 @@ def test_finds_anomalies_among_the_training_rows(normal, planted):
 
 def test_a_dense_group_of_anomalies_does_not_shelter_itself(normal):
     group = np.median(normal, axis=0) + 6 * normal.std(axis=0)
-    group = group + 0.01 * np.random.RandomState(0).normal(size=(15, 7)) * normal.std(axis=0)
+    group = group + 0.01 * data_rng().normal(size=(15, 7)) * normal.std(axis=0)
     X = np.vstack([normal, group])
     labels = np.arange(len(X)) < len(normal)
     assert roc_auc_score(labels, quick().fit(X).score_samples(X)) > 0.99
@@ -429,7 +430,7 @@ def test_weights_are_repeated_rows_to_p_values():
 
 
 def test_robust_threshold_of_normal_logarithms():
-    scores = np.exp(np.random.RandomState(0).normal(size=20_000))
+    scores = np.exp(data_rng().normal(size=20_000))
     mixed = Calibration(np.r_[scores, np.full(1000, 50.0)])
     assert (scores > Calibration(scores).robust_threshold(0.05)).mean() == pytest.approx(
         0.05, abs=0.01
@@ -445,7 +446,7 @@ def test_lower_quantile_with_weights():
 
 
 def test_rows_are_held_out_once():
-    rng = np.random.RandomState(0)
+    rng = data_rng()
     (one,) = split_for_calibration(300, 0.1, 20, 5, rng)
     assert len(one) == 30
     folds = split_for_calibration(60, 0.1, 20, 5, rng)

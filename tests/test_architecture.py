@@ -2,6 +2,8 @@
 
 import ast
 import importlib.metadata
+import inspect
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -67,6 +69,71 @@ def test_private_names_of_scikit_learn_stand_in_one_place():
                 assert name_of(path) == "utils/_sklearn.py", f"{path}:{node.lineno}"
 
 
+ESTIMATORS = [name for name in skae.__all__ if name[0].isupper()]
+
+# Parameters and attributes of which an estimator has something else to say than
+# AutoencoderTransformer.
+OWN_WORDS = {
+    "DenoisingAutoencoder": {"n_components"},
+    "VAETransformer": {
+        "network",
+        "activation",
+        "init",
+        "max_iter",
+        "tol",
+        "warm_start",
+        "random_state",
+        "loss_curve_",
+        "validation_loss_curve_",
+        "best_loss_",
+        "encoder_",
+    },
+}
+
+
+def described(name, *sections):
+    """Type and words of each parameter or attribute in a class docstring."""
+    docscrape = pytest.importorskip("numpydoc.docscrape")
+    doc = docscrape.ClassDoc(getattr(skae, name))
+    return {p.name: (p.type, p.desc) for section in sections for p in doc[section]}
+
+
+@pytest.mark.parametrize("name", OWN_WORDS)
+def test_docstrings_say_the_same_of_the_same(name):
+    """They repeat each other on purpose, and must not drift apart."""
+    sections = "Parameters", "Attributes"
+    reference, own = described("AutoencoderTransformer", *sections), described(name, *sections)
+    differ = {key for key in reference.keys() & own.keys() if reference[key] != own[key]}
+    assert differ == OWN_WORDS[name]
+
+
+@pytest.mark.parametrize("name", ESTIMATORS)
+def test_docstrings_name_every_parameter_and_its_default(name):
+    parameters = inspect.signature(getattr(skae, name)).parameters
+    documented = described(name, "Parameters")
+    assert list(documented) == list(parameters)
+    for key, (kind, _) in documented.items():
+        default = ast.literal_eval(kind.split("default=")[1])
+        assert default == parameters[key].default, key
+
+
+@pytest.mark.parametrize("name", ESTIMATORS)
+def test_every_default_has_its_reason_in_the_guide(name):
+    """One row for each parameter, with the default it has now."""
+    page = ROOT / "docs" / "user_guide" / "defaults.rst"
+    if not page.exists():
+        pytest.skip("installed elsewhere")
+    row = re.compile(r"^   \* - (.+)\n     - (.+)\n     - (.+)$", re.MULTILINE)
+    reasons = {}
+    for of, default, reason in row.findall(page.read_text("utf-8")):
+        for key in re.findall(r"`([\w.]+)`", of):
+            reasons[key] = default.strip("`"), reason
+    for key, parameter in inspect.signature(getattr(skae, name)).parameters.items():
+        default, reason = reasons.get(f"{name}.{key}", reasons.get(key, ("", "")))
+        assert reason, f"{name}.{key} has no reason"
+        assert ast.literal_eval(default) == parameter.default, f"{name}.{key}"
+
+
 def test_version_is_that_of_the_metadata():
     assert skae.__version__ == importlib.metadata.version("skae")
 
@@ -77,7 +144,7 @@ def test_public_names():
         assert hasattr(skae, name)
 
 
-@pytest.mark.parametrize("name", [n for n in skae.__all__ if n[0].isupper()])
+@pytest.mark.parametrize("name", ESTIMATORS)
 def test_estimators_are_abstract_or_final(name):
     """A chain of our own is at most two deep."""
 

@@ -7,6 +7,8 @@ from pathlib import Path
 import keras
 import pytest
 
+from data import data_rng
+
 pytestmark = pytest.mark.usefixtures("two_starts")
 
 EXAMPLES = Path(__file__).resolve().parent.parent / "examples"
@@ -59,7 +61,7 @@ def test_data_come_from_the_file_that_is_named(monkeypatch, tmp_path):
     monkeypatch.syspath_prepend(EXAMPLES)
     import _images
 
-    rng = np.random.RandomState(0)
+    rng = data_rng()
     images, labels = rng.randint(0, 256, (50, 6, 5)), np.arange(50) % 10
     np.savez(tmp_path / "few.npz", images=images, labels=labels)
     monkeypatch.setenv("SKAE_DATA", str(tmp_path / "few.npz"))

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
+from data import data_rng
 from skae.inference import _dense
 from skae.networks import ACTIVATIONS, SYNONYMS, keras_name
 
@@ -61,7 +62,9 @@ def test_dtypes(fitted, digits, given, expected):
 def test_trained_on_float32(quick, digits, fitted):
     code = quick().fit_transform(digits.astype(np.float32))
     assert code.dtype == np.float32
-    assert_allclose(code, fitted.transform(digits), atol=1e-2)
+    # Another start, by the roundings of float32, and three epochs that carry them on.
+    expected = fitted.transform(digits)
+    assert_allclose(code, expected, atol=0.01 * expected.std())
 
 
 def test_inputs_are_left_alone(fitted, digits):
@@ -79,7 +82,7 @@ def test_a_row_does_not_depend_on_its_company(fitted, digits):
     together = fitted.transform(digits)
     close = {"rtol": 1e-12, "atol": 1e-12}
     assert_allclose(np.vstack([fitted.transform(x[None]) for x in digits]), together, **close)
-    order = np.random.RandomState(0).permutation(len(digits))
+    order = data_rng().permutation(len(digits))
     assert_allclose(fitted.transform(digits[order]), together[order], **close)
     assert_allclose(fitted.transform(np.asfortranarray(digits)), together, **close)
     assert_allclose(fitted.transform(digits[::3]), together[::3], **close)

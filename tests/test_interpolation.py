@@ -6,6 +6,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 
+from data import data_rng
 from skae.estimators._code_arithmetic import _linear, _spherical
 
 
@@ -34,7 +35,7 @@ def test_there_and_back_is_the_same_way(method, fitted, digits):
 
 
 def test_an_arc_keeps_its_distance_from_the_origin():
-    rng = np.random.RandomState(0)
+    rng = data_rng()
     start, end = rng.normal(size=(2, 5, 1, 3))
     start, end = (x / np.linalg.norm(x, axis=-1, keepdims=True) for x in (start, end))
     shares = np.linspace(0, 1, 9)[:, None]

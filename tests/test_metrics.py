@@ -9,6 +9,7 @@ from sklearn.model_selection import cross_val_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import Normalizer, StandardScaler
 
+from data import data_rng
 from skae.metrics import reconstruction_error, reconstruction_score
 
 TRANSFORMERS = {
@@ -79,7 +80,7 @@ def test_errors_in_constant_columns_count():
 
 
 def test_sample_weight(fitted, digits):
-    weight = np.random.RandomState(0).randint(0, 4, len(digits))
+    weight = data_rng().randint(0, 4, len(digits))
     repeated = np.repeat(digits, weight, axis=0)
     weighted = reconstruction_score(fitted, digits, sample_weight=weight)
     assert_allclose(weighted, reconstruction_score(fitted, repeated))

@@ -17,6 +17,7 @@ from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+from data import data_rng
 from skae import AutoencoderTransformer
 from skae.inference import _compiled
 from skae.metrics import reconstruction_score
@@ -87,19 +88,22 @@ def own():
 
 
 @pytest.mark.parametrize(
-    ("shape", "params"),
+    ("shape", "params", "init"),
     [
-        ((8, 8), {}),
-        ((7, 5), {"downsampling": "max_pooling"}),
-        ((5, 6, 2), {"upsampling": "transposed"}),
-        ((1, 9), {"downsampling": "average_pooling", "kernel_size": 2}),
-        ((12, 2), {"n_dims": 1}),
-        ((11, 1), {"n_dims": 1, "upsampling": "transposed", "downsampling": "max_pooling"}),
+        ((8, 8), {}, "pca"),
+        ((7, 5), {"downsampling": "max_pooling"}, "random"),
+        ((5, 6, 2), {"upsampling": "transposed"}, "pca"),
+        ((1, 9), {"downsampling": "average_pooling", "kernel_size": 2}, "random"),
+        ((12, 2), {"n_dims": 1}, "random"),
+        (
+            (11, 1),
+            {"n_dims": 1, "upsampling": "transposed", "downsampling": "max_pooling"},
+            "pca",
+        ),
     ],
 )
-@pytest.mark.parametrize("init", ["pca", "random"])
 def test_any_size_comes_back_at_its_own(make, shape, params, init):
-    X = np.random.RandomState(0).normal(size=(20, *shape))
+    X = data_rng().normal(size=(20, *shape))
     ae = make(ConvNetwork(filters=(3, 2), **params), 2, init=init, max_iter=1).fit(X)
     assert ae.transform(X).shape == (20, 2)
     assert ae.reconstruct(X).shape == X.shape
@@ -107,10 +111,17 @@ def test_any_size_comes_back_at_its_own(make, shape, params, init):
     assert ae.score_samples(X).shape == (20,)
 
 
-@pytest.mark.parametrize("cell", ["lstm", "gru"])
-@pytest.mark.parametrize("params", [{}, {"n_layers": 2, "bidirectional": True}])
+@pytest.mark.parametrize(
+    ("cell", "params"),
+    [
+        ("lstm", {}),
+        ("gru", {"n_layers": 2, "bidirectional": True}),
+        pytest.param("gru", {}, marks=pytest.mark.slow),
+        pytest.param("lstm", {"n_layers": 2, "bidirectional": True}, marks=pytest.mark.slow),
+    ],
+)
 def test_series_come_back(make, cell, params):
-    X = np.random.RandomState(0).normal(size=(20, 5, 2))
+    X = data_rng().normal(size=(20, 5, 2))
     ae = make(RecurrentNetwork(cell, units=3, **params), 2, max_iter=1).fit(X)
     assert ae.transform(X).shape == (20, 2)
     assert ae.reconstruct(X).shape == X.shape
@@ -219,7 +230,7 @@ def test_a_row_does_not_depend_on_its_company(fitted, images):
         rtol=1e-5,
         atol=1e-5,
     )
-    order = np.random.RandomState(0).permutation(len(images))
+    order = data_rng().permutation(len(images))
     assert_allclose(fitted.transform(images[order]), together[order], rtol=1e-5, atol=1e-5)
 
 
@@ -245,6 +256,7 @@ def test_a_copy_is_the_same(fitted, images, copied):
     assert_array_equal(copied(fitted).transform(images), fitted.transform(images))
 
 
+@pytest.mark.slow
 def test_unpickling_is_light(fitted, images, tmp_path):
     (tmp_path / "ae.pkl").write_bytes(pickle.dumps(fitted))
     np.save(tmp_path / "X.npy", images)

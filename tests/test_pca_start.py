@@ -9,6 +9,8 @@ from sklearn.metrics import r2_score
 from sklearn.model_selection import train_test_split
 from sklearn.preprocessing import StandardScaler
 
+from data import data_rng
+
 # One epoch in which nothing moves: what is kept is the start.
 START = {"max_iter": 1, "learning_rate": 1e-12}
 
@@ -42,7 +44,7 @@ def test_the_code_starts_at_the_principal_components(quick, digits):
 
 
 def test_weighted_start(quick, digits):
-    weight = np.random.RandomState(0).randint(1, 4, len(digits))
+    weight = data_rng().randint(1, 4, len(digits))
     ae = quick(**START).fit(digits, sample_weight=weight)
     repeated = np.repeat(digits, weight, axis=0)
     expected = pca_reconstruction(repeated, 3, digits)

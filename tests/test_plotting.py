@@ -10,6 +10,7 @@ from sklearn.decomposition import PCA
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import Normalizer, StandardScaler
 
+from data import data_rng
 from skae.plotting import (
     LatentPathDisplay,
     LatentSpaceDisplay,
@@ -33,7 +34,7 @@ def plt():
 
 @pytest.fixture(scope="module")
 def series():
-    rng = np.random.RandomState(0)
+    rng = data_rng()
     return np.sin(np.arange(20) / 3 + rng.uniform(0, 6, size=(30, 1)))
 
 

@@ -5,12 +5,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 
+from data import SEED
 from skae import AutoencoderTransformer
 from skae.inference import DenseForward
 from skae.networks import ACTIVATIONS, DenseNetwork, principal_axes, resize
 
-few = settings(max_examples=12, deadline=None, derandomize=True, database=None)
-many = settings(max_examples=100, deadline=None, derandomize=True, database=None)
+# Other examples where other data are asked for: then pytest's --hypothesis-seed decides.
+settings.register_profile("skae", deadline=None, derandomize=not SEED, database=None)
+settings.load_profile("skae")
+few, many = settings(max_examples=12), settings(max_examples=100)
 
 sizes = st.integers(1, 12)
 shapes = st.lists(sizes, min_size=1, max_size=2).map(tuple)

@@ -135,4 +135,9 @@ def test_interrupted_in_the_second_start(
         ae.fit(digits)
     assert ae.init_ == kept
     assert ae.n_iter_ == (1 if kept == "pca" else epoch - 1)
-    assert ae.score(digits) > PCA(1).fit(digits).explained_variance_ratio_.sum()
+    share = PCA(1).fit(digits).explained_variance_ratio_.sum()
+    if kept == "pca":
+        # The components themselves may be what is kept: float32 rounds them.
+        assert ae.score(digits) > share - 1e-6
+    else:
+        assert ae.score(digits) > share
