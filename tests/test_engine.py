@@ -19,6 +19,7 @@ from skae import AEAnomalyDetector, AutoencoderTransformer, training
 from skae.estimators._parameters import OPTIMIZERS
 from skae.training import _engine
 from skae.training._cache import EngineCache
+from skae.utils._arrays import as_array
 from skae.utils._rows import Rows
 
 BACKEND = keras.backend.backend()
@@ -165,6 +166,8 @@ def test_refits_add_nothing_to_memory(quick, digits):
 RATES = {"adadelta": 10.0, "adagrad": 0.1, "ftrl": 0.5, "sgd": 0.1, "lion": 0.001}
 
 
+# Keras' Nadam reads a tensor of PyTorch's in a way that NumPy warns of.
+@pytest.mark.filterwarnings("ignore:__array__ implementation doesn't accept a copy")
 @pytest.mark.parametrize("optimizer", sorted(OPTIMIZERS))
 def test_every_named_optimizer_learns(quick, pixels, optimizer):
     if optimizer == "muon" and KERAS < (3, 13):
@@ -189,6 +192,8 @@ def test_an_optimizer_object_is_the_same_as_its_name(quick, pixels):
     assert_array_equal(by_name, by_object)
 
 
+# Where clone copies an optimizer, Keras reads its variables in a way that NumPy warns of.
+@pytest.mark.filterwarnings("ignore:__array__ implementation doesn't accept a copy")
 def test_an_optimizer_object_is_not_used_up(quick, pixels):
     optimizer = keras.optimizers.Adam(0.01)
     first = settle(quick, pixels, optimizer)
@@ -308,8 +313,8 @@ def test_a_schedule_goes_on_where_training_stood(quick, pixels):
     params = {"learning_rate": schedule, "optimizer": "sgd", "batch_size": 64}
     apart = quick(**params).partial_fit(pixels).partial_fit(pixels)
     third = apart.transform(pixels)
-    # Ten steps are over: the rate is zero from here on.
-    assert_array_equal(apart.partial_fit(pixels).transform(pixels), third)
+    # Ten steps are over: the rate is zero from here on, or what rounding leaves of it.
+    assert_allclose(apart.partial_fit(pixels).transform(pixels), third, atol=1e-6)
 
 
 def test_a_rate_that_a_function_gives(quick, pixels):
@@ -403,7 +408,7 @@ def test_the_kept_epoch_brings_its_statistics(blob):
     for variable, value in zip(moving, result.statistics, strict=True):
         variable.assign(value)
     X = blob[:10].astype("f4")
-    losses = keras.ops.convert_to_numpy(model((X, X), training=False))
+    losses = as_array(model((X, X), training=False))
     assert_allclose(losses.mean(), result.validation_curve[result.best_iter], rtol=1e-4)
 
 
@@ -468,7 +473,7 @@ def test_no_global_generator_is_touched(cache, quick, digits):
     kept = np.random.get_state(), random.getstate()
     try:
         keras.utils.set_random_seed(1)
-        expected = keras.ops.convert_to_numpy(keras.random.uniform((3,)))
+        expected = as_array(keras.random.uniform((3,)))
         keras.utils.set_random_seed(1)
         numpy_state, python_state = np.random.get_state(), random.getstate()
         quick(random_state=None).fit(digits)
@@ -478,7 +483,7 @@ def test_no_global_generator_is_touched(cache, quick, digits):
         assert random.getstate() == python_state
         # Keras before 3.13 goes on with its generator when it is seeded again.
         if KERAS >= (3, 13):
-            seen = keras.ops.convert_to_numpy(keras.random.uniform((3,)))
+            seen = as_array(keras.random.uniform((3,)))
             assert_array_equal(seen, expected)
     finally:
         np.random.set_state(kept[0])

@@ -11,7 +11,8 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 from data import data_rng
 from skae.inference import _dense
-from skae.networks import ACTIVATIONS, SYNONYMS, keras_name
+from skae.networks import ACTIVATIONS, SYNONYMS, keras_name, values
+from skae.utils._arrays import as_array
 
 HEAVY = ("keras", "tensorflow", "jax", "torch", "matplotlib", "polars")
 
@@ -124,10 +125,9 @@ def test_keras_models_agree(quick, pixels, params):
     assert isinstance(encoder, keras.Model)
     assert isinstance(decoder, keras.Model)
     code = ae.transform(pixels)
-    as_numpy = keras.ops.convert_to_numpy
-    assert_allclose(as_numpy(encoder(pixels.astype("f4"))), code, rtol=1e-4, atol=1e-4)
+    assert_allclose(as_array(encoder(pixels.astype("f4"))), code, rtol=1e-4, atol=1e-4)
     assert_allclose(
-        as_numpy(decoder(code.astype("f4"))), ae.inverse_transform(code), rtol=1e-4, atol=1e-4
+        as_array(decoder(code.astype("f4"))), ae.inverse_transform(code), rtol=1e-4, atol=1e-4
     )
 
 
@@ -135,7 +135,7 @@ def test_keras_models_are_copies(quick, digits):
     ae = quick().fit(digits)
     before = ae.transform(digits)
     encoder = ae.encoder_
-    encoder.set_weights([np.zeros_like(w) for w in encoder.get_weights()])
+    encoder.set_weights([np.zeros_like(w) for w in values(encoder.weights)])
     assert_array_equal(ae.transform(digits), before)
 
 
@@ -149,4 +149,4 @@ def test_activations_are_those_of_keras(name, dtype):
     ours = ACTIVATIONS[keras_name(name)](x.copy())
     assert ours.dtype == dtype
     # Keras computes in float32.
-    assert_allclose(ours, keras.ops.convert_to_numpy(expected), rtol=1e-4, atol=1e-5)
+    assert_allclose(ours, as_array(expected), rtol=1e-4, atol=1e-5)

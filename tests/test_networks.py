@@ -21,7 +21,8 @@ from data import data_rng
 from skae import AutoencoderTransformer
 from skae.inference import _compiled
 from skae.metrics import reconstruction_score
-from skae.networks import ConvNetwork, KerasNetwork, RecurrentNetwork
+from skae.networks import ConvNetwork, KerasNetwork, RecurrentNetwork, values
+from skae.utils._arrays import as_array
 
 CONV = {"filters": (4, 3)}
 RECURRENT = {"cell": "gru", "units": 4}
@@ -236,9 +237,9 @@ def test_a_row_does_not_depend_on_its_company(fitted, images):
 
 def test_keras_models_agree(fitted, images):
     X = images.astype("f4")
-    code = keras.ops.convert_to_numpy(fitted.encoder_(X))
+    code = as_array(fitted.encoder_(X))
     assert_allclose(code, fitted.transform(images), rtol=1e-4, atol=1e-3)
-    rows = keras.ops.convert_to_numpy(fitted.decoder_(code))
+    rows = as_array(fitted.decoder_(code))
     assert_allclose(rows, fitted.reconstruct(images), rtol=1e-4, atol=1e-3)
 
 
@@ -315,7 +316,7 @@ def test_partial_fit_and_warm_start(make, network, images):
 def test_normalization_and_dropout(make, network, images, normalization):
     ae = make(network, early_stopping=False, normalization=normalization, dropout=0.2)
     ae.fit(images)
-    code = keras.ops.convert_to_numpy(ae.encoder_(images.astype("f4")))
+    code = as_array(ae.encoder_(images.astype("f4")))
     assert_allclose(code, ae.transform(images), rtol=1e-3, atol=1e-3)
     assert_array_equal(clone(ae).fit(images).transform(images), ae.transform(images))
     moves = [np.ptp(value) > 0 for value in ae._statistics]
@@ -361,7 +362,7 @@ def test_functions_that_build_models(make, images):
     assert_array_equal(clone(ae).fit(images).transform(images), ae.transform(images))
     twin = pickle.loads(pickle.dumps(ae))
     assert_array_equal(twin.transform(images), ae.transform(images))
-    code = keras.ops.convert_to_numpy(ae.encoder_(images.astype("f4")))
+    code = as_array(ae.encoder_(images.astype("f4")))
     assert_allclose(code, ae.transform(images), rtol=1e-3, atol=1e-3)
     # The moving statistics of batch normalisation.
     assert len(ae._statistics) == 2
@@ -391,15 +392,15 @@ def test_initializers_are_kept_and_seeded(make, images):
 
 
 def test_models_start_at_their_weights_and_are_left_alone(make, images, own):
-    before = [w.copy() for model in own for w in model.get_weights()]
+    before = [w.copy() for model in own for w in values(model.weights)]
     ae = make(KerasNetwork(*own), learning_rate=1e-12, max_iter=1).fit(images)
     assert ae.best_loss_ > 0
-    code = keras.ops.convert_to_numpy(
+    code = as_array(
         own[0](((images.reshape(200, -1) - ae.mean_) / ae.scale_).reshape(-1, 8, 8))
     )
     assert_allclose(ae.transform(images), code, rtol=1e-3, atol=1e-4)
     make(KerasNetwork(*own), max_iter=3).fit(images)
-    for a, b in zip(before, [w for m in own for w in m.get_weights()], strict=True):
+    for a, b in zip(before, [w for m in own for w in values(m.weights)], strict=True):
         assert_array_equal(a, b)
 
 
@@ -414,7 +415,7 @@ def test_models_may_change_after_the_fit(make, images, own):
     ae = make(KerasNetwork(*own)).fit(images)
     code = ae.transform(images)
     own[0].trainable = False
-    own[0].set_weights([0 * w for w in own[0].get_weights()])
+    own[0].set_weights([0 * w for w in values(own[0].weights)])
     assert_array_equal(pickle.loads(pickle.dumps(ae)).transform(images), code)
     assert len(ae.encoder_.trainable_variables) == 4
 
@@ -435,7 +436,7 @@ def test_functions_with_recurrent_layers(make, images):
 
 def test_layers_that_are_not_trainable_stay(make, images, own):
     own[0].layers[1].trainable = False
-    frozen = own[0].layers[1].get_weights()
+    frozen = values(own[0].layers[1].weights)
     ae = make(KerasNetwork(*own)).fit(images)
     assert_array_equal(ae._statistics[0], frozen[0])
     assert not any(np.array_equal(frozen[0], w) for w in ae._weights)

@@ -12,6 +12,8 @@ from sklearn.model_selection import GridSearchCV
 from data import data_rng
 from skae.losses import Contractive, KLSparsity, L1Sparsity
 from skae.metrics import reconstruction_error, reconstruction_score
+from skae.networks import values
+from skae.utils._arrays import as_array
 
 LAYERS = [
     {"normalization": "batch"},
@@ -25,7 +27,7 @@ LAYERS = [
 
 
 def called(model, X):
-    return keras.ops.convert_to_numpy(model(X.astype("f4")))
+    return as_array(model(X.astype("f4")))
 
 
 # Layers
@@ -53,8 +55,8 @@ def test_layers_go_on_from_where_training_stands(quick, digits, params):
 
 def test_tied_kernels_are_transposed(quick, digits):
     ae = quick(tied_weights=True, hidden_layer_sizes=(12, 8)).fit(digits)
-    encoder = [w for w in ae.encoder_.get_weights() if w.shape in [(12, 8), (8, 3)]]
-    decoder = [w for w in ae.decoder_.get_weights() if w.shape in [(8, 12), (3, 8)]]
+    encoder = [w for w in values(ae.encoder_.weights) if w.shape in [(12, 8), (8, 3)]]
+    decoder = [w for w in values(ae.decoder_.weights) if w.shape in [(8, 12), (3, 8)]]
     assert len(encoder) == len(decoder) == 2
     for one, two in zip(encoder, decoder[::-1], strict=True):
         assert_array_equal(one, two.T)
@@ -63,7 +65,7 @@ def test_tied_kernels_are_transposed(quick, digits):
 def test_weight_decay_shrinks_weights(quick, digits):
     def size(decay):
         ae = quick(weight_decay=decay, init="random", early_stopping=False, max_iter=10)
-        return sum(np.square(w).sum() for w in ae.fit(digits).encoder_.get_weights()[:4:2])
+        return sum(np.square(w).sum() for w in values(ae.fit(digits).encoder_.weights)[:4:2])
 
     assert size(5.0) < 0.9 * size(0.0)
 
@@ -154,7 +156,7 @@ def test_ssim_of_an_image_with_itself_is_one():
     assert (spoilt > 0.5).all()
     assert_allclose(loss.per_sample(np, 1 - images, images), spoilt)
     tensors = (keras.ops.convert_to_tensor(rows.astype("f4")) for rows in (images, 1 - images))
-    by_keras = keras.ops.convert_to_numpy(loss.per_sample(keras.ops, *tensors))
+    by_keras = as_array(loss.per_sample(keras.ops, *tensors))
     assert_allclose(by_keras, spoilt, rtol=1e-4)
 
 

@@ -128,6 +128,13 @@ def test_rows_of_weight_zero_are_absent(quick, digits):
     assert_array_equal(quick().fit(X, sample_weight=weight).transform(X), without.transform(X))
 
 
+def test_equal_weights_are_none(quick, digits):
+    weight = np.repeat([3.0, 0.0], [100, len(digits) - 100])
+    weighted = quick().fit(digits, sample_weight=weight)
+    without = quick().fit(digits[:100])
+    assert_array_equal(weighted.transform(digits), without.transform(digits))
+
+
 def test_only_ratios_of_weights_matter(quick, digits):
     weight = data_rng().uniform(1, 2, len(digits))
     once = quick().fit(digits, sample_weight=weight)

@@ -194,8 +194,11 @@ class BaseAutoencoder(CallbackSupportMixin, BaseEstimator):
     def __getstate__(self):
         state = dict(super().__getstate__())
         if hasattr(self.optimizer, "get_config"):
+            from skae import training
+
             # An object that only pickle can hold, and of which only this is used.
-            state["optimizer"] = type(self.optimizer), self.optimizer.get_config()
+            config = training.configuration(self.optimizer)
+            state["optimizer"] = type(self.optimizer), config
         return state
 
     def __setstate__(self, state):

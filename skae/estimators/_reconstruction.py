@@ -7,6 +7,7 @@ from sklearn.utils.validation import check_is_fitted
 from skae.estimators._validation import check_rows, check_scale
 from skae.metrics import variance_explained
 from skae.utils._arrays import check_floats
+from skae.utils._process import refuse_forked_process
 from skae.utils._rows import Rows
 
 
@@ -162,6 +163,7 @@ class ReconstructionMixin(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
         # Keras computes in single precision, whatever the rows came in.
         check_scale("X", self._units.scale, np.float32)
         check_scale("target", self._target_units.scale, np.float32)
+        refuse_forked_process()
         from skae.models import in_units
 
         return in_units(

@@ -67,7 +67,8 @@ def check_training_rows(estimator, X, target, sample_weight, reset, fewest=2):
             f"sample_weight must be positive for at least {fewest} "
             f"{'row' if fewest == 1 else 'rows'}; it is for {counts.sum()} of {len(weight)}."
         )
-    rows = Rows(X, target, weight)
+    # Only ratios matter: equal weights are none.
+    rows = Rows(X, target, None if np.ptp(weight[counts]) == 0 else weight)
     return rows if counts.all() else rows.take(counts)
 
 

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from skae.inference._dense import Affine
 from skae.networks import BuiltNetwork, load
+from skae.utils._arrays import as_array
 from skae.utils._process import refuse_forked_process
 
 Array = NDArray[Any]
@@ -100,8 +101,13 @@ class _Program:
         import keras
 
         self._model = network.build()[position]
-        # XLA is slow at convolutions on CPUs, and without it JAX does not compile at all.
-        self._model.compile(jit_compile=keras.backend.backend() == "jax")
+        if keras.backend.backend() == "torch":
+            # Nothing is compiled there, and NumPy warns of how Keras converts the output.
+            self._output = self._model
+        else:
+            # XLA is slow at convolutions on CPUs; without it JAX does not compile at all.
+            self._model.compile(jit_compile=keras.backend.backend() == "jax")
+            self._output = self._model.predict_on_batch
         self._lock = threading.Lock()
         self._owner: Any = lambda: None
 
@@ -117,7 +123,7 @@ class _Program:
     def _chunk(self, rows: Array) -> Array:
         chunk = np.zeros((_CHUNK_ROWS, rows.shape[1]), np.float32)
         chunk[: len(rows)] = rows
-        return np.asarray(self._model.predict_on_batch(chunk))[: len(rows)]
+        return as_array(self._output(chunk))[: len(rows)]
 
 
 @lru_cache(maxsize=_MOST_PROGRAMS)

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from skae.losses._reconstruction import Loss
+from skae.utils._arrays import as_array
 
 
 @dataclass(frozen=True)
@@ -28,20 +29,15 @@ class KerasLoss(Loss):
 
     def per_sample(self, xp: Any, target: Any, output: Any) -> Any:
         """Mean of what the Keras loss says over all axes but the first."""
-        from keras import backend, ops
+        from keras import ops
 
-        function = getattr(self.function, "call", self.function)
         if xp is np:
-            target, output = map(ops.convert_to_tensor, (target, output))
-        values = function(target, output)
+            # As in training, whatever the rows came in and Keras is set to.
+            tensors = (ops.convert_to_tensor(x, "float32") for x in (target, output))
+            return as_array(self.per_sample(ops, *tensors)).astype(output.dtype)
+        values = getattr(self.function, "call", self.function)(target, output)
         axes = tuple(range(1, len(values.shape)))
-        values = ops.mean(values, axis=axes) if axes else values
-        if xp is not np:
-            return values
-        if backend.backend() == "tensorflow":
-            # NumPy warns of how Keras converts TensorFlow's tensors.
-            return values.numpy()
-        return ops.convert_to_numpy(values)
+        return ops.mean(values, axis=axes) if axes else values
 
 
 def _identity(function: Any) -> Any:

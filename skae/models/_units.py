@@ -6,7 +6,6 @@ import keras
 import numpy as np
 
 from skae.networks import layer, rows_of
-from skae.utils._process import refuse_forked_process
 
 
 def in_units(
@@ -38,7 +37,6 @@ def in_units(
     tuple of keras.Model
         Encoder and decoder.
     """
-    refuse_forked_process()
     rows = rows_of(input_shape)
     standardised = layer("Normalization", **_moments(*before))(_shaped(rows, (-1,)))
     code = rows_of(decoder.input_shape[1:])

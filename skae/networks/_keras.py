@@ -289,7 +289,7 @@ def _copied(name: str, given: Any) -> Any:
         )
     with _generator_untouched():
         copy = keras.models.clone_model(given)
-    copy.set_weights(given.get_weights())
+    copy.set_weights(values(given.weights))
     return copy
 
 
@@ -297,7 +297,7 @@ def _stored(given: Any) -> Any:
     """A model as text and arrays, which any format can hold; anything else as it is."""
     if not (_is_model(given) and _is_whole(given)):
         return given
-    return {"config": given.to_json(), "weights": given.get_weights()}
+    return {"config": given.to_json(), "weights": values(given.weights)}
 
 
 def _restored(stored: Any) -> Any:

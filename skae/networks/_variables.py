@@ -6,6 +6,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from skae.utils._arrays import as_array
+
 Weights = list[NDArray[np.float32]]
 
 
@@ -24,11 +26,7 @@ def values(variables: Iterable[Any]) -> Weights:
     """Copies of Keras variables or tensors as arrays."""
     import keras
 
-    tensors = map(keras.ops.convert_to_tensor, variables)
-    if keras.backend.backend() == "tensorflow":
-        # NumPy warns of how Keras converts TensorFlow's tensors.
-        return [np.array(tensor.numpy()) for tensor in tensors]
-    return [np.array(keras.ops.convert_to_numpy(tensor)) for tensor in tensors]
+    return [as_array(v.value if isinstance(v, keras.Variable) else v) for v in variables]
 
 
 def _assign(variables: list[Any], arrays: Weights) -> None:

@@ -11,12 +11,20 @@ from skae.training import _optimizers
 from skae.training._cache import CACHE
 from skae.training._engine import Arrays, Engine
 from skae.training._loop import Monitor, Stopping, Training, run
-from skae.training._optimizers import falling
+from skae.training._optimizers import configuration, falling
 from skae.training._progress import report
 from skae.utils._process import refuse_forked_process
 from skae.utils._rows import Rows
 
-__all__ = ["Monitor", "Stopping", "Training", "falling", "report", "train"]
+__all__ = [
+    "Monitor",
+    "Stopping",
+    "Training",
+    "configuration",
+    "falling",
+    "report",
+    "train",
+]
 
 # XLA takes longer to compile than TensorFlow's own graph, and each step is then two to
 # three times faster: far below this many steps a first fit is quicker without it. The number of

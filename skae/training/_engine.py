@@ -321,10 +321,10 @@ class Engine(ABC):
         """Learning rates of the steps of an epoch, and zeros up to the length of a full one."""
         rates = np.zeros(self.epoch_length // self.batch_size, np.float32)
         n_steps = -(-n_rows // self.batch_size)
-        if callable(self._learning_rate):
+        if n_steps and callable(self._learning_rate):
             steps = np.arange(self._n_steps, self._n_steps + n_steps, dtype=np.int32)
             (rates[:n_steps],) = values([self._learning_rate(steps)])
-        else:
+        elif n_steps:
             rates[:n_steps] = self._learning_rate
         self._n_steps += n_steps
         return rates

@@ -9,6 +9,8 @@ from typing import Any
 import keras
 import numpy as np
 
+from skae.networks import values
+
 # These treat every weight by itself, so they may be given all weights as one vector.
 _ELEMENTWISE = (
     "Adadelta",
@@ -38,6 +40,10 @@ class Rate:
     def __init__(self) -> None:
         self._value: Any = 0.0
 
+    def get_config(self) -> dict[str, Any]:
+        """Nothing: Keras asks whatever an optimizer is made of."""
+        return {}
+
     def __call__(self) -> Any:
         """What an optimizer is told."""
         return self._value
@@ -52,7 +58,7 @@ class Rate:
             self._value = 0.0
 
 
-def make(optimizer: Any, rate: Rate | float, weight_decay: float = 0.0) -> Any:
+def make(optimizer: Any, rate: Rate, weight_decay: float = 0.0) -> Any:
     """A fresh Keras optimizer.
 
     Parameters
@@ -60,20 +66,32 @@ def make(optimizer: Any, rate: Rate | float, weight_decay: float = 0.0) -> Any:
     optimizer : str or keras.optimizers.Optimizer
         Its name, or an object whose configuration is copied, but for the learning rate.
 
-    rate : Rate or float
-        What it asks for its learning rate, or one.
+    rate : Rate
+        What it asks for its learning rate.
 
     weight_decay : float
         For an optimizer given by name: the share of the learning rate by which weights
         shrink in a step.
     """
     if not isinstance(optimizer, str):
-        return type(optimizer).from_config({**optimizer.get_config(), "learning_rate": rate})
+        return type(optimizer).from_config({**configuration(optimizer), "learning_rate": rate})
     for name, kind in vars(keras.optimizers).items():
         if name.lower() == optimizer and isinstance(kind, type):
             decay = {"weight_decay": weight_decay} if weight_decay else {}
             return kind(learning_rate=rate, **decay)
     raise ValueError(f"Keras {keras.__version__} has no optimizer {optimizer!r}.")
+
+
+def configuration(optimizer: Any) -> dict[str, Any]:
+    """The configuration of an optimizer object."""
+    # Of a twin whose rate is no variable: NumPy warns of how Keras reads one.
+    twin = object.__new__(type(optimizer))
+    vars(twin).update(vars(optimizer))
+    rate = vars(twin).get("_learning_rate")
+    if isinstance(rate, keras.Variable):
+        vars(twin)["_learning_rate"] = keras.ops.convert_to_tensor(rate.value)
+    config: dict[str, Any] = twin.get_config()
+    return config
 
 
 def learning_rate_of(optimizer: Any, learning_rate: Any) -> LearningRate:
@@ -86,7 +104,7 @@ def learning_rate_of(optimizer: Any, learning_rate: Any) -> LearningRate:
         return learning_rate
     if callable(learning_rate):
         return lambda steps: np.full(len(steps), learning_rate(), np.float32)
-    return float(learning_rate)
+    return float(values([learning_rate])[0])
 
 
 def falling(learning_rate: float, n_steps: int) -> LearningRate:
@@ -104,11 +122,11 @@ def key(optimizer: Any, weight_decay: float) -> str | None:
 # Making a Keras optimizer takes as long as an epoch of a small table.
 @functools.lru_cache(maxsize=64)
 def _key_by_name(name: str, weight_decay: float) -> str | None:
-    return _key(make(name, 0.0, weight_decay))
+    return _key(make(name, Rate(), weight_decay))
 
 
 def _key(optimizer: Any) -> str | None:
-    config = dict(optimizer.get_config())
+    config = configuration(optimizer)
     # Keras counts names: adam, adam_1, ...
     del config["name"], config["learning_rate"]
     kind = type(optimizer)

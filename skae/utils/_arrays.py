@@ -14,6 +14,16 @@ DTYPES = (np.float64, np.float32)
 LAYOUT: dict[str, Any] = {"dtype": DTYPES, "order": "C"}
 
 
+def as_array(tensor: Any) -> NDArray[Any]:
+    """A copy of a backend's tensor.
+
+    Not by :func:`keras.ops.convert_to_numpy`, of which NumPy warns.
+    """
+    if hasattr(tensor, "detach"):  # PyTorch's, from whatever device
+        tensor = tensor.detach().cpu()
+    return np.array(tensor.numpy() if hasattr(tensor, "numpy") else tensor)
+
+
 def check_floats(values: Any, name: str, **options: Any) -> NDArray[Any]:
     """An array of finite numbers.
 
