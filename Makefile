@@ -26,6 +26,19 @@ $(BIN)/python:
 	$(BIN)/python -m pip install --quiet -e '.[dev,plot,docs]'
 	@touch .venv/.stamp-demo $@
 
+# With the other backends; where there is a PyTorch already, for another device, it stays.
+.venv/.stamp-backends: .venv/.stamp
+	@$(BIN)/python -c 'import jax' 2>/dev/null || $(BIN)/python -m pip install --quiet '$(JAX)'
+	@$(BIN)/python -c 'import torch' 2>/dev/null || $(BIN)/python -m pip install --quiet '$(TORCH)'
+	@touch $@
+
+# Some clients want older versions of what skae uses: an environment of their own.
+.venv/clients/.stamp: pyproject.toml
+	$(PYTHON) -m venv .venv/clients
+	.venv/clients/bin/python -m pip install --quiet --upgrade pip
+	.venv/clients/bin/python -m pip install --quiet -e '.[dev,clients]'
+	@touch $@
+
 .venv/.stamp-demo: pyproject.toml | $(BIN)/python
 	$(BIN)/python -m pip install --quiet -e '.[plot,progress]'
 	@touch $@
@@ -57,18 +70,15 @@ test-kernels: .venv/.stamp ## Run its numeric part with each kernel of this proc
 	XLA_FLAGS=--xla_cpu_max_isa=AVX2 $(BIN)/python -m pytest -q $(NUMERIC_TESTS) \
 		tests/test_engine.py $(PYTEST_ARGS)
 
-test-clients: .venv/.stamp ## Try the package with mlflow, skops, dask-ml and others
-	$(BIN)/python -m pip install --quiet -e '.[clients]'
-	$(BIN)/python -m pytest tests/clients $(PYTEST_ARGS)
+test-clients: .venv/clients/.stamp ## Try the package with mlflow, skops, dask-ml and others
+	.venv/clients/bin/python -m pytest tests/clients $(PYTEST_ARGS)
 
 test-backends: test-jax test-torch ## Run the test suite on JAX and on PyTorch
 
-test-jax: .venv/.stamp
-	@$(BIN)/python -c 'import jax' 2>/dev/null || $(BIN)/python -m pip install --quiet '$(JAX)'
+test-jax: .venv/.stamp-backends
 	KERAS_BACKEND=jax $(BIN)/python -m pytest -m "not slow" $(PYTEST_ARGS)
 
-test-torch: .venv/.stamp
-	@$(BIN)/python -c 'import torch' 2>/dev/null || $(BIN)/python -m pip install --quiet '$(TORCH)'
+test-torch: .venv/.stamp-backends
 	KERAS_BACKEND=torch $(BIN)/python -m pytest -m "not slow" $(PYTEST_ARGS)
 
 lint: .venv/.stamp ## Check style and formatting

@@ -4,7 +4,6 @@ from abc import abstractmethod
 from copy import deepcopy
 from dataclasses import asdict, replace
 from math import prod
-from numbers import Integral
 
 import numpy as np
 from sklearn.base import BaseEstimator
@@ -12,6 +11,7 @@ from sklearn.base import BaseEstimator
 from skae.corruption import draw_pool
 from skae.estimators._monitor import FitMonitor, warn_or_raise
 from skae.estimators._parameters import CONSTRAINTS, network_parameters, plain, refuse_changes
+from skae.estimators._sizes import latent_size, rows_in_batch, with_room
 from skae.estimators._validation import (
     check_bounded,
     check_scale,
@@ -25,7 +25,6 @@ from skae.networks import (
     Options,
     keras_name,
     linear_map,
-    principal_axes,
     resize,
     whole_numbers,
 )
@@ -38,16 +37,6 @@ from skae.utils._sklearn import (
     fit_context,
 )
 from skae.utils._state import restores_state_on_error
-
-# Latent sizes are rounded up to a multiple of this and masked, to share a compilation: in
-# small batches, where a step costs the same with a wider code, and in large ones.
-_CODE_BLOCKS = (32, 8)
-_LARGE_BATCH = 128
-
-# Rows in a training step where the user leaves the choice to us: few for small tables,
-# which want many steps an epoch, and many for large ones, which want quick steps.
-_BATCH_SIZES = (32, 128)
-_STEPS_AN_EPOCH = 256
 
 # Below this share of variance explained, the principal components may lead training into
 # a poor optimum: random weights are tried as well.
@@ -286,7 +275,8 @@ class BaseAutoencoder(CallbackSupportMixin, BaseEstimator):
     def _build(self, rows, rng):
         """Choose the latent size and the network."""
         self._built_with = network_parameters(self)
-        self._network = self._described(self._latent_size(rows, rng), self.init == "pca")
+        size = latent_size(self.n_components, rows, self._units, rng)
+        self._network = self._described(size, self.init == "pca")
 
     def _check_network_stays(self):
         """Whether the network that was fitted is the one that is asked for now."""
@@ -318,15 +308,6 @@ class BaseAutoencoder(CallbackSupportMixin, BaseEstimator):
             tied=bool(self.tied_weights),
             **asdict(options),
         )
-
-    def _latent_size(self, rows, rng):
-        if isinstance(self.n_components, Integral):
-            return int(self.n_components)
-        inputs = self._units.inward(rows.inputs)
-        _, variance = principal_axes(inputs, min(inputs.shape), rows.weight, rng)
-        share = np.cumsum(variance) / (variance.sum() or 1)
-        size = int(np.searchsorted(share, self.n_components, side="right")) + 1
-        return min(size, len(share))
 
     def _output_activation(self):
         if self.output_activation != "auto":
@@ -429,8 +410,8 @@ class BaseAutoencoder(CallbackSupportMixin, BaseEstimator):
     def _train(self, train, held_out, rng, monitor, max_iter):
         from skae import training
 
-        batch_size = self._batch_size(len(train))
-        network, mask = self._with_room(batch_size)
+        batch_size = rows_in_batch(self.batch_size, len(train))
+        network, mask = with_room(self._network, batch_size)
 
         def pools(kinds):
             shape = (batch_size, *train.inputs.shape[1:])
@@ -461,21 +442,6 @@ class BaseAutoencoder(CallbackSupportMixin, BaseEstimator):
             monitor=monitor,
             allow_xla=network.gains_from_xla,
         )
-
-    def _with_room(self, batch_size):
-        """The network with more columns in the code than needed, and a mask over them."""
-        size = self._network.n_components
-        if not self._network.resizable:
-            return self._network, np.ones(size)
-        block = _CODE_BLOCKS[batch_size > _LARGE_BATCH]
-        network = self._network.resized(-(-size // block) * block)
-        return network, np.arange(network.n_components) < size
-
-    def _batch_size(self, n_samples):
-        if self.batch_size == "auto":
-            return int(np.clip(n_samples // _STEPS_AN_EPOCH, *_BATCH_SIZES))
-        # A batch may have room to spare: tables of a few rows then share a compilation.
-        return min(int(self.batch_size), max(n_samples, _BATCH_SIZES[0]))
 
     def _fitted_attributes(self, training):
         """What `fit` leaves, were training to end now."""

@@ -10,6 +10,7 @@ from skae.estimators._base import BaseAutoencoder
 from skae.estimators._code_arithmetic import CodeArithmeticMixin
 from skae.estimators._likelihood import LikelihoodMixin
 from skae.estimators._reconstruction import ReconstructionMixin
+from skae.estimators._sizes import rows_in_batch
 from skae.estimators._validation import check_bounded
 from skae.inference import LatentForward
 from skae.losses import LIKELIHOODS, noise_variance
@@ -377,7 +378,7 @@ class VAETransformer(
         return self._network.linear_start(rng, model, *self._before_output(), floor)
 
     def _objective(self, network, mask, pools):
-        batch_size = self._batch_size(self._n_training)
+        batch_size = rows_in_batch(self.batch_size, self._n_training)
         settings = {
             "mask": mask,
             "beta": self.beta,
