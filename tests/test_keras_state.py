@@ -41,15 +41,17 @@ ESTIMATORS = {
 }
 
 
+# Keras' default dtype and its policy.
 SETTINGS = [
-    "float64",
-    "mixed_float16",
-    pytest.param("float16", marks=pytest.mark.slow),
-    pytest.param("mixed_bfloat16", marks=pytest.mark.slow),
+    ("float64", "mixed_float16"),
+    *(
+        pytest.param(setting, marks=pytest.mark.slow)
+        for setting in [("float16", None), (None, "mixed_float16"), (None, "mixed_bfloat16")]
+    ),
 ]
 
 
-@pytest.fixture(params=SETTINGS)
+@pytest.fixture(params=SETTINGS, ids=lambda setting: "-".join(filter(None, setting)))
 def setting(request, cache):
     """Keras' precision as a user may have set it, and an empty cache."""
     floatx, policy = keras.config.floatx(), keras.config.dtype_policy()
@@ -58,10 +60,11 @@ def setting(request, cache):
         now = keras.config.dtype_policy().name, keras.config.floatx()
         assert now == asked
 
-    if request.param.startswith("mixed"):
-        keras.config.set_dtype_policy(request.param)
-    else:
-        keras.config.set_floatx(request.param)
+    default, mixed = request.param
+    if default:
+        keras.config.set_floatx(default)
+    if mixed:
+        keras.config.set_dtype_policy(mixed)
     asked = keras.config.dtype_policy().name, keras.config.floatx()
     yield check
     keras.config.set_floatx(floatx)

@@ -85,36 +85,65 @@ def numbers(name, constraints):
 
 
 def cases():
+    """What is fitted, and a parameter of it with a value."""
     for estimator in ESTIMATORS:
         for name, constraints in estimator._parameter_constraints.items():
             for value in numbers(name, constraints):
-                label = f"{type(estimator).__name__}-{name}-{type(value).__name__}"
-                yield pytest.param(clone(estimator), name, value, id=label)
+                yield estimator, name, value
     for part, estimator, holder in PARTS:
+        whole = clone(estimator).set_params(**{holder: part})
+        if holder == "network":
+            whole.set_params(hidden_layer_sizes=())
         for name, constraints in part._parameter_constraints.items():
-            for value in numbers(name, constraints):
-                if name == "image_shape":
-                    continue
-                label = f"{type(part).__name__}-{name}-{type(value).__name__}"
-                whole = clone(estimator).set_params(**{holder: clone(part)})
-                yield pytest.param(whole, f"{holder}__{name}", value, id=label)
+            for value in numbers(name, constraints) if name != "image_shape" else ():
+                yield whole, f"{holder}__{name}", value
 
 
-@pytest.mark.filterwarnings("ignore:.*collapsed to the prior:UserWarning")
-@pytest.mark.filterwarnings("ignore:contamination=:UserWarning")
-@pytest.mark.parametrize(("estimator", "name", "value"), list(cases()))
-def test_numpy_numbers(digits, capsys, estimator, name, value):
-    X = digits[:40].reshape(-1, 8, 8) if name.startswith("network") else digits[:40]
-    if name.startswith("network"):
-        estimator.set_params(hidden_layer_sizes=())
-    estimator.set_params(**{name: value}).fit(X, np.arange(40) % 2)
+def label(estimator, name, value):
+    holder, _, own = name.rpartition("__")
+    part = getattr(estimator, holder) if holder else estimator
+    return f"{type(part).__name__}-{own}-{type(value).__name__}"
+
+
+def together():
+    """The cases of each estimator or part at once, the small integers apart."""
+    groups = {}
+    for estimator, name, value in cases():
+        what = label(estimator, name, value).split("-")[0]
+        kind = "narrow" if isinstance(value, np.uint8) else "wide"
+        groups.setdefault(f"{what}-{kind}", (estimator, {}))[1][name] = value
+    return [pytest.param(*group, id=name) for name, group in groups.items()]
+
+
+def check(estimator, params, digits):
+    X = digits[:40]
+    if any(name.startswith("network") for name in params):
+        X = X.reshape(-1, 8, 8)
+    estimator = clone(estimator).set_params(**params).fit(X, np.arange(40) % 2)
     ask = estimator.predict if hasattr(estimator, "predict") else estimator.score_samples
     assert len(ask(X)) == 40
 
 
+@pytest.mark.filterwarnings("ignore:.*collapsed to the prior:UserWarning")
+@pytest.mark.filterwarnings("ignore:contamination=:UserWarning")
+@pytest.mark.parametrize(("estimator", "params"), together())
+def test_numpy_numbers(digits, capsys, estimator, params):
+    check(estimator, params, digits)
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:.*collapsed to the prior:UserWarning")
+@pytest.mark.filterwarnings("ignore:contamination=:UserWarning")
+@pytest.mark.parametrize(
+    ("estimator", "name", "value"), [pytest.param(*c, id=label(*c)) for c in cases()]
+)
+def test_numpy_numbers_one_by_one(digits, capsys, estimator, name, value):
+    check(estimator, {name: value}, digits)
+
+
 def test_every_parameter_that_takes_numbers_is_tried():
     """What is left out takes names, objects or nothing."""
-    tried = {case.values[1].split("__")[-1] for case in cases()}
+    tried = {name.split("__")[-1] for _, name, _ in cases()}
     for estimator in ESTIMATORS:
         for name in inspect.signature(type(estimator)).parameters:
             constraints = estimator._parameter_constraints[name]
