@@ -32,7 +32,7 @@ $(BIN)/python:
 	@$(BIN)/python -c 'import torch' 2>/dev/null || $(BIN)/python -m pip install --quiet '$(TORCH)'
 	@touch $@
 
-# Some clients want older versions of what skae uses: an environment of their own.
+# The clients bring dozens of packages, and bounds on others: an environment of their own.
 .venv/clients/.stamp: pyproject.toml
 	$(PYTHON) -m venv .venv/clients
 	.venv/clients/bin/python -m pip install --quiet --upgrade pip

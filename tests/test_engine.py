@@ -116,7 +116,8 @@ def test_nothing_holds_on_to_an_engine_that_was_dropped(cache, quick, blob):
 
     def graphs():
         gc.collect()
-        return sum(isinstance(thing, tf.Graph) for thing in gc.get_objects())
+        # By their type: some modules' objects warn when they are asked for anything.
+        return sum(issubclass(type(thing), tf.Graph) for thing in gc.get_objects())
 
     quick(max_iter=1).fit(blob)
     cache._idle.clear()
