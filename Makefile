@@ -73,13 +73,15 @@ test-kernels: .venv/.stamp ## Run its numeric part with each kernel of this proc
 test-clients: .venv/clients/.stamp ## Try the package with mlflow, skops, dask-ml and others
 	.venv/clients/bin/python -m pytest tests/clients $(PYTEST_ARGS)
 
+# scikit-learn's checks ask of every backend the same.
+BACKEND_TESTS := -m "not slow" -k "not scikit_learn_checks"
 test-backends: test-jax test-torch ## Run the test suite on JAX and on PyTorch
 
 test-jax: .venv/.stamp-backends
-	KERAS_BACKEND=jax $(BIN)/python -m pytest -m "not slow" $(PYTEST_ARGS)
+	KERAS_BACKEND=jax $(BIN)/python -m pytest $(BACKEND_TESTS) $(PYTEST_ARGS)
 
 test-torch: .venv/.stamp-backends
-	KERAS_BACKEND=torch $(BIN)/python -m pytest -m "not slow" $(PYTEST_ARGS)
+	KERAS_BACKEND=torch $(BIN)/python -m pytest $(BACKEND_TESTS) $(PYTEST_ARGS)
 
 lint: .venv/.stamp ## Check style and formatting
 	$(BIN)/ruff check .

@@ -5,6 +5,7 @@ import pytest
 
 from data import all_digits, data_rng
 from skae import AutoencoderTransformer
+from skae.corruption import _draws
 from skae.estimators import _base
 
 # One architecture, batch shape and optimizer for most tests: they share a compilation.
@@ -27,6 +28,14 @@ def one_start():
     """PCA is trusted whatever it explains: half the training, half the compilations."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(_base, "_SHARE_TO_TRUST", 0.0)
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def small_pools():
+    """A million random numbers for each fit would take longer than most fits here."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(_draws, "_POOL_SIZE", 2**15)
         yield
 
 

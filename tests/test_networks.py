@@ -45,7 +45,10 @@ def make():
     return make
 
 
-@pytest.fixture(scope="module", params=["conv", "recurrent"])
+# Recurrent layers are slow to compile.
+@pytest.fixture(
+    scope="module", params=["conv", pytest.param("recurrent", marks=pytest.mark.slow)]
+)
 def network(request):
     return ConvNetwork(**CONV) if request.param == "conv" else RecurrentNetwork(**RECURRENT)
 

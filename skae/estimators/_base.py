@@ -157,7 +157,7 @@ class BaseAutoencoder(CallbackSupportMixin, BaseEstimator):
         fitted = dict(vars(self))
         self._network = self._described(self._network.n_components, linear_path=False)
         self._begin("random", self._opened(self._network.random_start(rng), train))
-        second = self._train(train, held_out, rng, monitor, self.max_iter)
+        second = self._train(train, held_out, rng, monitor, int(self.max_iter))
         vars(self).update(self._fitted_attributes(second))
         better = self.best_loss_ < fitted["best_loss_"] and self._beats(before, held_out)
         if second.ending == "interrupted":
