@@ -62,7 +62,7 @@ NUMERIC := anomaly classifier denoising fit inference interpolation layout magni
 	pca_start properties second_start sklearn_contract variational
 NUMERIC_TESTS := -m "not slow" -k "not scikit_learn_checks" $(NUMERIC:%=tests/test_%.py)
 
-test-kernels: .venv/.stamp ## Run its numeric part with each kernel of this processor
+test-kernels: .venv/.stamp ## Run its numeric part with the other kernels of this processor
 	@set -e; for kernel in $$($(BIN)/python tests/kernels.py); do \
 		echo "OPENBLAS_CORETYPE=$$kernel"; \
 		OPENBLAS_CORETYPE=$$kernel $(BIN)/python -m pytest -q $(NUMERIC_TESTS) $(PYTEST_ARGS); \

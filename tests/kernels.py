@@ -1,6 +1,12 @@
-"""Print the kernels of OpenBLAS that this processor can run: values of OPENBLAS_CORETYPE."""
+"""Print the kernels of OpenBLAS that this processor can run: values of OPENBLAS_CORETYPE.
+
+All but the one that NumPy takes by itself, with which the whole suite runs.
+"""
 
 from pathlib import Path
+
+import numpy  # noqa: F401 - loads OpenBLAS
+from threadpoolctl import threadpool_info
 
 # What each asks of the processor, as /proc/cpuinfo says it.
 NEEDS = {
@@ -19,5 +25,10 @@ def runnable():
     return [kernel for kernel, needs in NEEDS.items() if needs <= flags]
 
 
+def taken():
+    """What libraries take where OPENBLAS_CORETYPE is not set."""
+    return {library.get("architecture") for library in threadpool_info()}
+
+
 if __name__ == "__main__":
-    print(*runnable())
+    print(*(kernel for kernel in runnable() if kernel not in taken()))
