@@ -92,7 +92,7 @@ def test_what_was_kept_is_a_whole_estimator(quick, digits, hindered):
 
 
 def test_denoising_starts_twice_and_judges_both_on_the_same_noise(digits, hindered):
-    params = {**PARAMS, "learning_rate": 0.005, "random_state": 0}
+    params = {**PARAMS, "max_iter": 80, "learning_rate": 0.01, "random_state": 0}
     ae = DenoisingAutoencoder(**params).fit(digits)
     plain = DenoisingAutoencoder(**params, init="random").fit(digits)
     assert ae.init_ == "random"
