@@ -10,14 +10,13 @@ FOLDER as for `reconstruction.py`; without it the tables that come with scikit-l
 """
 
 import argparse
-import csv
 import os
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import numpy as np
 
-from reconstruction import evaluate, tables
+from reconstruction import evaluate, save, tables
 from skae import AutoencoderTransformer
 
 SIZES = (4, 8)
@@ -79,10 +78,7 @@ def main():
             print(name, size, f"{cells[-len(runs[0])]['score']:.3f}", flush=True)
     summarise(cells)
     if options.output:
-        with open(options.output, "w", newline="") as file:
-            writer = csv.DictWriter(file, cells[0])
-            writer.writeheader()
-            writer.writerows(cells)
+        save(cells, options.output)
 
 
 def summarise(cells):

@@ -11,17 +11,14 @@ FOLDER as for `reconstruction.py`; without it the tables that come with scikit-l
 """
 
 import argparse
-import csv
 import os
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import numpy as np
 from sklearn.decomposition import PCA
-from sklearn.model_selection import train_test_split
-from sklearn.preprocessing import StandardScaler
 
-from reconstruction import tables
+from reconstruction import save, split, tables
 from skae import DenoisingAutoencoder
 from skae.corruption import CORRUPTIONS
 
@@ -47,9 +44,7 @@ def best_pca(train, test, noisy):
 
 def evaluate(X, corruption, seed):
     """Decibel of each method on one split."""
-    train, test = train_test_split(X, random_state=seed)
-    scale = StandardScaler().fit(train)
-    train, test = scale.transform(train), scale.transform(test)
+    train, test = split(X, seed)
     noisy = CORRUPTIONS[corruption](0.5)(test, random_state=seed)
     result = {"untouched": decibel(test, noisy), "PCA": best_pca(train, test, noisy)}
     for size in SIZES:
@@ -82,10 +77,7 @@ def main():
         print(f"{name:16}" + "".join(f"{row[key]:10.2f}" for key in columns), flush=True)
     print(f"{'mean':16}" + "".join(f"{np.mean([r[k] for r in rows]):10.2f}" for k in columns))
     if options.output:
-        with open(options.output, "w", newline="") as file:
-            writer = csv.DictWriter(file, rows[0])
-            writer.writeheader()
-            writer.writerows(rows)
+        save(rows, options.output)
 
 
 if __name__ == "__main__":

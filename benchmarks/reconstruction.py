@@ -60,11 +60,16 @@ def methods(size, seed):
     }
 
 
-def evaluate(X, size, seed, make=methods):
-    """Share of held-out variance explained, and seconds, for each method."""
+def split(X, seed):
+    """Training rows and held-out rows, standardised on the former."""
     train, test = train_test_split(X, random_state=seed)
     scale = StandardScaler().fit(train)
-    train, test = scale.transform(train), scale.transform(test)
+    return scale.transform(train), scale.transform(test)
+
+
+def evaluate(X, size, seed, make=methods):
+    """Share of held-out variance explained, and seconds, for each method."""
+    train, test = split(X, seed)
     scores = {}
     for name, method in make(size, seed).items():
         start = time.perf_counter()
@@ -99,10 +104,15 @@ def main():
             )
     summarise(cells)
     if options.output:
-        with open(options.output, "w", newline="") as file:
-            writer = csv.DictWriter(file, cells[0])
-            writer.writeheader()
-            writer.writerows(cells)
+        save(cells, options.output)
+
+
+def save(cells, path):
+    """Write dictionaries of the same keys to a CSV file."""
+    with open(path, "w", newline="") as file:
+        writer = csv.DictWriter(file, cells[0])
+        writer.writeheader()
+        writer.writerows(cells)
 
 
 def summarise(cells):
