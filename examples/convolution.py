@@ -116,7 +116,7 @@ def find_odd_ones(script, digits):
     model, seconds = timed_fit(model, one)
     pca = PCA(8, random_state=0).fit(one.reshape(len(one), -1))
     flat = digits.test.reshape(len(odd), -1)
-    detector = AEAnomalyDetector(novelty=True, n_steps=script.epochs(1500), random_state=0)
+    detector = AEAnomalyDetector(novelty=True, n_steps=script.epochs(500), random_state=0)
     detector.fit(one.reshape(len(one), -1))
     scores = {
         "error of PCA": reconstruction_error(pca, flat),

@@ -4,12 +4,8 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import ndtri
 
 Array = NDArray[Any]
-
-# Which part of the held-out scores is believed to be of normal rows where some are not.
-_LOW, _MIDDLE = 0.1, 0.5
 
 
 class Calibration:
@@ -54,18 +50,6 @@ class Calibration:
         enough = (1 + self._above[1:]) / (1 + self._above[0]) <= rate
         return float(self.scores[np.argmax(enough) if enough.any() else -1])
 
-    def robust_threshold(self, rate: float) -> float:
-        """The score that this share of normal rows exceeds, if others are among them.
-
-        From the median and the lower tail of the logarithms, as if they were normally
-        distributed: anomalies, which are in the upper tail, have little say.
-        """
-        log = np.log(np.maximum(self.scores, np.finfo(np.float32).tiny))
-        below = 1 - self._above[1:] / self._above[0]
-        low, middle = log[np.searchsorted(below, [_LOW, _MIDDLE]).clip(0, len(log) - 1)]
-        deviation = (middle - low) / (ndtri(_MIDDLE) - ndtri(_LOW))
-        return float(np.exp(middle - ndtri(rate) * deviation))
-
 
 def lower_quantile(values: Array, share: float, weight: Array | None = None) -> float:
     """The value that this share of the weight lies below.
@@ -86,32 +70,3 @@ def lower_quantile(values: Array, share: float, weight: Array | None = None) -> 
     order = np.argsort(values, kind="stable")
     upwards = np.cumsum(weight[order])
     return float(values[order][np.searchsorted(upwards, share * upwards[-1])])
-
-
-def split_for_calibration(
-    n_samples: int, share: float, fewest: int, n_folds: int, rng: np.random.RandomState
-) -> list[Array]:
-    """Which rows are held out: one set of them, or several that are all rows together.
-
-    Parameters
-    ----------
-    n_samples : int
-        Number of rows.
-
-    share : float
-        Share of the rows that is held out.
-
-    fewest : int
-        With fewer held-out rows than this all rows are cross-fitted.
-
-    n_folds : int
-        Into how many sets.
-
-    rng : RandomState
-        Chooses them.
-    """
-    order = rng.permutation(n_samples)
-    n_held_out = round(share * n_samples)
-    if n_held_out >= fewest and n_samples - n_held_out >= 2:
-        return [order[:n_held_out]]
-    return np.array_split(order, min(n_folds, n_samples))

@@ -1,5 +1,7 @@
 """What a fitted anomaly detector does: score rows, say how sure it is, and why."""
 
+import math
+import warnings
 from numbers import Real
 
 import numpy as np
@@ -27,7 +29,8 @@ class DetectionMixin(OutlierMixin):
         Returns
         -------
         ndarray of shape (n_samples,)
-            Never positive; -1 is the median of the rows held out.
+            Never positive; -1 is the median of the training rows, each scored by a model
+            that has not seen it.
         """
         return -self._scores(check_rows(self, X))
 
@@ -62,18 +65,21 @@ class DetectionMixin(OutlierMixin):
         return np.where(self.decision_function(X) < 0, -1, 1)
 
     def p_values(self, X):
-        """Conformal p-values: how often a normal row is at least as odd.
+        """How often a normal row is at least as odd.
+
+        With ``novelty=True`` by the training rows, all of which are normal; with
+        ``novelty=False`` by their bulk and the tail that it lets one expect.
 
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features) or (n_samples, ...)
-            Rows that were not trained on.
+            Rows.
 
         Returns
         -------
         ndarray of shape (n_samples,)
-            One plus the number of held-out rows that are at least as odd, over one plus
-            their number. With weights, their sum, at a mean of one.
+            Between 0 and 1. With ``novelty=True`` one plus the number of training rows that
+            are at least as odd, over one plus their number: never less than one over that.
         """
         scores = -self.score_samples(X)
         return self._calibration.p_values(scores)
@@ -81,13 +87,15 @@ class DetectionMixin(OutlierMixin):
     def select(self, X, fdr=0.1):
         """Find anomalies, with few normal rows among what is found.
 
-        Benjamini and Hochberg's procedure on the p-values. To find anything among many
-        rows, p-values must be small, and that takes many held-out rows.
+        Benjamini and Hochberg's procedure on the p-values. With ``novelty=True`` these are
+        no smaller than the training rows allow, which takes many of them to find a few
+        anomalies among many rows.
 
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features) or (n_samples, ...)
-            Rows that were not trained on, all that are judged together.
+            Rows, all that are judged together. With ``novelty=False`` they may be the
+            training rows.
 
         fdr : float, default=0.1
             Share of normal rows among those found, on the mean over data sets.
@@ -96,15 +104,37 @@ class DetectionMixin(OutlierMixin):
         -------
         ndarray of bool of shape (n_samples,)
             Whether each row is an anomaly.
+
+        Warns
+        -----
+        UserWarning
+            If nothing is found as the smallest p-value that there can be is too large.
         """
         if not (isinstance(fdr, Real) and 0 < fdr < 1):
             raise ValueError(f"fdr must be a float between 0 and 1; got {fdr!r}.")
-        return false_discovery_control(self.p_values(X)) <= fdr
+        p = self.p_values(X)
+        selected = false_discovery_control(p) <= fdr
+        least = self._calibration.least
+        n_needed = math.ceil(least * len(p) / fdr)
+        n_least = np.count_nonzero(p <= least)
+        if not selected.any() and (n_least or n_needed > len(p)) and n_least < n_needed:
+            warnings.warn(
+                f"select could not find anything: the smallest p-value that "
+                f"{len(self.calibration_scores_)} training rows allow is {least:.3g}. To "
+                f"select any of {len(p)} rows at fdr={fdr}, {n_needed} must have it; "
+                f"{n_least} have. Fit on more rows, or judge fewer at a time.",
+                UserWarning,
+                stacklevel=2,
+            )
+        return selected
 
     # Why
 
     def explain(self, X):
         """Split the score of each row over the columns.
+
+        For a detector at the end of a Pipeline give the rows as the other steps make them:
+        ``pipe[-1].explain(pipe[:-1].transform(X))``.
 
         Parameters
         ----------
@@ -131,9 +161,10 @@ class DetectionMixin(OutlierMixin):
         Returns
         -------
         ndarray or data frame in the shape of X
-            In the units of the data. Cells with a large part in the score are blanked
-            and filled by the network from the others. With
-            ``scoring="reconstruction"``, the reconstruction.
+            In the units of the data, between the least and the greatest value that was
+            seen in each column. Cells with more than their share in the score are blanked
+            and filled by the networks from the others; those that turn out to be as
+            expected are given back. With ``scoring="reconstruction"``, the reconstruction.
         """
         rows = check_rows(self, X)
         values = self._score.expected(rows)
@@ -166,7 +197,8 @@ class DetectionMixin(OutlierMixin):
         return hasattr(self, "_calibration")
 
     def _scores(self, X):
-        return self._score.score(X) / self._usual
+        scores = self._score.score(X) / self._usual
+        return scores if self._effects is None else scores * self._effects.factors(X)
 
     def _contributions(self, X):
-        return self._score.contributions(X) / self._usual
+        return self._scores(X)[:, np.newaxis] * self._score.shares(X)

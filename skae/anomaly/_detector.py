@@ -7,10 +7,14 @@ import numpy as np
 from sklearn.base import BaseEstimator, clone
 from sklearn.utils.metaestimators import available_if
 
-from skae.anomaly._conformal import Calibration, lower_quantile, split_for_calibration
+from skae.anomaly._bulk import BulkCalibration
+from skae.anomaly._conformal import Calibration, lower_quantile
+from skae.anomaly._denoiser import DenoiserTraining
 from skae.anomaly._detection import DetectionMixin
-from skae.anomaly._neighbors import central
+from skae.anomaly._folds import Folds, check_groups, split_folds
+from skae.anomaly._levels import LevelEffects
 from skae.anomaly._scores import DenoisingScore, ReconstructionScore
+from skae.anomaly._trimming import central
 from skae.estimators._autoencoder import AutoencoderTransformer
 from skae.estimators._base import BaseAutoencoder
 from skae.estimators._monitor import FitMonitor
@@ -25,12 +29,13 @@ from skae.utils._state import restores_state_on_error
 # The share of normal rows that contamination="auto" is content to mark.
 _AUTO_RATE = 0.05
 
-# With fewer held-out rows that share is hardly one row: small tables are cross-fitted.
-_FEWEST_HELD_OUT = 40
-_N_FOLDS = 5
+# How many of the nearest rows count, and among how many rows drawn at random, with
+# ``novelty``. Where anomalies may be among them, few neighbours among many rows would let
+# these shelter each other.
+_NEIGHBORS = {True: (3, 5000), False: (20, 500)}
 
-# Rows to which the others' distances are taken before the farthest are left out.
-_TRIM_REFERENCE = 2000
+# How many times as many rows as are left out of training are no neighbours.
+_DOUBTED = 2.0
 
 
 def _may_hold_anomalies(detector):
@@ -43,74 +48,81 @@ def _may_hold_anomalies(detector):
 
 
 class AEAnomalyDetector(DetectionMixin, BaseEstimator):
-    """Anomaly detection by a denoising autoencoder and the nearest training rows.
+    """Anomaly detection by denoising autoencoders and the nearest training rows.
 
-    The score of a row is the geometric mean of two numbers. One is the error of a wide
-    network without a bottleneck that was trained to remove noise and is told how much
-    there is [1]_: the row is spoilt at several levels, and what the network fails to
-    restore counts. The other is the squared distance to the nearest training rows [2]_,
-    which catches what lies far from all of them, where a network may be right by chance.
-    Both are taken column by column, so that a score can be split over the columns.
+    The score of a row is the geometric mean of two numbers. One is the error of wide
+    networks without a bottleneck that were trained to remove noise and are told how much
+    there is [1]_: the row is corrupted, and what the networks fail to restore counts. The
+    other is the squared distance to the nearest training rows [2]_, which catches what lies
+    far from all of them, where a network may be right by chance. Both are taken column by
+    column, so that a score can be split over the columns.
 
     Raw tables are welcome: columns are standardised inside, and values farther than
     three deviations count by their logarithm.
 
-    Rows that nothing was trained on set the threshold. They also turn a score into a
-    conformal p-value [3]_, and many p-values into a selection with a known rate of false
-    discoveries [4]_, [5]_.
+    Everything is cross-fitted: the rows are split into folds, and for each a network is
+    trained on the others, so that each training row has a score by a network that has not
+    seen it. These scores set the threshold and turn scores into p-values [3]_, and many
+    p-values into a selection with few false discoveries [4]_, [5]_. New rows are scored by
+    all the networks.
 
     Parameters
     ----------
     contamination : float or "auto", default="auto"
-        What sets `offset_`, the threshold. "auto": the score that 5 % of normal rows
-        exceed, judged by the rows held out; with ``novelty=False``, where some of these
-        may be anomalies, by their median and lower tail too. A float in (0, 0.5]: with
-        ``novelty=False`` the share of the training rows that `fit_predict` marks; with
-        ``novelty=True`` the share of new normal rows that may be marked.
+        What sets `offset_`, the threshold. "auto": few normal rows are marked, 5 % of them
+        at most, about. A float in (0, 0.5]: with ``novelty=False`` the share of the
+        training rows that `fit_predict` marks; with ``novelty=True`` the share of new
+        normal rows that may be marked.
 
     novelty : bool, default=False
         Whether the training rows are known to be normal. If False, they may contain
-        anomalies, and those that lie farthest from the others are left out of training.
+        anomalies: those that lie farthest from the others are left out of training, and
+        what is normal is judged by the bulk of the rows.
 
     scoring : {"denoising", "reconstruction"}, default="denoising"
         "reconstruction": the score is the plain reconstruction error of `estimator`.
 
     estimator : autoencoder, default=None
-        For ``scoring="reconstruction"``; cloned. With more than one axis in a row
-        (images, series) rows are not scaled: it brings its own units. None:
+        For ``scoring="reconstruction"``; cloned for each fold. With more than one axis in a
+        row (images, series) rows are not scaled: it brings its own units. None:
         :class:`AutoencoderTransformer` with ``n_components=0.9``.
 
     hidden_layer_sizes : int or array-like of shape (n_layers,), default=(256, 256)
-        Widths of the hidden layers of the denoiser.
+        Widths of the hidden layers of the denoisers.
 
     noise_level : float, default=0.7
-        Highest standard deviation of the noise, in those of the columns.
+        Highest standard deviation of the noise, in those of the columns. Rows are judged at
+        a quarter of it.
 
-    n_neighbors : int, default=3
-        How many of the nearest training rows count.
+    n_neighbors : int or "auto", default="auto"
+        How many of the nearest training rows count. "auto": 3 of at most 5,000 rows with
+        ``novelty=True``; 20 of 500 rows, drawn at random, with ``novelty=False``, where a
+        few anomalies that are alike would otherwise be near to each other.
 
-    trim_fraction : float, default=0.3
+    trim_fraction : float, default=0.1
         Share of the training rows that is left out of training where ``novelty=False``.
-        Choose more than the share of anomalies.
+        Twice as many, those with the largest errors, are nobody's neighbours. In columns
+        of two levels neither level loses more than twice its share.
 
-    n_steps : int, default=1500
-        Training steps of the denoiser, about: what small tables repeat, large ones
+    n_steps : int, default=500
+        Training steps of each denoiser, about: what small tables repeat, large ones
         spread over their rows. Many more would teach it the anomalies too.
 
-    batch_size : int, default=128
-        Rows in a training step of the denoiser.
+    batch_size : int, default=64
+        Rows in a training step of a denoiser.
 
     learning_rate : float, default=0.003
         Of Adam at the first step; it falls to zero in a straight line.
 
-    validation_fraction : float, default=0.1
-        Share of the rows that are held out to calibrate. Where that is fewer than 40
-        rows, all of them are cross-fitted: five models score what each has not seen, and
-        a sixth is trained on all rows.
+    cv : int, cross-validation generator or iterable, default=5
+        How rows are held out to calibrate. An int: as many folds, drawn at random, each a
+        model. A generator or an iterable of pairs of positions: as given; a single split,
+        ``ShuffleSplit(1)``, trains one model and calibrates it on the rows held out, which
+        is cheaper where `estimator` is costly. Rows of weight zero are not counted.
 
     random_state : int, RandomState instance or None, default=None
-        Seeds what is held out, the weights and the noise. An int gives the same result in
-        every call on the same machine.
+        Seeds the folds, the weights and the noise. An int gives the same result in every
+        call on the same machine.
 
     verbose : bool or int, default=False
         Whether the loss of each epoch is printed.
@@ -121,17 +133,18 @@ class AEAnomalyDetector(DetectionMixin, BaseEstimator):
         The threshold: rows with a lower `score_samples` are anomalies.
 
     false_alarm_rate_ : float
-        Share of new rows like those held out that lies beyond the threshold, at most and
-        on the mean: the p-value at which a row is marked.
+        Share of new normal rows that may be expected beyond the threshold: that of the
+        training rows, with ``novelty=False`` without those that `select` takes for
+        anomalies.
 
     calibration_scores_ : ndarray of shape (n_held_out,)
-        `score_samples` of the rows held out, ascending.
+        Scores of training rows, each by the model that has not seen it, ascending.
 
     loss_curve_ : list of float
-        Mean training loss in each epoch, in standardised columns.
+        Mean training loss in each epoch, in standardised columns, averaged over the models.
 
-    estimator_ : autoencoder or None
-        The autoencoder that was fitted, for ``scoring="reconstruction"``.
+    estimators_ : list of autoencoder or None
+        The autoencoders, for ``scoring="reconstruction"``.
 
     n_features_in_ : int
         Number of columns seen during fit.
@@ -146,15 +159,23 @@ class AEAnomalyDetector(DetectionMixin, BaseEstimator):
 
     Notes
     -----
-    p-values are valid in finite samples: of normal rows like those held out at most a
-    share `a` has a p-value of at most `a`, on the mean over data sets. With
-    ``novelty=False`` the held-out rows are like the training rows, anomalies included,
-    which makes p-values larger. With cross-fitting they are valid up to the difference
-    between a model that saw four fifths of the rows and one that saw all, which errs
-    towards larger p-values as well.
+    With ``novelty=True`` p-values are conformal: one plus the number of training rows that
+    are at least as odd, over one plus their number. Of new rows like the training rows a
+    share `a` has a p-value of at most `a`, about, on the mean over data sets; exactly so
+    if a single set of rows is held out.
 
-    At most 5,000 rows, drawn at random, serve as neighbours. Scores are computed in
-    chunks, in the dtype of X: float32 takes half the time.
+    With ``novelty=False`` training rows may be anomalies, and what is normal must be
+    estimated. It is assumed that normal rows are the bulk, and that above it the
+    logarithms of their scores fall off exponentially; training rows far above the bulk
+    have no say. What cannot be told is whether a small group of rows that differ from the
+    others is a rare kind of normal rows or a group of anomalies that are alike: in columns
+    of two levels a rare level alone is taken to be normal, and whatever else lies far from
+    the bulk to be odd.
+
+    Rows that belong together, such as overlapping windows of a series, are not independent.
+    Without `groups` they vouch for each other, and too many new rows are marked.
+
+    Scores are computed in chunks, in the dtype of X: float32 takes half the time.
 
     References
     ----------
@@ -164,8 +185,8 @@ class AEAnomalyDetector(DetectionMixin, BaseEstimator):
     .. [2] S. Ramaswamy, R. Rastogi and K. Shim, "Efficient Algorithms for Mining Outliers
        from Large Data Sets", SIGMOD, 2000.
 
-    .. [3] V. Vovk, A. Gammerman and G. Shafer, "Algorithmic Learning in a Random World",
-       Springer, 2005.
+    .. [3] V. Vovk, "Cross-conformal predictors", Annals of Mathematics and Artificial
+       Intelligence 74, 2015.
 
     .. [4] Y. Benjamini and Y. Hochberg, "Controlling the False Discovery Rate", Journal of
        the Royal Statistical Society B 57, 1995.
@@ -192,12 +213,12 @@ class AEAnomalyDetector(DetectionMixin, BaseEstimator):
         "estimator": [BaseAutoencoder, None],
         "hidden_layer_sizes": ["array-like", Interval(Integral, 1, None, closed="left")],
         "noise_level": [Interval(Real, 0, None, closed="neither")],
-        "n_neighbors": [Interval(Integral, 1, None, closed="left")],
+        "n_neighbors": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
         "trim_fraction": [Interval(Real, 0, 1, closed="left")],
         "n_steps": [Interval(Integral, 1, None, closed="left")],
         "batch_size": [Interval(Integral, 1, None, closed="left")],
         "learning_rate": [Interval(Real, 0, None, closed="neither")],
-        "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
+        "cv": ["cv_object"],
         "random_state": ["random_state"],
         "verbose": ["verbose"],
     }
@@ -214,12 +235,12 @@ class AEAnomalyDetector(DetectionMixin, BaseEstimator):
         estimator=None,
         hidden_layer_sizes=(256, 256),
         noise_level=0.7,
-        n_neighbors=3,
-        trim_fraction=0.3,
-        n_steps=1500,
-        batch_size=128,
+        n_neighbors="auto",
+        trim_fraction=0.1,
+        n_steps=500,
+        batch_size=64,
         learning_rate=0.003,
-        validation_fraction=0.1,
+        cv=5,
         random_state=None,
         verbose=False,
     ):
@@ -234,7 +255,7 @@ class AEAnomalyDetector(DetectionMixin, BaseEstimator):
         self.n_steps = n_steps
         self.batch_size = batch_size
         self.learning_rate = learning_rate
-        self.validation_fraction = validation_fraction
+        self.cv = cv
         self.random_state = random_state
         self.verbose = verbose
 
@@ -242,7 +263,7 @@ class AEAnomalyDetector(DetectionMixin, BaseEstimator):
 
     @restores_state_on_error
     @fit_context(prefer_skip_nested_validation=False)
-    def fit(self, X, y=None, sample_weight=None):
+    def fit(self, X, y=None, sample_weight=None, groups=None):
         """Learn what is usual, and how unusual is too much.
 
         Parameters
@@ -257,83 +278,102 @@ class AEAnomalyDetector(DetectionMixin, BaseEstimator):
             Weights of the rows, in scaling, training and calibration. Rows of weight zero
             are as good as absent. None: all rows count the same.
 
+        groups : array-like of shape (n_samples,), default=None
+            Which rows belong together: overlapping windows of a series, the visits of a
+            patient. Those of a group are held out together. None: no two rows do.
+
         Returns
         -------
         self : object
             The fitted detector. When `fit` fails, what was fitted before is kept.
         """
+        groups = check_groups(X, groups, sample_weight)
         rows = check_training_rows(self, X, None, sample_weight, reset=True)
         refuse_forked_process()
         rng = np.random.RandomState(offspring(self.random_state))
-        held_out = split_for_calibration(
-            len(rows), float(self.validation_fraction), _FEWEST_HELD_OUT, _N_FOLDS, rng
-        )
-        scores = []
-        for index in held_out:
-            self._score = self._learn(_without(rows, index), rng)
-            scores.append(self._score.score(rows.inputs[index]))
-        if len(held_out) > 1:
-            self._score = self._learn(rows, rng)
-        self._calibrate(rows, np.concatenate(held_out), np.concatenate(scores))
-        return self
-
-    def _learn(self, rows, rng):
-        """What is usual of these rows, or of those in their midst."""
-        if not self.novelty and self.trim_fraction:
-            Z = SquashScale.of(rows.inputs, rows.weight).inward(rows.inputs)
-            share = 1 - float(self.trim_fraction)
-            rows = rows.take(central(Z, share, rng, _TRIM_REFERENCE))
-        if self.scoring == "reconstruction":
-            autoencoder = AutoencoderTransformer(0.9, verbose=self.verbose)
-            if self.estimator is not None:
-                autoencoder = clone(self.estimator)
-            return ReconstructionScore.fit(rows, rng, autoencoder, self._input_shape)
-        return DenoisingScore.fit(
-            rows,
-            rng,
-            FitMonitor(self, rows, None, None, 1),
-            hidden=whole_numbers("hidden_layer_sizes", self.hidden_layer_sizes, 0),
-            n_neighbors=int(self.n_neighbors),
-            noise_level=float(self.noise_level),
-            n_steps=int(self.n_steps),
-            batch_size=int(self.batch_size),
-            learning_rate=float(self.learning_rate),
-        )
-
-    def _calibrate(self, rows, held_out, scores):
-        """Keep the scores of rows that were held out, and set the threshold."""
-        weight = None if rows.weight is None else rows.weight[held_out]
-        # Training rows flatter, those of a small table most: the unit is a held-out row.
-        self._usual = float(np.median(scores)) or 1.0
-        self._calibration = Calibration(scores / self._usual, weight)
-        self.calibration_scores_ = -self._calibration.scores[::-1]
-        self.loss_curve_ = list(self._score.loss_curve)
-        self.estimator_ = getattr(self._score, "autoencoder", None)
+        splits = split_folds(self.cv, len(rows), groups, rng)
+        kept = self._kept(rows, rng)
+        folds = Folds.of(splits, kept)
+        self._score = self._learn(rows, folds, rng)
+        scores = folds.judged(lambda j, i: self._score.score_of_member(j, rows.inputs[i]))
+        judged = ~np.isnan(scores)
+        self._calibrate(rows.take(judged), scores[judged], kept[judged])
         self.offset_ = -self._threshold(rows)
         self.false_alarm_rate_ = self._calibration.rate(-self.offset_)
+        return self
+
+    def _kept(self, rows, rng):
+        """Which rows may be trained on: where some may be anomalies, those in the midst."""
+        if self.novelty:
+            return np.ones(len(rows), dtype=bool)
+        Z = SquashScale.of(rows.inputs, rows.weight).inward(rows.inputs)
+        return central(Z, float(self.trim_fraction), rng)
+
+    def _learn(self, rows, folds, rng):
+        """What is usual, by a member for each fold."""
+        if self.scoring == "reconstruction":
+            estimator = self.estimator
+            if estimator is None:
+                estimator = AutoencoderTransformer(0.9, verbose=self.verbose)
+            return ReconstructionScore.fit(
+                rows, folds, rng, lambda: clone(estimator), self._input_shape
+            )
+        few, many = _NEIGHBORS[bool(self.novelty)]
+        return DenoisingScore.fit(
+            rows,
+            folds,
+            rng,
+            FitMonitor(self, rows, None, None, 1),
+            training=DenoiserTraining(
+                whole_numbers("hidden_layer_sizes", self.hidden_layer_sizes, 0),
+                noise_level=float(self.noise_level),
+                n_steps=int(self.n_steps),
+                batch_size=int(self.batch_size),
+                learning_rate=float(self.learning_rate),
+                in_order=bool(self.verbose),
+            ),
+            n_neighbors=few if self.n_neighbors == "auto" else int(self.n_neighbors),
+            n_reference=many,
+            doubted=None if self.novelty else min(_DOUBTED * self.trim_fraction, 0.5),
+        )
+
+    def _calibrate(self, rows, scores, kept):
+        """Keep the scores of rows that were held out, in units of their median."""
+        columns = rows.inputs if len(self._input_shape) == 1 else rows.inputs[:, :0]
+        self._effects = None
+        if not self.novelty:
+            weight = None if rows.weight is None else rows.weight[kept]
+            self._effects = LevelEffects.of(columns[kept], scores[kept], weight)
+            scores = scores * self._effects.factors(columns)
+        self._usual = float(np.median(scores)) or 1.0
+        kind = Calibration if self.novelty else BulkCalibration
+        self._calibration = kind(scores / self._usual, rows.weight)
+        self.calibration_scores_ = -self._calibration.scores[::-1]
+        self.loss_curve_ = [
+            float(np.mean(losses)) for losses in zip(*self._score.loss_curves, strict=False)
+        ]
+        self.estimators_ = getattr(self._score, "autoencoders", None)
 
     def _threshold(self, rows):
-        rate = _AUTO_RATE if self.contamination == "auto" else float(self.contamination)
-        if self.novelty:
-            least = self._calibration.least
-            if rate < least and self.contamination != "auto":
-                warnings.warn(
-                    f"contamination={rate} is less than {least:.3g}, the least p-value "
-                    f"with {len(self.calibration_scores_)} rows held out: the threshold is "
-                    "their oddest. Give more rows, or a larger validation_fraction.",
-                    UserWarning,
-                    stacklevel=5,
-                )
-            return self._calibration.threshold(rate)
+        """The score above which rows are marked."""
         if self.contamination == "auto":
-            # Anomalies among the held-out rows raise the one and hardly the other.
-            return min(
-                self._calibration.threshold(rate), self._calibration.robust_threshold(rate)
+            return self._calibration.threshold(_AUTO_RATE)
+        rate = float(self.contamination)
+        if not self.novelty:
+            return -lower_quantile(-self._scores(rows.inputs), rate, rows.weight)
+        least = self._calibration.least
+        if rate < least:
+            warnings.warn(
+                f"contamination={rate} is less than {least:.3g}, the least p-value that "
+                f"{len(self.calibration_scores_)} training rows allow: the threshold is "
+                "their oddest. Give more rows.",
+                UserWarning,
+                stacklevel=4,
             )
-        return -lower_quantile(-self._scores(rows.inputs), rate, rows.weight)
+        return self._calibration.threshold(rate)
 
     @available_if(_may_hold_anomalies)
-    def fit_predict(self, X, y=None, sample_weight=None):
+    def fit_predict(self, X, y=None, sample_weight=None, groups=None):
         """Fit, and mark the anomalies among the training rows.
 
         Not there with ``novelty=True``, which says that there are none.
@@ -349,15 +389,12 @@ class AEAnomalyDetector(DetectionMixin, BaseEstimator):
         sample_weight : array-like of shape (n_samples,), default=None
             Weights of the rows.
 
+        groups : array-like of shape (n_samples,), default=None
+            Which rows belong together, as in `fit`.
+
         Returns
         -------
         ndarray of shape (n_samples,)
             -1 for anomalies and 1 for the others.
         """
-        return self.fit(X, sample_weight=sample_weight).predict(X)
-
-
-def _without(rows, index):
-    kept = np.ones(len(rows), bool)
-    kept[index] = False
-    return rows.take(kept)
+        return self.fit(X, sample_weight=sample_weight, groups=groups).predict(X)

@@ -1,5 +1,6 @@
 """Distances to the nearest of some rows, column by column."""
 
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,9 +13,12 @@ Array = NDArray[Any]
 # Squared distance below which two rows are the same.
 _SAME = 1e-10
 
+# Of the distances that are usual: two rows of the densest region are not infinitely dense.
+_LEAST_DENSITY = 0.1
+
 
 class NearestRows:
-    """Rows to be near to.
+    """Rows to be near to, as each member of an ensemble knows them.
 
     Of the rows that equal the one that is asked about, one is left out, so that a
     reference row is not its own neighbour. It is left out for any row: reference rows
@@ -25,65 +29,110 @@ class NearestRows:
     rows : ndarray of shape (n_reference, n_features)
         The reference.
 
+    known : ndarray of bool of shape (n_members, n_reference)
+        Which of them each member knows.
+
     n_neighbors : int
-        How many neighbours count; fewer where there are no more.
-    """
+        How many neighbours count; fewer where a member knows no more.
 
-    def __init__(self, rows: Array, n_neighbors: int) -> None:
-        self.rows = rows
-        self.n_neighbors = min(n_neighbors, max(len(rows) - 1, 1))
+    relative : bool
+        Whether the neighbours' own distances count, by their square root: a row is then
+        odd for how much farther from its neighbours it lies than these from theirs [1]_.
 
-    def neighbors(self, Z: Array) -> Array:
-        """The neighbours of each row, (n_samples, n_neighbors, n_features)."""
-        n_asked = min(self.n_neighbors + 1, len(self.rows))
-        found = self.rows[nearest(Z, self.rows, n_asked)[1]]
-        if n_asked == self.n_neighbors:
-            return found
-        # Computed again: products of matrices leave a row some way from itself.
-        distance = np.square(found - Z[:, np.newaxis]).sum(axis=2)
-        order = np.argsort(distance, axis=1, kind="stable")
-        same = np.take_along_axis(distance, order[:, :1], axis=1) < _SAME
-        order = np.where(same, order[:, 1:], order[:, :-1])
-        return np.asarray(np.take_along_axis(found, order[:, :, np.newaxis], axis=1))
-
-    def squared(self, Z: Array) -> Array:
-        """Mean squared difference to the neighbours, (n_samples, n_features)."""
-        difference = self.neighbors(Z) - Z[:, np.newaxis]
-        return np.asarray(np.square(difference, out=difference).mean(axis=1))
-
-
-def central(Z: Array, share: float, rng: np.random.RandomState, n_reference: int) -> Array:
-    """Which rows lie nearest to the others.
-
-    By the Manhattan distance to the neighbour at a twentieth of the reference rows (the
-    20th at least): groups of fewer anomalies than that do not shelter each other.
-
-    Parameters
+    References
     ----------
-    Z : ndarray of shape (n_samples, n_features)
-        Rows.
-
-    share : float
-        Share of the rows that is asked for.
-
-    rng : RandomState
-        Chooses the reference rows.
-
-    n_reference : int
-        How many at most.
-
-    Returns
-    -------
-    ndarray of int
-        Sorted positions of the rows.
+    .. [1] M. M. Breunig et al., "LOF: Identifying Density-Based Local Outliers", SIGMOD,
+       2000.
     """
-    reference = Z
-    if len(Z) > n_reference:
-        reference = Z[rng.permutation(len(Z))[:n_reference]]
-    rank = min(max(20, len(reference) // 20), len(reference) - 2)
-    if rank < 1:
-        return np.arange(len(Z))
-    distance, _ = nearest(Z, reference, rank + 1, metric="manhattan")
-    itself = distance[:, 0] < _SAME
-    far = np.where(itself, distance[:, rank], distance[:, rank - 1])
-    return np.sort(np.argsort(far, kind="stable")[: int(np.ceil(share * len(Z)))])
+
+    def __init__(self, rows: Array, known: Array, n_neighbors: int, relative: bool) -> None:
+        self.rows = rows
+        fewest = int(known.sum(axis=1).min())
+        self.n_neighbors = max(min(n_neighbors, fewest - 1), 1)
+        self._leaves_out = fewest > 1
+        # Rows that the same members know are searched together.
+        kinds, kind = np.unique(known, axis=1, return_inverse=True)
+        kind = kind.ravel()
+        self._blocks = [
+            (np.flatnonzero(kind == i), kinds[:, i])
+            for i in range(kinds.shape[1])
+            if kinds[:, i].any()
+        ]
+        members = range(len(known))
+        own = np.stack([mean for mean, _ in self._searched(rows, members)])
+        self.usual = np.array([own[j, known[j]].mean() for j in members])
+        self._own = own if relative else None
+        self._least = _LEAST_DENSITY * np.array([np.median(own[j, known[j]]) for j in members])
+
+    def scores(self, Z: Array, members: Sequence[int]) -> Array:
+        """How far rows lie from what each of these members knows, (n_members, n_samples).
+
+        The mean squared difference of a cell to the neighbours, in units of its mean over
+        the reference rows; relative to the neighbours' own, where these count.
+        """
+        scores = []
+        for j, (mean, nearest_rows) in zip(members, self._searched(Z, members), strict=True):
+            score = mean / (self.usual[j] or 1.0)
+            if self._own is not None:
+                least = self._least[j] or 1.0
+                theirs = self._own[j][nearest_rows].mean(axis=1)
+                score = score * np.sqrt((mean + least) / (theirs + least))
+            scores.append(score)
+        return np.stack(scores)
+
+    def shares(self, Z: Array) -> Array:
+        """Part of each column in the distance, a mean over members, (n_samples, n_features).
+
+        The parts of a row add up to one.
+        """
+        distance, position, known = self._candidates(Z, slice(None))
+        weight = np.zeros_like(distance)
+        for knows in known:
+            chosen = self._chosen(distance, knows)
+            total = np.take_along_axis(distance, chosen, axis=1).sum(axis=1, keepdims=True)
+            part = np.take_along_axis(weight, chosen, axis=1)
+            np.put_along_axis(weight, chosen, part + 1 / np.maximum(total, _SAME), axis=1)
+        square = np.square(self.rows[position] - Z[:, np.newaxis])
+        parts = np.einsum("nc,ncd->nd", weight, square) + _SAME
+        return np.asarray(parts / parts.sum(axis=1, keepdims=True))
+
+    @property
+    def n_candidates(self) -> int:
+        """How many reference rows are looked at for each row."""
+        return sum(min(self.n_neighbors + 1, len(at)) for at, _ in self._blocks)
+
+    def _searched(self, Z: Array, members: Sequence[int]) -> Iterator[tuple[Array, Array]]:
+        """Mean squared difference of a cell, and which the neighbours are, by member."""
+        distance, position, known = self._candidates(Z, list(members))
+        for knows in known:
+            chosen = self._chosen(distance, knows)
+            mean = np.take_along_axis(distance, chosen, axis=1).mean(axis=1) / Z.shape[1]
+            yield mean, np.take_along_axis(position, chosen, axis=1)
+
+    def _chosen(self, distance: Array, knows: Array) -> Array:
+        """Which of the candidates are the neighbours that a member finds."""
+        at = np.flatnonzero(knows)
+        k = self.n_neighbors + self._leaves_out
+        order = np.argpartition(distance[:, at], k - 1, axis=1)[:, :k]
+        chosen = at[order]
+        if self._leaves_out:
+            theirs = np.take_along_axis(distance, chosen, axis=1)
+            chosen = np.take_along_axis(chosen, theirs.argsort(axis=1), axis=1)
+            same = theirs.min(axis=1, keepdims=True) < _SAME
+            chosen = np.where(same, chosen[:, 1:], chosen[:, :-1])
+        return chosen
+
+    def _candidates(self, Z: Array, members: Any) -> tuple[Array, Array, Array]:
+        """Squared distances, positions, and which members know them, of what may be near."""
+        found = []
+        for at, knows in self._blocks:
+            if not knows[members].any():
+                continue
+            k = min(self.n_neighbors + 1, len(at))
+            distance, position = nearest(Z, self.rows[at], k)
+            known = np.repeat(knows[members][:, np.newaxis], k, axis=1)
+            found.append((np.square(distance), at[position], known))
+        distance, position, known = (
+            np.concatenate(a, axis=1) for a in zip(*found, strict=True)
+        )
+        return distance, position, known

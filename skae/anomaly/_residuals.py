@@ -1,5 +1,6 @@
 """What a denoiser that is told the noise level misses of rows."""
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -11,57 +12,48 @@ Array = NDArray[Any]
 
 
 class DenoisingResiduals:
-    """Squared residuals of a denoiser, averaged over noise levels and fixed draws.
+    """Squared residuals of a denoiser, averaged over fixed draws of noise.
 
-    Each level counts in units of its own mean over rows like those trained on. The same
-    noise is added to every row, in pairs of opposite sign: a row's residuals depend on
-    nothing but the row.
+    The same noise is added to every row, in pairs of opposite sign: a row's residuals
+    depend on nothing but the row.
 
     Parameters
     ----------
     denoiser : DenseForward
         Reads a row and the noise level and says the clean row.
 
-    levels : ndarray of shape (n_levels,)
-        Standard deviations of the noise.
+    level : float
+        Standard deviation of the noise.
 
-    noise : ndarray of shape (n_levels, n_draws, n_features)
+    noise : ndarray of shape (n_draws, n_features)
         Standard normal numbers; each draw is used with both signs.
 
     rows : ndarray of shape (n_samples, n_features)
         Rows whose mean residual is one.
     """
 
-    def __init__(
-        self, denoiser: DenseForward, levels: Array, noise: Array, rows: Array
-    ) -> None:
+    def __init__(self, denoiser: DenseForward, level: float, noise: Array, rows: Array) -> None:
         self.denoiser = denoiser
-        self.levels = levels
+        self.level = level
         self.noise = noise
-        tiny = np.finfo(np.float32).tiny
-        self.means = np.array(
-            [self._squared(rows, i).mean() + tiny for i in range(len(levels))]
-        )
+        self.usual = 1.0
+        self.usual = float(self.squared(rows).mean()) or 1.0
 
     def squared(self, Z: Array) -> Array:
-        """Mean squared residual of each cell, (n_samples, n_features)."""
-        parts = (self._squared(Z, i) / mean for i, mean in enumerate(self.means))
-        return np.asarray(sum(parts) / len(self.means))
+        """Squared residual of each cell, (n_samples, n_features)."""
+        squares = [np.square(output - Z) for output in self._outputs(Z, self.level)]
+        return np.asarray(sum(squares) / Z.dtype.type(len(squares) * self.usual))
 
-    def denoised(self, Z: Array) -> Array:
-        """What the denoiser makes of rows at the highest level."""
-        outputs = list(self._outputs(Z, len(self.levels) - 1))
+    def denoised(self, Z: Array, level: float) -> Array:
+        """What the denoiser makes of rows at a level of noise."""
+        outputs = list(self._outputs(Z, level))
         return np.asarray(sum(outputs) / len(outputs))
 
-    def _squared(self, Z: Array, i: int) -> Array:
-        squares = [np.square(output - Z) for output in self._outputs(Z, i)]
-        return np.asarray(sum(squares) / len(squares))
-
-    def _outputs(self, Z: Array, i: int) -> Any:
-        level = Z.dtype.type(self.levels[i])
+    def _outputs(self, Z: Array, level: float) -> Iterator[Array]:
+        level = Z.dtype.type(level)
         read = np.empty((len(Z), Z.shape[1] + 1), Z.dtype)
         read[:, -1] = level
-        for draw in self.noise[i].astype(Z.dtype):
+        for draw in self.noise.astype(Z.dtype):
             for sign in (level, -level):
                 np.add(Z, sign * draw, out=read[:, :-1])
                 yield self.denoiser(read)

@@ -1,263 +1,344 @@
-"""How odd a row is, column by column: what the anomaly detector fits and asks."""
+"""How odd a row is, column by column: what the anomaly detector fits and asks.
+
+A score is made of members, one for each fold: a member has not seen the rows of its fold.
+New rows are judged by all of them.
+"""
 
 import numpy as np
 
 from skae.anomaly._neighbors import NearestRows
 from skae.anomaly._residuals import DenoisingResiduals
-from skae.corruption import draw_pool
-from skae.inference import DenseForward
-from skae.networks import DenseCoder
+from skae.anomaly._trimming import without_farthest
 from skae.tables import SquashScale
 from skae.utils._random import offspring
-from skae.utils._rows import Rows
 
-# At which shares of the highest noise level rows are denoised, and how often at each, in
-# pairs of opposite noise.
-_LEVELS = np.array([0.25, 0.5, 0.75, 1.0])
+# At which share of the highest noise level rows are judged, and with how many pairs of
+# opposite noise. Higher levels cost as much and tell no more.
+_LEVEL = 0.25
 _PAIRS = 1
 
-# Rows that stand for all the others: as neighbours, and where a mean is taken.
-_MOST_REFERENCE = 5000
+# Rows where a mean is taken.
 _MOST_JUDGED = 2000
 
-# Small tables are repeated to about this many rows: epochs of tables of all sizes then
-# share a compilation, and there are few of them.
-_ROWS_AN_EPOCH = 2**13
-
-# Entries of the neighbours that are held at a time.
+# Entries that are held at a time.
 _CHUNK_ENTRIES = 2**20
 
-# How many times its fair share a cell has in the score of a row to be blanked, and how
-# often blanked cells are filled. Found with planted anomalies: once misses twice as much.
-_ODD = 2.0
+# Where anomalies may have been trained on, errors stop counting so many times as far above
+# the median as the end of the bulk lies, on their logarithms: of what networks miss
+# altogether, the distance tells more.
+_BULK = (0.5, 0.8)
+_WIDTHS = 7.0
+
+# How often blanked cells are filled, how often some of them are given back, and which are
+# not: those that are off by more than this share of the largest square. Found with planted
+# anomalies in one to three cells.
 _ROUNDS = 5
+_TRIALS = 3
+_WRONG = 0.25
 
 # Of a score without a scale; two of these in a product are far below any real score.
 _TINY = 1e-9
 
 
 class DenoisingScore:
-    """Geometric mean of the error of a denoiser and the distance to the nearest rows.
+    """Geometric mean of the error of denoisers and the distance to the nearest rows.
 
     Both are squared differences in standardised columns, averaged over columns, in units
-    of their mean over training rows.
+    of their mean over training rows; the score is the geometric mean over members as well.
 
     Parameters
     ----------
     scale : SquashScale
         Units in which rows are compared.
 
-    residuals : DenoisingResiduals
-        What the denoiser misses.
+    residuals : list of DenoisingResiduals
+        What the denoiser of each member misses.
 
     nearest : NearestRows
-        Training rows.
+        Training rows, as each member knows them.
 
-    distance : float
-        Mean squared difference of a cell to the neighbours, of training rows.
+    most_missed : float
+        Where the error of a row stops counting.
 
-    loss_curve : list of float
-        Mean training loss of each epoch.
+    noise_level : float
+        The highest noise level that was trained.
+
+    seen_range : tuple of ndarray of shape (n_features,)
+        Least and greatest value of each column, in the units of the data.
+
+    loss_curves : list of list of float
+        Mean training loss of each epoch, of each member.
     """
 
-    def __init__(self, scale, residuals, nearest, distance, loss_curve):
+    def __init__(
+        self, scale, residuals, nearest, most_missed, noise_level, seen_range, loss_curves
+    ):
         self.scale = scale
         self.residuals = residuals
         self.nearest = nearest
-        self.distance = distance
-        self.loss_curve = loss_curve
+        self.most_missed = most_missed
+        self.noise_level = noise_level
+        self.seen_range = seen_range
+        self.loss_curves = loss_curves
 
     @classmethod
-    def fit(
-        cls, rows, rng, monitor, *, hidden, n_neighbors, noise_level, n_steps, batch_size,
-        learning_rate,
-    ):  # fmt: skip
-        """Scale, train, and measure what is usual."""
-        scale = SquashScale.of(rows.inputs, rows.weight)
-        Z = scale.inward(rows.inputs)
-        coder = DenseCoder(
-            Z.shape[1] + 1, Z.shape[1], hidden, "leaky_relu", "linear", linear_path=False
-        )
-        training = _train(
-            coder, Z, rows.weight, rng, monitor, noise_level, n_steps, batch_size, learning_rate
-        )
-        order = rng.permutation(len(Z))
-        judged = Z[order[:_MOST_JUDGED]]
-        noise = rng.standard_normal((len(_LEVELS), _PAIRS, Z.shape[1]))
-        denoiser = DenseForward(coder, training.weights)
-        residuals = DenoisingResiduals(denoiser, noise_level * _LEVELS, noise, judged)
-        nearest = NearestRows(Z[order[:_MOST_REFERENCE]], n_neighbors)
-        distance = nearest.squared(judged).mean() + _TINY
-        return cls(scale, residuals, nearest, distance, training.loss_curve)
+    def fit(cls, rows, folds, rng, monitor, *, training, n_neighbors, n_reference, doubted):
+        """Scale, train, and measure what is usual.
 
-    def contributions(self, X):
-        """Part of each column in the score of each row."""
-        return self._in_chunks(self._contributions, X)
+        Parameters
+        ----------
+        rows : Rows
+            All training rows.
+
+        folds : Folds
+            Which of them each member may see, and which it is to judge.
+
+        rng : RandomState
+            The only source of randomness.
+
+        monitor : Monitor
+            Told of each epoch.
+
+        training : DenoiserTraining
+            How denoisers are trained.
+
+        n_neighbors, n_reference : int
+            How many of the nearest rows count, and among how many at most.
+
+        doubted : float or None
+            Where the rows may hold anomalies, the share of them that are no neighbours,
+            those that the denoisers miss by most; None: all rows are normal.
+        """
+        some = rows.take(folds.seen.any(axis=0))
+        scale = SquashScale.of(some.inputs, some.weight)
+        Z = scale.inward(rows.inputs)
+        parts = [rng.permutation(np.flatnonzero(mask)) for mask in folds.seen]
+        denoisers, loss_curves = training.train(Z, rows.weight, parts, rng, monitor)
+        level = _LEVEL * training.noise_level
+        noise = rng.standard_normal((_PAIRS, Z.shape[1]))
+        residuals = [
+            DenoisingResiduals(denoiser, level, noise, Z[part[:_MOST_JUDGED]])
+            for denoiser, part in zip(denoisers, parts, strict=True)
+        ]
+        trusted = folds.seen.any(axis=0)
+        most_missed = np.inf
+        if doubted:
+            single = Z.astype(np.float32)
+            missed = folds.judged(lambda j, i: residuals[j].squared(single[i]).mean(axis=1))
+            fewer = trusted & without_farthest(missed, Z, doubted)
+            if (folds.seen & fewer).sum(axis=1).min() > 1:
+                trusted = fewer
+            middle, high = np.nanquantile(np.log(missed + _TINY), _BULK)
+            if high > middle:
+                most_missed = np.exp(middle + _WIDTHS * (high - middle))
+        reference = rng.permutation(np.flatnonzero(trusted))[:n_reference]
+        known = folds.seen[:, reference]
+        nearest = NearestRows(Z[reference], known, n_neighbors, relative=doubted is None)
+        seen_range = some.inputs.min(axis=0), some.inputs.max(axis=0)
+        return cls(
+            scale,
+            residuals,
+            nearest,
+            most_missed,
+            training.noise_level,
+            seen_range,
+            loss_curves,
+        )
 
     def score(self, X):
-        """The score of each row."""
-        return self._in_chunks(lambda rows: self._contributions(rows).sum(axis=1), X)
+        """The score of each row, by all members."""
+        return self._in_chunks(
+            lambda rows: np.exp(self._logarithms(rows, self._all).mean(axis=0)),
+            X,
+            self.nearest.n_candidates + X.shape[1],
+        )
+
+    def score_of_member(self, member, X):
+        """The score of each row, by one member."""
+        return self._in_chunks(
+            lambda rows: np.exp(self._logarithms(rows, [member])[0]),
+            X,
+            self.nearest.n_candidates + X.shape[1],
+        )
+
+    def shares(self, X):
+        """Part of each column in the score of each row; the parts of a row add up to one."""
+        return self._in_chunks(self._shares, X, self.nearest.n_candidates * X.shape[1])
 
     def expected(self, X):
-        """What the network expected in each cell, in the units of the data.
+        """What the networks expected in each cell, in the units of the data.
 
-        A denoiser believes much of what it reads. So cells with a large part in the score
-        are blanked first, and filled by the network from the others, time and again.
+        A denoiser believes much of what it reads. So all cells with more than their share
+        in the score are blanked and filled by the networks from the others, time and
+        again. Those that turn out to be near what was filled in are given back, and the
+        others filled again: what is left blank are the cells that are wrong together.
         """
-        return self._in_chunks(self._expected, X)
+        return self._in_chunks(self._expected, X, self.nearest.n_candidates * X.shape[1])
 
-    def _contributions(self, X):
+    @property
+    def _all(self):
+        return range(len(self.residuals))
+
+    def _logarithms(self, X, members):
+        """Logarithms of the scores by these members, (n_members, n_samples)."""
         Z = self.scale.inward(X)
-        error = self.residuals.squared(Z.astype(X.dtype, copy=False)).astype(np.float64)
-        error = (error + _TINY) / Z.shape[1]
-        distance = (self.nearest.squared(Z) / self.distance + _TINY) / Z.shape[1]
-        error_sum, distance_sum = error.sum(axis=1), distance.sum(axis=1)
-        score = np.sqrt(error_sum * distance_sum)
-        # The logarithm of the score is half that of each: each hands out a half.
-        share = error / error_sum[:, np.newaxis] + distance / distance_sum[:, np.newaxis]
-        return score[:, np.newaxis] * share / 2
+        far = self.nearest.scores(Z, members)
+        missed = np.stack([self._missed(j, Z, X.dtype).mean(axis=1) for j in members])
+        missed = np.minimum(missed, self.most_missed)
+        return (np.log(missed + _TINY) + np.log(far + _TINY)) / 2
+
+    def _shares(self, X):
+        Z = self.scale.inward(X)
+        shares = self.nearest.shares(Z)
+        for j in self._all:
+            missed = self._missed(j, Z, X.dtype) + _TINY
+            # The logarithm of the score is half that of each: each hands out a half.
+            shares += missed / missed.sum(axis=1, keepdims=True) / len(self._all)
+        return shares / 2
+
+    def _missed(self, member, Z, dtype):
+        squared = self.residuals[member].squared(Z.astype(dtype, copy=False))
+        return squared.astype(np.float64, copy=False)
 
     def _expected(self, X):
         Z = self.scale.inward(X)
-        contributions = self._contributions(X)
-        least = min(_ODD / Z.shape[1], 0.5)
-        odd = contributions > least * contributions.sum(axis=1, keepdims=True)
-        filled = np.where(odd, 0.0, Z)
-        for _ in range(_ROUNDS):
-            denoised = self.residuals.denoised(filled)
-            filled = np.where(odd, denoised, Z)
-        return self.scale.outward(denoised)
+        blank = self._shares(X) > 1 / Z.shape[1]
+        for _ in range(_TRIALS):
+            filled = self._filled(Z, blank)
+            missed = np.square(Z - filled) * blank
+            wrong = missed > _WRONG * missed.max(axis=1, keepdims=True)
+            if (wrong == blank).all():
+                break
+            blank = wrong
+        else:
+            filled = self._filled(Z, blank)
+        return self.scale.outward(filled).clip(*self.seen_range)
 
-    def _in_chunks(self, function, X):
-        n_rows = max(_CHUNK_ENTRIES // (X.shape[1] * (self.nearest.n_neighbors + 1)), 1)
+    def _filled(self, Z, blank):
+        """What the networks make of rows whose blank cells are taken from themselves."""
+        denoised = np.zeros_like(Z)
+        for _ in range(_ROUNDS):
+            denoised = self._denoised(np.where(blank, denoised, Z))
+        return denoised
+
+    def _denoised(self, Z):
+        outputs = [member.denoised(Z, self.noise_level) for member in self.residuals]
+        return sum(outputs) / len(outputs)
+
+    @staticmethod
+    def _in_chunks(function, X, entries):
+        n_rows = max(_CHUNK_ENTRIES // entries, 1)
         return np.concatenate([function(X[i : i + n_rows]) for i in range(0, len(X), n_rows)])
 
 
 class ReconstructionScore:
-    """Loss of an autoencoder, in units of its mean over training rows.
+    """Loss of autoencoders, in units of its mean over training rows, averaged over members.
 
     Parameters
     ----------
     scale : SquashScale or None
         Units in which rows are reconstructed; None: those of the data.
 
-    autoencoder : autoencoder
+    autoencoders : list of autoencoder
         Fitted.
 
     shape : tuple of int
         Of one row.
 
-    rows : ndarray of shape (n_samples, n_features)
-        Rows whose mean score is one.
+    seen_range : tuple of ndarray of shape (n_features,)
+        Least and greatest value of each column, in the units of the data.
     """
 
-    def __init__(self, scale, autoencoder, shape, rows):
+    def __init__(self, scale, autoencoders, shape, seen_range):
         self.scale = scale
-        self.autoencoder = autoencoder
+        self.autoencoders = autoencoders
         self.shape = shape
-        self.usual = 1.0
-        self.usual = float(self.score(rows).mean()) or 1.0
+        self.seen_range = seen_range
+        self.usual = [1.0] * len(autoencoders)
 
     @classmethod
-    def fit(cls, rows, rng, autoencoder, shape):
-        """Scale the columns of a table, train, and measure what is usual."""
-        scale = SquashScale.of(rows.inputs, rows.weight) if len(shape) == 1 else None
-        autoencoder.set_params(random_state=offspring(rng))
-        X = _in_units(scale, rows.inputs).reshape(-1, *shape)
-        autoencoder.fit(X, sample_weight=rows.weight)
-        order = rng.permutation(len(X))[:_MOST_JUDGED]
-        return cls(scale, autoencoder, shape, rows.inputs[order])
+    def fit(cls, rows, folds, rng, make, shape):
+        """Scale the columns of a table, train, and measure what is usual.
+
+        Parameters
+        ----------
+        rows : Rows
+            All training rows.
+
+        folds : Folds
+            Which of them each member may see.
+
+        rng : RandomState
+            The only source of randomness.
+
+        make : callable
+            Returns an autoencoder to be fitted.
+
+        shape : tuple of int
+            Of one row.
+        """
+        some = rows.take(folds.seen.any(axis=0))
+        scale = SquashScale.of(some.inputs, some.weight) if len(shape) == 1 else None
+        parts = [rng.permutation(np.flatnonzero(mask)) for mask in folds.seen]
+        autoencoders = []
+        for part in parts:
+            X = _in_units(scale, rows.inputs[part]).reshape(-1, *shape)
+            weight = None if rows.weight is None else rows.weight[part]
+            autoencoder = make().set_params(random_state=offspring(rng))
+            autoencoders.append(autoencoder.fit(X, sample_weight=weight))
+        seen_range = some.inputs.min(axis=0), some.inputs.max(axis=0)
+        score = cls(scale, autoencoders, shape, seen_range)
+        score.usual = [
+            score.score_of_member(j, rows.inputs[part[:_MOST_JUDGED]]).mean() or 1.0
+            for j, part in enumerate(parts)
+        ]
+        return score
 
     @property
-    def loss_curve(self):
-        """Mean training loss of each epoch."""
-        return self.autoencoder.loss_curve_
-
-    def contributions(self, X):
-        """Part of each column in the score of each row, by its squared residual."""
-        X = _in_units(self.scale, X)
-        squared = np.square(X - self._reconstructed(X)).astype(np.float64) + _TINY
-        share = squared / squared.sum(axis=1, keepdims=True)
-        return self._losses(X)[:, np.newaxis] * share
+    def loss_curves(self):
+        """Mean training loss of each epoch, of each member."""
+        return [autoencoder.loss_curve_ for autoencoder in self.autoencoders]
 
     def score(self, X):
-        """The score of each row."""
-        return self._losses(_in_units(self.scale, X))
+        """The score of each row, by all members."""
+        return self._mean(lambda j: self.score_of_member(j, X))
 
-    def expected(self, X):
-        """The reconstruction, in the units of the data."""
-        reconstructed = self._reconstructed(_in_units(self.scale, X))
-        return reconstructed if self.scale is None else self.scale.outward(reconstructed)
-
-    def _reconstructed(self, X):
-        rows = self.autoencoder.reconstruct(X.reshape(-1, *self.shape))
-        return rows.reshape(len(X), -1)
-
-    def _losses(self, X):
-        scores = self.autoencoder.score_samples(X.reshape(-1, *self.shape))
-        losses = -scores.astype(np.float64, copy=False)
+    def score_of_member(self, member, X):
+        """The score of each row, by one member."""
+        autoencoder = self.autoencoders[member]
+        X = _in_units(self.scale, X).reshape(-1, *self.shape)
+        losses = -autoencoder.score_samples(X).astype(np.float64, copy=False)
         if losses.min() < 0:
             raise ValueError(
                 "estimator must be an autoencoder whose score_samples is minus an error, "
-                f"so never positive; that of {type(self.autoencoder).__name__} reaches "
+                f"so never positive; that of {type(autoencoder).__name__} reaches "
                 f"{-losses.min():.6g}."
             )
-        return losses / self.usual
+        return losses / self.usual[member]
+
+    def shares(self, X):
+        """Part of each column in the score of each row, by its squared residual."""
+        X = _in_units(self.scale, X)
+        squared = self._mean(lambda j: np.square(X - self._reconstructed(j, X))) + _TINY
+        return squared / squared.sum(axis=1, keepdims=True)
+
+    def expected(self, X):
+        """The reconstruction, in the units of the data."""
+        X = _in_units(self.scale, X)
+        reconstructed = self._mean(lambda j: self._reconstructed(j, X))
+        if self.scale is not None:
+            reconstructed = self.scale.outward(reconstructed)
+        return reconstructed.clip(*self.seen_range)
+
+    def _mean(self, of_member):
+        values = (of_member(j).astype(np.float64) for j in range(len(self.autoencoders)))
+        return sum(values) / len(self.autoencoders)
+
+    def _reconstructed(self, member, X):
+        rows = self.autoencoders[member].reconstruct(X.reshape(-1, *self.shape))
+        return rows.reshape(len(X), -1)
 
 
 def _in_units(scale, X):
     """Rows as a network reads them, in their dtype."""
     return X if scale is None else scale.inward(X).astype(X.dtype, copy=False)
-
-
-def _train(
-    coder, Z, weight, rng, monitor, noise_level, n_steps, batch_size, learning_rate
-):  # fmt: skip
-    """Train a denoiser of these rows."""
-    from skae import training
-
-    rows = Rows(Z.astype(np.float32), None, weight).take(
-        _index(len(Z), n_steps, batch_size, rng)
-    )
-    settings = {
-        "noise_level": np.float32(noise_level),
-        "normal_pool": draw_pool("normal", rng, (batch_size, Z.shape[1])),
-        "uniform_pool": draw_pool("uniform", rng, (batch_size, 1)),
-    }
-    shapes = {name: np.shape(value) for name, value in settings.items()}
-
-    def build():
-        from skae.models import LeveledDenoisingObjective
-
-        return LeveledDenoisingObjective(coder.build("denoiser"), shapes)
-
-    n_epochs = -(-n_steps // -(-len(rows) // batch_size))
-    done = training.train(
-        build,
-        key=("denoiser", coder, *shapes.values()),
-        weights=coder.random_weights(rng),
-        settings=[np.asarray(value, np.float32) for value in settings.values()],
-        training=rows,
-        validation=None,
-        optimizer="adam",
-        learning_rate=training.falling(learning_rate, n_steps),
-        batch_size=batch_size,
-        stopping=training.Stopping(n_epochs, n_iter_no_change=1, tol=None, keep_best=False),
-        rng=rng,
-        monitor=monitor,
-    )
-    if done.ending == "interrupted":
-        raise KeyboardInterrupt
-    if done.ending == "diverged":
-        raise ValueError(
-            f"The loss is not finite in epoch {len(done.parts) + 1}: choose a smaller "
-            "learning_rate."
-        )
-    return done
-
-
-def _index(n_samples, n_steps, batch_size, rng):
-    """Which rows an epoch has: each as often as any other, and no more than are needed."""
-    if n_samples > n_steps * batch_size:
-        return rng.permutation(n_samples)[: n_steps * batch_size]
-    return np.tile(np.arange(n_samples), -(-_ROWS_AN_EPOCH // n_samples))

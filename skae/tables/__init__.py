@@ -1,5 +1,6 @@
 """Columns of tables: knows nothing of networks."""
 
+from skae.tables._levels import TwoLevels
 from skae.tables._squash import SquashScale
 
-__all__ = ["SquashScale"]
+__all__ = ["SquashScale", "TwoLevels"]

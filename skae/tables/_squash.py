@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from skae.tables._levels import TwoLevels
 from skae.utils._rows import moments
 
 Array = NDArray[Any]
@@ -25,12 +26,13 @@ class SquashScale:
     A value that lies `z` deviations from the mean becomes `z` up to three of them and
     ``3 * (1 + log(z / 3))`` beyond: monotone, smooth and invertible. A wild value stays
     the farthest of its column, but does not drown the others. A constant column is
-    centred and keeps its unit.
+    centred and keeps its unit. Of a column of two levels the unit is half their distance,
+    as if both were equally frequent: a rare level is no farther away than a frequent one.
 
     Parameters
     ----------
     centre, scale : ndarray of shape (n_features,)
-        Mean and standard deviation of each column.
+        Mean and unit of each column.
     """
 
     centre: Array
@@ -40,7 +42,13 @@ class SquashScale:
     def of(cls, X: Array, weight: Array | None = None) -> "SquashScale":
         """Scale of these rows."""
         centre, scale = moments(X, weight)
-        return cls(centre, np.where(scale <= _CONSTANT * np.abs(X).max(axis=0), 1.0, scale))
+        scale[scale <= _CONSTANT * np.abs(X).max(axis=0)] = 1.0
+        levels = TwoLevels.of(X)
+        apart = levels.high.astype(np.float64) / 2 - levels.low.astype(np.float64) / 2
+        scale[levels.columns] = np.where(
+            apart > _CONSTANT * np.abs(levels.high), apart, scale[levels.columns]
+        )
+        return cls(centre, scale)
 
     def inward(self, X: Array) -> Array:
         """From the units of the data, in float64."""

@@ -77,6 +77,7 @@ def train(
     statistics: Sequence[NDArray[Any]] = (),
     optimizer_state: Arrays | None = None,
     allow_xla: bool = True,
+    n_fits: int = 1,
 ) -> Training:
     """Fit a Keras model whose output is the loss of each row.
 
@@ -127,13 +128,17 @@ def train(
     allow_xla : bool
         Whether the network gains from XLA on this device.
 
+    n_fits : int
+        How many fits like this one there will be, one after the other: what one
+        compilation is worth.
+
     Returns
     -------
     Training
     """
     refuse_forked_process()
     optimizer_key = _optimizers.key(optimizer, weight_decay)
-    steps = -(-len(training) // batch_size) * stopping.max_iter
+    steps = -(-len(training) // batch_size) * stopping.max_iter * n_fits
     options: dict[str, Any] = {
         "batch_size": batch_size,
         "paired": (

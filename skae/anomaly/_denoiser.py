@@ -1,0 +1,170 @@
+"""Trains the denoisers of an anomaly detector."""
+
+import os
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from skae.corruption import draw_pool
+from skae.inference import DenseForward
+from skae.networks import DenseCoder
+from skae.utils._random import offspring
+from skae.utils._rows import Rows
+
+Array = NDArray[Any]
+
+# Small tables are repeated to about this many rows: epochs of tables of all sizes then
+# share a compilation, and there are few of them.
+_ROWS_AN_EPOCH = 2**13
+
+
+# Denoisers are trained two at a time: a program uses several cores itself, and more at a
+# time gain little.
+_N_WORKERS = 2
+_STEPS_TO_SHARE = 1500
+
+
+@dataclass(frozen=True)
+class DenoiserTraining:
+    """How the denoisers of a detector are trained.
+
+    Parameters
+    ----------
+    hidden : tuple of int
+        Widths of the hidden layers.
+
+    noise_level : float
+        The highest standard deviation of the noise.
+
+    n_steps : int
+        Steps of each denoiser, about.
+
+    batch_size : int
+        Rows in a step.
+
+    learning_rate : float
+        At the first step.
+
+    in_order : bool
+        Whether denoisers are trained one after the other, for what is printed.
+    """
+
+    hidden: tuple[int, ...]
+    noise_level: float
+    n_steps: int
+    batch_size: int
+    learning_rate: float
+    in_order: bool
+
+    def train(
+        self,
+        Z: Array,
+        weight: Array | None,
+        parts: Sequence[Array],
+        rng: np.random.RandomState,
+        monitor: Any,
+    ) -> tuple[list[DenseForward], list[list[float]]]:
+        """A denoiser for each of these sets of rows, and its loss in each epoch.
+
+        Parameters
+        ----------
+        Z : ndarray of shape (n_samples, n_features)
+            Rows, in comparable columns.
+
+        weight : ndarray of shape (n_samples,) or None
+            Weights of the rows.
+
+        parts : sequence of ndarray of int
+            Which rows each denoiser is trained on.
+
+        rng : RandomState
+            Seeds the weights and the noise.
+
+        monitor : Monitor
+            Told of each epoch.
+        """
+        d = Z.shape[1]
+        coder = DenseCoder(d + 1, d, self.hidden, "leaky_relu", "linear", linear_path=False)
+        settings = {
+            "noise_level": np.float32(self.noise_level),
+            "normal_pool": draw_pool("normal", rng, (self.batch_size, d)),
+            "uniform_pool": draw_pool("uniform", rng, (self.batch_size, 1)),
+        }
+        rows = Rows(Z, None, weight)
+
+        def train_one(part: Array, seed: int) -> Any:
+            rng = np.random.RandomState(seed)
+            return self._one(coder, rows, part, settings, len(parts), rng, monitor)
+
+        seeds = [offspring(rng) for _ in parts]
+        # Each worker compiles a program of its own: worth it where there is much to train.
+        worth_it = self.n_steps * len(parts) >= _STEPS_TO_SHARE and not self.in_order
+        n_workers = min(_N_WORKERS, os.cpu_count() or 1, len(parts)) if worth_it else 1
+        with ThreadPoolExecutor(n_workers) as pool:
+            try:
+                trained = list(pool.map(train_one, parts, seeds))
+            except BaseException:
+                pool.shutdown(wait=True, cancel_futures=True)
+                raise
+        return (
+            [DenseForward(coder, training.weights) for training in trained],
+            [training.loss_curve for training in trained],
+        )
+
+    def _one(
+        self,
+        coder: DenseCoder,
+        rows: Rows,
+        part: Array,
+        settings: dict[str, Any],
+        n_denoisers: int,
+        rng: np.random.RandomState,
+        monitor: Any,
+    ) -> Any:
+        from skae import training
+
+        rows = rows.take(part[self._index(len(part), rng)])
+        shapes = {name: np.shape(value) for name, value in settings.items()}
+
+        def build() -> Any:
+            from skae.models import LeveledDenoisingObjective
+
+            return LeveledDenoisingObjective(coder.build("denoiser"), shapes)
+
+        n_steps = -(-len(rows) // self.batch_size)
+        n_epochs = max(round(self.n_steps / n_steps), 1)
+        done = training.train(
+            build,
+            key=("denoiser", coder, *shapes.values()),
+            weights=coder.random_weights(rng),
+            settings=[np.asarray(value, np.float32) for value in settings.values()],
+            training=rows,
+            validation=None,
+            optimizer="adam",
+            learning_rate=training.falling(self.learning_rate, n_epochs * n_steps),
+            batch_size=self.batch_size,
+            stopping=training.Stopping(n_epochs, n_iter_no_change=1, tol=None, keep_best=False),
+            rng=rng,
+            monitor=monitor,
+            n_fits=n_denoisers,
+        )
+        if done.ending == "interrupted":
+            raise KeyboardInterrupt
+        if done.ending == "diverged":
+            raise ValueError(
+                f"The loss is not finite in epoch {len(done.parts) + 1}: choose a smaller "
+                "learning_rate."
+            )
+        return done
+
+    def _index(self, n_samples: int, rng: np.random.RandomState) -> Array:
+        """Which rows an epoch has: each as often as any other, no more than are needed."""
+        most = self.n_steps * self.batch_size
+        if n_samples > most:
+            return rng.permutation(n_samples)[:most]
+        repeats = max(round(min(_ROWS_AN_EPOCH, most) / n_samples), 1)
+        return np.tile(np.arange(n_samples), repeats)
