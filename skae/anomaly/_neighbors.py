@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.spatial.distance import cdist
 
 from skae.utils._sklearn import nearest
 
@@ -12,6 +13,9 @@ Array = NDArray[Any]
 
 # Squared distance below which two rows are the same.
 _SAME = 1e-10
+
+# Up to so many pairs of rows all distances are computed: a search takes longer to begin.
+_FEW_PAIRS = 2**16
 
 # Of the distances that are usual: two rows of the densest region are not infinitely dense.
 _LEAST_DENSITY = 0.1
@@ -50,6 +54,7 @@ class NearestRows:
         fewest = int(known.sum(axis=1).min())
         self.n_neighbors = max(min(n_neighbors, fewest - 1), 1)
         self._leaves_out = fewest > 1
+        self._known = known
         # Rows that the same members know are searched together.
         kinds, kind = np.unique(known, axis=1, return_inverse=True)
         kind = kind.ravel()
@@ -103,7 +108,12 @@ class NearestRows:
 
     def _searched(self, Z: Array, members: Sequence[int]) -> Iterator[tuple[Array, Array]]:
         """Mean squared difference of a cell, and which the neighbours are, by member."""
-        distance, position, known = self._candidates(Z, list(members))
+        if len(Z) * len(self.rows) <= _FEW_PAIRS:
+            distance = cdist(Z, self.rows, "sqeuclidean")
+            position = np.broadcast_to(np.arange(len(self.rows)), distance.shape)
+            known = self._known[list(members)]
+        else:
+            distance, position, known = self._candidates(Z, list(members))
         for knows in known:
             chosen = self._chosen(distance, knows)
             mean = np.take_along_axis(distance, chosen, axis=1).mean(axis=1) / Z.shape[1]

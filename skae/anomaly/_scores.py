@@ -23,12 +23,6 @@ _MOST_JUDGED = 2000
 # Entries that are held at a time.
 _CHUNK_ENTRIES = 2**20
 
-# Where anomalies may have been trained on, errors stop counting so many times as far above
-# the median as the end of the bulk lies, on their logarithms: of what networks miss
-# altogether, the distance tells more.
-_BULK = (0.5, 0.8)
-_WIDTHS = 7.0
-
 # How often blanked cells are filled, how often some of them are given back, and which are
 # not: those that are off by more than this share of the largest square. Found with planted
 # anomalies in one to three cells.
@@ -57,9 +51,6 @@ class DenoisingScore:
     nearest : NearestRows
         Training rows, as each member knows them.
 
-    most_missed : float
-        Where the error of a row stops counting.
-
     noise_level : float
         The highest noise level that was trained.
 
@@ -70,13 +61,10 @@ class DenoisingScore:
         Mean training loss of each epoch, of each member.
     """
 
-    def __init__(
-        self, scale, residuals, nearest, most_missed, noise_level, seen_range, loss_curves
-    ):
+    def __init__(self, scale, residuals, nearest, noise_level, seen_range, loss_curves):
         self.scale = scale
         self.residuals = residuals
         self.nearest = nearest
-        self.most_missed = most_missed
         self.noise_level = noise_level
         self.seen_range = seen_range
         self.loss_curves = loss_curves
@@ -121,29 +109,17 @@ class DenoisingScore:
             for denoiser, part in zip(denoisers, parts, strict=True)
         ]
         trusted = folds.seen.any(axis=0)
-        most_missed = np.inf
         if doubted:
             single = Z.astype(np.float32)
             missed = folds.judged(lambda j, i: residuals[j].squared(single[i]).mean(axis=1))
             fewer = trusted & without_farthest(missed, Z, doubted)
             if (folds.seen & fewer).sum(axis=1).min() > 1:
                 trusted = fewer
-            middle, high = np.nanquantile(np.log(missed + _TINY), _BULK)
-            if high > middle:
-                most_missed = np.exp(middle + _WIDTHS * (high - middle))
         reference = rng.permutation(np.flatnonzero(trusted))[:n_reference]
         known = folds.seen[:, reference]
         nearest = NearestRows(Z[reference], known, n_neighbors, relative=doubted is None)
         seen_range = some.inputs.min(axis=0), some.inputs.max(axis=0)
-        return cls(
-            scale,
-            residuals,
-            nearest,
-            most_missed,
-            training.noise_level,
-            seen_range,
-            loss_curves,
-        )
+        return cls(scale, residuals, nearest, training.noise_level, seen_range, loss_curves)
 
     def score(self, X):
         """The score of each row, by all members."""
@@ -184,7 +160,6 @@ class DenoisingScore:
         Z = self.scale.inward(X)
         far = self.nearest.scores(Z, members)
         missed = np.stack([self._missed(j, Z, X.dtype).mean(axis=1) for j in members])
-        missed = np.minimum(missed, self.most_missed)
         return (np.log(missed + _TINY) + np.log(far + _TINY)) / 2
 
     def _shares(self, X):
@@ -216,10 +191,11 @@ class DenoisingScore:
 
     def _filled(self, Z, blank):
         """What the networks make of rows whose blank cells are taken from themselves."""
+        Z = Z.astype(np.float32)
         denoised = np.zeros_like(Z)
         for _ in range(_ROUNDS):
             denoised = self._denoised(np.where(blank, denoised, Z))
-        return denoised
+        return denoised.astype(np.float64)
 
     def _denoised(self, Z):
         outputs = [member.denoised(Z, self.noise_level) for member in self.residuals]
