@@ -88,13 +88,33 @@ def planted(X, share, seed, size=12):
     return X, odd
 
 
-def windows(n, seed, width=24):
-    """Overlapping windows of a noisy cycle whose length wanders, as that of the sun's spots."""
+WIDTH = 48
+
+
+def windows(n, seed):
+    """Overlapping windows of slow cycles, no two alike, as those of the sun's spots."""
     rng = np.random.RandomState(seed)
-    phase = np.cumsum(2 * np.pi / 11 * (1 + 0.15 * rng.normal(size=n + width)))
-    height = 1 + 0.3 * np.sin(phase / 7)
-    series = height * np.maximum(np.sin(phase), -0.6) + 0.1 * rng.normal(size=n + width)
-    return np.lib.stride_tricks.sliding_window_view(series, width)[:n]
+    n_steps = n + WIDTH - 1
+
+    def smooth(length):
+        noise = rng.normal(size=n_steps + 8 * length - 1)
+        values = np.convolve(noise, np.exp(-np.arange(8 * length) / length), mode="valid")
+        return values / values.std()
+
+    phase = np.cumsum(np.pi / 100 * np.exp(0.15 * smooth(50)))
+    series = np.exp(0.3 * smooth(100)) * np.sin(phase) ** 2 + 0.03 * smooth(3)
+    series += 0.02 * rng.normal(size=n_steps)
+    return np.lib.stride_tricks.sliding_window_view(series, WIDTH)
+
+
+def disturbed(windows, rng):
+    """The same windows, each with a stretch that repeats an earlier one or stands still."""
+    odd = windows.copy()
+    for row in odd:
+        start = rng.randint(WIDTH // 4, WIDTH // 2)
+        stretch = slice(start, start + WIDTH // 4)
+        row[stretch] = row[: WIDTH // 4] if rng.uniform() < 0.5 else row[start]
+    return odd
 
 
 def titanic(folder):

@@ -28,7 +28,17 @@ from sklearn.metrics import roc_auc_score
 from sklearn.model_selection import GroupShuffleSplit
 from sklearn.neighbors import LocalOutlierFactor
 
-from _detection_data import SHAPES, binary, clean_tables, gaussian, planted, titanic, windows
+from _detection_data import (
+    SHAPES,
+    WIDTH,
+    binary,
+    clean_tables,
+    disturbed,
+    gaussian,
+    planted,
+    titanic,
+    windows,
+)
 from reconstruction import save
 from skae import AEAnomalyDetector, AutoencoderTransformer
 from skae.networks import ConvNetwork, RecurrentNetwork
@@ -146,13 +156,12 @@ def top(options):
 def series(options):
     """False alarms on later windows of a series, in percent, without groups and with them."""
     rows = []
-    for seed in range(options.seeds):
-        for n in (500, 2000):
+    for seed in range(2 * options.seeds):
+        for n in (600, 1500):
             X = windows(2 * n, seed)
-            train, new = X[:n], X[n + X.shape[1] :]
-            blocks = np.arange(n) // (4 * X.shape[1])
+            train, new = X[:n], X[n + WIDTH - 1 :]
             for is_novelty in (False, True):
-                for label, groups in (("none", None), ("blocks", blocks)):
+                for label, groups in (("none", None), ("blocks", np.arange(n) // (2 * WIDTH))):
                     detector = AEAnomalyDetector(novelty=is_novelty, random_state=seed)
                     marked = detector.fit(train, groups=groups).predict(new) == -1
                     name = f"{n:,} windows, novelty={is_novelty}"
@@ -161,14 +170,14 @@ def series(options):
     show("Later windows of a series: % marked", rows)
     found = []
     for name, make in NETWORKS.items():
-        areas = [_disturbed(make, seed) for seed in range(options.seeds)]
+        areas = [_told_apart(make, seed) for seed in range(options.seeds)]
         found.append(dict(network=name, auroc=float(np.mean(areas))))
     show("Disturbed windows: AUROC of the tabular default, and of networks for series", found)
     return rows
 
 
 def _with_network(network):
-    autoencoder = AutoencoderTransformer(6, network=network, max_iter=60, random_state=0)
+    autoencoder = AutoencoderTransformer(6, network=network, max_iter=40, random_state=0)
     one = GroupShuffleSplit(1, test_size=0.2, random_state=0)
     return AEAnomalyDetector(
         novelty=True, scoring="reconstruction", estimator=autoencoder, cv=one, random_state=0
@@ -182,25 +191,18 @@ NETWORKS = {
 }
 
 
-def _disturbed(make, seed):
-    """AUROC of later windows in which the cycle jumps or stands still, in percent."""
-    train, later = windows(1000, seed), windows(500, 100 + seed)
-    rng = np.random.RandomState(seed)
-    odd = later[:100].copy()
-    for row in odd:
-        start = rng.randint(4, 14)
-        if rng.uniform() < 0.5:
-            row[start:] = np.roll(row, 5)[start:]
-        else:
-            row[start : start + 7] = row[start]
-    # Networks for series read (steps, channels).
+def _told_apart(make, seed):
+    """AUROC of later windows, a fifth of which are disturbed, in percent."""
+    X = windows(1500, seed)
+    train, later = X[:1000], X[1000 + WIDTH - 1 :: 2]
+    odd = disturbed(later[::4], np.random.RandomState(seed))
     detector = make()
-    shape = (-1, train.shape[1]) if detector.scoring == "denoising" else (*train.shape, 1)
-    blocks = np.arange(len(train)) // (4 * train.shape[1])
-    detector.fit(train.reshape(shape), groups=blocks)
-    X = np.vstack([later[100:], odd])
-    scores = detector.score_samples(X.reshape(len(X), *shape[1:]))
-    return 100 * roc_auc_score(np.arange(len(X)) < 400, scores)
+    # Networks for series read (steps, channels).
+    shape = (WIDTH,) if detector.scoring == "denoising" else (WIDTH, 1)
+    groups = np.arange(len(train)) // (2 * WIDTH)
+    detector.fit(train.reshape(-1, *shape), groups=groups)
+    scores = detector.score_samples(np.vstack([later, odd]).reshape(-1, *shape))
+    return 100 * roc_auc_score(np.arange(len(scores)) < len(later), scores)
 
 
 def cost(options):
