@@ -213,6 +213,8 @@ def test_bad_groups(visits):
         quick().fit(X, groups=np.zeros(len(X)))
     with pytest.raises(ValueError, match="inconsistent numbers"):
         quick().fit(X, groups=groups[:-1])
+    with pytest.raises(ValueError, match=r"groups must have one entry .* \(480, 1\)"):
+        quick().fit(X, groups=groups[:, np.newaxis])
 
 
 @pytest.mark.parametrize("n_samples", [2, 3, 7])
@@ -621,7 +623,9 @@ def test_lower_quantile_with_weights():
     assert lower_quantile(values, 0.5) == 2.5
 
 
-@pytest.mark.parametrize(("cv", "n_samples", "n_folds"), [(5, 60, 5), (5, 3, 3), (2, 60, 2)])
+@pytest.mark.parametrize(
+    ("cv", "n_samples", "n_folds"), [(5, 60, 5), (5, 3, 3), (2, 60, 2), (None, 60, 5)]
+)
 def test_rows_are_held_out_once(cv, n_samples, n_folds):
     folds = split_folds(cv, n_samples, None, data_rng())
     assert len(folds) == n_folds

@@ -114,11 +114,12 @@ class AEAnomalyDetector(DetectionMixin, BaseEstimator):
     learning_rate : float, default=0.003
         Of Adam at the first step; it falls to zero in a straight line.
 
-    cv : int, cross-validation generator or iterable, default=5
+    cv : int, cross-validation generator, iterable or None, default=5
         How rows are held out to calibrate. An int: as many folds, drawn at random, each a
-        model. A generator or an iterable of pairs of positions: as given; a single split,
-        ``ShuffleSplit(1)``, trains one model and calibrates it on the rows held out, which
-        is cheaper where `estimator` is costly. Rows of weight zero are not counted.
+        model; None: five. A generator or an iterable of pairs of positions: as given; a
+        single split, ``ShuffleSplit(1)``, trains one model and calibrates it on the rows
+        held out, which is cheaper where `estimator` is costly. Rows of weight zero are not
+        counted.
 
     random_state : int, RandomState instance or None, default=None
         Seeds the folds, the weights and the noise. An int gives the same result in every

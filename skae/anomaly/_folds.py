@@ -8,9 +8,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.model_selection import GroupKFold, KFold, check_cv
-from sklearn.utils import check_consistent_length, column_or_1d
+from sklearn.utils import check_consistent_length
 
 Array = NDArray[Any]
+
+
+_N_FOLDS = 5
 
 
 @dataclass(frozen=True)
@@ -64,8 +67,9 @@ def split_folds(
 
     Parameters
     ----------
-    cv : int, cross-validation generator or iterable
+    cv : int, cross-validation generator, iterable or None
         An int: as many folds, or as many as there are rows or groups, drawn at random.
+        None: five.
 
     n_samples : int
         Number of rows.
@@ -88,6 +92,8 @@ def split_folds(
             f"out while others are trained on; all {n_samples} rows are of the group "
             f"{groups[0]!r}."  # type: ignore[index]
         )
+    if cv is None:
+        cv = _N_FOLDS
     if isinstance(cv, Integral):
         kind = KFold if groups is None else GroupKFold
         cv = kind(min(int(cv), n_apart), shuffle=True, random_state=rng)
@@ -114,9 +120,14 @@ def check_groups(X: Any, groups: Any, sample_weight: Any) -> Array | None:
     """
     if groups is None:
         return None
-    groups = column_or_1d(groups)
+    groups = np.asarray(groups)
+    if groups.ndim != 1:
+        raise ValueError(
+            "groups must have one entry for each row, shape (n_samples,); got an array of "
+            f"shape {groups.shape}."
+        )
     check_consistent_length(X, groups)
     if sample_weight is None or np.ndim(sample_weight) == 0:
-        return np.asarray(groups)
+        return groups
     check_consistent_length(X, sample_weight)
     return np.asarray(groups[np.asarray(sample_weight) > 0])
