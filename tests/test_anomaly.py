@@ -3,6 +3,8 @@
 import pickle
 import subprocess
 import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -496,6 +498,27 @@ def test_a_loss_that_diverges_is_said(normal):
     fitted.set_params(learning_rate=1e30, n_steps=200)
     with pytest.raises(ValueError, match="not finite"), np.errstate(all="ignore"):
         fitted.fit(normal)
+    assert fitted.offset_ == offset
+
+
+def test_an_interrupted_fit_keeps_what_was_fitted(normal, monkeypatch):
+    """Ctrl-C is raised where the threads that train are waited for; they end, too."""
+    fitted = quick(n_steps=5).fit(normal)
+    offset = fitted.offset_
+    ended = []
+
+    class Interrupted(ThreadPoolExecutor):
+        def map(self, function, *iterables):
+            super().map(lambda *each: ended.append(function(*each).ending), *iterables)
+            time.sleep(0.1)
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr("skae.anomaly._denoiser.ThreadPoolExecutor", Interrupted)
+    fitted.set_params(n_steps=1_000_000)
+    with pytest.raises(KeyboardInterrupt):
+        fitted.fit(normal)
+    assert set(ended) <= {"callback"}
+    assert len(ended) <= 2
     assert fitted.offset_ == offset
 
 

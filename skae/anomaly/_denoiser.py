@@ -95,10 +95,11 @@ class DenoiserTraining:
             "uniform_pool": draw_pool("uniform", rng, (self.batch_size, 1)),
         }
         rows = Rows(Z, None, weight)
+        watched = _Watched(monitor)
 
         def train_one(part: Array, seed: int) -> Any:
             rng = np.random.RandomState(seed)
-            return self._one(coder, rows, part, settings, len(parts), rng, monitor)
+            return self._one(coder, rows, part, settings, len(parts), rng, watched)
 
         seeds = [offspring(rng) for _ in parts]
         # Each worker compiles a program of its own: worth it where there is much to train.
@@ -108,7 +109,8 @@ class DenoiserTraining:
             try:
                 trained = list(pool.map(train_one, parts, seeds))
             except BaseException:
-                pool.shutdown(wait=True, cancel_futures=True)
+                watched.stopped = True
+                pool.shutdown(cancel_futures=True)
                 raise
         return (
             [DenseForward(coder, training.weights) for training in trained],
@@ -168,3 +170,25 @@ class DenoiserTraining:
             return rng.permutation(n_samples)[:most]
         repeats = max(round(min(_ROWS_AN_EPOCH, most) / n_samples), 1)
         return np.tile(np.arange(n_samples), repeats)
+
+
+class _Watched:
+    """A monitor by which another thread can end training after the epoch.
+
+    Parameters
+    ----------
+    monitor : Monitor
+        Told of each epoch.
+    """
+
+    def __init__(self, monitor: Any) -> None:
+        self.monitor = monitor
+        self.stopped = False
+
+    def begin(self) -> None:
+        """Before an epoch."""
+        self.monitor.begin()
+
+    def end(self, training: Any) -> bool:
+        """After an epoch; True stops training."""
+        return bool(self.monitor.end(training)) or self.stopped
