@@ -228,8 +228,9 @@ def test_a_handful_of_rows_will_do(normal, n_samples, novel):
 
 
 def test_a_rate_too_small_for_the_rows_is_said(normal):
-    with pytest.warns(UserWarning, match="least p-value that 40 training rows allow"):
+    with pytest.warns(UserWarning, match="least p-value that 40 training rows allow") as said:
         quick(novelty=True, contamination=0.01, n_steps=5).fit(normal[:40])
+    assert said[0].filename == __file__
 
 
 @pytest.mark.parametrize("n_odd", [0, 8, 20])

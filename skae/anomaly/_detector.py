@@ -369,7 +369,7 @@ class AEAnomalyDetector(DetectionMixin, BaseEstimator):
                 f"{len(self.calibration_scores_)} training rows allow: the threshold is "
                 "their oddest. Give more rows.",
                 UserWarning,
-                stacklevel=4,
+                stacklevel=5,
             )
         return self._calibration.threshold(rate)
 
