@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 from scipy.optimize import brentq
 from scipy.stats import false_discovery_control
 
-from skae.anomaly._conformal import Calibration, lower_quantile
+from skae.anomaly._conformal import Calibration, logarithm, lower_quantile
 
 Array = NDArray[Any]
 
@@ -47,8 +47,10 @@ class BulkCalibration:
     """
 
     def __init__(self, scores: Array, weight: Array | None = None) -> None:
-        self.scores = np.sort(scores)
-        log = _logarithm(scores)
+        order = np.argsort(scores, kind="stable")
+        scores = self.scores = scores[order]
+        weight = self._weight = None if weight is None else weight[order]
+        log = logarithm(scores)
         middle, high = (lower_quantile(log, share, weight) for share in (_MIDDLE, _HIGH))
         self._start = high
         self._fence = middle + _FENCE * (high - middle) if high > middle else np.inf
@@ -60,12 +62,11 @@ class BulkCalibration:
         self._scale = _tail_scale(log[tail] - high, weight[tail], self._fence - high)
         normal = false_discovery_control(self.p_values(scores)) > _FDR
         self._normal = Calibration(scores[normal], weight[normal])
-        self._scores, self._weight = scores, weight
 
     def p_values(self, scores: Array) -> Array:
         """How often a normal row is at least as odd, by the bulk and the tail above it."""
         p = self._inside.p_values(scores)
-        beyond = _logarithm(scores) - self._start
+        beyond = logarithm(scores) - self._start
         above = (beyond > 0) & np.isfinite(self._fence)
         return np.where(above, self._share * np.exp(-beyond.clip(min=0) / self._scale), p)
 
@@ -83,12 +84,8 @@ class BulkCalibration:
 
     def threshold(self, rate: float) -> float:
         """The score that this share of all rows exceeds, or the fence where it is lower."""
-        exceeded = lower_quantile(self._scores, 1 - rate, self._weight)
+        exceeded = lower_quantile(self.scores, 1 - rate, self._weight)
         return float(min(exceeded, np.exp(self._fence)))
-
-
-def _logarithm(scores: Array) -> Array:
-    return np.asarray(np.log(np.maximum(scores, np.finfo(np.float32).tiny)))
 
 
 def _tail_scale(excess: Array, weight: Array, length: float) -> float:

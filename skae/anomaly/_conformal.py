@@ -51,6 +51,11 @@ class Calibration:
         return float(self.scores[np.argmax(enough) if enough.any() else -1])
 
 
+def logarithm(scores: Array) -> Array:
+    """Logarithms of scores, which are not negative; finite for those that are zero."""
+    return np.asarray(np.log(np.maximum(scores, np.finfo(np.float32).tiny)))
+
+
 def lower_quantile(values: Array, share: float, weight: Array | None = None) -> float:
     """The value that this share of the weight lies below.
 

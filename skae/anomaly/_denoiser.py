@@ -21,7 +21,6 @@ Array = NDArray[Any]
 # share a compilation, and there are few of them.
 _ROWS_AN_EPOCH = 2**13
 
-
 # Denoisers are trained two at a time: a program uses several cores itself, and more at a
 # time gain little.
 _N_WORKERS = 2

@@ -197,8 +197,7 @@ class DetectionMixin(OutlierMixin):
         return hasattr(self, "_calibration")
 
     def _scores(self, X):
-        scores = self._score.score(X) / self._usual
-        return scores if self._effects is None else scores * self._effects.factors(X)
+        return self._score.score(X) / self._usual * self._effects.factors(X)
 
     def _contributions(self, X):
         return self._scores(X)[:, np.newaxis] * self._score.shares(X)

@@ -340,12 +340,11 @@ class AEAnomalyDetector(DetectionMixin, BaseEstimator):
 
     def _calibrate(self, rows, scores, kept):
         """Keep the scores of rows that were held out, in units of their median."""
-        columns = rows.inputs if len(self._input_shape) == 1 else rows.inputs[:, :0]
-        self._effects = None
-        if not self.novelty:
-            weight = None if rows.weight is None else rows.weight[kept]
-            self._effects = LevelEffects.of(columns[kept], scores[kept], weight)
-            scores = scores * self._effects.factors(columns)
+        excuses = not self.novelty and len(self._input_shape) == 1
+        columns = rows.inputs if excuses else rows.inputs[:, :0]
+        weight = None if rows.weight is None else rows.weight[kept]
+        self._effects = LevelEffects.of(columns[kept], scores[kept], weight)
+        scores = scores * self._effects.factors(columns)
         self._usual = float(np.median(scores)) or 1.0
         kind = Calibration if self.novelty else BulkCalibration
         self._calibration = kind(scores / self._usual, rows.weight)

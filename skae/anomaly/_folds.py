@@ -12,7 +12,7 @@ from sklearn.utils import check_consistent_length
 
 Array = NDArray[Any]
 
-
+# Where the number of folds is left open, as in scikit-learn.
 _N_FOLDS = 5
 
 

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse.linalg import lsqr
 
+from skae.anomaly._conformal import logarithm
 from skae.tables import TwoLevels
 
 Array = NDArray[Any]
@@ -67,7 +68,7 @@ class LevelEffects:
         levels = TwoLevels.of(X)
         if len(levels.columns) == 0:
             return cls(levels, np.zeros(0), np.zeros(0), 0.0)
-        log = np.log(np.maximum(scores, np.finfo(np.float32).tiny))
+        log = logarithm(scores)
         middle, high = np.quantile(log, [0.5, 0.8])
         width = high - middle
         log = log.clip(middle - _FAR * width, middle + _FAR * width)

@@ -11,8 +11,8 @@ from skae.utils._sklearn import nearest
 
 Array = NDArray[Any]
 
-# Squared distance below which two rows are the same.
-_SAME = 1e-10
+# Distance, squared or not, below which two rows are the same.
+SAME = 1e-10
 
 # Up to so many pairs of rows all distances are computed: a search takes longer to begin.
 _FEW_PAIRS = 2**16
@@ -96,9 +96,9 @@ class NearestRows:
             chosen = self._chosen(distance, knows)
             total = np.take_along_axis(distance, chosen, axis=1).sum(axis=1, keepdims=True)
             part = np.take_along_axis(weight, chosen, axis=1)
-            np.put_along_axis(weight, chosen, part + 1 / np.maximum(total, _SAME), axis=1)
+            np.put_along_axis(weight, chosen, part + 1 / np.maximum(total, SAME), axis=1)
         square = np.square(self.rows[position] - Z[:, np.newaxis])
-        parts = np.einsum("nc,ncd->nd", weight, square) + _SAME
+        parts = np.einsum("nc,ncd->nd", weight, square) + SAME
         return np.asarray(parts / parts.sum(axis=1, keepdims=True))
 
     @property
@@ -128,7 +128,7 @@ class NearestRows:
         if self._leaves_out:
             theirs = np.take_along_axis(distance, chosen, axis=1)
             chosen = np.take_along_axis(chosen, theirs.argsort(axis=1), axis=1)
-            same = theirs.min(axis=1, keepdims=True) < _SAME
+            same = theirs.min(axis=1, keepdims=True) < SAME
             chosen = np.where(same, chosen[:, 1:], chosen[:, :-1])
         return chosen
 
@@ -142,7 +142,9 @@ class NearestRows:
             distance, position = nearest(Z, self.rows[at], k)
             known = np.repeat(knows[members][:, np.newaxis], k, axis=1)
             found.append((np.square(distance), at[position], known))
-        distance, position, known = (
-            np.concatenate(a, axis=1) for a in zip(*found, strict=True)
+        distances, positions, knowns = zip(*found, strict=True)
+        return (
+            np.concatenate(distances, axis=1),
+            np.concatenate(positions, axis=1),
+            np.concatenate(knowns, axis=1),
         )
-        return distance, position, known

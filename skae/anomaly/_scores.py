@@ -97,7 +97,8 @@ class DenoisingScore:
             Where the rows may hold anomalies, the share of them that are no neighbours,
             those that the denoisers miss by most; None: all rows are normal.
         """
-        some = rows.take(folds.seen.any(axis=0))
+        trusted = folds.seen.any(axis=0)
+        some = rows.take(trusted)
         scale = SquashScale.of(some.inputs, some.weight)
         Z = scale.inward(rows.inputs)
         parts = [rng.permutation(np.flatnonzero(mask)) for mask in folds.seen]
@@ -108,7 +109,6 @@ class DenoisingScore:
             DenoisingResiduals(denoiser, level, noise, Z[part[:_MOST_JUDGED]])
             for denoiser, part in zip(denoisers, parts, strict=True)
         ]
-        trusted = folds.seen.any(axis=0)
         if doubted:
             single = Z.astype(np.float32)
             missed = folds.judged(lambda j, i: residuals[j].squared(single[i]).mean(axis=1))
@@ -123,19 +123,11 @@ class DenoisingScore:
 
     def score(self, X):
         """The score of each row, by all members."""
-        return self._in_chunks(
-            lambda rows: np.exp(self._logarithms(rows, self._all).mean(axis=0)),
-            X,
-            self.nearest.n_candidates + X.shape[1],
-        )
+        return self._score(X, self._all)
 
     def score_of_member(self, member, X):
         """The score of each row, by one member."""
-        return self._in_chunks(
-            lambda rows: np.exp(self._logarithms(rows, [member])[0]),
-            X,
-            self.nearest.n_candidates + X.shape[1],
-        )
+        return self._score(X, [member])
 
     def shares(self, X):
         """Part of each column in the score of each row; the parts of a row add up to one."""
@@ -154,6 +146,14 @@ class DenoisingScore:
     @property
     def _all(self):
         return range(len(self.residuals))
+
+    def _score(self, X, members):
+        """Geometric mean of the scores by these members."""
+        return self._in_chunks(
+            lambda rows: np.exp(self._logarithms(rows, members).mean(axis=0)),
+            X,
+            self.nearest.n_candidates + X.shape[1],
+        )
 
     def _logarithms(self, X, members):
         """Logarithms of the scores by these members, (n_members, n_samples)."""
@@ -257,11 +257,10 @@ class ReconstructionScore:
         scale = SquashScale.of(some.inputs, some.weight) if len(shape) == 1 else None
         parts = [rng.permutation(np.flatnonzero(mask)) for mask in folds.seen]
         autoencoders = []
-        for part in parts:
-            X = _in_units(scale, rows.inputs[part]).reshape(-1, *shape)
-            weight = None if rows.weight is None else rows.weight[part]
+        for part in map(rows.take, parts):
+            X = _in_units(scale, part.inputs).reshape(-1, *shape)
             autoencoder = make().set_params(random_state=offspring(rng))
-            autoencoders.append(autoencoder.fit(X, sample_weight=weight))
+            autoencoders.append(autoencoder.fit(X, sample_weight=part.weight))
         seen_range = some.inputs.min(axis=0), some.inputs.max(axis=0)
         score = cls(scale, autoencoders, shape, seen_range)
         score.usual = [

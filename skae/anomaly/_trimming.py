@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from skae.anomaly._neighbors import SAME
 from skae.tables import TwoLevels
 from skae.utils._sklearn import nearest
 
@@ -12,9 +13,6 @@ Array = NDArray[Any]
 
 # Rows to which the others' distances are taken.
 _MOST_REFERENCE = 2000
-
-# Squared distance below which two rows are the same.
-_SAME = 1e-10
 
 # How many times its fair share of the trimmed rows a protected level may lose.
 _MOST_LOST = 2.0
@@ -48,7 +46,7 @@ def central(Z: Array, share: float, rng: np.random.RandomState) -> Array:
     if rank < 1:
         return np.ones(len(Z), dtype=bool)
     distance, _ = nearest(Z, reference, rank + 1, metric="manhattan")
-    itself = distance[:, 0] < _SAME
+    itself = distance[:, 0] < SAME
     far = np.where(itself, distance[:, rank], distance[:, rank - 1])
     return without_farthest(far, Z, share)
 
