@@ -49,13 +49,14 @@ class BulkCalibration:
     def __init__(self, scores: Array, weight: Array | None = None) -> None:
         order = np.argsort(scores, kind="stable")
         scores = self.scores = scores[order]
-        weight = self._weight = None if weight is None else weight[order]
+        weight = None if weight is None else weight[order]
         log = logarithm(scores)
         middle, high = (lower_quantile(log, share, weight) for share in (_MIDDLE, _HIGH))
         self._start = high
         self._fence = middle + _FENCE * (high - middle) if high > middle else np.inf
         inside = log <= self._fence
         weight = np.ones(len(log)) if weight is None else weight / weight.mean()
+        self._weight = weight
         self._inside = Calibration(scores[inside], weight[inside])
         tail = inside & (log > high)
         self._share = float(weight[tail].sum() / weight[inside].sum())
