@@ -32,8 +32,9 @@ $(BIN)/python:
 	@$(BIN)/python -c 'import torch' 2>/dev/null || $(BIN)/python -m pip install --quiet '$(TORCH)'
 	@touch $@
 
-# The clients bring dozens of packages, and bounds on others: an environment of their own.
-.venv/clients/.stamp: pyproject.toml
+# The clients bring dozens of packages, and bounds on others: an environment of their own,
+# which lies in the first, and two that are made at once would make that folder twice.
+.venv/clients/.stamp: pyproject.toml | $(BIN)/python
 	$(PYTHON) -m venv .venv/clients
 	.venv/clients/bin/python -m pip install --quiet --upgrade pip
 	.venv/clients/bin/python -m pip install --quiet -e '.[dev,clients]'
