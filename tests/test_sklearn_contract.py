@@ -29,6 +29,7 @@ from skae import (
     VAETransformer,
 )
 from skae.metrics import reconstruction_score
+from skae.tables import TabularEncoder
 
 pytestmark = pytest.mark.usefixtures("two_starts")
 
@@ -40,6 +41,7 @@ CHECKED = [
     DenoisingAutoencoder(**TINY),
     AEAnomalyDetector(hidden_layer_sizes=(8,), n_steps=20, random_state=0),
     VAETransformer(**TINY),
+    TabularEncoder(),
     AEClassifier(
         AutoencoderTransformer(1, hidden_layer_sizes=(4,), max_iter=2), random_state=0
     ),

@@ -52,12 +52,20 @@ class SquashScale:
 
     def inward(self, X: Array) -> Array:
         """From the units of the data, in float64."""
-        z = (X - self.centre) / self.scale
-        size = np.maximum(np.abs(z), _BEND)
-        return np.where(np.abs(z) > _BEND, np.sign(z) * _BEND * (1 + np.log(size / _BEND)), z)
+        return squashed((X - self.centre) / self.scale)
 
     def outward(self, Z: Array) -> Array:
         """Back to the units of the data, in float64."""
-        size = np.maximum(np.abs(Z), _BEND)
-        z = np.where(np.abs(Z) > _BEND, np.sign(Z) * _BEND * np.exp(size / _BEND - 1), Z)
-        return z * self.scale + self.centre
+        return stretched(Z) * self.scale + self.centre
+
+
+def squashed(z: Array) -> Array:
+    """Deviations, those beyond three of them by their logarithm."""
+    size = np.maximum(np.abs(z), _BEND)
+    return np.where(np.abs(z) > _BEND, np.sign(z) * _BEND * (1 + np.log(size / _BEND)), z)
+
+
+def stretched(z: Array) -> Array:
+    """What `squashed` had been given."""
+    size = np.maximum(np.abs(z), _BEND)
+    return np.where(np.abs(z) > _BEND, np.sign(z) * _BEND * np.exp(size / _BEND - 1), z)

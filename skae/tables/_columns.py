@@ -1,0 +1,476 @@
+"""One column of a table as numbers of comparable size, and back."""
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass, field
+from math import gcd
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from skae.tables._frames import Cells
+from skae.tables._squash import squashed, stretched
+from skae.utils._rows import moments
+
+Array = NDArray[Any]
+
+# The least unit of flags: what is rarer than this allows lies no farther away.
+LEAST_UNIT = 0.2
+
+# Numbers that are rounded to this many decimals come back rounded.
+_MOST_DECIMALS = 8
+
+# What times are counted in: the largest that all of them are multiples of, in nanoseconds.
+_TIME_UNITS = (86400 * 10**9, 3600 * 10**9, 60 * 10**9, 10**9, 10**6, 10**3, 1)
+
+# Beyond this, float64 does not hold every integer.
+_EXACT = 2.0**53
+
+
+class Column(ABC):
+    """How the cells of one column become numbers, and numbers cells.
+
+    Attributes
+    ----------
+    name : str
+        Of the column.
+
+    kind : {"numeric", "integer", "binary", "categorical", "date", "constant", "empty"}
+        What its cells are.
+
+    width : int
+        How many numbers stand for a cell.
+    """
+
+    name: str
+    kind: str
+    width: int = 1
+
+    @abstractmethod
+    def encode(self, cells: Cells) -> tuple[Array, Array]:
+        """Numbers for cells.
+
+        Returns
+        -------
+        values : ndarray of shape (n_samples, width)
+            Zero where a cell is missing.
+
+        known : ndarray of bool of shape (n_samples,)
+            Which cells are there, and no level that was not seen in fit.
+        """
+
+    @abstractmethod
+    def decode(self, values: Array, clip: bool) -> Array:
+        """Cells, of shape (n_samples,), for numbers of shape (n_samples, width)."""
+
+    @property
+    def unit(self) -> str | None:
+        """What times are counted in, as in :class:`Cells`."""
+        return None
+
+    @property
+    @abstractmethod
+    def type_name(self) -> str:
+        """What cells must be, as `_type_of` says it."""
+
+    @property
+    def flag_names(self) -> list[str]:
+        """Names of the numbers that stand for a cell."""
+        return [self.name]
+
+
+@dataclass(frozen=True)
+class NumberColumn(Column):
+    """A column of numbers or times: standardised, far values drawn in.
+
+    Parameters
+    ----------
+    name, kind : str
+        See :class:`Column`.
+
+    centre, scale : float
+        Mean and standard deviation, counted from `origin` in steps.
+
+    squash : bool
+        Whether values beyond three deviations are drawn in.
+
+    origin : int
+        What is taken off first, without rounding.
+
+    step : int
+        What times are counted in, in their unit.
+
+    low, high : float
+        Range that was seen, counted from `origin` in steps.
+
+    decimals : int or None
+        To how many decimals numbers were rounded.
+
+    dtype : dtype
+        Of the cells.
+
+    time_unit : str or None
+        Of times.
+    """
+
+    name: str
+    kind: str
+    centre: float
+    scale: float
+    squash: bool
+    origin: int
+    step: int
+    low: float
+    high: float
+    decimals: int | None
+    dtype: Any
+    time_unit: str | None = None
+
+    def encode(self, cells: Cells) -> tuple[Array, Array]:
+        """See :class:`Column`."""
+        values = _in_unit(cells, self.time_unit)
+        numbers = _counted(values, self.origin, self.step)
+        z = (np.where(cells.observed, numbers, self.centre) - self.centre) / self.scale
+        return (squashed(z) if self.squash else z)[:, np.newaxis], cells.observed
+
+    def decode(self, values: Array, clip: bool) -> Array:
+        """See :class:`Column`."""
+        z = stretched(values[:, 0]) if self.squash else values[:, 0]
+        numbers = z * self.scale + self.centre
+        if clip:
+            numbers = numbers.clip(self.low, self.high)
+        if self.decimals is not None:
+            numbers = np.round(numbers, self.decimals)
+        if self.dtype.kind in "iu":
+            return _as_integers(numbers * self.step, self.origin, self.dtype)
+        return numbers
+
+    @property
+    def unit(self) -> str | None:
+        """See :class:`Column`."""
+        return self.time_unit
+
+    @property
+    def type_name(self) -> str:
+        """See :class:`Column`."""
+        return "number" if self.time_unit is None else "time"
+
+
+@dataclass(frozen=True)
+class LevelsColumn(Column):
+    """A column of levels: one flag for each, or one in all where there are two.
+
+    Flags are centred and have one unit for the column, in which they vary in all as much
+    as a number does.
+
+    Parameters
+    ----------
+    name, kind : str
+        See :class:`Column`.
+
+    levels : tuple
+        In the order of the flags.
+
+    flag_of : dict
+        Position of the flag of each level; levels that share the last flag are grouped.
+
+    share : ndarray of shape (n_flags,)
+        How often each flag is on.
+
+    dtype : dtype
+        Of the cells.
+    """
+
+    name: str
+    kind: str
+    levels: tuple[Any, ...]
+    flag_of: dict[Any, int] = field(repr=False)
+    share: Array = field(repr=False)
+    dtype: Any = field(repr=False)
+
+    @property
+    def width(self) -> int:  # type: ignore[override]
+        """Number of flags."""
+        return 1 if self.kind == "binary" else len(self.levels)
+
+    @property
+    def type_name(self) -> str:
+        """See :class:`Column`."""
+        return _type_name(self.levels[0])
+
+    @property
+    def flag_unit(self) -> float:
+        """Root of the sum of the variances of the flags."""
+        return max(float(np.sqrt((self.share * (1 - self.share)).sum())), LEAST_UNIT)
+
+    def encode(self, cells: Cells) -> tuple[Array, Array]:
+        """See :class:`Column`."""
+        flags = self.flags(cells)
+        known = cells.observed & (flags >= 0)
+        if self.kind == "binary":
+            on = (flags == 1)[:, np.newaxis]
+            use = known
+        else:
+            on = flags[:, np.newaxis] == np.arange(self.width)
+            use = cells.observed
+        z = (on - self.share) / self.flag_unit
+        return np.where(use[:, np.newaxis], z, 0.0), known
+
+    def flags(self, cells: Cells) -> Array:
+        """Position of the level of each cell; -1: missing, or not seen in fit."""
+        values = cells.values.tolist()
+        flags = np.fromiter((self.flag_of.get(v, -1) for v in values), np.intp, len(values))
+        flags[~cells.observed] = -1
+        return flags
+
+    def decode(self, values: Array, clip: bool) -> Array:
+        """See :class:`Column`."""
+        on = values * self.flag_unit + self.share
+        which = (on[:, 0] > 0.5).astype(np.intp) if self.kind == "binary" else on.argmax(axis=1)
+        levels = np.empty(len(self.levels), dtype=object)
+        levels[:] = self.levels
+        return np.asarray(levels[which].astype(self.dtype))
+
+    @property
+    def flag_names(self) -> list[str]:
+        """See :class:`Column`."""
+        shown = self.levels[1:] if self.kind == "binary" else self.levels
+        return [f"{self.name}_{level}" for level in shown]
+
+
+@dataclass(frozen=True)
+class EmptyColumn(Column):
+    """A column in which every cell is missing: nothing stands for it."""
+
+    name: str
+    dtype: Any
+    kind: str = "empty"
+    width: int = 0
+    time_unit: str | None = None
+
+    def encode(self, cells: Cells) -> tuple[Array, Array]:
+        """See :class:`Column`."""
+        n_samples = len(cells.observed)
+        return np.zeros((n_samples, 0)), np.zeros(n_samples, dtype=bool)
+
+    def decode(self, values: Array, clip: bool) -> Array:
+        """See :class:`Column`."""
+        return np.zeros(len(values), self.dtype)
+
+    @property
+    def unit(self) -> str | None:
+        """See :class:`Column`."""
+        return self.time_unit
+
+    @property
+    def type_name(self) -> str:
+        """See :class:`Column`."""
+        return "empty"
+
+    @property
+    def flag_names(self) -> list[str]:
+        """See :class:`Column`."""
+        return []
+
+
+def make_column(
+    cells: Cells,
+    weight: Array | None,
+    declared: bool,
+    max_categories: int | None,
+    squash: bool,
+) -> Column:
+    """Describe a column by the cells that are observed in rows of positive weight.
+
+    Parameters
+    ----------
+    cells : Cells
+        All cells.
+
+    weight : ndarray of shape (n_samples,) or None
+        Weights of the rows.
+
+    declared : bool
+        Whether the user says that it is categorical.
+
+    max_categories : int or None
+        How many flags a column may have.
+
+    squash : bool
+        Whether far values are drawn in.
+    """
+    counts = cells.observed if weight is None else cells.observed & (weight > 0)
+    kept = cells.values[counts]
+    if len(kept) == 0:
+        return EmptyColumn(cells.name, cells.values.dtype, time_unit=cells.unit)
+    if weight is not None:
+        weight = weight[counts]
+    if cells.family == "level" or declared:
+        return _levels_column(cells, kept, weight, max_categories)
+    if cells.family == "number" and _is_binary(kept):
+        return _levels_column(cells, kept, weight, max_categories)
+    return _number_column(cells, kept, weight, squash)
+
+
+def _number_column(
+    cells: Cells, kept: Array, weight: Array | None, squash: bool
+) -> NumberColumn:
+    is_time = cells.family == "time"
+    whole = kept.dtype.kind in "iu" or bool((kept == np.round(kept)).all())
+    origin, step = 0, 1
+    if is_time or (kept.dtype.kind in "iu" and np.abs(kept.astype(float)).max() >= _EXACT):
+        origin = int(kept.min())
+    if is_time:
+        step = _time_step(kept, origin, cells.unit)
+    numbers = _counted(kept, origin, step)
+    centre, deviation = moments(numbers[:, np.newaxis], weight)
+    constant = deviation[0] <= 1e-9 * np.abs(numbers).max()
+    kind = "date" if is_time else "integer" if whole else "numeric"
+    return NumberColumn(
+        cells.name,
+        "constant" if numbers.min() == numbers.max() else kind,
+        float(centre[0]),
+        1.0 if constant else float(deviation[0]),
+        squash,
+        origin,
+        step,
+        float(numbers.min()),
+        float(numbers.max()),
+        0 if whole or is_time else _decimals(numbers),
+        kept.dtype,
+        cells.unit,
+    )
+
+
+def _levels_column(
+    cells: Cells, kept: Array, weight: Array | None, max_categories: int | None
+) -> LevelsColumn:
+    weight = np.ones(len(kept)) if weight is None else weight
+    totals: dict[Any, float] = {}
+    for value, counts in zip(kept.tolist(), weight, strict=True):
+        totals[value] = totals.get(value, 0.0) + float(counts)
+    levels = _in_order(totals, cells.levels)
+    kind = {1: "constant", 2: "binary"}.get(len(levels), "categorical")
+    flag_of = {level: i for i, level in enumerate(levels)}
+    if max_categories is not None and len(levels) > max_categories:
+        # Python's sort is stable: of equals, the first ones are kept.
+        frequent = sorted(levels, key=lambda level: -totals[level])
+        own = set(frequent[: max_categories - 1])
+        levels = [*(level for level in levels if level in own), frequent[max_categories - 1]]
+        places = {level: i for i, level in enumerate(levels)}
+        flag_of = {level: places.get(level, len(levels) - 1) for level in totals}
+    share = np.zeros(len(levels))
+    for level, total in totals.items():
+        share[flag_of[level]] += total
+    share /= share.sum()
+    dtype = cells.values.dtype
+    return LevelsColumn(
+        cells.name,
+        kind,
+        tuple(levels),
+        flag_of,
+        share[1:] if kind == "binary" else share,
+        dtype,
+    )
+
+
+def _in_order(totals: dict[Any, float], declared: tuple[Any, ...] | None) -> list[Any]:
+    """Levels in the order of the dtype, sorted, or else as they come."""
+    if declared is not None:
+        return [level for level in declared if level in totals]
+    try:
+        return sorted(totals)
+    except TypeError:
+        return list(totals)
+
+
+def _is_binary(kept: Array) -> bool:
+    """Whether these numbers are two next to each other, as 0 and 1 are, or -1 and 1."""
+    low, high = kept.min(), kept.max()
+    pairs = {(0, 1), (1, 2), (-1, 1)}
+    return (float(low), float(high)) in pairs and bool(((kept == low) | (kept == high)).all())
+
+
+def check_finite(cells: Cells) -> None:
+    """Raise if cells are infinite."""
+    is_float = cells.family == "number" and cells.values.dtype.kind == "f"
+    n_infinite = int(np.isinf(cells.values).sum()) if is_float else 0
+    if n_infinite:
+        raise ValueError(
+            f"Input X contains infinity or a value too large for float64 in column "
+            f"{cells.name!r}, in {n_infinite} of {len(cells.values)} rows."
+        )
+
+
+def check_cells(column: Column, cells: Cells) -> None:
+    """Raise if cells are infinite, or not of the type that was seen in fit."""
+    check_finite(cells)
+    if column.kind == "empty" or not cells.observed.any():
+        return
+    now = _type_of(cells)
+    if now != column.type_name and {now, column.type_name} != {"bool", "number"}:
+        raise ValueError(
+            f"Column {column.name!r} had cells of type {column.type_name} in fit, and has "
+            f"cells of type {now} now."
+        )
+
+
+def _type_of(cells: Cells) -> str:
+    if cells.family == "time":
+        return "time"
+    return _type_name(cells.values[cells.observed][0])
+
+
+def _type_name(value: Any) -> str:
+    if isinstance(value, bool | np.bool_):
+        return "bool"
+    if isinstance(value, int | float | np.integer | np.floating):
+        return "number"
+    return type(value).__name__
+
+
+def _in_unit(cells: Cells, unit: str | None) -> Array:
+    """Values, times in this unit."""
+    if cells.unit == unit or cells.unit is None:
+        return cells.values
+    return cells.values * 1000 if unit == "ns" else cells.values // 1000
+
+
+def _counted(values: Array, origin: int, step: int) -> Array:
+    """Numbers counted from `origin` in steps, in float64."""
+    if origin and values.dtype.kind in "iu":
+        apart = values.astype(np.float64) - origin
+        if len(apart) and np.abs(apart).max() < 2.0**62:
+            # The difference of what it was before it was rounded.
+            apart = (values.astype(np.int64) - np.int64(origin)).astype(np.float64)
+        return apart / step
+    return (values.astype(np.float64) - origin) / step
+
+
+def _as_integers(numbers: Array, origin: int, dtype: Any) -> Array:
+    if np.abs(numbers).max(initial=0.0) < _EXACT and -(2**63) <= origin < 2**63:
+        whole = numbers.astype(np.int64)
+        with np.errstate(over="ignore"):
+            return np.asarray((whole + np.int64(origin)).astype(dtype))
+    limits = np.iinfo(dtype)
+    exact = [min(max(int(n) + origin, limits.min), limits.max) for n in numbers]
+    return np.array(exact, dtype)
+
+
+def _time_step(kept: Array, origin: int, unit: str | None) -> int:
+    """The largest unit of time in which all times are whole, in theirs."""
+    smallest = 1000 if unit == "us" else 1
+    common = int(np.gcd.reduce(kept - origin)) if len(kept) > 1 else 0
+    common = gcd(common, origin)
+    for step in _TIME_UNITS:
+        if step % smallest == 0 and common % (step // smallest) == 0:
+            return step // smallest
+    return 1
+
+
+def _decimals(numbers: Array) -> int | None:
+    """To how many decimals all numbers are rounded, if to few."""
+    for decimals in range(1, _MOST_DECIMALS + 1):
+        if (np.round(numbers, decimals) == numbers).all():
+            return decimals
+    return None

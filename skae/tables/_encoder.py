@@ -1,0 +1,394 @@
+"""TabularEncoder."""
+
+from collections.abc import Iterator
+from numbers import Integral
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from skae.tables._columns import LEAST_UNIT, Column, check_cells, check_finite, make_column
+from skae.tables._frames import Cells, Form, checked_table, read_columns
+from skae.utils._arrays import check_floats
+from skae.utils._sklearn import (
+    Interval,
+    StrOptions,
+    check_feature_names_in,
+    check_sample_weight,
+    fit_context,
+)
+from skae.utils._state import restores_state_on_error
+
+Array = NDArray[Any]
+
+
+class Block(NamedTuple):
+    """Which numbers stand for a column of the table.
+
+    Attributes
+    ----------
+    name : str
+        Of the column.
+
+    kind : str
+        See :class:`TabularEncoder`.
+
+    start, stop : int
+        Where its values stand in the matrix.
+
+    indicator : int or None
+        Where the flag stands that tells that the cell is missing; None: no cell was
+        missing in fit.
+    """
+
+    name: str
+    kind: str
+    start: int
+    stop: int
+    indicator: int | None
+
+
+class TabularEncoder(TransformerMixin, BaseEstimator):
+    """Tables of any columns as a matrix of comparable numbers, and back.
+
+    Numbers, integers, booleans, strings, categories, dates and missing cells are read as
+    they come, from pandas, polars, PyArrow or arrays, and `inverse_transform` gives back
+    rows of the same library, columns, dtypes and categories.
+
+    Every column has about the same say in a distance or a variance: numbers and dates are
+    standardised, and values farther than three deviations count by their logarithm; the
+    levels of a category become flags that are centred and vary in all as much as a number
+    does, as in the factor analysis of mixed data [1]_. A missing cell stands at the mean
+    of its column, and a flag tells that it was missing.
+
+    Parameters
+    ----------
+    categorical_features : "from_dtype" or array-like of {bool, int, str}, default="from_dtype"
+        Columns of numbers that are categories: a mask, positions, or names. Strings,
+        booleans and categorical dtypes are categories in any case; "from_dtype": only
+        they are.
+
+    max_categories : int or None, default=50
+        Flags that a column has at most. Of more levels the rarest share one flag, which
+        goes back to the most frequent of them. None: no limit.
+
+    handle_unknown : {"ignore", "error"}, default="ignore"
+        What becomes of a level that was not seen in fit. "ignore": all flags of its column
+        are off.
+
+    squash : bool, default=True
+        Whether values farther than three deviations from the mean are drawn in.
+
+    clip : bool, default=True
+        Whether `inverse_transform` keeps numbers within the range seen in fit.
+
+    Attributes
+    ----------
+    columns_ : dict of str to str
+        The kind of each column: "numeric"; "integer", for numbers that were all whole;
+        "binary", for two levels, and for numbers that are 0 and 1, 1 and 2, or -1 and 1;
+        "categorical"; "date", for times and durations; "constant", for one value only;
+        "empty", where all cells were missing.
+
+    blocks_ : tuple of Block
+        Which columns of the matrix stand for each column of the table.
+
+    n_features_in_ : int
+        Number of columns seen during fit.
+
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Names of the columns, where X had any.
+
+    See Also
+    --------
+    sklearn.preprocessing.OneHotEncoder : Flags of categories alone.
+    sklearn.preprocessing.StandardScaler : Numbers alone.
+
+    Notes
+    -----
+    The way back is exact for categories, integers and times, and for numbers that were
+    rounded to at most eight decimals, as long as their range has fewer than about 2**51
+    steps; other numbers are exact to the rounding of float64. Integers come back whole,
+    numbers with as many decimals as were seen, and times in the largest unit of which all
+    were multiples (days, hours, minutes, seconds, ...). Cells come back missing where the
+    flag of a missing cell is on.
+
+    References
+    ----------
+    .. [1] J. Pages, "Multiple Factor Analysis by Example Using R", CRC Press, 2014,
+       chapter 3.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from skae.tables import TabularEncoder
+    >>> X = pd.DataFrame({
+    ...     "age": [22, 38, 26, None],
+    ...     "sex": ["male", "female", "female", "male"],
+    ...     "deck": ["C", None, "E", "B"],
+    ... })
+    >>> encoder = TabularEncoder().fit(X)
+    >>> encoder.columns_
+    {'age': 'integer', 'sex': 'binary', 'deck': 'categorical'}
+    >>> encoder.get_feature_names_out()
+    array(['age', 'age_missing', 'sex_male', 'deck_B', 'deck_C', 'deck_E',
+           'deck_missing'], dtype=object)
+    >>> encoder.inverse_transform(encoder.transform(X)).equals(X)
+    True
+    """
+
+    _parameter_constraints: dict[str, Any] = {
+        "categorical_features": [StrOptions({"from_dtype"}), "array-like"],
+        "max_categories": [Interval(Integral, 2, None, closed="left"), None],
+        "handle_unknown": [StrOptions({"ignore", "error"})],
+        "squash": ["boolean"],
+        "clip": ["boolean"],
+    }
+
+    def __init__(
+        self,
+        *,
+        categorical_features: Any = "from_dtype",
+        max_categories: int | None = 50,
+        handle_unknown: str = "ignore",
+        squash: bool = True,
+        clip: bool = True,
+    ) -> None:
+        self.categorical_features = categorical_features
+        self.max_categories = max_categories
+        self.handle_unknown = handle_unknown
+        self.squash = squash
+        self.clip = clip
+
+    @restores_state_on_error
+    @fit_context(prefer_skip_nested_validation=True)
+    def fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> "TabularEncoder":
+        """Learn the kind, the levels and the scale of each column.
+
+        Parameters
+        ----------
+        X : data frame or array-like of shape (n_samples, n_features)
+            A table.
+
+        y : Ignored
+            Not used, present for API consistency by convention.
+
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights of the rows. Levels that only rows of weight zero have are not seen.
+
+        Returns
+        -------
+        self : object
+            The fitted encoder.
+        """
+        X = self._checked(X, reset=True)
+        weight = None
+        if sample_weight is not None:
+            weight = check_sample_weight(
+                sample_weight, np.empty(X.shape[0]), ensure_non_negative=True
+            )
+        all_cells = list(read_columns(X))
+        declared = self._declared([cells.name for cells in all_cells])
+        self._columns: list[Column] = []
+        for cells, is_declared in zip(all_cells, declared, strict=True):
+            check_finite(cells)
+            column = make_column(cells, weight, is_declared, self.max_categories, self.squash)
+            self._columns.append(column)
+        self._missing_share = np.array(
+            [np.average(~cells.observed, weights=weight) for cells in all_cells]
+        )
+        self._form = Form(X)
+        self.columns_ = {column.name: column.kind for column in self._columns}
+        self.blocks_ = tuple(self._blocks())
+        return self
+
+    def transform(self, X: Any) -> Array:
+        """Encode a table.
+
+        Parameters
+        ----------
+        X : data frame or array-like of shape (n_samples, n_features)
+            A table with the columns that were seen in fit.
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_features_out)
+            Numbers, see `blocks_` and `get_feature_names_out`.
+        """
+        return self.encode(X)[0]
+
+    def encode(self, X: Any) -> tuple[Array, Array]:
+        """Encode a table, and tell which cells count.
+
+        Parameters
+        ----------
+        X : data frame or array-like of shape (n_samples, n_features)
+            A table with the columns that were seen in fit.
+
+        Returns
+        -------
+        Z : ndarray of shape (n_samples, n_features_out)
+            What `transform` gives.
+
+        observed : ndarray of bool of shape (n_samples, n_features)
+            Which cells are there, and no level that was not seen in fit.
+        """
+        check_is_fitted(self)
+        X = self._checked(X, reset=False)
+        n_samples = X.shape[0]
+        Z = np.empty((n_samples, self._n_features_out))
+        observed = np.empty((n_samples, len(self.blocks_)), dtype=bool)
+        parts = zip(self._columns, self.blocks_, read_columns(X), strict=True)
+        for j, (column, block, cells) in enumerate(parts):
+            check_cells(column, cells)
+            Z[:, block.start : block.stop], observed[:, j] = column.encode(cells)
+            if block.indicator is not None:
+                Z[:, block.indicator] = (~cells.observed - self._missing_share[j]) / (
+                    self._missing_unit(j)
+                )
+            if self.handle_unknown == "error" and (cells.observed & ~observed[:, j]).any():
+                self._refuse_unknown(cells, observed[:, j])
+        return Z, observed
+
+    def observed(self, X: Any) -> Array:
+        """Which cells are there, and no level that was not seen in fit.
+
+        Parameters
+        ----------
+        X : data frame or array-like of shape (n_samples, n_features)
+            A table.
+
+        Returns
+        -------
+        ndarray of bool of shape (n_samples, n_features)
+        """
+        return self.encode(X)[1]
+
+    def inverse_transform(self, X: Any) -> Any:
+        """Decode a matrix.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features_out)
+            Numbers, as `transform` gives them, or near them: the flag of a category that
+            is largest wins.
+
+        Returns
+        -------
+        data frame or ndarray of shape (n_samples, n_features)
+            In the library that was fitted, with its columns and dtypes. The index of
+            pandas is that of X, where X has one.
+        """
+        check_is_fitted(self)
+        index = getattr(X, "index", None) if hasattr(X, "iloc") else None
+        Z = check_floats(X, "X", dtype=np.float64, ensure_min_features=0)
+        if Z.shape[1] != self._n_features_out:
+            raise ValueError(
+                f"X has {Z.shape[1]} columns, but {type(self).__name__} gives "
+                f"{self._n_features_out}: inverse_transform takes what transform returns."
+            )
+        return self.decode(Z, index=index)
+
+    def decode(self, Z: Array, *, index: Any = None) -> Any:
+        """The table for a matrix that needs no check.
+
+        Parameters
+        ----------
+        Z : ndarray of shape (n_samples, n_features_out)
+            Numbers.
+
+        index : pandas.Index, default=None
+            Of the rows, for pandas.
+        """
+        decoded = []
+        for j, (column, block) in enumerate(zip(self._columns, self.blocks_, strict=True)):
+            values = column.decode(Z[:, block.start : block.stop], self.clip)
+            observed = np.full(len(Z), block.kind != "empty")
+            if block.indicator is not None:
+                flag = Z[:, block.indicator] * self._missing_unit(j) + self._missing_share[j]
+                observed = flag <= 0.5
+            decoded.append((values, observed, column.unit))
+        return self._form.build(decoded, index)
+
+    def get_feature_names_out(self, input_features: Any = None) -> Array:
+        """Names of the numbers: column, or column and level, or column and "missing".
+
+        Parameters
+        ----------
+        input_features : array-like of str, default=None
+            Checked against the names seen in fit, and used where there were none.
+
+        Returns
+        -------
+        ndarray of str of shape (n_features_out,)
+        """
+        check_is_fitted(self)
+        names = check_feature_names_in(self, input_features)
+        out: list[str] = []
+        for name, column, block in zip(names, self._columns, self.blocks_, strict=True):
+            out += [name + flag[len(column.name) :] for flag in column.flag_names]
+            out += [f"{name}_missing"] * (block.indicator is not None)
+        return np.array(out, dtype=object)
+
+    @property
+    def _n_features_out(self) -> int:
+        last = self.blocks_[-1]
+        return last.stop if last.indicator is None else last.indicator + 1
+
+    def _checked(self, X: Any, reset: bool) -> Any:
+        X = checked_table(X)
+        validate_data(self, X, reset=reset, skip_check_array=True)
+        if X.shape[0] == 0 or X.shape[1] == 0:
+            raise ValueError(
+                f"Found array with {X.shape[0]} sample(s) and {X.shape[1]} feature(s) (shape="
+                f"{tuple(X.shape)}) while a minimum of 1 is required by {type(self).__name__}."
+            )
+        return X
+
+    def _declared(self, names: list[str]) -> Array:
+        """Which columns the user declares to be categorical."""
+        given = self.categorical_features
+        if isinstance(given, str):
+            return np.zeros(len(names), dtype=bool)
+        chosen = np.atleast_1d(np.asarray(given))
+        declared = np.zeros(len(names), dtype=bool)
+        if chosen.dtype == bool and len(chosen) == len(names):
+            return chosen
+        if chosen.dtype.kind in "iu" and np.isin(chosen, np.arange(len(names))).all():
+            declared[chosen] = True
+            return declared
+        is_named = chosen.dtype.kind in "UO" and hasattr(self, "feature_names_in_")
+        if len(chosen) and not (is_named and set(chosen) <= set(names)):
+            raise ValueError(
+                "categorical_features must be 'from_dtype', a mask over the "
+                f"{len(names)} columns, their positions, or names of columns of a data "
+                f"frame; got {given!r}."
+            )
+        return np.isin(names, chosen)
+
+    def _blocks(self) -> Iterator[Block]:
+        start = 0
+        for column, share in zip(self._columns, self._missing_share, strict=True):
+            stop = start + column.width
+            indicator = stop if share > 0 and column.width else None
+            yield Block(column.name, column.kind, start, stop, indicator)
+            start = stop + (indicator is not None)
+
+    def _missing_unit(self, j: int) -> float:
+        share = float(self._missing_share[j])
+        return max(float(np.sqrt(share * (1 - share))), LEAST_UNIT)
+
+    def _refuse_unknown(self, cells: Cells, known: Array) -> None:
+        unknown = sorted(map(str, set(cells.values[cells.observed & ~known].tolist())))
+        raise ValueError(
+            f"Found unknown categories in column {cells.name!r}: {', '.join(unknown[:5])}. "
+            "With handle_unknown='ignore' they are encoded as no level at all."
+        )
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.allow_nan = True
+        tags.input_tags.categorical = True
+        return tags

@@ -1,0 +1,313 @@
+"""Tables of people: any columns, from any library, to numbers and back."""
+
+import datetime
+import pickle
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.testing import assert_allclose, assert_array_equal
+from sklearn.compose import make_column_transformer
+from sklearn.decomposition import PCA
+from sklearn.pipeline import make_pipeline
+
+from skae.tables import TabularEncoder
+from tables import LIBRARIES, columns_of, people, rows_of
+
+
+@pytest.fixture(params=LIBRARIES)
+def library(request):
+    return LIBRARIES[request.param]
+
+
+def test_kinds_follow_from_dtypes_and_values(library):
+    encoder = TabularEncoder().fit(library(people()))
+    assert encoder.columns_ == {
+        "age": "integer",
+        "fare": "numeric",
+        "sex": "binary",
+        "deck": "categorical",
+        "alone": "binary",
+        "survived": "binary",
+        "port": "categorical",
+        "boarded": "date",
+        "ship": "constant",
+        "notes": "empty",
+    }
+
+
+def test_the_round_trip_is_exact(library):
+    X = library(people())
+    encoder = TabularEncoder().fit(X)
+    back = encoder.inverse_transform(encoder.transform(X))
+    assert type(back) is type(X)
+    assert rows_of(back) == rows_of(X)
+    if isinstance(X, pa.Table):
+        assert back.schema == X.schema
+    else:
+        assert list(back.dtypes) == list(X.dtypes)
+
+
+def test_columns_have_the_same_say():
+    X = people(400)
+    encoder = TabularEncoder().fit(X)
+    variance = encoder.transform(X).var(axis=0)
+    for block in encoder.blocks_:
+        if block.kind in ("constant", "empty"):
+            continue
+        # Missing cells stand at the mean, far values are drawn in.
+        assert 0.15 < variance[block.start : block.stop].sum() < 1.05, block
+
+
+def test_a_missing_cell_is_at_the_mean_and_has_a_flag():
+    X = pd.DataFrame({"a": [1.5, None, 2.5, 7.0], "b": ["x", "y", None, "x"]})
+    encoder = TabularEncoder().fit(X)
+    Z = encoder.transform(X)
+    a, b = encoder.blocks_
+    assert Z[1, a.start] == 0
+    assert_array_equal(Z[:, a.indicator] > 0, X["a"].isna())
+    assert_array_equal(Z[2, b.start : b.stop], 0)
+    assert_array_equal(encoder.observed(X), X.notna())
+
+
+def test_a_missing_cell_where_none_was_in_fit_is_at_the_mean():
+    encoder = TabularEncoder().fit(pd.DataFrame({"a": [1.0, 2.5], "b": ["x", "y"]}))
+    Z, observed = encoder.encode(pd.DataFrame({"a": [np.nan], "b": [None]}, dtype=object))
+    assert_array_equal(Z, [[0, 0]])
+    assert not observed.any()
+
+
+def test_unknown_levels(library):
+    X, new = library({"c": ["x", "y", "z"]}), library({"c": ["x", "w", "z"]})
+    encoder = TabularEncoder().fit(X)
+    Z, observed = encoder.encode(new)
+    assert_array_equal(observed[:, 0], [True, False, True])
+    flags = Z * encoder.transform(X).std() * 0 + (Z > 0)
+    assert_array_equal(flags, [[1, 0, 0], [0, 0, 0], [0, 0, 1]])
+    encoder = TabularEncoder(handle_unknown="error").fit(X)
+    with pytest.raises(ValueError, match="unknown categories in column 'c': w"):
+        encoder.transform(new)
+
+
+def test_rare_levels_share_a_flag():
+    levels = [f"{i}" for i in range(30) for _ in range(1 + (i < 3))]
+    X = pd.DataFrame({"c": levels})
+    encoder = TabularEncoder(max_categories=4).fit(X)
+    Z = encoder.transform(X)
+    assert Z.shape[1] == 4
+    back = encoder.inverse_transform(Z)["c"]
+    own = X["c"].isin(["0", "1", "2"])
+    assert (back[own] == X["c"][own]).all()
+    assert set(back[~own]) == {"10"}  # the first of equals
+    assert TabularEncoder(max_categories=None).fit_transform(X).shape[1] == 30
+
+
+def test_numbers_stay_in_the_range_and_the_decimals_seen():
+    X = pd.DataFrame({"n": [0.25, 0.5, 4.75], "i": [3, 5, 90]})
+    encoder = TabularEncoder().fit(X)
+    far = encoder.transform(X) + np.array([9.0, -9.0])
+    back = encoder.inverse_transform(far)
+    assert_array_equal(back["n"], 4.75)
+    assert_array_equal(back["i"], 3)
+    wide = TabularEncoder(clip=False).fit(X).inverse_transform(far)
+    assert (wide["n"] > 4.75).all()
+    assert (wide["i"] < 0).all()
+    assert wide["i"].dtype == X["i"].dtype
+    near = encoder.inverse_transform(encoder.transform(X) + 0.1)
+    assert_array_equal(near["n"], near["n"].round(2))
+
+
+def test_far_values_are_drawn_in_only_when_asked():
+    X = np.r_[np.linspace(0, 1, 99), 1000.0][:, np.newaxis]
+    assert TabularEncoder().fit_transform(X).max() < 8
+    assert TabularEncoder(squash=False).fit_transform(X).max() > 9
+
+
+@pytest.mark.parametrize("given", [[True, False], [0], ["a"]])
+def test_numbers_can_be_declared_categories(given):
+    X = pd.DataFrame({"a": [3, 5, 9, 3], "b": [1.0, 2.5, 3, 4]})
+    encoder = TabularEncoder(categorical_features=given).fit(X)
+    assert encoder.columns_ == {"a": "categorical", "b": "numeric"}
+    assert_array_equal(encoder.inverse_transform(encoder.transform(X)), X)
+
+
+@pytest.mark.parametrize("given", [[True], [2], ["c"], [-1], [0.5]])
+def test_categorical_features_must_name_columns(given):
+    X = pd.DataFrame({"a": [3, 5, 9, 3], "b": [1.0, 2.5, 3, 4]})
+    with pytest.raises(ValueError, match="categorical_features must be"):
+        TabularEncoder(categorical_features=given).fit(X)
+
+
+def test_arrays_of_numbers_and_of_objects():
+    numbers = np.array([[1.5, np.nan], [2.25, 1], [7, 2]])
+    encoder = TabularEncoder().fit(numbers)
+    assert_allclose(encoder.inverse_transform(encoder.transform(numbers)), numbers)
+    for mixed in [["a", 1], ["b", 2.5], ["a", None]], [["a", 1], ["b", 2.5], ["c", 4]]:
+        encoder = TabularEncoder().fit(mixed)
+        back = encoder.inverse_transform(encoder.transform(mixed))
+        assert back.tolist() == mixed
+
+
+def test_rows_of_weight_zero_are_not_seen():
+    X = pd.DataFrame({"a": [1.0, 2.5, 900.0], "b": ["x", "y", "z"]})
+    weighted = TabularEncoder().fit(X, sample_weight=[1, 1, 0])
+    fewer = TabularEncoder().fit(X[:2])
+    assert_array_equal(weighted.transform(X), fewer.transform(X))
+    assert weighted.columns_["b"] == "binary"
+    doubled = TabularEncoder().fit(pd.concat([X, X[:1]]))
+    assert_allclose(
+        TabularEncoder().fit(X, sample_weight=[2, 1, 1]).transform(X), doubled.transform(X)
+    )
+
+
+# Bad input
+
+
+def test_columns_are_those_of_fit(library):
+    encoder = TabularEncoder().fit(library({"a": [1.0, 2.5], "b": ["x", "y"]}))
+    with pytest.raises(ValueError, match=r"missing:\n- b"):
+        encoder.transform(library({"a": [1.0]}))
+    with pytest.raises(ValueError, match=r"unseen at fit time:\n- c"):
+        encoder.transform(library({"a": [1.0], "b": ["x"], "c": [1]}))
+    with pytest.raises(ValueError, match="same order"):
+        encoder.transform(library({"b": ["x"], "a": [1.0]}))
+
+
+def test_a_dtype_that_changed(library):
+    encoder = TabularEncoder().fit(
+        library(
+            {"a": [1.0, 2.5], "b": ["x", "y"], "t": [datetime.date(2020, 1, d) for d in (1, 2)]}
+        )
+    )
+    day = [datetime.date(2020, 1, 3)]
+    for bad in (
+        {"a": ["x"], "b": ["x"], "t": day},
+        {"a": [1.0], "b": [2.0], "t": day},
+        {"a": [1.0], "b": ["x"], "t": [3.5]},
+        {"a": day, "b": ["x"], "t": day},
+    ):
+        with pytest.raises(ValueError, match=r"Column '[abt]' had cells of type \w+ in fit"):
+            encoder.transform(library(bad))
+
+
+def test_infinite_values_name_the_column(library):
+    with pytest.raises(ValueError, match=r"infinity.*'b'"):
+        TabularEncoder().fit(library({"a": [1.0, 2.0], "b": [1.0, np.inf]}))
+    encoder = TabularEncoder().fit(library({"a": [1.0, 2.0], "b": [1.0, 2.5]}))
+    with pytest.raises(ValueError, match=r"infinity.*'b'"):
+        encoder.transform(library({"a": [1.0], "b": [-np.inf]}))
+
+
+def test_mixed_objects_name_the_column():
+    for cells, types in ([1, "x"], "float, str"), ([True, 2], "bool, float"):
+        with pytest.raises(TypeError, match=rf"Column 'b'.*got {types}"):
+            TabularEncoder().fit(
+                pd.DataFrame({"a": [1, 2], "b": pd.Series(cells, dtype=object)})
+            )
+    with pytest.raises(TypeError, match=r"Column 'b' .* strings.*list"):
+        TabularEncoder().fit(pd.DataFrame({"b": [[1], [2]]}))
+
+
+def test_columns_of_the_same_name():
+    X = pd.DataFrame([[1, 2, 3]], columns=["a", "b", "a"])
+    with pytest.raises(ValueError, match="several that are called 'a'"):
+        TabularEncoder().fit(X)
+
+
+def test_tables_without_rows_or_columns(library):
+    with pytest.raises(ValueError, match="minimum of 1"):
+        TabularEncoder().fit(library({"a": []}))
+    with pytest.raises(ValueError, match="minimum of 1"):
+        TabularEncoder().fit(pd.DataFrame(index=[0, 1]))
+
+
+def test_inverse_transform_takes_what_transform_gives():
+    encoder = TabularEncoder().fit(pd.DataFrame({"a": ["x", "y", "z"]}))
+    with pytest.raises(ValueError, match="X has 2 columns, but TabularEncoder gives 3"):
+        encoder.inverse_transform([[1.0, 2.0]])
+
+
+def test_a_failed_fit_keeps_what_was_fitted():
+    X = pd.DataFrame({"a": ["x", "y", "z"]})
+    encoder = TabularEncoder().fit(X)
+    with pytest.raises(ValueError, match="infinity"):
+        encoder.fit(pd.DataFrame({"b": [np.inf, 1]}))
+    assert encoder.inverse_transform(encoder.transform(X)).equals(X)
+
+
+# In other people's code
+
+
+def test_in_a_pipeline_with_set_output():
+    X = people(50)
+    X.index = np.arange(50) * 3
+    encoder = TabularEncoder().set_output(transform="pandas")
+    Z = encoder.fit_transform(X)
+    assert list(Z.columns) == list(encoder.get_feature_names_out())
+    assert encoder.inverse_transform(Z).equals(X)
+    pipe = make_pipeline(TabularEncoder(), PCA(3)).fit(X)
+    back = pipe.inverse_transform(pipe.transform(X))
+    assert list(back.columns) == list(X.columns)
+    columns = make_column_transformer((TabularEncoder(), ["age", "sex"]), remainder="drop")
+    assert columns.fit_transform(X).shape == (50, 3)
+    assert "tabularencoder__sex_male" in columns.get_feature_names_out()
+
+
+def test_pickle():
+    X = people(20)
+    encoder = pickle.loads(pickle.dumps(TabularEncoder().fit(X)))
+    assert encoder.inverse_transform(encoder.transform(X)).equals(X)
+
+
+def test_the_index_of_pandas_comes_back():
+    X = people(5).set_index(pd.Index(list("vwxyz")))
+    encoder = TabularEncoder().fit(X)
+    Z = pd.DataFrame(encoder.transform(X), index=X.index)
+    assert encoder.inverse_transform(Z).equals(X)
+
+
+# Every round trip, whatever the cells are
+
+_TIMES = st.datetimes(datetime.datetime(1900, 1, 1), datetime.datetime(2100, 1, 1))
+_CELLS = {
+    "floats": st.floats(-1e12, 1e12, allow_subnormal=False).map(lambda x: round(x, 3)),
+    "integers": st.integers(-(2**50), 2**50),
+    "large integers": st.integers(2**62, 2**62 + 2**40),
+    "booleans": st.booleans(),
+    "texts": st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=4),
+    "dates": st.dates(datetime.date(1, 1, 2), datetime.date(9999, 1, 1)),
+    "times": _TIMES,
+    "durations": st.timedeltas(datetime.timedelta(-4000), datetime.timedelta(4000)),
+}
+
+
+@settings(max_examples=30, deadline=None)
+@given(data=st.data())
+@pytest.mark.parametrize("kind", _CELLS)
+def test_every_round_trip(kind, data):
+    missing = st.none() if "integers" not in kind else st.nothing()
+    cells = data.draw(st.lists(st.one_of(_CELLS[kind], missing), min_size=1, max_size=12))
+    for make in LIBRARIES.values():
+        X = make({"c": cells})
+        encoder = TabularEncoder().fit(X)
+        back = columns_of(encoder.inverse_transform(encoder.transform(X)))["c"]
+        expected = columns_of(X)["c"]
+        if kind == "floats":
+            assert [v is None for v in back] == [v is None for v in expected]
+            pairs = [(a, b) for a, b in zip(back, expected, strict=True) if b is not None]
+            span = max((abs(b) for _, b in pairs), default=0)
+            assert all(abs(a - b) <= 1e-13 * span for a, b in pairs)
+        else:
+            assert back == expected
+
+
+@settings(max_examples=50, deadline=None)
+@given(values=st.lists(st.floats(allow_nan=False, allow_infinity=False, width=32), min_size=1))
+def test_numbers_of_any_size_come_back(values):
+    X = np.array(values)[:, np.newaxis]
+    encoder = TabularEncoder().fit(X)
+    back = encoder.inverse_transform(encoder.transform(X))
+    assert_allclose(back, X, rtol=0, atol=1e-12 * np.abs(X).max())
