@@ -130,8 +130,8 @@ def _of_times(name: str, series: nw.Series[Any]) -> Cells:
     observed = ~series.is_null().to_numpy()
     kept = series.drop_nulls()
     if isinstance(series.dtype, nw.Duration):
-        whole = kept.dt.total_nanoseconds if unit == "ns" else kept.dt.total_microseconds
-        counts = whole().to_numpy()
+        # Their totals of microseconds are rounded on the way.
+        counts = kept.to_numpy().astype(f"m8[{unit}]")
     else:
         if isinstance(series.dtype, nw.Date):
             kept = kept.cast(nw.Datetime("us"))
