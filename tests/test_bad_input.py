@@ -50,7 +50,11 @@ BAD_X = {
     "nan": (lambda X: with_entry(X, np.nan), ValueError, "contains NaN"),
     "inf": (lambda X: with_entry(X, np.inf), ValueError, "contains infinity"),
     "complex": (lambda X: with_entry(X, 1j, complex), ValueError, "Complex data"),
-    "text": (lambda X: with_entry(X, "a", object), ValueError, "could not convert"),
+    "text": (
+        lambda X: with_entry(X, "a", object),
+        (ValueError, TypeError),
+        "could not convert|Column 'x1' .* float, str",
+    ),
     "sparse": (sparse.csr_array, TypeError, "Sparse data"),
     "one dimension": (lambda X: X[0], ValueError, "Expected 2D array"),
     "three dimensions": (lambda X: X.reshape(-1, 8, 8), ValueError, "dim 3|3 dimensions"),
@@ -62,8 +66,8 @@ BAD_X = {
 @pytest.mark.parametrize("kind", BAD_X)
 def test_bad_rows(kind, digits, raises_and_keeps):
     spoil, error, match = BAD_X[kind]
-    # Rows may have more axes where the estimator learns their shape.
-    fits = [] if kind == "three dimensions" else ["fit", "partial_fit"]
+    # Rows may have more axes where the estimator learns their shape, and missing cells.
+    fits = [] if kind in ("three dimensions", "nan") else ["fit", "partial_fit"]
     for method in [*fits, *METHODS]:
         raises_and_keeps(lambda ae, m=method: getattr(ae, m)(spoil(digits)), error, match)
 
@@ -144,6 +148,8 @@ BAD_PARAMETERS = {
     "n_iter_no_change": [0, 1.5, None],
     "tol": [-1e-3, "small"],
     "warm_start": ["yes", None],
+    "categorical_features": ["all", None, [64], ["age"], [True]],
+    "clip": ["no", None],
     "random_state": ["seed", -1, 0.5],
     "verbose": ["loud", -1, None],
 }
@@ -245,8 +251,8 @@ def test_fit_wants_two_rows_that_count(digits, raises_and_keeps):
 def test_a_failed_first_fit_leaves_nothing(quick, digits):
     ae = quick()
     before = set(vars(ae))
-    with pytest.raises(ValueError, match="contains NaN"):
-        ae.fit(with_entry(digits, np.nan))
+    with pytest.raises(ValueError, match="contains infinity"):
+        ae.fit(with_entry(digits, np.inf))
     with pytest.raises(ValueError, match="validation_fraction"):
         ae.set_params(validation_fraction=0.999).fit(digits)
     assert set(vars(ae)) == before

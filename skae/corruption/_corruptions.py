@@ -39,6 +39,10 @@ class Spread:
 
     unit : float
         One unit of the data.
+
+    cells : ndarray of int of shape (n_features,) or None
+        The first of the columns that stand for the same cell of a table, and are corrupted
+        together; None: each stands for one.
     """
 
     zero: Array
@@ -46,6 +50,7 @@ class Spread:
     low: Array
     high: Array
     unit: float = 1.0
+    cells: Array | None = None
 
     @classmethod
     def of(cls, X: Array, sample_weight: Array | None = None) -> "Spread":
@@ -56,7 +61,7 @@ class Spread:
     def standardised(self, mean: Array, scale: float) -> "Spread":
         """The same for ``(X - mean) / scale``."""
         zero, low, high = ((at - mean) / scale for at in (self.zero, self.low, self.high))
-        return Spread(zero, self.deviation / scale, low, high, self.unit / scale)
+        return Spread(zero, self.deviation / scale, low, high, self.unit / scale, self.cells)
 
     def range(self, overall: bool) -> tuple[Array, Array]:
         """Least and largest values, of each column or of all in the units of the data."""
@@ -82,10 +87,10 @@ class Corruption(ABC, BaseEstimator):
     def settings(self, spread: Spread) -> dict[str, Array]:
         """Validate the parameters, and say what `apply` needs to know, as arrays."""
         validate_parameters(self)
-        return {
-            f"corruption_{name}": np.asarray(value)
-            for name, value in self._settings(spread).items()
-        }
+        settings = self._settings(spread)
+        if spread.cells is not None and self.draws == "uniform":
+            settings["cells"] = spread.cells
+        return {f"corruption_{name}": np.asarray(value) for name, value in settings.items()}
 
     @property
     def key(self) -> tuple[Any, ...]:
@@ -120,6 +125,13 @@ class Corruption(ABC, BaseEstimator):
         -------
         array of shape (n_samples, n_features)
         """
+
+    def _chosen(self, xp: Any, draws: Draws, settings: dict[str, Any], x: Any) -> Any:
+        """A number in [0, 1) for each entry, the same for all that stand for one cell."""
+        u = draws.uniform(x)
+        if "corruption_cells" not in settings:
+            return u
+        return xp.take(u, _as_positions(xp, settings["corruption_cells"]), axis=1)
 
     def __call__(self, X: Any, random_state: Any = None) -> Array:
         """Spoil rows; their own spread counts.
@@ -216,7 +228,7 @@ class MaskingNoise(Corruption):
 
     def apply(self, xp: Any, draws: Any, settings: Any, x: Any) -> Any:
         """Set some cells to zero."""
-        spoilt = draws.uniform(x) < settings["corruption_share"]
+        spoilt = self._chosen(xp, draws, settings, x) < settings["corruption_share"]
         return xp.where(spoilt, settings["corruption_zero"], x)
 
 
@@ -245,7 +257,7 @@ class SaltAndPepperNoise(Corruption):
 
     def apply(self, xp: Any, draws: Any, settings: Any, x: Any) -> Any:
         """Set some cells to an end of the range."""
-        u, share = draws.uniform(x), settings["corruption_share"]
+        u, share = self._chosen(xp, draws, settings, x), settings["corruption_share"]
         x = xp.where(u < share, settings["corruption_high"], x)
         return xp.where(u < share / 2, settings["corruption_low"], x)
 
@@ -269,10 +281,14 @@ class SwapNoise(Corruption):
 
     def apply(self, xp: Any, draws: Any, settings: Any, x: Any) -> Any:
         """Take some cells from other rows of the batch."""
-        spoilt = draws.uniform(x) < settings["corruption_share"]
+        spoilt = self._chosen(xp, draws, settings, x) < settings["corruption_share"]
         n_samples = x.shape[0]
-        row = xp.floor(draws.uniform(x) * n_samples)
+        row = _as_positions(xp, xp.floor(self._chosen(xp, draws, settings, x) * n_samples))
         # Rounding may reach the end.
-        row = xp.cast(row, "int32") if hasattr(xp, "cast") else row.astype(np.int32)
         row = xp.minimum(row, n_samples - 1)
         return xp.where(spoilt, xp.take_along_axis(x, row, axis=0), x)
+
+
+def _as_positions(xp: Any, numbers: Any) -> Any:
+    """Whole numbers as integers."""
+    return xp.cast(numbers, "int32") if hasattr(xp, "cast") else numbers.astype(np.int32)

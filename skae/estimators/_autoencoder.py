@@ -13,6 +13,12 @@ class AutoencoderTransformer(CodeArithmeticMixin, ReconstructionMixin, BaseAutoe
     :class:`~sklearn.decomposition.PCA` is, and, like PCA, it centres the data and takes
     the columns as they come: scale them in a Pipeline where their units differ.
 
+    Tables with strings, categories, booleans, dates or missing cells come as data frames,
+    unprepared: their columns are brought to comparable size by a
+    :class:`~skae.tables.TabularEncoder`, each is compared by the loss of its kind (the
+    cross-entropy for categories) over the cells that are there, and what is decoded is a
+    data frame again.
+
     Training starts at the PCA solution: encoder and decoder have a linear path beside
     their hidden layers, set to the principal axes, and the hidden layers add nothing
     yet. Rows are held out, the epoch that reconstructs them best is kept, and where it
@@ -113,6 +119,14 @@ class AutoencoderTransformer(CodeArithmeticMixin, ReconstructionMixin, BaseAutoe
         Whether `fit` goes on from where the last one ended: centre, scale, latent size
         and network stay as they are.
 
+    categorical_features : "from_dtype" or array-like of {bool, int, str}, default="from_dtype"
+        Of a table, the columns of numbers that are categories: a mask, positions, or names.
+        "from_dtype": strings, booleans and categorical dtypes are, numbers are not. What
+        is declared is a table in any case, an array too.
+
+    clip : bool, default=True
+        Of a table, whether numbers that are decoded stay in the range seen in fit.
+
     random_state : int, RandomState instance or None, default=None
         Seeds the split, the weights and the order of the rows. An int gives the same
         result in every call on the same machine.
@@ -159,6 +173,14 @@ class AutoencoderTransformer(CodeArithmeticMixin, ReconstructionMixin, BaseAutoe
 
     decoder_ : keras.Model
         From codes to rows in the units of the data, made anew each time.
+
+    columns_ : dict of str to str
+        The kind of each column, as in :class:`~skae.tables.TabularEncoder`; "numeric" for
+        all, where X was no table with categories or missing cells.
+
+    table_ : TabularEncoder or None
+        What encodes a table into the matrix that the networks read; None: X is read as it
+        is.
 
     n_features_in_ : int
         Number of columns seen during fit.
@@ -224,6 +246,8 @@ class AutoencoderTransformer(CodeArithmeticMixin, ReconstructionMixin, BaseAutoe
         n_iter_no_change=20,
         tol=1e-4,
         warm_start=False,
+        categorical_features="from_dtype",
+        clip=True,
         random_state=None,
         verbose=False,
     ):
@@ -249,5 +273,7 @@ class AutoencoderTransformer(CodeArithmeticMixin, ReconstructionMixin, BaseAutoe
         self.n_iter_no_change = n_iter_no_change
         self.tol = tol
         self.warm_start = warm_start
+        self.categorical_features = categorical_features
+        self.clip = clip
         self.random_state = random_state
         self.verbose = verbose

@@ -12,6 +12,7 @@ from skae.corruption import draw_pool
 from skae.estimators._monitor import FitMonitor, warn_or_raise
 from skae.estimators._parameters import CONSTRAINTS, network_parameters, plain, refuse_changes
 from skae.estimators._sizes import latent_size, rows_in_batch, with_room
+from skae.estimators._tables import TableCodec, table_loss
 from skae.estimators._validation import (
     check_bounded,
     check_scale,
@@ -28,6 +29,7 @@ from skae.networks import (
     resize,
     whole_numbers,
 )
+from skae.tables import TabularEncoder
 from skae.utils._judgement import gained
 from skae.utils._process import refuse_forked_process
 from skae.utils._random import offspring
@@ -68,8 +70,9 @@ class BaseAutoencoder(CallbackSupportMixin, BaseEstimator):
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features) or (n_samples, ...)
-            Training rows, at least two. Images and series may have more axes.
+        X : data frame or array-like of shape (n_samples, n_features) or (n_samples, ...)
+            Training rows, at least two. Images and series may have more axes, and tables
+            columns of any kind, and missing cells.
 
         y : Ignored
             Not used, present for API consistency by convention.
@@ -118,6 +121,11 @@ class BaseAutoencoder(CallbackSupportMixin, BaseEstimator):
         """Validate, seed, split, build, train from one start or two, keep."""
         fewest = 1 if one_epoch and goes_on else 2
         rows = check_training_rows(self, X, target, sample_weight, not goes_on, fewest)
+        if self.table_ is not None:
+            if not goes_on:
+                self._codec = TableCodec.of(self, rows)
+                self._output_shape = (len(self._codec.outputs),)
+            rows = self._codec.with_targets(rows)
         self._check_parts(rows)
         refuse_forked_process()
         if goes_on:
@@ -235,9 +243,16 @@ class BaseAutoencoder(CallbackSupportMixin, BaseEstimator):
 
     # What the user asked for
 
+    def _new_encoder(self):
+        """How tables are encoded."""
+        return TabularEncoder(categorical_features=self.categorical_features, clip=self.clip)
+
     def _check_parts(self, rows):
         """Whether parameters and rows go together."""
-        self._loss = make_loss(self.loss, self._image_shape())
+        if self.table_ is not None:
+            self._loss = table_loss(self.loss, self._codec.outputs)
+        else:
+            self._loss = make_loss(self.loss, self._image_shape())
         if self._loss.bounded:
             check_bounded("loss", self.loss, "another loss", rows)
         if self.tied_weights and self._output_shape != self._input_shape:
@@ -262,9 +277,14 @@ class BaseAutoencoder(CallbackSupportMixin, BaseEstimator):
 
     def _describe(self, rows):
         """Centre of the rows and their one scale, of targets too if there are any."""
-        self._units = self._target_units = self._units_of("X", rows.inputs, rows.weight)
+        if self.table_ is not None:
+            # The encoder has centred and scaled already.
+            self._units = Affine(np.zeros(rows.inputs.shape[1]), 1.0)
+            self._target_units = Affine(np.zeros(*self._output_shape), 1.0)
+        else:
+            self._units = self._target_units = self._units_of("X", rows.inputs, rows.weight)
         self.mean_, self.scale_ = self._units
-        if rows.targets is not None:
+        if rows.targets is not None and self.table_ is None:
             self._target_units = self._units_of("target", rows.targets, rows.weight)
 
     def _units_of(self, name, X, weight):
@@ -329,16 +349,22 @@ class BaseAutoencoder(CallbackSupportMixin, BaseEstimator):
         """Weights to start from."""
         if not self._starts_linear:
             return self._opened(self._network.random_start(rng), rows)
-        standardised = self._standardised(rows)
+        standardised = self._linear_rows(rows)
         linear = linear_map(
             standardised, self._network.n_components, rng, self._spoilt(rows, rng)
         )
         self._start_share = linear.share
-        scale, offset = self._before_output()
+        scale, offset = self._before_output(rows, linear)
         weights = self._network.linear_start(
             rng, linear.encoder, scale * linear.decoder, offset
         )
         return self._opened(weights, rows)
+
+    def _linear_rows(self, rows):
+        """Rows and targets that a linear model can compare."""
+        if self.table_ is not None:
+            return self._codec.linear_rows(rows)
+        return self._standardised(rows)
 
     def _opened(self, weights, rows):
         """Let the code of the rows start where its activation passes it on as it is.
@@ -356,8 +382,11 @@ class BaseAutoencoder(CallbackSupportMixin, BaseEstimator):
         least = encoder(rows.inputs).min(axis=0)
         return network.with_moved_code(weights, np.maximum(-least, 0).astype(np.float32))
 
-    def _before_output(self):
-        """Map a reconstruction to what the output activation makes of it, nearly."""
+    def _before_output(self, rows, linear):
+        """Map a linear reconstruction to what stands before the output's activation."""
+        if self.table_ is not None:
+            said = rows.inputs @ linear.encoder @ linear.decoder
+            return self._codec.towards_logits(rows, said)
         centre, scale = self._target_units
         if self._scales_output:
             return 1.0, 0.0

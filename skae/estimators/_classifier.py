@@ -9,12 +9,13 @@ from scipy import linalg
 from scipy.special import log_softmax, softmax
 from sklearn.base import BaseEstimator, ClassifierMixin, MetaEstimatorMixin, clone
 from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import check_is_fitted
+from sklearn.utils.validation import check_consistent_length, check_is_fitted, column_or_1d
 
 from skae.estimators._autoencoder import AutoencoderTransformer
 from skae.estimators._base import BaseAutoencoder
 from skae.estimators._calibration import fit_softmax
-from skae.estimators._validation import check_features
+from skae.estimators._validation import check_features, check_table, fit_table
+from skae.tables import TabularEncoder
 from skae.utils._arrays import refuse_masked
 from skae.utils._random import generator, offspring
 from skae.utils._rows import moments
@@ -56,6 +57,11 @@ class AEClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
         others. A class with fewer than ten rows trains on all of them and is calibrated
         on the same: its probabilities are optimistic.
 
+    categorical_features : "from_dtype" or array-like of {bool, int, str}, default="from_dtype"
+        Of a table, the columns of numbers that are categories, as in
+        :class:`~skae.tables.TabularEncoder`, by which tables with categories or missing
+        cells are encoded.
+
     random_state : int, RandomState instance or None, default=None
         Chooses the rows that are held out and seeds each autoencoder. None: the
         autoencoders keep the `random_state` of `estimator`.
@@ -81,6 +87,9 @@ class AEClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
 
     offsets_ : ndarray of shape (n_classes,)
         Set on the rows held out; their mean is zero.
+
+    table_ : TabularEncoder or None
+        What encodes a table; None: X is read as it is.
 
     n_features_in_ : int
         Number of columns seen during fit.
@@ -132,11 +141,13 @@ class AEClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
         estimator=None,
         *,
         validation_fraction=0.1,
+        categorical_features="from_dtype",
         random_state=None,
         n_jobs=None,
     ):
         self.estimator = estimator
         self.validation_fraction = validation_fraction
+        self.categorical_features = categorical_features
         self.random_state = random_state
         self.n_jobs = n_jobs
 
@@ -147,8 +158,9 @@ class AEClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
-            Training rows, at least two.
+        X : data frame or array-like of shape (n_samples, n_features)
+            Training rows, at least two. Tables may have columns of any kind, and missing
+            cells.
 
         y : array-like of shape (n_samples,)
             Labels: numbers, strings or booleans.
@@ -181,7 +193,7 @@ class AEClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
                 f"that of {type(self.estimator).__name__} is a log-likelihood."
             )
         refuse_masked(y, "y")
-        X, y = check_features(self, X, y=y, ensure_min_samples=2)
+        X, y = self._read(X, y, sample_weight)
         _check_labels(y)
         if sample_weight is None:
             return X, y, None
@@ -192,6 +204,19 @@ class AEClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
         if not counts.any():  # newer versions of scikit-learn have said so already
             raise ValueError("sample_weight must be positive for a row at least; all are 0.")
         return X[counts], y[counts], weight[counts]
+
+    def _read(self, X, y, sample_weight):
+        """Rows as numbers, those of a table in comparable columns."""
+        fit_table(self, X, sample_weight)
+        if self.table_ is None:
+            return check_features(self, X, y=y, ensure_min_samples=2)
+        X, _ = check_table(self, X, fewest=2)
+        check_consistent_length(X, y)
+        return X, column_or_1d(y, warn=True)
+
+    def _new_encoder(self):
+        """How tables are encoded."""
+        return TabularEncoder(categorical_features=self.categorical_features)
 
     def _split(self, labels, rng):
         """Which rows the autoencoders see, and which judge them."""
@@ -290,8 +315,17 @@ class AEClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
 
     def _logits(self, X):
         check_is_fitted(self)
-        X = check_features(self, X, reset=False)
+        if self.table_ is None:
+            X = check_features(self, X, reset=False)
+        else:
+            X, _ = check_table(self, X)
         return self.offsets_ - self.slope_ * self._log_costs(X)
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.allow_nan = True
+        tags.input_tags.categorical = True
+        return tags
 
     def decision_function(self, X):
         """Calibrated scores of the classes.

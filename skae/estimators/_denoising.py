@@ -1,5 +1,6 @@
 """DenoisingAutoencoder."""
 
+from dataclasses import replace
 from numbers import Real
 
 from skae.corruption import CORRUPTIONS, Corruption, Spread, make_corruption
@@ -21,7 +22,9 @@ class DenoisingAutoencoder(CodeArithmeticMixin, ReconstructionMixin, BaseAutoenc
 
     It is trained to say the clean row when it reads a spoilt one [1]_. Rows are spoilt
     afresh in every epoch, by a corruption chosen by name or as an object, or come in pairs
-    with what they should become: ``fit(X, target=X_clean)``.
+    with what they should become: ``fit(X, target=X_clean)``. Tables with categories or
+    missing cells come as they are, as in :class:`AutoencoderTransformer`; the share of
+    cells that a corruption takes is then of their cells.
 
     Training starts at the best linear denoiser through the principal axes, and what is
     held out is spoilt once, so that epochs are compared on the same noise.
@@ -133,6 +136,14 @@ class DenoisingAutoencoder(CodeArithmeticMixin, ReconstructionMixin, BaseAutoenc
         Whether `fit` goes on from where the last one ended: centre, scale, latent size
         and network stay as they are.
 
+    categorical_features : "from_dtype" or array-like of {bool, int, str}, default="from_dtype"
+        Of a table, the columns of numbers that are categories: a mask, positions, or names.
+        "from_dtype": strings, booleans and categorical dtypes are, numbers are not. What
+        is declared is a table in any case, an array too.
+
+    clip : bool, default=True
+        Of a table, whether numbers that are decoded stay in the range seen in fit.
+
     random_state : int, RandomState instance or None, default=None
         Seeds the split, the weights and the order of the rows. An int gives the same
         result in every call on the same machine.
@@ -179,6 +190,14 @@ class DenoisingAutoencoder(CodeArithmeticMixin, ReconstructionMixin, BaseAutoenc
 
     decoder_ : keras.Model
         From codes to rows in the units of the data, made anew each time.
+
+    columns_ : dict of str to str
+        The kind of each column, as in :class:`~skae.tables.TabularEncoder`; "numeric" for
+        all, where X was no table with categories or missing cells.
+
+    table_ : TabularEncoder or None
+        What encodes a table into the matrix that the networks read; None: X is read as it
+        is.
 
     n_features_in_ : int
         Number of columns seen during fit.
@@ -246,6 +265,8 @@ class DenoisingAutoencoder(CodeArithmeticMixin, ReconstructionMixin, BaseAutoenc
         n_iter_no_change=20,
         tol=1e-4,
         warm_start=False,
+        categorical_features="from_dtype",
+        clip=True,
         random_state=None,
         verbose=False,
     ):
@@ -273,6 +294,8 @@ class DenoisingAutoencoder(CodeArithmeticMixin, ReconstructionMixin, BaseAutoenc
         self.n_iter_no_change = n_iter_no_change
         self.tol = tol
         self.warm_start = warm_start
+        self.categorical_features = categorical_features
+        self.clip = clip
         self.random_state = random_state
         self.verbose = verbose
 
@@ -283,8 +306,9 @@ class DenoisingAutoencoder(CodeArithmeticMixin, ReconstructionMixin, BaseAutoenc
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features) or (n_samples, ...)
-            Training rows, at least two. Images and series may have more axes.
+        X : data frame or array-like of shape (n_samples, n_features) or (n_samples, ...)
+            Training rows, at least two. Images and series may have more axes, and tables
+            columns of any kind, and missing cells.
 
         y : Ignored
             Not used, present for API consistency by convention.
@@ -392,6 +416,8 @@ class DenoisingAutoencoder(CodeArithmeticMixin, ReconstructionMixin, BaseAutoenc
         float
             At most 1; 0 is what the mean of the target would reach.
         """
+        if target is None and self.__sklearn_is_fitted__() and self.table_ is not None:
+            return super().score(X, sample_weight=sample_weight)
         pairs = self._pairs(X, target)
         return variance_explained(
             pairs.outputs, self._reconstruct(pairs.inputs), sample_weight=sample_weight
@@ -399,6 +425,8 @@ class DenoisingAutoencoder(CodeArithmeticMixin, ReconstructionMixin, BaseAutoenc
 
     def _pairs(self, X, target):
         """Flat rows and what they should become."""
+        if target is None and self.table_ is not None:
+            return self._rows(X)
         X = self._check_rows(X)
         if target is not None:
             return Rows(X, check_target(self, X, target, reset=False))
@@ -410,12 +438,15 @@ class DenoisingAutoencoder(CodeArithmeticMixin, ReconstructionMixin, BaseAutoenc
     def _describe(self, rows):
         super()._describe(rows)
         self._spread = Spread.of(rows.inputs, rows.weight)
+        if self.table_ is not None:
+            self._spread = replace(self._spread, cells=self._codec.cells)
 
     def _check_parts(self, rows):
         super()._check_parts(rows)
         noise = self.corruption
         if noise == "auto":
-            noise = "gaussian" if rows.targets is None else None
+            is_clean = rows.targets is None or self.table_ is not None
+            noise = "gaussian" if is_clean else None
         self._noise = noise and make_corruption(noise, self.corruption_level)
 
     def _corruption(self):
@@ -432,7 +463,7 @@ class DenoisingAutoencoder(CodeArithmeticMixin, ReconstructionMixin, BaseAutoenc
     def _spoilt(self, rows, rng):
         if self._noise is None:
             return None
-        if rows.targets is None:
+        if rows.targets is None or self.table_ is not None:
             # Enough for the one number by column of the code that noise asks for.
             rows = rows.take(slice(_MOST_SPOILT))
         return self._units.inward(self._noise.corrupt(rows.inputs, self._spread, rng))

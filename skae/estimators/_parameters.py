@@ -42,6 +42,8 @@ CONSTRAINTS: dict = {
     "n_iter_no_change": [Interval(Integral, 1, None, closed="left")],
     "tol": [Interval(Real, 0, None, closed="left"), None],
     "warm_start": ["boolean"],
+    "categorical_features": [StrOptions({"from_dtype"}), "array-like"],
+    "clip": ["boolean"],
     "random_state": ["random_state"],
     "verbose": ["verbose"],
 }

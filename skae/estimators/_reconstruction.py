@@ -4,9 +4,10 @@ import numpy as np
 from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
-from skae.estimators._validation import check_rows, check_scale
-from skae.metrics import variance_explained
+from skae.estimators._validation import check_rows, check_scale, check_table
+from skae.metrics import share_explained, variance_explained
 from skae.utils._arrays import check_floats
+from skae.utils._frames import column_names, index_of
 from skae.utils._process import refuse_forked_process
 from skae.utils._rows import Rows
 
@@ -22,7 +23,7 @@ class ReconstructionMixin(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features) or (n_samples, ...)
+        X : data frame or array-like of shape (n_samples, n_features) or (n_samples, ...)
             Rows, in the shape the estimator was fitted on, or flat.
 
         Returns
@@ -43,8 +44,10 @@ class ReconstructionMixin(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
 
         Returns
         -------
-        ndarray of shape (n_samples, n_features) or (n_samples, ...)
-            Rows in the units and the shape of what the estimator was trained to say.
+        ndarray of shape (n_samples, n_features) or (n_samples, ...), or data frame
+            Rows in the units and the shape of what the estimator was trained to say. Of
+            a table, a data frame of its library, with its columns and dtypes, without
+            missing cells.
         """
         check_is_fitted(self)
         code = check_floats(X, "X")
@@ -53,38 +56,41 @@ class ReconstructionMixin(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
                 f"X has {code.shape[1]} columns, but {type(self).__name__} has a code of "
                 f"{self.n_components_}: inverse_transform takes what transform returns."
             )
-        return self._shaped(self._decoder(code))
+        return self._shaped(self._decoder(code), X)
 
     def reconstruct(self, X):
         """Encode X and decode it again.
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features) or (n_samples, ...)
+        X : data frame or array-like of shape (n_samples, n_features) or (n_samples, ...)
             Rows, in the shape the estimator was fitted on, or flat.
 
         Returns
         -------
-        ndarray of shape (n_samples, n_features) or (n_samples, ...)
-            What remains of X after its passage through the code.
+        ndarray of shape (n_samples, n_features) or (n_samples, ...), or data frame
+            What remains of X after its passage through the code. Of a table, a data frame
+            as X, without missing cells.
         """
-        return self._shaped(self._reconstruct(self._check_rows(X)))
+        return self._shaped(self._reconstruct(self._check_rows(X)), X)
 
     def score_samples(self, X):
         """Minus the loss of each row: higher is more like the training rows.
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features) or (n_samples, ...)
+        X : data frame or array-like of shape (n_samples, n_features) or (n_samples, ...)
             Rows, in the shape the estimator was fitted on, or flat.
 
         Returns
         -------
         ndarray of shape (n_samples,)
             Minus the mean over columns of the loss that was trained, in the units of
-            the data (squared, for the squared error).
+            the data (squared, for the squared error). Of a table, the mean over the cells
+            that are there, of which each counts as a share of what its column has to lose:
+            the variance of numbers, the entropy of categories.
         """
-        losses = self._losses(Rows(self._check_rows(X)))
+        losses = self._losses(self._rows(X))
         return -self._unit * losses
 
     def _losses(self, rows):
@@ -99,7 +105,9 @@ class ReconstructionMixin(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
         """Share of the variance of X that the reconstruction explains.
 
         One minus the squared error of the reconstruction over the squared distance of
-        the rows from their mean, both summed over rows and columns.
+        the rows from their mean, both summed over rows and columns. Of a table, the mean
+        over its columns of the share of variance, or of errors that are not made:
+        see :func:`skae.metrics.reconstruction_score`.
 
         ``PCA.score`` is something else, a log-likelihood, and so is
         :meth:`VAETransformer.score`. A search over these and autoencoders needs
@@ -122,6 +130,9 @@ class ReconstructionMixin(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
         float
             At most 1; 0 is what the mean of X would reach.
         """
+        check_is_fitted(self)
+        if self.table_ is not None:
+            return share_explained(X, self.reconstruct(X), sample_weight=sample_weight)
         X = self._check_rows(X)
         return variance_explained(X, self._reconstruct(X), sample_weight=sample_weight)
 
@@ -134,14 +145,35 @@ class ReconstructionMixin(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
     def _check_rows(self, X):
         return check_rows(self, X)
 
-    def _shaped(self, rows):
-        """Flat rows in the shape of what the estimator was trained to say."""
+    def _rows(self, X):
+        """Rows and, of a table, what should be said of them."""
+        if self.__sklearn_is_fitted__() and self.table_ is not None:
+            Z, observed = check_table(self, X)
+            return self._codec.with_targets(Rows(Z, observed=observed))
+        return Rows(self._check_rows(X))
+
+    def _shaped(self, rows, like=None):
+        """Flat rows in the shape of what the estimator was trained to say.
+
+        Of a table, a data frame with the index of `like`.
+        """
+        if self.table_ is not None:
+            return self._codec.frame(rows, index_of(like))
         return rows.reshape(len(rows), *self._output_shape)
+
+    @property
+    def columns_(self):
+        """Kind of each column, by name."""
+        check_is_fitted(self)
+        if self.table_ is not None:
+            return dict(self.table_.columns_)
+        names = getattr(self, "feature_names_in_", column_names(None, self.n_features_in_))
+        return dict.fromkeys(map(str, names), "numeric")
 
     @property
     def _scales_output(self):
         """Whether the decoder speaks in standardised data."""
-        return self._network.output_activation == "linear"
+        return self._network.output_activation == "linear" and self.table_ is None
 
     @property
     def _unit(self):
@@ -176,6 +208,12 @@ class ReconstructionMixin(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
 
     def __sklearn_is_fitted__(self):
         return hasattr(self, "_encoder")
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.allow_nan = True
+        tags.input_tags.categorical = True
+        return tags
 
     @property
     def _n_features_out(self):

@@ -5,6 +5,7 @@ import math
 import numpy as np
 from sklearn.utils.validation import check_consistent_length, check_is_fitted, validate_data
 
+from skae.tables import checked_table, is_beyond_numbers
 from skae.utils._arrays import LAYOUT, check_floats, refuse_masked
 from skae.utils._rows import Rows
 from skae.utils._sklearn import check_sample_weight
@@ -23,10 +24,11 @@ def check_training_rows(estimator, X, target, sample_weight, reset, fewest=2):
     ----------
     estimator : estimator
         Is told the number and names of the columns, and the shapes of a row and of a
-        reconstruction, `_input_shape` and `_output_shape`.
+        reconstruction, `_input_shape` and `_output_shape`; and how a table is encoded,
+        `table_`, or None.
 
     X : array-like of shape (n_samples, n_features) or (n_samples, ...)
-        Rows; images and series have more axes.
+        Rows; images and series have more axes, and tables columns of any kind.
 
     target : array-like of shape (n_samples, ...) or None
         What the rows should become.
@@ -46,6 +48,12 @@ def check_training_rows(estimator, X, target, sample_weight, reset, fewest=2):
         Flat rows in the units of the data.
     """
     if reset:
+        fit_table(estimator, X, sample_weight)
+    observed = None
+    if estimator.table_ is not None:
+        X, observed = check_table(estimator, X, fewest)
+        estimator._input_shape = X.shape[1:]
+    elif reset:
         X = check_features(estimator, X, ensure_min_samples=fewest, allow_nd=True)
         estimator._input_shape = X.shape[1:]
         X = X.reshape(len(X), -1)
@@ -55,9 +63,9 @@ def check_training_rows(estimator, X, target, sample_weight, reset, fewest=2):
         target = check_target(estimator, X, target, reset)
     elif reset:
         estimator._output_shape = estimator._input_shape
-    else:
+    elif estimator.table_ is None:
         check_needs_no_target(estimator)
-    rows = Rows(X, target)
+    rows = Rows(X, target, observed=observed)
     if sample_weight is None:
         return rows
     weight = check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
@@ -68,12 +76,83 @@ def check_training_rows(estimator, X, target, sample_weight, reset, fewest=2):
             f"{'row' if fewest == 1 else 'rows'}; it is for {counts.sum()} of {len(weight)}."
         )
     # Only ratios matter: equal weights are none.
-    rows = Rows(X, target, None if np.ptp(weight[counts]) == 0 else weight)
+    weight = None if np.ptp(weight[counts]) == 0 else weight
+    rows = Rows(X, target, weight, observed)
     return rows if counts.all() else rows.take(counts)
+
+
+def is_table(X, categorical_features):
+    """Whether X must be encoded: it has categories, other types, or missing cells.
+
+    Numbers without holes are rows as they are, in a data frame too.
+
+    Parameters
+    ----------
+    X : array-like
+        As the user gave it.
+
+    categorical_features : "from_dtype" or array-like
+        As the user gave it.
+    """
+    declares = not isinstance(categorical_features, str) and np.size(categorical_features)
+    return bool(declares) or is_beyond_numbers(X)
+
+
+def fit_table(estimator, X, sample_weight):
+    """Learn how X is encoded, `table_`, if it is a table; None: rows as they are.
+
+    Parameters
+    ----------
+    estimator : estimator
+        Has `categorical_features`, and says with what tables are encoded.
+
+    X : array-like
+        As the user gave it.
+
+    sample_weight : array-like of shape (n_samples,) or None
+        Weights of the rows.
+    """
+    estimator.table_ = None
+    if is_table(X, getattr(estimator, "categorical_features", "from_dtype")):
+        validate_data(estimator, checked_table(X), skip_check_array=True)
+        estimator.table_ = estimator._new_encoder().fit(X, sample_weight=sample_weight)
+
+
+def check_table(estimator, X, fewest=1):
+    """The matrix of a table, and which cells are there.
+
+    Parameters
+    ----------
+    estimator : estimator
+        Knows how tables are encoded.
+
+    X : data frame or array-like of shape (n_samples, n_features)
+        A table.
+
+    fewest : int, default=1
+        How many rows there must be.
+
+    Returns
+    -------
+    tuple of ndarray
+        Of shapes (n_samples, n_numbers) and (n_samples, n_features).
+    """
+    Z, observed = estimator.table_.encode(X)
+    if len(Z) < fewest:
+        raise ValueError(
+            f"Found array with {len(Z)} sample(s) while a minimum of {fewest} is required by "
+            f"{type(estimator).__name__}."
+        )
+    return Z, observed
 
 
 def check_target(estimator, X, target, reset):
     """What rows should become, flat."""
+    if estimator.table_ is not None:
+        raise ValueError(
+            "target must be None for tables with categories or missing cells, which the "
+            f"network is trained to say; got {type(target).__name__}."
+        )
     target = check_floats(target, "target", allow_nd=True)
     check_consistent_length(X, target)
     if reset:
@@ -106,6 +185,8 @@ def check_rows(estimator, X, **options):
     """Rows for a fitted estimator, flat: in the shape it was fitted on, or flat already."""
     if not estimator.__sklearn_is_fitted__():
         check_is_fitted(estimator)  # slow, even where it has nothing to say
+    if estimator.table_ is not None:
+        return check_table(estimator, X)[0]
     shape = estimator._input_shape
     if len(shape) == 1:
         return check_features(estimator, X, reset=False, **options)

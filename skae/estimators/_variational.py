@@ -144,6 +144,14 @@ class VAETransformer(
         Whether `fit` goes on from where the last one ended: centre, scale, latent size,
         network and the steps of the warm-up stay as they are.
 
+    categorical_features : "from_dtype" or array-like of {bool, int, str}, default="from_dtype"
+        Of a table, the columns of numbers that are categories: a mask, positions, or names.
+        "from_dtype": strings, booleans and categorical dtypes are, numbers are not. What
+        is declared is a table in any case, an array too.
+
+    clip : bool, default=True
+        Of a table, whether numbers that are decoded stay in the range seen in fit.
+
     random_state : int, RandomState instance or None, default=None
         Seeds the split, the weights, the order of the rows and the codes drawn in
         training. An int gives the same result in every call on the same machine.
@@ -210,6 +218,14 @@ class VAETransformer(
 
     decoder_ : keras.Model
         From codes to rows in the units of the data, made anew each time.
+
+    columns_ : dict of str to str
+        The kind of each column, as in :class:`~skae.tables.TabularEncoder`; "numeric" for
+        all, where X was no table with categories or missing cells.
+
+    table_ : TabularEncoder or None
+        What encodes a table into the matrix that the networks read; None: X is read as it
+        is.
 
     n_features_in_ : int
         Number of columns seen during fit.
@@ -293,6 +309,8 @@ class VAETransformer(
         n_iter_no_change=20,
         tol=0.01,
         warm_start=False,
+        categorical_features="from_dtype",
+        clip=True,
         random_state=None,
         verbose=False,
     ):
@@ -319,6 +337,8 @@ class VAETransformer(
         self.n_iter_no_change = n_iter_no_change
         self.tol = tol
         self.warm_start = warm_start
+        self.categorical_features = categorical_features
+        self.clip = clip
         self.random_state = random_state
         self.verbose = verbose
 

@@ -13,6 +13,7 @@ from skae.losses._likelihood import (
     noise_variance,
     posterior,
 )
+from skae.losses._mixed import MixedLoss, Outputs, cross_entropy, probabilities
 from skae.losses._penalties import PENALTIES, Contractive, KLSparsity, L1Sparsity, Penalty
 from skae.losses._reconstruction import (
     CosineLoss,
@@ -35,12 +36,16 @@ __all__ = [
     "L1Sparsity",
     "Likelihood",
     "Loss",
+    "MixedLoss",
+    "Outputs",
     "Penalty",
+    "cross_entropy",
     "divergence",
     "make_loss",
     "make_penalty",
     "noise_variance",
     "posterior",
+    "probabilities",
 ]
 
 LOSSES: dict[str, Any] = {

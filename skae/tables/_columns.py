@@ -349,7 +349,7 @@ def _levels_column(
     totals: dict[Any, float] = {}
     for value, counts in zip(kept.tolist(), weight, strict=True):
         totals[value] = totals.get(value, 0.0) + float(counts)
-    levels = _in_order(totals, cells.levels)
+    levels = _in_order(totals)
     kind = {1: "constant", 2: "binary"}.get(len(levels), "categorical")
     flag_of = {level: i for i, level in enumerate(levels)}
     if max_categories is not None and len(levels) > max_categories:
@@ -374,10 +374,8 @@ def _levels_column(
     )
 
 
-def _in_order(totals: dict[Any, float], declared: tuple[Any, ...] | None) -> list[Any]:
-    """Levels in the order of the dtype, sorted, or else as they come."""
-    if declared is not None:
-        return [level for level in declared if level in totals]
+def _in_order(totals: dict[Any, float]) -> list[Any]:
+    """Levels sorted, or as they come where they have no order: the same in all libraries."""
     try:
         return sorted(totals)
     except TypeError:

@@ -9,7 +9,14 @@ from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from skae.tables._columns import LEAST_UNIT, Column, check_cells, check_finite, make_column
+from skae.tables._columns import (
+    LEAST_UNIT,
+    Column,
+    LevelsColumn,
+    check_cells,
+    check_finite,
+    make_column,
+)
 from skae.tables._frames import Cells, Form, checked_table, read_columns
 from skae.utils._arrays import check_floats
 from skae.utils._sklearn import (
@@ -238,7 +245,7 @@ class TabularEncoder(TransformerMixin, BaseEstimator):
         check_is_fitted(self)
         X = self._checked(X, reset=False)
         n_samples = X.shape[0]
-        Z = np.empty((n_samples, self._n_features_out))
+        Z = np.empty((n_samples, self.n_numbers))
         observed = np.empty((n_samples, len(self.blocks_)), dtype=bool)
         parts = zip(self._columns, self.blocks_, read_columns(X), strict=True)
         for j, (column, block, cells) in enumerate(parts):
@@ -284,10 +291,10 @@ class TabularEncoder(TransformerMixin, BaseEstimator):
         check_is_fitted(self)
         index = getattr(X, "index", None) if hasattr(X, "iloc") else None
         Z = check_floats(X, "X", dtype=np.float64, ensure_min_features=0)
-        if Z.shape[1] != self._n_features_out:
+        if Z.shape[1] != self.n_numbers:
             raise ValueError(
                 f"X has {Z.shape[1]} columns, but {type(self).__name__} gives "
-                f"{self._n_features_out}: inverse_transform takes what transform returns."
+                f"{self.n_numbers}: inverse_transform takes what transform returns."
             )
         return self.decode(Z, index=index)
 
@@ -333,9 +340,39 @@ class TabularEncoder(TransformerMixin, BaseEstimator):
         return np.array(out, dtype=object)
 
     @property
-    def _n_features_out(self) -> int:
+    def n_numbers(self) -> int:
+        """Columns of the matrix."""
         last = self.blocks_[-1]
         return last.stop if last.indicator is None else last.indicator + 1
+
+    @property
+    def is_flag(self) -> Array:
+        """Which columns of the matrix are flags, of levels or of missing cells."""
+        return self._flags()[0]
+
+    @property
+    def flag_share(self) -> Array:
+        """How often each flag was on in fit; 0 for numbers."""
+        return self._flags()[1]
+
+    @property
+    def flag_unit(self) -> Array:
+        """What a flag is divided by once its share is taken off; 1 for numbers."""
+        return self._flags()[2]
+
+    def _flags(self) -> tuple[Array, Array, Array]:
+        is_flag = np.zeros(self.n_numbers, dtype=bool)
+        share, unit = np.zeros(self.n_numbers), np.ones(self.n_numbers)
+        for j, (column, block) in enumerate(zip(self._columns, self.blocks_, strict=True)):
+            if isinstance(column, LevelsColumn):
+                values = slice(block.start, block.stop)
+                is_flag[values], unit[values] = True, column.flag_unit
+                share[values] = column.share
+            if block.indicator is not None:
+                is_flag[block.indicator] = True
+                share[block.indicator] = self._missing_share[j]
+                unit[block.indicator] = self._missing_unit(j)
+        return is_flag, share, unit
 
     def _checked(self, X: Any, reset: bool) -> Any:
         X = checked_table(X)

@@ -37,9 +37,6 @@ class Cells:
     family : {"number", "level", "time"}
         What the dtype says of the values.
 
-    levels : tuple or None
-        All levels in their order, where the dtype knows them.
-
     unit : {"ns", "us"} or None
         Of times.
     """
@@ -48,13 +45,50 @@ class Cells:
     values: Array
     observed: Array
     family: str
-    levels: tuple[Any, ...] | None = None
     unit: str | None = None
 
 
 def is_frame(X: Any) -> bool:
     """Whether X is a data frame or table of a library that narwhals knows."""
     return bool(nw.dependencies.is_into_dataframe(X))
+
+
+def is_beyond_numbers(X: Any) -> bool:
+    """Whether X is a table with cells that are missing, or no numbers nor booleans.
+
+    Parameters
+    ----------
+    X : array-like
+        As the user gave it.
+    """
+    if is_frame(X):
+        columns = nw.from_native(X, eager_only=True).iter_columns()
+        return not all(map(_is_full_of_numbers, columns))
+    if isinstance(X, list | tuple):
+        X = _array_of_objects(X)
+    kind = getattr(getattr(X, "dtype", None), "kind", "")
+    if getattr(X, "ndim", 0) != 2 or isinstance(X, np.ma.MaskedArray):
+        return False
+    if kind == "f":
+        # A sum is no number where one of its terms is none, or where two are infinite.
+        return bool(np.isnan(X.sum())) and bool(np.isnan(X).any())
+    if kind == "O":
+        return any(isinstance(cell, str) or _missing(cell) for cell in np.asarray(X).flat)
+    return kind != "" and kind in "USmM"
+
+
+def _is_full_of_numbers(series: nw.Series[Any]) -> bool:
+    if series.dtype.is_integer() or isinstance(series.dtype, nw.Boolean):
+        return not series.is_null().any()
+    return series.dtype.is_numeric() and not np.isnan(series.to_numpy()).any()
+
+
+def _array_of_objects(X: Any) -> Array:
+    """Lists of rows as an array; empty where they are not all of one length."""
+    try:
+        return np.array(X, dtype=object)
+    except ValueError:
+        return np.empty(0)
 
 
 def checked_table(X: Any) -> Any:
@@ -118,8 +152,7 @@ def _of_series(series: nw.Series[Any]) -> Cells:
     cells = _of_objects(name, _objects(series.to_list()))
     if isinstance(dtype, nw.Categorical | nw.Enum):
         # Numbers that are declared categories are categories.
-        categories = tuple(series.cat.get_categories().to_list())
-        return Cells(name, cells.values, cells.observed, "level", categories)
+        return Cells(name, cells.values, cells.observed, "level")
     return cells
 
 

@@ -14,6 +14,11 @@ def column_names(X: Any, n_columns: int) -> list[str]:
     return [str(name) for name in columns]
 
 
+def index_of(X: Any) -> Any:
+    """The index of a data frame of pandas, else None."""
+    return X.index if hasattr(X, "iloc") and hasattr(X, "columns") else None
+
+
 def in_the_form_of(X: Any, values: NDArray[Any]) -> Any:
     """A data frame with the index and columns of X where X is one, else the array."""
     if hasattr(X, "iloc") and hasattr(X, "columns"):

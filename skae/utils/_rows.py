@@ -22,11 +22,15 @@ class Rows:
 
     weight : ndarray of shape (n_samples,) or None
         Weights of the rows; None: all the same. Only their ratios matter.
+
+    observed : ndarray of bool of shape (n_samples, n_columns) or None
+        Of the rows of a table, which cells are there; None: all.
     """
 
     inputs: NDArray[Any]
     targets: NDArray[Any] | None = None
     weight: NDArray[Any] | None = None
+    observed: NDArray[Any] | None = None
 
     def __len__(self) -> int:
         return len(self.inputs)
@@ -42,6 +46,7 @@ class Rows:
             self.inputs[index],
             None if self.targets is None else self.targets[index],
             None if self.weight is None else self.weight[index],
+            None if self.observed is None else self.observed[index],
         )
 
     def padded(self, length: int) -> list[NDArray[np.float32]]:

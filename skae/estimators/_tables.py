@@ -1,0 +1,208 @@
+"""What the autoencoders read of a table with categories or holes, and how they say it."""
+
+from dataclasses import replace
+
+import numpy as np
+
+from skae.losses import LOSSES, MixedLoss, Outputs, probabilities
+from skae.tables import TabularEncoder
+from skae.utils._rows import moments
+
+# The losses that numbers may have.
+_NUMBER_LOSSES = ("squared_error", "absolute_error", "huber")
+
+# The least that a column has to lose: a rarer level counts no more than this allows.
+_LEAST_ENTROPY = 0.1
+_LEAST_VARIANCE = 0.1
+
+# Sharpness of probabilities at the start: the one that makes the levels likeliest.
+_SHARPNESS = np.geomspace(1, 64, 13)
+_MOST_JUDGED = 4096
+
+
+def table_loss(loss, outputs):
+    """The loss of a table: one for numbers, and the cross-entropy for levels.
+
+    Parameters
+    ----------
+    loss : object
+        As the user gave it.
+
+    outputs : Outputs
+        Which outputs are flags of what.
+    """
+    if not (isinstance(loss, str) and loss in _NUMBER_LOSSES):
+        raise ValueError(
+            f"loss must be one of {', '.join(map(repr, _NUMBER_LOSSES))} for tables with "
+            f"categories or missing cells; got {loss!r}."
+        )
+    return MixedLoss(outputs, LOSSES[loss].entry)
+
+
+class TableCodec:
+    """What an autoencoder reads of a table, what it should say, and what it has said.
+
+    It reads the whole matrix of the encoder, and says the part without the flags of missing
+    cells: numbers as they are there, and a logit for each flag of a level.
+
+    Parameters
+    ----------
+    encoder : TabularEncoder
+        Fitted.
+
+    rows : Rows
+        Training rows, whose columns say how much there is to lose.
+    """
+
+    def __init__(self, encoder: TabularEncoder, rows):
+        self.encoder = encoder
+        blocks = [block for block in encoder.blocks_ if block.stop > block.start]
+        self._columns = [encoder.blocks_.index(block) for block in blocks]
+        self.values = np.concatenate(
+            [np.arange(block.start, block.stop) for block in blocks] or [np.zeros(0, int)]
+        ).astype(np.intp)
+        is_level = [bool(encoder.is_flag[block.start]) for block in blocks]
+        self.outputs = Outputs(
+            tuple(
+                (block.stop - block.start) * levels
+                for block, levels in zip(blocks, is_level, strict=True)
+            )
+        )
+        self._sizes = np.maximum(self.outputs.widths, 1)
+        self._worth = self._what_columns_count(rows)
+
+    @classmethod
+    def of(cls, estimator, rows):
+        """That of an estimator which has read these rows."""
+        if estimator.network is not None:
+            raise ValueError(
+                "network must be None for tables with categories or missing cells, which "
+                f"dense layers read; got network={estimator.network!r}."
+            )
+        return cls(estimator.table_, rows)
+
+    @property
+    def cells(self):
+        """For each column of the matrix, the first of those that stand for the same cell."""
+        cells = np.arange(self.encoder.n_numbers)
+        for block in self.encoder.blocks_:
+            stop = block.stop if block.indicator is None else block.indicator + 1
+            cells[block.start : stop] = block.start
+        return cells
+
+    def with_targets(self, rows):
+        """Rows, and what should be said of them: values, and how much each one counts."""
+        observed = rows.observed[:, self._columns]
+        n_observed = np.maximum(observed.sum(axis=1, keepdims=True), 1)
+        worth = np.repeat(observed * self._worth / n_observed, self._sizes, axis=1)
+        return replace(rows, targets=np.hstack([self._said(rows.inputs), worth]))
+
+    def linear_rows(self, rows):
+        """Rows as the linear start compares them: in the units of the matrix."""
+        targets = None
+        if len(self.values) < rows.inputs.shape[1]:
+            targets = rows.inputs[:, self.values]
+        return replace(rows, targets=targets)
+
+    def towards_logits(self, rows, reconstruction):
+        """What makes the reconstruction of a linear start logits: a scale and an offset.
+
+        The largest flag stays the largest, so that the start says the levels that the
+        linear model says.
+
+        Parameters
+        ----------
+        rows : Rows
+            Training rows.
+
+        reconstruction : ndarray of shape (n_samples, n_outputs)
+            Of these rows, in the units of the matrix.
+
+        Returns
+        -------
+        tuple of ndarray of shape (n_outputs,)
+        """
+        unit, share = self.encoder.flag_unit[self.values], self.encoder.flag_share[self.values]
+        scale, offset = np.ones(len(unit)), np.zeros(len(unit))
+        some = slice(_MOST_JUDGED)
+        said = self._said(rows.inputs[some])
+        flags = reconstruction[some] * unit + share
+        parts = zip(self._columns, self.outputs.starts, self.outputs.widths, strict=True)
+        for column, start, width in parts:
+            if not width:
+                continue
+            part = slice(start, start + width)
+            observed = rows.observed[some, column]
+            middle = 0.5 if width == 1 else 0.0
+            sharpness = _sharpness(flags[observed, part] - middle, said[observed, part])
+            scale[part] = sharpness * unit[part]
+            offset[part] = sharpness * (share[part] - middle)
+        return scale, offset
+
+    def frame(self, output, index=None):
+        """The table for what the decoder says, without missing cells.
+
+        Parameters
+        ----------
+        output : ndarray of shape (n_samples, n_outputs)
+            Numbers and logits.
+
+        index : pandas.Index, default=None
+            Of the rows, for pandas.
+        """
+        return self.encoder.decode(
+            self.matrix(probabilities(self.outputs, output)), index=index
+        )
+
+    def matrix(self, said):
+        """Numbers and flags in the units of the encoder, no cell missing."""
+        Z = np.tile(-self.encoder.flag_share / self.encoder.flag_unit, (len(said), 1))
+        unit, share = self.encoder.flag_unit[self.values], self.encoder.flag_share[self.values]
+        Z[:, self.values] = (said - share) / unit
+        return Z
+
+    def _said(self, Z):
+        """Numbers in the units of the matrix, and flags as 0 or 1."""
+        unit, share = self.encoder.flag_unit[self.values], self.encoder.flag_share[self.values]
+        values = Z[:, self.values] * unit + share
+        return np.where(self.outputs.is_flag, np.round(values), values)
+
+    def _what_columns_count(self, rows):
+        """One over what a column has to lose: variance of numbers, entropy of levels."""
+        worth = np.zeros(len(self._columns))
+        said = self._said(rows.inputs)
+        parts = zip(self._columns, self.outputs.starts, self.outputs.widths, strict=True)
+        for j, (column, start, width) in enumerate(parts):
+            observed = rows.observed[:, column]
+            weight = None if rows.weight is None else rows.weight[observed]
+            cells = said[observed, start : start + max(width, 1)]
+            if not len(cells):
+                continue
+            mean, deviation = moments(cells, weight)
+            if width:
+                worth[j] = 1 / max(_entropy(mean), _LEAST_ENTROPY)
+            else:
+                worth[j] = 1 / max(deviation[0] ** 2, _LEAST_VARIANCE)
+        return worth
+
+
+def _entropy(share):
+    """Of levels that are that frequent, in nats."""
+    share = np.r_[1 - share[0], share] if len(share) == 1 else share
+    share = share[share > 0]
+    return float(-share @ np.log(share))
+
+
+def _sharpness(values, flags):
+    """What values are multiplied with to be the best logits of these flags."""
+
+    def cost(sharpness):
+        logits = sharpness * values
+        if values.shape[1] == 1:
+            return np.logaddexp(0, logits).mean() - (flags * logits).mean()
+        total = np.logaddexp.reduce(logits, axis=1)
+        return total.mean() - (flags * logits).sum(axis=1).mean()
+
+    if not len(values):
+        return 1.0
+    return float(min(_SHARPNESS, key=cost))

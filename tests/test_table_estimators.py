@@ -1,0 +1,276 @@
+"""Tables of people, straight into the autoencoders."""
+
+import pickle
+
+import numpy as np
+import pandas as pd
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+from sklearn.base import clone
+from sklearn.decomposition import PCA
+from sklearn.model_selection import GridSearchCV
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from conftest import QUICK
+from data import data_rng
+from skae import AEClassifier, AutoencoderTransformer, DenoisingAutoencoder
+from skae.metrics import reconstruction_score
+from skae.networks import ConvNetwork
+from skae.tables import TabularEncoder
+from tables import LIBRARIES, columns_of, people
+
+
+@pytest.fixture(params=LIBRARIES)
+def library(request):
+    return LIBRARIES[request.param]
+
+
+@pytest.fixture(scope="module")
+def fitted():
+    """Fitted on the table of people; tests do not change it."""
+    return AutoencoderTransformer(**QUICK).fit(people())
+
+
+def assert_valid(table, seen):
+    """Rows that could be of the table: its kinds, levels, and ranges."""
+    assert type(table) is type(seen)
+    columns, known = columns_of(table), columns_of(seen)
+    assert list(columns) == list(known)
+    for name, cells in columns.items():
+        there = [cell for cell in known[name] if cell is not None]
+        if not there:
+            assert set(cells) == {None}
+        elif isinstance(there[0], str | bool):
+            assert set(cells) <= set(there)
+        else:
+            assert all(min(there) <= cell <= max(there) for cell in cells)
+        if there and all(cell == round(cell) for cell in there if isinstance(cell, float)):
+            assert all(cell == round(cell) for cell in cells if isinstance(cell, float))
+
+
+@pytest.mark.parametrize("kind", [AutoencoderTransformer, DenoisingAutoencoder])
+def test_tables_go_in_and_come_out(kind, library):
+    X = library(people())
+    ae = kind(**QUICK).fit(X)
+    code = ae.transform(X)
+    assert code.shape == (60, 3)
+    assert np.isfinite(code).all()
+    assert_valid(ae.inverse_transform(code), X)
+    assert_valid(ae.reconstruct(X), X)
+    assert ae.columns_["deck"] == "categorical"
+    assert ae.n_features_in_ == 10
+    scores = ae.score_samples(X)
+    assert scores.shape == (60,)
+    assert (scores <= 0).all()
+
+
+def test_all_libraries_give_the_same_codes():
+    codes = [
+        AutoencoderTransformer(**QUICK).fit(make(people())).transform(make(people()))
+        for make in LIBRARIES.values()
+    ]
+    for code in codes[1:]:
+        assert_allclose(code, codes[0], rtol=1e-4, atol=1e-4)
+
+
+def test_dtypes_and_index_come_back(fitted):
+    X = people(7).set_index(pd.Index(list("abcdefg")))
+    back = fitted.reconstruct(X)
+    assert list(back.index) == list("abcdefg")
+    wanted = X.dtypes.to_dict()
+    assert back.dtypes.to_dict() == wanted
+    code = pd.DataFrame(fitted.transform(X), index=X.index)
+    assert list(fitted.inverse_transform(code).index) == list("abcdefg")
+
+
+def test_numbers_without_holes_are_read_as_ever(quick, blob):
+    frame = pd.DataFrame(blob, columns=list("abcde"))
+    ae, of_frame = quick().fit(blob), quick().fit(frame)
+    assert of_frame.table_ is None
+    assert_array_equal(of_frame.transform(frame), ae.transform(blob))
+    assert set(of_frame.columns_.values()) == {"numeric"}
+    with pytest.raises(ValueError, match="contains NaN"):
+        of_frame.transform(frame.where(frame > 0))
+
+
+def test_arrays_with_holes_are_tables(quick, blob):
+    X = blob.copy()
+    X[data_rng().random_sample(X.shape) < 0.2] = np.nan
+    ae = quick().fit(X)
+    assert np.isfinite(ae.transform(X)).all()
+    back = ae.reconstruct(X)
+    assert back.shape == X.shape
+    assert np.isfinite(back).all()
+
+
+def test_missing_cells_do_not_count(fitted):
+    """What the network says of a cell that is missing costs nothing."""
+    X = people()[:1]
+    nothing = pd.DataFrame([dict.fromkeys(X.columns)]).astype(object)
+    assert fitted.score_samples(nothing) == 0
+    age = nothing.assign(age=X["age"] + 30)
+    said = fitted.table_.transform(fitted.reconstruct(age))[0, 0]
+    seen = fitted.table_.transform(age)[0, 0]
+    variance = fitted.table_.transform(people())[:, 0][people()["age"].notna()].var()
+    assert_allclose(fitted.score_samples(age), -((seen - said) ** 2) / variance, rtol=0.2)
+
+
+def test_unknown_levels_are_no_error(fitted):
+    X = people(5)
+    X["deck"] = "Z"
+    assert np.isfinite(fitted.transform(X)).all()
+    assert np.isfinite(fitted.score_samples(X)).all()
+
+
+def test_the_start_says_the_levels_that_pca_says():
+    """PCA of the encoded table, and probabilities whose largest is PCA's."""
+    X = people(200).drop(columns=["age", "deck", "notes"])
+    ae = AutoencoderTransformer(4, max_iter=1, learning_rate=1e-12, random_state=0).fit(X)
+    pca = make_pipeline(TabularEncoder(), PCA(4)).fit(X)
+    assert ae.init_ == "pca"
+    said, linear = ae.reconstruct(X), pca.inverse_transform(pca.transform(X))
+    for name in ("sex", "alone", "survived", "port"):
+        assert (said[name] == linear[name]).mean() > 0.97
+    assert_allclose(said["fare"], linear["fare"], atol=0.05 * X["fare"].std())
+
+
+def test_better_than_pca_of_the_encoded_table():
+    """Three numbers of six follow from one, and so do the categories."""
+    rng = data_rng()
+    angle = rng.uniform(0, 2 * np.pi, 600)
+    X = pd.DataFrame(
+        {
+            "x": np.cos(angle),
+            "y": np.sin(angle),
+            "quarter": np.array(list("NESW"))[(angle // (np.pi / 2)).astype(int)],
+            "above": np.sin(angle) > 0,
+        }
+    )
+    X.loc[::7, "quarter"] = None
+    train, test = X[:450], X[450:]
+    ae = AutoencoderTransformer(1, hidden_layer_sizes=(64,), random_state=0, max_iter=60)
+    pca = make_pipeline(TabularEncoder(), PCA(1))
+    score = ae.fit(train).score(test)
+    assert score == reconstruction_score(ae, test)
+    assert score > reconstruction_score(pca.fit(train), test) + 0.1
+
+
+def test_declared_categories(quick):
+    X = np.c_[np.tile([1.0, 4, 9], 20), data_rng().normal(size=60)]
+    ae = quick(categorical_features=[0]).fit(X)
+    assert ae.columns_ == {"x0": "categorical", "x1": "numeric"}
+    assert set(ae.reconstruct(X)[:, 0]) <= {1, 4, 9}
+
+
+def test_numbers_may_go_beyond_the_range_when_asked(quick):
+    X = pd.DataFrame({"n": np.linspace(0, 1, 40), "c": ["a", "b"] * 20})
+    far = [[50.0, 0, 0], [-50.0, 0, 0]]
+    for clip in (True, False):
+        ae = quick(clip=clip).fit(X)
+        back = ae.inverse_transform(far)["n"]
+        assert back.between(0, 1).all() == clip
+
+
+@pytest.mark.parametrize("corruption", ["gaussian", "swap", "masking", "salt_and_pepper"])
+def test_all_flags_of_a_cell_are_corrupted_together(corruption):
+    X = pd.DataFrame({"c": list("abcd") * 15, "n": data_rng().normal(size=60)})
+    dae = DenoisingAutoencoder(corruption=corruption, corruption_level=0.5, **QUICK).fit(X)
+    Z = dae.table_.transform(X)
+    spoilt = dae._noise.corrupt(Z, dae._spread, data_rng())
+    if corruption != "gaussian":
+        changed = (spoilt != Z)[:, :4]
+        whole = (spoilt[:, :4] > 0).sum(axis=1)
+        assert 0.2 < changed.any(axis=1).mean() < 0.9
+        assert set(whole) <= ({1} if corruption == "swap" else {0, 1, 4})
+
+
+def test_weights_of_zero_are_as_good_as_absent(quick):
+    X = people(40)
+    X.loc[39, "sex"] = "neither"
+    weight = np.r_[np.ones(39), 0]
+    assert_allclose(
+        quick().fit(X, sample_weight=weight).transform(X[:39]),
+        quick().fit(X[:39]).transform(X[:39]),
+        rtol=1e-3,
+        atol=1e-4,
+    )
+
+
+def test_searches_pipelines_clones_and_pickles(fitted):
+    X = people()
+    search = GridSearchCV(clone(fitted), {"n_components": [1, 3]}, cv=2).fit(X)
+    assert search.best_score_ <= 1
+    again = pickle.loads(pickle.dumps(fitted))
+    assert_array_equal(again.transform(X), fitted.transform(X))
+    assert clone(fitted).fit(X).transform(X).tolist() == fitted.transform(X).tolist()
+    pipe = make_pipeline(clone(fitted), StandardScaler()).fit(X)
+    assert list(pipe.inverse_transform(pipe.transform(X)).columns) == list(X.columns)
+
+
+def test_training_goes_on():
+    X = people()
+    ae = AutoencoderTransformer(**QUICK, warm_start=True).fit(X)
+    n_iter = ae.n_iter_
+    assert ae.fit(X).n_iter_ > n_iter
+    assert ae.partial_fit(X).n_iter_ > n_iter + 1
+
+
+def test_classes_of_a_table(library):
+    rng = data_rng()
+    y = np.repeat([0, 1], 60)
+    X = {
+        "colour": [["red", "green"][i] if rng.rand() < 0.9 else None for i in y],
+        "size": (rng.normal(size=120) + 3 * y).tolist(),
+        "ok": [bool(i) for i in rng.rand(120) < 0.5],
+    }
+    classifier = AEClassifier(AutoencoderTransformer(**QUICK), random_state=0)
+    X = library(X)
+    assert classifier.fit(X, y).score(X, y) > 0.8
+    assert classifier.n_features_in_ == 3
+
+
+# What tables cannot have
+
+
+def test_parameters_for_numbers_only(quick):
+    X = people()
+    for params, match in (
+        ({"loss": "cosine"}, "loss must be one of 'squared_error'.*tables"),
+        ({"loss": "binary_crossentropy"}, "loss must be one of"),
+        ({"network": ConvNetwork()}, "network must be None for tables"),
+    ):
+        with pytest.raises(ValueError, match=match):
+            quick(**params).fit(X)
+    with pytest.raises(ValueError, match="target must be None for tables"):
+        DenoisingAutoencoder(**QUICK).fit(X, target=X)
+
+
+def test_bad_tables(library, quick):
+    X = {"a": [1.0, 2.5] * 20, "b": ["x", "y"] * 20}
+    ae = quick().fit(library(X))
+    with pytest.raises(ValueError, match="unseen at fit time:\n- c"):
+        ae.transform(library(X | {"c": [1] * 40}))
+    with pytest.raises(ValueError, match=r"infinity.*'a'"):
+        quick().fit(library(X | {"a": [np.inf, 1.0] * 20}))
+    with pytest.raises(ValueError, match="Column 'b' had cells of type str"):
+        ae.score_samples(library({"a": [1.0], "b": [2.0]}))
+    with pytest.raises(ValueError, match="minimum of 2"):
+        quick().fit(library({"a": [1.0], "b": ["x"]}))
+
+
+@pytest.mark.parametrize(
+    "columns",
+    [
+        {"c": ["a", "b", "c"] * 10},
+        {"c": ["a"] * 30},
+        {"c": ["a"] * 30, "n": [None] * 30},
+        {"c": [f"level {i}" for i in range(30)]},
+    ],
+    ids=["no number", "one level", "one level and nothing", "all different"],
+)
+def test_tables_with_little_to_learn(columns, quick):
+    X = pd.DataFrame(columns)
+    ae = quick().fit(X)
+    assert np.isfinite(ae.transform(X)).all()
+    assert_valid(ae.reconstruct(X), X)
