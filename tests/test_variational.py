@@ -21,7 +21,12 @@ from skae.utils._arrays import as_array
 from skae.utils._rows import Rows
 
 # One epoch in which nothing moves: what is kept is the start.
-START = {"max_iter": 1, "learning_rate": 1e-12, "early_stopping": False}
+START = {
+    "max_iter": 1,
+    "learning_rate": 1e-12,
+    "early_stopping": False,
+    "prior": "normal",
+}
 
 
 @pytest.fixture(scope="module")
@@ -55,6 +60,25 @@ def bent():
     X = np.stack([t, t**2 / 2, -t], axis=1) + 0.1 * rng.normal(size=(400, 3))
     X.flags.writeable = False
     return X
+
+
+@pytest.fixture(scope="module")
+def clusters():
+    """Rows around three points, far from each other, in five columns."""
+    rng = data_rng()
+    centres = np.array([[4, 0, 0, 4, 0], [-4, 3, 0, 0, 0], [0, -4, 3, 0, 4]])
+    X = centres[rng.randint(3, size=400)] + rng.normal(size=(400, 5))
+    X.flags.writeable = False
+    return X
+
+
+@pytest.fixture(scope="module")
+def of_clusters(quick_vae, clusters):
+    """Fitted with either prior to the first 300 rows."""
+    return {
+        prior: quick_vae(n_components=2, prior=prior).fit(clusters[:300])
+        for prior in ("normal", "mixture")
+    }
 
 
 # The start
@@ -212,6 +236,105 @@ def test_set_output_names_the_code(quick_vae, digits):
     pytest.importorskip("pandas")
     vae = quick_vae().set_output(transform="pandas").fit(digits)
     assert list(vae.transform(digits).columns) == [f"vaetransformer{i}" for i in range(3)]
+
+
+# The prior
+
+
+def test_a_mixture_is_the_better_prior_of_clusters(of_clusters, clusters):
+    normal, mixture = of_clusters["normal"], of_clusters["mixture"]
+    assert normal.prior_ is None
+    assert mixture.prior_.means_.shape == (mixture.prior_.n_components, 2)
+    assert_array_equal(mixture.transform(clusters), normal.transform(clusters))
+    assert mixture.score(clusters[300:]) > normal.score(clusters[300:]) + 0.2
+
+
+def test_samples_of_a_mixture_lie_in_the_clusters(of_clusters, clusters):
+    def apart(vae):
+        rows = vae.sample(300, random_state=0)
+        squares = np.square(rows[:, None] - clusters[None, :300]).sum(axis=2)
+        return np.sqrt(squares.min(axis=1)).mean()
+
+    assert apart(of_clusters["mixture"]) < 0.9 * apart(of_clusters["normal"])
+    assert_array_equal(*(of_clusters["mixture"].sample(5, random_state=1) for _ in range(2)))
+
+
+def test_no_row_loses_more_than_the_share_of_the_normal(of_clusters, clusters):
+    """However far from all others it is."""
+    rows = np.concatenate([clusters, 10 * clusters, -3 * clusters])
+    normal, mixture = (of_clusters[prior].score_samples(rows) for prior in of_clusters)
+    assert (mixture - normal).min() > -np.log(20) - 1e-6
+
+
+def test_with_a_mixture_it_is_a_density(quick_vae, clusters):
+    X = 2 * clusters[:, [0, 3]] + 3
+    vae = quick_vae(n_components=1, max_iter=10, n_draws=512).fit(X)
+    assert vae.prior_ is not None
+    axes = [np.linspace(*(X[:, j].mean() + 60 * np.array([-1, 1])), 161) for j in (0, 1)]
+    grid = np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1)
+    density = np.exp(vae.score_samples(grid.reshape(-1, 2))).reshape(161, 161)
+    mass = integrate.simpson(integrate.simpson(density, x=axes[1]), x=axes[0])
+    assert_allclose(mass, 1, atol=0.05)
+
+
+def test_rows_that_say_too_little_leave_the_standard_normal(quick_vae, clusters):
+    assert quick_vae(n_components=2).fit(clusters[:9]).prior_ is None
+
+
+def test_partial_fit_leaves_the_standard_normal(quick_vae, clusters):
+    vae = quick_vae(n_components=2).fit(clusters)
+    assert vae.prior_ is not None
+    assert vae.partial_fit(clusters).prior_ is None
+
+
+def test_a_fit_that_goes_on_fits_the_prior_again(quick_vae, clusters):
+    vae = quick_vae(n_components=2, warm_start=True).fit(clusters)
+    before = vae.prior_
+    assert vae.fit(clusters).prior_ is not before
+    assert vae.set_params(prior="normal").fit(clusters).prior_ is None
+
+
+def test_without_rows_held_out_some_are_kept_from_the_mixture(quick_vae, clusters):
+    vae = quick_vae(n_components=2, early_stopping=False).fit(clusters[:300])
+    normal = clone(vae).set_params(prior="normal").fit(clusters[:300])
+    assert vae.prior_ is not None
+    assert vae.score(clusters[300:]) > normal.score(clusters[300:]) + 0.2
+
+
+def test_the_mixture_heeds_weights(quick_vae, clusters):
+    """Rows with little weight are seldom drawn."""
+    right = clusters[:, 0] > 2
+    weight = np.where(right, 1.0, 0.02)
+    vae = quick_vae(n_components=2).fit(clusters, sample_weight=weight)
+    assert vae.prior_ is not None
+    # A twentieth comes from the standard normal.
+    assert (vae.sample(500, random_state=0)[:, 0] > 1).mean() > 0.8
+
+
+def test_a_mixture_in_single_precision(quick_vae, of_clusters, clusters):
+    rows = clusters.astype("f4")
+    vae = quick_vae(n_components=2).fit(rows[:300])
+    assert vae.score_samples(rows).dtype == np.float32
+    expected = of_clusters["mixture"].score(clusters[300:])
+    assert_allclose(vae.score(rows[300:]), expected, rtol=0.02)
+
+
+def test_a_mixture_of_bits(quick_vae, clusters):
+    bits = (np.repeat(clusters, 3, axis=1) > 1).astype(float)
+    vae, normal = (
+        quick_vae(n_components=2, likelihood="bernoulli", max_iter=10, prior=prior).fit(bits)
+        for prior in ("mixture", "normal")
+    )
+    assert vae.prior_ is not None
+    assert vae.score(bits) > normal.score(bits)
+    assert set(np.unique(vae.sample(10, random_state=0))) == {0, 1}
+
+
+def test_the_prior_is_saved(of_clusters, clusters):
+    vae = of_clusters["mixture"]
+    again = pickle.loads(pickle.dumps(vae))
+    assert_array_equal(again.score_samples(clusters), vae.score_samples(clusters))
+    assert_array_equal(again.sample(3, random_state=0), vae.sample(3, random_state=0))
 
 
 # Bits

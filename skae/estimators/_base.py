@@ -154,7 +154,7 @@ class BaseAutoencoder(CallbackSupportMixin, BaseEstimator):
             self._fall_back(rows, rng)
         if starts_twice and training.ending in ("max_iter", "converged"):
             training = self._start_again(training, train, held_out, before, second_rng, monitor)
-        self._conclude(train)
+        self._conclude(train, held_out, rng, one_epoch)
         monitor.finish()
         if self.warm_start or one_epoch:
             self._optimizer_state = training.optimizer_state
@@ -238,8 +238,8 @@ class BaseAutoencoder(CallbackSupportMixin, BaseEstimator):
         parts = (loss, corruption and corruption.key, type(penalty))
         return build, (network, *parts, *shapes.values()), settings
 
-    def _conclude(self, rows):
-        """What else is told of the training rows once training is over."""
+    def _conclude(self, train, held_out, rng, one_epoch):
+        """What else is told of the rows once training is over."""
 
     # What the user asked for
 

@@ -1,10 +1,12 @@
 """What a fitted autoencoder does that is a distribution: spread, samples, likelihood."""
 
+from functools import partial
 from numbers import Integral
 
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
+from skae.estimators._prior import draw, log_gain
 from skae.utils._random import generator
 from skae.utils._sklearn import Interval, validate_parameter_constraints
 
@@ -35,15 +37,15 @@ class LikelihoodMixin:
             The code, as `transform` gives it.
 
         std : ndarray of shape (n_samples, n_components_)
-            How uncertain each number is. Near one, the standard deviation of the prior,
-            the column says nothing about the row.
+            How uncertain each number is. Near one, that of the standard normal, the
+            column says nothing about the row.
         """
         X = self._check_rows(X)
         mean, log_variance = self._latent.posterior(X)
         return np.ascontiguousarray(mean), np.exp(0.5 * log_variance)
 
     def sample(self, n_samples=1, random_state=None, *, noise=True):
-        """Draw rows from the model.
+        """Draw rows from the model: codes from the prior, `prior_`, and rows from them.
 
         Parameters
         ----------
@@ -68,7 +70,11 @@ class LikelihoodMixin:
             _CONSTRAINTS, {"n_samples": n_samples}, caller_name="sample"
         )
         rng = generator(random_state)
-        rows = self._decoder(rng.standard_normal((n_samples, self.n_components_)))
+        if self.prior_ is None:
+            codes = rng.standard_normal((n_samples, self.n_components_))
+        else:
+            codes = draw(self.prior_, n_samples, rng)
+        rows = self._decoder(codes)
         return self._shaped(self._latent.with_noise(rows, rng) if noise else rows)
 
     def score_samples(self, X):
@@ -76,7 +82,8 @@ class LikelihoodMixin:
 
         The importance-weighted bound [1]_ of `n_draws` codes drawn from the posterior of
         the row: in the mean over draws it is not above the log-likelihood, and it comes
-        closer with each draw. The draws are the same for all rows and in every call.
+        closer with each draw. The draws are the same for all rows and in every call. Where
+        `prior_` is a mixture, it is the prior here too.
 
         Parameters
         ----------
@@ -96,7 +103,8 @@ class LikelihoodMixin:
            Autoencoders", ICLR 2016.
         """
         X = self._check_rows(X)
-        return self._latent.log_likelihood(X, int(self.n_draws))
+        gain = None if self.prior_ is None else partial(log_gain, self.prior_)
+        return self._latent.log_likelihood(X, int(self.n_draws), gain)
 
     def score(self, X, y=None, sample_weight=None):
         """Mean of `score_samples`.

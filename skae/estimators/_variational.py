@@ -9,6 +9,7 @@ from sklearn.exceptions import ConvergenceWarning
 from skae.estimators._base import BaseAutoencoder
 from skae.estimators._code_arithmetic import CodeArithmeticMixin
 from skae.estimators._likelihood import LikelihoodMixin
+from skae.estimators._prior import fit_prior
 from skae.estimators._reconstruction import ReconstructionMixin
 from skae.estimators._sizes import rows_in_batch
 from skae.estimators._validation import check_bounded
@@ -48,7 +49,9 @@ class VAETransformer(
     is trained is a lower bound on their log-likelihood [1]_. So rows can be drawn from
     the model (`sample`) and their density be told (`score_samples`), which compares with
     that of :class:`~sklearn.decomposition.PCA` and
-    :class:`~sklearn.mixture.GaussianMixture`.
+    :class:`~sklearn.mixture.GaussianMixture`. Codes of real rows are not quite normal:
+    after training a mixture is fitted to them and takes the place of the standard normal
+    in both, where rows held out confirm that it is better (`prior`).
 
     Training starts at probabilistic PCA [2]_, turned so that its posterior has a normal
     distribution for each column: there the bound *is* the log-likelihood. Hidden layers
@@ -100,6 +103,13 @@ class VAETransformer(
     free_bits : float, default=0.0
         Divergence of each column, in nats on the mean over a batch, that costs nothing
         [4]_: against columns that collapse.
+
+    prior : {"mixture", "normal"}, default="mixture"
+        Where codes come from in `sample`, `score` and `score_samples`; it has no part in
+        training. "mixture": a mixture of normal distributions is fitted to codes drawn
+        from the posteriors of the training rows, the best prior for what was trained
+        [5]_, and used if it raises the lower bound of the rows held out by more than
+        chance explains. "normal": the standard normal of training.
 
     n_draws : int, default=128
         Codes drawn for each row by `score` and `score_samples`.
@@ -169,8 +179,14 @@ class VAETransformer(
         divergence from the prior is more than 0.01 nats.
 
     divergence_ : ndarray of shape (n_components_,)
-        Mean divergence of the posterior from the prior on the training rows, by column,
-        in nats.
+        Mean divergence of the posterior from the standard normal on the training rows,
+        by column, in nats.
+
+    prior_ : GaussianMixture or None
+        What codes come from; None: the standard normal, because `prior` says so, because
+        no mixture is better, with fewer than ten rows, and after `partial_fit`, whose
+        rows are too few to tell. The last component is a standard normal with a share of
+        5 %, so that no row loses more than three nats by the mixture.
 
     noise_ : ndarray of shape (n_features,) or None
         Standard deviation of the noise of each column, in the units of the data; None
@@ -259,6 +275,8 @@ class VAETransformer(
     .. [4] D. P. Kingma, T. Salimans, R. Jozefowicz, X. Chen, I. Sutskever and M. Welling,
        "Improved Variational Inference with Inverse Autoregressive Flow", NIPS 2016.
 
+    .. [5] J. M. Tomczak and M. Welling, "VAE with a VampPrior", AISTATS 2018.
+
     Examples
     --------
     >>> from sklearn.datasets import load_digits
@@ -280,6 +298,7 @@ class VAETransformer(
         "warm_up": [Interval(Integral, 0, None, closed="left")],
         "free_bits": [Interval(Real, 0, None, closed="left")],
         "noise_floor": [Interval(Real, 0, None, closed="neither")],
+        "prior": [StrOptions({"mixture", "normal"})],
         "n_draws": [Interval(Integral, 1, None, closed="left")],
     }
 
@@ -297,6 +316,7 @@ class VAETransformer(
         beta=1.0,
         warm_up=0,
         free_bits=0.0,
+        prior="mixture",
         n_draws=128,
         init="pca",
         optimizer="adam",
@@ -325,6 +345,7 @@ class VAETransformer(
         self.beta = beta
         self.warm_up = warm_up
         self.free_bits = free_bits
+        self.prior = prior
         self.n_draws = n_draws
         self.init = init
         self.optimizer = optimizer
@@ -436,6 +457,7 @@ class VAETransformer(
             self._units if self._scales_output else None,
         )
         noise = held["_latent"].noise
+        held["prior_"] = None
         held["noise_"] = None if noise is None else noise.reshape(self._output_shape)
         return held
 
@@ -456,10 +478,12 @@ class VAETransformer(
         """Losses are nats in the units of the data already."""
         return 1.0
 
-    def _conclude(self, rows):
-        """Count the columns of the code that say something about the rows."""
-        apart = self._latent.divergence(rows.inputs)
-        self.divergence_ = np.average(apart, axis=0, weights=rows.weight)
+    def _conclude(self, train, held_out, rng, one_epoch):
+        """Choose the prior, and count the columns of the code that say something."""
+        apart = self._latent.divergence(train.inputs)
+        self.divergence_ = np.average(apart, axis=0, weights=train.weight)
+        if self.prior == "mixture" and not one_epoch:
+            self.prior_ = fit_prior(self._latent.posterior, train, held_out, rng)
         active = self.divergence_ > _ACTIVE
         self.n_active_ = int(active.sum())
         collapsed = np.flatnonzero(self._supported & ~active)

@@ -58,7 +58,9 @@ class LatentForward:
         """Divergence from the prior by row and column of the code."""
         return np.asarray(divergence(np, *self.posterior(X)))
 
-    def log_likelihood(self, X: Array, n_draws: int) -> Array:
+    def log_likelihood(
+        self, X: Array, n_draws: int, log_gain: Callable[[Array], Array] | None = None
+    ) -> Array:
         """Importance-weighted bound on the log-likelihood of each row.
 
         The draws are the same for all rows and in every call.
@@ -71,12 +73,16 @@ class LatentForward:
         n_draws : int
             Codes drawn for each row.
 
+        log_gain : callable or None
+            Logarithm of the density of codes under their prior over that under the
+            standard normal; None: that is the prior.
+
         Returns
         -------
         ndarray of shape (n_samples,)
         """
         scores = np.empty(len(X), X.dtype)
-        for rows, missed, log_ratio in self._drawn(X, n_draws):
+        for rows, missed, log_ratio in self._drawn(X, n_draws, log_gain):
             scores[rows] = logsumexp(log_ratio - missed, axis=0) - np.log(n_draws)
         return scores
 
@@ -102,7 +108,9 @@ class LatentForward:
         scale = 1.0 if self.units is None else self.units.scale
         return np.asarray(scale * np.sqrt(self.variance))
 
-    def _drawn(self, X: Array, n_draws: int) -> Iterator[tuple[slice, Array, Array]]:
+    def _drawn(
+        self, X: Array, n_draws: int, log_gain: Callable[[Array], Array] | None = None
+    ) -> Iterator[tuple[slice, Array, Array]]:
         """What codes drawn from the posteriors come to, by blocks of rows.
 
         Yields
@@ -123,6 +131,8 @@ class LatentForward:
             draws = _normal_points(n_draws, mean.shape[1]).astype(X.dtype)
             codes = mean + np.exp(0.5 * log_variance) * draws
             log_ratio = 0.5 * (np.square(draws) + log_variance - np.square(codes)).sum(axis=2)
+            if log_gain is not None:
+                log_ratio += log_gain(codes)
             yield rows, self._missed(X[rows], codes), log_ratio
 
     def _missed(self, X: Array, codes: Array) -> Array:
