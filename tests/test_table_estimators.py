@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
+from scipy.stats import norm
 from sklearn.base import clone
 from sklearn.decomposition import PCA
 from sklearn.model_selection import GridSearchCV
@@ -14,11 +15,17 @@ from sklearn.preprocessing import StandardScaler
 
 from conftest import QUICK
 from data import data_rng
-from skae import AEClassifier, AutoencoderTransformer, DenoisingAutoencoder
+from skae import (
+    AEClassifier,
+    AutoencoderTransformer,
+    DenoisingAutoencoder,
+    VAETransformer,
+)
 from skae.metrics import reconstruction_score
 from skae.networks import ConvNetwork
 from skae.tables import TabularEncoder
-from tables import LIBRARIES, columns_of, people
+from skae.utils._arrays import as_array
+from tables import LIBRARIES, columns_of, people, rows_of
 
 
 @pytest.fixture(params=LIBRARIES)
@@ -230,6 +237,70 @@ def test_classes_of_a_table(library):
     assert classifier.n_features_in_ == 3
 
 
+# Densities and samples
+
+
+def test_rows_that_are_drawn_are_rows_of_the_table(library):
+    X = library(people(120))
+    vae = VAETransformer(**QUICK).fit(X)
+    for noise in (True, False):
+        drawn = vae.sample(40, random_state=0, noise=noise)
+        assert_valid(drawn, X)
+        assert len(rows_of(drawn)) == 40
+    assert rows_of(vae.sample(3, random_state=1)) == rows_of(vae.sample(3, random_state=1))
+    assert np.isfinite(vae.score_samples(X)).all()
+    assert vae.transform(X).shape == (120, 3)
+
+
+def test_likelihood_of_a_table_whose_columns_are_independent():
+    """The density of the numbers, and the probability of the categories."""
+    rng = data_rng()
+    X = pd.DataFrame(
+        {
+            "n": 100 + 5 * rng.normal(size=2000),
+            "c": rng.choice(list("abc"), 2000, p=[0.6, 0.3, 0.1]),
+        }
+    )
+    vae = VAETransformer(1, max_iter=30, hidden_layer_sizes=(8,), random_state=0).fit(X)
+    share = X["c"].map(X["c"].value_counts(normalize=True))
+    expected = norm.logpdf(X["n"], X["n"].mean(), X["n"].std()) + np.log(share)
+    assert abs(vae.score(X) - expected.mean()) < 0.1
+    missing = X.assign(c=None)
+    assert abs(vae.score(missing) - norm.logpdf(X["n"], 100, 5).mean()) < 0.15
+    drawn = vae.sample(2000, random_state=0)
+    assert abs((drawn["c"] == "a").mean() - 0.6) < 0.07
+    assert abs(drawn["n"].std() - 5) < 0.6
+    assert 0 < vae.noise_[0] < 6
+    assert np.isnan(vae.noise_[1])
+
+
+def test_values_that_are_drawn_in_have_the_density_of_the_data():
+    """The integral over a column with far values is one."""
+    X = pd.DataFrame(
+        {"n": np.r_[data_rng().normal(size=200), 30.0, -40], "c": ["a", "b"] * 101}
+    )
+    vae = VAETransformer(**QUICK).fit(X)
+    grid = np.linspace(-400, 400, 8001)
+    total = 0.0
+    for level in "ab":
+        density = np.exp(vae.score_samples(pd.DataFrame({"n": grid, "c": level})))
+        total += np.trapezoid(density, grid)
+    assert 0.85 < total < 1.1
+
+
+def test_the_keras_models_speak_the_matrix_of_the_table(fitted):
+    X = people()
+    Z = fitted.table_.transform(X)
+    assert_allclose(as_array(fitted.encoder_(Z)), fitted.transform(X), atol=1e-4)
+
+
+def test_paths_between_rows(fitted):
+    X = people()
+    path = fitted.interpolate(X[:1], X[1:2], n_steps=4)
+    assert path.shape == (1, 4, 10)
+    assert fitted.latent_traversal(X, n_values=3).shape == (3, 3, 10)
+
+
 # What tables cannot have
 
 
@@ -244,6 +315,8 @@ def test_parameters_for_numbers_only(quick):
             quick(**params).fit(X)
     with pytest.raises(ValueError, match="target must be None for tables"):
         DenoisingAutoencoder(**QUICK).fit(X, target=X)
+    with pytest.raises(ValueError, match="likelihood must be 'gaussian' for tables"):
+        VAETransformer(likelihood="bernoulli", **QUICK).fit(X)
 
 
 def test_bad_tables(library, quick):

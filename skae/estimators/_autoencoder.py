@@ -140,10 +140,12 @@ class AutoencoderTransformer(CodeArithmeticMixin, ReconstructionMixin, BaseAutoe
         Number of columns of the code.
 
     mean_ : ndarray of shape (n_features,)
-        Mean of each column, in the units of the data.
+        Mean of each column, in the units of the data; zeros for a table, which `table_`
+        centres.
 
     scale_ : float
-        Root of the mean variance of the columns: the one number X is divided by.
+        Root of the mean variance of the columns: the one number X is divided by; 1 for a
+        table, which `table_` scales.
 
     loss_curve_ : list of float
         Mean training loss in each epoch, in the units of the data (squared, for the
@@ -169,10 +171,12 @@ class AutoencoderTransformer(CodeArithmeticMixin, ReconstructionMixin, BaseAutoe
         Number of epochs trained.
 
     encoder_ : keras.Model
-        From rows in the units of the data to codes, made anew each time it is asked for.
+        From rows in the units of the data, or what `table_` makes of them, to codes; made
+        anew each time it is asked for.
 
     decoder_ : keras.Model
-        From codes to rows in the units of the data, made anew each time.
+        From codes to rows in the units of the data, made anew each time. Of a table, to
+        numbers as `table_` has them, and a logit for each flag of a category.
 
     columns_ : dict of str to str
         The kind of each column, as in :class:`~skae.tables.TabularEncoder`; "numeric" for

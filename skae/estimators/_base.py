@@ -61,6 +61,9 @@ class BaseAutoencoder(CallbackSupportMixin, BaseEstimator):
     def __init__(self):
         """Subclasses name every parameter."""
 
+    # Whether columns of a table count by what they have to lose.
+    _weighs_columns = True
+
     # Fitting
 
     @restores_state_on_error
@@ -354,7 +357,7 @@ class BaseAutoencoder(CallbackSupportMixin, BaseEstimator):
             standardised, self._network.n_components, rng, self._spoilt(rows, rng)
         )
         self._start_share = linear.share
-        scale, offset = self._before_output(rows, linear)
+        scale, offset = self._before_output(rows, linear.encoder @ linear.decoder)
         weights = self._network.linear_start(
             rng, linear.encoder, scale * linear.decoder, offset
         )
@@ -383,10 +386,9 @@ class BaseAutoencoder(CallbackSupportMixin, BaseEstimator):
         return network.with_moved_code(weights, np.maximum(-least, 0).astype(np.float32))
 
     def _before_output(self, rows, linear):
-        """Map a linear reconstruction to what stands before the output's activation."""
+        """Map what a linear map makes of rows to what stands before the output's activation."""
         if self.table_ is not None:
-            said = rows.inputs @ linear.encoder @ linear.decoder
-            return self._codec.towards_logits(rows, said)
+            return self._codec.towards_logits(rows, linear)
         centre, scale = self._target_units
         if self._scales_output:
             return 1.0, 0.0

@@ -62,8 +62,9 @@ class LikelihoodMixin:
 
         Returns
         -------
-        ndarray of shape (n_samples, n_features) or (n_samples, ...)
-            Rows in the units of the data.
+        ndarray of shape (n_samples, n_features) or (n_samples, ...), or data frame
+            Rows in the units of the data. Of a table, a data frame as X, without missing
+            cells: integers are whole, numbers in the range seen, categories are categories.
         """
         check_is_fitted(self)
         validate_parameter_constraints(
@@ -75,6 +76,8 @@ class LikelihoodMixin:
         else:
             codes = draw(self.prior_, n_samples, rng)
         rows = self._decoder(codes)
+        if noise and self.table_ is not None:
+            return self._codec.sampled(rows, self._latent.noise, rng)
         return self._shaped(self._latent.with_noise(rows, rng) if noise else rows)
 
     def score_samples(self, X):
@@ -93,7 +96,8 @@ class LikelihoodMixin:
         Returns
         -------
         ndarray of shape (n_samples,)
-            In nats, for the density in the units of the data: comparable with
+            In nats, for the density in the units of the data (of a table, the density of
+            the numbers that are there and the probability of the categories): comparable with
             `score_samples` of :class:`~sklearn.decomposition.PCA` and
             :class:`~sklearn.mixture.GaussianMixture`.
 
@@ -102,9 +106,11 @@ class LikelihoodMixin:
         .. [1] Y. Burda, R. Grosse and R. Salakhutdinov, "Importance Weighted
            Autoencoders", ICLR 2016.
         """
-        X = self._check_rows(X)
+        rows = self._rows(X)
         gain = None if self.prior_ is None else partial(log_gain, self.prior_)
-        return self._latent.log_likelihood(X, int(self.n_draws), gain)
+        told = int(self.n_draws), gain, rows.targets
+        scores = self._latent.log_likelihood(rows.inputs, *told)
+        return scores if self.table_ is None else scores - self._codec.log_volumes(rows)
 
     def score(self, X, y=None, sample_weight=None):
         """Mean of `score_samples`.

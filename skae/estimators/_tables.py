@@ -52,10 +52,15 @@ class TableCodec:
 
     rows : Rows
         Training rows, whose columns say how much there is to lose.
+
+    weighs : bool
+        Whether columns count by that, and rows as much as each other; otherwise every cell
+        counts as one.
     """
 
-    def __init__(self, encoder: TabularEncoder, rows):
+    def __init__(self, encoder: TabularEncoder, rows, weighs):
         self.encoder = encoder
+        self.weighs = weighs
         blocks = [block for block in encoder.blocks_ if block.stop > block.start]
         self._columns = [encoder.blocks_.index(block) for block in blocks]
         self.values = np.concatenate(
@@ -79,7 +84,7 @@ class TableCodec:
                 "network must be None for tables with categories or missing cells, which "
                 f"dense layers read; got network={estimator.network!r}."
             )
-        return cls(estimator.table_, rows)
+        return cls(estimator.table_, rows, estimator._weighs_columns)
 
     @property
     def cells(self):
@@ -93,8 +98,11 @@ class TableCodec:
     def with_targets(self, rows):
         """Rows, and what should be said of them: values, and how much each one counts."""
         observed = rows.observed[:, self._columns]
-        n_observed = np.maximum(observed.sum(axis=1, keepdims=True), 1)
-        worth = np.repeat(observed * self._worth / n_observed, self._sizes, axis=1)
+        worth = observed
+        if self.weighs:
+            n_observed = np.maximum(observed.sum(axis=1, keepdims=True), 1)
+            worth = observed * self._worth / n_observed
+        worth = np.repeat(worth, self._sizes, axis=1)
         return replace(rows, targets=np.hstack([self._said(rows.inputs), worth]))
 
     def linear_rows(self, rows):
@@ -104,7 +112,13 @@ class TableCodec:
             targets = rows.inputs[:, self.values]
         return replace(rows, targets=targets)
 
-    def towards_logits(self, rows, reconstruction):
+    def over_all_inputs(self, model):
+        """A linear model of the values that is told the flags of missing cells too."""
+        encoder = np.zeros((self.encoder.n_numbers, model.encoder.shape[1]))
+        encoder[self.values] = model.encoder
+        return model._replace(encoder=encoder)
+
+    def towards_logits(self, rows, linear):
         """What makes the reconstruction of a linear start logits: a scale and an offset.
 
         The largest flag stays the largest, so that the start says the levels that the
@@ -115,8 +129,8 @@ class TableCodec:
         rows : Rows
             Training rows.
 
-        reconstruction : ndarray of shape (n_samples, n_outputs)
-            Of these rows, in the units of the matrix.
+        linear : ndarray of shape (n_inputs, n_outputs)
+            From the matrix of rows to its values.
 
         Returns
         -------
@@ -126,7 +140,7 @@ class TableCodec:
         scale, offset = np.ones(len(unit)), np.zeros(len(unit))
         some = slice(_MOST_JUDGED)
         said = self._said(rows.inputs[some])
-        flags = reconstruction[some] * unit + share
+        flags = rows.inputs[some] @ linear * unit + share
         parts = zip(self._columns, self.outputs.starts, self.outputs.widths, strict=True)
         for column, start, width in parts:
             if not width:
@@ -153,6 +167,56 @@ class TableCodec:
         return self.encoder.decode(
             self.matrix(probabilities(self.outputs, output)), index=index
         )
+
+    def sampled(self, output, noise, rng):
+        """Rows of the table drawn around what the decoder says.
+
+        Parameters
+        ----------
+        output : ndarray of shape (n_samples, n_outputs)
+            Numbers and logits.
+
+        noise : ndarray of shape (n_outputs,)
+            Standard deviation of the noise of numbers.
+
+        rng : RandomState
+            Draws noise and levels.
+        """
+        said = probabilities(self.outputs, output)
+        parts = zip(self.outputs.starts, self.outputs.widths, strict=True)
+        for start, width in parts:
+            part = said[:, start : start + max(width, 1)]
+            if not width:
+                part += noise[start] * rng.standard_normal(part.shape)
+                continue
+            below = np.cumsum(part, axis=1) if width > 1 else part
+            drawn = (rng.uniform(size=(len(part), 1)) >= below).sum(axis=1, keepdims=True)
+            part[:] = drawn == (np.arange(width) if width > 1 else 0)
+        return self.encoder.decode(self.matrix(said))
+
+    def log_volumes(self, rows):
+        """Logarithm of a unit of the matrix in the units of the data, of each row.
+
+        Of the numbers that are there; values that are drawn in have larger units.
+        """
+        volumes = np.zeros(len(rows))
+        for j, block in enumerate(self.encoder.blocks_):
+            if j in self._columns and not self.encoder.is_flag[block.start]:
+                z = rows.inputs[:, block.start]
+                volumes += rows.observed[:, j] * self.encoder.log_unit(j, z)
+        return volumes
+
+    def by_column(self, noise):
+        """Of each column of the table, the noise in its units; NaN for categories."""
+        values = np.full(len(self.encoder.blocks_), np.nan)
+        parts = zip(self._columns, self.outputs.starts, self.outputs.widths, strict=True)
+        for column, start, width in parts:
+            if not width:
+                at_mean = np.zeros(1)
+                values[column] = (
+                    noise[start] * np.exp(self.encoder.log_unit(column, at_mean))[0]
+                )
+        return values
 
     def matrix(self, said):
         """Numbers and flags in the units of the encoder, no cell missing."""

@@ -1,45 +1,21 @@
 """VAETransformer."""
 
-import warnings
 from numbers import Integral, Real
 
-import numpy as np
-from sklearn.exceptions import ConvergenceWarning
-
 from skae.estimators._base import BaseAutoencoder
+from skae.estimators._bound import BoundMixin
 from skae.estimators._code_arithmetic import CodeArithmeticMixin
 from skae.estimators._likelihood import LikelihoodMixin
-from skae.estimators._prior import fit_prior
 from skae.estimators._reconstruction import ReconstructionMixin
-from skae.estimators._sizes import rows_in_batch
-from skae.estimators._validation import check_bounded
-from skae.inference import LatentForward
-from skae.losses import LIKELIHOODS, noise_variance
-from skae.networks import (
-    KerasNetwork,
-    LatentNetwork,
-    Options,
-    keras_name,
-    probabilistic_pca,
-)
+from skae.losses import LIKELIHOODS
 from skae.utils._sklearn import Interval, StrOptions
-
-# A column of the code whose mean divergence from the prior, in nats, is not above this
-# says nothing about the rows.
-_ACTIVE = 0.01
-
-# Codes per row by which the rows held out judge whether training has improved on the start.
-_JUDGING_DRAWS = 16
-
-# The parts of the loss, in the order of the objective.
-_PARTS = ("reconstruction", "kl")
 
 # What other autoencoders are asked for and a likelihood leaves no choice in.
 _GIVEN = {"code_activation", "output_activation", "tied_weights", "loss", "penalty"}
 
 
 class VAETransformer(
-    LikelihoodMixin, CodeArithmeticMixin, ReconstructionMixin, BaseAutoencoder
+    BoundMixin, LikelihoodMixin, CodeArithmeticMixin, ReconstructionMixin, BaseAutoencoder
 ):
     """Dimensionality reduction by a variational autoencoder.
 
@@ -52,6 +28,11 @@ class VAETransformer(
     :class:`~sklearn.mixture.GaussianMixture`. Codes of real rows are not quite normal:
     after training a mixture is fitted to them and takes the place of the standard normal
     in both, where rows held out confirm that it is better (`prior`).
+
+    Tables with categories or missing cells come as they are, as in
+    :class:`AutoencoderTransformer`; the likelihood is then that of the cells that are there,
+    a normal one for numbers, and for categories their probability. Rows that are drawn are
+    rows of the table.
 
     Training starts at probabilistic PCA [2]_, turned so that its posterior has a normal
     distribution for each column: there the bound *is* the log-likelihood. Hidden layers
@@ -189,14 +170,16 @@ class VAETransformer(
         5 %, so that no row loses more than three nats by the mixture.
 
     noise_ : ndarray of shape (n_features,) or None
-        Standard deviation of the noise of each column, in the units of the data; None
-        with ``likelihood="bernoulli"``.
+        Standard deviation of the noise of each column, in the units of the data; NaN for
+        categories of a table. None with ``likelihood="bernoulli"``.
 
     mean_ : ndarray of shape (n_features,)
-        Mean of each column, in the units of the data.
+        Mean of each column, in the units of the data; zeros for a table, which `table_`
+        centres.
 
     scale_ : float
-        Root of the mean variance of the columns: the one number X is divided by.
+        Root of the mean variance of the columns: the one number X is divided by; 1 for a
+        table, which `table_` scales.
 
     loss_curve_ : list of float
         Mean training loss in each epoch: minus the evidence lower bound, in nats per row
@@ -229,11 +212,12 @@ class VAETransformer(
         Number of epochs trained.
 
     encoder_ : keras.Model
-        From rows in the units of the data to codes (the means), made anew each time it is
-        asked for.
+        From rows in the units of the data, or what `table_` makes of them, to codes (the
+        means); made anew each time it is asked for.
 
     decoder_ : keras.Model
-        From codes to rows in the units of the data, made anew each time.
+        From codes to rows in the units of the data, made anew each time. Of a table, to
+        numbers as `table_` has them, and a logit for each flag of a category.
 
     columns_ : dict of str to str
         The kind of each column, as in :class:`~skae.tables.TabularEncoder`; "numeric" for
@@ -362,144 +346,3 @@ class VAETransformer(
         self.clip = clip
         self.random_state = random_state
         self.verbose = verbose
-
-    # What other autoencoders are asked for and a likelihood leaves no choice in.
-    tied_weights = False
-
-    # Answers to the base
-
-    def _losses(self, rows):
-        """Minus the evidence lower bound of each row, as it is trained."""
-        return self._latent.minus_bound(rows.inputs, _JUDGING_DRAWS, float(self.beta))
-
-    def _check_parts(self, rows):
-        if LIKELIHOODS[self.likelihood].bounded:
-            check_bounded("likelihood", self.likelihood, "likelihood='gaussian'", rows)
-
-    def _build(self, rows, rng):
-        super()._build(rows, rng)
-        self._likelihood = LIKELIHOODS[self.likelihood]
-
-    def _options(self, linear_path):
-        return Options(
-            activation=keras_name(self.activation),
-            output_activation="sigmoid" if LIKELIHOODS[self.likelihood].bounded else "linear",
-            linear_path=linear_path,
-            normalization=self.normalization,
-            dropout=float(self.dropout),
-            code_width=2,
-        )
-
-    def _described(self, n_components, linear_path):
-        if isinstance(self.network, KerasNetwork):
-            raise ValueError(
-                "network must be a ConvNetwork, a RecurrentNetwork or None: models of one's "
-                f"own do not say how certain a code is; got {self.network!r}."
-            )
-        network = super()._described(n_components, linear_path)
-        return LatentNetwork(network, LIKELIHOODS[self.likelihood].noisy)
-
-    @property
-    def _starts_well(self):
-        return self.init == "pca"
-
-    def _start(self, rows, rng):
-        # Trusted, whatever it explains: the bound is tight there.
-        self._start_share = 1.0
-        self._n_training = len(rows)
-        self._supported = np.ones(self._network.n_components, bool)
-        if self.init == "random":
-            return self._network.random_start(rng)
-        inputs = self._units.inward(rows.inputs)
-        floor = float(self.noise_floor)
-        model = probabilistic_pca(inputs, self._network.n_components, floor, rows.weight, rng)
-        informative = -0.5 * np.log(model.variance) > _ACTIVE
-        self._supported[:] = False
-        self._supported[: len(informative)] = informative
-        return self._network.linear_start(rng, model, *self._before_output(), floor)
-
-    def _objective(self, network, mask, pools):
-        batch_size = rows_in_batch(self.batch_size, self._n_training)
-        settings = {
-            "mask": mask,
-            "beta": self.beta,
-            "warm_up": int(self.warm_up) * -(-self._n_training // batch_size),
-            "free_bits": self.free_bits,
-            "floor": self.noise_floor,
-            "log_volume": self._log_volume(),
-        }
-        settings |= pools({"normal"})
-        shapes = {name: np.shape(value) for name, value in settings.items()}
-        likelihood = self._likelihood
-
-        def build():
-            from skae.models import VariationalObjective
-
-            return VariationalObjective(*network.build(), likelihood, shapes)
-
-        return build, (network, likelihood, *shapes.values()), settings
-
-    def _log_volume(self):
-        """What the units of the data add to minus the log-likelihood of a row."""
-        return len(self.mean_) * np.log(self.scale_) if self._scales_output else 0.0
-
-    def _networks(self, weights, statistics):
-        held = super()._networks(weights, statistics)
-        noise = self._network.split(weights)[1]
-        variance = None
-        if noise is not None:
-            variance = noise_variance(np, noise.astype(np.float64), float(self.noise_floor))
-        held["_latent"] = LatentForward(
-            held["_encoder"],
-            held["_decoder"],
-            self._likelihood,
-            variance,
-            self._units if self._scales_output else None,
-        )
-        noise = held["_latent"].noise
-        held["prior_"] = None
-        held["noise_"] = None if noise is None else noise.reshape(self._output_shape)
-        return held
-
-    def _fitted_attributes(self, training):
-        attributes = super()._fitted_attributes(training)
-        goes_on = self.n_iter_ > 0
-        before = self.loss_parts_ if goes_on else None
-        attributes["loss_parts_"] = _by_name(training.parts, before)
-        attributes["validation_loss_parts_"] = None
-        if attributes["validation_loss_curve_"] is not None:
-            before = self.validation_loss_parts_ if goes_on else None
-            parts = _by_name(training.validation_parts[1:], before)
-            attributes["validation_loss_parts_"] = parts
-        return attributes
-
-    @property
-    def _unit(self):
-        """Losses are nats in the units of the data already."""
-        return 1.0
-
-    def _conclude(self, train, held_out, rng, one_epoch):
-        """Choose the prior, and count the columns of the code that say something."""
-        apart = self._latent.divergence(train.inputs)
-        self.divergence_ = np.average(apart, axis=0, weights=train.weight)
-        if self.prior == "mixture" and not one_epoch:
-            self.prior_ = fit_prior(self._latent.posterior, train, held_out, rng)
-        active = self.divergence_ > _ACTIVE
-        self.n_active_ = int(active.sum())
-        collapsed = np.flatnonzero(self._supported & ~active)
-        if len(collapsed):
-            warnings.warn(
-                f"{len(collapsed)} of {len(active)} columns of the code have collapsed to the "
-                f"prior and say nothing about the rows: {collapsed.tolist()}. A smaller beta, "
-                "a longer warm_up, free_bits or fewer n_components may help.",
-                ConvergenceWarning,
-                stacklevel=6,
-            )
-
-
-def _by_name(parts, before):
-    """The parts of the losses, one list for each, after those of earlier fits."""
-    before = before or {name: [] for name in _PARTS}
-    return {
-        name: before[name] + [float(part[i]) for part in parts] for i, name in enumerate(_PARTS)
-    }

@@ -59,7 +59,11 @@ class LatentForward:
         return np.asarray(divergence(np, *self.posterior(X)))
 
     def log_likelihood(
-        self, X: Array, n_draws: int, log_gain: Callable[[Array], Array] | None = None
+        self,
+        X: Array,
+        n_draws: int,
+        log_gain: Callable[[Array], Array] | None = None,
+        target: Array | None = None,
     ) -> Array:
         """Importance-weighted bound on the log-likelihood of each row.
 
@@ -77,19 +81,23 @@ class LatentForward:
             Logarithm of the density of codes under their prior over that under the
             standard normal; None: that is the prior.
 
+        target : ndarray of shape (n_samples, n_targets) or None
+            What the likelihood is told of the rows; None: the rows.
+
         Returns
         -------
         ndarray of shape (n_samples,)
         """
         scores = np.empty(len(X), X.dtype)
-        for rows, missed, log_ratio in self._drawn(X, n_draws, log_gain):
+        target = X if target is None else target
+        for rows, missed, log_ratio in self._drawn(X, target, n_draws, log_gain):
             scores[rows] = logsumexp(log_ratio - missed, axis=0) - np.log(n_draws)
         return scores
 
-    def minus_bound(self, X: Array, n_draws: int, beta: float) -> Array:
+    def minus_bound(self, X: Array, target: Array, n_draws: int, beta: float) -> Array:
         """Minus the evidence lower bound of each row, its divergence times `beta`."""
         losses = np.empty(len(X), X.dtype)
-        for rows, missed, _ in self._drawn(X, n_draws):
+        for rows, missed, _ in self._drawn(X, target, n_draws):
             losses[rows] = missed.mean(axis=0)
         return losses + X.dtype.type(beta) * self.divergence(X).sum(axis=1)
 
@@ -109,7 +117,11 @@ class LatentForward:
         return np.asarray(scale * np.sqrt(self.variance))
 
     def _drawn(
-        self, X: Array, n_draws: int, log_gain: Callable[[Array], Array] | None = None
+        self,
+        X: Array,
+        target: Array,
+        n_draws: int,
+        log_gain: Callable[[Array], Array] | None = None,
     ) -> Iterator[tuple[slice, Array, Array]]:
         """What codes drawn from the posteriors come to, by blocks of rows.
 
@@ -133,7 +145,7 @@ class LatentForward:
             log_ratio = 0.5 * (np.square(draws) + log_variance - np.square(codes)).sum(axis=2)
             if log_gain is not None:
                 log_ratio += log_gain(codes)
-            yield rows, self._missed(X[rows], codes), log_ratio
+            yield rows, self._missed(target[rows], codes), log_ratio
 
     def _missed(self, X: Array, codes: Array) -> Array:
         variance = None if self.variance is None else self.variance.astype(X.dtype)
@@ -143,7 +155,7 @@ class LatentForward:
         if self.units is not None:
             X, outputs = self.units.inward(X), self.units.inward(outputs)
             log_volume = X.shape[1] * np.log(self.units.scale)
-        outputs = outputs.reshape(n_draws, *X.shape)
+        outputs = outputs.reshape(n_draws, len(X), -1)
         missed = [self.likelihood.per_sample(np, X, output, variance) for output in outputs]
         return np.array(missed) + X.dtype.type(log_volume)
 

@@ -13,7 +13,7 @@ from skae.losses._likelihood import (
     noise_variance,
     posterior,
 )
-from skae.losses._mixed import MixedLoss, Outputs, cross_entropy, probabilities
+from skae.losses._mixed import MixedLikelihood, MixedLoss, Outputs, probabilities
 from skae.losses._penalties import PENALTIES, Contractive, KLSparsity, L1Sparsity, Penalty
 from skae.losses._reconstruction import (
     CosineLoss,
@@ -36,10 +36,10 @@ __all__ = [
     "L1Sparsity",
     "Likelihood",
     "Loss",
+    "MixedLikelihood",
     "MixedLoss",
     "Outputs",
     "Penalty",
-    "cross_entropy",
     "divergence",
     "make_loss",
     "make_penalty",

@@ -6,11 +6,13 @@ counts, nothing where the cell is missing. Flags of levels are said as logits.
 
 from dataclasses import dataclass
 from functools import cached_property
+from math import log, pi
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from skae.losses._likelihood import Likelihood
 from skae.losses._reconstruction import EntryLoss, Loss
 
 # Logits stay within this: their exponentials are numbers in float32.
@@ -111,6 +113,32 @@ class MixedLoss(Loss):
         target, weight = target[:, :n_outputs], target[:, n_outputs:]
         numbers = (~self.outputs.is_flag).astype("float32")
         missed = xp.sum(numbers * weight * self.entry(xp, target, output), axis=1)
+        if not self.outputs.is_flag.any():
+            return missed
+        return missed + cross_entropy(xp, self.outputs, target, weight, output)
+
+
+@dataclass(frozen=True)
+class MixedLikelihood(Likelihood):
+    """Numbers have a Gaussian noise of their own, levels a probability.
+
+    Parameters
+    ----------
+    outputs : Outputs
+        Which outputs are flags of what.
+    """
+
+    outputs: Outputs
+
+    noisy = True
+
+    def per_sample(self, xp: Any, target: Any, output: Any, variance: Any) -> Any:
+        """Sum over the cells that are there; see the module for the target."""
+        n_outputs = len(self.outputs)
+        target, weight = target[:, :n_outputs], target[:, n_outputs:]
+        numbers = (~self.outputs.is_flag).astype("float32")
+        distance = xp.square(target - output) / variance + xp.log(variance) + log(2 * pi)
+        missed = 0.5 * xp.sum(numbers * weight * distance, axis=1)
         if not self.outputs.is_flag.any():
             return missed
         return missed + cross_entropy(xp, self.outputs, target, weight, output)

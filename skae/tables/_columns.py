@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from skae.tables._frames import Cells
-from skae.tables._squash import squashed, stretched
+from skae.tables._squash import log_slope, squashed, stretched
 from skae.utils._rows import moments
 
 Array = NDArray[Any]
@@ -144,6 +144,11 @@ class NumberColumn(Column):
         if self.dtype.kind in "iu":
             return _as_integers(numbers * self.step, self.origin, self.dtype)
         return numbers
+
+    def log_unit(self, z: Array) -> Array:
+        """Logarithm of the derivative of cells by numbers, at these numbers."""
+        constant = np.log(self.scale * self.step)
+        return constant + (log_slope(z) if self.squash else np.zeros_like(z))
 
     @property
     def unit(self) -> str | None:

@@ -13,6 +13,7 @@ from skae.tables._columns import (
     LEAST_UNIT,
     Column,
     LevelsColumn,
+    NumberColumn,
     check_cells,
     check_finite,
     make_column,
@@ -359,6 +360,12 @@ class TabularEncoder(TransformerMixin, BaseEstimator):
     def flag_unit(self) -> Array:
         """What a flag is divided by once its share is taken off; 1 for numbers."""
         return self._flags()[2]
+
+    def log_unit(self, column: int, z: Array) -> Array:
+        """Logarithm of what one more in the matrix is in a column of numbers, at `z`."""
+        described = self._columns[column]
+        assert isinstance(described, NumberColumn)
+        return described.log_unit(z)
 
     def _flags(self) -> tuple[Array, Array, Array]:
         is_flag = np.zeros(self.n_numbers, dtype=bool)

@@ -69,3 +69,8 @@ def stretched(z: Array) -> Array:
     """What `squashed` had been given."""
     size = np.maximum(np.abs(z), _BEND)
     return np.where(np.abs(z) > _BEND, np.sign(z) * _BEND * np.exp(size / _BEND - 1), z)
+
+
+def log_slope(z: Array) -> Array:
+    """Logarithm of the derivative of `stretched`."""
+    return np.asarray(np.maximum(np.abs(z) / _BEND - 1, 0))
