@@ -75,15 +75,16 @@ def best_mixture(train, test, seed):
     return best.score(test), best.n_components
 
 
-def evaluate(X, seed):
+def evaluate(X, seed, prior):
     """Log-likelihoods, and what VAETransformer did."""
     train, test = split(X, seed)
     start = time.perf_counter()
-    vae = VAETransformer(min(SIZE, 2 * train.shape[1] // 3), random_state=seed).fit(train)
+    vae = VAETransformer(min(SIZE, 2 * train.shape[1] // 3), prior=prior, random_state=seed)
+    vae.fit(train)
     seconds = time.perf_counter() - start
     scores = vae.score_samples(test)
     pca, n_pca = best_pca(train, test)
-    alike = VAETransformer(n_pca, random_state=seed).fit(train)
+    alike = VAETransformer(n_pca, prior=prior, random_state=seed).fit(train)
     mixture, n_mixture = best_mixture(train, test, seed)
     return {
         "pca": pca,
@@ -128,6 +129,7 @@ def main():
     parser.add_argument("--seeds", type=int, default=1)
     parser.add_argument("--max-rows", type=int, default=4000)
     parser.add_argument("--only", nargs="*", help="names of tables")
+    parser.add_argument("--prior", default="mixture", choices=("mixture", "normal"))
     parser.add_argument("--output", help="CSV file for the cells")
     options = parser.parse_args()
     # Mixtures with many components on few rows say that they do not converge.
@@ -138,7 +140,7 @@ def main():
     for name, X in tables(options.data, options.max_rows):
         if options.only and name not in options.only:
             continue
-        runs = [evaluate(X, seed) for seed in range(options.seeds)]
+        runs = [evaluate(X, seed, options.prior) for seed in range(options.seeds)]
         cell = {key: float(np.mean([run[key] for run in runs])) for key in runs[0]}
         cells.append({"table": name, **cell})
         print(line(name, X, cell), flush=True)

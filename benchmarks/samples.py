@@ -2,7 +2,8 @@
 
 Tables, splits and densities as in `likelihood.py`. Each method draws as many rows as are held
 out, and a random forest tells the drawn from the real: the figure is its AUC by five-fold
-cross-validation, the mean over two drawings of at most 500 rows. 0.5: it cannot tell; 1: it always can.
+cross-validation, the mean over two drawings of at most 500 rows. 0.5: it cannot tell; 1: it
+always can.
 
 - normal, mixture: `VAETransformer` of the size of `likelihood.py` with either `prior`: one
   network, since the prior has no part in training. Seconds are those of the processor, for

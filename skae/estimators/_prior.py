@@ -1,14 +1,12 @@
 """Where codes come from: a standard normal distribution, or a mixture that fits them."""
 
-import warnings
-
 import numpy as np
-from sklearn.exceptions import ConvergenceWarning
+from sklearn.cluster import kmeans_plusplus
+from sklearn.metrics import pairwise_distances_argmin
 from sklearn.mixture import GaussianMixture
 from threadpoolctl import threadpool_limits
 
 from skae.estimators._validation import split_rows
-from skae.utils._random import offspring
 
 # Numbers of components that are tried, until one is no better than the one before.
 _SIZES = (2, 4, 8, 16, 32)
@@ -25,7 +23,15 @@ _JUDGING_DRAWS = 16
 # three nats by the mixture, wherever its code lies.
 _NORMAL_SHARE = 0.05
 
-# Added to the variances of the components, where codes have one of about 1.
+# Steps of the fit at most, and nats per code below which it stops.
+_MOST_STEPS = 20
+_PROGRESS = 0.01
+_GROUPING_STEPS = 10
+
+# Codes whose density is computed at a time.
+_CHUNK = 2048
+
+# Added to the variances of a component, in units of their mean where that is above 1.
 _LEAST_VARIANCE = 1e-4
 
 
@@ -61,12 +67,12 @@ def fit_prior(posterior, train, held_out, rng):
         return None
     codes = _drawn(posterior, train, rng)
     judging = _spread(*posterior(held_out.inputs), rng, (_JUDGING_DRAWS,))
-    best, best_gain, seed = None, np.zeros(len(held_out)), offspring(rng)
+    best, best_gain = None, np.zeros(len(held_out))
     for size in _SIZES:
         # No component has fewer rows than its covariance has columns.
         if size * (codes.shape[1] + 1) > len(train):
             break
-        mixture = _mixture(codes, size, seed)
+        mixture = _mixture(codes, size, rng)
         gain = _gain(mixture, judging)
         if np.average(gain - best_gain, weights=held_out.weight) <= 0:
             break
@@ -91,7 +97,7 @@ def log_gain(mixture, codes):
     """
     flat = codes.reshape(-1, codes.shape[-1]).astype(np.float64, copy=False)
     normal = -0.5 * (np.square(flat) + np.log(2 * np.pi)).sum(axis=1)
-    gain = mixture.score_samples(flat) - normal
+    gain = _log_sum(_log_joint(mixture, flat)) - normal
     return gain.reshape(codes.shape[:-1]).astype(codes.dtype, copy=False)
 
 
@@ -122,22 +128,82 @@ def _spread(mean, log_variance, rng, n_draws=()):
     return mean + np.exp(0.5 * log_variance) * rng.standard_normal((*n_draws, *mean.shape))
 
 
-def _mixture(codes, size, seed):
-    """A mixture fitted to codes, the standard normal added to it."""
-    fitted = GaussianMixture(
-        size, reg_covar=_LEAST_VARIANCE, tol=0.01, max_iter=20, random_state=seed
-    )
-    with warnings.catch_warnings(), threadpool_limits(1):
-        # One that has not converged is judged like any other.
-        warnings.simplefilter("ignore", ConvergenceWarning)
-        fitted.fit(codes)
+def _mixture(codes, size, rng):
+    """A mixture fitted to codes, the standard normal added to it.
+
+    Expectation maximisation is written out here: tools that follow the fits of all estimators
+    would take that of a GaussianMixture for one of the user's.
+    """
+    with threadpool_limits(1):
+        share, before = np.eye(size)[_groups(codes, size, rng)], -np.inf
+        for _ in range(_MOST_STEPS):
+            mixture = _of_components(*_maximised(codes, share))
+            log_joint = _log_joint(mixture, codes)
+            log_density = _log_sum(log_joint)
+            if log_density.mean() - before < _PROGRESS:
+                break
+            before, share = log_density.mean(), np.exp(log_joint - log_density[:, np.newaxis])
     unit = np.eye(codes.shape[1])[np.newaxis]
-    fitted.n_components = size + 1
-    fitted.weights_ = np.append((1 - _NORMAL_SHARE) * fitted.weights_, _NORMAL_SHARE)
-    fitted.means_ = np.append(fitted.means_, np.zeros_like(unit[:, 0]), axis=0)
-    for name in ("covariances_", "precisions_", "precisions_cholesky_"):
-        setattr(fitted, name, np.append(getattr(fitted, name), unit, axis=0))
-    return fitted
+    return _of_components(
+        np.append((1 - _NORMAL_SHARE) * mixture.weights_, _NORMAL_SHARE),
+        np.append(mixture.means_, np.zeros_like(unit[0, :1]), axis=0),
+        np.append(mixture.covariances_, unit, axis=0),
+    )
+
+
+def _groups(codes, size, rng):
+    """Which of so many groups each code is in, by some steps of k-means."""
+    centres = kmeans_plusplus(codes, size, random_state=rng)[0]
+    for _ in range(_GROUPING_STEPS):
+        group = pairwise_distances_argmin(codes, centres)
+        for i in np.unique(group):
+            centres[i] = codes[group == i].mean(axis=0)
+    return pairwise_distances_argmin(codes, centres)
+
+
+def _maximised(codes, share):
+    """Weights, means and covariances of components that have these shares of the codes."""
+    total = share.sum(axis=0) + np.finfo(float).eps
+    means = share.T @ codes / total[:, np.newaxis]
+    covariances = np.empty((len(total), codes.shape[1], codes.shape[1]))
+    for i, mean in enumerate(means):
+        apart = codes - mean
+        covariance = (share[:, i, np.newaxis] * apart).T @ apart / total[i]
+        least = _LEAST_VARIANCE * max(1.0, np.diagonal(covariance).mean())
+        covariances[i] = covariance + least * np.eye(len(mean))
+    return total / total.sum(), means, covariances
+
+
+def _of_components(weights, means, covariances):
+    """What a fitted GaussianMixture is."""
+    mixture = GaussianMixture(len(weights))
+    mixture.weights_, mixture.means_, mixture.covariances_ = weights, means, covariances
+    factors = np.linalg.inv(np.linalg.cholesky(covariances))
+    mixture.precisions_cholesky_ = factors.transpose(0, 2, 1)
+    mixture.precisions_ = mixture.precisions_cholesky_ @ factors
+    mixture.n_features_in_, mixture.converged_ = means.shape[1], True
+    return mixture
+
+
+def _log_joint(mixture, codes):
+    """Logarithm of the weighted density of each component, shape (n_codes, n_components)."""
+    factors, (n_components, size) = mixture.precisions_cholesky_, mixture.means_.shape
+    volume = np.log(np.diagonal(factors, axis1=1, axis2=2)).sum(axis=1)
+    constant = np.log(mixture.weights_) + volume - 0.5 * size * np.log(2 * np.pi)
+    centre = np.einsum("ij,ijk->ik", mixture.means_, factors).ravel()
+    log_joint = np.empty((len(codes), n_components))
+    for start in range(0, len(codes), _CHUNK):
+        rows = slice(start, start + _CHUNK)
+        scaled = codes[rows] @ np.hstack(factors) - centre
+        squares = np.square(scaled).reshape(-1, n_components, size)
+        log_joint[rows] = constant - 0.5 * squares.sum(axis=2)
+    return log_joint
+
+
+def _log_sum(logarithms):
+    """Logarithm of the sum of each row."""
+    most = logarithms.max(axis=1)
+    return most + np.log(np.exp(logarithms - most[:, np.newaxis]).sum(axis=1))
 
 
 def _gain(mixture, codes):
