@@ -101,6 +101,16 @@ def test_numbers_without_holes_are_read_as_ever(quick, blob):
         of_frame.transform(frame.where(frame > 0))
 
 
+def test_objects_that_are_numbers_are_numbers(quick, blob):
+    frame = pd.DataFrame(blob, columns=list("abcde")).astype(object)
+    assert quick().fit(frame).table_ is None
+
+
+def test_columns_of_one_name(quick, blob):
+    with pytest.raises(ValueError, match="several that are called 'b'"):
+        quick().fit(pd.DataFrame(blob, columns=list("abbde")))
+
+
 def test_arrays_with_holes_are_tables(quick, blob):
     X = blob.copy()
     X[data_rng().random_sample(X.shape) < 0.2] = np.nan

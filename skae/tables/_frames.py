@@ -62,6 +62,7 @@ def is_beyond_numbers(X: Any) -> bool:
         As the user gave it.
     """
     if is_frame(X):
+        _refuse_repeated_names(X)
         columns = nw.from_native(X, eager_only=True).iter_columns()
         return not all(map(_is_full_of_numbers, columns))
     if isinstance(X, list | tuple):
@@ -77,9 +78,21 @@ def is_beyond_numbers(X: Any) -> bool:
     return kind != "" and kind in "USmM"
 
 
+def _refuse_repeated_names(X: Any) -> None:
+    """Raise if several columns of pandas have one name; other libraries have refused it."""
+    if hasattr(X, "iloc") and not X.columns.is_unique:
+        repeated = sorted({repr(name) for name in X.columns[X.columns.duplicated()]})
+        raise ValueError(
+            f"X must have one column of each name; it has several that are called "
+            f"{', '.join(repeated)}."
+        )
+
+
 def _is_full_of_numbers(series: nw.Series[Any]) -> bool:
     if series.dtype.is_integer() or isinstance(series.dtype, nw.Boolean):
         return not series.is_null().any()
+    if isinstance(series.dtype, nw.Object):
+        return all(isinstance(v, _NUMBERS) and not _missing(v) for v in series.to_list())
     return series.dtype.is_numeric() and not np.isnan(series.to_numpy()).any()
 
 
@@ -100,13 +113,7 @@ def checked_table(X: Any) -> Any:
         If two columns have the same name, or X is no table.
     """
     if is_frame(X):
-        names = list(X.columns if hasattr(X, "iloc") else nw.from_native(X).columns)
-        twice = sorted({str(name) for name in names if names.count(name) > 1})
-        if twice:
-            raise ValueError(
-                f"X must have one column of each name; it has several that are called "
-                f"{', '.join(map(repr, twice))}."
-            )
+        _refuse_repeated_names(X)
         return X
     refuse_masked(X, "X")
     options: dict[str, Any] = {"ensure_all_finite": "allow-nan", "input_name": "X"}
