@@ -9,18 +9,17 @@ import numpy as np
 from sklearn.base import BaseEstimator
 
 from skae.corruption import draw_pool
+from skae.estimators._codecs import make_codec
 from skae.estimators._monitor import FitMonitor, warn_or_raise
 from skae.estimators._parameters import CONSTRAINTS, network_parameters, plain, refuse_changes
 from skae.estimators._sizes import latent_size, rows_in_batch, with_room
-from skae.estimators._tables import TableCodec, table_loss
 from skae.estimators._validation import (
     check_bounded,
-    check_scale,
     check_training_rows,
     split_rows,
 )
-from skae.inference import Affine, forward
-from skae.losses import make_loss, make_penalty
+from skae.inference import forward
+from skae.losses import make_penalty
 from skae.networks import (
     DenseNetwork,
     Options,
@@ -33,7 +32,7 @@ from skae.tables import TabularEncoder
 from skae.utils._judgement import gained
 from skae.utils._process import refuse_forked_process
 from skae.utils._random import offspring
-from skae.utils._rows import Rows, centre_and_scale
+from skae.utils._rows import Rows
 from skae.utils._sklearn import (
     CallbackSupportMixin,
     fit_context,
@@ -124,11 +123,10 @@ class BaseAutoencoder(CallbackSupportMixin, BaseEstimator):
         """Validate, seed, split, build, train from one start or two, keep."""
         fewest = 1 if one_epoch and goes_on else 2
         rows = check_training_rows(self, X, target, sample_weight, not goes_on, fewest)
-        if self.table_ is not None:
-            if not goes_on:
-                self._codec = TableCodec.of(self, rows)
-                self._output_shape = (len(self._codec.outputs),)
-            rows = self._codec.with_targets(rows)
+        if not goes_on:
+            self._codec = make_codec(self, rows)
+            self._output_shape = self._codec.output_shape
+        rows = self._codec.with_targets(rows)
         self._check_parts(rows)
         refuse_forked_process()
         if goes_on:
@@ -252,10 +250,7 @@ class BaseAutoencoder(CallbackSupportMixin, BaseEstimator):
 
     def _check_parts(self, rows):
         """Whether parameters and rows go together."""
-        if self.table_ is not None:
-            self._loss = table_loss(self.loss, self._codec.outputs)
-        else:
-            self._loss = make_loss(self.loss, self._image_shape())
+        self._loss = self._codec.loss(self.loss, self._image_shape())
         if self._loss.bounded:
             check_bounded("loss", self.loss, "another loss", rows)
         if self.tied_weights and self._output_shape != self._input_shape:
@@ -280,20 +275,8 @@ class BaseAutoencoder(CallbackSupportMixin, BaseEstimator):
 
     def _describe(self, rows):
         """Centre of the rows and their one scale, of targets too if there are any."""
-        if self.table_ is not None:
-            # The encoder has centred and scaled already.
-            self._units = Affine(np.zeros(rows.inputs.shape[1]), 1.0)
-            self._target_units = Affine(np.zeros(*self._output_shape), 1.0)
-        else:
-            self._units = self._target_units = self._units_of("X", rows.inputs, rows.weight)
+        self._units, self._target_units = self._codec.units, self._codec.target_units
         self.mean_, self.scale_ = self._units
-        if rows.targets is not None and self.table_ is None:
-            self._target_units = self._units_of("target", rows.targets, rows.weight)
-
-    def _units_of(self, name, X, weight):
-        units = Affine(*centre_and_scale(X, weight))
-        check_scale(name, units.scale, X.dtype)
-        return units
 
     def _build(self, rows, rng):
         """Choose the latent size and the network."""
@@ -352,22 +335,17 @@ class BaseAutoencoder(CallbackSupportMixin, BaseEstimator):
         """Weights to start from."""
         if not self._starts_linear:
             return self._opened(self._network.random_start(rng), rows)
-        standardised = self._linear_rows(rows)
+        standardised = self._codec.linear_rows(rows)
         linear = linear_map(
             standardised, self._network.n_components, rng, self._spoilt(rows, rng)
         )
         self._start_share = linear.share
-        scale, offset = self._before_output(rows, linear.encoder @ linear.decoder)
+        whole = linear.encoder @ linear.decoder
+        scale, offset = self._codec.before_output(rows, whole, self._network.output_activation)
         weights = self._network.linear_start(
             rng, linear.encoder, scale * linear.decoder, offset
         )
         return self._opened(weights, rows)
-
-    def _linear_rows(self, rows):
-        """Rows and targets that a linear model can compare."""
-        if self.table_ is not None:
-            return self._codec.linear_rows(rows)
-        return self._standardised(rows)
 
     def _opened(self, weights, rows):
         """Let the code of the rows start where its activation passes it on as it is.
@@ -384,18 +362,6 @@ class BaseAutoencoder(CallbackSupportMixin, BaseEstimator):
         encoder, _ = forward(plain, weights, statistics, self._units, None)
         least = encoder(rows.inputs).min(axis=0)
         return network.with_moved_code(weights, np.maximum(-least, 0).astype(np.float32))
-
-    def _before_output(self, rows, linear):
-        """Map what a linear map makes of rows to what stands before the output's activation."""
-        if self.table_ is not None:
-            return self._codec.towards_logits(rows, linear)
-        centre, scale = self._target_units
-        if self._scales_output:
-            return 1.0, 0.0
-        if self._network.output_activation == "sigmoid":
-            # The tangent of the logit at one half.
-            return 4 * scale, 4 * (centre - 0.5)
-        return scale, centre
 
     def _begin(self, init, weights):
         """Stand at a start, without a history."""
@@ -419,18 +385,12 @@ class BaseAutoencoder(CallbackSupportMixin, BaseEstimator):
 
     # Training
 
-    def _standardised(self, rows):
-        targets = None
-        if rows.targets is not None or self._target_units is not self._units:
-            targets = self._target_units.inward(rows.outputs)
-        return Rows(self._units.inward(rows.inputs), targets, rows.weight)
-
     def _as_trained(self, rows):
         """Rows in the units and the dtype in which the network speaks."""
         if not self._scales_output:
             rows = Rows(self._units.inward(rows.inputs), rows.outputs, rows.weight)
         else:
-            rows = self._standardised(rows)
+            rows = self._codec.linear_rows(rows)
         targets = rows.targets
         return Rows(
             rows.inputs.astype(np.float32, copy=False),

@@ -9,7 +9,7 @@ from skae.estimators._prior import fit_prior
 from skae.estimators._sizes import rows_in_batch
 from skae.estimators._validation import check_bounded
 from skae.inference import LatentForward
-from skae.losses import LIKELIHOODS, MixedLikelihood, noise_variance
+from skae.losses import LIKELIHOODS, noise_variance
 from skae.networks import (
     KerasNetwork,
     LatentNetwork,
@@ -46,23 +46,15 @@ class BoundMixin:
         return self._latent.minus_bound(*told)
 
     def _check_parts(self, rows):
-        if not LIKELIHOODS[self.likelihood].bounded:
-            return
-        if self.table_ is not None:
-            raise ValueError(
-                "likelihood must be 'gaussian' for tables with categories or missing cells, "
-                "of which numbers have a Gaussian and categories a probability; got "
-                f"likelihood={self.likelihood!r}."
-            )
-        check_bounded("likelihood", self.likelihood, "likelihood='gaussian'", rows)
+        if self._codec.likelihood(LIKELIHOODS[self.likelihood]).bounded:
+            check_bounded("likelihood", self.likelihood, "likelihood='gaussian'", rows)
 
     def _build(self, rows, rng):
         super()._build(rows, rng)
-        self._likelihood = LIKELIHOODS[self.likelihood]
+        self._likelihood = self._codec.likelihood(LIKELIHOODS[self.likelihood])
         if self.table_ is not None:
             volumes = self._codec.log_volumes(rows)
             self._mean_log_volume = float(np.average(volumes, weights=rows.weight))
-            self._likelihood = MixedLikelihood(self._codec.outputs)
 
     def _options(self, linear_path):
         return Options(
@@ -94,17 +86,15 @@ class BoundMixin:
         self._supported = np.ones(self._network.n_components, bool)
         if self.init == "random":
             return self._network.random_start(rng)
-        inputs = self._units.inward(rows.inputs)
-        if self.table_ is not None:
-            inputs = inputs[:, self._codec.values]
+        inputs = self._codec.said_inputs(self._units.inward(rows.inputs))
         floor = float(self.noise_floor)
         model = probabilistic_pca(inputs, self._network.n_components, floor, rows.weight, rng)
         informative = -0.5 * np.log(model.variance) > _ACTIVE
         self._supported[:] = False
         self._supported[: len(informative)] = informative
-        if self.table_ is not None:
-            model = self._codec.over_all_inputs(model)
-        before_output = self._before_output(rows, model.encoder @ model.loadings)
+        model = self._codec.over_all_inputs(model)
+        whole, activation = model.encoder @ model.loadings, self._network.output_activation
+        before_output = self._codec.before_output(rows, whole, activation)
         return self._network.linear_start(rng, model, *before_output, floor)
 
     def _objective(self, network, mask, pools):
@@ -149,10 +139,7 @@ class BoundMixin:
         )
         noise = held["_latent"].noise
         held["prior_"] = None
-        if self.table_ is not None:
-            held["noise_"] = self._codec.by_column(noise)
-        else:
-            held["noise_"] = None if noise is None else noise.reshape(self._output_shape)
+        held["noise_"] = self._codec.by_column(noise)
         return held
 
     def _fitted_attributes(self, training):

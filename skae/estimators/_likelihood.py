@@ -78,7 +78,7 @@ class LikelihoodMixin:
         rows = self._decoder(codes)
         if noise and self.table_ is not None:
             return self._codec.sampled(rows, self._latent.noise, rng)
-        return self._shaped(self._latent.with_noise(rows, rng) if noise else rows)
+        return self._codec.shaped(self._latent.with_noise(rows, rng) if noise else rows)
 
     def score_samples(self, X):
         """Log-likelihood of each row, estimated from below.
@@ -106,6 +106,7 @@ class LikelihoodMixin:
         .. [1] Y. Burda, R. Grosse and R. Salakhutdinov, "Importance Weighted
            Autoencoders", ICLR 2016.
         """
+        check_is_fitted(self)
         rows = self._rows(X)
         gain = None if self.prior_ is None else partial(log_gain, self.prior_)
         told = int(self.n_draws), gain, rows.targets

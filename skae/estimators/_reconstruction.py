@@ -4,12 +4,11 @@ import numpy as np
 from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
-from skae.estimators._validation import check_rows, check_scale, check_table
+from skae.estimators._validation import check_rows, check_scale, read_rows
 from skae.metrics import share_explained, variance_explained
 from skae.utils._arrays import check_floats
-from skae.utils._frames import column_names, index_of
+from skae.utils._frames import column_names
 from skae.utils._process import refuse_forked_process
-from skae.utils._rows import Rows
 
 
 class ReconstructionMixin(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
@@ -56,7 +55,7 @@ class ReconstructionMixin(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
                 f"X has {code.shape[1]} columns, but {type(self).__name__} has a code of "
                 f"{self.n_components_}: inverse_transform takes what transform returns."
             )
-        return self._shaped(self._decoder(code), X)
+        return self._codec.shaped(self._decoder(code), X)
 
     def reconstruct(self, X):
         """Encode X and decode it again.
@@ -72,7 +71,8 @@ class ReconstructionMixin(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
             What remains of X after its passage through the code. Of a table, a data frame
             as X, without missing cells.
         """
-        return self._shaped(self._reconstruct(self._check_rows(X)), X)
+        output = self._reconstruct(self._check_rows(X))
+        return self._codec.shaped(output, X)
 
     def score_samples(self, X):
         """Minus the loss of each row: higher is more like the training rows.
@@ -90,6 +90,7 @@ class ReconstructionMixin(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
             that are there, of which each counts as a share of what its column has to lose:
             the variance of numbers, the entropy of categories.
         """
+        check_is_fitted(self)
         losses = self._losses(self._rows(X))
         return -self._unit * losses
 
@@ -147,19 +148,7 @@ class ReconstructionMixin(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
 
     def _rows(self, X):
         """Rows and, of a table, what should be said of them."""
-        if self.__sklearn_is_fitted__() and self.table_ is not None:
-            Z, observed = check_table(self, X)
-            return self._codec.with_targets(Rows(Z, observed=observed))
-        return Rows(self._check_rows(X))
-
-    def _shaped(self, rows, like=None):
-        """Flat rows in the shape of what the estimator was trained to say.
-
-        Of a table, a data frame with the index of `like`.
-        """
-        if self.table_ is not None:
-            return self._codec.frame(rows, index_of(like))
-        return rows.reshape(len(rows), *self._output_shape)
+        return self._codec.with_targets(read_rows(self, X))
 
     @property
     def columns_(self):

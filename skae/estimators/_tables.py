@@ -4,8 +4,10 @@ from dataclasses import replace
 
 import numpy as np
 
-from skae.losses import LOSSES, MixedLoss, Outputs, probabilities
+from skae.inference import Affine
+from skae.losses import LOSSES, MixedLikelihood, MixedLoss, Outputs, probabilities
 from skae.tables import TabularEncoder
+from skae.utils._frames import index_of
 from skae.utils._rows import moments
 
 # The losses that numbers may have.
@@ -18,25 +20,6 @@ _LEAST_VARIANCE = 0.1
 # Sharpness of probabilities at the start: the one that makes the levels likeliest.
 _SHARPNESS = np.geomspace(1, 64, 13)
 _MOST_JUDGED = 4096
-
-
-def table_loss(loss, outputs):
-    """The loss of a table: one for numbers, and the cross-entropy for levels.
-
-    Parameters
-    ----------
-    loss : object
-        As the user gave it.
-
-    outputs : Outputs
-        Which outputs are flags of what.
-    """
-    if not (isinstance(loss, str) and loss in _NUMBER_LOSSES):
-        raise ValueError(
-            f"loss must be one of {', '.join(map(repr, _NUMBER_LOSSES))} for tables with "
-            f"categories or missing cells; got {loss!r}."
-        )
-    return MixedLoss(outputs, LOSSES[loss].entry)
 
 
 class TableCodec:
@@ -73,18 +56,12 @@ class TableCodec:
                 for block, levels in zip(blocks, is_level, strict=True)
             )
         )
+        self.output_shape = (len(self.outputs),)
+        # The encoder has centred and scaled already.
+        self.units = Affine(np.zeros(encoder.n_numbers), 1.0)
+        self.target_units = Affine(np.zeros(self.output_shape), 1.0)
         self._sizes = np.maximum(self.outputs.widths, 1)
         self._worth = self._what_columns_count(rows)
-
-    @classmethod
-    def of(cls, estimator, rows):
-        """That of an estimator which has read these rows."""
-        if estimator.network is not None:
-            raise ValueError(
-                "network must be None for tables with categories or missing cells, which "
-                f"dense layers read; got network={estimator.network!r}."
-            )
-        return cls(estimator.table_, rows, estimator._weighs_columns)
 
     @property
     def cells(self):
@@ -105,20 +82,42 @@ class TableCodec:
         worth = np.repeat(worth, self._sizes, axis=1)
         return replace(rows, targets=np.hstack([self._said(rows.inputs), worth]))
 
+    def loss(self, loss, image_shape):
+        """The loss of a table: one for numbers, and the cross-entropy for levels."""
+        if not (isinstance(loss, str) and loss in _NUMBER_LOSSES):
+            raise ValueError(
+                f"loss must be one of {', '.join(map(repr, _NUMBER_LOSSES))} for tables with "
+                f"categories or missing cells; got {loss!r}."
+            )
+        return MixedLoss(self.outputs, LOSSES[loss].entry)
+
+    def likelihood(self, likelihood):
+        """The likelihood of a table: a density for numbers, a probability for levels."""
+        if likelihood.bounded:
+            raise ValueError(
+                "likelihood must be 'gaussian' for tables with categories or missing cells, "
+                "of which numbers have a normal distribution and categories a probability."
+            )
+        return MixedLikelihood(self.outputs)
+
     def linear_rows(self, rows):
-        """Rows as the linear start compares them: in the units of the matrix."""
+        """Rows and targets that a linear model can compare: in the units of the matrix."""
         targets = None
         if len(self.values) < rows.inputs.shape[1]:
-            targets = rows.inputs[:, self.values]
+            targets = self.said_inputs(rows.inputs)
         return replace(rows, targets=targets)
 
+    def said_inputs(self, inputs):
+        """The part of the matrix that is said, too."""
+        return inputs[:, self.values]
+
     def over_all_inputs(self, model):
-        """A linear model of the values that is told the flags of missing cells too."""
+        """A linear model of `said_inputs` as one of the whole matrix."""
         encoder = np.zeros((self.encoder.n_numbers, model.encoder.shape[1]))
         encoder[self.values] = model.encoder
         return model._replace(encoder=encoder)
 
-    def towards_logits(self, rows, linear):
+    def before_output(self, rows, linear, activation):
         """What makes the reconstruction of a linear start logits: a scale and an offset.
 
         The largest flag stays the largest, so that the start says the levels that the
@@ -131,6 +130,9 @@ class TableCodec:
 
         linear : ndarray of shape (n_inputs, n_outputs)
             From the matrix of rows to its values.
+
+        activation : str
+            Not used: outputs are numbers and logits.
 
         Returns
         -------
@@ -153,7 +155,7 @@ class TableCodec:
             offset[part] = sharpness * (share[part] - middle)
         return scale, offset
 
-    def frame(self, output, index=None):
+    def shaped(self, output, like=None):
         """The table for what the decoder says, without missing cells.
 
         Parameters
@@ -161,12 +163,11 @@ class TableCodec:
         output : ndarray of shape (n_samples, n_outputs)
             Numbers and logits.
 
-        index : pandas.Index, default=None
-            Of the rows, for pandas.
+        like : object, default=None
+            What was given: a data frame of pandas gives its index to the result.
         """
-        return self.encoder.decode(
-            self.matrix(probabilities(self.outputs, output)), index=index
-        )
+        said = probabilities(self.outputs, output)
+        return self.encoder.decode(self.matrix(said), index=index_of(like))
 
     def sampled(self, output, noise, rng):
         """Rows of the table drawn around what the decoder says.

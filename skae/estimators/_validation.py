@@ -203,6 +203,23 @@ def check_rows(estimator, X, **options):
     return X.reshape(len(X), -1)
 
 
+def read_rows(estimator, X):
+    """Rows for a fitted estimator and, of a table, which cells are there.
+
+    Parameters
+    ----------
+    estimator : estimator
+        Fitted.
+
+    X : data frame or array-like
+        Rows.
+    """
+    if estimator.table_ is None:
+        return Rows(check_rows(estimator, X))
+    Z, observed = check_table(estimator, X)
+    return Rows(Z, observed=observed)
+
+
 def check_bounded(parameter, value, instead, rows):
     """Whether what should be said lies in [0, 1], as a parameter asks.
 

@@ -1,0 +1,115 @@
+"""How rows become what the networks read and say, and back: rows of numbers, or tables."""
+
+from skae.estimators._tables import TableCodec
+from skae.estimators._validation import check_scale
+from skae.inference import Affine
+from skae.losses import make_loss
+from skae.utils._rows import Rows, centre_and_scale
+
+
+class RowsCodec:
+    """Rows of numbers: centred, and divided by one scale.
+
+    Parameters
+    ----------
+    rows : Rows
+        Training rows, in the units of the data.
+
+    output_shape : tuple of int
+        Of one row of what is said.
+    """
+
+    def __init__(self, rows, output_shape):
+        self.output_shape = output_shape
+        self.units = self.target_units = _units_of("X", rows.inputs, rows.weight)
+        if rows.targets is not None:
+            self.target_units = _units_of("target", rows.targets, rows.weight)
+
+    def with_targets(self, rows):
+        """Rows, and what should be said of them."""
+        return rows
+
+    def loss(self, loss, image_shape):
+        """The loss that the user asked for."""
+        return make_loss(loss, image_shape)
+
+    def likelihood(self, likelihood):
+        """The likelihood that the user asked for."""
+        return likelihood
+
+    def linear_rows(self, rows):
+        """Rows and targets that a linear model can compare."""
+        targets = None
+        if rows.targets is not None or self.target_units is not self.units:
+            targets = self.target_units.inward(rows.outputs)
+        return Rows(self.units.inward(rows.inputs), targets, rows.weight)
+
+    def before_output(self, rows, linear, activation):
+        """Map what a linear map makes of rows to what stands before the output's activation.
+
+        Parameters
+        ----------
+        rows : Rows
+            Training rows.
+
+        linear : ndarray of shape (n_inputs, n_outputs)
+            From rows, centred and scaled, to what is said of them.
+
+        activation : str
+            Of the output.
+
+        Returns
+        -------
+        tuple of float or ndarray of shape (n_outputs,)
+            A scale and an offset.
+        """
+        centre, scale = self.target_units
+        if activation == "linear":
+            return 1.0, 0.0
+        if activation == "sigmoid":
+            # The tangent of the logit at one half.
+            return 4 * scale, 4 * (centre - 0.5)
+        return scale, centre
+
+    def said_inputs(self, inputs):
+        """The part of what is read that is said, too."""
+        return inputs
+
+    def over_all_inputs(self, model):
+        """A linear model of `said_inputs` as one of all that is read."""
+        return model
+
+    def shaped(self, output, like=None):
+        """What the decoder says, in the shape of what it was trained to say."""
+        return output.reshape(len(output), *self.output_shape)
+
+    def by_column(self, noise):
+        """The noise of each column, in the units of the data."""
+        return None if noise is None else noise.reshape(self.output_shape)
+
+
+def make_codec(estimator, rows):
+    """What suits the training rows of an estimator.
+
+    Parameters
+    ----------
+    estimator : autoencoder
+        Has read the rows.
+
+    rows : Rows
+        Training rows.
+    """
+    if estimator.table_ is None:
+        return RowsCodec(rows, estimator._output_shape)
+    if estimator.network is not None:
+        raise ValueError(
+            "network must be None for tables with categories or missing cells, which dense "
+            f"layers read; got network={estimator.network!r}."
+        )
+    return TableCodec(estimator.table_, rows, estimator._weighs_columns)
+
+
+def _units_of(name, X, weight):
+    units = Affine(*centre_and_scale(X, weight))
+    check_scale(name, units.scale, X.dtype)
+    return units
