@@ -45,30 +45,53 @@ def share_explained(X: Any, reconstruction: Any, sample_weight: Any = None) -> f
     levels, the share of the errors of the most frequent level that are not made. Columns
     that have nothing to lose do not count.
     """
+    lost, weight = _lost_cells(X, reconstruction, sample_weight)
+    counts = ~np.isnan(lost) * weight[:, np.newaxis]
+    has_some = counts.sum(axis=0) > 0
+    if not has_some.any():
+        return 1.0
+    by_column = (np.nan_to_num(lost) * counts).sum(axis=0)[has_some] / counts.sum(axis=0)[
+        has_some
+    ]
+    return float(1 - by_column.mean())
+
+
+def _lost_cells(
+    X: Any, reconstruction: Any, sample_weight: Any
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """What is lost of each cell, as a share of what its column has to lose in the mean.
+
+    NaN where a cell is missing, or its column has nothing to lose. And the weights.
+    """
     columns, said = (read_columns(checked_table(table)) for table in (X, reconstruction))
+    n_samples = X.shape[0] if hasattr(X, "shape") else len(X)
+    weight = np.ones(n_samples) if sample_weight is None else np.asarray(sample_weight, float)
     pairs = zip(columns, said, strict=True)
-    shares = [_share_of_column(*pair, sample_weight) for pair in pairs]
-    return float(np.mean([share for share in shares if share is not None] or [1.0]))
+    return np.column_stack([_lost_of_column(*pair, weight) for pair in pairs]), weight
 
 
-def _share_of_column(cells: Cells, said: Cells, sample_weight: Any) -> float | None:
+def _lost_of_column(
+    cells: Cells, said: Cells, weight: NDArray[np.float64]
+) -> NDArray[np.float64]:
     there = cells.observed
-    weight = np.ones(len(there)) if sample_weight is None else np.asarray(sample_weight)
-    weight, values, others = weight[there], cells.values[there], said.values[there]
+    lost = np.full(len(there), np.nan)
+    values, others, weight = cells.values[there], said.values[there], weight[there]
     if not weight.sum():
-        return None
+        return lost
     if cells.family == "level":
         levels, position = np.unique(values.astype(str), return_inverse=True)
         counts = np.bincount(position, weights=weight, minlength=len(levels))
-        total, lost = counts.sum() - counts.max(), weight @ (values != others)
+        errors, total = (values != others).astype(float), 1 - counts.max() / counts.sum()
     else:
-        values = values.astype(np.float64) - np.average(values.astype(np.float64))
-        others = others.astype(np.float64) - np.average(cells.values[there].astype(np.float64))
+        values, others = values.astype(np.float64), others.astype(np.float64)
         centre = np.average(values, weights=weight)
-        total = weight @ np.square(values - centre)
         # Where nothing is said, the mean.
-        lost = weight @ np.square(values - np.where(said.observed[there], others, centre))
-    return float(1 - lost / total) if total > 0 else None
+        others = np.where(said.observed[there], others, centre)
+        errors = np.square(values - others)
+        total = np.average(np.square(values - centre), weights=weight)
+    if total > 0:
+        lost[there] = errors / total
+    return lost
 
 
 def _rows_and_reconstruction(estimator: Any, X: Any) -> tuple[NDArray[Any], NDArray[Any]]:
@@ -139,13 +162,16 @@ def reconstruction_error(estimator: Any, X: Any) -> NDArray[Any]:
     estimator : fitted estimator
         A transformer, or a Pipeline of transformers, with `inverse_transform`.
 
-    X : array-like of shape (n_samples, n_features)
+    X : data frame or array-like of shape (n_samples, n_features)
         Rows.
 
     Returns
     -------
     ndarray of shape (n_samples,)
-        Mean over the columns, in the squared units of the data.
+        Mean over the columns, in the squared units of the data. Of a table with categories
+        or missing cells, the mean over the cells that are there: squared differences over
+        the variance of the column in `X`, and for categories that are wrong one over the
+        share of rows that do not have the most frequent one.
 
     Examples
     --------
@@ -156,5 +182,10 @@ def reconstruction_error(estimator: Any, X: Any) -> NDArray[Any]:
     >>> reconstruction_error(PCA(n_components=2).fit(X), X).shape
     (150,)
     """
+    if is_beyond_numbers(X):
+        reconstruction = _goes_back(estimator).inverse_transform(estimator.transform(X))
+        lost, _ = _lost_cells(X, reconstruction, None)
+        there = ~np.isnan(lost)
+        return np.asarray(np.nan_to_num(lost).sum(axis=1) / np.maximum(there.sum(axis=1), 1))
     rows, reconstruction = _rows_and_reconstruction(estimator, X)
     return np.asarray(np.mean(np.square(rows - reconstruction).reshape(len(rows), -1), axis=1))

@@ -21,7 +21,7 @@ from skae import (
     DenoisingAutoencoder,
     VAETransformer,
 )
-from skae.metrics import reconstruction_score
+from skae.metrics import reconstruction_error, reconstruction_score
 from skae.networks import ConvNetwork
 from skae.tables import TabularEncoder
 from skae.utils._arrays import as_array
@@ -171,6 +171,22 @@ def test_better_than_pca_of_the_encoded_table():
     score = ae.fit(train).score(test)
     assert score == reconstruction_score(ae, test)
     assert score > reconstruction_score(pca.fit(train), test) + 0.1
+
+
+def test_errors_of_the_rows_of_a_table():
+    X = pd.DataFrame({"n": [0.0, 2, 0, 2], "c": ["a", "a", "b", "b"], "m": [1, None, 2, 5.5]})
+
+    class Said:
+        def transform(self, X):
+            return X
+
+        def inverse_transform(self, X):
+            return X.assign(n=[0.0, 0, 0, 2], c=["a", "b", "b", "b"])
+
+    assert_allclose(reconstruction_error(Said(), X), [0, (4 + 2) / 2, 0, 0])
+    assert_allclose(reconstruction_score(Said(), X), 1 - np.mean([1, 0.5, 0]))
+    weight = [1, 0, 1, 1]
+    assert reconstruction_score(Said(), X, sample_weight=weight) == 1
 
 
 def test_declared_categories(quick):
