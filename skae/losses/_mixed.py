@@ -83,12 +83,21 @@ def cross_entropy(xp: Any, outputs: Outputs, target: Any, weight: Any, output: A
     target, weight, output : array of shape (n_samples, n_outputs)
         Flags, 0 or 1; what they count; and logits. Columns that are numbers are ignored.
     """
-    flags = outputs.is_flag.astype("float32")
+    flags, member, first, base = (
+        _constant(xp, array)
+        for array in (outputs.is_flag, outputs.member, outputs.first, outputs.base)
+    )
     # Smooth, so that a logit that is far off still has a gradient.
     logits = _MOST_CERTAIN * xp.tanh(output / _MOST_CERTAIN) * flags
-    total = xp.matmul(xp.exp(logits) * flags, outputs.member) + outputs.base
-    log_total = xp.sum(xp.log(total) * xp.matmul(weight, outputs.first), axis=1)
+    total = xp.matmul(xp.exp(logits) * flags, member) + base
+    log_total = xp.sum(xp.log(total) * xp.matmul(weight, first), axis=1)
     return log_total - xp.sum(weight * target * logits, axis=1)
+
+
+def _constant(xp: Any, array: NDArray[Any]) -> Any:
+    """A fixed array as what the functions of `xp` take."""
+    array = array.astype(np.float32)
+    return xp.convert_to_tensor(array) if hasattr(xp, "convert_to_tensor") else array
 
 
 @dataclass(frozen=True)
@@ -111,7 +120,7 @@ class MixedLoss(Loss):
         """Sum over the cells that are there; see the module for the target."""
         n_outputs = len(self.outputs)
         target, weight = target[:, :n_outputs], target[:, n_outputs:]
-        numbers = (~self.outputs.is_flag).astype("float32")
+        numbers = _constant(xp, ~self.outputs.is_flag)
         missed = xp.sum(numbers * weight * self.entry(xp, target, output), axis=1)
         if not self.outputs.is_flag.any():
             return missed
@@ -136,7 +145,7 @@ class MixedLikelihood(Likelihood):
         """Sum over the cells that are there; see the module for the target."""
         n_outputs = len(self.outputs)
         target, weight = target[:, :n_outputs], target[:, n_outputs:]
-        numbers = (~self.outputs.is_flag).astype("float32")
+        numbers = _constant(xp, ~self.outputs.is_flag)
         distance = xp.square(target - output) / variance + xp.log(variance) + log(2 * pi)
         missed = 0.5 * xp.sum(numbers * weight * distance, axis=1)
         if not self.outputs.is_flag.any():
