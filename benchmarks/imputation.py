@@ -1,0 +1,271 @@
+"""Imputation of tables: skae's imputer beside the usual ones.
+
+From whole tables cells are removed, and judged is how well each imputer puts them back:
+completely at random (MCAR), by the value of another column (MAR), by their own value
+(MNAR). Figures are the normalised RMSE of the numbers (over the removed cells of a column,
+divided by the column's standard deviation, then the mean over columns), the error rate of
+the categories, and seconds.
+
+    python benchmarks/imputation.py --data FOLDER [--results FILE.csv]
+
+FOLDER holds `adbench/*.npz` (https://github.com/Minqi824/ADBench, "Classical" tables) and
+`tables/*.csv` (https://github.com/mwaskom/seaborn-data). What FILE.csv holds already is not
+measured again.
+"""
+
+import argparse
+import csv
+import os
+import time
+import warnings
+from pathlib import Path
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+import numpy as np
+import pandas as pd
+from _common import print_table
+from _imputation_data import MIXED, NUMERIC, REMOVALS, errors, read_table, removed
+from sklearn.base import BaseEstimator, RegressorMixin
+from sklearn.ensemble import ExtraTreesClassifier, ExtraTreesRegressor
+from sklearn.experimental import enable_iterative_imputer  # noqa: F401
+from sklearn.impute import IterativeImputer, KNNImputer, SimpleImputer
+
+FIELDS = ("table", "removal", "seed", "side", "nrmse", "error", "seconds")
+FOREST = "IterativeImputer(ExtraTrees)"
+
+
+class Coded:
+    """Categories as flags, or as one number each, numbers standardised; and back."""
+
+    def __init__(self, frame, one_hot):
+        self.frame, self.one_hot = frame, one_hot
+        self.kinds = {c: frame[c].dtype == "category" for c in frame}
+
+    def array(self):
+        """What a peer reads."""
+        parts = []
+        for name, is_category in self.kinds.items():
+            column = self.frame[name]
+            if not is_category:
+                parts.append((column - column.mean()) / (column.std() or 1.0))
+                continue
+            codes = column.cat.codes.to_numpy().astype(float)
+            codes[codes < 0] = np.nan
+            if self.one_hot:
+                n_levels = len(column.cat.categories)
+                flags = (codes[:, None] == np.arange(n_levels)).astype(float)
+                flags[np.isnan(codes)] = np.nan
+                parts += list(flags.T)
+            else:
+                parts.append(codes)
+        return np.column_stack(parts)
+
+    def frame_of(self, Z):
+        """What it said, as a data frame."""
+        filled, at = {}, 0
+        for name, is_category in self.kinds.items():
+            column = self.frame[name]
+            if not is_category:
+                filled[name] = Z[:, at] * (column.std() or 1.0) + column.mean()
+                at += 1
+                continue
+            n_levels = len(column.cat.categories)
+            if self.one_hot:
+                codes = Z[:, at : at + n_levels].argmax(axis=1)
+                at += n_levels
+            else:
+                codes = Z[:, at].round().clip(0, n_levels - 1).astype(int)
+                at += 1
+            filled[name] = pd.Categorical.from_codes(codes, column.cat.categories)
+        return pd.DataFrame(filled)
+
+
+class TreesOfKind(RegressorMixin, BaseEstimator):
+    """Extra trees: a classifier where the target has whole numbers only, as codes are.
+
+    A third of the columns is tried at each split, or of categories the root, as missForest
+    does, which is better here than all, and quicker.
+
+    A standardised number is hardly ever whole, so that this tells categories.
+    """
+
+    def __init__(self, n_estimators=100, n_jobs=None, random_state=None):
+        self.n_estimators = n_estimators
+        self.n_jobs = n_jobs
+        self.random_state = random_state
+
+    def fit(self, X, y):
+        """Fit the forest that suits the target."""
+        few = (y == np.round(y)).all()
+        kind = ExtraTreesClassifier if few else ExtraTreesRegressor
+        self.forest_ = kind(
+            self.n_estimators,
+            max_features="sqrt" if few else 1 / 3,
+            n_jobs=self.n_jobs,
+            random_state=self.random_state,
+        ).fit(X, y)
+        return self
+
+    def predict(self, X):
+        """Codes or numbers."""
+        return self.forest_.predict(X)
+
+
+def simple(frame, seed, n_jobs):
+    """Mean or most frequent level."""
+    return frame.apply(
+        lambda c: c.fillna(c.mode()[0]) if c.dtype == "category" else c.fillna(c.mean())
+    )
+
+
+def coded(one_hot, make):
+    """A peer on coded columns."""
+
+    def fill(frame, seed, n_jobs):
+        code = Coded(frame, one_hot)
+        return code.frame_of(make(seed, n_jobs).fit_transform(code.array()))
+
+    return fill
+
+
+def forest(seed, n_jobs):
+    """What missForest does, with extra trees; more rounds gain nothing."""
+    trees = TreesOfKind(n_jobs=n_jobs, random_state=seed)
+    return IterativeImputer(trees, max_iter=3, random_state=seed)
+
+
+def ours(frame, seed, n_jobs):
+    """Data frames as they are; tables of numbers as arrays."""
+    from skae import AEImputer
+
+    imputer = AEImputer(random_state=seed)
+    if (frame.dtypes == "category").any():
+        return imputer.fit_transform(frame)
+    return pd.DataFrame(imputer.fit_transform(frame.to_numpy()), columns=frame.columns)
+
+
+SIDES = {
+    "AEImputer": ours,
+    "SimpleImputer": simple,
+    "KNNImputer": coded(True, lambda seed, n_jobs: KNNImputer()),
+    "IterativeImputer(BayesianRidge)": coded(
+        True, lambda seed, n_jobs: IterativeImputer(random_state=seed)
+    ),
+    FOREST: coded(False, forest),
+}
+
+
+def measure(frame, gone, side, seed, n_jobs=1):
+    """Errors and seconds of one imputer."""
+    holed = frame.mask(gone)
+    start = time.perf_counter()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        filled = SIDES[side](holed, seed, n_jobs)
+    seconds = time.perf_counter() - start
+    numbers, categories = errors(frame, filled, gone)
+    return {
+        "nrmse": np.mean(list(numbers.values())) if numbers else None,
+        "error": np.mean(list(categories.values())) if categories else None,
+        "seconds": seconds,
+    }
+
+
+class Results:
+    """Rows of FIELDS, in a file if there is one."""
+
+    def __init__(self, path):
+        self.path, self.rows = path, []
+        if path and path.exists():
+            with open(path, newline="") as file:
+                self.rows = [_read(row) for row in csv.DictReader(file)]
+        self.known = {tuple(row[f] for f in FIELDS[:4]) for row in self.rows}
+
+    def add(self, row):
+        """Keep a row."""
+        self.rows.append(row)
+        if self.path:
+            new = not self.path.exists()
+            with open(self.path, "a", newline="") as file:
+                writer = csv.DictWriter(file, FIELDS)
+                if new:
+                    writer.writeheader()
+                writer.writerow(row)
+
+
+def _read(row):
+    numbers = {k: float(row[k]) if row[k] else None for k in FIELDS[4:]}
+    return row | numbers | {"seed": int(row["seed"])}
+
+
+def run(args, results):
+    """All tables, removals, seeds and sides that are not known yet."""
+    for seed in args.seeds:
+        for name in args.tables:
+            frame = read_table(args.data, name, args.rows, seed)
+            for removal in REMOVALS:
+                gone = removed(frame, removal, seed)
+                for side in args.sides:
+                    at = (name, removal, seed, side)
+                    if at in results.known:
+                        continue
+                    figures = measure(frame, gone, side, seed)
+                    results.add(dict(zip(FIELDS[:4], at, strict=True)) | figures)
+
+
+def summary(results):
+    """Means over tables and seeds for each removal, and mean ranks."""
+    frame = pd.DataFrame(results.rows, columns=FIELDS)
+    frame[["nrmse", "error"]] = frame[["nrmse", "error"]].astype(float)
+    at = list(FIELDS[:3])
+    sides = [side for side in SIDES if side in set(frame["side"])]
+    counts = frame.groupby(at)["side"].transform("nunique")
+    frame = frame[counts == len(sides)]
+    for metric, what in (("nrmse", "Normalised RMSE"), ("error", "Error rate of categories")):
+        wide = frame.pivot(index=at, columns="side", values=metric).dropna()[sides]
+        for by in ("removal", "table"):
+            means = wide.groupby(level=by, sort=False).mean()
+            rows = [(str(k), *v) for k, v in zip(means.index, means.to_numpy().tolist())]
+            if by == "removal":
+                rows.append(("mean", *wide.mean().tolist()))
+                rows.append(("mean rank", *wide.rank(axis=1).mean().tolist()))
+            print_table(f"{what}, {len(wide)} tasks", ["", *sides], rows)
+    seconds = frame.groupby("side")["seconds"].agg(["median", "max"]).loc[sides]
+    rows = [(k, *v) for k, v in zip(seconds.index, seconds.to_numpy().tolist())]
+    print_table("Seconds, one after the other", ["", "median", "most"], rows)
+
+
+def speed(args):
+    """Seconds with all cores at 10,000 rows, a new process's first fit included."""
+    rows = []
+    for name in ("22_magic.gamma", "diamonds"):
+        frame = read_table(args.data, name, 10_000, 0)
+        gone = removed(frame, "MCAR 30 %", 0)
+        for side in args.sides:
+            figures = measure(frame, gone, side, 0, n_jobs=-1)
+            rows.append((name, side, *(figures[k] for k in FIELDS[4:])))
+    print_table("10,000 rows, 30 % removed at random", ["", "side", *FIELDS[4:]], rows)
+
+
+def main():
+    """Measure what is asked for, print."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
+    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--tables", nargs="+", default=[*MIXED, *NUMERIC])
+    parser.add_argument("--sides", nargs="+", default=list(SIDES), choices=list(SIDES))
+    parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
+    parser.add_argument("--rows", type=int, default=2000, help="rows of a table at most")
+    parser.add_argument("--results", type=Path, help="file that keeps figures")
+    parser.add_argument("--speed", action="store_true", help="only the seconds at 10,000 rows")
+    args = parser.parse_args()
+    if args.speed:
+        speed(args)
+        return
+    results = Results(args.results)
+    run(args, results)
+    summary(results)
+
+
+if __name__ == "__main__":
+    main()
