@@ -88,7 +88,9 @@ def errors(frame, filled, gone):
             continue
         true, said = frame[name][cells], filled[name][cells]
         if frame[name].dtype == "category":
-            categories[name] = float((true.astype(str).values != said.astype(str).values).mean())
+            categories[name] = float(
+                (true.astype(str).values != said.astype(str).values).mean()
+            )
         else:
             lost = np.asarray(true, float) - np.asarray(said, float)
             numbers[name] = float(np.sqrt(np.square(lost).mean()) / frame[name].std(ddof=0))

@@ -24,12 +24,13 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import numpy as np
 import pandas as pd
-from _common import print_table
-from _imputation_data import MIXED, NUMERIC, REMOVALS, errors, read_table, removed
 from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.ensemble import ExtraTreesClassifier, ExtraTreesRegressor
 from sklearn.experimental import enable_iterative_imputer  # noqa: F401
-from sklearn.impute import IterativeImputer, KNNImputer, SimpleImputer
+from sklearn.impute import IterativeImputer, KNNImputer
+
+from _common import print_table
+from _imputation_data import MIXED, NUMERIC, REMOVALS, errors, read_table, removed
 
 FIELDS = ("table", "removal", "seed", "side", "nrmse", "error", "seconds")
 FOREST = "IterativeImputer(ExtraTrees)"

@@ -4,6 +4,7 @@ from skae import metrics
 from skae.anomaly import AEAnomalyDetector
 from skae.estimators import (
     AEClassifier,
+    AEImputer,
     AutoencoderTransformer,
     DenoisingAutoencoder,
     VAETransformer,
@@ -14,6 +15,7 @@ __version__ = "0.1.0"
 __all__ = [
     "AEAnomalyDetector",
     "AEClassifier",
+    "AEImputer",
     "AutoencoderTransformer",
     "DenoisingAutoencoder",
     "VAETransformer",

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from skae.inference._compiled import CompiledForward
 from skae.inference._dense import Affine, DenseForward
 from skae.inference._latent import LatentForward
+from skae.inference._nearness import NearnessForward
 from skae.networks import BuiltNetwork, DenseNetwork, LatentNetwork
 
 __all__ = [
@@ -16,6 +17,7 @@ __all__ = [
     "CompiledForward",
     "DenseForward",
     "LatentForward",
+    "NearnessForward",
     "forward",
 ]
 

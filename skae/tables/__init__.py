@@ -1,6 +1,14 @@
 """Columns of tables: knows nothing of networks."""
 
 from skae.tables._encoder import Block, TabularEncoder
+from skae.tables._filling import (
+    missing_cells,
+    only_columns,
+    with_cells,
+    with_flags,
+    with_missing,
+    with_zeros,
+)
 from skae.tables._frames import (
     Cells,
     checked_table,
@@ -8,17 +16,29 @@ from skae.tables._frames import (
     is_frame,
     read_columns,
 )
+from skae.tables._gaussian import Gaussian
 from skae.tables._levels import TwoLevels
-from skae.tables._squash import SquashScale
+from skae.tables._ranks import NormalScores
+from skae.tables._squash import SquashScale, squashed, stretched
 
 __all__ = [
     "Block",
     "Cells",
+    "Gaussian",
+    "NormalScores",
     "SquashScale",
     "TabularEncoder",
     "TwoLevels",
     "checked_table",
     "is_beyond_numbers",
     "is_frame",
+    "missing_cells",
+    "only_columns",
     "read_columns",
+    "squashed",
+    "stretched",
+    "with_cells",
+    "with_flags",
+    "with_missing",
+    "with_zeros",
 ]

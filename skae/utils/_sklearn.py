@@ -9,6 +9,7 @@ from sklearn.metrics._pairwise_distances_reduction import ArgKmin
 from sklearn.utils import _param_validation
 from sklearn.utils._param_validation import (
     HasMethods,
+    MissingValues,
     StrOptions,
     validate_parameter_constraints,
 )
@@ -74,6 +75,7 @@ __all__ = [
     "CallbackSupportMixin",
     "HasMethods",
     "Interval",
+    "MissingValues",
     "StrOptions",
     "check_feature_names_in",
     "check_sample_weight",

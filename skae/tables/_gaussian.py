@@ -1,0 +1,115 @@
+"""A normal distribution of rows with missing cells: what is expected of them."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[Any]
+
+# Rows that the distribution is learnt from, and rounds of expectation and maximisation.
+_MOST_ROWS = 2000
+_ROUNDS = 15
+
+# Entries of the matrices that are solved at a time.
+_CHUNK_ENTRIES = 2**22
+
+# Keeps matrices of columns that say the same invertible.
+_LEAST = 1e-6
+
+
+@dataclass(frozen=True)
+class Gaussian:
+    """Mean and covariance of rows; a missing cell is what the others make expect.
+
+    Parameters
+    ----------
+    mean : ndarray of shape (n_features,)
+        Mean of each column.
+
+    covariance : ndarray of shape (n_features, n_features)
+        Covariance of the columns.
+    """
+
+    mean: Array
+    covariance: Array
+
+    @classmethod
+    def of(cls, X: Array, there: Array, rng: np.random.RandomState) -> "Gaussian":
+        """By expectation and maximisation, drawn a little to independent columns.
+
+        Parameters
+        ----------
+        X : ndarray of shape (n_samples, n_features)
+            Rows; what stands in missing cells does not matter.
+
+        there : ndarray of bool of shape (n_samples, n_features)
+            Which cells are not missing.
+
+        rng : RandomState
+            Chooses rows, where there are many.
+        """
+        if len(X) > _MOST_ROWS:
+            chosen = rng.permutation(len(X))[:_MOST_ROWS]
+            X, there = X[chosen], there[chosen]
+        n, p = X.shape
+        count = np.maximum(there.sum(axis=0), 1)
+        mean = np.where(there, X, 0).sum(axis=0) / count
+        variance = np.where(there, np.square(X - mean), 0).sum(axis=0) / count + _LEAST
+        # As many made-up rows of independent columns as keep small tables steady.
+        prior = 2 + np.sqrt(p) / 2
+        model = cls(mean, np.diag(variance))
+        for _ in range(_ROUNDS if not there.all() else 1):
+            filled, left = model._expected(X, there, with_covariance=True)
+            mean = filled.mean(axis=0)
+            around = filled - mean
+            covariance = around.T @ around + left + prior * np.diag(variance)
+            covariance = covariance / (n + prior) + _LEAST * np.eye(p)
+            model = cls(mean, covariance)
+        return model
+
+    def fill(self, X: Array, there: Array) -> Array:
+        """X with what is expected in the cells that are missing.
+
+        Parameters
+        ----------
+        X : ndarray of shape (n_samples, n_features)
+            Rows; what stands in missing cells does not matter.
+
+        there : ndarray of bool of shape (n_samples, n_features)
+            Which cells are not missing.
+        """
+        return self._expected(X, there)[0]
+
+    def _expected(
+        self, X: Array, there: Array, with_covariance: bool = False
+    ) -> tuple[Array, Array]:
+        """Filled rows, and the sum over rows of the covariance that is left of them."""
+        p = X.shape[1]
+        filled, left = np.array(X, dtype=np.float64), np.zeros((p, p))
+        holed = np.flatnonzero(~there.all(axis=1))
+        size = max(_CHUNK_ENTRIES // (p * p), 1)
+        diagonal = np.arange(p)
+        for start in range(0, len(holed), size):
+            index = holed[start : start + size]
+            known = there[index].astype(np.float64)
+            # Rows and columns of missing cells become those of the unit matrix.
+            matrix = self.covariance * known[:, :, None] * known[:, None, :]
+            matrix[:, diagonal, diagonal] += 1 - known
+            around = np.where(there[index], X[index] - self.mean, 0)
+            if with_covariance:
+                masked = known[:, :, None] * self.covariance
+                both = np.concatenate([around[:, :, None], masked], axis=2)
+                solved = np.linalg.solve(matrix, both)
+                rest = self.covariance - self.covariance @ (
+                    solved[:, :, 1:] * known[:, :, None]
+                )
+                unknown = 1 - known
+                left += (rest * unknown[:, :, None] * unknown[:, None, :]).sum(axis=0)
+                solved = solved[:, :, 0]
+            else:
+                solved = np.linalg.solve(matrix, around[:, :, None])[:, :, 0]
+            expected = self.mean + (solved * known) @ self.covariance
+            filled[index] = np.where(there[index], X[index], expected)
+        return filled, left
