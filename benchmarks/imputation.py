@@ -227,13 +227,16 @@ def summary(results):
         wide = frame.pivot(index=at, columns="side", values=metric).dropna()[sides]
         for by in ("removal", "table"):
             means = wide.groupby(level=by, sort=False).mean()
-            rows = [(str(k), *v) for k, v in zip(means.index, means.to_numpy().tolist())]
+            rows = [
+                (str(k), *v)
+                for k, v in zip(means.index, means.to_numpy().tolist(), strict=True)
+            ]
             if by == "removal":
                 rows.append(("mean", *wide.mean().tolist()))
                 rows.append(("mean rank", *wide.rank(axis=1).mean().tolist()))
             print_table(f"{what}, {len(wide)} tasks", ["", *sides], rows)
     seconds = frame.groupby("side")["seconds"].agg(["median", "max"]).loc[sides]
-    rows = [(k, *v) for k, v in zip(seconds.index, seconds.to_numpy().tolist())]
+    rows = [(k, *v) for k, v in zip(seconds.index, seconds.to_numpy().tolist(), strict=True)]
     print_table("Seconds, one after the other", ["", "median", "most"], rows)
 
 

@@ -24,6 +24,7 @@ from data import data_rng
 from skae import (
     AEAnomalyDetector,
     AEClassifier,
+    AEImputer,
     AutoencoderTransformer,
     DenoisingAutoencoder,
     VAETransformer,
@@ -42,6 +43,7 @@ CHECKED = [
     AEAnomalyDetector(hidden_layer_sizes=(8,), n_steps=20, random_state=0),
     VAETransformer(**TINY),
     TabularEncoder(),
+    AEImputer(hidden_layer_sizes=(8,), n_estimators=1, n_steps=5, random_state=0),
     AEClassifier(
         AutoencoderTransformer(1, hidden_layer_sizes=(4,), max_iter=2), random_state=0
     ),
@@ -89,6 +91,7 @@ def test_scikit_learn_checks_with_other_settings(estimator, check):
         VAETransformer(2, hidden_layer_sizes=(4,), max_iter=1),
         AEAnomalyDetector(hidden_layer_sizes=(4,), n_steps=2),
         AEClassifier(AutoencoderTransformer(2, hidden_layer_sizes=(4,), max_iter=1)),
+        AEImputer(hidden_layer_sizes=(4,), n_estimators=1, n_steps=2),
     ],
     ids=lambda estimator: type(estimator).__name__,
 )
@@ -99,7 +102,8 @@ def test_no_estimator_of_scikit_learn_is_fitted_inside(monkeypatch, digits, esti
         if "fit" in vars(kind):
             monkeypatch.setattr(kind, "fit", lambda self, *args, **kwargs: seen.append(self))
     estimator.fit(digits, np.arange(len(digits)) % 2)
-    ask = estimator.predict if hasattr(estimator, "predict") else estimator.score_samples
+    asked = ("predict", "score_samples", "transform")
+    ask = next(getattr(estimator, name) for name in asked if hasattr(estimator, name))
     ask(digits)
     assert seen == []
 

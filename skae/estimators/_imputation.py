@@ -1,28 +1,26 @@
 """What belongs in missing cells: four answers, and how far each column trusts them."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import nnls
 
-from skae.corruption import draw_pool
-from skae.inference import DenseForward, NearnessForward
-from skae.networks import DenseCoder
-from skae.tables import Gaussian, NormalScores, squashed, stretched
-from skae.utils._rows import Rows
+from skae.estimators._imputation_training import (
+    HoledRows,
+    ImputationTraining,
+    Layout,
+    Member,
+    first_weights,
+    taken_out,
+    train_member,
+)
+from skae.tables import Gaussian, NormalScores
 
 Array = NDArray[Any]
 
 # Fewer rows than this teach nothing but a normal distribution.
 _LEAST_ROWS = 10
-
-# Rows that are read for nearness in training, where entries of rows, columns and read rows
-# allow it, and in imputation.
-_MOST_REFERENCES, _MOST_ENTRIES = 1000, 2**23
-_MOST_READ = 5000
 
 # Of the rows, what each member leaves out, to learn there how far to trust whom.
 _FOLDS = 5
@@ -31,80 +29,9 @@ _ROWS_TO_WEIGH = 1500
 # With fewer rows than this for each column, two distributions of them differ.
 _STEADY = 30
 
-# Small tables are repeated to about this many rows.
-_ROWS_AN_EPOCH = 2048
-
-# Widths of the first kernels that are tried: weight of a column, times the root of the
-# number of columns.
-_FIRST_WEIGHTS = (0.5, 1.0, 2.0, 4.0, 8.0, 16.0)
-_ROWS_TO_TRY = 500
-
 # Cells that equal trust in all answers is worth: as a share of those that judge, and more.
 _PRIOR_SHARE, _PRIOR_CELLS = 0.005, 1.25
 _N_ANSWERS = 4
-
-
-@dataclass(frozen=True)
-class Layout:
-    """Which columns of a matrix stand for a column of a table.
-
-    Parameters
-    ----------
-    column_of : ndarray of int of shape (n_values,)
-        The column of the table that each column of the matrix stands for.
-
-    is_number : ndarray of bool of shape (n_values,)
-        Whether it is a number, drawn in beyond three deviations, and no flag.
-    """
-
-    column_of: Array
-    is_number: Array
-
-    @property
-    def n_columns(self) -> int:
-        """Columns of the table."""
-        return int(self.column_of.max()) + 1
-
-    def spread(self, cells: Array) -> Array:
-        """What is said of cells of the table, said of cells of the matrix."""
-        return np.asarray(cells[:, self.column_of])
-
-    def plain(self, X: Array) -> Array:
-        """Numbers as they are, not drawn in: of these, errors are squared."""
-        return np.where(self.is_number, stretched(X), X)
-
-    def drawn_in(self, X: Array) -> Array:
-        """What `plain` undoes."""
-        return np.where(self.is_number, squashed(X), X)
-
-
-@dataclass(frozen=True)
-class ImputationTraining:
-    """How the networks are trained.
-
-    Parameters
-    ----------
-    hidden : tuple of int
-        Widths of the hidden layers.
-
-    activation : str
-        Of the hidden layers.
-
-    n_steps : int
-        Steps of each network, about.
-
-    batch_size : int
-        Rows in a step.
-
-    learning_rate : float
-        At the first step.
-    """
-
-    hidden: tuple[int, ...]
-    activation: str
-    n_steps: int
-    batch_size: int
-    learning_rate: float
 
 
 class Imputation:
@@ -176,14 +103,15 @@ class Imputation:
             return
         rows = self._rows(X, there)
         fold = rng.permutation(len(X)) % _FOLDS
+        start = first_weights(self.layout, rows, rng)
         for k in range(n_members):
             out = fold == k % _FOLDS
-            member, losses = train_member(self.layout, rows, ~out, how, rng, monitor)
+            member, losses = train_member(self.layout, rows, ~out, start, how, rng, monitor)
             member.trust = self._trust(member, rows, np.flatnonzero(out), rng)
             self.members.append(member)
             self.loss_curves.append(losses)
 
-    def _rows(self, X: Array, there: Array) -> "HoledRows":
+    def _rows(self, X: Array, there: Array) -> HoledRows:
         cells = self.layout.spread(there)
         X = np.where(cells, X, 0.0)
         scores = np.where(cells, self.scores.inward(X), 0.0)
@@ -288,7 +216,7 @@ class Imputation:
 
     def _of_member(
         self,
-        member: "Member",
+        member: Member,
         X: Array,
         scores: Array,
         kept: Array,
@@ -307,9 +235,10 @@ class Imputation:
         return self.layout.plain(X.clip(self.low, self.high))
 
     def _trust(
-        self, member: "Member", rows: "HoledRows", out: Array, rng: np.random.RandomState
+        self, member: Member, rows: HoledRows, out: Array, rng: np.random.RandomState
     ) -> Array:
         """Shares of the answers in each column, from cells taken from rows left out."""
+        out = rng.permutation(out)[:_ROWS_TO_WEIGH]
         own = member.place[out]
         models = self.models
         if len(rows.X) < _STEADY * rows.X.shape[1]:
@@ -322,73 +251,18 @@ class Imputation:
             kept = taken_out(rows.there, rng)[out]
             wanted = rows.there[out] & ~kept
             X, scores = rows.X[out], rows.scores[out]
-            answers = self._linear(X, kept, models)
-            answers += self._of_member(member, X, scores, kept, wanted, own)
-            parts.append((np.array(answers), self.layout.spread(wanted), rows.plain[out]))
-        answers, wanted, target = (np.concatenate(p, axis=-2) for p in zip(*parts, strict=True))
+            told = self._linear(X, kept, models)
+            told += self._of_member(member, X, scores, kept, wanted, own)
+            parts.append((np.array(told), self.layout.spread(wanted), rows.plain[out]))
+        joined = [np.concatenate(part, axis=-2) for part in zip(*parts, strict=True)]
+        answers, wanted, target = joined
         trust = np.empty((_N_ANSWERS, X.shape[1]))
         for j in range(self.layout.n_columns):
             mine = np.flatnonzero(self.layout.column_of == j)
             cells = wanted[:, mine]
-            told = np.stack([answer[:, mine][cells] for answer in answers], axis=1)
-            trust[:, mine] = shares(told, target[:, mine][cells])[:, np.newaxis]
+            of_column = np.stack([answer[:, mine][cells] for answer in answers], axis=1)
+            trust[:, mine] = shares(of_column, target[:, mine][cells])[:, np.newaxis]
         return trust
-
-
-@dataclass(frozen=True)
-class HoledRows:
-    """Rows to learn from.
-
-    Attributes
-    ----------
-    X, plain, scores : ndarray of shape (n_samples, n_values)
-        Values drawn in, not drawn in, and as normal scores; zero where missing.
-
-    filled : ndarray of shape (n_samples, n_values)
-        Scores, with what is expected of missing ones.
-
-    there : ndarray of bool of shape (n_samples, n_columns)
-        Which cells are not missing.
-    """
-
-    X: Array
-    plain: Array
-    scores: Array
-    filled: Array
-    there: Array
-
-
-class Member:
-    """Nearness and corrector, trained together.
-
-    Parameters
-    ----------
-    nearness : NearnessForward
-        Means over near rows, of values and of values not drawn in, side by side.
-
-    corrector : DenseForward
-        What is added to the means.
-
-    place : ndarray of int of shape (n_samples,)
-        Which reference row each row is; -1: none.
-    """
-
-    trust: Array
-
-    def __init__(
-        self, nearness: NearnessForward, corrector: DenseForward, place: Array
-    ) -> None:
-        self.nearness = nearness
-        self.corrector = corrector
-        self.place = place
-
-
-def taken_out(there: Array, rng: np.random.RandomState) -> Array:
-    """Which cells are left after some were taken, as in training."""
-    n, c = there.shape
-    rate, as_others = rng.uniform(size=(n, 1)), rng.uniform(size=(n, 1)) < 0.5
-    kept = rng.uniform(size=(n, c)) >= rate * np.where(as_others, 0.3, 0.7)
-    return there & kept & (there[rng.permutation(n)] | ~as_others)
 
 
 def shares(told: Array, target: Array) -> Array:
@@ -413,131 +287,3 @@ def shares(told: Array, target: Array) -> Array:
     rows = np.vstack([told, prior * np.eye(n), np.full((1, n), whole)])
     share, _ = nnls(rows, np.concatenate([target, prior * equal, [whole]]))
     return np.asarray(share / share.sum()) if share.sum() else equal
-
-
-def train_member(
-    layout: Layout,
-    rows: HoledRows,
-    used: Array,
-    how: ImputationTraining,
-    rng: np.random.RandomState,
-    monitor: Any,
-) -> tuple[Member, list[float]]:
-    """Nearness and corrector of the rows that are used, and the loss of each epoch."""
-    from skae import training
-
-    n, p = rows.X.shape
-    read = rng.permutation(n)[: _n_references(layout, how.batch_size)]
-    place = _places(read, n)
-    settings = _settings(layout, rows, read, how, rng)
-    coder = DenseCoder(3 * p, p, how.hidden, how.activation, "linear", linear_path=False)
-    shapes = {name: np.shape(value) for name, value in settings.items()}
-
-    def build() -> Any:
-        from skae.models import ImputationObjective
-
-        return ImputationObjective(coder.build("corrector"), layout.n_columns, p, shapes)
-
-    first = _first_weights(layout, rows, np.flatnonzero(used), read, rng)
-    learnt = _learnt_rows(layout, rows, used, place)
-    n_steps = -(-len(learnt) // how.batch_size)
-    n_epochs = max(round(how.n_steps / n_steps), 1)
-    weights = coder.random_weights(rng)
-    weights[coder.output_kernel][:] = 0
-    done = training.train(
-        build,
-        key=("imputation", coder, *shapes.values()),
-        weights=[np.log(first) / NEARNESS_RATE, *weights],
-        settings=list(settings.values()),
-        training=learnt,
-        validation=None,
-        optimizer="adam",
-        learning_rate=training.falling(how.learning_rate, n_epochs * n_steps),
-        batch_size=how.batch_size,
-        stopping=training.Stopping(n_epochs, n_iter_no_change=1, tol=None, keep_best=False),
-        rng=rng,
-        monitor=monitor,
-    )
-    if done.ending == "interrupted":
-        raise KeyboardInterrupt
-    if done.ending == "diverged":
-        raise ValueError(
-            f"The loss is not finite in epoch {len(done.parts) + 1}: choose a smaller "
-            "learning_rate."
-        )
-    read = rng.permutation(n)[:_MOST_READ]
-    nearness = _nearness(layout, rows, read, np.exp(NEARNESS_RATE * done.weights[0]))
-    corrector = DenseForward(coder, done.weights[1:])
-    return Member(nearness, corrector, _places(read, n)), done.loss_curve
-
-
-# Of the logarithms of the weights of nearness, as `skae.models` has them: a network's rate
-# is too slow for them.
-NEARNESS_RATE = 30.0
-
-
-def _n_references(layout: Layout, batch_size: int) -> int:
-    most = _MOST_ENTRIES // (layout.n_columns * batch_size)
-    return int(np.clip(most, 64, _MOST_REFERENCES))
-
-
-def _places(read: Array, n: int) -> Array:
-    place = np.full(n, -1)
-    place[read] = np.arange(len(read))
-    return place
-
-
-def _settings(
-    layout: Layout,
-    rows: HoledRows,
-    read: Array,
-    how: ImputationTraining,
-    rng: np.random.RandomState,
-) -> dict[str, Array]:
-    table = layout.column_of == np.arange(layout.n_columns)[:, np.newaxis]
-    settings = {
-        "uniform_pool": draw_pool("uniform", rng, (how.batch_size, layout.n_columns)),
-        "table": table,
-        "reference": rows.filled[read],
-        "values": rows.X[read],
-        "barred": ~rows.there[read].T,
-    }
-    return {name: np.asarray(value, np.float32) for name, value in settings.items()}
-
-
-def _learnt_rows(layout: Layout, rows: HoledRows, used: Array, place: Array) -> Rows:
-    index = np.flatnonzero(used)
-    index = np.tile(index, max(-(-_ROWS_AN_EPOCH // len(index)), 1))
-    cells = layout.spread(rows.there[index])
-    inputs = np.hstack([rows.scores[index], cells, place[index, np.newaxis]])
-    return Rows(inputs.astype(np.float32), rows.X[index].astype(np.float32))
-
-
-def _nearness(layout: Layout, rows: HoledRows, read: Array, weight: Array) -> NearnessForward:
-    return NearnessForward(
-        weight,
-        np.tile(layout.column_of, 2),
-        rows.filled[read],
-        np.hstack([rows.X[read], rows.plain[read]]),
-        rows.there[read],
-    )
-
-
-def _first_weights(
-    layout: Layout, rows: HoledRows, index: Array, read: Array, rng: np.random.RandomState
-) -> Array:
-    """Of a few widths, the best for each column: all columns weigh the same."""
-    c, p = layout.n_columns, rows.X.shape[1]
-    index = index[:_ROWS_TO_TRY]
-    kept = taken_out(rows.there, rng)[index]
-    wanted = rows.there[index] & ~kept
-    own = _places(read, len(rows.X))[index]
-    lost: list[Array] = []
-    tried: Sequence[float] = [width / np.sqrt(p) for width in _FIRST_WEIGHTS]
-    for width in tried:
-        nearness = _nearness(layout, rows, read, np.full((c, p), width))
-        means = nearness(rows.scores[index], layout.spread(kept), wanted, own)[:, :p]
-        error = np.square(means - rows.X[index]) * layout.spread(wanted)
-        lost.append(np.bincount(layout.column_of, error.sum(axis=0), c))
-    best = np.asarray(tried)[np.argmin(lost, axis=0)]
-    return np.repeat(best[:, np.newaxis], p, axis=1)

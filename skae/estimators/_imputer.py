@@ -7,7 +7,8 @@ import numpy as np
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from skae.estimators._imputation import Imputation, ImputationTraining, Layout
+from skae.estimators._imputation import Imputation
+from skae.estimators._imputation_training import ImputationTraining, Layout
 from skae.estimators._monitor import FitMonitor
 from skae.estimators._parameters import CONSTRAINTS
 from skae.networks import keras_name, whole_numbers

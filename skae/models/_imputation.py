@@ -10,9 +10,6 @@ from skae.corruption import PooledDraws
 from skae.models._settings import Settings
 from skae.networks import SINGLE
 
-# Of the logarithms of the weights of columns: they are learnt much faster than a network's.
-NEARNESS_RATE = 30.0
-
 # What keeps a reference row out.
 _NEVER = -1e9
 
@@ -40,7 +37,8 @@ class ImputationObjective(keras.Model):
         Columns of the matrix, of which a category has several.
 
     settings : mapping of str to tuple of int
-        Shapes of "uniform_pool"; of "table", 1 where a column of the matrix is of a column
+        Shapes of "rate", how much faster than the network nearness is learnt; of
+        "uniform_pool"; of "table", 1 where a column of the matrix is of a column
         of the table; of the reference rows, "reference", with the "values" they tell, and
         "barred", 1 where a reference row misses a column of the table.
     """
@@ -130,7 +128,7 @@ class Nearness(keras.layers.Layer):
 
     def __call__(self, cells: Any, kept: Any, own: Any, settings: dict[str, Any]) -> Any:
         """Means of shape (n_rows, n_values)."""
-        weight = ops.exp(NEARNESS_RATE * self.log_weight)
+        weight = ops.exp(settings["rate"] * self.log_weight)
         reference = settings["reference"]
         features = ops.concatenate(
             [2 * cells[:, None] * weight[None], -kept[:, None] * weight[None]], axis=2

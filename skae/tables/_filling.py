@@ -61,9 +61,10 @@ def _without(series: nw.Series[Any], value: Any) -> nw.Series[Any]:
     return series.zip_with(~found, _alongside(none, series))
 
 
-def _alongside(series: nw.Series[Any], other: nw.Series[Any]) -> nw.Series[Any]:
+def _alongside(series: nw.Series[Any], other: Any) -> nw.Series[Any]:
     """A series with the index of another, where there are such things."""
-    return nw.maybe_set_index(series, index=nw.maybe_get_index(other))
+    index = nw.maybe_get_index(other)
+    return series if index is None else nw.maybe_set_index(series, index=index)
 
 
 def with_cells(X: Any, filling: Any, missing: Array) -> Any:
@@ -110,9 +111,9 @@ def with_zeros(X: Any, columns: Array, missing: Array) -> Any:
         chosen = np.isin(np.arange(X.shape[1]), columns)
         return np.where(missing & chosen, 0, X) if X.dtype.kind in "fO" else X
     frame = nw.from_native(X, eager_only=True)
-    chosen = [frame[:, int(j)] for j in columns]
-    zeros = [s.fill_null(0).fill_nan(0) for s in chosen if s.dtype.is_float()]
-    zeros += [s.fill_null(0) for s in chosen if s.dtype.is_integer()]
+    empty = [frame[:, int(j)] for j in columns]
+    zeros = [s.fill_null(0).fill_nan(0) for s in empty if s.dtype.is_float()]
+    zeros += [s.fill_null(0) for s in empty if s.dtype.is_integer()]
     return frame.with_columns(*zeros).to_native() if zeros else X
 
 

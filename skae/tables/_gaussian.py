@@ -8,9 +8,10 @@ from numpy.typing import NDArray
 
 Array = NDArray[Any]
 
-# Rows that the distribution is learnt from, and rounds of expectation and maximisation.
-_MOST_ROWS = 2000
-_ROUNDS = 15
+# Rows that the distribution is learnt from, in all and for each column, where there are
+# more; and rounds of expectation and maximisation.
+_ENOUGH_ROWS, _ROWS_A_COLUMN = 1000, 20
+_ROUNDS = 12
 
 # Entries of the matrices that are solved at a time.
 _CHUNK_ENTRIES = 2**22
@@ -50,8 +51,9 @@ class Gaussian:
         rng : RandomState
             Chooses rows, where there are many.
         """
-        if len(X) > _MOST_ROWS:
-            chosen = rng.permutation(len(X))[:_MOST_ROWS]
+        enough = max(_ENOUGH_ROWS, _ROWS_A_COLUMN * X.shape[1])
+        if len(X) > enough:
+            chosen = rng.permutation(len(X))[:enough]
             X, there = X[chosen], there[chosen]
         n, p = X.shape
         count = np.maximum(there.sum(axis=0), 1)
