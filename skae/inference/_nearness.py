@@ -5,11 +5,12 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
 
 Array = NDArray[Any]
 
 # Entries of the matrix of rows and reference rows that are computed at a time.
-_CHUNK_ENTRIES = 2**20
+_CHUNK_ENTRIES = 2**18
 
 # What keeps a reference row out.
 _NEVER = -1e9
@@ -45,7 +46,7 @@ class NearnessForward:
         self.weight = weight.astype(np.float32)
         self.column_of = column_of
         self.reference = reference.astype(np.float32)
-        self.values = values
+        self.values = values.astype(np.float32)
         self.there = there
 
     def __call__(
@@ -69,13 +70,16 @@ class NearnessForward:
         """
         means = np.zeros((len(cells), len(self.column_of)))
         known = np.where(kept, cells, 0).astype(np.float32)
-        for j in range(wanted.shape[1]):
-            index = np.flatnonzero(wanted[:, j])
-            if len(index):
-                mine = np.flatnonzero(self.column_of == j)
-                means[np.ix_(index, mine)] = self._of_column(
-                    j, mine, known[index], kept[index], None if own is None else own[index]
-                )
+        # The products are narrow: where cores are busy, threads that wait for each other
+        # take several times as long as one.
+        with threadpool_limits(limits=1, user_api="blas"):
+            for j in range(wanted.shape[1]):
+                index = np.flatnonzero(wanted[:, j])
+                if len(index):
+                    mine = np.flatnonzero(self.column_of == j)
+                    at = None if own is None else own[index]
+                    told = self._of_column(j, mine, known[index], kept[index], at)
+                    means[np.ix_(index, mine)] = told
         return means
 
     def draw(
@@ -98,25 +102,25 @@ class NearnessForward:
         known = np.where(kept, cells, 0).astype(np.float32)
         drawn = np.zeros((len(cells), len(mine)))
         mean = np.zeros_like(drawn)
-        for part, share, values in self._shares(j, mine, known, kept, None):
-            point = rng.uniform(size=(len(share), 1))
+        for part, share, total, values in self._shares(j, mine, known, kept, None):
+            point = total * rng.uniform(size=total.shape)
             which = (np.cumsum(share, axis=1) < point).sum(axis=1)
             drawn[part] = values[which.clip(0, len(values) - 1)]
-            mean[part] = share @ values
+            mean[part] = share @ values / total
         return drawn, mean
 
     def _of_column(
         self, j: int, mine: Array, known: Array, kept: Array, own: Array | None
     ) -> Array:
         result = np.zeros((len(known), len(mine)))
-        for part, share, values in self._shares(j, mine, known, kept, own):
-            result[part] = share @ values
+        for part, share, total, values in self._shares(j, mine, known, kept, own):
+            result[part] = share @ values / total
         return result
 
     def _shares(
         self, j: int, mine: Array, known: Array, kept: Array, own: Array | None
-    ) -> Iterator[tuple[slice, Array, Array]]:
-        """Shares of the reference rows, for some rows at a time, and what they tell."""
+    ) -> Iterator[tuple[slice, Array, Array, Array]]:
+        """Shares of the reference rows and their sums, some rows at a time; what they tell."""
         usable = np.flatnonzero(self.there[:, j])
         rows, values = self.reference[usable], self.values[np.ix_(usable, mine)]
         rows = np.hstack([rows, np.square(rows)]).T.copy()
@@ -133,5 +137,4 @@ class NearnessForward:
                 near[reads_itself, at[reads_itself]] = _NEVER
             near -= near.max(axis=1, keepdims=True)
             share = np.exp(near, out=near)
-            share /= share.sum(axis=1, keepdims=True)
-            yield part, share, values
+            yield part, share, share.sum(axis=1, keepdims=True), values
