@@ -11,8 +11,8 @@ columns.
 
 - codes: `AutoencoderTransformer(k)` on the table as it is, PCA of `TabularEncoder`, and PCA of
   what one prepares by hand (numbers standardised, one flag for each level, means where cells
-  are missing; the largest flag wins on the way back). Columns of more than 50 levels are left out:
-  flags that are on in one row say nothing of others.
+  are missing; the largest flag wins on the way back). Columns of more than 50 levels are left
+  out: flags that are on in one row say nothing of others.
 - speed: seconds of a fit on 50,000 rows of 15 columns, five of them categories, over those of
   a fit on as many columns of numbers as the table is encoded in; the sides take turns.
 """
