@@ -102,6 +102,10 @@ def test_rare_levels_share_a_flag():
     own = X["c"].isin(["0", "1", "2"])
     assert (back[own] == X["c"][own]).all()
     assert set(back[~own]) == {"10"}  # the first of equals
+    unknown, observed = encoder.encode(pd.DataFrame({"c": ["new", None]}))
+    assert_array_equal(unknown[0] > 0, [False, False, False, True])
+    assert_array_equal(unknown[1], 0)
+    assert not observed.any()
     assert TabularEncoder(max_categories=None).fit_transform(X).shape[1] == 30
 
 

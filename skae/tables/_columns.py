@@ -177,7 +177,7 @@ class LevelsColumn(Column):
         In the order of the flags.
 
     flag_of : dict
-        Position of the flag of each level; levels that share the last flag are grouped.
+        Position of the flag of each level; the rarest may share the last one.
 
     share : ndarray of shape (n_flags,)
         How often each flag is on.
@@ -212,6 +212,9 @@ class LevelsColumn(Column):
         """See :class:`Column`."""
         flags = self.flags(cells)
         known = cells.observed & (flags >= 0)
+        if len(self.flag_of) > len(self.levels):
+            # What was not seen is as rare as those that share a flag.
+            flags[~known] = len(self.levels) - 1
         if self.kind == "binary":
             on = (flags == 1)[:, np.newaxis]
             use = known

@@ -84,7 +84,7 @@ class TabularEncoder(TransformerMixin, BaseEstimator):
 
     handle_unknown : {"ignore", "error"}, default="ignore"
         What becomes of a level that was not seen in fit. "ignore": all flags of its column
-        are off.
+        are off, but for the one that the rarest levels share, if there is one.
 
     squash : bool, default=True
         Whether values farther than three deviations from the mean are drawn in.
