@@ -50,6 +50,9 @@ class DenoiserTraining:
 
     in_order : bool
         Whether denoisers are trained one after the other, for what is printed.
+
+    blank_rate : float
+        Where rows are those of a table, the highest share of columns that are left blank.
     """
 
     hidden: tuple[int, ...]
@@ -58,24 +61,23 @@ class DenoiserTraining:
     batch_size: int
     learning_rate: float
     in_order: bool
+    blank_rate: float = 0.5
 
     def train(
         self,
-        Z: Array,
-        weight: Array | None,
+        rows: Rows,
         parts: Sequence[Array],
         rng: np.random.RandomState,
         monitor: Any,
+        columns: Array | None = None,
     ) -> tuple[list[DenseForward], list[list[float]]]:
         """A denoiser for each of these sets of rows, and its loss in each epoch.
 
         Parameters
         ----------
-        Z : ndarray of shape (n_samples, n_features)
-            Rows, in comparable columns.
-
-        weight : ndarray of shape (n_samples,) or None
-            Weights of the rows.
+        rows : Rows
+            Rows, in comparable columns. With `columns`, the targets tell which numbers
+            count.
 
         parts : sequence of ndarray of int
             Which rows each denoiser is trained on.
@@ -85,15 +87,19 @@ class DenoiserTraining:
 
         monitor : Monitor
             Told of each epoch.
+
+        columns : ndarray of shape (n_columns, n_features), default=None
+            Of a table: one where a number stands for a column. Columns are left blank then.
         """
-        d = Z.shape[1]
-        coder = DenseCoder(d + 1, d, self.hidden, "leaky_relu", "linear", linear_path=False)
+        d, k = rows.inputs.shape[1], 0 if columns is None else len(columns)
+        coder = DenseCoder(d + k + 1, d, self.hidden, "leaky_relu", "linear", linear_path=False)
         settings = {
             "noise_level": np.float32(self.noise_level),
             "normal_pool": draw_pool("normal", rng, (self.batch_size, d)),
-            "uniform_pool": draw_pool("uniform", rng, (self.batch_size, 1)),
+            "uniform_pool": draw_pool("uniform", rng, (self.batch_size, max(k, 1))),
         }
-        rows = Rows(Z, None, weight)
+        if columns is not None:
+            settings |= {"blank_rate": np.float32(self.blank_rate), "columns": columns}
         watched = _Watched(monitor)
 
         def train_one(part: Array, seed: int) -> Any:
@@ -132,9 +138,10 @@ class DenoiserTraining:
         shapes = {name: np.shape(value) for name, value in settings.items()}
 
         def build() -> Any:
-            from skae.models import LeveledDenoisingObjective
+            from skae.models import LeveledDenoisingObjective, TableDenoisingObjective
 
-            return LeveledDenoisingObjective(coder.build("denoiser"), shapes)
+            kind = LeveledDenoisingObjective if rows.targets is None else TableDenoisingObjective
+            return kind(coder.build("denoiser"), shapes)
 
         n_steps = -(-len(rows) // self.batch_size)
         n_epochs = max(round(self.n_steps / n_steps), 1)

@@ -8,12 +8,12 @@ import numpy as np
 from scipy.stats import false_discovery_control
 from sklearn.base import OutlierMixin
 
-from skae.anomaly._text import describe_cells
-from skae.estimators._validation import check_rows
-from skae.utils._frames import column_names, in_the_form_of
+from skae.anomaly._text import describe_cells, describe_table_cells, texts_of
+from skae.anomaly._table import TableMixin
+from skae.utils._frames import column_names, in_the_form_of, index_of
 
 
-class DetectionMixin(OutlierMixin):
+class DetectionMixin(TableMixin, OutlierMixin):
     """The methods that need a fitted detector and nothing that trains one."""
 
     # How odd
@@ -32,7 +32,7 @@ class DetectionMixin(OutlierMixin):
             Never positive; -1 is the median of the training rows, each scored by a model
             that has not seen it.
         """
-        return -self._scores(check_rows(self, X))
+        return -self._scores(self._rows(X))
 
     def decision_function(self, X):
         """How far each row is from the threshold.
@@ -147,8 +147,8 @@ class DetectionMixin(OutlierMixin):
             Not negative; the sum over a row is minus its `score_samples`. A data frame
             has the index and columns of X. For images and series, a map of the error.
         """
-        values = self._contributions(check_rows(self, X))
-        return in_the_form_of(X, values.reshape(len(values), *self._input_shape))
+        values = self._contributions(self._rows(X))
+        return self._in_the_form_of(X, values)
 
     def expected(self, X):
         """What would have been ordinary in each cell, given the rest of the row.
@@ -166,9 +166,10 @@ class DetectionMixin(OutlierMixin):
             and filled by the networks from the others; those that turn out to be as
             expected are given back. With ``scoring="reconstruction"``, the reconstruction.
         """
-        rows = check_rows(self, X)
-        values = self._score.expected(rows)
-        return in_the_form_of(X, values.reshape(len(values), *self._input_shape))
+        values = self._score.expected(self._rows(X))
+        if self._layout is not None:
+            return self.table_.decode(values, index=index_of(X))
+        return self._in_the_form_of(X, values)
 
     def describe(self, X, n_columns=3):
         """Say in words what is odd about each row.
@@ -187,7 +188,9 @@ class DetectionMixin(OutlierMixin):
         list of str
             Such as "amount 9,120, expected about 240".
         """
-        rows = check_rows(self, X)
+        rows = self._rows(X)
+        if self._layout is not None:
+            return self._describe_table(X, rows, n_columns)
         names = getattr(self, "feature_names_in_", column_names(X, rows.shape[1]))
         parts = self._contributions(rows), self._score.expected(rows)
         cells = zip(rows, *parts, strict=True)
@@ -195,6 +198,16 @@ class DetectionMixin(OutlierMixin):
 
     def __sklearn_is_fitted__(self):
         return hasattr(self, "_calibration")
+
+    def _in_the_form_of(self, X, values):
+        shape = self._input_shape if self._layout is None else values.shape[1:]
+        return in_the_form_of(X, values.reshape(len(values), *shape))
+
+    def _describe_table(self, X, rows, n_columns):
+        cells, expected = texts_of(X, self.table_), texts_of(self.expected(X), self.table_)
+        parts = np.where(self._score.blamed(rows), self._contributions(rows), -1.0)
+        rows = zip(zip(*cells, strict=True), zip(*expected, strict=True), parts, strict=True)
+        return [describe_table_cells(list(self.table_.columns_), *row, n_columns) for row in rows]
 
     def _scores(self, X):
         return self._score.score(X) / self._usual * self._effects.factors(X)

@@ -1,6 +1,7 @@
 """AEAnomalyDetector."""
 
 import warnings
+from functools import partial
 from numbers import Integral, Real
 
 import numpy as np
@@ -14,11 +15,11 @@ from skae.anomaly._detection import DetectionMixin
 from skae.anomaly._folds import Folds, check_groups, split_folds
 from skae.anomaly._levels import LevelEffects
 from skae.anomaly._scores import DenoisingScore, ReconstructionScore
+from skae.anomaly._table_scores import TableReconstructionScore, TableScore
 from skae.anomaly._trimming import central
 from skae.estimators._autoencoder import AutoencoderTransformer
 from skae.estimators._base import BaseAutoencoder
 from skae.estimators._monitor import FitMonitor
-from skae.estimators._validation import check_training_rows
 from skae.networks import whole_numbers
 from skae.tables import SquashScale
 from skae.utils._process import refuse_forked_process
@@ -121,6 +122,10 @@ class AEAnomalyDetector(DetectionMixin, BaseEstimator):
         held out, which is cheaper where `estimator` is costly. Rows of weight zero are not
         counted.
 
+    categorical_features : "from_dtype" or array-like of {bool, int, str}, default="from_dtype"
+        Of a table, the columns of numbers that are categories: a mask, positions, or names.
+        "from_dtype": strings, booleans and categorical dtypes are, numbers are not.
+
     random_state : int, RandomState instance or None, default=None
         Seeds the folds, the weights and the noise. An int gives the same result in every
         call on the same machine.
@@ -220,6 +225,7 @@ class AEAnomalyDetector(DetectionMixin, BaseEstimator):
         "batch_size": [Interval(Integral, 1, None, closed="left")],
         "learning_rate": [Interval(Real, 0, None, closed="neither")],
         "cv": ["cv_object"],
+        "categorical_features": [StrOptions({"from_dtype"}), "array-like"],
         "random_state": ["random_state"],
         "verbose": ["verbose"],
     }
@@ -242,6 +248,7 @@ class AEAnomalyDetector(DetectionMixin, BaseEstimator):
         batch_size=64,
         learning_rate=0.003,
         cv=5,
+        categorical_features="from_dtype",
         random_state=None,
         verbose=False,
     ):
@@ -257,6 +264,7 @@ class AEAnomalyDetector(DetectionMixin, BaseEstimator):
         self.batch_size = batch_size
         self.learning_rate = learning_rate
         self.cv = cv
+        self.categorical_features = categorical_features
         self.random_state = random_state
         self.verbose = verbose
 
@@ -289,7 +297,7 @@ class AEAnomalyDetector(DetectionMixin, BaseEstimator):
             The fitted detector. When `fit` fails, what was fitted before is kept.
         """
         groups = check_groups(X, groups, sample_weight)
-        rows = check_training_rows(self, X, None, sample_weight, reset=True)
+        rows = self._training_rows(X, sample_weight)
         refuse_forked_process()
         rng = np.random.RandomState(offspring(self.random_state))
         splits = split_folds(self.cv, len(rows), groups, rng)
@@ -307,7 +315,9 @@ class AEAnomalyDetector(DetectionMixin, BaseEstimator):
         """Which rows may be trained on: where some may be anomalies, those in the midst."""
         if self.novelty:
             return np.ones(len(rows), dtype=bool)
-        Z = SquashScale.of(rows.inputs, rows.weight).inward(rows.inputs)
+        Z = rows.inputs
+        if self._layout is None:
+            Z = SquashScale.of(Z, rows.weight).inward(Z)
         return central(Z, float(self.trim_fraction), rng)
 
     def _learn(self, rows, folds, rng):
@@ -316,11 +326,15 @@ class AEAnomalyDetector(DetectionMixin, BaseEstimator):
             estimator = self.estimator
             if estimator is None:
                 estimator = AutoencoderTransformer(0.9, verbose=self.verbose)
-            return ReconstructionScore.fit(
-                rows, folds, rng, lambda: clone(estimator), self._input_shape
+            kind = ReconstructionScore if self._layout is None else TableReconstructionScore
+            return kind.fit(
+                rows, folds, rng, lambda: clone(estimator), self._input_shape, self._layout
             )
         few, many = _NEIGHBORS[bool(self.novelty)]
-        return DenoisingScore.fit(
+        fit = DenoisingScore.fit
+        if self._layout is not None:
+            fit = partial(TableScore.fit, layout=self._layout)
+        return fit(
             rows,
             folds,
             rng,

@@ -43,19 +43,21 @@ class Folds:
         return cls(seen, [test for _, test in splits])
 
     def judged(self, judge: Callable[[int, Array], Array]) -> Array:
-        """A number for each row, by the member that has not seen it.
+        """A number for each row, or several, by the member that has not seen it.
 
         The mean over members where several have not; NaN where all have.
 
         Parameters
         ----------
         judge : callable
-            ``judge(member, positions)``: a number for each of these rows.
+            ``judge(member, positions)``: a number for each of these rows, or as many for
+            one as for the others.
         """
-        total = np.zeros(self.seen.shape[1])
-        count = np.zeros(self.seen.shape[1])
-        for member, rows in enumerate(self.held_out):
-            total[rows] += judge(member, rows)
+        judged = [judge(member, rows) for member, rows in enumerate(self.held_out)]
+        n_samples, width = self.seen.shape[1], judged[0].shape[1:]
+        total, count = np.zeros((n_samples, *width)), np.zeros((n_samples, *width))
+        for rows, values in zip(self.held_out, judged, strict=True):
+            total[rows] += values
             count[rows] += 1
         return np.where(count > 0, total / np.maximum(count, 1), np.nan)
 

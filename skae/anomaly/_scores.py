@@ -11,14 +11,15 @@ from skae.anomaly._residuals import DenoisingResiduals
 from skae.anomaly._trimming import without_farthest
 from skae.tables import SquashScale
 from skae.utils._random import offspring
+from skae.utils._rows import Rows
 
 # At which share of the highest noise level rows are judged, and with how many pairs of
 # opposite noise. Higher levels cost as much and tell no more.
-_LEVEL = 0.25
-_PAIRS = 1
+LEVEL = 0.25
+PAIRS = 1
 
 # Rows where a mean is taken.
-_MOST_JUDGED = 2000
+MOST_JUDGED = 2000
 
 # Entries that are held at a time.
 _CHUNK_ENTRIES = 2**20
@@ -31,7 +32,7 @@ _TRIALS = 3
 _WRONG = 0.25
 
 # Of a score without a scale; two of these in a product are far below any real score.
-_TINY = 1e-9
+TINY = 1e-9
 
 
 class DenoisingScore:
@@ -102,11 +103,13 @@ class DenoisingScore:
         scale = SquashScale.of(some.inputs, some.weight)
         Z = scale.inward(rows.inputs)
         parts = [rng.permutation(np.flatnonzero(mask)) for mask in folds.seen]
-        denoisers, loss_curves = training.train(Z, rows.weight, parts, rng, monitor)
-        level = _LEVEL * training.noise_level
-        noise = rng.standard_normal((_PAIRS, Z.shape[1]))
+        denoisers, loss_curves = training.train(
+            Rows(Z, None, rows.weight), parts, rng, monitor
+        )
+        level = LEVEL * training.noise_level
+        noise = rng.standard_normal((PAIRS, Z.shape[1]))
         residuals = [
-            DenoisingResiduals(denoiser, level, noise, Z[part[:_MOST_JUDGED]])
+            DenoisingResiduals(denoiser, level, noise, Z[part[:MOST_JUDGED]])
             for denoiser, part in zip(denoisers, parts, strict=True)
         ]
         if doubted:
@@ -160,13 +163,13 @@ class DenoisingScore:
         Z = self.scale.inward(X)
         far = self.nearest.scores(Z, members)
         missed = np.stack([self._missed(j, Z, X.dtype).mean(axis=1) for j in members])
-        return (np.log(missed + _TINY) + np.log(far + _TINY)) / 2
+        return (np.log(missed + TINY) + np.log(far + TINY)) / 2
 
     def _shares(self, X):
         Z = self.scale.inward(X)
         shares = self.nearest.shares(Z)
         for j in self._all:
-            missed = self._missed(j, Z, X.dtype) + _TINY
+            missed = self._missed(j, Z, X.dtype) + TINY
             # The logarithm of the score is half that of each: each hands out a half.
             shares += missed / missed.sum(axis=1, keepdims=True) / len(self._all)
         return shares / 2
@@ -233,7 +236,7 @@ class ReconstructionScore:
         self.usual = [1.0] * len(autoencoders)
 
     @classmethod
-    def fit(cls, rows, folds, rng, make, shape):
+    def fit(cls, rows, folds, rng, make, shape, scale=None):
         """Scale the columns of a table, train, and measure what is usual.
 
         Parameters
@@ -252,9 +255,13 @@ class ReconstructionScore:
 
         shape : tuple of int
             Of one row.
+
+        scale : SquashScale, default=None
+            Units of the columns; None: those of the training rows, if these are a table.
         """
         some = rows.take(folds.seen.any(axis=0))
-        scale = SquashScale.of(some.inputs, some.weight) if len(shape) == 1 else None
+        if scale is None and len(shape) == 1:
+            scale = SquashScale.of(some.inputs, some.weight)
         parts = [rng.permutation(np.flatnonzero(mask)) for mask in folds.seen]
         autoencoders = []
         for part in map(rows.take, parts):
@@ -264,7 +271,7 @@ class ReconstructionScore:
         seen_range = some.inputs.min(axis=0), some.inputs.max(axis=0)
         score = cls(scale, autoencoders, shape, seen_range)
         score.usual = [
-            score.score_of_member(j, rows.inputs[part[:_MOST_JUDGED]]).mean() or 1.0
+            score.score_of_member(j, rows.inputs[part[:MOST_JUDGED]]).mean() or 1.0
             for j, part in enumerate(parts)
         ]
         return score
@@ -294,7 +301,7 @@ class ReconstructionScore:
     def shares(self, X):
         """Part of each column in the score of each row, by its squared residual."""
         X = _in_units(self.scale, X)
-        squared = self._mean(lambda j: np.square(X - self._reconstructed(j, X))) + _TINY
+        squared = self._mean(lambda j: np.square(X - self._reconstructed(j, X))) + TINY
         return squared / squared.sum(axis=1, keepdims=True)
 
     def expected(self, X):

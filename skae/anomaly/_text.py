@@ -1,4 +1,4 @@
-"""Numbers as a person reads them."""
+"""Cells as a person reads them."""
 
 import math
 from collections.abc import Sequence
@@ -6,6 +6,11 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from skae.tables import Cells, TabularEncoder, checked_table, read_columns
+
+# Kinds of columns whose cells are numbers between others.
+_CONTINUOUS = ("numeric", "integer", "date")
 
 
 def number(value: float, digits: int = 6) -> str:
@@ -46,4 +51,78 @@ def describe_cells(
     return "; ".join(
         f"{names[i]} {number(values[i])}, expected about {number(expected[i], 3)}"
         for i in named
+    )
+
+
+def texts_of(X: Any, encoder: TabularEncoder) -> list[list[tuple[str, str]]]:
+    """The cells of a table in words, column by column: exactly, and about.
+
+    Parameters
+    ----------
+    X : data frame or ndarray of shape (n_samples, n_features)
+        A table.
+
+    encoder : TabularEncoder
+        Fitted on such tables.
+    """
+    columns = read_columns(checked_table(X))
+    return [
+        [_texts(cells, row, block.kind) for row in range(len(cells.values))]
+        for cells, block in zip(columns, encoder.blocks_, strict=True)
+    ]
+
+
+def _texts(cells: Cells, row: int, kind: str) -> tuple[str, str]:
+    if not cells.observed[row]:
+        return "missing", "missing"
+    value = cells.values[row]
+    if cells.unit is not None:
+        text = _time(value, cells.unit)
+        return text, f"about {text}"
+    if isinstance(value, bool | np.bool_) or not isinstance(
+        value, int | float | np.integer | np.floating
+    ):
+        text = f'"{value}"' if isinstance(value, str) else str(value)
+        return text, text
+    about = f"about {number(value, 3)}" if kind in _CONTINUOUS else number(value)
+    return number(value), about
+
+
+def _time(count: int, unit: str) -> str:
+    """A time as ISO 8601 writes it, no finer than it must be."""
+    text = str(np.datetime64(int(count), unit))
+    whole = text.split(".")[0] if set(text.partition(".")[2]) <= {"0"} else text
+    return whole.removesuffix("T00:00:00")
+
+
+def describe_table_cells(
+    names: Sequence[str],
+    cells: Sequence[tuple[str, str]],
+    expected: Sequence[tuple[str, str]],
+    parts: NDArray[Any],
+    n_columns: int,
+) -> str:
+    """Name the cells of a row that are blamed.
+
+    Parameters
+    ----------
+    names : sequence of str
+        Of the columns.
+
+    cells, expected : sequence of (str, str)
+        Of one row, exactly and about.
+
+    parts : ndarray of shape (n_features,)
+        In the score of the row; negative for cells that are not blamed.
+
+    n_columns : int
+        How many cells at most.
+    """
+    order = np.argsort(-parts, kind="stable")
+    blamed = [i for i in order if parts[i] >= 0]
+    # What is as expected is no reason, but for want of others.
+    odd = [i for i in blamed if cells[i][1] != expected[i][1]]
+    return "; ".join(
+        f"{names[i]} {cells[i][0]}, expected {expected[i][1]}"
+        for i in (odd or blamed)[:n_columns]
     )

@@ -1,0 +1,34 @@
+"""From a table to rows that the detector compares, and back to its columns."""
+
+from skae.anomaly._layout import TableLayout
+from skae.estimators._validation import check_rows, check_table, check_training_rows
+from skae.tables import TabularEncoder
+from skae.utils._rows import Rows
+
+
+class TableMixin:
+    """How a detector reads tables of any columns, with holes or without."""
+
+    def _new_encoder(self):
+        return TabularEncoder(categorical_features=self.categorical_features)
+
+    def _training_rows(self, X, sample_weight):
+        """Rows to train on; those of a table as its layout gives them."""
+        rows = check_training_rows(self, X, None, sample_weight, reset=True)
+        self._layout = None
+        if self.table_ is None:
+            return rows
+        self._layout = TableLayout(self.table_.blocks_)
+        return Rows(self._layout.joined(rows.inputs, rows.observed), None, rows.weight)
+
+    def _rows(self, X):
+        """Rows to judge."""
+        if not self.__sklearn_is_fitted__() or self.table_ is None:
+            return check_rows(self, X)
+        return self._layout.joined(*check_table(self, X))
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.allow_nan = True
+        tags.input_tags.categorical = True
+        return tags
