@@ -20,8 +20,8 @@ _MOST_BLAMED = 4
 _MOST_SUSPECTS = 12
 _LEAST_SUSPECT = 0.25
 
-# Cells that spare at least this share of the most are not told apart by it.
-_TIED = 0.5
+# What the outermost cells must leave of what others do, to be blamed instead.
+_BETTER = 0.5
 
 
 class TableScore(DenoisingScore):
@@ -120,7 +120,8 @@ class TableScore(DenoisingScore):
         """Which cells are wrong together, (n_samples, n_columns); at least one in a row.
 
         Cell after cell is blanked, always the one that leaves the least to be missed of
-        the others, as long as it spares enough.
+        the others, as long as it spares enough; or the outermost cells together, where that
+        leaves far less.
         """
         return self._in_chunks(lambda rows: self._blame(rows)[0], X, self._entries)
 
@@ -148,43 +149,51 @@ class TableScore(DenoisingScore):
     def _blame(self, X):
         """Which cells are blamed, and the part of each in the score."""
         shares = self._plain_shares(X)
+        suspect = _suspects(shares)
         blame = np.zeros(shares.shape, dtype=bool)
         spared = np.zeros(shares.shape)
-        suspect = _suspects(shares)
-        at, left = np.arange(len(X)), self._left(X, blame)
+        left = self._left(X, blame)
+        at = np.arange(len(X))
         for _ in range(_MOST_BLAMED):
             others = suspect[at] & ~blame[at]
-            spares = self._changed(X, blame, at, others, left)
-            spared[at] = np.where(others, -spares, spared[at])
-            rows = np.flatnonzero(spares.min(axis=1) < -_SPARED)
-            if len(rows) == 0:
+            spares = -self._changed(X, blame, at, others, left)
+            spared[at] = np.where(others, spares, spared[at])
+            best = spares.argmax(axis=1)
+            most = spares[np.arange(len(at)), best]
+            more = most > _SPARED
+            at, best, most = at[more], best[more], most[more]
+            if len(at) == 0:
                 break
-            at, spares, left = at[rows], spares[rows], left[rows]
-            best = self._farthest(X, blame, at, spares)
             blame[at, best] = True
-            left = left + spares[np.arange(len(at)), best]
-        return self._with_one(blame, shares), self._weighed(X, shares, blame, spared)
+            left[at] -= most
+        self._blame_outermost(X, blame, left)
+        shares = self._weighed(X, shares, suspect | blame, blame, spared)
+        none = ~blame.any(axis=1)
+        blame[none, shares[none].argmax(axis=1)] = True
+        return blame, shares
 
-    def _farthest(self, X, blame, at, spares):
-        """Which cell to blame, of those that spare about the most.
+    def _blame_outermost(self, X, blame, left):
+        """Blame the outermost cells of a row instead, where that leaves far less to be missed.
 
-        Two columns that say the same in other words contradict each other: either spares
-        the row as much. All of them are blanked, and the one is wrong that is farthest
-        from what the networks fill in.
+        Cells that are wrong together vouch for each other, and blanking one of them may
+        spare nothing.
         """
-        tied = spares < _TIED * spares.min(axis=1, keepdims=True)
-        unsure = np.flatnonzero(tied.sum(axis=1) > 1)
-        best = spares.argmin(axis=1)
-        if len(unsure):
-            rows = X[at[unsure]]
-            Z, counts, foreign = self.layout.parts(rows)
-            said = self._said(rows, blame[at[unsure]] | tied[unsure])
-            off = self.layout.by_column(np.square(said - Z) * counts) + np.square(foreign)
-            best[unsure] = np.where(tied[unsure], off, -1.0).argmax(axis=1)
-        return best
+        at = np.flatnonzero(blame.any(axis=1))
+        if len(at) == 0:
+            return
+        Z, counts, foreign = self.layout.parts(X[at])
+        outer = self.layout.by_column(np.square(Z) * counts) + np.square(foreign)
+        rank = np.argsort(np.argsort(-outer, axis=1, kind="stable"), axis=1)
+        least = left[at] + _SPARED * blame[at].sum(axis=1)
+        for n_blank in range(2, min(_MOST_BLAMED, blame.shape[1] - 1) + 1):
+            blank = rank < n_blank
+            cost = self._left(X[at], blank) + _SPARED * n_blank
+            better = cost < _BETTER * least
+            blame[at] = np.where(better[:, np.newaxis], blank, blame[at])
+            least = np.where(better, cost / _BETTER, least)
 
     def _changed(self, X, blank, at, cells, left):
-        """How what is left to be explained changes with a cell that is blank or not.
+        """How what is left to be missed changes with a cell that is blank, or is no more.
 
         Parameters
         ----------
@@ -200,24 +209,26 @@ class TableScore(DenoisingScore):
         cells : ndarray of bool of shape (n_rows, n_columns)
             Which of their cells are tried, each by itself.
 
-        left : ndarray of shape (n_rows,)
-            What is left to be explained as it is.
+        left : ndarray of shape (n_samples,)
+            What is left to be missed of rows as it is.
         """
         row, column = np.nonzero(cells)
-        tried = blank[at[row]]
+        row_in_X = at[row]
+        tried = blank[row_in_X]
         tried[np.arange(len(row)), column] ^= True
         changed = np.zeros(cells.shape)
         if len(row):
-            changed[row, column] = self._left(X[at[row]], tried) - left[row]
+            changed[row, column] = self._left(X[row_in_X], tried) - left[row_in_X]
         return changed
 
-    def _weighed(self, X, shares, blame, spared):
+    def _weighed(self, X, shares, suspect, blame, spared):
         """Shares times what cells spare the others, to the root; their sum is one."""
-        several = np.flatnonzero(blame.sum(axis=1) > 1)
-        if len(several):
-            left = self._left(X[several], blame[several])
-            changed = self._changed(X, blame, several, blame[several], left)
-            spared[several] = np.where(blame[several], changed, spared[several])
+        at = np.flatnonzero(blame.sum(axis=1) > 1)
+        if len(at):
+            left = np.zeros(len(X))
+            left[at] = self._left(X[at], blame[at])
+            changed = self._changed(X, blame, at, suspect[at], left)
+            spared[at] = np.where(blame[at], changed, -changed)
         weighed = shares * np.sqrt(spared.clip(TINY))
         return weighed / weighed.sum(axis=1, keepdims=True)
 
@@ -225,14 +236,6 @@ class TableScore(DenoisingScore):
         """What is missed of the cells that are not blank, in usual residuals of a cell."""
         missed = sum(self._missed(j, X, blank) for j in self._all) / len(self.residuals)
         return (missed * ~blank).sum(axis=1)
-
-    @staticmethod
-    def _with_one(blame, shares):
-        """Where no cell is blamed, the one with the largest part in the score."""
-        none = ~blame.any(axis=1)
-        blame = blame.copy()
-        blame[none, shares[none].argmax(axis=1)] = True
-        return blame
 
     def _said(self, X, blank):
         said = sum(member.said(X, blank) for member in self.residuals)
