@@ -27,12 +27,39 @@ def find(folder, name):
 def census(rng, n):
     """Made in the likeness of a census: work, family, schooling and income of people."""
     schools = np.array(
-        "none primary lower-secondary 9th 10th 11th 12th high-school college "
-        "vocational associate bachelor master professional doctorate".split()
+        [
+            "none",
+            "primary",
+            "lower-secondary",
+            "9th",
+            "10th",
+            "11th",
+            "12th",
+            "high-school",
+            "college",
+            "vocational",
+            "associate",
+            "bachelor",
+            "master",
+            "professional",
+            "doctorate",
+        ]
     )
     jobs = np.array(
-        "craft clerical sales service machine transport handler farming "
-        "protection tech manager professional".split()
+        [
+            "craft",
+            "clerical",
+            "sales",
+            "service",
+            "machine",
+            "transport",
+            "handler",
+            "farming",
+            "protection",
+            "tech",
+            "manager",
+            "professional",
+        ]
     )
     lands = np.array(["Home"] + [f"land {i}" for i in range(30)])
     age = np.clip(rng.gamma(6, 6.5, n).round() + 12, 17, 90).astype(int)

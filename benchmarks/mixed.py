@@ -19,8 +19,6 @@ from pathlib import Path
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import numpy as np
-from _common import Figures, note, parse, print_bars, print_machine, print_table
-from _mixed_data import MOST_ROWS, NAMES, PLANTS, absurd_sizes, load
 from sklearn.compose import make_column_selector, make_column_transformer
 from sklearn.ensemble import IsolationForest
 from sklearn.impute import SimpleImputer
@@ -30,6 +28,8 @@ from sklearn.neighbors import NearestNeighbors
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
+from _common import Figures, note, parse, print_bars, print_machine, print_table
+from _mixed_data import MOST_ROWS, NAMES, PLANTS, absurd_sizes, load
 from skae import AEAnomalyDetector
 
 PARTS = ("anomalies", "reasons", "promises", "sizes")

@@ -140,7 +140,9 @@ class DenoiserTraining:
         def build() -> Any:
             from skae.models import LeveledDenoisingObjective, TableDenoisingObjective
 
-            kind = LeveledDenoisingObjective if rows.targets is None else TableDenoisingObjective
+            kind = (
+                LeveledDenoisingObjective if rows.targets is None else TableDenoisingObjective
+            )
             return kind(coder.build("denoiser"), shapes)
 
         n_steps = -(-len(rows) // self.batch_size)

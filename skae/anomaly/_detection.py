@@ -8,8 +8,8 @@ import numpy as np
 from scipy.stats import false_discovery_control
 from sklearn.base import OutlierMixin
 
-from skae.anomaly._text import describe_cells, describe_table_cells, texts_of
 from skae.anomaly._table import TableMixin
+from skae.anomaly._text import describe_cells, describe_table_cells, texts_of
 from skae.utils._frames import column_names, in_the_form_of, index_of
 
 
@@ -207,7 +207,9 @@ class DetectionMixin(TableMixin, OutlierMixin):
         cells, expected = texts_of(X, self.table_), texts_of(self.expected(X), self.table_)
         parts = np.where(self._score.blamed(rows), self._contributions(rows), -1.0)
         rows = zip(zip(*cells, strict=True), zip(*expected, strict=True), parts, strict=True)
-        return [describe_table_cells(list(self.table_.columns_), *row, n_columns) for row in rows]
+        return [
+            describe_table_cells(list(self.table_.columns_), *row, n_columns) for row in rows
+        ]
 
     def _scores(self, X):
         return self._score.score(X) / self._usual * self._effects.factors(X)

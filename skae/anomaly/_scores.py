@@ -103,9 +103,7 @@ class DenoisingScore:
         scale = SquashScale.of(some.inputs, some.weight)
         Z = scale.inward(rows.inputs)
         parts = [rng.permutation(np.flatnonzero(mask)) for mask in folds.seen]
-        denoisers, loss_curves = training.train(
-            Rows(Z, None, rows.weight), parts, rng, monitor
-        )
+        denoisers, loss_curves = training.train(Rows(Z, None, rows.weight), parts, rng, monitor)
         level = LEVEL * training.noise_level
         noise = rng.standard_normal((PAIRS, Z.shape[1]))
         residuals = [

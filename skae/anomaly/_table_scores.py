@@ -3,7 +3,14 @@
 import numpy as np
 
 from skae.anomaly._neighbors import NearestRows
-from skae.anomaly._scores import LEVEL, MOST_JUDGED, PAIRS, TINY, DenoisingScore, ReconstructionScore
+from skae.anomaly._scores import (
+    LEVEL,
+    MOST_JUDGED,
+    PAIRS,
+    TINY,
+    DenoisingScore,
+    ReconstructionScore,
+)
 from skae.anomaly._table_residuals import TableResiduals
 from skae.anomaly._trimming import without_farthest
 from skae.utils._rows import Rows

@@ -88,7 +88,7 @@ def _texts(cells: Cells, row: int, kind: str) -> tuple[str, str]:
     return number(value), about
 
 
-def _time(count: int, unit: str) -> str:
+def _time(count: int, unit: Any) -> str:
     """A time as ISO 8601 writes it, no finer than it must be."""
     text = str(np.datetime64(int(count), unit))
     whole = text.split(".")[0] if set(text.partition(".")[2]) <= {"0"} else text

@@ -25,4 +25,6 @@ def in_the_form_of(X: Any, values: NDArray[Any]) -> Any:
         return type(X)(values, index=X.index, columns=X.columns)
     if hasattr(X, "get_columns"):  # polars
         return type(X)(np.asarray(values), schema=list(X.columns))
+    if hasattr(X, "from_arrays"):  # PyArrow
+        return type(X).from_arrays(list(values.T), names=X.column_names)
     return values

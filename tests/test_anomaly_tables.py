@@ -1,0 +1,331 @@
+"""The anomaly detector on people's own tables: what it finds, and what it says of it."""
+
+import pickle
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+from sklearn.metrics import roc_auc_score
+
+from data import data_rng
+from skae import AEAnomalyDetector, AutoencoderTransformer
+from skae.anomaly._layout import TableLayout
+from skae.tables import TabularEncoder
+from tables import LIBRARIES, columns_of, people
+
+QUICK = {"hidden_layer_sizes": (64, 64), "n_steps": 150, "random_state": 0}
+
+
+def quick(**params):
+    return AEAnomalyDetector(**{**QUICK, **params})
+
+
+def shop(n_rows, seed=0):
+    """What is sold: the kind tells about everything else; parts have no colour."""
+    rng = data_rng(seed)
+    kind = rng.choice(["car", "bike", "part"], n_rows, p=[0.4, 0.4, 0.2])
+    code = np.select([kind == "car", kind == "bike"], [0, 1], 2)
+    weight = np.array([1200, 15, 2])[code] * np.exp(0.1 * rng.normal(size=n_rows))
+    colour = rng.choice(["red", "green", "blue"], n_rows).astype(object)
+    colour[kind == "part"] = None
+    days = np.array([0, 400, 800])[code] + rng.randint(0, 100, n_rows)
+    return pd.DataFrame(
+        {
+            "kind": kind,
+            "wheels": np.array([4, 2, 0])[code],
+            "weight": weight.round(1),
+            "engine": kind == "car",
+            "colour": colour,
+            "sold": pd.Timestamp("2020-01-01") + pd.to_timedelta(days, unit="D"),
+        }
+    )
+
+
+@pytest.fixture(scope="module")
+def normal():
+    return shop(500)
+
+
+@pytest.fixture(scope="module")
+def novelty(normal):
+    return quick(novelty=True).fit(normal)
+
+
+@pytest.fixture(scope="module", params=LIBRARIES)
+def library(request):
+    return LIBRARIES[request.param]
+
+
+@pytest.fixture(scope="module")
+def fitted(library):
+    """A detector of people, and people, in one library."""
+    X = library(people(120))
+    return quick(n_steps=30).fit(X), X
+
+
+def with_cells(frame, **cells):
+    """The first rows, with a cell each that was changed."""
+    frame = frame.head(len(cells)).copy()
+    for row, (name, value) in enumerate(cells.items()):
+        column = frame[name]
+        frame[name] = [value if i == row else cell for i, cell in enumerate(column)]
+        if value is not None and not isinstance(value, str):
+            frame[name] = frame[name].astype(column.dtype)
+    return frame
+
+
+def cars(n_rows):
+    """New cars, as they should be."""
+    new = shop(400, 7)
+    return new[new["kind"] == "car"].head(n_rows).reset_index(drop=True)
+
+
+# What is found
+
+
+def test_finds_cells_that_do_not_go_with_the_others(normal):
+    X = normal.copy()
+    odd = np.arange(0, 400, 20)
+    X.loc[odd, "kind"] = np.where(X.loc[odd, "kind"] == "car", "bike", "car")
+    labels = np.isin(np.arange(len(X)), odd)
+    detector = quick().fit(X)
+    assert roc_auc_score(labels, -detector.score_samples(X)) > 0.95
+    marked = detector.fit_predict(X) == -1
+    assert marked[odd].mean() > 0.8
+    assert marked[~labels].mean() < 0.1
+    named = [text.startswith("kind ") for text in detector.describe(X.iloc[odd])]
+    assert np.mean(named) > 0.8
+
+
+@pytest.mark.parametrize("novel", [False, True])
+def test_few_clean_rows_are_marked(normal, novel):
+    detector = quick(novelty=novel).fit(normal)
+    assert (detector.predict(shop(1000, 3)) == -1).mean() < 0.1
+    if not novel:
+        assert detector.select(normal).mean() < 0.05
+
+
+def test_what_was_never_missing_is_odd_when_it_is(novelty):
+    odd = with_cells(cars(3), kind=None, weight=np.nan, sold=pd.NaT)
+    assert (novelty.p_values(odd) < 0.05).all()
+    texts = novelty.describe(odd)
+    assert texts[0] == 'kind missing, expected "car"'
+    assert texts[1].startswith("weight missing, expected about 1,")
+    assert texts[2].startswith("sold missing, expected about 2020-0")
+
+
+def test_what_is_often_missing_is_not_odd(novelty):
+    new = shop(400, 5)
+    part = new["kind"] == "part"
+    assert new["colour"].isna().equals(part)
+    p = novelty.p_values(new)
+    assert p[part].mean() > 0.3
+    odd = with_cells(cars(1), colour=None)
+    assert novelty.p_values(odd)[0] < 0.1
+    assert novelty.describe(odd)[0].startswith("colour missing, expected ")
+
+
+def test_levels_that_were_not_seen_are_odd_and_no_error(novelty):
+    odd = with_cells(cars(2), kind="boat", colour="plaid")
+    assert (novelty.p_values(odd) < 0.1).all()
+    assert novelty.describe(odd)[0] == 'kind "boat", expected "car"'
+
+
+def test_cells_that_are_wrong_together_are_named_together():
+    """They vouch for each other; the rest of the row tells."""
+    rng = data_rng()
+    size = rng.uniform(2, 8, 600)
+    sides = size[:, np.newaxis] * [1, 1.1, 0.6] + 0.02 * rng.normal(size=(600, 3))
+    weight, price = size**3 / 100, 50 * size**2 + 20 * rng.normal(size=600)
+    X = pd.DataFrame(np.column_stack([weight, price, sides]), columns=list("wpxyz"))
+    X = X.round(3).assign(cut=rng.choice(["good", "fair"], 600))
+    X.loc[:5, ["x", "y", "z"]] = 0.0
+    detector = quick(n_steps=500).fit(X)
+    for text in detector.describe(X.head(6)):
+        assert sorted(cell[:4] for cell in text.split("; ")) == ["x 0,", "y 0,", "z 0,"]
+    assert_array_equal(detector.predict(X.head(6)), -1)
+    expected = detector.expected(X.head(6))
+    assert (expected[["w", "p"]] >= X[["w", "p"]].min()).all(axis=None)
+    assert (np.abs(expected["x"] - size[:6]) < 1).mean() > 0.6
+
+
+# In the user's own columns
+
+
+def test_reasons_in_the_columns_of_the_table(fitted):
+    detector, X = fitted
+    parts = detector.explain(X)
+    assert type(parts) is type(X)
+    values = np.array(list(columns_of(parts).values()), dtype=float).T
+    assert list(columns_of(parts)) == list(columns_of(X))
+    assert (values >= 0).all()
+    assert_allclose(values.sum(axis=1), -detector.score_samples(X))
+
+
+def test_expected_is_a_table_like_the_one_that_came(fitted):
+    detector, X = fitted
+    expected = detector.expected(X)
+    assert type(expected) is type(X)
+    if isinstance(X, pa.Table):
+        assert expected.schema == X.schema
+    else:
+        assert list(expected.dtypes) == list(X.dtypes)
+    came, said = columns_of(X), columns_of(expected)
+    assert list(came) == list(said)
+    for name in ("sex", "deck", "alone", "survived", "port", "ship"):
+        assert set(said[name]) <= set(came[name])
+    for name in ("age", "fare", "boarded"):
+        seen = [value for value in came[name] if value is not None]
+        assert all(min(seen) <= v <= max(seen) for v in said[name] if v is not None)
+    assert all(age is None or age == round(age) for age in said["age"])
+    assert None not in said["fare"]
+    assert set(said["notes"]) == {None}
+
+
+def test_libraries_agree(fitted):
+    detector, X = fitted
+    reference = people(120)
+    assert_allclose(
+        detector.score_samples(X), quick(n_steps=30).fit(reference).score_samples(reference)
+    )
+    texts = detector.describe(X)
+    assert len(texts) == 120
+    assert all(", expected " in text for text in texts)
+
+
+def test_the_index_is_kept(novelty):
+    odd = cars(3).set_axis(["a", "b", "c"])
+    assert_array_equal(novelty.explain(odd).index, odd.index)
+    assert_array_equal(novelty.expected(odd).index, odd.index)
+    assert_array_equal(novelty.expected(odd).columns, odd.columns)
+
+
+def test_what_cells_are_in_words(novelty):
+    odd = with_cells(cars(3), wheels=1, engine=False, sold=pd.Timestamp("2022-11-05"))
+    texts = novelty.describe(odd, n_columns=1)
+    assert texts[0] == "wheels 1, expected about 4"
+    assert texts[1] == "engine False, expected True"
+    assert texts[2].startswith("sold 2022-11-05, expected about 2020-0")
+
+
+def test_arrays_with_holes_are_tables():
+    rng = data_rng()
+    X = rng.normal(size=(200, 1)) + 0.1 * rng.normal(size=(200, 4))
+    X[rng.uniform(size=200) < 0.2, 2] = np.nan
+    detector = quick(novelty=True).fit(X)
+    odd = X[:1].copy()
+    odd[0, 0] = np.nan
+    assert detector.p_values(odd)[0] < 0.05
+    assert detector.describe(odd)[0].startswith("x0 missing, expected about ")
+    assert detector.explain(odd).shape == detector.expected(odd).shape == (1, 4)
+
+
+def test_numbers_without_holes_are_no_table(normal):
+    numbers = normal[["wheels", "weight"]]
+    detector = quick(n_steps=5).fit(numbers)
+    assert detector.table_ is None
+    scores = detector.score_samples(numbers)
+    assert_array_equal(
+        quick(n_steps=5).fit(numbers.to_numpy()).score_samples(numbers.to_numpy()), scores
+    )
+    declared = quick(n_steps=5, categorical_features=["wheels"]).fit(numbers)
+    assert declared.table_.columns_ == {"wheels": "categorical", "weight": "numeric"}
+
+
+# Everything else that a detector does
+
+
+def test_same_seed_same_bits(novelty, normal):
+    X = shop(50, 2)
+    scores = novelty.score_samples(X)
+    assert_array_equal(quick(novelty=True).fit(normal).score_samples(X), scores)
+    assert_array_equal(pickle.loads(pickle.dumps(novelty)).score_samples(X), scores)
+    alone = np.concatenate([novelty.score_samples(X.iloc[[i]]) for i in range(3)])
+    assert_allclose(alone, scores[:3], rtol=1e-4)
+
+
+def test_chunks_change_nothing(novelty, monkeypatch):
+    X = shop(50, 2)
+    parts, expected = novelty.explain(X), novelty.expected(X)
+    monkeypatch.setattr("skae.anomaly._scores._CHUNK_ENTRIES", 2000)
+    assert_allclose(novelty.explain(X), parts, rtol=1e-3, atol=1e-3)
+    assert (novelty.expected(X)["kind"] == expected["kind"]).all()
+
+
+def test_weights_of_zero_are_absent_rows(normal):
+    weight = np.ones(len(normal))
+    weight[::4] = 0
+    new = shop(50, 2)
+    weighted = quick(n_steps=10).fit(normal, sample_weight=weight)
+    without = quick(n_steps=10).fit(normal[weight > 0])
+    assert_allclose(weighted.score_samples(new), without.score_samples(new), rtol=1e-4)
+
+
+def test_groups(normal):
+    groups = np.arange(len(normal)) // 10
+    detector = quick(n_steps=10).fit(normal, groups=groups)
+    assert len(detector.calibration_scores_) == len(normal)
+
+
+def test_reconstruction_of_tables(normal):
+    autoencoder = AutoencoderTransformer(4, hidden_layer_sizes=(8,), max_iter=3)
+    detector = quick(scoring="reconstruction", estimator=autoencoder, novelty=True).fit(normal)
+    odd = with_cells(cars(2), kind="boat", weight=90_000.0)
+    assert (detector.predict(odd) == -1).all()
+    assert_allclose(detector.explain(odd).sum(axis=1), -detector.score_samples(odd))
+    assert list(detector.expected(odd).columns) == list(odd.columns)
+    assert detector.describe(odd)[1].startswith("weight 90,000, expected about ")
+
+
+# Bad input
+
+
+def test_columns_must_be_those_of_fit(novelty):
+    new = cars(3)
+    with pytest.raises(ValueError, match="feature names"):
+        novelty.predict(new.drop(columns="kind"))
+    with pytest.raises(ValueError, match="feature names"):
+        novelty.predict(new.assign(more=1))
+    with pytest.raises(ValueError, match="feature names"):
+        novelty.predict(new[new.columns[::-1]])
+
+
+def test_infinite_values_name_their_column(novelty, normal):
+    with pytest.raises(ValueError, match=r"infinity .* column 'weight'"):
+        novelty.predict(cars(3).assign(weight=np.inf))
+    with pytest.raises(ValueError, match=r"infinity .* column 'weight'"):
+        quick().fit(normal.assign(weight=-np.inf))
+
+
+def test_columns_that_say_nothing(normal):
+    X = normal[["kind", "engine", "wheels"]].assign(nothing=np.nan, shop="here")
+    detector = quick(n_steps=50).fit(X)
+    parts = detector.explain(X)
+    assert (parts["nothing"] < 0.5 * parts.max(axis=1)).all()
+    assert np.isfinite(detector.score_samples(X)).all()
+    assert detector.expected(X)["nothing"].isna().all()
+    assert (detector.expected(X)["shop"] == "here").all()
+
+
+def test_a_table_without_numbers(normal):
+    X = normal[["kind", "colour", "engine"]]
+    detector = quick(novelty=True).fit(X)
+    odd = pd.DataFrame({"kind": ["car"], "colour": ["red"], "engine": [False]})
+    assert detector.predict(odd)[0] == -1
+
+
+def test_flags_of_cells_that_are_foreign():
+    X = pd.DataFrame({"a": [1.0, 2, 4], "b": ["x", None, "y"], "c": [None, None, None]})
+    encoder = TabularEncoder().fit(X)
+    layout = TableLayout(encoder.blocks_)
+    rows = layout.joined(*encoder.encode(X))
+    Z, counts, foreign = layout.parts(rows)
+    assert not foreign.any()
+    assert_array_equal(Z, encoder.transform(X))
+    assert_array_equal(counts, [[1, 1, 1], [1, 0, 1], [1, 1, 1]])
+    odd = pd.DataFrame({"a": [np.nan], "b": ["z"], "c": [None]})
+    _, counts, foreign = layout.parts(layout.joined(*encoder.encode(odd)))
+    assert_array_equal(foreign[0] > 0, [True, True, False])
+    assert counts[0, 0] == 0
