@@ -165,6 +165,8 @@ class DetectionMixin(TableMixin, OutlierMixin):
             seen in each column. Cells with more than their share in the score are blanked
             and filled by the networks from the others; those that turn out to be as
             expected are given back. With ``scoring="reconstruction"``, the reconstruction.
+            Of a table a data frame like X: with valid categories, whole numbers where all
+            were, and missing cells where these are what is expected.
         """
         values = self._score.expected(self._rows(X))
         if self._layout is not None:
@@ -176,17 +178,19 @@ class DetectionMixin(TableMixin, OutlierMixin):
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
+        X : data frame or array-like of shape (n_samples, n_features)
             Rows.
 
         n_columns : int, default=3
             How many columns are named at most: those with the largest part in the score,
-            as long as it is more than the column's fair share.
+            as long as it is more than the column's fair share. Of a table, those of cells
+            that are wrong together.
 
         Returns
         -------
         list of str
-            Such as "amount 9,120, expected about 240".
+            Such as "amount 9,120, expected about 240", and of a table 'sex "male", expected
+            "female"; age missing, expected about 31'.
         """
         rows = self._rows(X)
         if self._layout is not None:

@@ -59,7 +59,9 @@ class AEAnomalyDetector(DetectionMixin, BaseEstimator):
     column, so that a score can be split over the columns.
 
     Raw tables are welcome: columns are standardised inside, and values farther than
-    three deviations count by their logarithm.
+    three deviations count by their logarithm. Strings, categories, booleans, dates and
+    missing cells are read as they come, from data frames of pandas, polars or PyArrow and
+    from arrays, and what is explained is explained in their columns.
 
     Everything is cross-fitted: the rows are split into folds, and for each a network is
     trained on the others, so that each training row has a score by a network that has not
@@ -152,6 +154,12 @@ class AEAnomalyDetector(DetectionMixin, BaseEstimator):
     estimators_ : list of autoencoder or None
         The autoencoders, for ``scoring="reconstruction"``.
 
+    table_ : TabularEncoder or None
+        How a table is encoded; None where rows are numbers without holes.
+
+    columns_ : dict of str to str
+        Kind of each column, as :class:`~skae.tables.TabularEncoder` tells it.
+
     n_features_in_ : int
         Number of columns seen during fit.
 
@@ -177,6 +185,11 @@ class AEAnomalyDetector(DetectionMixin, BaseEstimator):
     others is a rare kind of normal rows or a group of anomalies that are alike: in columns
     of two levels a rare level alone is taken to be normal, and whatever else lies far from
     the bulk to be odd.
+
+    Of a table the error of a column is a sum over the numbers that stand for it, in units of
+    what is missed of it in rows that were held out. Some columns are blank in training, so
+    that the networks can say what belongs in a cell from the others alone. A missing cell
+    where none was, and a level that was not seen, are three deviations from all others.
 
     Rows that belong together, such as overlapping windows of a series, are not independent.
     Without `groups` they vouch for each other, and too many new rows are marked.
@@ -210,6 +223,17 @@ class AEAnomalyDetector(DetectionMixin, BaseEstimator):
     >>> detector = AEAnomalyDetector(novelty=True, random_state=0).fit(X)
     >>> detector.predict([[100, 305], [100, 420]])
     array([ 1, -1])
+
+    A table with categories and missing cells:
+
+    >>> import pandas as pd
+    >>> kind = rng.choice(["car", "bike"], 500)
+    >>> doors = np.where(kind == "car", 4.0, np.nan)
+    >>> X = pd.DataFrame({"kind": kind, "wheels": np.where(kind == "car", 4, 2), "doors": doors})
+    >>> detector = AEAnomalyDetector(novelty=True, random_state=0).fit(X)
+    >>> odd = pd.DataFrame({"kind": ["bike"], "wheels": [4], "doors": [4.0]})
+    >>> detector.describe(odd)
+    ['kind "bike", expected "car"']
     """
 
     _parameter_constraints: dict = {

@@ -84,8 +84,8 @@ def _texts(cells: Cells, row: int, kind: str) -> tuple[str, str]:
     ):
         text = f'"{value}"' if isinstance(value, str) else str(value)
         return text, text
-    about = f"about {number(value, 3)}" if kind in _CONTINUOUS else number(value)
-    return number(value), about
+    text = number(float(value))
+    return text, f"about {number(float(value), 3)}" if kind in _CONTINUOUS else text
 
 
 def _time(count: int, unit: Any) -> str:
