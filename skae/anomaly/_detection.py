@@ -8,12 +8,11 @@ import numpy as np
 from scipy.stats import false_discovery_control
 from sklearn.base import OutlierMixin
 
-from skae.anomaly._table import TableMixin
 from skae.anomaly._text import describe_cells, describe_table_cells, texts_of
 from skae.utils._frames import column_names, in_the_form_of, index_of
 
 
-class DetectionMixin(TableMixin, OutlierMixin):
+class DetectionMixin(OutlierMixin):
     """The methods that need a fitted detector and nothing that trains one."""
 
     # How odd
@@ -208,12 +207,12 @@ class DetectionMixin(TableMixin, OutlierMixin):
         return in_the_form_of(X, values.reshape(len(values), *shape))
 
     def _describe_table(self, X, rows, n_columns):
-        cells, expected = texts_of(X, self.table_), texts_of(self.expected(X), self.table_)
-        parts = np.where(self._score.blamed(rows), self._contributions(rows), -1.0)
-        rows = zip(zip(*cells, strict=True), zip(*expected, strict=True), parts, strict=True)
-        return [
-            describe_table_cells(list(self.table_.columns_), *row, n_columns) for row in rows
-        ]
+        blamed, shares, expected = self._score.reasons(rows)
+        cells = texts_of(X, self.table_), texts_of(self.table_.decode(expected), self.table_)
+        parts = np.where(blamed, shares, -1.0)
+        each = (*(zip(*columns, strict=True) for columns in cells), parts)
+        names = list(self.table_.columns_)
+        return [describe_table_cells(names, *row, n_columns) for row in zip(*each, strict=True)]
 
     def _scores(self, X):
         return self._score.score(X) / self._usual * self._effects.factors(X)

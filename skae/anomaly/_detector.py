@@ -15,6 +15,7 @@ from skae.anomaly._detection import DetectionMixin
 from skae.anomaly._folds import Folds, check_groups, split_folds
 from skae.anomaly._levels import LevelEffects
 from skae.anomaly._scores import DenoisingScore, ReconstructionScore
+from skae.anomaly._table import TableMixin
 from skae.anomaly._table_scores import TableReconstructionScore, TableScore
 from skae.anomaly._trimming import central
 from skae.estimators._autoencoder import AutoencoderTransformer
@@ -48,7 +49,7 @@ def _may_hold_anomalies(detector):
     return True
 
 
-class AEAnomalyDetector(DetectionMixin, BaseEstimator):
+class AEAnomalyDetector(TableMixin, DetectionMixin, BaseEstimator):
     """Anomaly detection by denoising autoencoders and the nearest training rows.
 
     The score of a row is the geometric mean of two numbers. One is the error of wide
@@ -186,8 +187,8 @@ class AEAnomalyDetector(DetectionMixin, BaseEstimator):
     of two levels a rare level alone is taken to be normal, and whatever else lies far from
     the bulk to be odd.
 
-    Of a table the error of a column is a sum over the numbers that stand for it, in units of
-    what is missed of it in rows that were held out. Some columns are blank in training, so
+    Of a table the error of a column is a sum over the numbers that stand for it, in units
+    of what is missed of it in rows that were held out. Some columns are blank in training, so
     that the networks can say what belongs in a cell from the others alone. A missing cell
     where none was, and a level that was not seen, are three deviations from all others.
 
@@ -229,7 +230,8 @@ class AEAnomalyDetector(DetectionMixin, BaseEstimator):
     >>> import pandas as pd
     >>> kind = rng.choice(["car", "bike"], 500)
     >>> doors = np.where(kind == "car", 4.0, np.nan)
-    >>> X = pd.DataFrame({"kind": kind, "wheels": np.where(kind == "car", 4, 2), "doors": doors})
+    >>> wheels = np.where(kind == "car", 4, 2)
+    >>> X = pd.DataFrame({"kind": kind, "wheels": wheels, "doors": doors})
     >>> detector = AEAnomalyDetector(novelty=True, random_state=0).fit(X)
     >>> odd = pd.DataFrame({"kind": ["bike"], "wheels": [4], "doors": [4.0]})
     >>> detector.describe(odd)

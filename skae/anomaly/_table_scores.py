@@ -123,29 +123,43 @@ class TableScore(DenoisingScore):
         missed = np.stack([self._missed(j, X).mean(axis=1) for j in members])
         return (np.log(missed + TINY) + np.log(far + TINY)) / 2
 
-    def blamed(self, X):
-        """Which cells are wrong together, (n_samples, n_columns); at least one in a row.
+    def reasons(self, X):
+        """Which cells are wrong together, the part of each in the score, and what is expected.
 
         Cell after cell is blanked, always the one that leaves the least to be missed of
         the others, as long as it spares enough; or the outermost cells together, where that
-        leaves far less.
+        leaves far less. What is expected is what the networks say with these cells blank.
+
+        Returns
+        -------
+        blamed : ndarray of bool of shape (n_samples, n_columns)
+            At least one cell in a row.
+
+        shares : ndarray of shape (n_samples, n_columns)
+            The parts of a row add up to one.
+
+        expected : ndarray of shape (n_samples, n_numbers)
+            As numbers of the encoder.
         """
-        return self._in_chunks(lambda rows: self._blame(rows)[0], X, self._entries)
+
+        def reason(rows):
+            blame, shares = self._blame(rows)
+            return np.hstack([blame, shares, self._said(rows, blame)])
+
+        blame, shares, said = np.split(
+            self._in_chunks(reason, X, self._entries),
+            [len(self.layout.columns), 2 * len(self.layout.columns)],
+            axis=1,
+        )
+        return blame > 0, shares, said
 
     def shares(self, X):
         """Part of each column in the score of each row; the parts of a row add up to one."""
-        return self._in_chunks(lambda rows: self._blame(rows)[1], X, self._entries)
+        return self.reasons(X)[1]
 
     def expected(self, X):
-        """What the networks expect in each cell, as numbers of the encoder.
-
-        Cells that are blamed are blank to the networks.
-        """
-
-        def expect(rows):
-            return self._said(rows, self._blame(rows)[0])
-
-        return self._in_chunks(expect, X, self._entries)
+        """What the networks expect in each cell, as numbers of the encoder."""
+        return self.reasons(X)[2]
 
     @property
     def _entries(self):
@@ -278,10 +292,11 @@ class TableReconstructionScore(ReconstructionScore):
         parts = self.scale.by_column(squared) + np.square(foreign) + TINY
         return parts / parts.sum(axis=1, keepdims=True)
 
-    def blamed(self, X):
-        """Which cells have more than their share in the score."""
+    def reasons(self, X):
+        """Which cells have more than their share, the shares, and the reconstruction."""
         shares = self.shares(X)
-        return shares >= np.minimum(1 / shares.shape[1], shares.max(axis=1, keepdims=True))
+        fair = np.minimum(1 / shares.shape[1], shares.max(axis=1, keepdims=True))
+        return shares >= fair, shares, self.expected(X)
 
     def expected(self, X):
         """The reconstruction, as numbers of the encoder."""
