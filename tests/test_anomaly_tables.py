@@ -133,6 +133,15 @@ def test_levels_that_were_not_seen_are_odd_and_no_error(novelty):
     assert novelty.describe(odd)[0] == 'kind "boat", expected "car"'
 
 
+@pytest.mark.parametrize("novel", [False, True])
+def test_a_name_of_its_own_is_not_odd(normal, novel):
+    def named(frame, prefix):
+        return frame.assign(name=[f"{prefix} {i}" for i in range(len(frame))])
+
+    detector = quick(novelty=novel).fit(named(normal, "old"))
+    assert (detector.predict(named(shop(500, 3), "new")) == -1).mean() < 0.12
+
+
 def test_cells_that_are_wrong_together_are_named_together():
     """They vouch for each other; the rest of the row tells."""
     rng = data_rng()
@@ -319,7 +328,7 @@ def test_a_table_without_numbers(normal):
 def test_flags_of_cells_that_are_foreign():
     X = pd.DataFrame({"a": [1.0, 2, 4], "b": ["x", None, "y"], "c": [None, None, None]})
     encoder = TabularEncoder().fit(X)
-    layout = TableLayout(encoder.blocks_)
+    layout = TableLayout(encoder.blocks_, np.zeros(3))
     rows = layout.joined(*encoder.encode(X))
     Z, counts, foreign = layout.parts(rows)
     assert not foreign.any()

@@ -1,18 +1,48 @@
 """Which numbers of an encoded table stand for which of its columns."""
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from skae.tables import Block
+from skae.tables import Block, checked_table, read_columns
 
 Array = NDArray[Any]
 
 # How many deviations a cell lies from all others that is missing where none was, or has a
-# level that none had.
+# level that none had, as long as no more than this share of cells may be expected to.
 _FOREIGN = 3.0
+_FOREIGN_SHARE = 0.01
+_LEAST_FOREIGN = 1e-3
+
+
+def share_of_new_levels(X: Any, weight: Array | None) -> Array:
+    """What share of cells to come may have a level that none had, by column.
+
+    That of the levels that one cell alone has, as Good and Turing estimate it [1]_.
+
+    Parameters
+    ----------
+    X : data frame or ndarray of shape (n_samples, n_columns)
+        A table.
+
+    weight : array-like of shape (n_samples,) or None
+        Weights of the rows; those of weight zero are as good as absent.
+
+    References
+    ----------
+    .. [1] I. J. Good, "The Population Frequencies of Species and the Estimation of Population
+       Parameters", Biometrika 40, 1953.
+    """
+    shares = []
+    for cells in read_columns(checked_table(X)):
+        counts = cells.observed if weight is None else cells.observed & (np.asarray(weight) > 0)
+        times = Counter(cells.values[counts].tolist()) if cells.family == "level" else Counter()
+        alone = sum(n == 1 for n in times.values())
+        shares.append(alone / max(counts.sum(), 1))
+    return np.array(shares)
 
 
 class TableLayout:
@@ -27,6 +57,10 @@ class TableLayout:
     blocks : sequence of Block
         Those of a fitted :class:`~skae.tables.TabularEncoder`.
 
+    new_share : ndarray of shape (n_columns,)
+        Share of cells whose level may be expected not to be one of those seen: names and
+        keys often have a level of their own, and are not odd for that.
+
     Attributes
     ----------
     n_numbers : int
@@ -36,7 +70,9 @@ class TableLayout:
         One where a number stands for a column, else zero.
     """
 
-    def __init__(self, blocks: Sequence[Block]) -> None:
+    def __init__(self, blocks: Sequence[Block], new_share: Array) -> None:
+        rarity = np.sqrt(_FOREIGN_SHARE / np.maximum(new_share, _FOREIGN_SHARE))
+        self._foreign = np.maximum(_FOREIGN * rarity, _LEAST_FOREIGN)
         last = blocks[-1]
         self.n_numbers = last.stop if last.indicator is None else last.indicator + 1
         self.columns = np.zeros((len(blocks), self.n_numbers))
@@ -65,7 +101,7 @@ class TableLayout:
         foreign = ~observed & ~self._is_empty
         foreign[:, self._told] &= Z[:, self._indicators] <= 0
         Z = np.where(foreign @ self._values > 0, 0.0, Z)
-        return np.hstack([Z, _FOREIGN * foreign])
+        return np.hstack([Z, self._foreign * foreign])
 
     def parts(self, X: Array) -> tuple[Array, Array, Array]:
         """Numbers, which of them count, and by how much cells are foreign.

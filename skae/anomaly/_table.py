@@ -2,7 +2,7 @@
 
 from sklearn.utils.validation import check_is_fitted
 
-from skae.anomaly._layout import TableLayout
+from skae.anomaly._layout import TableLayout, share_of_new_levels
 from skae.estimators._validation import check_rows, check_table, check_training_rows
 from skae.tables import TabularEncoder
 from skae.utils._frames import column_names
@@ -30,7 +30,8 @@ class TableMixin:
         self._layout = None
         if self.table_ is None:
             return rows
-        self._layout = TableLayout(self.table_.blocks_)
+        new_share = share_of_new_levels(X, sample_weight)
+        self._layout = TableLayout(self.table_.blocks_, new_share)
         return Rows(self._layout.joined(rows.inputs, rows.observed), None, rows.weight)
 
     def _rows(self, X):
