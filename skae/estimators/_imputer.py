@@ -36,6 +36,9 @@ from skae.utils._sklearn import (
 )
 from skae.utils._state import restores_state_on_error
 
+# Kinds of columns that are drawn in: flags are not.
+_NUMBERS = ("numeric", "integer", "date", "constant")
+
 
 class AEImputer(TransformerMixin, BaseEstimator):
     """Imputer for tables of any columns: a denoising autoencoder with a memory.
@@ -413,7 +416,3 @@ class AEImputer(TransformerMixin, BaseEstimator):
         tags.input_tags.string = True
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         return tags
-
-
-# Kinds of columns that are drawn in: flags are not.
-_NUMBERS = ("numeric", "integer", "date", "constant")
