@@ -179,7 +179,7 @@ def _of_components(weights, means, covariances):
     mixture = GaussianMixture(len(weights))
     mixture.weights_, mixture.means_, mixture.covariances_ = weights, means, covariances
     factors = np.linalg.inv(np.linalg.cholesky(covariances))
-    mixture.precisions_cholesky_ = factors.transpose(0, 2, 1)
+    mixture.precisions_cholesky_ = np.ascontiguousarray(factors.transpose(0, 2, 1))
     mixture.precisions_ = mixture.precisions_cholesky_ @ factors
     mixture.n_features_in_, mixture.converged_ = means.shape[1], True
     return mixture

@@ -72,7 +72,8 @@ def is_beyond_numbers(X: Any) -> bool:
         return False
     if kind == "f":
         # A sum is no number where one of its terms is none, or where two are infinite.
-        return bool(np.isnan(X.sum())) and bool(np.isnan(X).any())
+        with np.errstate(over="ignore", invalid="ignore"):
+            return bool(np.isnan(X.sum())) and bool(np.isnan(X).any())
     if kind == "O":
         return any(isinstance(cell, str) or _missing(cell) for cell in np.asarray(X).flat)
     return kind != "" and kind in "USmM"
