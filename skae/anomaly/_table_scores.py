@@ -27,8 +27,11 @@ _MOST_BLAMED = 4
 _MOST_SUSPECTS = 12
 _LEAST_SUSPECT = 0.25
 
+# Rows to which distances are taken for it, at most.
+_MOST_REFERENCE = 500
+
 # What the outermost cells must leave of what others do, to be blamed instead.
-_BETTER = 0.5
+_BETTER = 0.35
 
 
 class TableScore(DenoisingScore):
@@ -165,7 +168,8 @@ class TableScore(DenoisingScore):
     def _entries(self):
         n_numbers, n_columns = self.layout.n_numbers, len(self.layout.columns)
         n_tried = min(n_columns, _MOST_SUSPECTS)
-        return max(self.nearest.n_candidates, n_tried) * (n_numbers + n_columns)
+        size = n_numbers + n_columns
+        return max(max(self.nearest.n_candidates, n_tried) * size, _MOST_REFERENCE)
 
     def _blame(self, X):
         """Which cells are blamed, and the part of each in the score."""
@@ -205,10 +209,11 @@ class TableScore(DenoisingScore):
         Z, counts, foreign = self.layout.parts(X[at])
         outer = self.layout.by_column(np.square(Z) * counts) + np.square(foreign)
         rank = np.argsort(np.argsort(-outer, axis=1, kind="stable"), axis=1)
-        least = left[at] + _SPARED * blame[at].sum(axis=1)
+        least = left[at] + self._far(X[at], blame[at]) + _SPARED * blame[at].sum(axis=1)
         for n_blank in range(2, min(_MOST_BLAMED, blame.shape[1] - 1) + 1):
             blank = rank < n_blank
-            cost = self._left(X[at], blank) + _SPARED * n_blank
+            left = self._left(X[at], blank) + self._far(X[at], blank)
+            cost = left + _SPARED * n_blank
             better = cost < _BETTER * least
             blame[at] = np.where(better[:, np.newaxis], blank, blame[at])
             least = np.where(better, cost / _BETTER, least)
@@ -257,6 +262,17 @@ class TableScore(DenoisingScore):
         """What is missed of the cells that are not blank, in usual residuals of a cell."""
         missed = sum(self._missed(j, X, blank) for j in self._all) / len(self.residuals)
         return (missed * ~blank).sum(axis=1)
+
+    def _far(self, X, blank):
+        """Squared distance to the nearest rows without what is blank, in usual ones of a cell."""
+        counts = np.hstack([1 - blank @ self.layout.columns, ~blank])
+        rows = self.nearest.rows[:_MOST_REFERENCE]
+        square = (counts * np.square(X)).sum(axis=1, keepdims=True)
+        square = square - 2 * (counts * X) @ rows.T + counts @ np.square(rows).T
+        k = min(self.nearest.n_neighbors, len(rows))
+        nearest = np.partition(square, k - 1, axis=1)[:, :k].mean(axis=1).clip(0)
+        usual = self.nearest.usual.mean() * X.shape[1] / len(self.layout.columns)
+        return nearest / (usual or 1.0)
 
     def _said(self, X, blank):
         said = sum(member.said(X, blank) for member in self.residuals)
