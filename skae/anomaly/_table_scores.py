@@ -264,7 +264,7 @@ class TableScore(DenoisingScore):
         return (missed * ~blank).sum(axis=1)
 
     def _far(self, X, blank):
-        """Squared distance to the nearest rows without what is blank, in usual ones of a cell."""
+        """Squared distance to the nearest rows without blank cells, in usual ones of a cell."""
         counts = np.hstack([1 - blank @ self.layout.columns, ~blank])
         rows = self.nearest.rows[:_MOST_REFERENCE]
         square = (counts * np.square(X)).sum(axis=1, keepdims=True)

@@ -14,6 +14,7 @@ from sklearn.utils.validation import check_consistent_length, check_is_fitted, c
 from skae.estimators._autoencoder import AutoencoderTransformer
 from skae.estimators._base import BaseAutoencoder
 from skae.estimators._calibration import fit_softmax
+from skae.estimators._parameters import CONSTRAINTS
 from skae.estimators._validation import check_features, check_table, fit_table
 from skae.tables import TabularEncoder
 from skae.utils._arrays import refuse_masked
@@ -132,6 +133,7 @@ class AEClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
     _parameter_constraints: dict = {
         "estimator": [BaseAutoencoder, None],
         "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
+        "categorical_features": CONSTRAINTS["categorical_features"],
         "random_state": ["random_state"],
         "n_jobs": [Integral, None],
     }
