@@ -59,8 +59,9 @@ test-data: .venv/.stamp ## Run the test suite on other data
 	SKAE_DATA_SEED=1 $(BIN)/python -m pytest -m "not slow" --hypothesis-seed=1 $(PYTEST_ARGS)
 
 # Tests in which the last digits of a product matter.
-NUMERIC := anomaly classifier denoising fit inference interpolation layout magnitudes metrics \
-	pca_start properties second_start sklearn_contract variational
+NUMERIC := anomaly anomaly_tables classifier denoising fit imputer inference interpolation \
+	layout magnitudes metrics pca_start properties second_start sklearn_contract \
+	table_estimators variational
 NUMERIC_TESTS := -m "not slow" -k "not scikit_learn_checks" $(NUMERIC:%=tests/test_%.py)
 
 test-kernels: .venv/.stamp ## Run its numeric part with the other kernels of this processor
