@@ -145,31 +145,19 @@ class DenoiserTraining:
             )
             return kind(coder.build("denoiser"), shapes)
 
-        n_steps = -(-len(rows) // self.batch_size)
-        n_epochs = max(round(self.n_steps / n_steps), 1)
-        done = training.train(
-            build,
+        return training.train_for(
+            self.n_steps,
+            self.learning_rate,
+            rows,
+            build=build,
             key=("denoiser", coder, *shapes.values()),
             weights=coder.random_weights(rng),
             settings=[np.asarray(value, np.float32) for value in settings.values()],
-            training=rows,
-            validation=None,
-            optimizer="adam",
-            learning_rate=training.falling(self.learning_rate, n_epochs * n_steps),
             batch_size=self.batch_size,
-            stopping=training.Stopping(n_epochs, n_iter_no_change=1, tol=None, keep_best=False),
             rng=rng,
             monitor=monitor,
             n_fits=n_denoisers,
         )
-        if done.ending == "interrupted":
-            raise KeyboardInterrupt
-        if done.ending == "diverged":
-            raise ValueError(
-                f"The loss is not finite in epoch {len(done.parts) + 1}: choose a smaller "
-                "learning_rate."
-            )
-        return done
 
     def _index(self, n_samples: int, rng: np.random.RandomState) -> Array:
         """Which rows an epoch has: each as often as any other, no more than are needed."""

@@ -21,6 +21,7 @@ from skae.anomaly._trimming import central
 from skae.estimators._autoencoder import AutoencoderTransformer
 from skae.estimators._base import BaseAutoencoder
 from skae.estimators._monitor import FitMonitor
+from skae.estimators._reading import ReadsTablesMixin
 from skae.networks import whole_numbers
 from skae.tables import SquashScale
 from skae.utils._process import refuse_forked_process
@@ -49,7 +50,7 @@ def _may_hold_anomalies(detector):
     return True
 
 
-class AEAnomalyDetector(TableMixin, DetectionMixin, BaseEstimator):
+class AEAnomalyDetector(ReadsTablesMixin, TableMixin, DetectionMixin, BaseEstimator):
     """Anomaly detection by denoising autoencoders and the nearest training rows.
 
     The score of a row is the geometric mean of two numbers. One is the error of wide

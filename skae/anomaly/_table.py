@@ -1,25 +1,13 @@
 """From a table to rows that the detector compares, and back to its columns."""
 
-from sklearn.utils.validation import check_is_fitted
-
 from skae.anomaly._layout import TableLayout, share_of_new_levels
 from skae.estimators._validation import check_rows, check_table, check_training_rows
 from skae.tables import TabularEncoder
-from skae.utils._frames import column_names
 from skae.utils._rows import Rows
 
 
 class TableMixin:
     """How a detector reads tables of any columns, with holes or without."""
-
-    @property
-    def columns_(self):
-        """Kind of each column, by name."""
-        check_is_fitted(self)
-        if self.table_ is not None:
-            return dict(self.table_.columns_)
-        names = getattr(self, "feature_names_in_", column_names(None, self.n_features_in_))
-        return dict.fromkeys(map(str, names), "numeric")
 
     def _new_encoder(self):
         return TabularEncoder(categorical_features=self.categorical_features)
@@ -39,9 +27,3 @@ class TableMixin:
         if not self.__sklearn_is_fitted__() or self.table_ is None:
             return check_rows(self, X)
         return self._layout.joined(*check_table(self, X))
-
-    def __sklearn_tags__(self):
-        tags = super().__sklearn_tags__()
-        tags.input_tags.allow_nan = True
-        tags.input_tags.categorical = True
-        return tags

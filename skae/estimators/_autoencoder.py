@@ -2,10 +2,13 @@
 
 from skae.estimators._base import BaseAutoencoder
 from skae.estimators._code_arithmetic import CodeArithmeticMixin
+from skae.estimators._reading import ReadsTablesMixin
 from skae.estimators._reconstruction import ReconstructionMixin
 
 
-class AutoencoderTransformer(CodeArithmeticMixin, ReconstructionMixin, BaseAutoencoder):
+class AutoencoderTransformer(
+    ReadsTablesMixin, CodeArithmeticMixin, ReconstructionMixin, BaseAutoencoder
+):
     """Dimensionality reduction by an autoencoder.
 
     A network encodes each row in `n_components` numbers and decodes them again; it is

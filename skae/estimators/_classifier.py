@@ -15,6 +15,7 @@ from skae.estimators._autoencoder import AutoencoderTransformer
 from skae.estimators._base import BaseAutoencoder
 from skae.estimators._calibration import fit_softmax
 from skae.estimators._parameters import CONSTRAINTS
+from skae.estimators._reading import ReadsTablesMixin
 from skae.estimators._validation import check_features, check_table, fit_table
 from skae.tables import TabularEncoder
 from skae.utils._arrays import refuse_masked
@@ -32,7 +33,7 @@ _FEWEST_TO_HOLD_OUT = 10
 _FLOOR = 1e-3
 
 
-class AEClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
+class AEClassifier(ReadsTablesMixin, MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
     """Classification by one autoencoder per class: the least reconstruction error wins.
 
     Each class has an autoencoder that has seen no other rows. A row is given to the
@@ -322,12 +323,6 @@ class AEClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
         else:
             X, _ = check_table(self, X)
         return self.offsets_ - self.slope_ * self._log_costs(X)
-
-    def __sklearn_tags__(self):
-        tags = super().__sklearn_tags__()
-        tags.input_tags.allow_nan = True
-        tags.input_tags.categorical = True
-        return tags
 
     def decision_function(self, X):
         """Calibrated scores of the classes.

@@ -3,9 +3,12 @@
 from dataclasses import replace
 from numbers import Real
 
+from sklearn.utils.validation import check_is_fitted
+
 from skae.corruption import CORRUPTIONS, Corruption, Spread, make_corruption
 from skae.estimators._base import BaseAutoencoder
 from skae.estimators._code_arithmetic import CodeArithmeticMixin
+from skae.estimators._reading import ReadsTablesMixin
 from skae.estimators._reconstruction import ReconstructionMixin
 from skae.estimators._validation import check_needs_no_target, check_target
 from skae.metrics import variance_explained
@@ -17,7 +20,9 @@ from skae.utils._state import restores_state_on_error
 _MOST_SPOILT = 4096
 
 
-class DenoisingAutoencoder(CodeArithmeticMixin, ReconstructionMixin, BaseAutoencoder):
+class DenoisingAutoencoder(
+    ReadsTablesMixin, CodeArithmeticMixin, ReconstructionMixin, BaseAutoencoder
+):
     """Autoencoder that repairs spoilt rows.
 
     It is trained to say the clean row when it reads a spoilt one [1]_. Rows are spoilt
@@ -420,7 +425,9 @@ class DenoisingAutoencoder(CodeArithmeticMixin, ReconstructionMixin, BaseAutoenc
         float
             At most 1; 0 is what the mean of the target would reach.
         """
-        if target is None and self.__sklearn_is_fitted__() and self.table_ is not None:
+        if target is None:
+            check_is_fitted(self)
+            check_needs_no_target(self)
             return super().score(X, sample_weight=sample_weight)
         pairs = self._pairs(X, target)
         return variance_explained(
@@ -429,13 +436,12 @@ class DenoisingAutoencoder(CodeArithmeticMixin, ReconstructionMixin, BaseAutoenc
 
     def _pairs(self, X, target):
         """Flat rows and what they should become."""
-        if target is None and self.table_ is not None:
+        check_is_fitted(self)
+        if target is None:
+            check_needs_no_target(self)
             return self._rows(X)
         X = self._check_rows(X)
-        if target is not None:
-            return Rows(X, check_target(self, X, target, reset=False))
-        check_needs_no_target(self)
-        return Rows(X)
+        return Rows(X, check_target(self, X, target, reset=False))
 
     # Answers to the base
 

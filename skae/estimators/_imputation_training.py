@@ -199,31 +199,20 @@ def train_member(
         return ImputationObjective(coder.build("corrector"), layout.n_columns, p, shapes)
 
     learnt = _learnt_rows(layout, rows, used, place)
-    n_steps = -(-len(learnt) // how.batch_size)
-    n_epochs = max(round(how.n_steps / n_steps), 1)
     weights = coder.random_weights(rng)
     weights[coder.output_kernel][:] = 0
-    done = training.train(
-        build,
+    done = training.train_for(
+        how.n_steps,
+        how.learning_rate,
+        learnt,
+        build=build,
         key=("imputation", coder, *shapes.values()),
         weights=[np.log(start) / _RATE, *weights],
         settings=list(settings.values()),
-        training=learnt,
-        validation=None,
-        optimizer="adam",
-        learning_rate=training.falling(how.learning_rate, n_epochs * n_steps),
         batch_size=how.batch_size,
-        stopping=training.Stopping(n_epochs, n_iter_no_change=1, tol=None, keep_best=False),
         rng=rng,
         monitor=monitor,
     )
-    if done.ending == "interrupted":
-        raise KeyboardInterrupt
-    if done.ending == "diverged":
-        raise ValueError(
-            f"The loss is not finite in epoch {len(done.parts) + 1}: choose a smaller "
-            "learning_rate."
-        )
     read = rng.permutation(n)[:_MOST_READ]  # more rows than training can afford
     nearness = _nearness(layout, rows, read, np.exp(_RATE * done.weights[0]))
     corrector = DenseForward(coder, done.weights[1:])

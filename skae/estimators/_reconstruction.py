@@ -7,7 +7,6 @@ from sklearn.utils.validation import check_is_fitted
 from skae.estimators._validation import check_rows, check_scale, read_rows
 from skae.metrics import share_explained, variance_explained
 from skae.utils._arrays import check_floats
-from skae.utils._frames import column_names
 from skae.utils._process import refuse_forked_process
 
 
@@ -151,15 +150,6 @@ class ReconstructionMixin(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
         return self._codec.with_targets(read_rows(self, X))
 
     @property
-    def columns_(self):
-        """Kind of each column, by name."""
-        check_is_fitted(self)
-        if self.table_ is not None:
-            return dict(self.table_.columns_)
-        names = getattr(self, "feature_names_in_", column_names(None, self.n_features_in_))
-        return dict.fromkeys(map(str, names), "numeric")
-
-    @property
     def _scales_output(self):
         """Whether the decoder speaks in standardised data."""
         return self._network.output_activation == "linear" and self.table_ is None
@@ -197,12 +187,6 @@ class ReconstructionMixin(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
 
     def __sklearn_is_fitted__(self):
         return hasattr(self, "_encoder")
-
-    def __sklearn_tags__(self):
-        tags = super().__sklearn_tags__()
-        tags.input_tags.allow_nan = True
-        tags.input_tags.categorical = True
-        return tags
 
     @property
     def _n_features_out(self):

@@ -49,6 +49,8 @@ class TableCodec:
         self.values = np.concatenate(
             [np.arange(block.start, block.stop) for block in blocks] or [np.zeros(0, int)]
         ).astype(np.intp)
+        self._flag_unit = encoder.flag_unit[self.values]
+        self._flag_share = encoder.flag_share[self.values]
         is_level = [bool(encoder.is_flag[block.start]) for block in blocks]
         self.outputs = Outputs(
             tuple(
@@ -138,7 +140,7 @@ class TableCodec:
         -------
         tuple of ndarray of shape (n_outputs,)
         """
-        unit, share = self.encoder.flag_unit[self.values], self.encoder.flag_share[self.values]
+        unit, share = self._flag_unit, self._flag_share
         scale, offset = np.ones(len(unit)), np.zeros(len(unit))
         some = slice(_MOST_JUDGED)
         said = self._said(rows.inputs[some])
@@ -222,13 +224,13 @@ class TableCodec:
     def matrix(self, said):
         """Numbers and flags in the units of the encoder, no cell missing."""
         Z = np.tile(-self.encoder.flag_share / self.encoder.flag_unit, (len(said), 1))
-        unit, share = self.encoder.flag_unit[self.values], self.encoder.flag_share[self.values]
+        unit, share = self._flag_unit, self._flag_share
         Z[:, self.values] = (said - share) / unit
         return Z
 
     def _said(self, Z):
         """Numbers in the units of the matrix, and flags as 0 or 1."""
-        unit, share = self.encoder.flag_unit[self.values], self.encoder.flag_share[self.values]
+        unit, share = self._flag_unit, self._flag_share
         values = Z[:, self.values] * unit + share
         return np.where(self.outputs.is_flag, np.round(values), values)
 

@@ -63,7 +63,7 @@ def check_training_rows(estimator, X, target, sample_weight, reset, fewest=2):
         target = check_target(estimator, X, target, reset)
     elif reset:
         estimator._output_shape = estimator._input_shape
-    elif estimator.table_ is None:
+    else:
         check_needs_no_target(estimator)
     rows = Rows(X, target, observed=observed)
     if sample_weight is None:
@@ -113,7 +113,7 @@ def fit_table(estimator, X, sample_weight):
         Weights of the rows.
     """
     estimator.table_ = None
-    if is_table(X, getattr(estimator, "categorical_features", "from_dtype")):
+    if is_table(X, estimator.categorical_features):
         validate_data(estimator, checked_table(X), skip_check_array=True)
         estimator.table_ = estimator._new_encoder().fit(X, sample_weight=sample_weight)
 
@@ -167,7 +167,7 @@ def check_target(estimator, X, target, reset):
 
 def check_needs_no_target(estimator):
     """Whether X can stand for the target, for an estimator that was fitted."""
-    if estimator._output_shape != estimator._input_shape:
+    if estimator.table_ is None and estimator._output_shape != estimator._input_shape:
         raise ValueError(
             f"target must be given: rows of X have shape {estimator._input_shape}, but "
             f"{type(estimator).__name__} was trained to say rows of shape "

@@ -6,6 +6,7 @@ from skae.estimators._base import BaseAutoencoder
 from skae.estimators._bound import BoundMixin
 from skae.estimators._code_arithmetic import CodeArithmeticMixin
 from skae.estimators._likelihood import LikelihoodMixin
+from skae.estimators._reading import ReadsTablesMixin
 from skae.estimators._reconstruction import ReconstructionMixin
 from skae.losses import LIKELIHOODS
 from skae.utils._sklearn import Interval, StrOptions
@@ -15,7 +16,12 @@ _GIVEN = {"code_activation", "output_activation", "tied_weights", "loss", "penal
 
 
 class VAETransformer(
-    BoundMixin, LikelihoodMixin, CodeArithmeticMixin, ReconstructionMixin, BaseAutoencoder
+    ReadsTablesMixin,
+    BoundMixin,
+    LikelihoodMixin,
+    CodeArithmeticMixin,
+    ReconstructionMixin,
+    BaseAutoencoder,
 ):
     """Dimensionality reduction by a variational autoencoder.
 

@@ -11,7 +11,29 @@ from skae.models._settings import Settings
 from skae.networks import SINGLE
 
 
-class LeveledDenoisingObjective(keras.Model):
+class DenoiserObjective(keras.Model):
+    """What objectives of denoisers hold.
+
+    Parameters
+    ----------
+    denoiser : keras.Model
+        The network.
+
+    settings : mapping of str to tuple of int
+        Shapes of the numbers that are told.
+    """
+
+    n_parts = 1
+
+    def __init__(self, denoiser: Any, settings: Mapping[str, tuple[int, ...]]) -> None:
+        super().__init__(dtype=SINGLE)
+        self.settings = Settings(settings)
+        self.denoiser = denoiser
+        self.seed_generator = keras.random.SeedGenerator(0)
+        self.built = True
+
+
+class LeveledDenoisingObjective(DenoiserObjective):
     """Squared error of each row, denoised at a noise level of its own.
 
     Parameters
@@ -23,15 +45,6 @@ class LeveledDenoisingObjective(keras.Model):
         Shapes of "noise_level", the highest level, and of the pools of random numbers,
         "normal_pool" and "uniform_pool".
     """
-
-    n_parts = 1
-
-    def __init__(self, denoiser: Any, settings: Mapping[str, tuple[int, ...]]) -> None:
-        super().__init__(dtype=SINGLE)
-        self.settings = Settings(settings)
-        self.denoiser = denoiser
-        self.seed_generator = keras.random.SeedGenerator(0)
-        self.built = True
 
     def call(self, inputs: tuple[Any, Any], training: bool = False) -> Any:
         """Mean squared error over the columns of each row.

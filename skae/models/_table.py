@@ -1,17 +1,14 @@
 """A denoiser of tables, some columns of which are blank: the Keras model that is trained."""
 
-from collections.abc import Mapping
 from typing import Any
 
-import keras
 from keras import ops
 
 from skae.corruption import PooledDraws
-from skae.models._settings import Settings
-from skae.networks import SINGLE
+from skae.models._leveled import DenoiserObjective
 
 
-class TableDenoisingObjective(keras.Model):
+class TableDenoisingObjective(DenoiserObjective):
     """Squared error of each row, denoised, with some of its columns left blank.
 
     Several numbers may stand for a column of the table: flags of levels, and one that
@@ -30,15 +27,6 @@ class TableDenoisingObjective(keras.Model):
         number stands for a column; and of the pools of random numbers, "normal_pool" and
         "uniform_pool".
     """
-
-    n_parts = 1
-
-    def __init__(self, denoiser: Any, settings: Mapping[str, tuple[int, ...]]) -> None:
-        super().__init__(dtype=SINGLE)
-        self.settings = Settings(settings)
-        self.denoiser = denoiser
-        self.seed_generator = keras.random.SeedGenerator(0)
-        self.built = True
 
     def call(self, inputs: tuple[Any, Any], training: bool = False) -> Any:
         """Squared error of each row, a mean over the columns of the table.

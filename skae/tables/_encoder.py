@@ -20,6 +20,7 @@ from skae.tables._columns import (
 )
 from skae.tables._frames import Cells, Form, checked_table, read_columns
 from skae.utils._arrays import check_floats
+from skae.utils._frames import index_of
 from skae.utils._sklearn import (
     Interval,
     StrOptions,
@@ -290,14 +291,13 @@ class TabularEncoder(TransformerMixin, BaseEstimator):
             pandas is that of X, where X has one.
         """
         check_is_fitted(self)
-        index = getattr(X, "index", None) if hasattr(X, "iloc") else None
         Z = check_floats(X, "X", dtype=np.float64, ensure_min_features=0)
         if Z.shape[1] != self.n_numbers:
             raise ValueError(
                 f"X has {Z.shape[1]} columns, but {type(self).__name__} gives "
                 f"{self.n_numbers}: inverse_transform takes what transform returns."
             )
-        return self.decode(Z, index=index)
+        return self.decode(Z, index=index_of(X))
 
     def decode(self, Z: Array, *, index: Any = None) -> Any:
         """The table for a matrix that needs no check.

@@ -24,6 +24,7 @@ __all__ = [
     "falling",
     "report",
     "train",
+    "train_for",
 ]
 
 # XLA takes longer to compile than TensorFlow's own graph, and each step is then two to
@@ -167,3 +168,52 @@ def train(
         )
         engine.put(training, validation)
         return run(engine, len(training), stopping, rng, monitor)
+
+
+def train_for(n_steps: int, learning_rate: float, training: Rows, **options: Any) -> Training:
+    """Train for about so many steps, whole epochs, at a rate that falls to zero.
+
+    Parameters
+    ----------
+    n_steps : int
+        How many, about.
+
+    learning_rate : float
+        Of Adam, at the first step.
+
+    training : Rows
+        Rows to train on; none are held out, and the last epoch is kept.
+
+    **options
+        For :func:`train`.
+
+    Returns
+    -------
+    Training
+
+    Raises
+    ------
+    KeyboardInterrupt
+        If training is interrupted.
+
+    ValueError
+        If the loss is not finite.
+    """
+    steps_an_epoch = -(-len(training) // options["batch_size"])
+    n_epochs = max(round(n_steps / steps_an_epoch), 1)
+    done = train(
+        training=training,
+        validation=None,
+        optimizer="adam",
+        learning_rate=falling(learning_rate, n_epochs * steps_an_epoch),
+        stopping=Stopping(n_epochs, n_iter_no_change=1, tol=None, keep_best=False),
+        **options,
+    )
+    if done.ending == "interrupted":
+        raise KeyboardInterrupt
+    if done.ending == "diverged":
+        raise ValueError(
+            f"The loss is not finite in epoch {len(done.parts) + 1}: choose a smaller "
+            "learning_rate."
+        )
+    return done
