@@ -16,7 +16,7 @@ Array = NDArray[Any]
 
 # Rows that are read for nearness in training, where entries of rows, columns and read rows
 # allow it, and in imputation.
-_MOST_REFERENCES, _MOST_ENTRIES = 1000, 2**23
+_MOST_REFERENCES, _MOST_ENTRIES = 500, 2**23
 _MOST_READ = 3000
 
 # Small tables are repeated to about this many rows.

@@ -17,6 +17,9 @@ Array = NDArray[Any]
 _NUMBERS = (int, float, np.integer, np.floating)
 _LEVELS = (bool, np.bool_)
 
+# Most objects of most tables: they need no closer look.
+_NEVER_MISSING = frozenset({str, int, bool})
+
 
 @dataclass(frozen=True)
 class Cells:
@@ -191,15 +194,15 @@ def _of_objects(name: str, values: Array) -> Cells:
     """Cells of a column of objects: all numbers, or all of one other type."""
     observed = ~_is_missing(values)
     kept = values[observed]
-    if all(isinstance(v, _NUMBERS) and not isinstance(v, _LEVELS) for v in kept):
+    names = sorted({_type_name(kind) for kind in set(map(type, kept))})
+    if names in ([], ["float"]):
         numbers = np.full(len(values), np.nan)
         numbers[observed] = kept.astype(np.float64)
         return Cells(name, numbers, observed, "number")
-    types = sorted({_type_name(v) for v in kept})
-    if len(types) > 1:
+    if len(names) > 1:
         raise TypeError(
             f"Column {name!r} of the argument must be of uniformly strings or numbers, or of "
-            f"one other type; got {', '.join(types)}. Give it one type, for example by "
+            f"one other type; got {', '.join(names)}. Give it one type, for example by "
             "astype(str)."
         )
     try:
@@ -207,22 +210,23 @@ def _of_objects(name: str, values: Array) -> Cells:
     except TypeError:
         raise TypeError(
             f"Column {name!r} of the argument must be of strings, numbers, booleans, times or "
-            f"categories; got {types[0]}."
+            f"categories; got {names[0]}."
         ) from None
     return Cells(name, values, observed, "level")
 
 
-def _type_name(value: Any) -> str:
-    if isinstance(value, _LEVELS):
+def _type_name(kind: type) -> str:
+    if issubclass(kind, _LEVELS):
         return "bool"
-    if isinstance(value, _NUMBERS):
+    if issubclass(kind, _NUMBERS):
         return "float"
-    return "str" if isinstance(value, str) else type(value).__name__
+    return "str" if issubclass(kind, str) else kind.__name__
 
 
 def _is_missing(values: Array) -> Array:
     """Which objects are None or not equal to themselves, as NaN, NaT and NA are."""
-    return np.fromiter((_missing(v) for v in values), bool, len(values))
+    missing = (type(v) not in _NEVER_MISSING and _missing(v) for v in values)
+    return np.fromiter(missing, bool, len(values))
 
 
 def _missing(value: Any) -> bool:

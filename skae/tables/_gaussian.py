@@ -91,27 +91,22 @@ class Gaussian:
         p = X.shape[1]
         filled, left = np.array(X, dtype=np.float64), np.zeros((p, p))
         holed = np.flatnonzero(~there.all(axis=1))
+        precision = np.linalg.inv(self.covariance)
         size = max(_CHUNK_ENTRIES // (p * p), 1)
         diagonal = np.arange(p)
         for start in range(0, len(holed), size):
             index = holed[start : start + size]
-            known = there[index].astype(np.float64)
-            # Rows and columns of missing cells become those of the unit matrix.
-            matrix = self.covariance * known[:, :, None] * known[:, None, :]
-            matrix[:, diagonal, diagonal] += 1 - known
-            around = np.where(there[index], X[index] - self.mean, 0)
+            known, unknown = there[index], ~there[index]
+            pulls = np.where(known, X[index] - self.mean, 0) @ precision * unknown
+            # Rows and columns of cells that are there become those of the unit matrix.
+            both = unknown[:, :, np.newaxis] & unknown[:, np.newaxis, :]
+            matrix = precision * both
+            matrix[:, diagonal, diagonal] += known
             if with_covariance:
-                masked = known[:, :, None] * self.covariance
-                both = np.concatenate([around[:, :, None], masked], axis=2)
-                solved = np.linalg.solve(matrix, both)
-                rest = self.covariance - self.covariance @ (
-                    solved[:, :, 1:] * known[:, :, None]
-                )
-                unknown = 1 - known
-                left += (rest * unknown[:, :, None] * unknown[:, None, :]).sum(axis=0)
-                solved = solved[:, :, 0]
+                inverse = np.linalg.inv(matrix)
+                left += (inverse * both).sum(axis=0)
+                shift = (inverse @ pulls[:, :, np.newaxis])[:, :, 0]
             else:
-                solved = np.linalg.solve(matrix, around[:, :, None])[:, :, 0]
-            expected = self.mean + (solved * known) @ self.covariance
-            filled[index] = np.where(there[index], X[index], expected)
+                shift = np.linalg.solve(matrix, pulls[:, :, np.newaxis])[:, :, 0]
+            filled[index] = np.where(known, X[index], self.mean - shift)
         return filled, left
