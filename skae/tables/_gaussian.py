@@ -89,7 +89,8 @@ class Gaussian:
     ) -> tuple[Array, Array]:
         """Filled rows, and the sum over rows of the covariance that is left of them."""
         p = X.shape[1]
-        filled, left = np.array(X, dtype=np.float64), np.zeros((p, p))
+        filled: Array = np.array(X, dtype=np.float64)
+        left: Array = np.zeros((p, p))
         holed = np.flatnonzero(~there.all(axis=1))
         precision = np.linalg.inv(self.covariance)
         size = max(_CHUNK_ENTRIES // (p * p), 1)
