@@ -89,8 +89,7 @@ class Gaussian:
     ) -> tuple[Array, Array]:
         """Filled rows, and the sum over rows of the covariance that is left of them."""
         p = X.shape[1]
-        filled: Array = np.array(X, dtype=np.float64)
-        left: Array = np.zeros((p, p))
+        filled, left = np.array(X, dtype=np.float64), np.zeros((p, p))
         holed = np.flatnonzero(~there.all(axis=1))
         precision = np.linalg.inv(self.covariance)
         size = max(_CHUNK_ENTRIES // (p * p), 1)
@@ -106,8 +105,8 @@ class Gaussian:
             if with_covariance:
                 inverse = np.linalg.inv(matrix)
                 left += (inverse * both).sum(axis=0)
-                shift = (inverse @ pulls[:, :, np.newaxis])[:, :, 0]
+                shift = inverse @ pulls[:, :, np.newaxis]
             else:
-                shift = np.linalg.solve(matrix, pulls[:, :, np.newaxis])[:, :, 0]
-            filled[index] = np.where(known, X[index], self.mean - shift)
+                shift = np.linalg.solve(matrix, pulls[:, :, np.newaxis])
+            filled[index] = np.where(known, X[index], self.mean - shift[:, :, 0])
         return filled, left
