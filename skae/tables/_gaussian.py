@@ -105,7 +105,7 @@ class Gaussian:
             if with_covariance:
                 inverse = np.linalg.inv(matrix)
                 left += (inverse * both).sum(axis=0)
-                shift = inverse @ pulls[:, :, np.newaxis]
+                shift: Array = inverse @ pulls[:, :, np.newaxis]
             else:
                 shift = np.linalg.solve(matrix, pulls[:, :, np.newaxis])
             filled[index] = np.where(known, X[index], self.mean - shift[:, :, 0])
