@@ -12,7 +12,7 @@ from skae.corruption import draw_pool
 from skae.estimators._codecs import make_codec
 from skae.estimators._monitor import FitMonitor, warn_or_raise
 from skae.estimators._parameters import CONSTRAINTS, network_parameters, plain, refuse_changes
-from skae.estimators._sizes import latent_size, rows_in_batch, with_room
+from skae.estimators._sizes import LEAST_RATE, held_rate, latent_size, rows_in_batch, with_room
 from skae.estimators._validation import (
     check_bounded,
     check_training_rows,
@@ -43,6 +43,10 @@ from skae.utils._state import restores_state_on_error
 # a poor optimum: random weights are tried as well.
 _SHARE_TO_TRUST = 0.8
 
+# Longer gradients are cut to this norm where the learning rate is ours: a few rows far from all
+# others would throw the weights about. The loss of the mean is one.
+_CLIP_NORM = 0.1
+
 # Activations that are the identity for positive numbers only.
 _RECTIFIERS = {"relu", "elu", "leaky_relu"}
 
@@ -62,6 +66,9 @@ class BaseAutoencoder(CallbackSupportMixin, BaseEstimator):
 
     # Whether columns of a table count by what they have to lose.
     _weighs_columns = True
+
+    # The share of the loss that counts as progress where the learning rate is ours.
+    _share_of_progress = 0.02
 
     # Fitting
 
@@ -145,28 +152,30 @@ class BaseAutoencoder(CallbackSupportMixin, BaseEstimator):
         judges_start = held_out is not None and not goes_on and self._starts_well
         starts_twice = judges_start and self._start_share < _SHARE_TO_TRUST
         before = self._losses(held_out) if judges_start else None
-        n_epochs = 1 if one_epoch else int(self.max_iter)
-        most_epochs = (1 + starts_twice) * n_epochs
+        stopping = self._stopping(train, held_out, one_epoch)
+        most_epochs = (1 + starts_twice) * stopping.max_iter
         monitor = FitMonitor(self, rows, y, self._fitted_attributes, most_epochs)
-        training = self._train(train, held_out, rng, monitor, n_epochs)
+        training = self._train(train, held_out, rng, monitor, stopping, 1 + starts_twice)
         warn_or_raise(training, self._starts_linear or self.n_iter_)
         vars(self).update(self._fitted_attributes(training))
         if judges_start and not self._beats(before, held_out):
             self._fall_back(rows, rng)
         if starts_twice and training.ending in ("max_iter", "converged"):
-            training = self._start_again(training, train, held_out, before, second_rng, monitor)
+            training = self._start_again(
+                training, train, held_out, before, second_rng, monitor, stopping
+            )
         self._conclude(train, held_out, rng, one_epoch)
         monitor.finish()
         if self.warm_start or one_epoch:
             self._optimizer_state = training.optimizer_state
         return self
 
-    def _start_again(self, first, train, held_out, before, rng, monitor):
-        """Train what `init="random"` would train too, and keep the better of the two."""
+    def _start_again(self, first, train, held_out, before, rng, monitor, stopping):
+        """Train the same network from random weights too, and keep the better of the two."""
         fitted = dict(vars(self))
-        self._network = self._described(self._network.n_components, linear_path=False)
         self._begin("random", self._opened(self._network.random_start(rng), train))
-        second = self._train(train, held_out, rng, monitor, int(self.max_iter))
+        held = first.validation_curve[1 : first.n_held + 1]
+        second = self._train(train, held_out, rng, monitor, stopping, 2, held)
         vars(self).update(self._fitted_attributes(second))
         better = self.best_loss_ < fitted["best_loss_"] and self._beats(before, held_out)
         if second.ending == "interrupted":
@@ -286,7 +295,7 @@ class BaseAutoencoder(CallbackSupportMixin, BaseEstimator):
 
     def _check_network_stays(self):
         """Whether the network that was fitted is the one that is asked for now."""
-        asked = self._described(self._network.n_components, self.init_ == "pca")
+        asked = self._described(self._network.n_components, self.init == "pca")
         refuse_changes(self, self._built_with, asked == self._network)
 
     def _options(self, linear_path):
@@ -398,7 +407,28 @@ class BaseAutoencoder(CallbackSupportMixin, BaseEstimator):
             rows.weight,
         )
 
-    def _train(self, train, held_out, rng, monitor, max_iter):
+    def _stopping(self, train, held_out, one_epoch):
+        """When training ends, and the learning rate that is held until then, if any."""
+        from skae import training
+
+        rate = None
+        if self._chooses_rate and not one_epoch:
+            rate = held_rate(self._network, rows_in_batch(self.batch_size, len(train)))
+        return training.Stopping(
+            max_iter=1 if one_epoch else int(self.max_iter),
+            n_iter_no_change=int(self.n_iter_no_change),
+            tol=plain(self.tol),
+            keep_best=held_out is not None,
+            rate=rate,
+            share=self._share_of_progress,
+        )
+
+    @property
+    def _chooses_rate(self):
+        """Whether the learning rate is left to us."""
+        return isinstance(self.learning_rate, str) and isinstance(self.optimizer, str)
+
+    def _train(self, train, held_out, rng, monitor, stopping, n_starts=1, first=()):
         from skae import training
 
         batch_size = rows_in_batch(self.batch_size, len(train))
@@ -419,19 +449,17 @@ class BaseAutoencoder(CallbackSupportMixin, BaseEstimator):
             training=self._as_trained(train),
             validation=None if held_out is None else self._as_trained(held_out),
             optimizer=self.optimizer,
-            learning_rate=plain(self.learning_rate),
+            learning_rate=LEAST_RATE if self._chooses_rate else plain(self.learning_rate),
             weight_decay=float(self.weight_decay),
+            clip_norm=_CLIP_NORM if self._chooses_rate else None,
             optimizer_state=self._optimizer_state,
             batch_size=batch_size,
-            stopping=training.Stopping(
-                max_iter=max_iter,
-                n_iter_no_change=int(self.n_iter_no_change),
-                tol=plain(self.tol),
-                keep_best=held_out is not None,
-            ),
+            stopping=stopping,
             rng=rng,
             monitor=monitor,
             allow_xla=network.gains_from_xla,
+            n_fits=n_starts,
+            first=first,
         )
 
     def _fitted_attributes(self, training):

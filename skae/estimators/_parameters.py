@@ -31,6 +31,7 @@ CONSTRAINTS: dict = {
     "init": [StrOptions({"pca", "random"})],
     "optimizer": [StrOptions(OPTIMIZERS), HasMethods(["apply", "get_config"])],
     "learning_rate": [
+        StrOptions({"auto"}),
         Interval(Real, 0, None, closed="neither"),
         HasMethods(["get_config"]),
     ],

@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 from skae.training import _optimizers
 from skae.training._cache import CACHE
 from skae.training._engine import Arrays, Engine
-from skae.training._loop import Monitor, Stopping, Training, run
+from skae.training._loop import Monitor, Training, run
 from skae.training._optimizers import configuration, falling
+from skae.training._pace import Stopping
 from skae.training._progress import report
 from skae.utils._process import refuse_forked_process
 from skae.utils._rows import Rows
@@ -70,6 +71,7 @@ def train(
     optimizer: Any,
     learning_rate: Any,
     weight_decay: float = 0.0,
+    clip_norm: float | None = None,
     batch_size: int,
     stopping: Stopping,
     rng: np.random.RandomState,
@@ -79,6 +81,7 @@ def train(
     optimizer_state: Arrays | None = None,
     allow_xla: bool = True,
     n_fits: int = 1,
+    first: Sequence[float] = (),
 ) -> Training:
     """Fit a Keras model whose output is the loss of each row.
 
@@ -104,6 +107,9 @@ def train(
 
     weight_decay : float
         For an optimizer given by name.
+
+    clip_norm : float or None
+        For an optimizer given by name: the norm to which longer gradients are cut.
 
     batch_size : int
         Rows in a step.
@@ -133,12 +139,15 @@ def train(
         How many fits like this one there will be, one after the other: what one
         compilation is worth.
 
+    first : sequence of float
+        Losses after each epoch of another start, see :func:`run`.
+
     Returns
     -------
     Training
     """
     refuse_forked_process()
-    optimizer_key = _optimizers.key(optimizer, weight_decay)
+    optimizer_key = _optimizers.key(optimizer, weight_decay, clip_norm)
     steps = -(-len(training) // batch_size) * stopping.max_iter * n_fits
     options: dict[str, Any] = {
         "batch_size": batch_size,
@@ -154,7 +163,7 @@ def train(
 
     def make() -> Engine:
         rate = _optimizers.Rate()
-        made = _optimizers.make(optimizer, rate, weight_decay)
+        made = _optimizers.make(optimizer, rate, weight_decay, clip_norm)
         return kind(build(), made, rate, **options)
 
     with CACHE.borrow(key, make) as engine:
@@ -167,7 +176,7 @@ def train(
             learning_rate=_optimizers.learning_rate_of(optimizer, learning_rate),
         )
         engine.put(training, validation)
-        return run(engine, len(training), stopping, rng, monitor)
+        return run(engine, len(training), stopping, rng, monitor, first)
 
 
 def train_for(n_steps: int, learning_rate: float, training: Rows, **options: Any) -> Training:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from skae.networks import values
 from skae.training._batches import VALIDATION_ROWS, bucket
 from skae.training._optimizers import LearningRate, Rate, is_elementwise
+from skae.training._pace import Rates
 from skae.utils._rows import Rows
 
 Arrays = list[NDArray[Any]]
@@ -198,13 +199,16 @@ class Engine(ABC):
         self._data, self._state = [], {}
         self._learning_rate = 0.0
 
-    def epoch(self, order: NDArray[np.int32], n_rows: int) -> tuple[NDArray[Any], NDArray[Any]]:
+    def epoch(
+        self, order: NDArray[np.int32], n_rows: int, rates: Rates = None
+    ) -> tuple[NDArray[Any], NDArray[Any]]:
         """Train on `n_rows` rows in this order; mean losses of training and validation.
 
         Each is an array of parts that add up. With ``n_rows=0`` the weights stay; where
-        there is nothing to average the parts are NaN.
+        there is nothing to average the parts are NaN. `rates` are the learning rates at the
+        beginning and at the end, if not those that were loaded.
         """
-        total, validation = values(self._run(order, n_rows, self._rates(n_rows)))
+        total, validation = values(self._run(order, n_rows, self._rates(n_rows, rates)))
         return (
             total / (n_rows or np.nan),
             validation / (self._n_validation or np.nan),
@@ -317,11 +321,13 @@ class Engine(ABC):
 
     # Where things stand
 
-    def _rates(self, n_rows: int) -> NDArray[np.float32]:
+    def _rates(self, n_rows: int, ends: Rates) -> NDArray[np.float32]:
         """Learning rates of the steps of an epoch, and zeros up to the length of a full one."""
         rates = np.zeros(self.epoch_length // self.batch_size, np.float32)
         n_steps = -(-n_rows // self.batch_size)
-        if n_steps and callable(self._learning_rate):
+        if ends is not None:
+            rates[:n_steps] = np.linspace(*ends, n_steps, endpoint=False)
+        elif n_steps and callable(self._learning_rate):
             steps = np.arange(self._n_steps, self._n_steps + n_steps, dtype=np.int32)
             (rates[:n_steps],) = values([self._learning_rate(steps)])
         elif n_steps:

@@ -1,6 +1,6 @@
 """From epoch to epoch: what is best, when to stop, what to report."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
@@ -8,33 +8,9 @@ import numpy as np
 
 from skae.training._batches import shuffled
 from skae.training._engine import Arrays, Engine
+from skae.training._pace import Stopping
 
-Ending = Literal["max_iter", "converged", "callback", "diverged", "interrupted"]
-
-
-@dataclass(frozen=True)
-class Stopping:
-    """When training ends.
-
-    Parameters
-    ----------
-    max_iter : int
-        Epochs at most.
-
-    n_iter_no_change : int
-        Epochs without progress after which training stops.
-
-    tol : float or None
-        What counts as progress, in the unit of the loss; None: never stop early.
-
-    keep_best : bool
-        Whether the best epoch is kept, or the last.
-    """
-
-    max_iter: int
-    n_iter_no_change: int
-    tol: float | None
-    keep_best: bool
+Ending = Literal["max_iter", "converged", "behind", "callback", "diverged", "interrupted"]
 
 
 @dataclass
@@ -65,6 +41,9 @@ class Training:
     ending : str
         Why training ended.
 
+    n_held : int
+        Epochs before the learning rate began to fall, where it does.
+
     optimizer_state : list of ndarray
         For training that goes on.
     """
@@ -75,6 +54,7 @@ class Training:
     parts: Arrays = field(default_factory=list)
     validation_parts: Arrays = field(default_factory=list)
     ending: Ending = "max_iter"
+    n_held: int = 0
     optimizer_state: Arrays = field(default_factory=list)
 
     @property
@@ -114,6 +94,7 @@ def run(
     stopping: Stopping,
     rng: np.random.RandomState,
     monitor: Monitor,
+    first: Sequence[float] = (),
 ) -> Training:
     """Train an engine that was loaded and given data.
 
@@ -134,6 +115,10 @@ def run(
     monitor : Monitor
         Told of each epoch; may stop training.
 
+    first : sequence of float
+        Losses after each epoch of another start: where this one is far behind, training
+        ends.
+
     Returns
     -------
     Training
@@ -146,12 +131,12 @@ def run(
     _, start = engine.epoch(order, 0)
     training.validation_parts.append(start)
     best = start.sum() if validated else np.inf
-    milestone, waited = best, 0
+    pace = stopping.pace(best)
     try:
         for epoch in range(1, stopping.max_iter + 1):
             monitor.begin()
             order = shuffled(rng, n_rows, engine.epoch_length)
-            loss, validation = engine.epoch(order, n_rows)
+            loss, validation = engine.epoch(order, n_rows, pace.rates)
             judged = (validation if validated else loss).sum()
             if not np.isfinite(loss.sum() + judged):
                 training.ending = "diverged"
@@ -165,14 +150,14 @@ def run(
             if monitor.end(training):
                 training.ending = "callback"
                 break
-            if stopping.tol is not None:
-                waited += 1
-                if judged < milestone - stopping.tol:
-                    milestone, waited = judged, 0
-                if waited >= stopping.n_iter_no_change:
-                    training.ending = "converged"
-                    break
+            if pace.ends(judged):
+                training.ending = "converged"
+                break
+            if stopping.lags(pace.curve, first):
+                training.ending = "behind"
+                break
     except KeyboardInterrupt:
         training.ending = "interrupted"
+    training.n_held = pace.n_held
     training.optimizer_state = engine.optimizer_state()
     return training
