@@ -155,7 +155,7 @@ class BaseAutoencoder(CallbackSupportMixin, BaseEstimator):
         stopping = self._stopping(train, held_out, one_epoch)
         most_epochs = (1 + starts_twice) * stopping.max_iter
         monitor = FitMonitor(self, rows, y, self._fitted_attributes, most_epochs)
-        training = self._train(train, held_out, rng, monitor, stopping, 1 + starts_twice)
+        training = self._train(train, held_out, rng, monitor, stopping)
         warn_or_raise(training, self._starts_linear or self.n_iter_)
         vars(self).update(self._fitted_attributes(training))
         if judges_start and not self._beats(before, held_out):
@@ -175,7 +175,7 @@ class BaseAutoencoder(CallbackSupportMixin, BaseEstimator):
         fitted = dict(vars(self))
         self._begin("random", self._opened(self._network.random_start(rng), train))
         held = first.validation_curve[1 : first.n_held + 1]
-        second = self._train(train, held_out, rng, monitor, stopping, 2, held)
+        second = self._train(train, held_out, rng, monitor, stopping, held)
         vars(self).update(self._fitted_attributes(second))
         better = self.best_loss_ < fitted["best_loss_"] and self._beats(before, held_out)
         if second.ending == "interrupted":
@@ -428,7 +428,7 @@ class BaseAutoencoder(CallbackSupportMixin, BaseEstimator):
         """Whether the learning rate is left to us."""
         return isinstance(self.learning_rate, str) and isinstance(self.optimizer, str)
 
-    def _train(self, train, held_out, rng, monitor, stopping, n_starts=1, first=()):
+    def _train(self, train, held_out, rng, monitor, stopping, first=()):
         from skae import training
 
         batch_size = rows_in_batch(self.batch_size, len(train))
@@ -458,7 +458,6 @@ class BaseAutoencoder(CallbackSupportMixin, BaseEstimator):
             rng=rng,
             monitor=monitor,
             allow_xla=network.gains_from_xla,
-            n_fits=n_starts,
             first=first,
         )
 

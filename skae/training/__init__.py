@@ -30,7 +30,7 @@ __all__ = [
 
 # XLA takes longer to compile than TensorFlow's own graph, and each step is then two to
 # three times faster: far below this many steps a first fit is quicker without it. The number of
-# steps decides and not what happens to be compiled already, so that a fit gives the same
+# steps that are likely decides and not what happens to be compiled already, so that a fit gives the same
 # bits whatever was fitted before it.
 _XLA_MIN_STEPS = 1500
 
@@ -148,7 +148,7 @@ def train(
     """
     refuse_forked_process()
     optimizer_key = _optimizers.key(optimizer, weight_decay, clip_norm)
-    steps = -(-len(training) // batch_size) * stopping.max_iter * n_fits
+    steps = -(-len(training) // batch_size) * stopping.likely_epochs * n_fits
     options: dict[str, Any] = {
         "batch_size": batch_size,
         "paired": (

@@ -16,6 +16,9 @@ _WINDOW = 4
 _RISE = 2
 _FALLING = 0.4
 
+# How many epochs training takes where a rate is held, about.
+_USUAL = 50
+
 # By how many times what counts as progress a second start may lag.
 _LAG = 2.5
 
@@ -57,6 +60,11 @@ class Stopping:
     def pace(self, start: float) -> "Pace":
         """The pace of one training that starts at this loss."""
         return Patience(self, start) if self.rate is None else HoldAndFall(self, start)
+
+    @property
+    def likely_epochs(self) -> int:
+        """How many epochs there may be, about."""
+        return self.max_iter if self.rate is None else min(self.max_iter, _USUAL)
 
     def progress(self, loss: float) -> float:
         """By how much a loss must fall for that to count."""
