@@ -36,6 +36,7 @@ def engines(cache):
 # Sharing a compilation
 
 
+@pytest.mark.any_data
 def test_what_shares_an_engine(cache, quick, digits):
     quick().fit(digits)
     assert len(cache) == 1
@@ -53,6 +54,7 @@ def test_what_shares_an_engine(cache, quick, digits):
     assert engines(cache) == first
 
 
+@pytest.mark.any_data
 @pytest.mark.parametrize(
     "other",
     [
@@ -78,6 +80,7 @@ def test_an_engine_used_before_gives_the_same_bits(cache, quick, digits, fitted)
     assert_array_equal(again.transform(digits), fitted.transform(digits))
 
 
+@pytest.mark.any_data
 def test_the_cache_is_bounded(monkeypatch, quick, blob):
     cache = EngineCache(max_size=2)
     monkeypatch.setattr(training, "CACHE", cache)
@@ -89,6 +92,7 @@ def test_the_cache_is_bounded(monkeypatch, quick, blob):
     assert sorted(engine.batch_size for engine in engines(cache)) == [20, 40]
 
 
+@pytest.mark.any_data
 def test_the_cache_is_bounded_by_memory(monkeypatch, quick, digits):
     wide = {"hidden_layer_sizes": (64,), "max_iter": 1}
     cache = EngineCache()
@@ -109,6 +113,7 @@ def test_the_cache_is_bounded_by_memory(monkeypatch, quick, digits):
     assert 40 not in [engine.batch_size for engine in engines(cache)]
 
 
+@pytest.mark.any_data
 @only_tensorflow
 def test_nothing_holds_on_to_an_engine_that_was_dropped(cache, quick, blob):
     """Its graph neither, which would take the weights with it."""
@@ -128,6 +133,7 @@ def test_nothing_holds_on_to_an_engine_that_was_dropped(cache, quick, blob):
     assert graphs() == before
 
 
+@pytest.mark.any_data
 def test_idle_engines_hold_no_data(cache, quick, digits):
     quick().fit(digits)
     (engine,) = engines(cache)
@@ -135,6 +141,7 @@ def test_idle_engines_hold_no_data(cache, quick, digits):
     assert engine._state == {}
 
 
+@pytest.mark.any_data
 def test_tables_of_a_few_rows_share_an_engine(cache, quick, digits):
     for n_samples in (300, 35, 30, 20, 9, 3):
         quick(batch_size="auto", max_iter=1).fit(digits[:n_samples])
@@ -150,6 +157,7 @@ def test_threads_train_as_if_alone(quick, digits):
         assert_array_equal(one, other)
 
 
+@pytest.mark.any_data
 def test_refits_add_nothing_to_memory(quick, digits):
     def refit(n):
         for seed in range(n):
@@ -288,6 +296,7 @@ def test_learning_rate_schedules(quick, pixels):
     assert_array_equal(with_object, two)
 
 
+@pytest.mark.any_data
 def test_schedules_share_an_engine(cache, quick, pixels):
     """With one another, with a constant rate, and whatever the number of steps."""
     schedules = keras.optimizers.schedules
@@ -501,6 +510,7 @@ def test_global_seeds_change_nothing(cache, quick, digits, fitted):
         random.setstate(kept[1])
 
 
+@pytest.mark.xla
 @pytest.mark.slow
 @only_tensorflow
 def test_xla_computes_the_same(monkeypatch, cache, quick, pixels):
@@ -514,6 +524,7 @@ def test_xla_computes_the_same(monkeypatch, cache, quick, pixels):
     assert_array_equal(quick(**params).fit_transform(pixels), whole.transform(pixels))
 
 
+@pytest.mark.xla
 @only_tensorflow
 def test_xla_with_many_weights_updates_array_by_array(monkeypatch, cache, quick, pixels):
     monkeypatch.setattr(training, "_XLA_MIN_STEPS", 0)

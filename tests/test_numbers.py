@@ -20,6 +20,8 @@ from skae.losses import Contractive, KLSparsity, L1Sparsity
 from skae.networks import ConvNetwork, RecurrentNetwork
 from skae.utils._sklearn import Interval
 
+pytestmark = pytest.mark.any_data
+
 SMALL = {
     "n_components": 2,
     "hidden_layer_sizes": (4,),
