@@ -1,5 +1,7 @@
 """What the tests share: small data, and estimators that train in a blink."""
 
+import gc
+
 import numpy as np
 import pytest
 
@@ -47,6 +49,15 @@ def room_for_engines():
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(CACHE, "max_size", 128)
         yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def settled_modules(room_for_engines):
+    """What was imported lives on: the garbage collector need not walk it in every round."""
+    gc.collect()
+    gc.freeze()
+    yield
+    gc.unfreeze()
 
 
 @pytest.fixture(scope="session")

@@ -437,6 +437,7 @@ def test_no_keras_to_score(novelty, planted, tmp_path):
     subprocess.run([sys.executable, "-c", code], check=True, timeout=120)
 
 
+@pytest.mark.any_data
 def test_a_refit_compiles_nothing(cache, normal):
     for n_samples, seed in [(400, 0), (390, 1)]:
         quick(novelty=True, noise_level=0.5 + seed, n_steps=20).fit(normal[:n_samples])
@@ -524,6 +525,7 @@ def test_a_loss_that_diverges_is_said(normal):
     assert fitted.offset_ == offset
 
 
+@pytest.mark.any_data
 @pytest.mark.xla
 def test_an_interrupted_fit_keeps_what_was_fitted(normal, monkeypatch):
     """Ctrl-C is raised where the threads that train are waited for; they end, too."""

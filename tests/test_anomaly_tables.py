@@ -302,6 +302,7 @@ def test_reconstruction_of_tables(normal):
 # Bad input
 
 
+@pytest.mark.any_data
 def test_columns_must_be_those_of_fit(novelty):
     new = cars(3)
     with pytest.raises(ValueError, match="feature names"):

@@ -120,10 +120,10 @@ def test_any_size_comes_back_at_its_own(make, shape, params, init):
 @pytest.mark.parametrize(
     ("cell", "params"),
     [
-        ("lstm", {}),
-        ("gru", {"n_layers": 2, "bidirectional": True}),
+        ("lstm", {"n_layers": 2, "bidirectional": True}),
+        pytest.param("lstm", {}, marks=pytest.mark.slow),
         pytest.param("gru", {}, marks=pytest.mark.slow),
-        pytest.param("lstm", {"n_layers": 2, "bidirectional": True}, marks=pytest.mark.slow),
+        pytest.param("gru", {"n_layers": 2, "bidirectional": True}, marks=pytest.mark.slow),
     ],
 )
 def test_series_come_back(make, cell, params):
@@ -133,6 +133,7 @@ def test_series_come_back(make, cell, params):
     assert ae.reconstruct(X).shape == X.shape
 
 
+@pytest.mark.any_data
 @pytest.mark.parametrize(
     "network",
     [
@@ -415,6 +416,7 @@ def test_models_start_at_their_weights_and_are_left_alone(make, images, own):
         assert_array_equal(a, b)
 
 
+@pytest.mark.any_data
 def test_models_are_cloned_and_pickled(make, images, own):
     ae = make(KerasNetwork(*own)).fit(images)
     assert_array_equal(clone(ae).fit(images).transform(images), ae.transform(images))
@@ -422,6 +424,7 @@ def test_models_are_cloned_and_pickled(make, images, own):
     assert_array_equal(twin.transform(images), ae.transform(images))
 
 
+@pytest.mark.any_data
 def test_models_may_change_after_the_fit(make, images, own):
     ae = make(KerasNetwork(*own)).fit(images)
     code = ae.transform(images)
@@ -446,6 +449,7 @@ def test_functions_with_recurrent_layers(make, images):
     assert_array_equal(first[2], np.repeat([0, 1, 0, 0], 4))
 
 
+@pytest.mark.any_data
 def test_layers_that_are_not_trainable_stay(make, images, own):
     own[0].layers[1].trainable = False
     frozen = values(own[0].layers[1].weights)

@@ -422,6 +422,7 @@ def test_free_bits_cost_the_same_whether_they_are_used_or_not(quick_vae, digits)
     assert_allclose(vae.loss_parts_["kl"], 3 * 50.0, rtol=1e-5)
 
 
+@pytest.mark.any_data
 def test_settings_compile_nothing(quick_vae, digits, cache):
     for params in ({}, {"beta": 2.0}, {"warm_up": 3}, {"free_bits": 0.1}, {"n_components": 5}):
         quick_vae(**params).fit(digits)
