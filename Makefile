@@ -64,7 +64,7 @@ test-data: .venv/.stamp ## Run the test suite on other data
 # NumPy's products give these their start; what they compare comes from the backend.
 OF_THE_BACKEND := $(patsubst %,--ignore=tests/test_%.py,engine networks parts)
 test-kernels: .venv/.stamp ## Run its numeric part with the other kernels of this processor
-	@set -e; for kernel in $$($(BIN)/python tests/kernels.py); do \
+	@set -e; kernels=$$($(BIN)/python tests/kernels.py); for kernel in $$kernels; do \
 		echo "OPENBLAS_CORETYPE=$$kernel"; \
 		OPENBLAS_CORETYPE=$$kernel $(BIN)/python -m pytest -q $(DATA_TESTS) \
 			$(OF_THE_BACKEND) $(PYTEST_ARGS); \
