@@ -39,16 +39,17 @@ SCIKIT_LEARN = tuple(map(int, sklearn.__version__.split(".")[:2]))
 TINY = {"hidden_layer_sizes": (4,), "max_iter": 2, "random_state": 0}
 CHECKED = [
     AutoencoderTransformer(**TINY),
-    DenoisingAutoencoder(**TINY),
     AEAnomalyDetector(hidden_layer_sizes=(8,), n_steps=20, random_state=0),
     VAETransformer(**TINY),
     TabularEncoder(),
     AEImputer(hidden_layer_sizes=(8,), n_estimators=1, n_steps=5, random_state=0),
+]
+# Other settings, and estimators that are made of those above.
+CHECKED_SLOWLY = [
+    DenoisingAutoencoder(**TINY),
     AEClassifier(
         AutoencoderTransformer(1, hidden_layer_sizes=(4,), max_iter=2), random_state=0
     ),
-]
-OTHER_SETTINGS = [
     AutoencoderTransformer(1, init="random", **TINY),
     AutoencoderTransformer(early_stopping=False, loss="absolute_error", **TINY),
     AEAnomalyDetector(novelty=True, hidden_layer_sizes=(8,), n_steps=20, random_state=0),
@@ -82,8 +83,8 @@ def test_scikit_learn_checks(estimator, check):
 @pytest.mark.any_backend
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.SkipTestWarning")
-@parametrize_with_checks(OTHER_SETTINGS, expected_failed_checks=expected_failures)
-def test_scikit_learn_checks_with_other_settings(estimator, check):
+@parametrize_with_checks(CHECKED_SLOWLY, expected_failed_checks=expected_failures)
+def test_more_scikit_learn_checks(estimator, check):
     check(estimator)
 
 
