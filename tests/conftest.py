@@ -1,5 +1,7 @@
 """What the tests share: small data, and estimators that train in a blink."""
 
+import gc
+
 import numpy as np
 import pytest
 
@@ -37,6 +39,53 @@ def small_pools():
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(_draws, "_POOL_SIZE", 2**15)
         yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def room_for_engines():
+    """The suite comes back to more shapes than a user does."""
+    from skae.training._cache import CACHE
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(CACHE, "max_size", 128)
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def settled_modules(room_for_engines):
+    """What was imported lives on: the garbage collector need not walk it in every round."""
+    gc.collect()
+    gc.freeze()
+    yield
+    gc.unfreeze()
+
+
+@pytest.fixture(scope="session")
+def handed_to_xla():
+    """Whether each training was, where TensorFlow leaves the choice."""
+    import keras
+
+    from skae import training
+
+    chosen, choose = [], training._compiles_whole
+
+    def recorded(*args):
+        chosen.append(choose(*args))
+        return chosen[-1]
+
+    with pytest.MonkeyPatch.context() as patch:
+        if keras.backend.backend() == "tensorflow":
+            patch.setattr(training, "_compiles_whole", recorded)
+        yield chosen
+
+
+@pytest.fixture(autouse=True)
+def xla_is_marked(request, handed_to_xla):
+    """What compiles with XLA carries the mark by which it is tried on other instructions."""
+    yield
+    used = any(handed_to_xla)
+    handed_to_xla.clear()
+    assert not used or request.node.get_closest_marker("xla"), "mark this test with `xla`"
 
 
 @pytest.fixture

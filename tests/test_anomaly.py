@@ -109,6 +109,7 @@ def test_decision_is_a_translation_of_the_score(outlier, planted):
     assert_array_equal(outlier.predict(X), np.where(decision < 0, -1, 1))
 
 
+@pytest.mark.any_backend
 @pytest.mark.parametrize("contamination", [0.05, 0.1, 0.3])
 def test_with_novelty_contamination_is_what_p_values_say(normal, planted, contamination):
     detector = quick(novelty=True, contamination=contamination).fit(normal)
@@ -116,6 +117,7 @@ def test_with_novelty_contamination_is_what_p_values_say(normal, planted, contam
     assert_array_equal(detector.predict(X) == -1, detector.p_values(X) <= contamination)
 
 
+@pytest.mark.any_backend
 def test_false_alarms_are_as_rare_as_p_values_say():
     """Means over data sets: what is promised is a mean over the training rows as well."""
     shares = []
@@ -129,6 +131,7 @@ def test_false_alarms_are_as_rare_as_p_values_say():
     assert (np.abs(mean - [0.01, 0.05, 0.1]) < 3 * error + 0.005).all(), (mean, error)
 
 
+@pytest.mark.any_backend
 @pytest.mark.parametrize("novel", [False, True])
 def test_few_of_those_selected_are_normal(novel):
     found, false = [], []
@@ -149,6 +152,7 @@ def test_nothing_is_selected_among_normal_rows(normal):
     assert quick().fit(normal).select(normal).sum() == 0
 
 
+@pytest.mark.any_backend
 def test_a_selection_that_cannot_find_anything_says_so(normal):
     detector = quick(novelty=True, n_steps=5).fit(normal[:50])
     X = table(400, 2)
@@ -165,6 +169,7 @@ def test_fdr_is_checked(novelty, normal, fdr):
         novelty.select(normal, fdr=fdr)
 
 
+@pytest.mark.any_backend
 @pytest.mark.parametrize("n_samples", [50, 400])
 def test_all_rows_calibrate(normal, n_samples):
     detector = quick(novelty=True, n_steps=20).fit(normal[:n_samples])
@@ -172,6 +177,7 @@ def test_all_rows_calibrate(normal, n_samples):
     assert detector.false_alarm_rate_ <= 0.05
 
 
+@pytest.mark.any_backend
 def test_one_set_of_rows_may_be_held_out(normal):
     split = ShuffleSplit(1, test_size=0.25, random_state=0)
     detector = quick(novelty=True, n_steps=20, cv=split).fit(normal)
@@ -188,6 +194,7 @@ def visits():
     return rng.normal(size=(60, 4))[groups] + near, groups, rng.normal(size=(500, 4))
 
 
+@pytest.mark.any_backend
 @pytest.mark.parametrize("novel", [False, True])
 def test_rows_of_a_group_are_held_out_together(visits, novel):
     X, groups, new = visits
@@ -201,6 +208,7 @@ def test_rows_of_a_group_are_held_out_together(visits, novel):
     assert np.mean(quick(**few).fit(X, groups=names).predict(new) == -1) < 0.2
 
 
+@pytest.mark.any_backend
 def test_groups_of_rows_without_weight_are_absent(visits):
     X, groups, new = visits
     weight = np.where(groups < 30, 1.0, 0.0)
@@ -219,6 +227,7 @@ def test_bad_groups(visits):
         quick().fit(X, groups=groups[:, np.newaxis])
 
 
+@pytest.mark.any_backend
 @pytest.mark.parametrize("n_samples", [2, 3, 7])
 @pytest.mark.parametrize("novel", [False, True])
 def test_a_handful_of_rows_will_do(normal, n_samples, novel):
@@ -227,12 +236,14 @@ def test_a_handful_of_rows_will_do(normal, n_samples, novel):
     assert np.isfinite(detector.offset_)
 
 
+@pytest.mark.any_backend
 def test_a_rate_too_small_for_the_rows_is_said(normal):
     with pytest.warns(UserWarning, match="least p-value that 40 training rows allow") as said:
         quick(novelty=True, contamination=0.01, n_steps=5).fit(normal[:40])
     assert said[0].filename == __file__
 
 
+@pytest.mark.any_backend
 @pytest.mark.parametrize("n_odd", [0, 8, 20])
 def test_auto_is_not_carried_away_by_anomalies(normal, planted, n_odd):
     """With none, a fiftieth and a twentieth of the rows odd, few of the others are marked."""
@@ -251,6 +262,7 @@ def with_levels(n, seed):
     return np.column_stack([table(n, seed)[:, :6], *levels]).astype(float)
 
 
+@pytest.mark.any_backend
 def test_minorities_stay():
     """Rows with a level that few have are not trimmed away, and seldom marked for it."""
     X, new = with_levels(800, 0), with_levels(3000, 1)
@@ -264,6 +276,7 @@ def test_minorities_stay():
         assert marked[has].mean() < 3 * marked[~has].mean() + 0.02
 
 
+@pytest.mark.any_backend
 def test_a_level_that_only_anomalies_have_is_no_excuse(normal):
     """A flag that goes with what is odd may excuse a little, and not everything."""
     rng = data_rng()
@@ -294,6 +307,7 @@ def test_expected_is_nearer_to_what_the_cell_was(normal, planted):
     assert np.median(error) < 0.15 * np.median(moved)
 
 
+@pytest.mark.xla
 def test_cells_that_are_wrong_together_are_expected_together(normal):
     """Of several wrong cells none is believed because it agrees with the others."""
     rng = data_rng(5)
@@ -320,6 +334,8 @@ def test_expected_is_what_has_been_seen(normal, scoring):
     assert (expected <= X.max(axis=0)).all()
 
 
+@pytest.mark.any_data
+@pytest.mark.any_backend
 def test_data_frames_in_data_frames_out(normal, planted):
     pd = pytest.importorskip("pandas")
     names = ["area", "b", "c", "d", "price", "count", "one"]
@@ -338,6 +354,8 @@ def test_data_frames_in_data_frames_out(normal, planted):
     assert texts[0].count(";") <= 1
 
 
+@pytest.mark.any_data
+@pytest.mark.any_backend
 def test_polars_frames(normal):
     pl = pytest.importorskip("polars")
     frame = pl.DataFrame(normal, schema=[f"c{i}" for i in range(7)])
@@ -405,6 +423,8 @@ def test_float32(normal, novelty):
     assert_allclose(scores, novelty.score_samples(normal[:50]), rtol=0.02)
 
 
+@pytest.mark.any_data
+@pytest.mark.any_backend
 def test_no_keras_to_score(novelty, planted, tmp_path):
     path = tmp_path / "detector.pickle"
     path.write_bytes(pickle.dumps((novelty, planted[0])))
@@ -417,6 +437,7 @@ def test_no_keras_to_score(novelty, planted, tmp_path):
     subprocess.run([sys.executable, "-c", code], check=True, timeout=120)
 
 
+@pytest.mark.any_data
 def test_a_refit_compiles_nothing(cache, normal):
     for n_samples, seed in [(400, 0), (390, 1)]:
         quick(novelty=True, noise_level=0.5 + seed, n_steps=20).fit(normal[:n_samples])
@@ -431,6 +452,7 @@ def test_weights_of_zero_are_absent_rows(normal):
     assert_allclose(weighted.score_samples(normal), without.score_samples(normal), rtol=1e-4)
 
 
+@pytest.mark.any_backend
 def test_weights_count(normal, planted):
     """Rows of little weight are not worth much in scale and calibration."""
     X = np.vstack([normal, planted[0]])
@@ -479,6 +501,7 @@ def test_images_have_error_maps(digits):
     assert_array_equal(detector.score_samples(odd.reshape(-1, 64)), detector.score_samples(odd))
 
 
+@pytest.mark.xla
 def test_reconstruction_by_default_takes_a_share_of_variance(normal):
     detector = quick(scoring="reconstruction").fit(normal)
     assert detector.estimators_[0].n_components == 0.9
@@ -502,6 +525,8 @@ def test_a_loss_that_diverges_is_said(normal):
     assert fitted.offset_ == offset
 
 
+@pytest.mark.any_data
+@pytest.mark.xla
 def test_an_interrupted_fit_keeps_what_was_fitted(normal, monkeypatch):
     """Ctrl-C is raised where the threads that train are waited for; they end, too."""
     fitted = quick(n_steps=5).fit(normal)

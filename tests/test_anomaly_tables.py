@@ -99,6 +99,7 @@ def test_finds_cells_that_do_not_go_with_the_others(normal):
     assert np.mean(named) > 0.8
 
 
+@pytest.mark.any_backend
 @pytest.mark.parametrize("novel", [False, True])
 def test_few_clean_rows_are_marked(normal, novel):
     detector = quick(novelty=novel).fit(normal)
@@ -133,6 +134,7 @@ def test_levels_that_were_not_seen_are_odd_and_no_error(novelty):
     assert novelty.describe(odd)[0] == 'kind "boat", expected "car"'
 
 
+@pytest.mark.any_backend
 @pytest.mark.parametrize("novel", [False, True])
 def test_a_name_of_its_own_is_not_odd(normal, novel):
     def named(frame, prefix):
@@ -142,6 +144,7 @@ def test_a_name_of_its_own_is_not_odd(normal, novel):
     assert (detector.predict(named(shop(500, 3), "new")) == -1).mean() < 0.12
 
 
+@pytest.mark.xla
 def test_cells_that_are_wrong_together_are_named_together():
     """They vouch for each other; the rest of the row tells."""
     rng = data_rng()
@@ -164,6 +167,7 @@ def test_cells_that_are_wrong_together_are_named_together():
 # In the user's own columns
 
 
+@pytest.mark.any_backend
 def test_reasons_in_the_columns_of_the_table(fitted):
     detector, X = fitted
     parts = detector.explain(X)
@@ -174,6 +178,7 @@ def test_reasons_in_the_columns_of_the_table(fitted):
     assert_allclose(values.sum(axis=1), -detector.score_samples(X))
 
 
+@pytest.mark.any_backend
 def test_expected_is_a_table_like_the_one_that_came(fitted):
     detector, X = fitted
     expected = detector.expected(X)
@@ -194,6 +199,7 @@ def test_expected_is_a_table_like_the_one_that_came(fitted):
     assert set(said["notes"]) == {None}
 
 
+@pytest.mark.any_backend
 def test_libraries_agree(fitted):
     detector, X = fitted
     reference = people(120)
@@ -220,6 +226,7 @@ def test_what_cells_are_in_words(novelty):
     assert texts[2].startswith("sold 2022-11-05, expected about 2020-0")
 
 
+@pytest.mark.any_backend
 def test_arrays_with_holes_are_tables():
     rng = data_rng()
     X = rng.normal(size=(200, 1)) + 0.1 * rng.normal(size=(200, 4))
@@ -232,6 +239,7 @@ def test_arrays_with_holes_are_tables():
     assert detector.explain(odd).shape == detector.expected(odd).shape == (1, 4)
 
 
+@pytest.mark.any_backend
 def test_numbers_without_holes_are_no_table(normal):
     numbers = normal[["wheels", "weight"]]
     detector = quick(n_steps=5).fit(numbers)
@@ -273,12 +281,14 @@ def test_weights_of_zero_are_absent_rows(normal):
     assert_allclose(weighted.score_samples(new), without.score_samples(new), rtol=1e-4)
 
 
+@pytest.mark.any_backend
 def test_groups(normal):
     groups = np.arange(len(normal)) // 10
     detector = quick(n_steps=10).fit(normal, groups=groups)
     assert len(detector.calibration_scores_) == len(normal)
 
 
+@pytest.mark.any_backend
 def test_reconstruction_of_tables(normal):
     autoencoder = AutoencoderTransformer(4, hidden_layer_sizes=(8,), max_iter=3)
     detector = quick(scoring="reconstruction", estimator=autoencoder, novelty=True).fit(normal)
@@ -292,6 +302,7 @@ def test_reconstruction_of_tables(normal):
 # Bad input
 
 
+@pytest.mark.any_data
 def test_columns_must_be_those_of_fit(novelty):
     new = cars(3)
     with pytest.raises(ValueError, match="feature names"):
@@ -309,6 +320,7 @@ def test_infinite_values_name_their_column(novelty, normal):
         quick().fit(normal.assign(weight=-np.inf))
 
 
+@pytest.mark.any_backend
 def test_columns_that_say_nothing(normal):
     X = normal[["kind", "engine", "wheels"]].assign(nothing=np.nan, shop="here")
     detector = quick(n_steps=50).fit(X)
@@ -319,6 +331,7 @@ def test_columns_that_say_nothing(normal):
     assert (detector.expected(X)["shop"] == "here").all()
 
 
+@pytest.mark.any_backend
 def test_a_table_without_numbers(normal):
     X = normal[["kind", "colour", "engine"]]
     detector = quick(novelty=True).fit(X)

@@ -13,6 +13,8 @@ import pytest
 
 import skae
 
+pytestmark = [pytest.mark.any_data, pytest.mark.any_backend]
+
 PACKAGE = Path(skae.__file__).parent
 ROOT = PACKAGE.parent
 # Where classes of ours may stand above others of ours.

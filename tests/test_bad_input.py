@@ -20,6 +20,8 @@ from skae import (
 from skae.corruption import GaussianNoise
 from skae.training._engine import Engine
 
+pytestmark = pytest.mark.any_data
+
 METHODS = ["transform", "reconstruct", "score_samples", "score"]
 
 

@@ -9,6 +9,8 @@ from sklearn.preprocessing import StandardScaler
 
 from skae.metrics import reconstruction_score
 
+pytestmark = pytest.mark.any_data
+
 callback = pytest.importorskip("sklearn.callback")
 
 

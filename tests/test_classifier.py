@@ -191,6 +191,7 @@ def test_copies_and_pickles_are_the_same(fitted, labelled):
     assert_array_equal(clone(fitted).fit(X, y).predict_proba(X), proba)
 
 
+@pytest.mark.any_data
 def test_classes_of_like_sizes_share_a_compilation(make, labelled, cache):
     X, y, _, _ = labelled
     make().fit(X, y)

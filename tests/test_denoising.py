@@ -159,6 +159,7 @@ def test_the_same_seed_gives_the_same_bits(denoiser, pixels):
         assert (denoiser(random_state=1).fit(pixels).transform(pixels) != code).any()
 
 
+@pytest.mark.any_data
 def test_levels_share_a_compilation(cache, denoiser, pixels):
     search = GridSearchCV(denoiser(), {"corruption_level": [0.1, 0.3, 0.5]}, cv=2)
     search.fit(pixels)

@@ -209,6 +209,7 @@ OTHER_NETWORKS = {
 }
 
 
+@pytest.mark.any_data
 @pytest.mark.parametrize("method", ["fit", "partial_fit"])
 @pytest.mark.parametrize("name", OTHER_NETWORKS)
 def test_going_on_keeps_the_network(quick, pixels, name, method):
@@ -220,8 +221,9 @@ def test_going_on_keeps_the_network(quick, pixels, name, method):
         getattr(ae, method)(pixels)
     assert_array_equal(ae.transform(pixels), before)
     assert ae.n_iter_ == 1
-    # Afresh it is no other network.
-    ae.set_params(warm_start=False).fit(pixels)
+    if method == "fit":
+        # Afresh it is no other network.
+        ae.set_params(warm_start=False).fit(pixels)
 
 
 def test_going_on_with_a_network_that_was_changed_inside(quick, pixels):
@@ -386,6 +388,7 @@ def test_code_and_output_activations(quick, pixels):
     assert ae.reconstruct(pixels).min() >= 0
 
 
+@pytest.mark.any_data
 def test_scikit_learns_words_for_activations(quick, pixels):
     ours = quick(activation="logistic", code_activation="identity").fit_transform(pixels)
     keras = quick(activation="sigmoid", code_activation="linear").fit_transform(pixels)

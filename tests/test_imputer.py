@@ -70,6 +70,8 @@ def test_filled_numbers_lie_within_the_range_seen(numbers):
         assert said.max() <= np.nanmax(X[:, j])
 
 
+@pytest.mark.any_data
+@pytest.mark.any_backend
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_dtype_of_arrays_is_kept(numbers, dtype):
     X, _ = holed(numbers)
@@ -79,6 +81,8 @@ def test_dtype_of_arrays_is_kept(numbers, dtype):
 # Tables
 
 
+@pytest.mark.any_data
+@pytest.mark.any_backend
 def test_tables_come_back_in_their_library_and_dtypes(table):
     imputer = AEImputer(**QUICK).fit(table)
     filled = imputer.transform(table)
@@ -94,6 +98,8 @@ def test_tables_come_back_in_their_library_and_dtypes(table):
             assert set(after[name]) <= {a for a, _ in kept}, name
 
 
+@pytest.mark.any_data
+@pytest.mark.any_backend
 def test_dtypes_of_frames_are_kept():
     frame = people().drop(columns="notes").convert_dtypes()
     filled = AEImputer(**QUICK).fit_transform(frame)
@@ -101,6 +107,8 @@ def test_dtypes_of_frames_are_kept():
     assert_array_equal(filled.index, frame.index)
 
 
+@pytest.mark.any_data
+@pytest.mark.any_backend
 def test_index_of_pandas_is_kept():
     frame = people().drop(columns="notes")
     frame.index = np.arange(len(frame))[::-1] + 100
@@ -110,11 +118,14 @@ def test_index_of_pandas_is_kept():
     assert_array_equal(filled.loc[known, "age"], frame.loc[known, "age"])
 
 
+@pytest.mark.any_data
+@pytest.mark.any_backend
 def test_whole_numbers_stay_whole_in_frames():
     filled = AEImputer(**QUICK).fit_transform(people()[["age", "fare", "sex"]])
     assert_array_equal(filled["age"], filled["age"].round())
 
 
+@pytest.mark.any_backend
 def test_declared_categories_are_levels(numbers):
     X = np.column_stack([numbers, (numbers[:, 0] > 0) + 2.0 * (numbers[:, 1] > 0)])
     X, _ = holed(X)
@@ -125,6 +136,8 @@ def test_declared_categories_are_levels(numbers):
     assert_array_equal(named["e"], filled[:, 4])
 
 
+@pytest.mark.any_data
+@pytest.mark.any_backend
 def test_unknown_levels_stay():
     frame = people().drop(columns="notes")
     imputer = AEImputer(**QUICK).fit(frame)
@@ -135,6 +148,8 @@ def test_unknown_levels_stay():
     assert filled["deck"][1] in set("ABCD")
 
 
+@pytest.mark.any_data
+@pytest.mark.any_backend
 def test_objects_in_arrays():
     X = np.array([["a", 1.0], ["b", 2.0], [np.nan, 1.0], ["b", np.nan]] * 10, dtype=object)
     filled = AEImputer(**QUICK).fit_transform(X)
@@ -171,6 +186,8 @@ def test_a_row_is_filled_alike_alone_and_among_others(numbers):
 # As scikit-learn's imputers
 
 
+@pytest.mark.any_data
+@pytest.mark.any_backend
 @pytest.mark.parametrize("keep", [False, True])
 def test_empty_columns(numbers, keep):
     X, _ = holed(numbers)
@@ -188,6 +205,8 @@ def test_empty_columns(numbers, keep):
     assert len(imputer.get_feature_names_out()) == filled.shape[1]
 
 
+@pytest.mark.any_data
+@pytest.mark.any_backend
 @pytest.mark.filterwarnings("ignore:Skipping features")
 def test_nothing_but_empty_columns():
     X = np.full((12, 2), np.nan)
@@ -196,6 +215,8 @@ def test_nothing_but_empty_columns():
     assert_array_equal(kept, np.zeros((12, 2)))
 
 
+@pytest.mark.any_data
+@pytest.mark.any_backend
 def test_empty_columns_of_frames():
     frame = people()
     imputer = AEImputer(**QUICK).fit(frame)
@@ -206,6 +227,7 @@ def test_empty_columns_of_frames():
     assert_array_equal(kept["notes"], 0)
 
 
+@pytest.mark.any_backend
 @pytest.mark.parametrize("missing_values", [-1.0, 0.5])
 def test_another_mark_of_missing_cells(numbers, missing_values):
     X, gone = holed(numbers)
@@ -217,6 +239,7 @@ def test_another_mark_of_missing_cells(numbers, missing_values):
         imputer.fit(X)
 
 
+@pytest.mark.any_backend
 def test_a_word_that_marks_missing_cells():
     frame = people()[["sex", "deck", "fare"]].fillna("?")
     filled = AEImputer(missing_values="?", **QUICK).fit_transform(frame)
@@ -225,6 +248,8 @@ def test_a_word_that_marks_missing_cells():
     assert_array_equal(filled["deck"], usual["deck"])
 
 
+@pytest.mark.any_data
+@pytest.mark.any_backend
 def test_integers_with_a_mark():
     X = data_rng().randint(0, 5, (40, 3))
     X[::7, 0] = -1
@@ -233,6 +258,8 @@ def test_integers_with_a_mark():
     assert_array_equal(filled[1:7], X[1:7])
 
 
+@pytest.mark.any_data
+@pytest.mark.any_backend
 @pytest.mark.parametrize("missing", [None, np.nan, pd.NA])
 def test_none_nan_and_na_are_all_missing(missing):
     frame = pd.DataFrame({"a": [1.0, 2.0, 3.0, 4.0] * 5, "b": [missing, "x", "y", "x"] * 5})
@@ -240,6 +267,8 @@ def test_none_nan_and_na_are_all_missing(missing):
     assert set(filled["b"]) == {"x", "y"}
 
 
+@pytest.mark.any_data
+@pytest.mark.any_backend
 def test_indicators_of_arrays(numbers):
     X, gone = holed(numbers)
     X[:, 2], gone[:, 2] = numbers[:, 2], False
@@ -250,6 +279,8 @@ def test_indicators_of_arrays(numbers):
     assert list(names[4:]) == [f"missingindicator_x{j}" for j in (0, 1, 3)]
 
 
+@pytest.mark.any_data
+@pytest.mark.any_backend
 def test_indicators_of_tables(table):
     imputer = AEImputer(add_indicator=True, **QUICK).fit(table)
     filled = columns_of(imputer.transform(table))
@@ -258,6 +289,8 @@ def test_indicators_of_tables(table):
     assert_array_equal(filled["missingindicator_deck"], missing_in(deck))
 
 
+@pytest.mark.any_data
+@pytest.mark.any_backend
 def test_set_output(numbers):
     X, _ = holed(numbers)
     plain = AEImputer(**QUICK).fit_transform(X)
@@ -397,6 +430,8 @@ def test_draws_vary_about_as_much_as_the_cells():
     assert imputer.transform(X)[::2, 1].std() < 0.95 * draws.std(axis=1).mean()
 
 
+@pytest.mark.any_data
+@pytest.mark.any_backend
 def test_draws_of_tables(table):
     imputer = AEImputer(**QUICK).fit(table)
     first, _ = imputer.sample(table, 2, random_state=0)

@@ -14,6 +14,8 @@ from skae import (
 from skae.networks import ConvNetwork, KerasNetwork
 from skae.utils._arrays import as_array
 
+pytestmark = pytest.mark.any_data
+
 SMALL = {"hidden_layer_sizes": (4,), "max_iter": 2, "batch_size": 32, "random_state": 0}
 
 

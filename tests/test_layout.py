@@ -15,6 +15,8 @@ from skae import (
 from skae.corruption import GaussianNoise
 from skae.metrics import reconstruction_error, reconstruction_score
 
+pytestmark = pytest.mark.any_backend
+
 SMALL = {"hidden_layer_sizes": (8,), "max_iter": 2, "batch_size": 32, "random_state": 0}
 ESTIMATORS = {
     "autoencoder": AutoencoderTransformer(3, **SMALL),

@@ -91,6 +91,7 @@ def own():
 # Shapes
 
 
+@pytest.mark.any_data
 @pytest.mark.parametrize(
     ("shape", "params", "init"),
     [
@@ -115,13 +116,14 @@ def test_any_size_comes_back_at_its_own(make, shape, params, init):
     assert ae.score_samples(X).shape == (20,)
 
 
+@pytest.mark.any_data
 @pytest.mark.parametrize(
     ("cell", "params"),
     [
-        ("lstm", {}),
-        ("gru", {"n_layers": 2, "bidirectional": True}),
+        ("lstm", {"n_layers": 2, "bidirectional": True}),
+        pytest.param("lstm", {}, marks=pytest.mark.slow),
         pytest.param("gru", {}, marks=pytest.mark.slow),
-        pytest.param("lstm", {"n_layers": 2, "bidirectional": True}, marks=pytest.mark.slow),
+        pytest.param("gru", {"n_layers": 2, "bidirectional": True}, marks=pytest.mark.slow),
     ],
 )
 def test_series_come_back(make, cell, params):
@@ -131,6 +133,7 @@ def test_series_come_back(make, cell, params):
     assert ae.reconstruct(X).shape == X.shape
 
 
+@pytest.mark.any_data
 @pytest.mark.parametrize(
     "network",
     [
@@ -201,6 +204,7 @@ def test_columns_that_are_masked_change_nothing(make, network, images, monkeypat
     assert_allclose(roomy.loss_curve_, exact.loss_curve_, rtol=1e-4)
 
 
+@pytest.mark.any_data
 def test_latent_sizes_share_a_program(make, network, images, cache):
     for n_components in (1, 3, 5):
         make(network, n_components, max_iter=1).fit(images)
@@ -315,6 +319,7 @@ def test_partial_fit_and_warm_start(make, network, images):
     assert ae.fit(images).n_iter_ == 4
 
 
+@pytest.mark.any_data
 @pytest.mark.parametrize("normalization", ["batch", "layer"])
 def test_normalization_and_dropout(make, network, images, normalization):
     ae = make(network, early_stopping=False, normalization=normalization, dropout=0.2)
@@ -327,12 +332,14 @@ def test_normalization_and_dropout(make, network, images, normalization):
     assert bool(moves) == (normalization == "batch")
 
 
+@pytest.mark.any_data
 def test_losses_that_compare_images(make, images):
     X = images[:60].reshape(60, -1) / 16
     ae = make(ConvNetwork(**CONV, image_shape=(8, 8)), loss="ssim", init="random", max_iter=1)
     assert -2 <= ae.fit(X).score_samples(X).min() <= 0
 
 
+@pytest.mark.any_data
 def test_colour_from_grey(make, images):
     colour = np.stack([images, images / 2], axis=-1)
     ae = make(ConvNetwork(**CONV))
@@ -340,6 +347,7 @@ def test_colour_from_grey(make, images):
     assert rows.shape == colour.shape
 
 
+@pytest.mark.any_data
 def test_grid_search_over_the_network(make, images):
     search = GridSearchCV(
         make(ConvNetwork(**CONV), max_iter=1),
@@ -372,6 +380,7 @@ def test_functions_that_build_models(make, images):
     assert np.abs(ae._statistics[0]).max() > 0
 
 
+@pytest.mark.any_data
 def test_functions_share_a_program(make, images, cache):
     network = KerasNetwork(build_encoder, build_decoder)
     for seed in (0, 1):
@@ -407,6 +416,7 @@ def test_models_start_at_their_weights_and_are_left_alone(make, images, own):
         assert_array_equal(a, b)
 
 
+@pytest.mark.any_data
 def test_models_are_cloned_and_pickled(make, images, own):
     ae = make(KerasNetwork(*own)).fit(images)
     assert_array_equal(clone(ae).fit(images).transform(images), ae.transform(images))
@@ -414,6 +424,7 @@ def test_models_are_cloned_and_pickled(make, images, own):
     assert_array_equal(twin.transform(images), ae.transform(images))
 
 
+@pytest.mark.any_data
 def test_models_may_change_after_the_fit(make, images, own):
     ae = make(KerasNetwork(*own)).fit(images)
     code = ae.transform(images)
@@ -423,6 +434,7 @@ def test_models_may_change_after_the_fit(make, images, own):
     assert len(ae.encoder_.trainable_variables) == 4
 
 
+@pytest.mark.any_data
 def test_functions_with_recurrent_layers(make, images):
     def encoder(input_shape, n_components):
         rows = keras.Input(input_shape)
@@ -437,6 +449,7 @@ def test_functions_with_recurrent_layers(make, images):
     assert_array_equal(first[2], np.repeat([0, 1, 0, 0], 4))
 
 
+@pytest.mark.any_data
 def test_layers_that_are_not_trainable_stay(make, images, own):
     own[0].layers[1].trainable = False
     frozen = values(own[0].layers[1].weights)

@@ -20,6 +20,8 @@ from skae.losses import Contractive, KLSparsity, L1Sparsity
 from skae.networks import ConvNetwork, RecurrentNetwork
 from skae.utils._sklearn import Interval
 
+pytestmark = pytest.mark.any_data
+
 SMALL = {
     "n_components": 2,
     "hidden_layer_sizes": (4,),
@@ -112,7 +114,11 @@ def together():
         what = label(estimator, name, value).split("-")[0]
         kind = "narrow" if isinstance(value, np.uint8) else "wide"
         groups.setdefault(f"{what}-{kind}", (estimator, {}))[1][name] = value
-    return [pytest.param(*group, id=name) for name, group in groups.items()]
+    # Recurrent layers are slow to compile.
+    return [
+        pytest.param(*group, id=name, marks=[pytest.mark.slow] * name.startswith("Recurrent"))
+        for name, group in groups.items()
+    ]
 
 
 def check(estimator, params, digits):

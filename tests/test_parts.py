@@ -131,6 +131,7 @@ def test_keras_losses(quick, digits):
         assert_allclose(ae.score_samples(digits), scores, rtol=1e-3)
 
 
+@pytest.mark.any_data
 def test_keras_losses_share_a_compilation_when_cloned(cache, quick, digits):
     ae = quick(loss=keras.losses.LogCosh())
     ae.fit(digits)

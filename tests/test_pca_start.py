@@ -11,6 +11,8 @@ from sklearn.preprocessing import StandardScaler
 
 from data import data_rng
 
+pytestmark = pytest.mark.any_backend
+
 # One epoch in which nothing moves: what is kept is the start.
 START = {"max_iter": 1, "learning_rate": 1e-12}
 

@@ -18,6 +18,8 @@ from skae.plotting import (
     ReconstructionDisplay,
 )
 
+pytestmark = [pytest.mark.any_data, pytest.mark.any_backend]
+
 
 @pytest.fixture(autouse=True)
 def plt():

@@ -12,6 +12,8 @@ from numpy.testing import assert_array_equal
 from skae import AEAnomalyDetector
 from skae.networks import ConvNetwork
 
+pytestmark = pytest.mark.any_data
+
 # What a child may take before it counts as hanging.
 PATIENCE = 30
 

@@ -39,16 +39,17 @@ SCIKIT_LEARN = tuple(map(int, sklearn.__version__.split(".")[:2]))
 TINY = {"hidden_layer_sizes": (4,), "max_iter": 2, "random_state": 0}
 CHECKED = [
     AutoencoderTransformer(**TINY),
-    DenoisingAutoencoder(**TINY),
     AEAnomalyDetector(hidden_layer_sizes=(8,), n_steps=20, random_state=0),
     VAETransformer(**TINY),
     TabularEncoder(),
     AEImputer(hidden_layer_sizes=(8,), n_estimators=1, n_steps=5, random_state=0),
+]
+# Other settings, and estimators that are made of those above.
+CHECKED_SLOWLY = [
+    DenoisingAutoencoder(**TINY),
     AEClassifier(
         AutoencoderTransformer(1, hidden_layer_sizes=(4,), max_iter=2), random_state=0
     ),
-]
-OTHER_SETTINGS = [
     AutoencoderTransformer(1, init="random", **TINY),
     AutoencoderTransformer(early_stopping=False, loss="absolute_error", **TINY),
     AEAnomalyDetector(novelty=True, hidden_layer_sizes=(8,), n_steps=20, random_state=0),
@@ -70,19 +71,25 @@ def expected_failures(estimator):
     }
 
 
+@pytest.mark.any_data
+@pytest.mark.any_backend
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.SkipTestWarning")
 @parametrize_with_checks(CHECKED, expected_failed_checks=expected_failures)
 def test_scikit_learn_checks(estimator, check):
     check(estimator)
 
 
+@pytest.mark.any_data
+@pytest.mark.any_backend
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.SkipTestWarning")
-@parametrize_with_checks(OTHER_SETTINGS, expected_failed_checks=expected_failures)
-def test_scikit_learn_checks_with_other_settings(estimator, check):
+@parametrize_with_checks(CHECKED_SLOWLY, expected_failed_checks=expected_failures)
+def test_more_scikit_learn_checks(estimator, check):
     check(estimator)
 
 
+@pytest.mark.any_data
+@pytest.mark.any_backend
 @pytest.mark.parametrize(
     "estimator",
     [
@@ -193,6 +200,7 @@ def test_set_params_goes_through_a_pipeline(quick):
         quick().set_params(latent=3)
 
 
+@pytest.mark.any_backend
 def test_grid_search_beside_pca(quick, digits):
     search = GridSearchCV(
         Pipeline([("scale", StandardScaler()), ("reduce", PCA())]),
@@ -212,6 +220,7 @@ def test_grid_search_beside_pca(quick, digits):
     assert search.best_estimator_[-1].n_components == 4
 
 
+@pytest.mark.any_backend
 def test_cross_val_score_as_a_step_and_alone(quick, digits):
     assert (cross_val_score(quick(), digits, cv=3) > 0.2).all()
     labels = np.arange(len(digits)) % 2
@@ -220,6 +229,7 @@ def test_cross_val_score_as_a_step_and_alone(quick, digits):
     assert scores.shape == (2,)
 
 
+@pytest.mark.any_backend
 def test_halving_search_over_epochs(quick, digits):
     search = HalvingGridSearchCV(
         quick(),
@@ -235,6 +245,8 @@ def test_halving_search_over_epochs(quick, digits):
     assert search.best_estimator_.max_iter == 2
 
 
+@pytest.mark.any_data
+@pytest.mark.any_backend
 def test_feature_union_and_column_transformer(quick, digits):
     union = FeatureUnion([("pca", PCA(2)), ("ae", quick())]).fit(digits)
     assert union.transform(digits).shape == (300, 5)
@@ -243,6 +255,8 @@ def test_feature_union_and_column_transformer(quick, digits):
     assert columns.fit_transform(digits).shape == (300, 3 + 48)
 
 
+@pytest.mark.any_data
+@pytest.mark.any_backend
 def test_set_output_pandas(quick, digits):
     pd = pytest.importorskip("pandas")
     rows = pd.DataFrame(digits, index=np.arange(300) + 7).add_prefix("pixel")
@@ -255,6 +269,8 @@ def test_set_output_pandas(quick, digits):
     assert isinstance(ae.reconstruct(rows), np.ndarray)
 
 
+@pytest.mark.any_data
+@pytest.mark.any_backend
 def test_set_output_polars(quick, digits):
     pl = pytest.importorskip("polars")
     rows = pl.DataFrame(digits, schema=[f"pixel{i}" for i in range(64)])
@@ -265,6 +281,8 @@ def test_set_output_polars(quick, digits):
     assert_array_equal(code.to_numpy(), quick().fit_transform(digits))
 
 
+@pytest.mark.any_data
+@pytest.mark.any_backend
 def test_columns_must_come_by_the_names_of_fit(quick, digits):
     pd = pytest.importorskip("pandas")
     rows = pd.DataFrame(digits).add_prefix("pixel")
@@ -277,6 +295,7 @@ def test_columns_must_come_by_the_names_of_fit(quick, digits):
         ae.transform(digits)
 
 
+@pytest.mark.any_backend
 @pytest.mark.skipif(
     SCIKIT_LEARN < (1, 8),
     reason="scikit-learn 1.7 cannot weight the score of a Pipeline",

@@ -278,6 +278,7 @@ def test_rows_that_are_drawn_are_rows_of_the_table(library):
     assert vae.transform(X).shape == (120, 3)
 
 
+@pytest.mark.xla
 def test_likelihood_of_a_table_whose_columns_are_independent():
     """The density of the numbers, and the probability of the categories."""
     rng = data_rng()
@@ -358,6 +359,8 @@ def test_bad_tables(library, quick):
         quick().fit(library({"a": [1.0], "b": ["x"]}))
 
 
+@pytest.mark.any_data
+@pytest.mark.any_backend
 @pytest.mark.parametrize(
     "columns",
     [

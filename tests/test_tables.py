@@ -17,6 +17,8 @@ from sklearn.pipeline import make_pipeline
 from skae.tables import TabularEncoder
 from tables import LIBRARIES, columns_of, people, rows_of
 
+pytestmark = pytest.mark.any_backend
+
 
 @pytest.fixture(params=LIBRARIES)
 def library(request):

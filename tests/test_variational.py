@@ -232,6 +232,8 @@ def test_images_come_back_as_images(quick_vae, digits):
     assert_array_equal(vae.score_samples(images), vae.score_samples(digits))
 
 
+@pytest.mark.any_data
+@pytest.mark.any_backend
 def test_set_output_names_the_code(quick_vae, digits):
     pytest.importorskip("pandas")
     vae = quick_vae().set_output(transform="pandas").fit(digits)
@@ -266,6 +268,7 @@ def test_no_row_loses_more_than_the_share_of_the_normal(of_clusters, clusters):
     assert (mixture - normal).min() > -np.log(20) - 1e-6
 
 
+@pytest.mark.any_backend
 def test_with_a_mixture_it_is_a_density(quick_vae, clusters):
     X = 2 * clusters[:, [0, 3]] + 3
     vae = quick_vae(n_components=1, max_iter=10, n_draws=512).fit(X)
@@ -419,6 +422,7 @@ def test_free_bits_cost_the_same_whether_they_are_used_or_not(quick_vae, digits)
     assert_allclose(vae.loss_parts_["kl"], 3 * 50.0, rtol=1e-5)
 
 
+@pytest.mark.any_data
 def test_settings_compile_nothing(quick_vae, digits, cache):
     for params in ({}, {"beta": 2.0}, {"warm_up": 3}, {"free_bits": 0.1}, {"n_components": 5}):
         quick_vae(**params).fit(digits)
@@ -456,6 +460,8 @@ def test_same_seed_same_bits(quick_vae, digits, fitted_vae):
     assert_array_equal(again.score_samples(digits), fitted_vae.score_samples(digits))
 
 
+@pytest.mark.any_data
+@pytest.mark.any_backend
 def test_a_pickle_needs_no_keras(fitted_vae, digits, tmp_path):
     path = tmp_path / "vae.pickle"
     path.write_bytes(
