@@ -121,6 +121,7 @@ class BaseAutoencoder(CallbackSupportMixin, BaseEstimator):
 
     def _fit(self, X, y, target, sample_weight, goes_on, one_epoch=False):
         """Validate, seed, split, build, train from one start or two, keep."""
+        monitor = FitMonitor(self)
         fewest = 1 if one_epoch and goes_on else 2
         rows = check_training_rows(self, X, target, sample_weight, not goes_on, fewest)
         if not goes_on:
@@ -146,8 +147,7 @@ class BaseAutoencoder(CallbackSupportMixin, BaseEstimator):
         starts_twice = judges_start and self._start_share < _SHARE_TO_TRUST
         before = self._losses(held_out) if judges_start else None
         n_epochs = 1 if one_epoch else int(self.max_iter)
-        most_epochs = (1 + starts_twice) * n_epochs
-        monitor = FitMonitor(self, rows, y, self._fitted_attributes, most_epochs)
+        monitor.open(rows, y, held_out, n_epochs, starts_twice)
         training = self._train(train, held_out, rng, monitor, n_epochs)
         warn_or_raise(training, self._starts_linear or self.n_iter_)
         vars(self).update(self._fitted_attributes(training))

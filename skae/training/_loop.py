@@ -67,6 +67,9 @@ class Training:
 
     optimizer_state : list of ndarray
         For training that goes on.
+
+    max_iter : int
+        Epochs that there could have been.
     """
 
     kept: tuple[Arrays, Arrays]
@@ -76,6 +79,7 @@ class Training:
     validation_parts: Arrays = field(default_factory=list)
     ending: Ending = "max_iter"
     optimizer_state: Arrays = field(default_factory=list)
+    max_iter: int = 0
 
     @property
     def weights(self) -> Arrays:
@@ -106,6 +110,9 @@ class Monitor(Protocol):
 
     def end(self, training: Training) -> bool:
         """After an epoch; True stops training."""
+
+    def close(self, training: Training) -> None:
+        """When training has ended, by an error too."""
 
 
 def run(
@@ -140,7 +147,7 @@ def run(
         What was kept. A loss that is no longer finite or a KeyboardInterrupt ends
         training with what was best until then.
     """
-    training = Training(engine.snapshot(), engine.unpacked)
+    training = Training(engine.snapshot(), engine.unpacked, max_iter=stopping.max_iter)
     validated = engine.has_validation
     order = np.zeros(engine.epoch_length, np.int32)
     _, start = engine.epoch(order, 0)
@@ -174,5 +181,7 @@ def run(
                     break
     except KeyboardInterrupt:
         training.ending = "interrupted"
+    finally:
+        monitor.close(training)
     training.optimizer_state = engine.optimizer_state()
     return training
