@@ -90,9 +90,10 @@ class FitMonitor:
 
     def end(self, training):
         """After an epoch; True when a callback asks to stop."""
+        stops = self._told(self.epoch, lambda: self.estimator._fitted_attributes(training))
         if self.progress is not None:
-            self.progress.end(training)
-        return self._told(self.epoch, lambda: self.estimator._fitted_attributes(training))
+            self.progress.end(training)  # with the time that callbacks took
+        return stops
 
     def close(self, training):
         """When training has ended, by an error too."""
@@ -112,20 +113,22 @@ class FitMonitor:
         spread = _spread(self.estimator, held_out)
         # Of a few rows none are held out, and all of them judge.
         apart = held_out is None or len(held_out) < len(rows)
+        is_known = spread is not None and not self.n_before
         return {
             "spread": spread,
-            "start": "start" if spread is None or self.n_before else self._name_of_start(),
+            "start": self._name_of_start(rows) if is_known else "start",
             "judged_by": "held-out" if apart else "training",
         }
 
-    def _name_of_start(self):
+    def _name_of_start(self, rows):
         """What the start is called that other variance explained stands beside."""
         ae = self.estimator
         if not ae._starts_linear:
             return ""  # what random weights explain tells nothing
         options, (corruption, _) = ae._options(True), ae._corruption()
-        activations = {options.code_activation, options.output_activation}
-        return "PCA" if activations == {"linear"} and corruption is None else "start"
+        linear = {options.code_activation, options.output_activation} == {"linear"}
+        is_pca = linear and corruption is None and rows.targets is None
+        return "PCA" if is_pca else "start"
 
     def _told(self, context, attributes):
         return context is not None and context.call_on_fit_task_end(
