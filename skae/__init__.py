@@ -1,6 +1,6 @@
 """Autoencoders that behave like PCA: scikit-learn's surface, Keras underneath."""
 
-from skae import metrics
+from skae import callbacks, metrics
 from skae.anomaly import AEAnomalyDetector
 from skae.estimators import (
     AEClassifier,
@@ -20,5 +20,6 @@ __all__ = [
     "DenoisingAutoencoder",
     "VAETransformer",
     "__version__",
+    "callbacks",
     "metrics",
 ]

@@ -548,11 +548,6 @@ def test_an_interrupted_fit_keeps_what_was_fitted(normal, monkeypatch):
     assert fitted.offset_ == offset
 
 
-def test_verbose_prints_the_loss(normal, capsys):
-    quick(verbose=True, n_steps=5, novelty=True).fit(normal)
-    assert "Iteration 1, loss = " in capsys.readouterr().out
-
-
 def test_display(novelty, planted):
     pytest.importorskip("matplotlib").use("Agg")
     from matplotlib import pyplot as plt

@@ -1,12 +1,21 @@
 """scikit-learn's callbacks see every epoch and may stop training."""
 
+import copy
+import pickle
+import warnings
+
+import joblib
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
+from sklearn.base import clone
+from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+from skae import VAETransformer, callbacks
+from skae.callbacks import TimeLimit
 from skae.metrics import reconstruction_score
 
 pytestmark = pytest.mark.any_data
@@ -133,3 +142,126 @@ def test_progress_bar_through_search_and_pipeline(quick, digits, capfd):
     assert "GridSearchCV" in shown
     assert "AutoencoderTransformer" in shown
     assert not hasattr(search.best_estimator_[-1], "_skl_callbacks")
+
+
+# A limit to the time
+
+
+@pytest.fixture
+def ticks(monkeypatch):
+    """A clock that goes on by a second whenever it is looked at, from the start of a fit."""
+    seen = []
+
+    def monotonic():
+        seen.append(len(seen))
+        return seen[-1]
+
+    monkeypatch.setattr(callbacks, "monotonic", monotonic)
+    return seen
+
+
+def test_time_ends_training_and_the_best_epoch_is_kept(quick, digits, ticks):
+    limited = quick(max_iter=50, tol=None).set_callbacks(TimeLimit(4))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        limited.fit(digits)
+    plain = quick(max_iter=4, tol=None).fit(digits)
+    assert limited.n_iter_ == 4
+    assert limited.best_iter_ == plain.best_iter_
+    assert_array_equal(limited.transform(digits), plain.transform(digits))
+
+
+def test_time_that_is_not_up_changes_nothing(quick, digits, fitted, ticks):
+    limited = quick().set_callbacks(TimeLimit(100)).fit(digits)
+    assert_array_equal(limited.transform(digits), fitted.transform(digits))
+
+
+@pytest.mark.parametrize("seconds", [2, 5])
+def test_time_is_counted_over_both_starts(quick, digits, ticks, two_starts, seconds):
+    """A second start is not begun when it is up, and is stopped when it is up by then."""
+    recorder = Recorder()
+    ae = quick(n_components=1, tol=None).set_callbacks(recorder, TimeLimit(seconds)).fit(digits)
+    assert recorder.ended == [*(("epoch", i) for i in range(seconds)), ("fit", 0)]
+    assert ae.n_iter_ <= 3
+
+
+def test_checks_and_start_take_time(quick, digits, ticks, monkeypatch):
+    """The clock runs from the beginning of fit."""
+    start = type(quick())._start
+
+    def slow(self, *args):
+        ticks.extend(range(len(ticks), len(ticks) + 10))
+        return start(self, *args)
+
+    monkeypatch.setattr(type(quick()), "_start", slow)
+    ae = quick(max_iter=50, tol=None).set_callbacks(TimeLimit(5)).fit(digits)
+    assert ae.n_iter_ == 1
+
+
+def test_each_fit_has_its_clock(quick, digits, ticks):
+    limit = TimeLimit(2)
+    ae = quick(max_iter=50, tol=None).set_callbacks(limit)
+    for again in (ae, ae, clone(ae), copy.deepcopy(ae), pickle.loads(pickle.dumps(ae))):
+        assert again.fit(digits).n_iter_ == 2
+    assert vars(limit) == vars(TimeLimit(2))
+
+
+@pytest.mark.parametrize("n_jobs", [1, 2])
+def test_each_fit_of_a_search_has_its_clock(quick, digits, ticks, n_jobs):
+    pipeline = make_pipeline(
+        StandardScaler(), quick(max_iter=50, tol=None).set_callbacks(TimeLimit(1))
+    )
+    search = GridSearchCV(
+        pipeline, {"autoencodertransformer__n_components": [2, 3]}, cv=2, error_score="raise"
+    )
+    with joblib.parallel_config("threading", n_jobs=n_jobs):
+        search.fit(digits)
+    assert search.best_estimator_[-1].n_iter_ == 1
+
+
+def test_fits_side_by_side(monkeypatch):
+    """One callback, two fits: time is that of the fit whose task has ended."""
+    now = iter([0, 10, 12, 13, 14])
+    monkeypatch.setattr(callbacks, "monotonic", lambda: next(now))
+    limit, one, two = TimeLimit(5), VAETransformer(), VAETransformer()
+    fits = [ae.set_callbacks(limit)._init_callback_context(max_subtasks=1) for ae in (one, two)]
+    epochs = [fit.subcontext(task_name="epoch") for fit in fits]
+    assert limit.on_fit_task_end(one, epochs[0])
+    assert not limit.on_fit_task_end(two, epochs[1])
+    limit.teardown(one, fits[0])
+    assert not limit.on_fit_task_end(one, epochs[0])
+
+
+def test_a_limit_beside_other_callbacks(digits, ticks):
+    recorder = Recorder()
+    vae = VAETransformer(2, hidden_layer_sizes=(8,), max_iter=50, tol=None, random_state=0)
+    vae.set_callbacks(recorder, TimeLimit(2)).fit(digits)
+    assert vae.n_iter_ == 2
+    assert recorder.ended == [("epoch", 0), ("epoch", 1), ("fit", 0)]
+
+
+def test_a_limit_is_set_on_what_has_epochs(quick, digits):
+    pipeline = make_pipeline(StandardScaler(), quick()).set_callbacks(TimeLimit(1))
+    search = GridSearchCV(quick(), {"n_components": [2, 3]}).set_callbacks(TimeLimit(1))
+    for meta in (pipeline, search):
+        with pytest.raises(TypeError, match=f"{type(meta).__name__} has none: set it on the"):
+            meta.fit(digits)
+
+
+def test_estimators_of_scikit_learn_take_a_limit(digits):
+    limit = TimeLimit(60)
+    StandardScaler().set_callbacks(limit).fit(digits)
+    LogisticRegression(max_iter=500).set_callbacks(limit).fit(digits / 16, digits[:, 20] > 8)
+    assert repr(limit) == "TimeLimit(seconds=60)"
+
+
+@pytest.mark.parametrize("seconds", [0, -1, None, "60", True, np.nan, np.inf])
+def test_bad_seconds(seconds):
+    with pytest.raises(ValueError, match="'seconds' parameter of TimeLimit must be"):
+        TimeLimit(seconds)
+
+
+def test_without_callbacks_in_scikit_learn(monkeypatch):
+    monkeypatch.setattr(callbacks, "HAS_CALLBACKS", False)
+    with pytest.raises(ImportError, match=r"scikit-learn 1\.9 or later; this is"):
+        TimeLimit(60)

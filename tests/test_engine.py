@@ -364,6 +364,9 @@ class Silent:
     def end(self, training):
         return False
 
+    def close(self, training):
+        pass
+
 
 def train_by_hand(X, seed, key=None, max_iter=3):
     rng = data_rng()

@@ -411,21 +411,3 @@ def test_batches_matter(quick, digits):
     few = quick(early_stopping=False, batch_size=300).fit(digits).loss_curve_
     many = quick(early_stopping=False, batch_size=20).fit(digits).loss_curve_
     assert many[-1] < few[-1]
-
-
-def test_verbose_prints_a_line_an_epoch(quick, digits, capsys):
-    ae = quick(verbose=True).fit(digits)
-    lines = capsys.readouterr().out.strip().splitlines()
-    assert len(lines) == ae.n_iter_ == 3
-    for i, line in enumerate(lines, 1):
-        assert line.startswith(f"Iteration {i}, loss = ")
-        assert "validation loss = " in line
-    quick(verbose=1, early_stopping=False).fit(digits)
-    assert "validation" not in capsys.readouterr().out
-    quick().fit(digits)
-    assert capsys.readouterr() == ("", "")
-
-
-def test_verbose_speaks_in_the_units_of_loss_curve(quick, digits, capsys):
-    ae = quick(verbose=True, max_iter=1).fit(digits)
-    assert f"loss = {ae.loss_curve_[0]:.6f}" in capsys.readouterr().out

@@ -188,3 +188,7 @@ class _Watched:
     def end(self, training: Any) -> bool:
         """After an epoch; True stops training."""
         return bool(self.monitor.end(training)) or self.stopped
+
+    def close(self, training: Any) -> None:
+        """When training has ended."""
+        self.monitor.close(training)

@@ -135,7 +135,9 @@ class AEAnomalyDetector(ReadsTablesMixin, TableMixin, DetectionMixin, BaseEstima
         call on the same machine.
 
     verbose : bool or int, default=False
-        Whether the loss of each epoch is printed.
+        Whether progress is printed: network, epoch, seconds left at most and loss. True or
+        1: a line that is updated in a terminal, and a few lines elsewhere; 2: a line for
+        every epoch.
 
     Attributes
     ----------
@@ -365,7 +367,7 @@ class AEAnomalyDetector(ReadsTablesMixin, TableMixin, DetectionMixin, BaseEstima
             rows,
             folds,
             rng,
-            FitMonitor(self, rows, None, None, 1),
+            FitMonitor(self, n_networks=len(folds.seen)),
             training=DenoiserTraining(
                 whole_numbers("hidden_layer_sizes", self.hidden_layer_sizes, 0),
                 noise_level=float(self.noise_level),

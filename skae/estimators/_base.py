@@ -128,6 +128,7 @@ class BaseAutoencoder(CallbackSupportMixin, BaseEstimator):
 
     def _fit(self, X, y, target, sample_weight, goes_on, one_epoch=False):
         """Validate, seed, split, build, train from one start or two, keep."""
+        monitor = FitMonitor(self)
         fewest = 1 if one_epoch and goes_on else 2
         rows = check_training_rows(self, X, target, sample_weight, not goes_on, fewest)
         if not goes_on:
@@ -153,8 +154,7 @@ class BaseAutoencoder(CallbackSupportMixin, BaseEstimator):
         starts_twice = judges_start and self._start_share < _SHARE_TO_TRUST
         before = self._losses(held_out) if judges_start else None
         stopping = self._stopping(train, held_out, one_epoch)
-        most_epochs = (1 + starts_twice) * stopping.max_iter
-        monitor = FitMonitor(self, rows, y, self._fitted_attributes, most_epochs)
+        monitor.open(rows, y, held_out, stopping.max_iter, starts_twice)
         training = self._train(train, held_out, rng, monitor, stopping)
         warn_or_raise(training, self._starts_linear or self.n_iter_)
         vars(self).update(self._fitted_attributes(training))

@@ -154,7 +154,11 @@ class DenoisingAutoencoder(
         result in every call on the same machine.
 
     verbose : bool or int, default=False
-        Whether the losses of each epoch are printed.
+        Whether progress is printed: epoch, seconds left at most, loss, and what rows held
+        out say, the share of variance explained beside PCA's or, of losses other than
+        the squared error, the loss beside that of the start; in the end, what is kept.
+        True or 1: a line that is updated in a terminal, and about ten lines for each
+        start elsewhere; 2: a line for every epoch.
 
     Attributes
     ----------

@@ -26,7 +26,6 @@ from skae.tables import (
 )
 from skae.utils._process import refuse_forked_process
 from skae.utils._random import generator, offspring
-from skae.utils._rows import Rows
 from skae.utils._sklearn import (
     Interval,
     MissingValues,
@@ -91,7 +90,9 @@ class AEImputer(TransformerMixin, BaseEstimator):
         Seeds what is taken out, the weights and the order of the rows.
 
     verbose : bool or int, default=False
-        Whether the loss of each epoch is printed.
+        Whether progress is printed: network, epoch, seconds left at most and loss. True or
+        1: a line that is updated in a terminal, and a few lines elsewhere; 2: a line for
+        every epoch.
 
     Attributes
     ----------
@@ -231,7 +232,7 @@ class AEImputer(TransformerMixin, BaseEstimator):
             batch_size=int(self.batch_size),
             learning_rate=float(self.learning_rate),
         )
-        monitor = FitMonitor(self, Rows(values), None, None, 1)
+        monitor = FitMonitor(self, n_networks=int(self.n_estimators))
         self._imputation.train(values, there, int(self.n_estimators), how, rng, monitor)
         curves = zip(*self._imputation.loss_curves, strict=False)
         self.loss_curve_ = [float(np.mean(losses)) for losses in curves]

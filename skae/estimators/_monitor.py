@@ -1,72 +1,148 @@
 """What is told about a fit: its epochs, to the user and to callbacks, and how it ended."""
 
+import time
 import warnings
 
+import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 
+from skae.losses import LOSSES
+from skae.utils._rows import moments
 from skae.utils._sklearn import CallbackSupportMixin
 
 
 class FitMonitor:
     """Tells the user and the callbacks of an estimator about each epoch.
 
+    Its clock, and those of callbacks, run from when it is made: at the start of `fit`.
+
     Parameters
     ----------
     estimator : estimator
         The estimator being fitted.
 
-    rows : Rows
-        What it is fitted on.
-
-    y : array-like or None
-        Callbacks that score are given the target of the rows where there is no `y`,
-        since that is what an autoencoder learns.
-
-    fitted_attributes : callable
-        ``fitted_attributes(training)``: the attributes the estimator would have, had
-        training ended now.
-
-    n_epochs : int
-        Epochs at most.
+    n_networks : int, default=1
+        How many are trained, where these are not the starts of one.
     """
 
-    def __init__(self, estimator, rows, y, fitted_attributes, n_epochs):
+    def __init__(self, estimator, n_networks=1):
         self.estimator = estimator
-        self.fitted_attributes = fitted_attributes
-        self.context = self.epoch = None
+        self.began = time.monotonic()
+        self.context = self.epoch = self.progress = None
+        self.n_before = 0
+        self.names = [""]
+        if n_networks > 1:
+            self.names = [f"network {i + 1} of {n_networks}" for i in range(n_networks)]
+        self.terms = {}
         if isinstance(estimator, CallbackSupportMixin) and hasattr(
             estimator, "_init_callback_context"
         ):
-            self.fit_data = {
-                "X": rows.inputs,
-                "y": rows.outputs if y is None else y,
-                "metadata": {} if rows.weight is None else {"sample_weight": rows.weight},
-            }
-            self.context = estimator._init_callback_context(max_subtasks=n_epochs)
-            self.context.call_on_fit_task_begin(estimator=estimator, **self.fit_data)
+            self.context = estimator._init_callback_context(max_subtasks=None)
+
+    def open(self, rows, y, held_out, n_epochs, starts_twice):
+        """When the autoencoder stands at its start.
+
+        Parameters
+        ----------
+        rows : Rows
+            What it is fitted on.
+
+        y : array-like or None
+            Callbacks that score are given the target of the rows where there is no `y`,
+            since that is what an autoencoder learns.
+
+        held_out : Rows or None
+            What it is judged by.
+
+        n_epochs : int
+            Epochs of a start, at most.
+
+        starts_twice : bool
+            Whether there may be a second start.
+        """
+        self.n_before = self.estimator.n_iter_
+        if starts_twice:
+            self.names = ["PCA start", "random start"]
+        if self.estimator.verbose:
+            self.terms = self._terms(rows, held_out)
+        if self.context is None:
+            return
+        self.fit_data = {
+            "X": rows.inputs,
+            "y": rows.outputs if y is None else y,
+            "metadata": {} if rows.weight is None else {"sample_weight": rows.weight},
+        }
+        self.context.max_subtasks = n_epochs * len(self.names)
+        self.context.call_on_fit_task_begin(estimator=self.estimator, **self.fit_data)
 
     def begin(self):
         """Before an epoch."""
+        if self.estimator.verbose and self.progress is None:
+            from skae.training import Progress, Terms
+
+            terms = Terms(self.estimator._unit, **self.terms)
+            self.progress = Progress(int(self.estimator.verbose) > 1, self.names, terms)
+        if self.progress is not None:
+            self.progress.begin()
         if self.context is not None:
             self.epoch = self.context.subcontext(task_name="epoch")
             self.epoch.call_on_fit_task_begin(estimator=self.estimator, **self.fit_data)
 
     def end(self, training):
         """After an epoch; True when a callback asks to stop."""
-        if self.estimator.verbose:
-            from skae.training import report
+        stops = self._told(self.epoch, lambda: self.estimator._fitted_attributes(training))
+        if self.progress is not None:
+            self.progress.end(training)  # with the time that callbacks took
+        return stops
 
-            report(training, self.estimator._unit)
-        return self._told(self.epoch, lambda: self.fitted_attributes(training))
+    def close(self, training):
+        """When training has ended, by an error too."""
+        if self.progress is not None:
+            self.progress.close(training)
 
     def finish(self):
-        """When the estimator has what it keeps."""
+        """When the autoencoder has what it keeps."""
+        if self.progress is not None:
+            run = len(self.names) == 2 and self.estimator.init_ == "random"
+            epoch = self.estimator.best_iter_ - self.n_before
+            self.progress.finish(int(run), epoch, time.monotonic() - self.began)
         self._told(self.context, dict)
+
+    def _terms(self, rows, held_out):
+        """How losses of the autoencoder are told."""
+        spread = _spread(self.estimator, held_out)
+        # Of a few rows none are held out, and all of them judge.
+        apart = held_out is None or len(held_out) < len(rows)
+        is_known = spread is not None and not self.n_before
+        return {
+            "spread": spread,
+            "start": self._name_of_start(rows) if is_known else "start",
+            "judged_by": "held-out" if apart else "training",
+        }
+
+    def _name_of_start(self, rows):
+        """What the start is called that other variance explained stands beside."""
+        ae = self.estimator
+        if not ae._starts_linear:
+            return ""  # what random weights explain tells nothing
+        options, (corruption, _) = ae._options(True), ae._corruption()
+        linear = {options.code_activation, options.output_activation} == {"linear"}
+        is_pca = linear and corruption is None and rows.targets is None
+        return "PCA" if is_pca else "start"
 
     def _told(self, context, attributes):
         return context is not None and context.call_on_fit_task_end(
             estimator=self.estimator, **self.fit_data, reconstruction_attributes=attributes
         )
+
+
+def _spread(estimator, held_out):
+    """What the mean of rows held out would lose; None: losses are no shares of variance."""
+    squared = getattr(estimator, "_loss", None) is LOSSES["squared_error"]
+    if held_out is None or not squared:
+        return None
+    _, deviation = moments(held_out.outputs, held_out.weight)
+    return float(np.square(deviation).mean()) or None
 
 
 def warn_or_raise(training, has_start, kept=None):

@@ -13,17 +13,18 @@ from skae.training._engine import Arrays, Engine
 from skae.training._loop import Monitor, Training, run
 from skae.training._optimizers import configuration, falling
 from skae.training._pace import Stopping
-from skae.training._progress import report
+from skae.training._progress import Progress, Terms
 from skae.utils._process import refuse_forked_process
 from skae.utils._rows import Rows
 
 __all__ = [
     "Monitor",
+    "Progress",
     "Stopping",
+    "Terms",
     "Training",
     "configuration",
     "falling",
-    "report",
     "train",
     "train_for",
 ]

@@ -46,6 +46,9 @@ class Training:
 
     optimizer_state : list of ndarray
         For training that goes on.
+
+    max_iter : int
+        Epochs that there could have been.
     """
 
     kept: tuple[Arrays, Arrays]
@@ -56,6 +59,7 @@ class Training:
     ending: Ending = "max_iter"
     n_held: int = 0
     optimizer_state: Arrays = field(default_factory=list)
+    max_iter: int = 0
 
     @property
     def weights(self) -> Arrays:
@@ -86,6 +90,9 @@ class Monitor(Protocol):
 
     def end(self, training: Training) -> bool:
         """After an epoch; True stops training."""
+
+    def close(self, training: Training) -> None:
+        """When training has ended, by an error too."""
 
 
 def run(
@@ -125,7 +132,7 @@ def run(
         What was kept. A loss that is no longer finite or a KeyboardInterrupt ends
         training with what was best until then.
     """
-    training = Training(engine.snapshot(), engine.unpacked)
+    training = Training(engine.snapshot(), engine.unpacked, max_iter=stopping.max_iter)
     validated = engine.has_validation
     order = np.zeros(engine.epoch_length, np.int32)
     _, start = engine.epoch(order, 0)
@@ -158,6 +165,8 @@ def run(
                 break
     except KeyboardInterrupt:
         training.ending = "interrupted"
+    finally:
+        monitor.close(training)
     training.n_held = pace.n_held
     training.optimizer_state = engine.optimizer_state()
     return training

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import _fit_context as fit_context
 from sklearn.metrics._pairwise_distances_reduction import ArgKmin
+from sklearn.model_selection._search import BaseSearchCV
 from sklearn.utils import _param_validation
 from sklearn.utils._param_validation import (
     HasMethods,
@@ -20,7 +21,10 @@ from skae.utils._process import safe_openmp
 
 try:
     from sklearn.callback import CallbackSupportMixin
+
+    HAS_CALLBACKS = True
 except ImportError:  # scikit-learn < 1.9 has no callbacks
+    HAS_CALLBACKS = False
 
     class CallbackSupportMixin:  # type: ignore[no-redef]
         """Stands in where scikit-learn has no callbacks: adds nothing."""
@@ -72,6 +76,8 @@ def validate_parameters(part: Any) -> None:
 
 
 __all__ = [
+    "HAS_CALLBACKS",
+    "BaseSearchCV",
     "CallbackSupportMixin",
     "HasMethods",
     "Interval",
