@@ -66,9 +66,7 @@ def main():
     parser.add_argument("--output", help="CSV file for the cells")
     options = parser.parse_args()
     cells, make = [], maker(options.settings)
-    for name, X in tables(options.data, options.max_rows):
-        if options.only and name not in options.only:
-            continue
+    for name, X in tables(options.data, options.max_rows, options.only):
         for size in (s for s in SIZES if s < X.shape[1]):
             runs = [evaluate(X, size, seed, make) for seed in range(options.seeds)]
             for setting in runs[0]:

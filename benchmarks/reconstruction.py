@@ -31,18 +31,24 @@ from skae.metrics import reconstruction_score
 SIZES = (2, 4, 8, 16)
 
 
-def tables(folder, max_rows):
+def tables(folder, max_rows, only=None):
     """Name and rows of each table, at most `max_rows` of them drawn at random."""
+    for name, read in _readers(folder):
+        if only is None or name in only:
+            yield name, _some(read(), max_rows)
+
+
+def _readers(folder):
+    """Names of tables, and what reads each."""
     for name in ("breast_cancer", "diabetes", "digits", "iris", "linnerud", "wine"):
-        yield f"sk_{name}", _some(getattr(datasets, f"load_{name}")().data, max_rows)
+        yield f"sk_{name}", lambda name=name: getattr(datasets, f"load_{name}")().data
     if folder is None:
         return
     for path in sorted(Path(folder, "adbench").glob("*.npz")):
-        yield path.stem.split("_", 1)[1], _some(np.load(path)["X"], max_rows)
+        yield path.stem.split("_", 1)[1], lambda path=path: np.load(path)["X"]
     mnist = Path(folder, "mnist_10k.npz")
     if mnist.exists():
-        images = np.load(mnist)["images"]
-        yield "mnist_images", _some(images.reshape(len(images), -1), max_rows)
+        yield "mnist_images", lambda: np.load(mnist)["images"].reshape(10_000, -1)
 
 
 def _some(X, max_rows):
@@ -89,9 +95,7 @@ def main():
     options = parser.parse_args()
     cells = []
     print(f"{'table':16}{'size':>5}{'PCA':>8}{'random':>8}{'skae':>8}{'gain':>8}{'s':>7}")
-    for name, X in tables(options.data, options.max_rows):
-        if options.only and name not in options.only:
-            continue
+    for name, X in tables(options.data, options.max_rows, options.only):
         for size in (s for s in SIZES if s < min(X.shape[1], 0.6 * len(X))):
             runs = [evaluate(X, size, seed) for seed in range(options.seeds)]
             score = {m: np.mean([run[m][0] for run in runs]) for m in runs[0]}

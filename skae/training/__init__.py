@@ -29,10 +29,10 @@ __all__ = [
     "train_for",
 ]
 
-# XLA takes longer to compile than TensorFlow's own graph, and each step is then two to
-# three times faster: far below this many steps a first fit is quicker without it. The number of
-# steps that are likely decides and not what happens to be compiled already, so that a fit gives the same
-# bits whatever was fitted before it.
+# XLA takes longer to compile than TensorFlow's own graph, and each step is then up to three
+# times faster: far below this many steps a first fit is quicker without it. The number of
+# steps that are likely decides and not what happens to be compiled already, so that a fit
+# gives the same bits whatever was fitted before it.
 _XLA_MIN_STEPS = 1500
 
 
