@@ -158,6 +158,8 @@ class BaseAutoencoder(CallbackSupportMixin, BaseEstimator):
         training = self._train(train, held_out, rng, monitor, stopping)
         warn_or_raise(training, self._starts_linear or self.n_iter_)
         vars(self).update(self._fitted_attributes(training))
+        if not goes_on:
+            self.starts_ = {self.init_: self._history(training)}
         if judges_start and not self._beats(before, held_out):
             self._fall_back(rows, rng)
         if starts_twice and training.ending in ("max_iter", "converged"):
@@ -177,6 +179,7 @@ class BaseAutoencoder(CallbackSupportMixin, BaseEstimator):
         held = first.validation_curve[1 : first.n_held + 1]
         second = self._train(train, held_out, rng, monitor, stopping, held)
         vars(self).update(self._fitted_attributes(second))
+        fitted["starts_"]["random"] = self._history(second)
         better = self.best_loss_ < fitted["best_loss_"] and self._beats(before, held_out)
         if second.ending == "interrupted":
             kept = None if better else "the network of the first start"
@@ -185,6 +188,17 @@ class BaseAutoencoder(CallbackSupportMixin, BaseEstimator):
             return second
         vars(self).update(fitted)
         return first
+
+    def _history(self, training):
+        """What a start came to, of which these are the attributes."""
+        return {
+            "loss_curve": self.loss_curve_,
+            "validation_loss_curve": self.validation_loss_curve_,
+            "best_loss": self.best_loss_,
+            "n_iter": self.n_iter_,
+            "given_up": training.ending == "behind",
+            "seconds": training.seconds,
+        }
 
     def _beats(self, before, held_out):
         """Whether the network is better than losses before by more than chance explains."""

@@ -1,5 +1,6 @@
 """min: trains a Keras model on arrays; knows no estimator."""
 
+import time
 from collections.abc import Callable, Hashable, Sequence
 from typing import Any
 
@@ -33,7 +34,7 @@ __all__ = [
 # times faster: far below this many steps a first fit is quicker without it. The number of
 # steps that are likely decides and not what happens to be compiled already, so that a fit
 # gives the same bits whatever was fitted before it.
-_XLA_MIN_STEPS = 1500
+_XLA_MIN_STEPS = 2000
 
 
 def _engine_class() -> type[Engine]:
@@ -148,6 +149,7 @@ def train(
     Training
     """
     refuse_forked_process()
+    began = time.perf_counter()
     optimizer_key = _optimizers.key(optimizer, weight_decay, clip_norm)
     steps = -(-len(training) // batch_size) * stopping.likely_epochs * n_fits
     options: dict[str, Any] = {
@@ -177,7 +179,9 @@ def train(
             learning_rate=_optimizers.learning_rate_of(optimizer, learning_rate),
         )
         engine.put(training, validation)
-        return run(engine, len(training), stopping, rng, monitor, first)
+        done = run(engine, len(training), stopping, rng, monitor, first)
+    done.seconds = time.perf_counter() - began
+    return done
 
 
 def train_for(n_steps: int, learning_rate: float, training: Rows, **options: Any) -> Training:

@@ -49,6 +49,9 @@ class Training:
 
     max_iter : int
         Epochs that there could have been.
+
+    seconds : float
+        What it took, compilation included.
     """
 
     kept: tuple[Arrays, Arrays]
@@ -60,6 +63,7 @@ class Training:
     n_held: int = 0
     optimizer_state: Arrays = field(default_factory=list)
     max_iter: int = 0
+    seconds: float = 0.0
 
     @property
     def weights(self) -> Arrays:

@@ -17,7 +17,7 @@ _RISE = 2
 _FALLING = 0.4
 
 # How many epochs training takes where a rate is held, about.
-_USUAL = 50
+_USUAL = 40
 
 # By how many times what counts as progress a second start may lag.
 _LAG = 2.5
