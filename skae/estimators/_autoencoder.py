@@ -2,12 +2,18 @@
 
 from skae.estimators._base import BaseAutoencoder
 from skae.estimators._code_arithmetic import CodeArithmeticMixin
+from skae.estimators._ordered import OrderedCodeMixin
+from skae.estimators._parameters import CONSTRAINTS
 from skae.estimators._reading import ReadsTablesMixin
 from skae.estimators._reconstruction import ReconstructionMixin
 
 
 class AutoencoderTransformer(
-    ReadsTablesMixin, CodeArithmeticMixin, ReconstructionMixin, BaseAutoencoder
+    ReadsTablesMixin,
+    CodeArithmeticMixin,
+    ReconstructionMixin,
+    OrderedCodeMixin,
+    BaseAutoencoder,
 ):
     """Dimensionality reduction by an autoencoder.
 
@@ -63,6 +69,17 @@ class AutoencoderTransformer(
 
     tied_weights : bool, default=False
         Whether the decoder's kernels are the encoder's, transposed.
+
+    ordered : bool, default=False
+        Whether the columns of the code are ordered, as those of PCA are: the first k are a
+        code of k numbers, for every k up to `n_components` [2]_. See `truncated` and
+        `variance_explained_`. Columns are dropped from the end at random in training, and
+        each range of sizes (1, 2, 3 to 4, 5 to 8, ...) has a decoder of its own. There is one
+        start, 60 epochs at most, and a `learning_rate` given as a number falls from three
+        times this number to zero. With a share as `n_components`, the code has as many
+        columns as this network needs to explain that share of the held-out rows, or as PCA
+        needs if that is fewer. Not with `network`, `tied_weights`, `penalty` or
+        `code_activation`.
 
     loss : {"squared_error", "absolute_error", "huber", "binary_crossentropy", "cosine", \
             "ssim"}, keras.losses.Loss or callable, default="squared_error"
@@ -173,6 +190,12 @@ class AutoencoderTransformer(
     n_iter_ : int
         Number of epochs trained.
 
+    variance_explained_ : ndarray of shape (n_components_,)
+        Only with ``ordered=True``: share of the variance of the held-out rows that the first
+        column of the code explains, the first two, and so on; of the training rows, where
+        none are held out. Of a table, one minus the loss, which is a share of what its
+        columns have to lose. Of 2,000 rows at most.
+
     encoder_ : keras.Model
         From rows in the units of the data, or what `table_` makes of them, to codes; made
         anew each time it is asked for.
@@ -211,6 +234,8 @@ class AutoencoderTransformer(
     ----------
     .. [1] G. E. Hinton and R. R. Salakhutdinov, "Reducing the Dimensionality of Data
        with Neural Networks", Science 313, 2006.
+    .. [2] O. Rippel, M. Gelbart and R. Adams, "Learning Ordered Representations with
+       Nested Dropout", ICML 2014.
 
     Examples
     --------
@@ -228,6 +253,8 @@ class AutoencoderTransformer(
     True
     """
 
+    _parameter_constraints: dict = {**CONSTRAINTS, "ordered": ["boolean"]}
+
     def __init__(
         self,
         n_components=2,
@@ -240,6 +267,7 @@ class AutoencoderTransformer(
         normalization=None,
         dropout=0.0,
         tied_weights=False,
+        ordered=False,
         loss="squared_error",
         penalty=None,
         init="pca",
@@ -267,6 +295,7 @@ class AutoencoderTransformer(
         self.normalization = normalization
         self.dropout = dropout
         self.tied_weights = tied_weights
+        self.ordered = ordered
         self.loss = loss
         self.penalty = penalty
         self.init = init

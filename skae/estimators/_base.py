@@ -143,9 +143,11 @@ class BaseAutoencoder(CallbackSupportMixin, BaseEstimator):
             second_rng = deepcopy(rng)
             self._begin(self.init, self._start(train, rng))
         judges_start = held_out is not None and not goes_on and self._starts_well
-        starts_twice = judges_start and self._start_share < _SHARE_TO_TRUST
-        before = self._losses(held_out) if judges_start else None
-        n_epochs = 1 if one_epoch else int(self.max_iter)
+        starts_twice = (
+            judges_start and self._tries_random and self._start_share < _SHARE_TO_TRUST
+        )
+        before = self._judged_losses(held_out) if judges_start else None
+        n_epochs = 1 if one_epoch else self._n_epochs()
         most_epochs = (1 + starts_twice) * n_epochs
         monitor = FitMonitor(self, rows, y, self._fitted_attributes, most_epochs)
         training = self._train(train, held_out, rng, monitor, n_epochs)
@@ -179,7 +181,7 @@ class BaseAutoencoder(CallbackSupportMixin, BaseEstimator):
 
     def _beats(self, before, held_out):
         """Whether the network is better than losses before by more than chance explains."""
-        return gained(before, self._losses(held_out), held_out.weight)
+        return gained(before, self._judged_losses(held_out), held_out.weight)
 
     def _fall_back(self, rows, rng):
         """Keep the start: the principal components, now of all rows."""
@@ -214,6 +216,21 @@ class BaseAutoencoder(CallbackSupportMixin, BaseEstimator):
     def _spoilt(self, rows, rng):
         """Training rows as the encoder will see them; None: as they are."""
         return None
+
+    # Whether random weights are tried too where the start explains little.
+    _tries_random = True
+
+    def _n_epochs(self):
+        """Epochs at most, from each start."""
+        return int(self.max_iter)
+
+    def _rate(self, n_steps):
+        """Learning rate of so many steps: a number, a schedule, or a function of the steps."""
+        return plain(self.learning_rate)
+
+    def _judged_losses(self, rows):
+        """Losses of held-out rows by which the network is judged."""
+        return self._losses(rows)
 
     def _corruption(self):
         """What happens to a row before the encoder reads it, and its settings."""
@@ -419,7 +436,7 @@ class BaseAutoencoder(CallbackSupportMixin, BaseEstimator):
             training=self._as_trained(train),
             validation=None if held_out is None else self._as_trained(held_out),
             optimizer=self.optimizer,
-            learning_rate=plain(self.learning_rate),
+            learning_rate=self._rate(max_iter * -(-len(train) // batch_size)),
             weight_decay=float(self.weight_decay),
             optimizer_state=self._optimizer_state,
             batch_size=batch_size,

@@ -59,6 +59,7 @@ _OF_THE_NETWORK = (
     "normalization",
     "dropout",
     "tied_weights",
+    "ordered",
     "loss",
     "likelihood",
     "init",
