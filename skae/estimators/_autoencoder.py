@@ -196,6 +196,10 @@ class AutoencoderTransformer(
         none are held out. Of a table, one minus the loss, which is a share of what its
         columns have to lose. Of 2,000 rows at most.
 
+    pca_variance_explained_ : ndarray of shape (n_components_,) or None
+        The same of the principal components of the training rows, on the same rows; None for
+        tables and after `partial_fit`.
+
     encoder_ : keras.Model
         From rows in the units of the data, or what `table_` makes of them, to codes; made
         anew each time it is asked for.

@@ -10,7 +10,7 @@ from sklearn.utils.validation import check_is_fitted
 from skae.estimators._parameters import network_parameters, plain
 from skae.inference import forward
 from skae.metrics import variance_explained
-from skae.networks import DenseNetwork, OrderedNetwork, keras_name
+from skae.networks import DenseNetwork, OrderedNetwork, keras_name, linear_map
 
 # Epochs at most: the learning rate falls to zero within them, from so many times the one
 # that is asked for. A rate that stays leaves the largest sizes worse than their start.
@@ -71,13 +71,14 @@ class OrderedCodeMixin:
         """Keep the first columns of the code."""
         network = self._network
         weights = network.truncate(self._weights, size)
-        statistics = network.truncate_statistics(self._statistics, size)
         self._network = network.truncated(size)
         self._optimizer_state = None
         self.n_components_ = size
         self._size_weight = self._size_weight[:size]
         self.variance_explained_ = self.variance_explained_[:size]
-        vars(self).update(self._networks(weights, statistics))
+        if self.pca_variance_explained_ is not None:
+            self.pca_variance_explained_ = self.pca_variance_explained_[:size]
+        vars(self).update(self._networks(weights, self._statistics))
 
     # Answers to the base
 
@@ -108,8 +109,7 @@ class OrderedCodeMixin:
                 )
         if keras_name(self.code_activation) != "linear":
             raise ValueError(
-                "ordered=True needs code_activation='identity'; got "
-                f"{self.code_activation!r}."
+                f"ordered=True needs code_activation='identity'; got {self.code_activation!r}."
             )
 
     def _build(self, rows, rng):
@@ -146,18 +146,20 @@ class OrderedCodeMixin:
         if not self.ordered:
             return super()._judged_losses(rows)
         losses = self._losses_by_size(rows, self._weights, self._statistics)
-        return sum(
-            share * self._size_weight[size - 1] * losses[size]
-            for size, share in self._network.judged_sizes()
-        )
+        weighted = [self._size_weight[size - 1] * loss for size, loss in losses.items()]
+        return np.mean(weighted, axis=0)
 
     def _conclude(self, train, held_out, rng, one_epoch):
         super()._conclude(train, held_out, rng, one_epoch)
         if not self.ordered:
-            vars(self).pop("variance_explained_", None)
+            for name in ("variance_explained_", "pca_variance_explained_"):
+                vars(self).pop(name, None)
             return
-        self.variance_explained_ = self._explained_by_size(
-            _some(train if held_out is None else held_out)
+        judged = _some(train if held_out is None else held_out)
+        self.variance_explained_ = self._explained_by_size(judged)
+        compares = self.table_ is None and not one_epoch
+        self.pca_variance_explained_ = (
+            self._explained_by_pca(train, judged, rng) if compares else None
         )
         if self._may_shrink and not one_epoch:
             enough = np.flatnonzero(self.variance_explained_ >= self.n_components)
@@ -172,7 +174,7 @@ class OrderedCodeMixin:
         return forward(
             network.of_size(size),
             network.cut(weights, size),
-            network.cut_statistics(statistics, size),
+            statistics,
             self._units,
             self._target_units if self._scales_output else None,
         )
@@ -181,7 +183,7 @@ class OrderedCodeMixin:
         """Loss of each row at each of the sizes by which all are judged."""
         code = self._coders(self._network.n_components, weights, statistics)[0](rows.inputs)
         losses = {}
-        for size, _ in self._network.judged_sizes():
+        for size in self._network.judged_sizes():
             output = self._coders(size, weights, statistics)[1](code[:, :size])
             losses[size] = self._losses_of(rows, output)
         return losses
@@ -193,9 +195,7 @@ class OrderedCodeMixin:
         mean = np.maximum(mean, _LEAST_LOSS * max(np.max(mean), np.finfo(np.float32).tiny))
         sizes = np.arange(1, self._network.n_components + 1)
         weight = np.exp(-np.interp(np.log(sizes), np.log(list(losses)), np.log(mean)))
-        return weight / sum(
-            share * weight[size - 1] for size, share in self._network.judged_sizes()
-        )
+        return weight / np.mean([weight[size - 1] for size in losses])
 
     def _explained_by_size(self, rows):
         """What the first columns explain, for each number of them."""
@@ -209,6 +209,18 @@ class OrderedCodeMixin:
                 lost = self._losses_of(rows, output)
                 explained.append(1 - np.average(lost, weights=rows.weight))
         return np.array(explained)
+
+    def _explained_by_pca(self, train, judged, rng):
+        """The same of the principal components of the training rows."""
+        train, judged = map(self._codec.linear_rows, (train, judged))
+        linear = linear_map(train, self._network.n_components, rng)
+        code = judged.inputs @ linear.encoder
+        outputs = (
+            code[:, :size] @ linear.decoder[:size]
+            for size in range(1, self._network.n_components + 1)
+        )
+        target, weight = judged.outputs, judged.weight
+        return np.array([variance_explained(target, output, weight) for output in outputs])
 
 
 def _some(rows):

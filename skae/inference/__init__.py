@@ -104,6 +104,5 @@ def _ordered_forward(
     before: Affine,
     after: Affine | None,
 ) -> tuple[Forward, Forward]:
-    size = network.n_components
-    arrays = network.cut(weights, size), network.cut_statistics(statistics, size)
-    return forward(network.whole, *arrays, before, after)
+    arrays = network.cut(weights, network.n_components)
+    return forward(network.whole, arrays, statistics, before, after)

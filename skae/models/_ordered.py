@@ -1,7 +1,8 @@
 """Codes of every size at once: the Keras model that is trained."""
 
 from collections.abc import Mapping, Sequence
-from math import ceil, log
+from itertools import pairwise
+from math import log
 from typing import Any
 
 import keras
@@ -12,14 +13,11 @@ from skae.losses import Loss
 from skae.models._settings import Settings
 from skae.networks import SINGLE, OrderedNetwork
 
-# How many sizes a row is decoded at in one step.
-_SIZES_A_ROW = 2
-
 
 class OrderedObjective(keras.Model):
     """Loss of each row, its code cut to sizes that are drawn at random [1]_.
 
-    In each step every decoder is given as many rows as the others, and within its band the
+    In each step every band of sizes is given as many rows as the others, and within it the
     sizes are spread evenly on a logarithmic scale.
 
     Parameters
@@ -46,9 +44,8 @@ class OrderedObjective(keras.Model):
     ) -> None:
         super().__init__(dtype=SINGLE)
         self.settings = Settings(settings)
-        self.encoder, self.decoders = network.build()
+        self.encoder, self.hidden, self.heads = network.build()
         self.bands = network.bands
-        self.judged = network.judged_sizes()
         self.loss_of_row = loss
         self.seed_generator = keras.random.SeedGenerator(0)
         self.built = True
@@ -75,34 +72,46 @@ class OrderedObjective(keras.Model):
         return losses(code, target, weight)[:, None]
 
     def _judged(self, code: Any, target: Any, weight: Any) -> Any:
-        total = ops.zeros_like(code[:, 0])
-        for size, share in self.judged:
-            band = next(i for i, (_, last) in enumerate(self.bands) if size <= last)
-            kept = np.arange(self.bands[band][1]) < size
-            cut = code[:, : len(kept)] * kept.astype(np.float32)
-            output = self.decoders[band](cut, training=False)
+        losses = []
+        for i, (_, size) in enumerate(self.bands):
+            kept = ops.ones_like(code) * (np.arange(code.shape[1]) < size).astype(np.float32)
+            output = self._said(i, self._features(code, kept, False), code * kept, False)
             loss = self.loss_of_row.per_sample(ops, target, output)
-            total = total + share * weight[size - 1] * loss
-        return total
+            losses.append(loss * weight[size - 1])
+        return ops.mean(ops.stack(losses), axis=0)
 
     def _drawn(self, code: Any, target: Any, weight: Any) -> Any:
         n_rows, n_bands = code.shape[0], len(self.bands)
-        per_band = ceil(_SIZES_A_ROW * n_rows / n_bands)
-        # The last rows of a batch may be padding: no band always gets these.
-        first = keras.random.randint((), 0, n_rows, dtype="int32", seed=self.seed_generator)
-        rows = (ops.arange(n_bands * per_band, dtype="int32") + first) % n_rows
-        code, target = ops.take(code, rows, axis=0), ops.take(target, rows, axis=0)
+        # Each row is decoded at a size of the lower bands, and at one of the upper ones.
+        code, target = (ops.concatenate([rows, ops.flip(rows, 0)]) for rows in (code, target))
+        ends = np.linspace(0, 2 * n_rows, n_bands + 1).astype(int)
+        groups = [slice(*pair) for pair in pairwise(ends.tolist())]
         jitter = keras.random.uniform((n_bands,), seed=self.seed_generator)
+        size = ops.concatenate(
+            [
+                _spread(band, group.stop - group.start, jitter[i])
+                for i, (band, group) in enumerate(zip(self.bands, groups, strict=True))
+            ]
+        )
+        columns = ops.arange(code.shape[1], dtype="int32")
+        kept = ops.cast(columns[None] < size[:, None], "float32")
+        features, cut = self._features(code, kept, True), code * kept
         losses = []
-        for i, (band, decoder) in enumerate(zip(self.bands, self.decoders, strict=True)):
-            group = slice(i * per_band, (i + 1) * per_band)
-            size = _spread(band, per_band, jitter[i])
-            kept = ops.arange(band[1], dtype="int32")[None] < size[:, None]
-            cut = code[group, : band[1]] * ops.cast(kept, "float32")
-            loss = self.loss_of_row.per_sample(ops, target[group], decoder(cut, training=True))
-            losses.append(loss * ops.take(weight, size - 1))
-        share = n_rows / (n_bands * per_band)
-        return ops.segment_sum(share * ops.concatenate(losses), rows, num_segments=n_rows)
+        for i, group in enumerate(groups):
+            output = self._said(i, features[group], cut[group], True)
+            losses.append(self.loss_of_row.per_sample(ops, target[group], output))
+        loss = ops.concatenate(losses) * ops.take(weight, size - 1)
+        return (loss[:n_rows] + ops.flip(loss[n_rows:], 0)) / 2
+
+    def _features(self, code: Any, kept: Any, training: bool) -> Any:
+        """The last hidden layer of the decoder."""
+        return self.hidden(ops.concatenate([code * kept, kept], axis=1), training=training)
+
+    def _said(self, band: int, features: Any, cut: Any, training: bool) -> Any:
+        """What the head of a band says."""
+        cut = cut[:, : self.bands[band][1]]
+        reads = [features, cut] if len(self.heads[band].inputs) == 2 else [cut]
+        return self.heads[band](reads, training=training)
 
 
 def _spread(band: Sequence[int], n: int, jitter: Any) -> Any:

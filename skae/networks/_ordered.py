@@ -1,4 +1,4 @@
-"""Codes of which the first k columns are a code too: one encoder and a few decoders."""
+"""Codes of which the first k columns are a code too: one network for every size."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from skae.networks._dense import DenseCoder, DenseNetwork, resize
+from skae.networks._dense import DenseNetwork, resize
+from skae.networks._layers import dense, layer, rows_of
 from skae.networks._variables import Weights
 
 
@@ -15,10 +16,10 @@ from skae.networks._variables import Weights
 class OrderedNetwork:
     """A dense autoencoder of every size up to the largest, as a value.
 
-    All sizes share the encoder, whose columns are dropped from the end. Sizes in a band
-    (1, 2, 3 to 4, 5 to 8, and so on) share a decoder, which reads the columns that are
-    dropped as zeros: one decoder for all would have to say rough and fine things with the
-    same last layer.
+    All sizes share the encoder, whose columns are dropped from the end, and the hidden
+    layers of the decoder, which read what is left and which columns these are. Sizes in a
+    band (1, 2, 3 to 4, 5 to 8, and so on) share a head, the last layer and the linear path:
+    what is rough and what is fine cannot be said by the same one.
 
     Parameters
     ----------
@@ -52,20 +53,26 @@ class OrderedNetwork:
         return list(zip([1, *(last + 1 for last in lasts)], lasts, strict=False))
 
     @property
-    def decoders(self) -> list[DenseCoder]:
-        """One for each band, of as many inputs as its last size."""
-        return [self.of_size(last).decoder for _, last in self.bands]
+    def _trunk(self) -> list[tuple[int, ...]]:
+        """Shapes of the hidden layers of the decoder, which read columns and mask."""
+        decoder = replace(self.whole.decoder, n_inputs=2 * self.n_components)
+        return decoder.shapes[: decoder.output_kernel]
+
+    @property
+    def _heads(self) -> list[list[tuple[int, ...]]]:
+        """Shapes of the last layer and the linear path, for each band."""
+        decoders = [self.of_size(last).decoder for _, last in self.bands]
+        return [decoder.shapes[decoder.output_kernel :] for decoder in decoders]
 
     @property
     def shapes(self) -> list[tuple[int, ...]]:
-        """Shapes of all weights that are trained, the encoder's first."""
-        return [s for coder in (self.whole.encoder, *self.decoders) for s in coder.shapes]
+        """Shapes of all weights that are trained: encoder, hidden layers, heads."""
+        heads = [shape for head in self._heads for shape in head]
+        return [*self.whole.encoder.shapes, *self._trunk, *heads]
 
-    def judged_sizes(self) -> list[tuple[int, float]]:
-        """Sizes by which all are judged, and how much each counts: the ends of the bands."""
-        bands = self.bands
-        ends = [sorted({*band}) for band in bands]
-        return [(size, 1 / len(bands) / len(of)) for of in ends for size in of]
+    def judged_sizes(self) -> list[int]:
+        """Sizes by which all are judged: the last of each band."""
+        return [last for _, last in self.bands]
 
     def of_size(self, n_components: int) -> DenseNetwork:
         """The plain network of the first columns."""
@@ -76,64 +83,62 @@ class OrderedNetwork:
         return OrderedNetwork(self.of_size(n_components))
 
     def cut(self, weights: Sequence[NDArray[Any]], n_components: int) -> Weights:
-        """Weights of `of_size(n_components)`."""
-        encoder, decoders = self._split(weights)
-        decoder = decoders[self._band_of(n_components)]
-        return resize([*encoder, *decoder], self.of_size(n_components).shapes)
+        """Weights of `of_size(n_components)`: the mask becomes part of a bias."""
+        encoder, trunk, heads = self._split(weights)
+        if trunk:
+            of_mask = trunk[0][self.n_components :][:n_components]
+            trunk[1] = trunk[1] + of_mask.sum(axis=0)
+        head = heads[self.band_of(n_components)]
+        return resize([*encoder, *trunk, *head], self.of_size(n_components).shapes)
 
-    def cut_statistics(
-        self, statistics: Sequence[NDArray[Any]], n_components: int
-    ) -> Weights:
-        """Moving statistics of `of_size(n_components)`."""
-        n = self.whole.encoder.n_statistics
-        start = n * (1 + self._band_of(n_components))
-        return [*statistics[:n], *statistics[start : start + n]]
-
-    def truncate(
-        self, weights: Sequence[NDArray[Any]], n_components: int
-    ) -> Weights:
+    def truncate(self, weights: Sequence[NDArray[Any]], n_components: int) -> Weights:
         """Weights of `truncated(n_components)`."""
-        encoder, decoders = self._split(weights)
-        kept = decoders[: self._band_of(n_components) + 1]
-        arrays = [*encoder, *(array for decoder in kept for array in decoder)]
-        return resize(arrays, self.truncated(n_components).shapes)
+        encoder, trunk, heads = self._split(weights)
+        if trunk:
+            columns, mask = np.split(trunk[0], 2)
+            trunk[0] = np.concatenate([columns[:n_components], mask[:n_components]])
+        kept = [array for head in heads[: self.band_of(n_components) + 1] for array in head]
+        return resize([*encoder, *trunk, *kept], self.truncated(n_components).shapes)
 
-    def truncate_statistics(
-        self, statistics: Sequence[NDArray[Any]], n_components: int
-    ) -> Weights:
-        """Moving statistics of `truncated(n_components)`."""
-        n = self.whole.encoder.n_statistics
-        return list(statistics[: n * (2 + self._band_of(n_components))])
+    def build(self) -> tuple[Any, Any, list[Any]]:
+        """Keras models of the encoder, the decoder's hidden layers and the heads.
 
-    def build(self) -> tuple[Any, list[Any]]:
-        """Keras models of the encoder and of the decoders, their weights zero."""
-        decoders = enumerate(self.decoders)
-        return (
-            self.whole.encoder.build("encoder"),
-            [coder.build(f"decoder_{i}") for i, coder in decoders],
-        )
+        A head reads the hidden layer, where there is one, and the code.
+        """
+        import keras
+
+        wide = replace(self.whole.decoder, n_inputs=2 * self.n_components).build("decoder")
+        hidden = keras.Model(wide.inputs, wide.get_layer("output").input, name="hidden")
+        heads = [self._head(last, hidden.output) for _, last in self.bands]
+        return self.whole.encoder.build("encoder"), hidden, heads
+
+    def _head(self, size: int, hidden: Any) -> Any:
+        import keras
+
+        decoder = self.of_size(size).decoder
+        code = rows_of((size,))
+        features = rows_of(tuple(hidden.shape[1:])) if decoder.hidden else code
+        output = dense(decoder.n_outputs, name="output")(features)
+        if decoder.has_linear_path:
+            path = dense(decoder.n_outputs, use_bias=False, name="linear_path")
+            output = layer("Add")([output, path(code)])
+        if decoder.output_activation != "linear":
+            output = layer("Activation", decoder.output_activation)(output)
+        return keras.Model([features, code] if decoder.hidden else [code], output)
 
     def trained(
         self, weights: Sequence[NDArray[Any]], statistics: Sequence[NDArray[Any]]
     ) -> tuple[Any, Any]:
         """Keras models of encoder and decoder of the largest size."""
-        size = self.n_components
-        return self.whole.trained(
-            self.cut(weights, size), self.cut_statistics(statistics, size)
-        )
+        return self.whole.trained(self.cut(weights, self.n_components), statistics)
 
     def fresh_statistics(self) -> Weights:
         """Moving means and variances before training."""
-        n = self.whole.encoder.n_statistics
-        encoder, decoder = np.split(np.arange(2 * n), 2)
-        fresh = self.whole.fresh_statistics()
-        order = [*encoder, *(i for _ in self.bands for i in decoder)]
-        return [fresh[i].copy() for i in order]
+        return self.whole.fresh_statistics()
 
     def random_start(self, rng: np.random.RandomState) -> Weights:
         """Weights of a network that knows nothing of the data."""
-        coders = self.whole.encoder, *self.decoders
-        return [array for coder in coders for array in coder.random_weights(rng)]
+        return self._spread(self.whole.random_start(rng))
 
     def linear_start(
         self,
@@ -143,19 +148,26 @@ class OrderedNetwork:
         offset: NDArray[Any] | float = 0.0,
     ) -> Weights:
         """Weights of a network that is linear yet: see `DenseNetwork.linear_start`."""
-        start = self.whole.linear_start(rng, encoder, decoder, offset)
-        weights = self.whole.split(start)[0]
-        for _, last in self.bands:
-            network = self.of_size(last)
-            start = network.linear_start(rng, encoder[:, :last], decoder[:last], offset)
-            weights += network.split(start)[1]
-        return weights
+        return self._spread(self.whole.linear_start(rng, encoder, decoder, offset))
 
-    def _band_of(self, size: int) -> int:
+    def band_of(self, size: int) -> int:
+        """Which band a size is in."""
         return next(i for i, (_, last) in enumerate(self.bands) if size <= last)
 
-    def _split(self, weights: Sequence[NDArray[Any]]) -> tuple[Weights, list[Weights]]:
-        """Weights of the encoder and of each decoder."""
-        n, m = len(self.whole.encoder.shapes), len(self.whole.decoder.shapes)
-        starts = range(n, len(weights), m)
-        return list(weights[:n]), [list(weights[i : i + m]) for i in starts]
+    def _spread(self, weights: Weights) -> Weights:
+        """Weights of the largest size for all sizes, none of which reads the mask."""
+        encoder, decoder = self.whole.split(weights)
+        n = self.whole.decoder.output_kernel
+        heads = [array for head in self._heads for array in resize(decoder[n:], head)]
+        return [*encoder, *resize(decoder[:n], self._trunk), *heads]
+
+    def _split(self, weights: Sequence[NDArray[Any]]) -> tuple[Weights, Weights, list[Weights]]:
+        """Weights of the encoder, of the decoder's hidden layers and of each head."""
+        n = len(self.whole.encoder.shapes)
+        end, m = n + len(self._trunk), len(self._heads[0])
+        starts = range(end, len(weights), m)
+        return (
+            list(weights[:n]),
+            list(weights[n:end]),
+            [list(weights[i : i + m]) for i in starts],
+        )
