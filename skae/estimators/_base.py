@@ -217,8 +217,10 @@ class BaseAutoencoder(CallbackSupportMixin, BaseEstimator):
         """Training rows as the encoder will see them; None: as they are."""
         return None
 
-    # Whether random weights are tried too where the start explains little.
-    _tries_random = True
+    @property
+    def _tries_random(self):
+        """Whether random weights are tried too where the start explains little."""
+        return True
 
     def _n_epochs(self):
         """Epochs at most, from each start."""
