@@ -5,13 +5,14 @@ import sys
 
 import numpy as np
 import pytest
-from numpy.testing import assert_allclose
+from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.decomposition import PCA
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import Normalizer, StandardScaler
 
 from data import data_rng
 from skae.plotting import (
+    ComponentCurveDisplay,
     LatentPathDisplay,
     LatentSpaceDisplay,
     LossCurveDisplay,
@@ -106,6 +107,53 @@ def test_parts_of_the_loss_are_drawn_apart(plt):
 def test_nothing_to_draw(digits):
     with pytest.raises(TypeError, match=r"loss_curve_.*PCA"):
         LossCurveDisplay.from_estimator(PCA(2).fit(digits))
+
+
+# What the first columns explain
+
+
+@pytest.fixture(scope="module")
+def ordered(quick, digits):
+    return quick(n_components=4, ordered=True).fit(digits)
+
+
+def test_curves_of_the_rows_held_out(ordered):
+    display = ComponentCurveDisplay.from_estimator(make_pipeline(StandardScaler(), ordered))
+    network, pca = display.lines_
+    assert_array_equal(network.get_xdata(), [1, 2, 3, 4])
+    assert_array_equal(network.get_ydata(), ordered.variance_explained_)
+    assert_array_equal(pca.get_ydata(), ordered.pca_variance_explained_)
+    assert [line.get_label() for line in display.lines_] == ["Network", "PCA"]
+    assert display.ax_.get_ylabel() == "Share of variance explained"
+    assert display.n_components_ is None
+
+
+def test_curves_of_other_rows(plt, ordered, digits):
+    _, axes = plt.subplots(1, 2)
+    pca = PCA(6).fit(digits)
+    display = ComponentCurveDisplay.from_estimator(ordered, digits, pca=pca, ax=axes[1])
+    assert display.ax_ is axes[1]
+    network, other = (line.get_ydata() for line in display.lines_)
+    assert network[-1] == pytest.approx(ordered.score(digits))
+    assert other == pytest.approx(np.cumsum(pca.explained_variance_ratio_)[:4])
+    assert len(ComponentCurveDisplay.from_estimator(ordered, digits).lines_) == 1
+
+
+def test_the_size_that_is_enough():
+    display = ComponentCurveDisplay.from_curves([0.2, 0.5, 0.6], [0.1, 0.3, 0.4], share=0.45)
+    assert display.n_components_ == 2
+    texts = [text.get_text() for text in display.ax_.get_legend().get_texts()]
+    assert texts == ["Network", "PCA", "45% by 2 columns"]
+    assert ComponentCurveDisplay.from_curves([0.2], share=0.9).n_components_ is None
+
+
+def test_no_curve_of_a_code_without_order(fitted, ordered, digits):
+    with pytest.raises(TypeError, match="variance_explained_"):
+        ComponentCurveDisplay.from_estimator(fitted)
+    with pytest.raises(TypeError, match="ordered=True"):
+        ComponentCurveDisplay.from_estimator(fitted, digits)
+    with pytest.raises(ValueError, match="give X too"):
+        ComponentCurveDisplay.from_estimator(ordered, pca=PCA(2).fit(digits))
 
 
 # Reconstructions

@@ -52,6 +52,7 @@ CHECKED_SLOWLY = [
     ),
     AutoencoderTransformer(1, init="random", **TINY),
     AutoencoderTransformer(early_stopping=False, loss="absolute_error", **TINY),
+    AutoencoderTransformer(2, ordered=True, **TINY),
     AEAnomalyDetector(novelty=True, hidden_layer_sizes=(8,), n_steps=20, random_state=0),
     AEAnomalyDetector(
         scoring="reconstruction",

@@ -2,12 +2,18 @@
 
 from skae.estimators._base import BaseAutoencoder
 from skae.estimators._code_arithmetic import CodeArithmeticMixin
+from skae.estimators._ordered import OrderedCodeMixin
+from skae.estimators._parameters import CONSTRAINTS
 from skae.estimators._reading import ReadsTablesMixin
 from skae.estimators._reconstruction import ReconstructionMixin
 
 
 class AutoencoderTransformer(
-    ReadsTablesMixin, CodeArithmeticMixin, ReconstructionMixin, BaseAutoencoder
+    ReadsTablesMixin,
+    CodeArithmeticMixin,
+    ReconstructionMixin,
+    OrderedCodeMixin,
+    BaseAutoencoder,
 ):
     """Dimensionality reduction by an autoencoder.
 
@@ -64,6 +70,16 @@ class AutoencoderTransformer(
     tied_weights : bool, default=False
         Whether the decoder's kernels are the encoder's, transposed.
 
+    ordered : bool, default=False
+        Whether the columns of the code are ordered, as those of PCA are: the first k are a
+        code of k numbers, for every k up to `n_components` [2]_. See `truncated` and
+        `variance_explained_`. Columns are dropped from the end at random in training, and
+        each range of sizes (1, 2, 3 to 4, 5 to 8, ...) has a decoder of its own. There is one
+        start. With a share as `n_components`, the code has as many
+        columns as this network needs to explain that share of the held-out rows, or as PCA
+        needs if that is fewer. Not with `network`, `tied_weights`, `penalty` or
+        `code_activation`.
+
     loss : {"squared_error", "absolute_error", "huber", "binary_crossentropy", "cosine", \
             "ssim"}, keras.losses.Loss or callable, default="squared_error"
         What is compared between a row and its reconstruction, the mean over columns.
@@ -93,7 +109,7 @@ class AutoencoderTransformer(
             default="auto"
         For an optimizer given by name; an object brings its own. "auto": a high rate is
         held as long as the loss makes progress and then falls to zero, in two epochs for
-        every three before [2]_; it is 0.003 for dense networks in batches of 32 and 0.001
+        every three before [3]_; it is 0.003 for dense networks in batches of 32 and 0.001
         for others, and grows with the root of the batch. Gradients are cut to a norm of 0.1.
         `partial_fit` takes 0.001.
 
@@ -190,6 +206,16 @@ class AutoencoderTransformer(
         "given_up", whether it lagged behind the first; "seconds", compilation included. A
         fit that goes on leaves it as it is.
 
+    variance_explained_ : ndarray of shape (n_components_,)
+        Only with ``ordered=True``: share of the variance of the held-out rows that the first
+        column of the code explains, the first two, and so on; of the training rows, where
+        none are held out. Of a table, one minus the loss, which is a share of what its
+        columns have to lose. Of 2,000 rows at most.
+
+    pca_variance_explained_ : ndarray of shape (n_components_,) or None
+        The same of the principal components of the training rows, on the same rows; None for
+        tables and after `partial_fit`.
+
     encoder_ : keras.Model
         From rows in the units of the data, or what `table_` makes of them, to codes; made
         anew each time it is asked for.
@@ -229,7 +255,10 @@ class AutoencoderTransformer(
     .. [1] G. E. Hinton and R. R. Salakhutdinov, "Reducing the Dimensionality of Data
        with Neural Networks", Science 313, 2006.
 
-    .. [2] A. Haegele et al., "Scaling Laws and Compute-Optimal Training Beyond Fixed
+    .. [2] O. Rippel, M. Gelbart and R. Adams, "Learning Ordered Representations with
+       Nested Dropout", ICML 2014.
+
+    .. [3] A. Haegele et al., "Scaling Laws and Compute-Optimal Training Beyond Fixed
        Training Durations", NeurIPS 2024.
 
     Examples
@@ -248,6 +277,8 @@ class AutoencoderTransformer(
     True
     """
 
+    _parameter_constraints: dict = {**CONSTRAINTS, "ordered": ["boolean"]}
+
     def __init__(
         self,
         n_components=2,
@@ -260,6 +291,7 @@ class AutoencoderTransformer(
         normalization=None,
         dropout=0.0,
         tied_weights=False,
+        ordered=False,
         loss="squared_error",
         penalty=None,
         init="pca",
@@ -287,6 +319,7 @@ class AutoencoderTransformer(
         self.normalization = normalization
         self.dropout = dropout
         self.tied_weights = tied_weights
+        self.ordered = ordered
         self.loss = loss
         self.penalty = penalty
         self.init = init

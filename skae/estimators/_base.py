@@ -11,8 +11,9 @@ from sklearn.base import BaseEstimator
 from skae.corruption import draw_pool
 from skae.estimators._codecs import make_codec
 from skae.estimators._monitor import FitMonitor, warn_or_raise
-from skae.estimators._parameters import CONSTRAINTS, network_parameters, plain, refuse_changes
-from skae.estimators._sizes import LEAST_RATE, held_rate, latent_size, rows_in_batch, with_room
+from skae.estimators._pace import optimizer_of, stopping_of
+from skae.estimators._parameters import CONSTRAINTS, network_parameters, refuse_changes
+from skae.estimators._sizes import latent_size, rows_in_batch, with_room
 from skae.estimators._validation import (
     check_bounded,
     check_training_rows,
@@ -43,10 +44,6 @@ from skae.utils._state import restores_state_on_error
 # a poor optimum: random weights are tried as well.
 _SHARE_TO_TRUST = 0.8
 
-# Longer gradients are cut to this norm where the learning rate is ours: a few rows far from all
-# others would throw the weights about. The loss of the mean is one.
-_CLIP_NORM = 0.1
-
 # Activations that are the identity for positive numbers only.
 _RECTIFIERS = {"relu", "elu", "leaky_relu"}
 
@@ -66,9 +63,6 @@ class BaseAutoencoder(CallbackSupportMixin, BaseEstimator):
 
     # Whether columns of a table count by what they have to lose.
     _weighs_columns = True
-
-    # The share of the loss that counts as progress where the learning rate is ours.
-    _share_of_progress = 0.02
 
     # Fitting
 
@@ -151,9 +145,11 @@ class BaseAutoencoder(CallbackSupportMixin, BaseEstimator):
             second_rng = deepcopy(rng)
             self._begin(self.init, self._start(train, rng))
         judges_start = held_out is not None and not goes_on and self._starts_well
-        starts_twice = judges_start and self._start_share < _SHARE_TO_TRUST
-        before = self._losses(held_out) if judges_start else None
-        stopping = self._stopping(train, held_out, one_epoch)
+        starts_twice = (
+            judges_start and self._tries_random and self._start_share < _SHARE_TO_TRUST
+        )
+        before = self._judged_losses(held_out) if judges_start else None
+        stopping = stopping_of(self, self._network, len(train), held_out is not None, one_epoch)
         monitor.open(rows, y, held_out, stopping.max_iter, starts_twice)
         training = self._train(train, held_out, rng, monitor, stopping)
         warn_or_raise(training, self._starts_linear or self.n_iter_)
@@ -202,7 +198,7 @@ class BaseAutoencoder(CallbackSupportMixin, BaseEstimator):
 
     def _beats(self, before, held_out):
         """Whether the network is better than losses before by more than chance explains."""
-        return gained(before, self._losses(held_out), held_out.weight)
+        return gained(before, self._judged_losses(held_out), held_out.weight)
 
     def _fall_back(self, rows, rng):
         """Keep the start: the principal components, now of all rows."""
@@ -237,6 +233,15 @@ class BaseAutoencoder(CallbackSupportMixin, BaseEstimator):
     def _spoilt(self, rows, rng):
         """Training rows as the encoder will see them; None: as they are."""
         return None
+
+    @property
+    def _tries_random(self):
+        """Whether random weights are tried too where the start explains little."""
+        return True
+
+    def _judged_losses(self, rows):
+        """Losses of held-out rows by which the network is judged."""
+        return self._losses(rows)
 
     def _corruption(self):
         """What happens to a row before the encoder reads it, and its settings."""
@@ -421,27 +426,6 @@ class BaseAutoencoder(CallbackSupportMixin, BaseEstimator):
             rows.weight,
         )
 
-    def _stopping(self, train, held_out, one_epoch):
-        """When training ends, and the learning rate that is held until then, if any."""
-        from skae import training
-
-        rate = None
-        if self._chooses_rate and not one_epoch:
-            rate = held_rate(self._network, rows_in_batch(self.batch_size, len(train)))
-        return training.Stopping(
-            max_iter=1 if one_epoch else int(self.max_iter),
-            n_iter_no_change=int(self.n_iter_no_change),
-            tol=plain(self.tol),
-            keep_best=held_out is not None,
-            rate=rate,
-            share=self._share_of_progress,
-        )
-
-    @property
-    def _chooses_rate(self):
-        """Whether the learning rate is left to us."""
-        return isinstance(self.learning_rate, str) and isinstance(self.optimizer, str)
-
     def _train(self, train, held_out, rng, monitor, stopping, first=()):
         from skae import training
 
@@ -462,10 +446,7 @@ class BaseAutoencoder(CallbackSupportMixin, BaseEstimator):
             statistics=self._statistics,
             training=self._as_trained(train),
             validation=None if held_out is None else self._as_trained(held_out),
-            optimizer=self.optimizer,
-            learning_rate=LEAST_RATE if self._chooses_rate else plain(self.learning_rate),
-            weight_decay=float(self.weight_decay),
-            clip_norm=_CLIP_NORM if self._chooses_rate else None,
+            **optimizer_of(self),
             optimizer_state=self._optimizer_state,
             batch_size=batch_size,
             stopping=stopping,

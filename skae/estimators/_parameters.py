@@ -60,6 +60,7 @@ _OF_THE_NETWORK = (
     "normalization",
     "dropout",
     "tied_weights",
+    "ordered",
     "loss",
     "likelihood",
     "init",

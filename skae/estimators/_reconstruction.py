@@ -95,7 +95,10 @@ class ReconstructionMixin(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
 
     def _losses(self, rows):
         """Loss of each row, in the units in which the network speaks."""
-        output = self._reconstruct(rows.inputs)
+        return self._losses_of(rows, self._reconstruct(rows.inputs))
+
+    def _losses_of(self, rows, output):
+        """Loss of each row, of which this was said."""
         target = rows.outputs
         if self._scales_output:
             output, target = map(self._target_units.inward, (output, target))

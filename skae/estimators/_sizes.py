@@ -1,10 +1,10 @@
-"""Sizes that follow from the rows: of the code, of a batch, of a step, of what is compiled."""
+"""Sizes that follow from the rows: of the code, of a batch, of what is compiled."""
 
 from numbers import Integral
 
 import numpy as np
 
-from skae.networks import DenseNetwork, principal_axes
+from skae.networks import principal_axes
 
 # Latent sizes are rounded up to a multiple of this and masked, to share a compilation: in
 # small batches, where a step costs the same with a wider code, and in large ones.
@@ -15,10 +15,6 @@ _LARGE_BATCH = 128
 # which want many steps an epoch, and many for large ones, which want quick steps.
 _BATCH_SIZES = (32, 128)
 _STEPS_AN_EPOCH = 256
-
-# Learning rates that are held where the user leaves the choice to us, in batches of
-# `_BATCH_SIZES[0]` rows: of dense networks, and of any others.
-_DENSE_RATE, LEAST_RATE = 0.003, 0.001
 
 
 def latent_size(n_components, rows, units, rng):
@@ -57,12 +53,6 @@ def rows_in_batch(batch_size, n_samples):
         return int(np.clip(n_samples // _STEPS_AN_EPOCH, *_BATCH_SIZES))
     # A batch may have room to spare: tables of a few rows then share a compilation.
     return min(int(batch_size), max(n_samples, _BATCH_SIZES[0]))
-
-
-def held_rate(network, batch_size):
-    """The learning rate that is held until there is no progress: more for larger batches."""
-    rate = _DENSE_RATE if isinstance(network, DenseNetwork) else LEAST_RATE
-    return rate * np.sqrt(max(batch_size / _BATCH_SIZES[0], 1))
 
 
 def with_room(network, batch_size):

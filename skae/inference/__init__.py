@@ -10,7 +10,7 @@ from skae.inference._compiled import CompiledForward
 from skae.inference._dense import Affine, DenseForward
 from skae.inference._latent import LatentForward
 from skae.inference._nearness import NearnessForward
-from skae.networks import BuiltNetwork, DenseNetwork, LatentNetwork
+from skae.networks import BuiltNetwork, DenseNetwork, LatentNetwork, OrderedNetwork
 
 __all__ = [
     "Affine",
@@ -94,3 +94,15 @@ def _latent_forward(
     after: Affine | None,
 ) -> tuple[Forward, Forward]:
     return forward(network.network, network.split(weights)[0], statistics[:-1], before, after)
+
+
+@forward.register
+def _ordered_forward(
+    network: OrderedNetwork,
+    weights: Sequence[NDArray[Any]],
+    statistics: Sequence[NDArray[Any]],
+    before: Affine,
+    after: Affine | None,
+) -> tuple[Forward, Forward]:
+    arrays = network.cut(weights, network.n_components)
+    return forward(network.whole, arrays, statistics, before, after)

@@ -3,6 +3,7 @@
 from skae.models._imputation import ImputationObjective
 from skae.models._leveled import LeveledDenoisingObjective
 from skae.models._objective import ReconstructionObjective
+from skae.models._ordered import OrderedObjective
 from skae.models._table import TableDenoisingObjective
 from skae.models._units import in_units
 from skae.models._variational import VariationalObjective
@@ -10,6 +11,7 @@ from skae.models._variational import VariationalObjective
 __all__ = [
     "ImputationObjective",
     "LeveledDenoisingObjective",
+    "OrderedObjective",
     "ReconstructionObjective",
     "TableDenoisingObjective",
     "VariationalObjective",

@@ -13,6 +13,7 @@ from skae.networks._keras import KerasNetwork
 from skae.networks._latent import FactorModel, LatentNetwork, probabilistic_pca
 from skae.networks._layers import SINGLE, layer, rows_of
 from skae.networks._linear import LinearMap, linear_map
+from skae.networks._ordered import OrderedNetwork
 from skae.networks._principal import principal_axes
 from skae.networks._recurrent import RecurrentNetwork
 from skae.networks._specification import Network, Options, whole_numbers
@@ -33,6 +34,7 @@ __all__ = [
     "LinearMap",
     "Network",
     "Options",
+    "OrderedNetwork",
     "RecurrentNetwork",
     "Weights",
     "keras_name",

@@ -1,0 +1,173 @@
+"""Codes of which the first k columns are a code too: one network for every size."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from skae.networks._dense import DenseNetwork, resize
+from skae.networks._layers import dense, layer, rows_of
+from skae.networks._variables import Weights
+
+
+@dataclass(frozen=True)
+class OrderedNetwork:
+    """A dense autoencoder of every size up to the largest, as a value.
+
+    All sizes share the encoder, whose columns are dropped from the end, and the hidden
+    layers of the decoder, which read what is left and which columns these are. Sizes in a
+    band (1, 2, 3 to 4, 5 to 8, and so on) share a head, the last layer and the linear path:
+    what is rough and what is fine cannot be said by the same one.
+
+    Parameters
+    ----------
+    whole : DenseNetwork
+        The network of the largest size.
+    """
+
+    whole: DenseNetwork
+
+    # The bands follow from the size.
+    resizable = False
+    starts_linear = True
+    gains_from_xla = True
+
+    @property
+    def n_components(self) -> int:
+        """Columns of the whole code."""
+        return self.whole.n_components
+
+    @property
+    def output_activation(self) -> str:
+        """Keras' name of what the output passes last."""
+        return self.whole.output_activation
+
+    @property
+    def bands(self) -> list[tuple[int, int]]:
+        """First and last size of each band."""
+        size, lasts = self.n_components, [1]
+        while lasts[-1] < size:
+            lasts.append(min(2 * lasts[-1], size))
+        return list(zip([1, *(last + 1 for last in lasts)], lasts, strict=False))
+
+    @property
+    def _trunk(self) -> list[tuple[int, ...]]:
+        """Shapes of the hidden layers of the decoder, which read columns and mask."""
+        decoder = replace(self.whole.decoder, n_inputs=2 * self.n_components)
+        return decoder.shapes[: decoder.output_kernel]
+
+    @property
+    def _heads(self) -> list[list[tuple[int, ...]]]:
+        """Shapes of the last layer and the linear path, for each band."""
+        decoders = [self.of_size(last).decoder for _, last in self.bands]
+        return [decoder.shapes[decoder.output_kernel :] for decoder in decoders]
+
+    @property
+    def shapes(self) -> list[tuple[int, ...]]:
+        """Shapes of all weights that are trained: encoder, hidden layers, heads."""
+        heads = [shape for head in self._heads for shape in head]
+        return [*self.whole.encoder.shapes, *self._trunk, *heads]
+
+    def judged_sizes(self) -> list[int]:
+        """Sizes by which all are judged: the last of each band."""
+        return [last for _, last in self.bands]
+
+    def of_size(self, n_components: int) -> DenseNetwork:
+        """The plain network of the first columns."""
+        return replace(self.whole, n_components=n_components)
+
+    def truncated(self, n_components: int) -> "OrderedNetwork":
+        """The ordered network of the first columns."""
+        return OrderedNetwork(self.of_size(n_components))
+
+    def cut(self, weights: Sequence[NDArray[Any]], n_components: int) -> Weights:
+        """Weights of `of_size(n_components)`: the mask becomes part of a bias."""
+        encoder, trunk, heads = self._split(weights)
+        if trunk:
+            of_mask = trunk[0][self.n_components :][:n_components]
+            trunk[1] = trunk[1] + of_mask.sum(axis=0)
+        head = heads[self.band_of(n_components)]
+        return resize([*encoder, *trunk, *head], self.of_size(n_components).shapes)
+
+    def truncate(self, weights: Sequence[NDArray[Any]], n_components: int) -> Weights:
+        """Weights of `truncated(n_components)`."""
+        encoder, trunk, heads = self._split(weights)
+        if trunk:
+            columns, mask = np.split(trunk[0], 2)
+            trunk[0] = np.concatenate([columns[:n_components], mask[:n_components]])
+        kept = [array for head in heads[: self.band_of(n_components) + 1] for array in head]
+        return resize([*encoder, *trunk, *kept], self.truncated(n_components).shapes)
+
+    def build(self) -> tuple[Any, Any, list[Any]]:
+        """Keras models of the encoder, the decoder's hidden layers and the heads.
+
+        A head reads the hidden layer, where there is one, and the code.
+        """
+        import keras
+
+        wide = replace(self.whole.decoder, n_inputs=2 * self.n_components).build("decoder")
+        hidden = keras.Model(wide.inputs, wide.get_layer("output").input, name="hidden")
+        heads = [self._head(last, hidden.output) for _, last in self.bands]
+        return self.whole.encoder.build("encoder"), hidden, heads
+
+    def _head(self, size: int, hidden: Any) -> Any:
+        import keras
+
+        decoder = self.of_size(size).decoder
+        code = rows_of((size,))
+        features = rows_of(tuple(hidden.shape[1:])) if decoder.hidden else code
+        output = dense(decoder.n_outputs, name="output")(features)
+        if decoder.has_linear_path:
+            path = dense(decoder.n_outputs, use_bias=False, name="linear_path")
+            output = layer("Add")([output, path(code)])
+        if decoder.output_activation != "linear":
+            output = layer("Activation", decoder.output_activation)(output)
+        return keras.Model([features, code] if decoder.hidden else [code], output)
+
+    def trained(
+        self, weights: Sequence[NDArray[Any]], statistics: Sequence[NDArray[Any]]
+    ) -> tuple[Any, Any]:
+        """Keras models of encoder and decoder of the largest size."""
+        return self.whole.trained(self.cut(weights, self.n_components), statistics)
+
+    def fresh_statistics(self) -> Weights:
+        """Moving means and variances before training."""
+        return self.whole.fresh_statistics()
+
+    def random_start(self, rng: np.random.RandomState) -> Weights:
+        """Weights of a network that knows nothing of the data."""
+        return self._spread(self.whole.random_start(rng))
+
+    def linear_start(
+        self,
+        rng: np.random.RandomState,
+        encoder: NDArray[Any],
+        decoder: NDArray[Any],
+        offset: NDArray[Any] | float = 0.0,
+    ) -> Weights:
+        """Weights of a network that is linear yet: see `DenseNetwork.linear_start`."""
+        return self._spread(self.whole.linear_start(rng, encoder, decoder, offset))
+
+    def band_of(self, size: int) -> int:
+        """Which band a size is in."""
+        return next(i for i, (_, last) in enumerate(self.bands) if size <= last)
+
+    def _spread(self, weights: Weights) -> Weights:
+        """Weights of the largest size for all sizes, none of which reads the mask."""
+        encoder, decoder = self.whole.split(weights)
+        n = self.whole.decoder.output_kernel
+        heads = [array for head in self._heads for array in resize(decoder[n:], head)]
+        return [*encoder, *resize(decoder[:n], self._trunk), *heads]
+
+    def _split(self, weights: Sequence[NDArray[Any]]) -> tuple[Weights, Weights, list[Weights]]:
+        """Weights of the encoder, of the decoder's hidden layers and of each head."""
+        n = len(self.whole.encoder.shapes)
+        end, m = n + len(self._trunk), len(self._heads[0])
+        starts = range(end, len(weights), m)
+        return (
+            list(weights[:n]),
+            list(weights[n:end]),
+            [list(weights[i : i + m]) for i in starts],
+        )

@@ -1,0 +1,206 @@
+"""Ordered codes: the first columns are a code too, and one fit gives every size."""
+
+import pickle
+
+import numpy as np
+import pandas as pd
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+from sklearn.base import clone
+from sklearn.decomposition import PCA
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from skae import AutoencoderTransformer, DenoisingAutoencoder
+from skae.metrics import reconstruction_score
+from skae.networks import ConvNetwork, OrderedNetwork
+
+
+def assert_same(actual, desired):
+    """But for the last digits: products of other shapes are rounded otherwise."""
+    assert_allclose(actual, desired, rtol=1e-8, atol=1e-8)
+
+
+PARAMS = {"n_components": 5, "hidden_layer_sizes": (16,), "max_iter": 12, "ordered": True}
+
+
+@pytest.fixture(scope="module")
+def ordered(quick, digits):
+    """A fitted ordered code of five columns; tests do not change it."""
+    return quick(**PARAMS).fit(digits)
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 5])
+def test_the_first_columns_are_a_code(ordered, digits, size):
+    small = ordered.truncated(size)
+    assert small.n_components == small.n_components_ == size
+    code = ordered.transform(digits)
+    assert_same(small.transform(digits), code[:, :size])
+    said = small.inverse_transform(code[:, :size])
+    assert_allclose(said, small.reconstruct(digits))
+    assert_allclose(small.score(digits), reconstruction_score(small, digits))
+    assert list(small.get_feature_names_out()) == list(ordered.get_feature_names_out()[:size])
+    assert len(small.variance_explained_) == len(small.pca_variance_explained_) == size
+
+
+def test_more_columns_explain_more_and_more_than_pca(ordered, digits):
+    explained = ordered.variance_explained_
+    assert explained.shape == (5,)
+    assert (np.diff(explained) > 0).all()
+    assert (explained > ordered.pca_variance_explained_).all()
+    scores = [ordered.truncated(k).score(digits) for k in range(1, 6)]
+    assert_allclose(scores, explained, atol=0.1)
+
+
+def test_the_curve_of_pca_is_that_of_pca(quick, digits):
+    ae = quick(**PARAMS, early_stopping=False).fit(digits)
+    ratios = PCA(5).fit(digits).explained_variance_ratio_
+    assert_allclose(ae.pca_variance_explained_, np.cumsum(ratios), rtol=1e-6)
+    # No rows are held out: it is that of the training rows.
+    scores = [ae.truncated(k).score(digits) for k in range(1, 6)]
+    assert_allclose(ae.variance_explained_, scores, rtol=1e-6)
+
+
+def test_the_truncated_is_an_estimator_like_others(ordered, digits):
+    small = ordered.truncated(2)
+    restored = pickle.loads(pickle.dumps(small))
+    assert_array_equal(restored.transform(digits), small.transform(digits))
+    assert clone(small).get_params() == small.get_params()
+    assert_same(small.truncated(1).transform(digits), ordered.transform(digits)[:, :1])
+    before = small.transform(digits)
+    small.partial_fit(digits)
+    assert not np.array_equal(small.transform(digits), before)
+    # The first is left as it was.
+    assert_same(ordered.truncated(2).transform(digits), before)
+
+
+def test_keras_models_say_the_same(ordered, digits):
+    for ae in (ordered, ordered.truncated(3)):
+        code = np.asarray(ae.encoder_(digits.astype(np.float32)))
+        assert_allclose(code, ae.transform(digits), atol=1e-3)
+        said = np.asarray(ae.decoder_(code))
+        assert_allclose(said, ae.reconstruct(digits), atol=1e-2)
+
+
+def test_the_same_seed_gives_the_same(quick, ordered, digits):
+    again = quick(**PARAMS).fit(digits)
+    assert_array_equal(again.transform(digits), ordered.transform(digits))
+    assert_array_equal(again.variance_explained_, ordered.variance_explained_)
+
+
+def test_a_share_is_what_the_network_explains(quick, digits):
+    share = {**PARAMS, "n_components": 0.5, "max_iter": 30, "hidden_layer_sizes": (64,)}
+    ae = quick(**share).fit(digits)
+    needed = PCA(0.5).fit(digits).n_components_
+    assert ae.n_components_ < needed
+    assert ae.variance_explained_[-1] >= 0.5 > ae.variance_explained_[-2]
+    assert ae.transform(digits).shape == (300, ae.n_components_)
+    # A fit that goes on keeps the size.
+    size = ae.n_components_
+    ae.set_params(warm_start=True, max_iter=1).fit(digits)
+    assert ae.n_components_ == size
+
+
+def test_where_training_gains_nothing_it_is_pca(quick, digits):
+    ae = quick(**PARAMS, optimizer="sgd", learning_rate=1e-30).fit(digits)
+    assert ae.best_iter_ == 0
+    pca = PCA(5).fit(digits)
+    for size in (1, 4):
+        expected = PCA(size).fit(digits)
+        assert_allclose(
+            ae.truncated(size).reconstruct(digits),
+            expected.inverse_transform(expected.transform(digits)),
+            atol=1e-3,
+        )
+    assert_allclose(np.abs(ae.transform(digits)), np.abs(pca.transform(digits)) / ae.scale_,
+                    atol=1e-3)  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "params",
+    [
+        {"init": "random"},
+        {"loss": "absolute_error"},
+        {"loss": "binary_crossentropy"},
+        {"hidden_layer_sizes": ()},
+        {"hidden_layer_sizes": (12, 8), "normalization": "batch", "dropout": 0.1},
+        {"normalization": "layer", "activation": "tanh"},
+        {"n_components": 1},
+        {"batch_size": 7},
+    ],
+)
+def test_goes_with_other_parameters(quick, pixels, params):
+    ae = quick(**{**PARAMS, "max_iter": 2, **params}).fit(pixels)
+    for size in {1, ae.n_components_}:
+        small = ae.truncated(size)
+        assert_same(small.transform(pixels), ae.transform(pixels)[:, :size])
+        assert np.isfinite(small.reconstruct(pixels)).all()
+
+
+def test_tables(quick, blob):
+    table = pd.DataFrame(blob, columns=list("abcde"))
+    table["kind"] = np.where(blob[:, 0] > blob[:, 0].mean(), "high", "low")
+    table.loc[3, "b"] = np.nan
+    ae = quick(**{**PARAMS, "n_components": 3}).fit(table)
+    small = ae.truncated(2)
+    assert_same(small.transform(table), ae.transform(table)[:, :2])
+    assert list(small.inverse_transform(small.transform(table)).columns) == list(table.columns)
+    assert (np.diff(ae.variance_explained_) > 0).all()
+    assert ae.pca_variance_explained_ is None
+    assert small.pca_variance_explained_ is None
+
+
+def test_weights_and_pipelines(quick, digits):
+    weight = np.r_[np.ones(200), np.zeros(100)]
+    weighted = quick(**PARAMS).fit(digits, sample_weight=weight)
+    assert_array_equal(
+        weighted.transform(digits), quick(**PARAMS).fit(digits[:200]).transform(digits)
+    )
+    pipeline = make_pipeline(StandardScaler(), quick(**PARAMS)).fit(digits)
+    assert pipeline[-1].truncated(2).transform(pipeline[:-1].transform(digits)).shape == (
+        300,
+        2,
+    )
+
+
+@pytest.mark.parametrize(
+    ("params", "match"),
+    [
+        ({"network": ConvNetwork()}, "ordered=True needs network=None"),
+        ({"tied_weights": True}, "ordered=True needs tied_weights=False"),
+        ({"penalty": "l1"}, "ordered=True needs penalty=None"),
+        ({"code_activation": "relu"}, "ordered=True needs code_activation='identity'"),
+        ({"ordered": "yes"}, "'ordered' parameter"),
+    ],
+)
+def test_what_does_not_go_with_it(quick, digits, params, match):
+    X = digits.reshape(-1, 8, 8) if "network" in params else digits
+    with pytest.raises(ValueError, match=match):
+        quick(**{**PARAMS, **params}).fit(X)
+
+
+def test_what_cannot_be_cut(fitted, ordered):
+    with pytest.raises(ValueError, match="fit with ordered=True"):
+        fitted.truncated(1)
+    for size in (0, 6):
+        with pytest.raises(ValueError, match="n_components"):
+            ordered.truncated(size)
+    with pytest.raises(TypeError, match="n_components"):
+        ordered.truncated(1.5)
+    assert not hasattr(fitted, "variance_explained_")
+    assert "ordered" not in DenoisingAutoencoder().get_params()
+
+
+def test_a_fit_that_goes_on_cannot_become_ordered(quick, digits):
+    ae = quick(max_iter=1, warm_start=True).fit(digits)
+    with pytest.raises(ValueError, match="ordered was False and is True"):
+        ae.set_params(ordered=True).fit(digits)
+
+
+def test_bands_of_sizes():
+    whole = AutoencoderTransformer(ordered=True, hidden_layer_sizes=(4,), max_iter=1)
+    rows = np.random.RandomState(0).normal(size=(40, 12))
+    network = whole.set_params(n_components=11).fit(rows)._network
+    assert isinstance(network, OrderedNetwork)
+    assert network.bands == [(1, 1), (2, 2), (3, 4), (5, 8), (9, 11)]
+    assert network.truncated(4).bands == [(1, 1), (2, 2), (3, 4)]
