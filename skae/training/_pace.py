@@ -19,7 +19,8 @@ _FALLING = 0.4
 # How many epochs training takes where a rate is held, about.
 _USUAL = 40
 
-# By how many times what counts as progress a second start may lag.
+# By how many times what counts as progress a second start may lag at first; where the rate
+# of the first began to fall it must have caught up.
 _LAG = 2.5
 
 
@@ -85,7 +86,8 @@ class Stopping:
         if self.tol is None or not self.n_iter_no_change + _WINDOW <= n <= len(first):
             return False
         theirs = float(np.mean(first[n - _WINDOW : n]))
-        return float(np.mean(curve[-_WINDOW:])) > theirs + _LAG * self.progress(theirs)
+        may_lag = _LAG * (1 - n / len(first)) * self.progress(theirs)
+        return float(np.mean(curve[-_WINDOW:])) > theirs + may_lag
 
 
 class Pace(ABC):
