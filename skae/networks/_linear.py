@@ -9,6 +9,10 @@ from skae.networks._principal import principal_axes, reduced_rank_map, shrunk_de
 from skae.utils._rows import Rows
 
 
+# Rows on which it is judged how much is explained.
+_MOST_JUDGED = 10_000
+
+
 class LinearMap(NamedTuple):
     """Encoder and decoder without hidden layers, and what they explain.
 
@@ -21,7 +25,8 @@ class LinearMap(NamedTuple):
         From codes to centred rows.
 
     share : float
-        Share of the variance of the targets that is explained on the same rows.
+        Share of the variance of the targets that is explained on the same rows, or on the
+        first ten thousand of them.
     """
 
     encoder: NDArray[Any]
@@ -54,7 +59,8 @@ def linear_map(
     """
     seen = rows.inputs if spoilt is None else spoilt
     encoder, decoder = _maps(rows, seen, n_components, rng)
-    rows = rows.take(slice(len(seen)))
+    n_judged = min(len(seen), _MOST_JUDGED)
+    rows, seen = rows.take(slice(n_judged)), seen[:n_judged]
     lost = np.square(rows.outputs - seen @ encoder @ decoder).mean(axis=1)
     total = np.square(rows.outputs).mean(axis=1)
     lost, total = (np.average(part, weights=rows.weight) for part in (lost, total))

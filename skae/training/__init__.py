@@ -179,7 +179,9 @@ def train(
             learning_rate=_optimizers.learning_rate_of(optimizer, learning_rate),
         )
         engine.put(training, validation)
-        done = run(engine, len(training), stopping, rng, monitor, first)
+        n_rows = len(training)
+        del training, validation  # the engine has its own
+        done = run(engine, n_rows, stopping, rng, monitor, first)
     done.seconds = time.perf_counter() - began
     return done
 

@@ -247,7 +247,8 @@ class Engine(ABC):
         row_number = ops.arange(size, dtype="int32")
 
         def train_batch(i: Any, state: State, total: Any) -> tuple[Any, State, Any]:
-            *x, weight = [_rows(array, i * size, size) for array in training]
+            index = ops.slice(order, [i * size], [size])
+            *x, weight = [ops.take(array, index, axis=0) for array in training]
             left = n_rows - i * size
             weight = weight * ops.cast(row_number < left, "float32")
             count = ops.cast(ops.minimum(left, size), "float32")
@@ -256,7 +257,6 @@ class Engine(ABC):
             return i + 1, state, total + parts * count
 
         nothing = ops.zeros((self._n_parts,), "float32")
-        training = [ops.take(array, order, axis=0) for array in training]
         steps = (n_rows + size - 1) // size
         _, state, total = ops.while_loop(
             lambda i, *_: i < steps, train_batch, (ops.zeros((), "int32"), state, nothing)
