@@ -8,7 +8,6 @@ from numpy.typing import NDArray
 from skae.networks._principal import principal_axes, reduced_rank_map, shrunk_decoder
 from skae.utils._rows import Rows
 
-
 # Rows on which it is judged how much is explained.
 _MOST_JUDGED = 10_000
 
