@@ -21,6 +21,7 @@ def _skae(work, init):
             work.n_components,
             hidden_layer_sizes=work.hidden,
             init=init,
+            learning_rate=0.001,
             batch_size=work.batch_size,
             max_iter=work.epochs,
             early_stopping=False,

@@ -96,6 +96,7 @@ def skae_side(X, kind):
         N_COMPONENTS,
         network=ConvNetwork(FILTERS, **KINDS[kind]),
         init="random",
+        learning_rate=0.001,
         batch_size=BATCH_SIZE,
         early_stopping=False,
         tol=None,

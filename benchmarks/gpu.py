@@ -84,6 +84,7 @@ def _searches(side, quick):
             AutoencoderTransformer(
                 hidden_layer_sizes=work.hidden,
                 init="random",
+                learning_rate=0.001,
                 batch_size=work.batch_size,
                 max_iter=work.epochs,
                 early_stopping=False,

@@ -38,6 +38,7 @@ def skae_estimator(epochs):
     return AutoencoderTransformer(
         hidden_layer_sizes=(32,),
         init="random",
+        learning_rate=0.001,
         batch_size=32,
         max_iter=epochs,
         early_stopping=False,

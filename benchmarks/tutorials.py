@@ -110,6 +110,7 @@ def by_skae(train, test, tutorial, epochs, init):
         output_activation=output,
         loss=loss,
         init=init,
+        learning_rate=0.001,
         batch_size=batch_size,
         max_iter=epochs,
         early_stopping=False,
