@@ -152,6 +152,7 @@ BAD_PARAMETERS = {
     "warm_start": ["yes", None],
     "categorical_features": ["all", None, [64], ["age"], [True]],
     "clip": ["no", None],
+    "ordered": ["yes", None, 2],
     "random_state": ["seed", -1, 0.5],
     "verbose": ["loud", -1, None],
 }
@@ -300,11 +301,11 @@ def interrupt(monkeypatch):
         epochs = []
         epoch = Engine.epoch
 
-        def interrupted(self, order, n_rows):
+        def interrupted(self, order, n_rows, rates=None):
             epochs.append(n_rows > 0)
             if sum(epochs) == in_epoch and n_rows > 0:
                 raise KeyboardInterrupt
-            return epoch(self, order, n_rows)
+            return epoch(self, order, n_rows, rates)
 
         monkeypatch.setattr(Engine, "epoch", interrupted)
 
@@ -368,8 +369,8 @@ def test_after_an_interrupted_fit_the_next_is_as_ever(quick, digits, fitted, mon
     with monkeypatch.context() as patch:
         epoch = Engine.epoch
 
-        def interrupted(self, order, n_rows):
-            result = epoch(self, order, n_rows)
+        def interrupted(self, order, n_rows, rates=None):
+            result = epoch(self, order, n_rows, rates)
             if n_rows:
                 raise KeyboardInterrupt
             return result

@@ -113,6 +113,7 @@ def together():
     for estimator, name, value in cases():
         what = label(estimator, name, value).split("-")[0]
         kind = "narrow" if isinstance(value, np.uint8) else "wide"
+        kind = name if name == "ordered" else kind  # not with tied weights
         groups.setdefault(f"{what}-{kind}", (estimator, {}))[1][name] = value
     # Recurrent layers are slow to compile.
     return [

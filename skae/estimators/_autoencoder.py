@@ -72,7 +72,7 @@ class AutoencoderTransformer(
 
     ordered : bool, default=False
         Whether the columns of the code are ordered, as those of PCA are: the first k are a
-        code of k numbers, for every k up to `n_components` [2]_. See `truncated` and
+        code of k numbers, for every k up to `n_components` [3]_. See `truncated` and
         `variance_explained_`. Columns are dropped from the end at random in training, and
         each range of sizes (1, 2, 3 to 4, 5 to 8, ...) has a decoder of its own. There is one
         start. With a share as `n_components`, the code has as many
@@ -109,7 +109,7 @@ class AutoencoderTransformer(
             default="auto"
         For an optimizer given by name; an object brings its own. "auto": a high rate is
         held as long as the loss makes progress and then falls to zero, in two epochs for
-        every three before [3]_; it is 0.003 for dense networks in batches of 32 and 0.001
+        every three before [2]_; it is 0.003 for dense networks in batches of 32 and 0.001
         for others, and grows with the root of the batch. Gradients are cut to a norm of 0.1.
         `partial_fit` takes 0.001.
 
@@ -255,11 +255,11 @@ class AutoencoderTransformer(
     .. [1] G. E. Hinton and R. R. Salakhutdinov, "Reducing the Dimensionality of Data
        with Neural Networks", Science 313, 2006.
 
-    .. [2] O. Rippel, M. Gelbart and R. Adams, "Learning Ordered Representations with
-       Nested Dropout", ICML 2014.
-
-    .. [3] A. Haegele et al., "Scaling Laws and Compute-Optimal Training Beyond Fixed
+    .. [2] A. Haegele et al., "Scaling Laws and Compute-Optimal Training Beyond Fixed
        Training Durations", NeurIPS 2024.
+
+    .. [3] O. Rippel, M. Gelbart and R. Adams, "Learning Ordered Representations with
+       Nested Dropout", ICML 2014.
 
     Examples
     --------
