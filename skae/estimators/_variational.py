@@ -293,6 +293,8 @@ class VAETransformer(
 
     _parameter_constraints: dict = {
         **{k: v for k, v in BaseAutoencoder._parameter_constraints.items() if k not in _GIVEN},
+        # A share of a bound, which may be negative, is no progress: nothing to be held.
+        "learning_rate": BaseAutoencoder._parameter_constraints["learning_rate"][1:],
         "likelihood": [StrOptions(set(LIKELIHOODS))],
         "beta": [Interval(Real, 0, None, closed="left")],
         "warm_up": [Interval(Integral, 0, None, closed="left")],

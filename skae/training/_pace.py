@@ -12,6 +12,9 @@ Rates = tuple[float, float] | None
 # A loss is judged by its mean over so many epochs, as it jumps at a high learning rate.
 _WINDOW = 4
 
+# After so many epochs in a row without progress there is none.
+_IN_A_ROW = 3
+
 # Epochs in which the rate rises, and the share of all epochs in which it falls.
 _RISE = 2
 _FALLING = 0.4
@@ -158,7 +161,7 @@ class HoldAndFall(Pace):
     for every three before.
     """
 
-    _n_falling = 0
+    _n_slow = _n_falling = 0
 
     @property
     def rates(self) -> Rates:
@@ -175,7 +178,8 @@ class HoldAndFall(Pace):
         if self._n_falling:
             return done >= self.n_held + self._n_falling
         self.n_held = done
-        if self._is_slow() or done >= most * (1 - _FALLING):
+        self._n_slow = self._n_slow + 1 if self._is_slow() else 0
+        if self._n_slow == _IN_A_ROW or done >= most * (1 - _FALLING):
             self._n_falling = min(round(done * _FALLING / (1 - _FALLING)), most - done)
         return False
 

@@ -1,0 +1,106 @@
+"""How long a learning rate is held, when it falls, and when a second start is given up."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from skae import AutoencoderTransformer, DenoisingAutoencoder, VAETransformer
+
+pytestmark = [pytest.mark.any_data, pytest.mark.any_backend]
+
+
+def stopping(**params):
+    from skae.training import Stopping
+
+    usual = {"max_iter": 100, "n_iter_no_change": 10, "tol": 5e-4, "keep_best": True}
+    return Stopping(**{**usual, "rate": 0.01, "share": 0.02, **params})
+
+
+def paced(how, losses):
+    """Rates at the beginnings of the epochs, and how many of them were held."""
+    pace, rates = how.pace(np.inf), []
+    for loss in losses[: how.max_iter]:
+        rates.append(pace.rates)
+        if pace.ends(loss):
+            break
+    return np.array(rates), pace.n_held
+
+
+def test_the_rate_rises_is_held_and_falls_to_zero():
+    rates, held = paced(stopping(), np.ones(100))
+    assert rates[0, 0] == 0
+    assert rates[1, 1] == rates[held - 1, 0] == 0.01
+    assert (rates[1:, 0] == rates[:-1, 1]).all()
+    assert rates[-1, 1] == 0
+    assert (np.diff(rates[held:, 0]) < 0).all()
+    # Two epochs for every three.
+    assert len(rates) == pytest.approx(held * 5 / 3, abs=1)
+
+
+def test_it_is_held_as_long_as_there_is_progress():
+    _, flat = paced(stopping(), np.ones(100))
+    # A window, what it is compared with, and three times in a row.
+    assert flat == 4 + 10 + 2
+    losses = np.r_[0.9 ** np.arange(30), np.full(70, 0.9**30)]
+    _, held = paced(stopping(), losses)
+    assert 30 < held < 50
+    _, to_the_end = paced(stopping(), 0.99 ** np.arange(100))
+    assert to_the_end == 60
+
+
+def test_noise_is_no_end():
+    noisy = 0.97 ** np.arange(100) * np.random.RandomState(0).uniform(0.9, 1.1, 100)
+    assert paced(stopping(), noisy)[1] == 60
+
+
+def test_without_a_tolerance_all_epochs_are_used():
+    rates, held = paced(stopping(tol=None), np.ones(100))
+    assert (len(rates), held) == (100, 60)
+
+
+@given(most=st.integers(1, 60), seed=st.integers(0, 20))
+def test_no_more_epochs_than_there_may_be(most, seed):
+    losses = np.random.RandomState(seed).uniform(size=most)
+    rates, held = paced(stopping(max_iter=most), losses)
+    assert held <= len(rates) <= most
+    assert (rates >= 0).all()
+    assert rates.max() <= 0.01
+    assert (rates[:, 1] > 0).any()
+
+
+def test_what_lags_a_lot_is_given_up_at_once_and_a_little_later():
+    first = np.full(40, 0.1)
+    how = stopping()
+
+    def given_up(by):
+        curve = np.full(60, 0.1 * (1 + by))
+        return [n for n in range(1, 61) if how.lags(curve[:n], first)][:1]
+
+    assert given_up(0.5) == [14]
+    assert 14 < given_up(0.02)[0] < 40
+    assert given_up(-0.01) == []
+
+
+def test_the_rate_falls_within_few_epochs(digits):
+    params = {"hidden_layer_sizes": (8,), "max_iter": 10, "random_state": 0}
+    ae = AutoencoderTransformer(2, **params).fit(digits)
+    assert ae.n_iter_ == 10
+    # At the end a step hardly moves the loss.
+    fell = -np.diff(ae.loss_curve_)
+    assert abs(fell[-1]) < abs(fell[1])
+
+
+@pytest.mark.parametrize("kind", [AutoencoderTransformer, DenoisingAutoencoder])
+def test_auto_is_told_from_numbers(digits, kind):
+    params = {"hidden_layer_sizes": (8,), "max_iter": 4, "random_state": 0}
+    auto, number = (
+        kind(2, learning_rate=rate, **params).fit(digits).loss_curve_
+        for rate in ("auto", 0.001)
+    )
+    assert auto != number
+
+
+def test_a_bound_has_no_share(digits):
+    with pytest.raises(ValueError, match="The 'learning_rate' parameter"):
+        VAETransformer(2, learning_rate="auto").fit(digits)
