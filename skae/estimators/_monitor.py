@@ -139,7 +139,8 @@ class FitMonitor:
 def _spread(estimator, held_out):
     """What the mean of rows held out would lose; None: losses are no shares of variance."""
     squared = getattr(estimator, "_loss", None) is LOSSES["squared_error"]
-    if held_out is None or not squared:
+    # The loss of an ordered code is a mean over sizes.
+    if held_out is None or not squared or getattr(estimator, "ordered", False):
         return None
     _, deviation = moments(held_out.outputs, held_out.weight)
     return float(np.square(deviation).mean()) or None
