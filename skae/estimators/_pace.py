@@ -6,10 +6,12 @@ from skae.estimators._parameters import plain
 from skae.estimators._sizes import rows_in_batch
 from skae.networks import DenseNetwork, OrderedNetwork
 
-# Learning rates of batches of so many rows where the choice is ours: of dense networks, and of
-# any others. They grow with the root of the batch. Chosen with `benchmarks/patience.py`.
-_ROWS = 32
-_DENSE_RATE, _RATE = 0.003, 0.001
+# Learning rates of batches of so many rows where the choice is ours: of dense networks, which
+# on few rows learn them by heart when they learn fast, and of any others. They grow with the
+# root of the batch. Chosen with `benchmarks/patience.py`.
+_ROWS_IN_BATCH = 32
+_FEW_AND_MANY, _DENSE_RATES = (1000, 4000), (0.002, 0.003)
+_RATE = 0.001
 
 # The share of the loss that then counts as progress.
 _SHARE = 0.02
@@ -47,8 +49,11 @@ def stopping_of(estimator, network, n_rows, validated, one_epoch):
 
     rate = None
     if _is_ours(estimator) and not one_epoch:
-        rate = _DENSE_RATE if isinstance(network, DenseNetwork | OrderedNetwork) else _RATE
-        rate *= np.sqrt(max(rows_in_batch(estimator.batch_size, n_rows) / _ROWS, 1))
+        rate = _RATE
+        if isinstance(network, DenseNetwork | OrderedNetwork):
+            rate = float(np.interp(n_rows, _FEW_AND_MANY, _DENSE_RATES))
+        batch_size = rows_in_batch(estimator.batch_size, n_rows)
+        rate *= np.sqrt(max(batch_size / _ROWS_IN_BATCH, 1))
     return training.Stopping(
         max_iter=1 if one_epoch else int(estimator.max_iter),
         n_iter_no_change=int(estimator.n_iter_no_change),
