@@ -18,7 +18,7 @@ _SHARE = 0.02
 
 # The norm to which longer gradients are then cut: a few rows far from all others would throw
 # the weights about. The loss of the mean is one.
-_CLIP_NORM = 0.1
+_CLIP_NORM = 1.0
 
 
 def stopping_of(estimator, network, n_rows, validated, one_epoch):
