@@ -14,6 +14,7 @@ from sklearn.preprocessing import StandardScaler
 from skae import AutoencoderTransformer, DenoisingAutoencoder
 from skae.metrics import reconstruction_score
 from skae.networks import ConvNetwork, OrderedNetwork
+from skae.utils._arrays import as_array
 
 
 def assert_same(actual, desired):
@@ -76,9 +77,9 @@ def test_the_truncated_is_an_estimator_like_others(ordered, digits):
 
 def test_keras_models_say_the_same(ordered, digits):
     for ae in (ordered, ordered.truncated(3)):
-        code = np.asarray(ae.encoder_(digits.astype(np.float32)))
+        code = as_array(ae.encoder_(digits.astype(np.float32)))
         assert_allclose(code, ae.transform(digits), atol=1e-3)
-        said = np.asarray(ae.decoder_(code))
+        said = as_array(ae.decoder_(code))
         assert_allclose(said, ae.reconstruct(digits), atol=1e-2)
 
 

@@ -73,8 +73,9 @@ class OrderedObjective(keras.Model):
 
     def _judged(self, code: Any, target: Any, weight: Any) -> Any:
         losses = []
+        columns = ops.arange(code.shape[1], dtype="int32")
         for i, (_, size) in enumerate(self.bands):
-            kept = ops.ones_like(code) * (np.arange(code.shape[1]) < size).astype(np.float32)
+            kept = ops.ones_like(code) * ops.cast(columns < size, "float32")
             output = self._said(i, self._features(code, kept, False), code * kept, False)
             loss = self.loss_of_row.per_sample(ops, target, output)
             losses.append(loss * weight[size - 1])
