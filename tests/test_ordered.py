@@ -44,7 +44,9 @@ def test_the_first_columns_are_a_code(ordered, digits, size):
     assert len(small.variance_explained_) == len(small.pca_variance_explained_) == size
 
 
-def test_more_columns_explain_more_and_more_than_pca(ordered, digits):
+def test_more_columns_explain_more_and_more_than_pca(quick, digits):
+    params = {**PARAMS, "max_iter": 60, "learning_rate": "auto"}
+    ordered = quick(**params).fit(digits)
     explained = ordered.variance_explained_
     assert explained.shape == (5,)
     assert (np.diff(explained) > 0).all()
