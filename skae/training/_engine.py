@@ -247,7 +247,7 @@ class Engine(ABC):
         row_number = ops.arange(size, dtype="int32")
 
         def train_batch(i: Any, state: State, total: Any) -> tuple[Any, State, Any]:
-            index = ops.slice(order, [i * size], [size])
+            index = _rows(order, i * size, size)
             *x, weight = [ops.take(array, index, axis=0) for array in training]
             left = n_rows - i * size
             weight = weight * ops.cast(row_number < left, "float32")
