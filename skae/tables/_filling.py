@@ -64,7 +64,10 @@ def _without(series: nw.Series[Any], value: Any) -> nw.Series[Any]:
 def _alongside(series: nw.Series[Any], other: Any) -> nw.Series[Any]:
     """A series with the index of another, where there are such things."""
     index = nw.maybe_get_index(other)
-    return series if index is None else nw.maybe_set_index(series, index=index)
+    if index is None:
+        return series
+    # As pandas has it: narwhals would read the index value by value.
+    return nw.from_native(series.to_native().set_axis(index), series_only=True)
 
 
 def with_cells(X: Any, filling: Any, missing: Array) -> Any:
