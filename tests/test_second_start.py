@@ -62,8 +62,8 @@ def test_what_lags_is_given_up(quick, digits, monkeypatch):
     monkeypatch.setattr(BaseAutoencoder, "_train", hinder)
     ae = quick(**PARAMS, learning_rate="auto").fit(digits)
     assert ae.init_ == "pca"
-    assert ae.starts_["random"]["given_up"]
-    assert not ae.starts_["pca"]["given_up"]
+    assert ae.starts_["random"]["ending"] == "behind"
+    assert ae.starts_["pca"]["ending"] == "converged"
     # As soon as the mean of four epochs can be compared.
     assert ae.starts_["random"]["n_iter"] == 8 < ae.n_iter_
 

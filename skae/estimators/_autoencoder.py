@@ -204,8 +204,9 @@ class AutoencoderTransformer(
     starts_ : dict of str to dict
         What each start came to, "pca" or "random", and it may be both: "loss_curve",
         "validation_loss_curve", "best_loss" and "n_iter", as the attributes of these names;
-        "given_up", whether it lagged behind the first; "seconds", compilation included. A
-        fit that goes on leaves it as it is.
+        "ending", why training ended: "converged", "max_iter", "behind" the first start,
+        "callback", "interrupted" or "diverged"; "seconds", compilation included. A fit that
+        goes on leaves it as it is.
 
     variance_explained_ : ndarray of shape (n_components_,)
         Only with ``ordered=True``: share of the variance of the held-out rows that the first

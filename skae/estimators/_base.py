@@ -192,7 +192,7 @@ class BaseAutoencoder(CallbackSupportMixin, BaseEstimator):
             "validation_loss_curve": self.validation_loss_curve_,
             "best_loss": self.best_loss_,
             "n_iter": self.n_iter_,
-            "given_up": training.ending == "behind",
+            "ending": training.ending,
             "seconds": training.seconds,
         }
 

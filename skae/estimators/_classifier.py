@@ -175,7 +175,8 @@ class AEClassifier(ReadsTablesMixin, MetaEstimatorMixin, ClassifierMixin, BaseEs
         Returns
         -------
         self : object
-            The fitted classifier. When `fit` fails, what was fitted before is kept.
+            The fitted classifier. When `fit` fails or is interrupted, what was fitted before
+            is kept.
         """
         X, y, weight = self._validate(X, y, sample_weight)
         self.classes_, labels = np.unique(y, return_inverse=True)
@@ -239,7 +240,11 @@ class AEClassifier(ReadsTablesMixin, MetaEstimatorMixin, ClassifierMixin, BaseEs
             rows = np.flatnonzero(trained & (labels == label))
             # An autoencoder wants two rows: a row and its double have a centre as well.
             rows = np.resize(rows, max(len(rows), 2))
-            return autoencoder.fit(X[rows], sample_weight=_take(weight, rows))
+            autoencoder.fit(X[rows], sample_weight=_take(weight, rows))
+            # It keeps what it came to; classes that are trained unequally do not compare.
+            if any(start["ending"] == "interrupted" for start in autoencoder.starts_.values()):
+                raise KeyboardInterrupt
+            return autoencoder
 
         self.estimators_ = Parallel(n_jobs=self.n_jobs, prefer="threads")(
             delayed(train)(label, self._autoencoder(rng)) for label in range(len(self.classes_))

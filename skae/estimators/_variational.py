@@ -224,8 +224,9 @@ class VAETransformer(
     starts_ : dict of str to dict
         What each start came to, "pca" or "random", and it may be both: "loss_curve",
         "validation_loss_curve", "best_loss" and "n_iter", as the attributes of these names;
-        "given_up", whether it lagged behind the first; "seconds", compilation included. A
-        fit that goes on leaves it as it is.
+        "ending", why training ended: "converged", "max_iter", "behind" the first start,
+        "callback", "interrupted" or "diverged"; "seconds", compilation included. A fit that
+        goes on leaves it as it is.
 
     encoder_ : keras.Model
         From rows in the units of the data, or what `table_` makes of them, to codes (the
