@@ -72,7 +72,8 @@ def fitted(tree, path, size, seed, clock):
     """Seconds and score of one version."""
     command = [sys.executable, "-c", WORKER, str(path), str(size), str(seed), clock]
     env = environment() | {"PYTHONPATH": str(tree)}
-    done = subprocess.run(command, capture_output=True, text=True, env=env)
+    # Python looks for packages where it is started, first of all.
+    done = subprocess.run(command, capture_output=True, text=True, env=env, cwd=tree)
     for line in done.stdout.splitlines():
         if line.startswith("@result "):
             return json.loads(line.removeprefix("@result "))
@@ -91,7 +92,7 @@ def measure(args, name, size):
     runs = {side: [] for side in ("PCA", *sides)}
     for seed in range(args.seeds):
         train, test = split(X, seed) if name != IMAGES else (X[:8000] / 255, X[8000:] / 255)
-        path = args.scratch / "rows.npz"
+        path = args.scratch.resolve() / "rows.npz"
         np.savez(path, train=train, test=test)
         start = time.perf_counter()
         pca = PCA(size, random_state=seed).fit(train)
