@@ -605,6 +605,18 @@ def test_columns_of_two_levels():
     assert np.ptp(Z[:, 1]) == pytest.approx(2)
 
 
+def test_a_level_is_known_in_another_dtype_and_after_scaling():
+    """A flag that was scaled is no number of float32."""
+    rng = data_rng()
+    X = np.column_stack([rng.normal(size=(200, 3)), rng.uniform(size=200) < 0.3])
+    X = (X - X.mean(axis=0)) / X.std(axis=0)
+    detector = AEAnomalyDetector(hidden_layer_sizes=(4,), n_steps=10, random_state=0).fit(X)
+    assert len(detector._effects.levels.columns)
+    scores = detector.score_samples(X)
+    assert_allclose(detector.score_samples(X.astype(np.float32)), scores, rtol=1e-3)
+    assert not TwoLevels.of(X).has_level(X + 0.01)[:, 0].any()
+
+
 def test_threshold_is_where_the_p_value_falls_below_the_rate():
     scores = np.array([3.0, 1, 2, 2, 5, 4, 2, 9, 7])
     calibration = Calibration(scores)

@@ -16,6 +16,10 @@ _LEAST_SHARE = 0.02
 # How near to a whole number is one.
 _ON_A_STEP = 1e-6
 
+# How far from a level, in the distance between the two, is the level: rows come in float32 and
+# in float64, and scaled by other steps, whose roundings differ.
+ON_A_LEVEL = 1e-5
+
 
 class TwoLevels(NamedTuple):
     """Columns of two levels.
@@ -62,12 +66,19 @@ class TwoLevels(NamedTuple):
 
     def has_high(self, X: NDArray[np.floating]) -> NDArray[np.bool_]:
         """Whether rows have the higher level, (n_samples, n_columns)."""
-        return np.asarray(X[:, self.columns] == self.high)
+        return self._is(self.high, X)
 
     def has_level(self, X: NDArray[np.floating]) -> NDArray[np.bool_]:
         """Whether rows have one of the levels, (n_samples, n_columns)."""
-        cells = X[:, self.columns]
-        return np.asarray((cells == self.low) | (cells == self.high))
+        return self._is(self.low, X) | self._is(self.high, X)
+
+    def _is(self, level: NDArray[np.floating], X: NDArray[np.floating]) -> NDArray[np.bool_]:
+        # Halves: the distance itself may be no number.
+        cells, level, low, high = (
+            values.astype(np.float64) / 2
+            for values in (X[:, self.columns], level, self.low, self.high)
+        )
+        return np.asarray(np.abs(cells - level) <= ON_A_LEVEL * (high - low))
 
 
 def _goes_on(low: float, high: float, others: NDArray[np.floating]) -> bool:
