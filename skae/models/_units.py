@@ -3,7 +3,6 @@
 from typing import Any
 
 import keras
-import numpy as np
 
 from skae.networks import layer, rows_of
 
@@ -38,19 +37,21 @@ def in_units(
         Encoder and decoder.
     """
     rows = rows_of(input_shape)
-    standardised = layer("Normalization", **_moments(*before))(_shaped(rows, (-1,)))
+    # Not Normalization, whose moments become inputs of the graph when it is exported. Two
+    # layers: where the centre is far from zero, it is taken off first.
+    centred = layer("Rescaling", 1.0, offset=-before[0])(_shaped(rows, (-1,)))
     code = rows_of(decoder.input_shape[1:])
     output = decoder(code)
     if after is not None:
-        output = layer("Normalization", **_moments(*after), invert=True)(output)
-    return (
-        keras.Model(rows, encoder(standardised), name="encoder"),
+        output = layer("Rescaling", after[1], offset=after[0])(output)
+    models = (
+        keras.Model(rows, encoder(layer("Rescaling", 1 / before[1])(centred)), name="encoder"),
         keras.Model(code, _shaped(output, output_shape), name="decoder"),
     )
-
-
-def _moments(mean: Any, scale: float) -> dict[str, Any]:
-    return {"mean": mean, "variance": np.full_like(mean, scale**2)}
+    for model in models:
+        # Keras exports no model that was never called.
+        model(model.input)
+    return models
 
 
 def _shaped(rows: Any, shape: tuple[int, ...]) -> Any:
