@@ -9,6 +9,7 @@ from skae.estimators import (
     DenoisingAutoencoder,
     VAETransformer,
 )
+from skae.persistence import to_onnx
 
 __version__ = "0.1.0"
 
@@ -22,4 +23,5 @@ __all__ = [
     "__version__",
     "callbacks",
     "metrics",
+    "to_onnx",
 ]

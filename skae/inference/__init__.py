@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from skae.inference._compiled import CompiledForward
 from skae.inference._dense import Affine, DenseForward
-from skae.inference._latent import LatentForward
+from skae.inference._latent import LatentForward, normal_points
 from skae.inference._nearness import NearnessForward
 from skae.networks import BuiltNetwork, DenseNetwork, LatentNetwork, OrderedNetwork
 
@@ -19,6 +19,7 @@ __all__ = [
     "LatentForward",
     "NearnessForward",
     "forward",
+    "normal_points",
 ]
 
 Forward = Callable[[NDArray[Any]], NDArray[Any]]

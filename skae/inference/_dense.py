@@ -104,9 +104,7 @@ class DenseForward:
         ndarray of shape (n_samples, n_outputs)
             Computed in the dtype of `X` and of that dtype.
         """
-        if X.dtype not in self._prepared:
-            self._prepared[X.dtype] = self._prepare(X.dtype)
-        before, weights = self._prepared[X.dtype]
+        before, weights = self.prepared(X.dtype)
         output = np.empty((len(X), self.coder.n_outputs), X.dtype)
         widest = max(self.coder.n_inputs, self.coder.n_outputs, *self.coder.hidden)
         n_rows = max(_CHUNK_ENTRIES // widest, 1)
@@ -117,8 +115,28 @@ class DenseForward:
             output[start : start + n_rows] = self._forward(weights, rows.T).T
         return output
 
+    def prepared(self, dtype: np.dtype[Any]) -> tuple[Affine | None, list[Array]]:
+        """What centres rows of this dtype beforehand, and kernels and biases for them.
+
+        Parameters
+        ----------
+        dtype : dtype
+            float32 or float64.
+
+        Returns
+        -------
+        before : Affine or None
+            None: the centre is part of the biases.
+
+        weights : list of ndarray
+            Kernels of shape (n_outputs, n_inputs) and vectors of shape (n_outputs, 1), in the
+            order of `weights`, with normalisation by batches and units folded in.
+        """
+        if dtype not in self._prepared:
+            self._prepared[dtype] = self._prepare(dtype)
+        return self._prepared[dtype]
+
     def _prepare(self, dtype: np.dtype[Any]) -> tuple[Affine | None, list[Array]]:
-        """What centres rows of this dtype beforehand, and kernels and biases for them."""
         weights = self._without_batch_statistics()
         last = len(weights) - 2 - self.coder.has_linear_path
         path = [(len(weights) - 1, last)] if self.coder.has_linear_path else []

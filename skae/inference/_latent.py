@@ -140,7 +140,7 @@ class LatentForward:
         for start in range(0, len(X), n_rows):
             rows = slice(start, start + n_rows)
             mean, log_variance = self.posterior(X[rows])
-            draws = _normal_points(n_draws, mean.shape[1]).astype(X.dtype)
+            draws = normal_points(n_draws, mean.shape[1]).astype(X.dtype)
             codes = mean + np.exp(0.5 * log_variance) * draws
             log_ratio = 0.5 * (np.square(draws) + log_variance - np.square(codes)).sum(axis=2)
             if log_gain is not None:
@@ -160,7 +160,7 @@ class LatentForward:
         return np.array(missed) + X.dtype.type(log_volume)
 
 
-def _normal_points(n_draws: int, n_components: int) -> Array:
+def normal_points(n_draws: int, n_components: int) -> Array:
     """Points that fill the standard normal evenly, of shape (n_draws, 1, n_components).
 
     Shared by all rows, independent draws would be off in the same direction for each.

@@ -12,7 +12,7 @@ from skae.utils._rows import moments
 Array = NDArray[Any]
 
 # How many scales from the centre values begin to count by their logarithm.
-_BEND = 3.0
+BEND = 3.0
 
 # A column that varies by less than this share of its largest value is constant: what is
 # left are roundings.
@@ -61,16 +61,16 @@ class SquashScale:
 
 def squashed(z: Array) -> Array:
     """Deviations, those beyond three of them by their logarithm."""
-    size = np.maximum(np.abs(z), _BEND)
-    return np.where(np.abs(z) > _BEND, np.sign(z) * _BEND * (1 + np.log(size / _BEND)), z)
+    size = np.maximum(np.abs(z), BEND)
+    return np.where(np.abs(z) > BEND, np.sign(z) * BEND * (1 + np.log(size / BEND)), z)
 
 
 def stretched(z: Array) -> Array:
     """What `squashed` had been given."""
-    size = np.maximum(np.abs(z), _BEND)
-    return np.where(np.abs(z) > _BEND, np.sign(z) * _BEND * np.exp(size / _BEND - 1), z)
+    size = np.maximum(np.abs(z), BEND)
+    return np.where(np.abs(z) > BEND, np.sign(z) * BEND * np.exp(size / BEND - 1), z)
 
 
 def log_slope(z: Array) -> Array:
     """Logarithm of the derivative of `stretched`."""
-    return np.asarray(np.maximum(np.abs(z) / _BEND - 1, 0))
+    return np.asarray(np.maximum(np.abs(z) / BEND - 1, 0))

@@ -1,0 +1,289 @@
+"""Fitted estimators as ONNX models, by skl2onnx and the converters that it is told here."""
+
+import os
+import tempfile
+from math import prod
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from sklearn.base import BaseEstimator
+from sklearn.pipeline import Pipeline
+
+from skae.anomaly import AEAnomalyDetector
+from skae.estimators import AutoencoderTransformer, DenoisingAutoencoder, VAETransformer
+from skae.persistence import _onnx_detector  # noqa: F401, tells outputs_of of the detector
+from skae.persistence._onnx_estimators import check_can_be_said, outputs_of
+from skae.persistence._onnx_graph import Graph, Tensor
+from skae.utils._sklearn import BaseSearchCV
+
+_TRANSFORMERS = (AutoencoderTransformer, DenoisingAutoencoder, VAETransformer)
+
+# Before this, axes were attributes of operators and not their inputs.
+_LEAST_OPSET = 18
+
+
+def to_onnx(
+    estimator: Any,
+    path: Any = None,
+    output: str | None = None,
+    *,
+    dtype: Any = np.float32,
+    target_opset: int | None = None,
+) -> Any:
+    """A fitted estimator or Pipeline as an ONNX model, which onnxruntime computes.
+
+    Parameters
+    ----------
+    estimator : estimator or Pipeline
+        Fitted: an :class:`~skae.AutoencoderTransformer`,
+        :class:`~skae.DenoisingAutoencoder`, :class:`~skae.VAETransformer` or
+        :class:`~skae.AEAnomalyDetector` of numbers, a Pipeline that has one and otherwise
+        steps that skl2onnx knows, or a search whose best estimator is either.
+
+    path : str or path-like, default=None
+        Where the model is written. A file that is there stays whole until the new one is.
+        None: nothing is written.
+
+    output : {"transform", "reconstruct", "score_samples", "decision_function", "predict"} \
+            or None, default=None
+        The method whose result the model computes; of a Pipeline, that of its last step, on
+        the rows that the other steps make. None: "predict" for detectors and "transform" for
+        the others; what skl2onnx chooses, where the last step of a Pipeline is none of skae.
+
+    dtype : {numpy.float32, numpy.float64}, default=numpy.float32
+        Of the rows that the model reads.
+
+    target_opset : int or None, default=None
+        The version of the operators, 18 or later. None: the latest that skl2onnx was tried
+        with.
+
+    Returns
+    -------
+    onnx.ModelProto
+        Reads "X", any number of rows in the shape that the estimator was fitted on, and says
+        one output, which has the name of the method.
+
+    Raises
+    ------
+    ImportError
+        If skl2onnx is not installed.
+
+    NotImplementedError
+        If a part of the estimator cannot be said in ONNX; the message names it.
+
+    See Also
+    --------
+    skae.persistence.register_converters : For :func:`skl2onnx.to_onnx`.
+
+    Notes
+    -----
+    The model computes what the method does on rows of this dtype, up to roundings. It does
+    not check rows: of what is missing it says NaN.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_digits
+    >>> from sklearn.pipeline import make_pipeline
+    >>> from sklearn.preprocessing import StandardScaler
+    >>> import skae
+    >>> X = load_digits().data[:300]
+    >>> ae = skae.AutoencoderTransformer(3, hidden_layer_sizes=(8,), max_iter=2, random_state=0)
+    >>> pipe = make_pipeline(StandardScaler(), ae).fit(X)
+    >>> model = skae.to_onnx(pipe)
+    >>> [(output.name) for output in model.graph.output]
+    ['transform']
+    >>> import numpy as np
+    >>> import onnxruntime
+    >>> session = onnxruntime.InferenceSession(model.SerializeToString())
+    >>> code = session.run(None, {"X": X.astype(np.float32)})[0]
+    >>> bool(np.allclose(code, pipe.transform(X), atol=1e-4))
+    True
+    """
+    skl2onnx = _skl2onnx()
+    if np.dtype(dtype) not in (np.float32, np.float64):
+        raise ValueError(f"dtype must be float32 or float64; got {dtype!r}.")
+    if target_opset is not None and target_opset < _LEAST_OPSET:
+        raise ValueError(
+            f"target_opset must be an integer of at least {_LEAST_OPSET}, or None; got "
+            f"{target_opset!r}."
+        )
+    register_converters()
+    model = skl2onnx.to_onnx(
+        _with_output(estimator, output),
+        initial_types=[("X", _tensor_type(dtype)([None, *_row_shape(estimator)]))],
+        target_opset=target_opset,
+        name=type(estimator).__name__,
+    )
+    if path is not None:
+        _write(Path(path), model.SerializeToString())
+    return model
+
+
+def register_converters() -> None:
+    """Tell skl2onnx of skae's estimators.
+
+    After that :func:`skl2onnx.to_onnx` converts Pipelines, unions and searches that have them:
+    a transformer says its code, and a detector, as others in skl2onnx, "label" and "scores",
+    the results of `predict` and `decision_function`, in columns.
+
+    Raises
+    ------
+    ImportError
+        If skl2onnx is not installed.
+    """
+    register = _skl2onnx().update_registered_converter
+    for kind in (*_TRANSFORMERS, AEAnomalyDetector):
+        register(kind, f"Skae{kind.__name__}", _give_shapes, _convert)
+    register(_Said, "SkaeSaid", _give_shapes, _convert, parser=_parse)
+
+
+class _Said(BaseEstimator):
+    """One output of a fitted estimator, for skl2onnx.
+
+    As an option of the converter it would cost the Keras models of the estimator: skl2onnx
+    looks at each of its attributes.
+
+    Parameters
+    ----------
+    estimator : estimator
+        Fitted.
+
+    output : str
+        The name of a method.
+    """
+
+    def __init__(self, estimator: Any, output: str) -> None:
+        self.estimator = estimator
+        self.output = output
+
+
+def _with_output(estimator: Any, output: str | None) -> Any:
+    """What skl2onnx is to convert: the output is chosen in the last step."""
+    if isinstance(estimator, BaseSearchCV):
+        return _with_output(estimator.best_estimator_, output)
+    if isinstance(estimator, Pipeline):
+        *steps, (name, last) = estimator.steps
+        return Pipeline([*steps, (name, _with_output(last, output))])
+    allowed = list(outputs_of(estimator))
+    kind = type(estimator).__name__
+    if not allowed:
+        if output is None and not type(estimator).__module__.startswith("skae."):
+            return estimator
+        raise NotImplementedError(
+            f"to_onnx cannot say {kind}"
+            + (f" with output={output!r}" if output else "")
+            + "; it can say AutoencoderTransformer, DenoisingAutoencoder, VAETransformer, "
+            "AEAnomalyDetector and Pipelines that end in one."
+        )
+    if output is not None and output not in allowed:
+        raise ValueError(
+            f"output must be one of {', '.join(map(repr, allowed))} for {kind}, or None; got "
+            f"{output!r}."
+        )
+    check_can_be_said(estimator)
+    return _Said(estimator, output or allowed[0])
+
+
+def _row_shape(estimator: Any) -> tuple[int, ...]:
+    """Shape of a row that the estimator, or the first step of a Pipeline, was fitted on."""
+    if isinstance(estimator, BaseSearchCV):
+        return _row_shape(estimator.best_estimator_)
+    if isinstance(estimator, Pipeline):
+        return _row_shape(estimator.steps[0][1])
+    shape = getattr(estimator, "_input_shape", None)
+    return (estimator.n_features_in_,) if shape is None else shape
+
+
+# What skl2onnx calls
+
+
+def _parse(scope: Any, said: Any, inputs: Any, custom_parsers: Any = None) -> Any:
+    """Declare the one output."""
+    from skl2onnx.common.data_types import Int64TensorType, guess_tensor_type
+
+    operator = scope.declare_local_operator("SkaeSaid", said)
+    operator.inputs = inputs
+    kind = Int64TensorType() if said.output == "predict" else guess_tensor_type(inputs[0].type)
+    operator.outputs.append(scope.declare_local_variable(said.output, kind))
+    return operator.outputs
+
+
+def _give_shapes(operator: Any) -> None:
+    for variable, (estimator, output) in zip(operator.outputs, _asked(operator), strict=True):
+        variable.type.shape = [None, *_shape_of(operator, estimator, output)]
+
+
+def _convert(scope: Any, operator: Any, container: Any) -> None:
+    graph = Graph(scope, container)
+    for variable, (estimator, output) in zip(operator.outputs, _asked(operator), strict=True):
+        check_can_be_said(estimator)
+        rows = _rows(graph, operator, estimator)
+        said = outputs_of(estimator)[output](estimator, rows)
+        said = said.reshape(None, *_shape_of(operator, estimator, output))
+        graph.node("Identity", said, names=[variable.full_name])
+
+
+def _asked(operator: Any) -> list[tuple[Any, str]]:
+    """Estimator and method of each output."""
+    model = operator.raw_operator
+    if isinstance(model, _Said):
+        return [(model.estimator, model.output)]
+    if isinstance(model, AEAnomalyDetector):
+        return [(model, "predict"), (model, "decision_function")]
+    return [(model, "transform")]
+
+
+def _shape_of(operator: Any, estimator: Any, output: str) -> tuple[int, ...]:
+    """Shape of what is said of one row."""
+    if output == "transform":
+        return (estimator.n_components_,)
+    if output == "reconstruct":
+        return tuple(estimator._output_shape)
+    return () if isinstance(operator.raw_operator, _Said) else (1,)
+
+
+def _rows(graph: Graph, operator: Any, estimator: Any) -> Tensor:
+    """Flat rows, in float32 or float64."""
+    from skl2onnx.common.data_types import DoubleTensorType, FloatTensorType
+
+    parts = []
+    for variable in operator.inputs:
+        is_double = isinstance(variable.type, DoubleTensorType)
+        part = Tensor(graph, variable.full_name, (None, None), np.float32)
+        if is_double:
+            part.dtype = np.dtype(np.float64)
+        elif not isinstance(variable.type, FloatTensorType):
+            part.dtype = np.dtype(np.int64)
+            part = part.astype(np.float32)
+        parts.append(part)
+    rows = parts[0].then("Concat", *parts[1:], axis=1) if len(parts) > 1 else parts[0]
+    return rows.reshape(None, prod(estimator._input_shape))
+
+
+def _tensor_type(dtype: Any) -> Any:
+    from skl2onnx.common.data_types import DoubleTensorType, FloatTensorType
+
+    return DoubleTensorType if np.dtype(dtype) == np.float64 else FloatTensorType
+
+
+def _skl2onnx() -> Any:
+    try:
+        import skl2onnx
+    except ImportError as error:
+        raise ImportError(
+            "to_onnx needs skl2onnx; install it with the extra `onnx`: pip install skae[onnx]."
+        ) from error
+    return skl2onnx
+
+
+def _write(path: Path, content: bytes) -> None:
+    """Write a file that takes the place of another once it is whole."""
+    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(content)
+        os.replace(name, path)
+    except BaseException:
+        os.unlink(name)
+        raise

@@ -1,0 +1,108 @@
+"""The functions of NumPy that losses and likelihoods ask of `xp`, on tensors of a graph."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from skae.persistence._onnx_graph import Shape, Tensor
+
+
+def square(x: Tensor) -> Tensor:
+    """Of each entry."""
+    return x * x
+
+
+def abs(x: Tensor) -> Tensor:
+    """Of each entry."""
+    return x.then("Abs")
+
+
+def exp(x: Tensor) -> Tensor:
+    """Of each entry."""
+    return x.then("Exp")
+
+
+def log(x: Any) -> Any:
+    """Of each entry."""
+    return x.then("Log") if isinstance(x, Tensor) else np.log(x)
+
+
+def sqrt(x: Tensor) -> Tensor:
+    """Of each entry."""
+    return x.then("Sqrt")
+
+
+def sign(x: Tensor) -> Tensor:
+    """Of each entry."""
+    return x.then("Sign")
+
+
+def maximum(x: Tensor, y: Any) -> Tensor:
+    """The larger of two entries."""
+    return x.with_("Max", y)
+
+
+def minimum(x: Tensor, y: Any) -> Tensor:
+    """The smaller of two entries."""
+    return x.with_("Min", y)
+
+
+def clip(x: Tensor, low: Any, high: Any) -> Tensor:
+    """Within limits."""
+    return minimum(maximum(x, low), high)
+
+
+def mean(x: Tensor, axis: Any) -> Tensor:
+    """Over axes."""
+    return _reduced("ReduceMean", x, axis)
+
+
+def sum(x: Any, axis: Any = None) -> Any:
+    """Over axes."""
+    return _reduced("ReduceSum", x, axis) if isinstance(x, Tensor) else np.sum(x, axis)
+
+
+def max(x: Tensor, axis: int) -> Tensor:
+    """The largest along an axis."""
+    return _reduced("ReduceMax", x, axis)
+
+
+def logsumexp(x: Tensor, axis: int) -> Tensor:
+    """Logarithm of the sum of exponentials along an axis."""
+    most = max(x, axis)
+    apart = x - most.then("Unsqueeze", np.array([axis], np.int64), shape=_kept(x, axis))
+    return most + log(sum(exp(apart), axis))
+
+
+def matmul(x: Any, y: Any) -> Tensor:
+    """Product of matrices, the last two axes."""
+    x, y = (y.like(x), y) if isinstance(y, Tensor) else (x, x.like(y))
+    longer = x.shape if len(x.shape) > len(y.shape) else y.shape
+    return x.then("MatMul", y, shape=(*longer[:-2], x.shape[-2], y.shape[-1]))
+
+
+def reshape(x: Tensor, shape: Sequence[int]) -> Tensor:
+    """In another shape, -1 being the rows."""
+    return x.reshape(*(None if n == -1 else n for n in shape))
+
+
+def transpose(x: Tensor, axes: Sequence[int]) -> Tensor:
+    """With its axes in another order."""
+    return x.then("Transpose", perm=list(axes), shape=tuple(x.shape[i] for i in axes))
+
+
+def affine(x: Tensor, kernel: NDArray[Any], bias: NDArray[Any]) -> Tensor:
+    """Rows times a kernel of shape (n_inputs, n_outputs), plus a bias."""
+    return x.then("Gemm", x.like(kernel), x.like(bias), shape=(x.shape[0], kernel.shape[1]))
+
+
+def _reduced(kind: str, x: Tensor, axis: Any) -> Tensor:
+    axes = np.atleast_1d(axis).astype(np.int64)
+    shape = tuple(n for i, n in enumerate(x.shape) if i not in axes)
+    return x.then(kind, axes, keepdims=0, shape=shape)
+
+
+def _kept(x: Tensor, axis: int) -> Shape:
+    return tuple(1 if i == axis else n for i, n in enumerate(x.shape))

@@ -1,0 +1,468 @@
+"""What ONNX files say: the same as skae, by onnxruntime."""
+
+import os
+import subprocess
+import sys
+
+import keras
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from numpy.testing import assert_array_equal
+from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.decomposition import PCA
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import GridSearchCV
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import MinMaxScaler, StandardScaler
+
+import skae
+from data import data_rng
+from skae import AEAnomalyDetector, AEClassifier, DenoisingAutoencoder, VAETransformer
+from skae.inference import Affine, DenseForward, forward
+from skae.networks import (
+    ACTIVATIONS,
+    ConvNetwork,
+    DenseCoder,
+    KerasNetwork,
+    Options,
+    RecurrentNetwork,
+)
+from skae.persistence import _onnx_activations, register_converters
+from skae.persistence._onnx_graph import Graph, Tensor
+from skae.persistence._onnx_networks import said
+
+skl2onnx = pytest.importorskip("skl2onnx")
+onnxruntime = pytest.importorskip("onnxruntime")
+
+DTYPES = (np.float32, np.float64)
+OF_TRANSFORMERS = ("transform", "reconstruct", "score_samples")
+OF_DETECTORS = ("predict", "decision_function", "score_samples")
+# Of the range of what is said.
+TOLERANCE = 1e-5
+
+
+def run(model, X):
+    """All that a model says of rows."""
+    content = model if isinstance(model, str | os.PathLike) else model.SerializeToString()
+    return onnxruntime.InferenceSession(content).run(None, {"X": X})
+
+
+def assert_says_the_same(estimator, X, outputs, dtypes=DTYPES):
+    for dtype in dtypes:
+        rows = X.astype(dtype)
+        for output in outputs:
+            (got,) = run(skae.to_onnx(estimator, output=output, dtype=dtype), rows)
+            expected = getattr(estimator, output)(rows)
+            assert got.shape == expected.shape
+            assert got.dtype == (np.int64 if output == "predict" else dtype)
+            assert_near(got, expected)
+
+
+def assert_near(got, expected):
+    assert np.abs(got - expected).max() <= TOLERANCE * max(np.ptp(expected), 1e-3)
+
+
+@pytest.fixture(scope="module")
+def vae():
+    return VAETransformer(
+        3, hidden_layer_sizes=(8,), max_iter=3, n_draws=8, random_state=0, batch_size=32
+    )
+
+
+@pytest.fixture(scope="module")
+def table():
+    """Rows of which a third are far from the others, and a flag."""
+    rng = data_rng()
+    X = rng.normal(size=(240, 4))
+    X[160:] += 6
+    X[:, 3] = rng.uniform(size=240) < 0.3
+    return X
+
+
+@pytest.fixture(scope="module")
+def detector(table):
+    detector = AEAnomalyDetector(hidden_layer_sizes=(8,), n_steps=20, random_state=0)
+    return detector.fit(table)
+
+
+# Networks
+
+
+@st.composite
+def coders(draw):
+    """A dense coder with random weights, and its units."""
+    rng = np.random.RandomState(draw(st.integers(0, 2**31 - 1)))
+    coder = DenseCoder(
+        draw(st.integers(1, 5)),
+        draw(st.integers(1, 4)),
+        tuple(draw(st.lists(st.integers(1, 6), max_size=2))),
+        draw(st.sampled_from(sorted(ACTIVATIONS))),
+        draw(st.sampled_from(sorted(ACTIVATIONS))),
+        linear_path=draw(st.booleans()),
+        normalization=draw(st.sampled_from([None, "batch", "layer"])),
+    )
+    weights = [w + rng.normal(0, 0.3, w.shape) for w in coder.random_weights(rng)]
+    statistics = [rng.uniform(0.5, 2, n) for n in coder.hidden for _ in range(2)]
+    far = draw(st.sampled_from([0.0, 1e4]))
+    units = Affine(far + rng.normal(size=coder.n_inputs), draw(st.floats(0.1, 10)))
+    after = Affine(rng.normal(size=coder.n_outputs), 2.0)
+    after = after if coder.output_activation == "linear" else None
+    return DenseForward(coder, weights, before=units, after=after, statistics=statistics)
+
+
+@pytest.mark.any_backend
+@settings(deadline=None, max_examples=40, suppress_health_check=[HealthCheck.too_slow])
+@given(coder=coders(), dtype=st.sampled_from(DTYPES), n_rows=st.integers(1, 40))
+def test_dense_networks(coder, dtype, n_rows):
+    rng = np.random.RandomState(n_rows)
+    centre, scale = coder.before
+    X = (centre + scale * rng.normal(size=(n_rows, len(centre)))).astype(dtype)
+    expected = coder(X)
+    (got,) = run(network_alone(coder, X, expected.shape[1]), X)
+    near = TOLERANCE * max(np.abs(expected).max(), 1)
+    # Of one unit that is normalised all digits are roundings.
+    if coder.coder.normalization == "layer" and dtype == np.float32:
+        near *= 100
+    assert np.abs(got - expected).max() <= near
+
+
+class Alone(TransformerMixin, BaseEstimator):
+    """What skl2onnx is given for a network by itself."""
+
+
+def network_alone(coder, X, n_outputs):
+    """The ONNX model of an encoder or a decoder."""
+
+    def give_shapes(operator):
+        operator.outputs[0].type.shape = [None, n_outputs]
+
+    def convert(scope, operator, container):
+        (read,), (written,) = operator.inputs, operator.outputs
+        graph = Graph(scope, container)
+        rows = Tensor(graph, read.full_name, (None, X.shape[1]), X.dtype)
+        graph.node("Identity", said(coder, rows), names=[written.full_name])
+
+    skl2onnx.update_registered_converter(Alone, "Alone", give_shapes, convert)
+    return skl2onnx.to_onnx(Alone(), X)
+
+
+@pytest.mark.any_data
+@pytest.mark.any_backend
+def test_every_activation_is_known():
+    assert set(ACTIVATIONS) <= set(_onnx_activations.ACTIVATIONS)
+
+
+@pytest.mark.parametrize(
+    ("params", "options"),
+    [
+        ({"filters": (3, 2)}, {"normalization": "batch"}),
+        ({"filters": (3, 2), "upsampling": "transposed"}, {"normalization": "layer"}),
+        ({"downsampling": "max_pooling", "kernel_size": 4, "upsampling": "transposed"}, {}),
+        ({"downsampling": "average_pooling", "kernel_size": 2}, {"activation": "tanh"}),
+        ({"n_dims": 1, "kernel_size": 1, "upsampling": "transposed"}, {"dropout": 0.1}),
+    ],
+)
+def test_convolutions(params, options):
+    rng = np.random.RandomState(0)
+    # Not square, and not even: what is halved is rounded up, and cut again.
+    shape = (7, 5)
+    network = ConvNetwork(**params).describe(shape, shape, 3, Options(**options))
+    weights = [w + rng.normal(0, 0.2, w.shape) for w in network.random_start(rng)]
+    statistics = [rng.uniform(0.5, 2, array.shape) for array in network.fresh_statistics()]
+    units = Affine(rng.normal(size=35), 2.0)
+    coders = forward(network, weights, statistics, units, units)
+    for coder, width in zip(coders, (35, 3), strict=True):
+        for dtype in DTYPES:
+            X = rng.normal(size=(9, width)).astype(dtype)
+            expected = coder(X)
+            assert_near(run(network_alone(coder, X, expected.shape[1]), X)[0], expected)
+
+
+def test_images_with_channels_that_come_flat(quick, digits):
+    network = ConvNetwork((2,), image_shape=(4, 8, 2))
+    ae = quick(network=network, init="random", max_iter=1)
+    pipe = make_pipeline(StandardScaler(), ae).fit(digits)
+    assert_says_the_same(pipe, digits, ["transform", "score_samples"], [np.float32])
+
+
+def images(digits):
+    return digits.reshape(-1, 8, 8)[:, :7, :5]
+
+
+def test_keras_models_of_ones_own(quick, digits):
+    layers = keras.layers
+    encoder = keras.Sequential(
+        [
+            keras.Input((7, 5)),
+            layers.Reshape((7, 5, 1)),
+            layers.Conv2D(4, (3, 2), strides=(2, 1), padding="same", activation="relu"),
+            layers.Conv2D(4, 2, dilation_rate=2, groups=2),
+            layers.MaxPooling2D((2, 1), padding="valid"),
+            layers.Flatten(),
+            layers.Dense(3),
+        ]
+    )
+    code = keras.Input((3,))
+    hidden = layers.Dense(6, activation="gelu")(code)
+    output = layers.Dense(35)(layers.Add()([hidden, layers.Dense(6)(code)]))
+    decoder = keras.Model(code, layers.Reshape((7, 5))(layers.Softmax()(output)))
+    X = images(digits)
+    with pytest.raises(
+        NotImplementedError, match=r"layer 'softmax.*' of the class Softmax: it"
+    ):
+        skae.to_onnx(quick(network=KerasNetwork(encoder, decoder)).fit(X), output="reconstruct")
+    decoder = keras.Model(code, layers.Reshape((7, 5))(output))
+    ae = quick(network=KerasNetwork(encoder, decoder)).fit(X)
+    assert_says_the_same(ae, X, OF_TRANSFORMERS, [np.float32])
+
+
+# Estimators
+
+
+def test_autoencoders(fitted, digits):
+    assert_says_the_same(fitted, digits, OF_TRANSFORMERS)
+    (got,) = run(skae.to_onnx(fitted), digits[:1].astype(np.float32))
+    assert got.shape == (1, 3)
+    assert run(skae.to_onnx(fitted), digits[:0].astype(np.float32))[0].shape == (0, 3)
+
+
+@pytest.mark.parametrize(
+    "loss", ["absolute_error", "huber", "binary_crossentropy", "cosine", "ssim"]
+)
+def test_losses(quick, pixels, loss):
+    X = pixels.reshape(-1, 8, 8)
+    ae = quick(loss=loss, max_iter=1).fit(X)
+    assert_says_the_same(ae, X, ["reconstruct", "score_samples"])
+
+
+def test_denoisers_and_their_targets(pixels):
+    dae = DenoisingAutoencoder(3, hidden_layer_sizes=(8,), max_iter=1, random_state=0)
+    assert_says_the_same(dae.fit(pixels), pixels, OF_TRANSFORMERS)
+    dae.fit(pixels, target=pixels[:, :10])
+    assert_says_the_same(dae, pixels, ["transform", "reconstruct"])
+    with pytest.raises(NotImplementedError, match="target of another shape"):
+        skae.to_onnx(dae, output="score_samples")
+
+
+@pytest.mark.parametrize("likelihood", ["gaussian", "bernoulli"])
+def test_variational(vae, pixels, likelihood):
+    vae.set_params(likelihood=likelihood).fit(pixels)
+    assert_says_the_same(vae, pixels, OF_TRANSFORMERS)
+
+
+def test_the_prior_of_a_variational_one_counts(vae, blob):
+    from skae.estimators._prior import _mixture
+
+    vae.set_params(likelihood="gaussian", n_components=2).fit(blob)
+    vae.prior_ = _mixture(vae.transform(blob), 3, np.random.RandomState(0))
+    assert_says_the_same(vae, blob, ["score_samples"])
+
+
+def test_ordered_codes(quick, digits):
+    ae = quick(ordered=True).fit(digits)
+    assert_says_the_same(ae.truncated(2), digits, OF_TRANSFORMERS, [np.float64])
+
+
+# Detectors
+
+
+@pytest.mark.any_backend
+def test_detectors(detector, table):
+    assert_says_the_same(detector, table, OF_DETECTORS)
+    assert set(detector.predict(table)) == {-1, 1}
+    far = 1e3 * table[:5]
+    assert_says_the_same(detector, far, OF_DETECTORS)
+
+
+@pytest.mark.any_backend
+def test_detectors_of_new_rows(detector, table):
+    detector = AEAnomalyDetector(**detector.get_params() | {"novelty": True, "cv": 2})
+    detector.fit(table)
+    # Rows that were trained on are not their own neighbours, and repeated ones are.
+    table = np.vstack([table, table[:7], table[:7] + 0.01])
+    assert_says_the_same(detector, table, OF_DETECTORS)
+
+
+@pytest.mark.any_backend
+def test_few_rows_and_one_model(table):
+    from sklearn.model_selection import ShuffleSplit
+
+    params = {"hidden_layer_sizes": (), "n_steps": 5, "random_state": 0}
+    few = AEAnomalyDetector(cv=2, n_neighbors=50, **params).fit(table[::24])
+    assert_says_the_same(few, table, OF_DETECTORS)
+    one = AEAnomalyDetector(cv=ShuffleSplit(1, random_state=0), **params).fit(table)
+    assert_says_the_same(one, table, ["score_samples"])
+
+
+def test_detectors_by_reconstruction(quick, table, digits):
+    by_error = {"scoring": "reconstruction", "cv": 2, "random_state": 0}
+    detector = AEAnomalyDetector(estimator=quick(n_components=2, max_iter=1), **by_error)
+    assert_says_the_same(detector.fit(table), table, OF_DETECTORS)
+    convolutional = quick(network=ConvNetwork((2,)), max_iter=1)
+    detector = AEAnomalyDetector(estimator=convolutional, **by_error)
+    X = images(digits)
+    assert_says_the_same(detector.fit(X), X, ["score_samples"], [np.float32])
+
+
+# Pipelines, and skl2onnx itself
+
+
+@pytest.mark.any_backend
+def test_a_pipeline_with_a_detector(detector, table):
+    pipe = make_pipeline(StandardScaler(), AEAnomalyDetector(**detector.get_params()))
+    pipe.fit(table)
+    assert len(pipe[-1]._effects.levels.columns)
+    assert_says_the_same(pipe, table, OF_DETECTORS)
+    register_converters()
+    label, scores = run(skl2onnx.to_onnx(pipe, table.astype(np.float32)), table.astype("f4"))
+    assert label.shape == scores.shape == (len(table), 1)
+    assert_array_equal(label[:, 0], pipe.predict(table))
+    assert_near(scores[:, 0], pipe.decision_function(table))
+
+
+def test_an_autoencoder_between_other_steps(quick, digits):
+    y = digits[:, 20] > 8
+    pipe = make_pipeline(MinMaxScaler(), quick(), StandardScaler(), LogisticRegression())
+    pipe.fit(digits, y)
+    got, _ = run(skae.to_onnx(pipe), digits.astype(np.float32))
+    assert_array_equal(got, pipe.predict(digits))
+    pipe = make_pipeline(StandardScaler(), PCA(10), quick()).fit(digits)
+    assert_says_the_same(pipe, digits, ["transform", "score_samples"])
+    (got,) = run(skae.to_onnx(pipe, output="reconstruct", dtype=np.float64), digits)
+    assert_near(got, pipe[-1].reconstruct(pipe[:-1].transform(digits)))
+    with pytest.raises(NotImplementedError, match="PCA with output='reconstruct'"):
+        skae.to_onnx(pipe[:-1], output="reconstruct")
+
+
+def test_skl2onnx_converts_transformers(fitted, digits):
+    register_converters()
+    counts = digits.astype(np.int64)
+    model = skl2onnx.to_onnx(fitted, counts, options={})
+    assert_near(run(model, counts)[0], fitted.transform(digits))
+
+
+def test_a_search_is_its_best_estimator(quick, digits):
+    search = GridSearchCV(quick(max_iter=1), {"n_components": [2]}, cv=2).fit(digits)
+    (got,) = run(skae.to_onnx(search), digits.astype(np.float32))
+    assert_near(got, search.transform(digits))
+
+
+# The file
+
+
+def test_the_file_is_the_model(fitted, digits, tmp_path):
+    path = tmp_path / "ae.onnx"
+    path.write_text("before")
+    model = skae.to_onnx(fitted, path, target_opset=18)
+    assert path.read_bytes() == model.SerializeToString()
+    assert os.listdir(tmp_path) == ["ae.onnx"]
+    (read,), (written,) = model.graph.input, model.graph.output
+    assert (read.name, written.name) == ("X", "transform")
+    assert not read.type.tensor_type.shape.dim[0].dim_value
+    assert model.opset_import[0].version == 18
+    assert_near(run(str(path), digits.astype(np.float32))[0], fitted.transform(digits))
+
+
+def test_a_file_that_cannot_be_written_leaves_the_old_one(fitted, tmp_path, monkeypatch):
+    path = tmp_path / "ae.onnx"
+    path.write_text("before")
+
+    def full(*args):
+        raise OSError("no space left")
+
+    monkeypatch.setattr(os, "replace", full)
+    with pytest.raises(OSError, match="no space"):
+        skae.to_onnx(fitted, str(path))
+    assert path.read_text() == "before"
+    assert os.listdir(tmp_path) == ["ae.onnx"]
+
+
+@pytest.mark.any_data
+@pytest.mark.any_backend
+def test_dense_networks_are_exported_without_keras(detector, table):
+    """Neither Keras nor a backend is imported."""
+    import pickle
+
+    code = """
+import pickle, sys, skae
+detector = pickle.loads(sys.stdin.buffer.read())
+print("skl2onnx" in sys.modules)
+skae.to_onnx(detector)
+print([m for m in ("keras", "tensorflow", "jax", "torch") if m in sys.modules])
+"""
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(
+        command, input=pickle.dumps(detector), capture_output=True, check=True, timeout=120
+    )
+    assert done.stdout.split(b"\n")[:2] == [b"False", b"[]"]
+
+
+# Refusals
+
+
+@pytest.mark.any_data
+@pytest.mark.any_backend
+def test_wrong_parameters(fitted, detector):
+    with pytest.raises(ValueError, match=r"one of 'transform', .* got 'predict'"):
+        skae.to_onnx(fitted, output="predict")
+    with pytest.raises(ValueError, match=r"output must be one of 'predict', .* 'transform'"):
+        skae.to_onnx(detector, output="transform")
+    with pytest.raises(ValueError, match="dtype must be float32 or float64; got 'float16'"):
+        skae.to_onnx(fitted, dtype="float16")
+    with pytest.raises(ValueError, match="target_opset must be an integer of at least 18"):
+        skae.to_onnx(fitted, target_opset=12)
+
+
+@pytest.mark.any_data
+def test_what_cannot_be_said(quick, digits):
+    from sklearn.exceptions import NotFittedError
+
+    with pytest.raises(NotFittedError):
+        skae.to_onnx(quick())
+    holes = np.where(digits == 3, np.nan, digits)[:, :5]
+    with pytest.raises(NotImplementedError, match="cannot say how a table is encoded"):
+        skae.to_onnx(quick(max_iter=1).fit(holes))
+    register_converters()
+    with pytest.raises(NotImplementedError, match="cannot say how a table is encoded"):
+        skl2onnx.to_onnx(quick(max_iter=1).fit(holes), digits[:, :5])
+    with pytest.raises(NotImplementedError, match="to_onnx cannot say AEClassifier; it can"):
+        skae.to_onnx(AEClassifier(quick()).fit(digits, digits[:, 20] > 8))
+    recurrent = quick(network=RecurrentNetwork(units=2), max_iter=1)
+    with pytest.raises(NotImplementedError, match=r"the layer '.*' of the class LSTM"):
+        skae.to_onnx(recurrent.fit(digits.reshape(-1, 8, 8)))
+    loss = quick(loss=keras.losses.LogCosh(), max_iter=1).fit(digits)
+    assert run(skae.to_onnx(loss), digits.astype(np.float32))[0].shape == (300, 3)
+    with pytest.raises(NotImplementedError, match="cannot say score_samples with loss="):
+        skae.to_onnx(loss, output="score_samples")
+
+
+@pytest.mark.any_data
+@pytest.mark.any_backend
+def test_the_extra_is_named_where_it_is_missing(fitted, monkeypatch):
+    monkeypatch.setitem(sys.modules, "skl2onnx", None)
+    with pytest.raises(ImportError, match=r"install it with .*pip install skae\[onnx\]"):
+        skae.to_onnx(fitted)
+
+
+# Keras' own export
+
+
+@pytest.mark.any_data
+@pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="by tf2onnx")
+@pytest.mark.filterwarnings("ignore:In the future `np.object`:FutureWarning")
+@pytest.mark.parametrize("network", [None, ConvNetwork((2,), image_shape=(8, 8))])
+def test_keras_exports_encoder_and_decoder(quick, digits, tmp_path, network):
+    pytest.importorskip("tf2onnx")
+    ae = quick(network=network, init="random", max_iter=1).fit(digits)
+    code = ae.transform(digits)
+    for model, rows, expected in [
+        (ae.encoder_, digits, code),
+        (ae.decoder_, code, ae.inverse_transform(code)),
+    ]:
+        path = str(tmp_path / "model.onnx")
+        model.export(path, format="onnx", verbose=False)
+        session = onnxruntime.InferenceSession(path)
+        (read,) = session.get_inputs()
+        assert_near(session.run(None, {read.name: rows.astype(np.float32)})[0], expected)
