@@ -91,7 +91,7 @@ def to_onnx(
     >>> ae = skae.AutoencoderTransformer(3, hidden_layer_sizes=(8,), max_iter=2, random_state=0)
     >>> pipe = make_pipeline(StandardScaler(), ae).fit(X)
     >>> model = skae.to_onnx(pipe)
-    >>> [(output.name) for output in model.graph.output]
+    >>> [output.name for output in model.graph.output]
     ['transform']
     >>> import numpy as np
     >>> import onnxruntime
