@@ -165,10 +165,25 @@ def test_every_activation_is_known():
     ],
 )
 def test_convolutions(params, options):
-    rng = np.random.RandomState(0)
     # Not square, and not even: what is halved is rounded up, and cut again.
-    shape = (7, 5)
-    network = ConvNetwork(**params).describe(shape, shape, 3, Options(**options))
+    assert_network_says_the_same(ConvNetwork(**params), options)
+
+
+@pytest.mark.parametrize(
+    ("params", "options"),
+    [
+        ({"n_layers": 2}, {"normalization": "layer"}),
+        ({"cell": "gru", "bidirectional": True}, {}),
+        ({"bidirectional": True, "n_layers": 2}, {"code_activation": "tanh"}),
+    ],
+)
+def test_recurrent_networks(params, options):
+    assert_network_says_the_same(RecurrentNetwork(units=4, **params), options)
+
+
+def assert_network_says_the_same(network, options, shape=(7, 5)):
+    rng = np.random.RandomState(0)
+    network = network.describe(shape, shape, 3, Options(**options))
     weights = [w + rng.normal(0, 0.2, w.shape) for w in network.random_start(rng)]
     statistics = [rng.uniform(0.5, 2, array.shape) for array in network.fresh_statistics()]
     units = Affine(rng.normal(size=35), 2.0)
@@ -429,9 +444,6 @@ def test_what_cannot_be_said(quick, digits):
         skl2onnx.to_onnx(quick(max_iter=1).fit(holes), digits[:, :5])
     with pytest.raises(NotImplementedError, match="to_onnx cannot say AEClassifier; it can"):
         skae.to_onnx(AEClassifier(quick()).fit(digits, digits[:, 20] > 8))
-    recurrent = quick(network=RecurrentNetwork(units=2), max_iter=1)
-    with pytest.raises(NotImplementedError, match=r"the layer '.*' of the class LSTM"):
-        skae.to_onnx(recurrent.fit(digits.reshape(-1, 8, 8)))
     loss = quick(loss=keras.losses.LogCosh(), max_iter=1).fit(digits)
     assert run(skae.to_onnx(loss), digits.astype(np.float32))[0].shape == (300, 3)
     with pytest.raises(NotImplementedError, match="cannot say score_samples with loss="):

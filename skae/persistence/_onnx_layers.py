@@ -11,6 +11,7 @@ from skae.networks import values
 from skae.persistence import _onnx_functions as xp
 from skae.persistence._onnx_activations import ACTIVATIONS
 from skae.persistence._onnx_graph import Tensor
+from skae.persistence._onnx_recurrent import GATES, read_both_ways, read_in_order
 
 
 def said_by_model(model: Any, rows: Tensor) -> Tensor:
@@ -65,8 +66,9 @@ def _said_by_layer(layer: Any, inputs: Sequence[Tensor]) -> Tensor:
             f"layers {', '.join(sorted(_LAYERS))} of Keras."
         )
     said = _LAYERS[kind](layer, *inputs)
-    activation = getattr(layer, "activation", None)
-    return said if activation is None else _activated(layer, activation, said)
+    if kind in GATES or getattr(layer, "activation", None) is None:
+        return said
+    return _activated(layer, layer.activation, said)
 
 
 def _activated(layer: Any, activation: Any, rows: Tensor) -> Tensor:
@@ -262,6 +264,12 @@ def _cropped(layer: Any, rows: Tensor) -> Tensor:
     return rows
 
 
+def _told_again(layer: Any, rows: Tensor) -> Tensor:
+    n, width = layer.n, rows.shape[1]
+    whole = np.array([1, n, 1], np.int64)
+    return rows.reshape(None, 1, width).then("Expand", whole, shape=(None, n, width))
+
+
 _LAYERS: dict[str, Callable[..., Tensor]] = {
     "Activation": _as_it_is,
     "ActivityRegularization": _as_it_is,
@@ -269,6 +277,7 @@ _LAYERS: dict[str, Callable[..., Tensor]] = {
     "AveragePooling1D": _pooled("AveragePool"),
     "AveragePooling2D": _pooled("AveragePool"),
     "BatchNormalization": _batch_normalized,
+    "Bidirectional": read_both_ways,
     "Conv1D": _convolved,
     "Conv1DTranspose": _convolved_back,
     "Conv2D": _convolved,
@@ -278,11 +287,14 @@ _LAYERS: dict[str, Callable[..., Tensor]] = {
     "Dense": _dense,
     "Dropout": _as_it_is,
     "Flatten": _reshaped,
+    "GRU": read_in_order,
     "GaussianNoise": _as_it_is,
     "InputLayer": _as_it_is,
+    "LSTM": read_in_order,
     "LayerNormalization": _layer_normalized,
     "MaxPooling1D": _pooled("MaxPool"),
     "MaxPooling2D": _pooled("MaxPool"),
+    "RepeatVector": _told_again,
     "Reshape": _reshaped,
     "UpSampling1D": _repeated,
     "UpSampling2D": _repeated,
