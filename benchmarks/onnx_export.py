@@ -6,6 +6,7 @@ onnxruntime in place of the package.
     python benchmarks/onnx_export.py
 """
 
+import argparse
 import os
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -20,7 +21,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 import skae
-from _common import parse, per_call, print_machine, print_table
+from _common import per_call, print_machine, print_table
 from skae.networks import ConvNetwork
 
 HEADER = [
@@ -76,7 +77,9 @@ def measure(estimator, X, output, dtype, n_rows, seconds):
 
 
 def main():
-    args = parse(__doc__.splitlines()[0], repeats=1).parse_args()
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--quick", action="store_true", help="tiny sizes, to see that it runs")
+    args = parser.parse_args()
     warnings.simplefilter("ignore", ConvergenceWarning)
     n_rows, seconds = (100, 0.01) if args.quick else (10_000, 1.0)
     rows = []
