@@ -343,7 +343,7 @@ def test_an_autoencoder_between_other_steps(quick, digits):
     pipe.fit(digits, y)
     got, _ = run(skae.to_onnx(pipe), digits.astype(np.float32))
     assert_array_equal(got, pipe.predict(digits))
-    pipe = make_pipeline(StandardScaler(), PCA(10), quick()).fit(digits)
+    pipe = make_pipeline("passthrough", StandardScaler(), PCA(10), quick()).fit(digits)
     assert_says_the_same(pipe, digits, ["transform", "score_samples"])
     (got,) = run(skae.to_onnx(pipe, output="reconstruct", dtype=np.float64), digits)
     assert_near(got, pipe[-1].reconstruct(pipe[:-1].transform(digits)))
@@ -436,6 +436,8 @@ def test_what_cannot_be_said(quick, digits):
 
     with pytest.raises(NotFittedError):
         skae.to_onnx(quick())
+    with pytest.raises(NotFittedError):
+        skae.to_onnx(make_pipeline(StandardScaler(), quick()))
     holes = np.where(digits == 3, np.nan, digits)[:, :5]
     with pytest.raises(NotImplementedError, match="cannot say how a table is encoded"):
         skae.to_onnx(quick(max_iter=1).fit(holes))

@@ -1,14 +1,15 @@
 """Fitted estimators as ONNX models, by skl2onnx and the converters that it is told here."""
 
 import os
-import tempfile
 from math import prod
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import numpy as np
 from sklearn.base import BaseEstimator
 from sklearn.pipeline import Pipeline
+from sklearn.utils.validation import check_is_fitted
 
 from skae.anomaly import AEAnomalyDetector
 from skae.estimators import AutoencoderTransformer, DenoisingAutoencoder, VAETransformer
@@ -108,6 +109,7 @@ def to_onnx(
             f"target_opset must be an integer of at least {_LEAST_OPSET}, or None; got "
             f"{target_opset!r}."
         )
+    check_is_fitted(estimator)
     register_converters()
     model = skl2onnx.to_onnx(
         _with_output(estimator, output),
@@ -163,7 +165,7 @@ def _with_output(estimator: Any, output: str | None) -> Any:
     if isinstance(estimator, BaseSearchCV):
         return _with_output(estimator.best_estimator_, output)
     if isinstance(estimator, Pipeline):
-        *steps, (name, last) = estimator.steps
+        *steps, (name, last) = _steps(estimator)
         return Pipeline([*steps, (name, _with_output(last, output))])
     allowed = list(outputs_of(estimator))
     kind = type(estimator).__name__
@@ -185,12 +187,17 @@ def _with_output(estimator: Any, output: str | None) -> Any:
     return _Said(estimator, output or allowed[0])
 
 
+def _steps(pipeline: Pipeline) -> list[tuple[str, Any]]:
+    """The steps that do something."""
+    return [step for step in pipeline.steps if step[1] not in (None, "passthrough")]
+
+
 def _row_shape(estimator: Any) -> tuple[int, ...]:
     """Shape of a row that the estimator, or the first step of a Pipeline, was fitted on."""
     if isinstance(estimator, BaseSearchCV):
         return _row_shape(estimator.best_estimator_)
     if isinstance(estimator, Pipeline):
-        return _row_shape(estimator.steps[0][1])
+        return _row_shape(_steps(estimator)[0][1])
     shape = getattr(estimator, "_input_shape", None)
     return (estimator.n_features_in_,) if shape is None else shape
 
@@ -279,11 +286,9 @@ def _skl2onnx() -> Any:
 
 def _write(path: Path, content: bytes) -> None:
     """Write a file that takes the place of another once it is whole."""
-    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")
+    beside = path.with_name(f".{path.name}.{uuid4().hex}")
     try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(content)
-        os.replace(name, path)
-    except BaseException:
-        os.unlink(name)
-        raise
+        beside.write_bytes(content)
+        os.replace(beside, path)
+    finally:
+        beside.unlink(missing_ok=True)

@@ -41,7 +41,10 @@ def _score_samples(detector: Any, rows: Tensor) -> Tensor:
 
 
 def _decision(detector: Any, rows: Tensor) -> Tensor:
-    return -_scores(detector, rows) - detector.offset_
+    shared = rows.graph.shared
+    if detector not in shared:
+        shared[detector] = -_scores(detector, rows) - detector.offset_
+    return shared[detector]
 
 
 def _scores(detector: Any, rows: Tensor) -> Tensor:

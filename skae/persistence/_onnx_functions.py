@@ -41,12 +41,12 @@ def sign(x: Tensor) -> Tensor:
 
 def maximum(x: Tensor, y: Any) -> Tensor:
     """The larger of two entries."""
-    return x.with_("Max", y)
+    return x.paired("Max", y)
 
 
 def minimum(x: Tensor, y: Any) -> Tensor:
     """The smaller of two entries."""
-    return x.with_("Min", y)
+    return x.paired("Min", y)
 
 
 def clip(x: Tensor, low: Any, high: Any) -> Tensor:

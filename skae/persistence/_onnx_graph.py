@@ -22,6 +22,8 @@ class Graph:
     def __init__(self, scope: Any, container: Any) -> None:
         self._scope = scope
         self._container = container
+        # What several outputs share, by the key of whoever has said it.
+        self.shared: dict[Any, Tensor] = {}
 
     def node(
         self, kind: str, *inputs: Any, names: Sequence[str] = (), **attributes: Any
@@ -117,7 +119,7 @@ class Tensor:
             return value
         return self.graph.constant(np.asarray(value, self.dtype))
 
-    def with_(self, kind: str, other: Any, reverse: bool = False) -> "Tensor":
+    def paired(self, kind: str, other: Any, reverse: bool = False) -> "Tensor":
         """What an operator makes of this tensor and another, entry by entry."""
         other = self.like(other)
         first, second = (other, self) if reverse else (self, other)
@@ -125,7 +127,7 @@ class Tensor:
 
     def compared(self, kind: str, other: Any) -> "Tensor":
         """Whether each entry is "Less", "Greater" and so on."""
-        result = self.with_(kind, other)
+        result = self.paired(kind, other)
         result.dtype = np.dtype(bool)
         return result
 
@@ -163,31 +165,31 @@ class Tensor:
         return self.take(np.arange(self.shape[1])[columns])
 
     def __add__(self, other: Any) -> "Tensor":
-        return self.with_("Add", other)
+        return self.paired("Add", other)
 
     def __radd__(self, other: Any) -> "Tensor":
-        return self.with_("Add", other, reverse=True)
+        return self.paired("Add", other, reverse=True)
 
     def __sub__(self, other: Any) -> "Tensor":
-        return self.with_("Sub", other)
+        return self.paired("Sub", other)
 
     def __rsub__(self, other: Any) -> "Tensor":
-        return self.with_("Sub", other, reverse=True)
+        return self.paired("Sub", other, reverse=True)
 
     def __mul__(self, other: Any) -> "Tensor":
-        return self.with_("Mul", other)
+        return self.paired("Mul", other)
 
     def __rmul__(self, other: Any) -> "Tensor":
-        return self.with_("Mul", other, reverse=True)
+        return self.paired("Mul", other, reverse=True)
 
     def __truediv__(self, other: Any) -> "Tensor":
-        return self.with_("Div", other)
+        return self.paired("Div", other)
 
     def __rtruediv__(self, other: Any) -> "Tensor":
-        return self.with_("Div", other, reverse=True)
+        return self.paired("Div", other, reverse=True)
 
     def __pow__(self, power: Any) -> "Tensor":
-        return self.with_("Pow", power)
+        return self.paired("Pow", power)
 
     def __neg__(self) -> "Tensor":
         return self.then("Neg")
