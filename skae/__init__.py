@@ -9,7 +9,7 @@ from skae.estimators import (
     DenoisingAutoencoder,
     VAETransformer,
 )
-from skae.persistence import to_onnx
+from skae.persistence import load, save, to_onnx
 
 __version__ = "0.1.0"
 
@@ -22,6 +22,8 @@ __all__ = [
     "VAETransformer",
     "__version__",
     "callbacks",
+    "load",
     "metrics",
+    "save",
     "to_onnx",
 ]

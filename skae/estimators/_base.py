@@ -214,14 +214,14 @@ class BaseAutoencoder(CallbackSupportMixin, BaseEstimator):
             from skae import training
 
             # An object that only pickle can hold, and of which only this is used.
-            config = training.configuration(self.optimizer)
-            state["optimizer"] = type(self.optimizer), config
+            state["optimizer"] = training.stored(self.optimizer)
         return state
 
     def __setstate__(self, state):
-        if isinstance(state["optimizer"], tuple):
-            kind, config = state["optimizer"]
-            state = {**state, "optimizer": kind.from_config(config)}
+        if isinstance(state["optimizer"], tuple | dict):
+            from skae import training
+
+            state = {**state, "optimizer": training.restored(state["optimizer"])}
         super().__setstate__(state)
 
     # Answers that a subclass may give

@@ -89,14 +89,33 @@ def make(
 
 def configuration(optimizer: Any) -> dict[str, Any]:
     """The configuration of an optimizer object."""
-    # Of a twin whose rate is no variable: NumPy warns of how Keras reads one.
+    config: dict[str, Any] = _readable(optimizer).get_config()
+    return config
+
+
+def stored(optimizer: Any) -> Any:
+    """An optimizer object as what any format can hold; of the user's own, with its class."""
+    if not type(optimizer).__module__.startswith("keras."):
+        return type(optimizer), configuration(optimizer)
+    return keras.saving.serialize_keras_object(_readable(optimizer))
+
+
+def restored(stored: Any) -> Any:
+    """What `stored` was given: another object of the same configuration."""
+    if isinstance(stored, tuple):
+        kind, config = stored
+        return kind.from_config(config)
+    return keras.saving.deserialize_keras_object(stored)
+
+
+def _readable(optimizer: Any) -> Any:
+    # A twin whose rate is no variable: NumPy warns of how Keras reads one.
     twin = object.__new__(type(optimizer))
     vars(twin).update(vars(optimizer))
     rate = vars(twin).get("_learning_rate")
     if isinstance(rate, keras.Variable):
         vars(twin)["_learning_rate"] = keras.ops.convert_to_tensor(rate.value)
-    config: dict[str, Any] = twin.get_config()
-    return config
+    return twin
 
 
 def learning_rate_of(optimizer: Any, learning_rate: Any) -> LearningRate:

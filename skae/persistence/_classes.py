@@ -1,0 +1,173 @@
+"""Whatever a saved file may name: classes and functions, by the names they have in files.
+
+A name in a file is that of the folder and of the class, wherever in the folder it stands. A
+class that moves to another folder or is renamed keeps its name in files by an entry of its own.
+"""
+
+from collections.abc import Callable
+from functools import cache
+from importlib import import_module
+from typing import Any
+
+from skae.persistence._errors import SavedFileError
+
+# Which classes each module has whose objects an estimator may hold.
+_CLASSES = {
+    "skae.anomaly._bulk": ("BulkCalibration",),
+    "skae.anomaly._conformal": ("Calibration",),
+    "skae.anomaly._detector": ("AEAnomalyDetector",),
+    "skae.anomaly._layout": ("TableLayout",),
+    "skae.anomaly._levels": ("LevelEffects",),
+    "skae.anomaly._neighbors": ("NearestRows",),
+    "skae.anomaly._residuals": ("DenoisingResiduals",),
+    "skae.anomaly._scores": ("DenoisingScore", "ReconstructionScore"),
+    "skae.anomaly._table_residuals": ("TableResiduals",),
+    "skae.anomaly._table_scores": ("TableReconstructionScore", "TableScore"),
+    "skae.callbacks": ("TimeLimit",),
+    "skae.corruption._corruptions": (
+        "GaussianNoise",
+        "MaskingNoise",
+        "SaltAndPepperNoise",
+        "Spread",
+        "SwapNoise",
+    ),
+    "skae.estimators._autoencoder": ("AutoencoderTransformer",),
+    "skae.estimators._classifier": ("AEClassifier",),
+    "skae.estimators._codecs": ("RowsCodec",),
+    "skae.estimators._denoising": ("DenoisingAutoencoder",),
+    "skae.estimators._imputation": ("Imputation",),
+    "skae.estimators._imputation_training": ("Layout", "Member"),
+    "skae.estimators._imputer": ("AEImputer",),
+    "skae.estimators._tables": ("TableCodec",),
+    "skae.estimators._variational": ("VAETransformer",),
+    "skae.inference._compiled": ("CompiledForward",),
+    "skae.inference._dense": ("Affine", "DenseForward"),
+    "skae.inference._latent": ("LatentForward",),
+    "skae.inference._nearness": ("NearnessForward",),
+    "skae.losses._keras": ("KerasLoss",),
+    "skae.losses._likelihood": ("Bernoulli", "Gaussian"),
+    "skae.losses._mixed": ("MixedLikelihood", "MixedLoss", "Outputs"),
+    "skae.losses._penalties": ("Contractive", "KLSparsity", "L1Sparsity"),
+    "skae.losses._reconstruction": ("CosineLoss", "EntrywiseLoss"),
+    "skae.losses._ssim": ("SSIMLoss",),
+    "skae.networks._conv": ("ConvNetwork", "ConvStack"),
+    "skae.networks._dense": ("DenseCoder", "DenseNetwork"),
+    "skae.networks._keras": ("KerasModels", "KerasNetwork", "Source"),
+    "skae.networks._latent": ("LatentNetwork",),
+    "skae.networks._ordered": ("OrderedNetwork",),
+    "skae.networks._recurrent": ("RecurrentNetwork", "RecurrentStack"),
+    "skae.networks._specification": ("Options",),
+    "skae.networks._stacked": ("StackedNetwork",),
+    "skae.tables._columns": ("EmptyColumn", "LevelsColumn", "NumberColumn"),
+    "skae.tables._encoder": ("Block", "TabularEncoder"),
+    "skae.tables._frames": ("Form",),
+    "skae.tables._gaussian": ("Gaussian",),
+    "skae.tables._levels": ("TwoLevels",),
+    "skae.tables._ranks": ("NormalScores",),
+    "skae.tables._squash": ("SquashScale",),
+    # The prior of codes, and what the parameter `cv` may be.
+    "sklearn.mixture": ("GaussianMixture",),
+    "sklearn.model_selection": (
+        "GroupKFold",
+        "GroupShuffleSplit",
+        "KFold",
+        "LeaveOneGroupOut",
+        "ShuffleSplit",
+        "StratifiedKFold",
+        "TimeSeriesSplit",
+    ),
+}
+
+_FUNCTIONS = {
+    "skae.losses._reconstruction": (
+        "absolute_error",
+        "binary_crossentropy",
+        "huber",
+        "squared_error",
+    ),
+}
+
+#: What :func:`skae.load` gives back.
+ESTIMATORS = (
+    "estimators.AutoencoderTransformer",
+    "estimators.DenoisingAutoencoder",
+    "estimators.VAETransformer",
+    "estimators.AEClassifier",
+    "estimators.AEImputer",
+    "anomaly.AEAnomalyDetector",
+    "tables.TabularEncoder",
+)
+
+
+def _in_files(known: dict[str, tuple[str, ...]]) -> dict[str, tuple[str, str]]:
+    return {
+        f"{module.split('.')[1]}.{name}": (module, name)
+        for module, names in known.items()
+        for name in names
+    }
+
+
+_CLASS_OF = _in_files(_CLASSES)
+_FUNCTION_OF = _in_files(_FUNCTIONS)
+
+
+def class_named(name: Any) -> type:
+    """A class that files may name."""
+    return _imported(_CLASS_OF, name, "class")
+
+
+def function_named(name: Any) -> Callable[..., Any]:
+    """A function that files may name."""
+    return _imported(_FUNCTION_OF, name, "function")
+
+
+def _imported(known: dict[str, tuple[str, str]], name: Any, what: str) -> Any:
+    if not isinstance(name, str) or name not in known:
+        raise SavedFileError(f"The file names a {what} that it may not: {name!r:.80}.")
+    module, attribute = known[name]
+    return getattr(import_module(module), attribute)
+
+
+@cache
+def names_of_classes() -> dict[type, str]:
+    """The name in files of each class."""
+    return {class_named(name): name for name in _CLASS_OF}
+
+
+@cache
+def names_of_functions() -> dict[Callable[..., Any], str]:
+    """The name in files of each function."""
+    return {function_named(name): name for name in _FUNCTION_OF}
+
+
+def trusted_types() -> list[str]:
+    """What skops must be told to trust before it loads estimators of skae.
+
+    `skops.io.load` builds only types that it knows or is told to trust. These are all types
+    of skae that its estimators hold: what they do when they are built is to take the
+    attributes they had.
+
+    Returns
+    -------
+    list of str
+        For the parameter `trusted` of `skops.io.load`.
+
+    See Also
+    --------
+    skae.save : One estimator in one file, without skops.
+
+    Notes
+    -----
+    An optimizer object and the models of a :class:`~skae.networks.KerasNetwork` are saved as
+    text and arrays and need no other type. A Keras loss, or a schedule as `learning_rate`, is
+    a type of Keras that `skops.io.get_untrusted_types` names; functions of yours are named
+    there too.
+
+    Examples
+    --------
+    >>> from skae.persistence import trusted_types
+    >>> "skae.estimators._autoencoder.AutoencoderTransformer" in trusted_types()
+    True
+    """
+    known = (*_CLASS_OF.values(), *_FUNCTION_OF.values())
+    return sorted(f"{module}.{name}" for module, name in known if module.startswith("skae."))

@@ -1,0 +1,206 @@
+"""What an estimator holds of Keras: optimizers, losses, schedules, models of the user's own.
+
+They are written as Keras' configurations, and read in Keras' safe mode, which builds no
+lambda; before that every name in a configuration is looked up here. Keras is imported for files
+that hold any of it, and only then.
+"""
+
+import json
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+
+from skae.persistence._errors import SavedFileError, check
+
+# What configurations may name: parts of models and of training, none of which reads a file or
+# runs code that came with it.
+_MODULES = frozenset(
+    f"keras.{name}"
+    for name in ("activations", "constraints", "dtype_policies", "initializers", "layers")
+    + ("losses", "models", "optimizers", "optimizers.schedules", "regularizers")
+)
+_OF_KERAS = frozenset(("DTypePolicy", "Functional", "Model", "Sequential"))
+_INSIDE = re.compile(r"keras\.src\.(ops|models)\.\w+")
+_REFUSED = frozenset(
+    # They run code or read files that a configuration names ...
+    ("FlaxLayer", "IntegerLookup", "JaxLayer", "Lambda", "StringLookup", "TFSMLayer")
+    + ("TextVectorization", "TorchModuleWrapper")
+    # ... or repeat their work as often as it says.
+    + ("AugMix", "RandAugment")
+)
+_VALUES = frozenset(
+    f"__{name}__" for name in ("keras_tensor", "tensor", "numpy", "ellipsis", "slice", "tuple")
+)
+
+_MOST_TEXT = 2**22
+_MOST_DEPTH = 64
+_LARGEST = 2**32
+
+
+def is_keras(value: Any) -> bool:
+    """Whether a value is one that Keras can describe."""
+    if isinstance(value, type):
+        return False
+    home = getattr(value, "__module__", None) or ""
+    return hasattr(value, "get_config") or home.partition(".")[0] == "keras"
+
+
+def is_model(value: Any) -> bool:
+    """Whether a value is a Keras model."""
+    return hasattr(value, "stateless_call") and hasattr(value, "to_json")
+
+
+# Writing
+
+
+def written_object(value: Any) -> str:
+    """The configuration of an optimizer, a loss or a schedule, as text."""
+    import keras
+
+    from skae import training
+
+    if isinstance(value, keras.optimizers.Optimizer):
+        # Keras would read its learning rate in a way that NumPy warns of.
+        config = training.stored(value)
+    else:
+        config = keras.saving.serialize_keras_object(value)
+    return _text(config)
+
+
+def written_model(model: Any) -> tuple[str, list[Any]]:
+    """The configuration of a model as text, and its weights."""
+    from skae.networks import values
+
+    return _text(json.loads(model.to_json())), values(model.weights)
+
+
+def _text(config: Any) -> str:
+    config = _without_training(config)
+    try:
+        _check_config(config)
+        return json.dumps(config)
+    except (SavedFileError, TypeError, ValueError) as error:
+        raise TypeError(f"what Keras' safe mode would not load ({error})") from error
+
+
+def _without_training(config: Any) -> Any:
+    """A configuration without how a model was compiled, which no fit here uses."""
+    if isinstance(config, dict):
+        return {k: _without_training(v) for k, v in config.items() if k != "compile_config"}
+    return [_without_training(v) for v in config] if isinstance(config, list) else config
+
+
+# Reading
+
+
+def read_object(text: Any) -> Any:
+    """The object that was written."""
+    import keras
+
+    config = _config(text)
+    with generator_untouched():
+        return keras.saving.deserialize_keras_object(config, safe_mode=True)
+
+
+def read_model(text: Any, weights: Any) -> Any:
+    """The model that was written."""
+    import keras
+
+    config = _config(text)
+    is_one = isinstance(config, dict) and isinstance(weights, list)
+    check(is_one and all(type(w) is np.ndarray for w in weights), "A Keras model is damaged.")
+    with generator_untouched():
+        _check_sizes(config, weights)
+        model = keras.saving.deserialize_keras_object(config, safe_mode=True)
+        model.set_weights(weights)
+    return model
+
+
+def _config(text: Any) -> Any:
+    is_short = isinstance(text, str) and len(text) <= _MOST_TEXT
+    check(is_short, "A Keras object of the file is damaged, or too large.")
+    config = json.loads(text)
+    _check_config(config)
+    return config
+
+
+def _check_config(config: Any, depth: int = 0) -> None:
+    """Raise if a configuration has what safe files have not."""
+    check(depth <= _MOST_DEPTH, "A configuration of Keras is nested too deeply.")
+    if isinstance(config, dict):
+        if "class_name" in config:
+            _check_name(config)
+        repeats = config.get("unroll", False) is not False
+        check(not repeats, "A layer of Keras has unroll=True.")
+        config = list(config.values())
+    if isinstance(config, list):
+        for part in config:
+            _check_config(part, depth + 1)
+    elif isinstance(config, int):
+        check(abs(config) <= _LARGEST, "A configuration of Keras has too large a number.")
+
+
+def _check_name(config: dict[str, Any]) -> None:
+    from keras.saving import get_registered_object
+
+    name, module = config["class_name"], config.get("module")
+    check(isinstance(name, str), "A class of Keras has no name.")
+    if name in _VALUES:
+        return
+    is_function = name == "function"
+    if is_function:
+        name = registered = config.get("config")
+    else:
+        registered = config.get("registered_name")
+    if isinstance(registered, str) and get_registered_object(registered) is not None:
+        # This process has it, by `keras.saving.register_keras_serializable`.
+        return
+    known = isinstance(name, str) and isinstance(module, str) and name not in _REFUSED
+    if known and not is_function:
+        inside = _INSIDE.fullmatch(module) or (module == "keras" and name in _OF_KERAS)
+        known = module in _MODULES or bool(inside)
+    elif known:
+        known = module in ("builtins", "keras.activations", "keras.losses", "keras.ops")
+    check(
+        known,
+        f"{module}.{name} is none of the layers, losses, optimizers and functions of Keras that "
+        "skae loads, nor registered by keras.saving.register_keras_serializable in this process.",
+    )
+
+
+def _check_sizes(config: Any, weights: list[Any]) -> None:
+    """Raise if a model has other weights than these: before it takes the memory."""
+    import keras
+    from keras.src.backend.common import global_state
+
+    name = "uninitialized_variables"
+    waiting = list(global_state.get_global_attribute(name) or [])
+    try:
+        with keras.StatelessScope(initialize_variables=False):
+            model = keras.saving.deserialize_keras_object(config, safe_mode=True)
+    finally:
+        # Keras would make these variables in the next scope.
+        global_state.set_global_attribute(name, waiting)
+    check(isinstance(model, keras.Model), "A Keras model of the file is none.")
+    shapes = [tuple(variable.shape) for variable in model.weights]
+    check(
+        shapes == [array.shape for array in weights] and len(model.variables) < 2**16,
+        "A Keras model of the file has weights of other shapes than it says.",
+    )
+    others = sum(int(np.prod(v.shape, dtype=object)) for v in model.variables)
+    check(others <= sum(w.size for w in weights) + 2**16, "A Keras model is too large.")
+
+
+@contextmanager
+def generator_untouched() -> Iterator[None]:
+    """Python's global generator, from which Keras takes seeds, is left as it was."""
+    import random
+
+    state = random.getstate()
+    try:
+        yield
+    finally:
+        random.setstate(state)
