@@ -2,6 +2,7 @@
 
 import math
 import random
+import re
 from collections.abc import Hashable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -148,7 +149,8 @@ class Source:
     key: Hashable = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "key", self.given.to_json() if self.is_model else self.given)
+        key = _uncounted(self.given.to_json()) if self.is_model else self.given
+        object.__setattr__(self, "key", key)
 
     def __getstate__(self) -> dict[str, Any]:
         return {**vars(self), "given": _stored(self.given)}
@@ -291,6 +293,19 @@ def _copied(name: str, given: Any) -> Any:
         copy = keras.models.clone_model(given)
     copy.set_weights(values(given.weights))
     return copy
+
+
+def _uncounted(config: str) -> str:
+    """A configuration in which inputs have the same names in a model and in a copy of it.
+
+    Keras counts those that have none, and counts on where it copies or reads a model.
+    """
+    names: dict[str, str] = {}
+    return re.sub(
+        r'"(keras_tensor|input_layer)(_\d+)?"',
+        lambda found: names.setdefault(found[0], f'"input {len(names)}"'),
+        config,
+    )
 
 
 def _stored(given: Any) -> Any:

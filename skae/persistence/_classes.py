@@ -78,7 +78,7 @@ _CLASSES = {
     ),
 }
 
-_FUNCTIONS = {
+_FUNCTIONS: dict[str, tuple[str, ...]] = {
     "skae.losses._reconstruction": (
         "absolute_error",
         "binary_crossentropy",

@@ -7,12 +7,12 @@ that reads zip files shows what is inside, and ``numpy.load`` reads the arrays.
 import hashlib
 import io
 import json
-import math
 import os
 import re
 import secrets
 import zipfile
 from collections.abc import Sequence
+from math import prod
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -224,7 +224,7 @@ def _array(data: bytes) -> Array:
         and all(length >= 0 for length in shape)
         and not dtype.hasobject
         and dtype.itemsize > 0
-        and math.prod(shape) * dtype.itemsize == len(data) - begin
+        and prod(shape) * dtype.itemsize == len(data) - begin
     )
     check(fits, "An array of the file has other bytes than its shape and dtype say.")
     values = (

@@ -65,7 +65,7 @@ class Encoder:
         return ["ref", position]
 
     def _node(self, value: Any, where: str) -> list[Any]:
-        kind = type(value)
+        kind: Any = type(value)
         if kind in _CONTAINERS:
             return [_CONTAINERS[kind], self._items(value, where)]
         if kind is dict:
@@ -137,19 +137,17 @@ class Encoder:
         return state
 
     def _callbacks(self, callbacks: Any, where: str) -> list[Any]:
-        kept = [callback for callback in callbacks if type(callback) in names_of_classes()]
-        left_out = [
-            callback for callback in callbacks if type(callback) not in names_of_classes()
-        ]
+        ours = names_of_classes()
+        left_out = [type(given).__name__ for given in callbacks if type(given) not in ours]
         if left_out:
             warnings.warn(
                 f"skae.save leaves out callbacks that are not skae's own: of {where}, "
-                f"{', '.join(type(callback).__name__ for callback in left_out)}. Set them again "
-                "on the loaded estimator before it is fitted further.",
+                f"{', '.join(left_out)}. Set them again on the "
+                "loaded estimator before it is fitted further.",
                 UserWarning,
                 stacklevel=2,
             )
-        return kept
+        return [given for given in callbacks if type(given) in ours]
 
     def _generator(self, value: np.random.RandomState) -> list[Any]:
         state: Any = value.get_state(legacy=False)
@@ -179,6 +177,6 @@ def _described(value: Any) -> str:
 def _refusal(where: str, what: str) -> str:
     return (
         f"skae.save cannot write {where}: it is {what}. A saved file holds numbers, strings, "
-        "dates, arrays, skae's own objects and Keras' own layers, losses and optimizers, and no "
+        "dates, arrays, skae's own objects, Keras' own layers, losses and optimizers, and no "
         "code. Functions of your own can only be pickled."
     )

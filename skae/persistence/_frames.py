@@ -18,10 +18,10 @@ from skae.persistence._scalars import read, written, zone_name
 _PANDAS_NAMES = re.compile(r"[A-Za-z]+\d*|(string|str)(\[(python|pyarrow)\])?|period\[[\w-]+\]|"
                            r"interval\[[\w\[\], -]+\]")  # fmt: skip
 _ARROW_NAMES = re.compile(r"[a-z_]+\d*(\[[a-z]+\])?")
-_POLARS_NAMES = frozenset(
-    ("Binary", "Boolean", "Date", "Float32", "Float64", "Int8", "Int16", "Int32", "Int64")
-    + ("Null", "String", "Time", "UInt8", "UInt16", "UInt32", "UInt64", "Categorical", "Object")
-)
+_POLARS_NAMES = {
+    "Binary", "Boolean", "Categorical", "Date", "Float32", "Float64", "Int8", "Int16", "Int32",
+    "Int64", "Null", "Object", "String", "Time", "UInt8", "UInt16", "UInt32", "UInt64",
+}  # fmt: skip
 
 
 def library_of(table: Any) -> str | None:

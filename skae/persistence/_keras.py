@@ -9,6 +9,7 @@ import json
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from copy import deepcopy
 from typing import Any
 
 import numpy as np
@@ -17,23 +18,30 @@ from skae.persistence._errors import SavedFileError, check
 
 # What configurations may name: parts of models and of training, none of which reads a file or
 # runs code that came with it.
-_MODULES = frozenset(
-    f"keras.{name}"
-    for name in ("activations", "constraints", "dtype_policies", "initializers", "layers")
-    + ("losses", "models", "optimizers", "optimizers.schedules", "regularizers")
-)
-_OF_KERAS = frozenset(("DTypePolicy", "Functional", "Model", "Sequential"))
+_MODULES = {
+    "keras.activations",
+    "keras.constraints",
+    "keras.dtype_policies",
+    "keras.initializers",
+    "keras.layers",
+    "keras.losses",
+    "keras.optimizers",
+    "keras.optimizers.schedules",
+    "keras.regularizers",
+}
+_OF_KERAS = {"DTypePolicy", "Functional", "Model", "Sequential"}
+_FUNCTION_MODULES = {"builtins", "keras.activations", "keras.losses", "keras.ops"}
 _INSIDE = re.compile(r"keras\.src\.(ops|models)\.\w+")
-_REFUSED = frozenset(
+_REFUSED = {
     # They run code or read files that a configuration names ...
-    ("FlaxLayer", "IntegerLookup", "JaxLayer", "Lambda", "StringLookup", "TFSMLayer")
-    + ("TextVectorization", "TorchModuleWrapper")
+    "FlaxLayer", "IntegerLookup", "JaxLayer", "Lambda", "StringLookup", "TFSMLayer",
+    "TextVectorization", "TorchModuleWrapper",
     # ... or repeat their work as often as it says.
-    + ("AugMix", "RandAugment")
-)
-_VALUES = frozenset(
-    f"__{name}__" for name in ("keras_tensor", "tensor", "numpy", "ellipsis", "slice", "tuple")
-)
+    "AugMix", "RandAugment",
+}  # fmt: skip
+_VALUES = {
+    f"__{name}__" for name in ("ellipsis", "keras_tensor", "numpy", "slice", "tensor", "tuple")
+}
 
 _MOST_TEXT = 2**22
 _MOST_DEPTH = 64
@@ -64,7 +72,7 @@ def written_object(value: Any) -> str:
 
     if isinstance(value, keras.optimizers.Optimizer):
         # Keras would read its learning rate in a way that NumPy warns of.
-        config = training.stored(value)
+        config = training.described(value)
     else:
         config = keras.saving.serialize_keras_object(value)
     return _text(config)
@@ -113,7 +121,8 @@ def read_model(text: Any, weights: Any) -> Any:
     is_one = isinstance(config, dict) and isinstance(weights, list)
     check(is_one and all(type(w) is np.ndarray for w in weights), "A Keras model is damaged.")
     with generator_untouched():
-        _check_sizes(config, weights)
+        # Keras empties what it reads.
+        _check_sizes(deepcopy(config), weights)
         model = keras.saving.deserialize_keras_object(config, safe_mode=True)
         model.set_weights(weights)
     return model
@@ -146,7 +155,7 @@ def _check_config(config: Any, depth: int = 0) -> None:
 def _check_name(config: dict[str, Any]) -> None:
     from keras.saving import get_registered_object
 
-    name, module = config["class_name"], config.get("module")
+    name, module = config["class_name"], str(config.get("module"))
     check(isinstance(name, str), "A class of Keras has no name.")
     if name in _VALUES:
         return
@@ -158,16 +167,17 @@ def _check_name(config: dict[str, Any]) -> None:
     if isinstance(registered, str) and get_registered_object(registered) is not None:
         # This process has it, by `keras.saving.register_keras_serializable`.
         return
-    known = isinstance(name, str) and isinstance(module, str) and name not in _REFUSED
+    known = isinstance(name, str) and name not in _REFUSED
     if known and not is_function:
         inside = _INSIDE.fullmatch(module) or (module == "keras" and name in _OF_KERAS)
-        known = module in _MODULES or bool(inside)
+        known = name[:1].isupper() and (module in _MODULES or bool(inside))
     elif known:
-        known = module in ("builtins", "keras.activations", "keras.losses", "keras.ops")
+        known = module in _FUNCTION_MODULES
     check(
         known,
-        f"{module}.{name} is none of the layers, losses, optimizers and functions of Keras that "
-        "skae loads, nor registered by keras.saving.register_keras_serializable in this process.",
+        f"{module}.{name} is none of the layers, losses, optimizers and functions of Keras "
+        "that skae loads, nor registered in this process by "
+        "keras.saving.register_keras_serializable.",
     )
 
 

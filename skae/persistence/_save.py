@@ -146,7 +146,7 @@ def load(path: str | os.PathLike[str], *, max_bytes: int = 2**32) -> Any:
 
 
 def _estimator(content: dict[str, Any], arrays: list[Any]) -> Any:
-    version = content.get("format")
+    version: Any = content.get("format")
     check(type(version) is int and version >= 1, "It does not say its format.")
     check(
         version <= _FORMAT,
@@ -169,9 +169,8 @@ def _told(versions: Any) -> str:
     """Versions in words, whatever a file says of them."""
     if not isinstance(versions, dict):
         return "unknown versions"
-    return ", ".join(
-        f"{name!s:.20} {version!s:.20}" for name, version in list(versions.items())[:9]
-    )
+    told = [f"{name!s:.20} {version!s:.20}" for name, version in versions.items()]
+    return ", ".join(told[:9])
 
 
 def _names() -> str:

@@ -59,9 +59,8 @@ def _kind_of(value: Any) -> str | None:
     if kind in _KIND_OF:
         return _KIND_OF[kind]
     if isinstance(value, np.generic):
-        return (
-            "numpy" if value.dtype.str[1:] != "f16" and value.dtype.kind in "biufUmM" else None
-        )
+        is_plain = value.dtype.kind in "biufUmM" and not isinstance(value, np.longdouble)
+        return "numpy" if is_plain else None
     if kind.__module__.partition(".")[0] == "pandas":
         return {
             "NAType": "NA",
@@ -80,7 +79,7 @@ def _pandas() -> Any:
         try:
             import pandas
         except ImportError:
-            pandas = None  # type: ignore[assignment]
+            pandas = None
         check(pandas is not None, "The file holds values of pandas, which is not installed.")
     return sys.modules["pandas"]
 
@@ -88,7 +87,7 @@ def _pandas() -> Any:
 def _numpy(dtype: Any, value: Any) -> Any:
     dtype = plain_dtype(dtype)
     check(dtype.kind in "biufUmM" and dtype.itemsize < 2**20, "No number of NumPy.")
-    wanted = {"b": bool, "U": str, "f": (int, float, str)}.get(dtype.kind, int)
+    wanted: Any = {"b": bool, "U": str, "f": (int, float, str)}.get(dtype.kind, int)
     check(isinstance(value, wanted), "No number of NumPy.")
     if dtype.kind in "mM":
         return np.array(value, "i8").astype(dtype)[()]

@@ -12,7 +12,7 @@ from skae.training import _optimizers
 from skae.training._cache import CACHE
 from skae.training._engine import Arrays, Engine
 from skae.training._loop import Monitor, Training, run
-from skae.training._optimizers import falling, restored, stored
+from skae.training._optimizers import described, falling, restored, stored
 from skae.training._pace import Stopping
 from skae.training._progress import Progress, Terms
 from skae.utils._process import refuse_forked_process
@@ -24,6 +24,7 @@ __all__ = [
     "Stopping",
     "Terms",
     "Training",
+    "described",
     "falling",
     "restored",
     "stored",

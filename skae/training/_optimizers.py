@@ -97,7 +97,13 @@ def stored(optimizer: Any) -> Any:
     """An optimizer object as what any format can hold; of the user's own, with its class."""
     if not type(optimizer).__module__.startswith("keras."):
         return type(optimizer), configuration(optimizer)
-    return keras.saving.serialize_keras_object(_readable(optimizer))
+    return described(optimizer)
+
+
+def described(optimizer: Any) -> dict[str, Any]:
+    """An optimizer object in Keras' words."""
+    said: dict[str, Any] = keras.saving.serialize_keras_object(_readable(optimizer))
+    return said
 
 
 def restored(stored: Any) -> Any:
