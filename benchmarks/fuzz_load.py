@@ -24,6 +24,7 @@ import time
 from pathlib import Path
 
 import numpy as np
+
 from _common import ROOT, environment
 
 sys.path.insert(0, str(ROOT / "tests"))
@@ -32,9 +33,29 @@ import mutations
 PATIENCE = 10
 
 # What no loading does, but for parts of Keras and pandas that are imported when needed.
-_RUNS_CODE = ("os.system", "os.exec", "os.posix_spawn", "subprocess.Popen", "pickle.find_class",
-              "socket.connect", "ctypes.dlopen", "os.remove", "os.rename", "shutil.rmtree")  # fmt: skip
-_HOMES = ("keras", "tensorflow", "pandas", "polars", "pyarrow", "numpy", "skae", "sklearn", "scipy")
+_RUNS_CODE = {
+    "ctypes.dlopen",
+    "os.exec",
+    "os.posix_spawn",
+    "os.remove",
+    "os.rename",
+    "os.system",
+    "pickle.find_class",
+    "shutil.rmtree",
+    "socket.connect",
+    "subprocess.Popen",
+}
+_HOMES = {
+    "keras",
+    "numpy",
+    "pandas",
+    "polars",
+    "pyarrow",
+    "scipy",
+    "skae",
+    "sklearn",
+    "tensorflow",
+}
 
 
 class Hang(BaseException):
@@ -43,9 +64,10 @@ class Hang(BaseException):
 
 def write_files(folder):
     """One file of each kind."""
+    from sklearn.datasets import load_digits
+
     import saved_estimators as saved
     import skae
-    from sklearn.datasets import load_digits
     from tables import LIBRARIES, people
 
     digits = load_digits().data[:100]
@@ -151,15 +173,21 @@ def run(folder, seed, n_mutations):
 
 def report(results):
     """Two tables, and what should not have happened."""
-    kinds = collections.Counter((r["mutation"], r["outcome"].partition(":")[0]) for r in results)
+    kinds = collections.Counter(
+        (r["mutation"], r["outcome"].partition(":")[0]) for r in results
+    )
     outcomes = sorted({outcome for _, outcome in kinds})
     print("| mutation |", " | ".join(outcomes), "|")
     print("|---|" + "---:|" * len(outcomes))
     for mutation in sorted({mutation for mutation, _ in kinds}):
         print(f"| {mutation} |", " | ".join(str(kinds[mutation, o]) for o in outcomes), "|")
     seconds = [r.get("seconds", 0.0) for r in results]
-    peak = max(r.get("peak", 0) for r in results) - min(r["peak"] for r in results if "peak" in r)
-    print(f"\n{len(results)} files; slowest {max(seconds):.2f} s, mean {np.mean(seconds):.4f} s; ")
+    peak = max(r.get("peak", 0) for r in results) - min(
+        r["peak"] for r in results if "peak" in r
+    )
+    print(
+        f"\n{len(results)} files; slowest {max(seconds):.2f} s, mean {np.mean(seconds):.4f} s; "
+    )
     print(f"the worker's memory grew by {peak / 1024:.0f} MB.")
     bad = [r for r in results if r["outcome"] not in ("loaded", "SavedFileError") or r["code"]]
     print(f"Ended otherwise, or ran code: {len(bad)}")

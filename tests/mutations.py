@@ -11,13 +11,14 @@ CHECKSUM = 64
 # What a value is replaced by: other types, the ends of ranges, names that lead elsewhere.
 _STRANGE = [
     None, True, False, 0, 1, -1, 2, 2**31, 2**63, -(2**63), 10**30, 0.5, -0.0, 1e308, "", "a",
-    "\x00", "\ud800", "__class__", "__reduce__", "__setstate__", "fit", "os.system", "nan", "inf",
+    "\x00", "\ud800", "__class__", "__reduce__", "__setstate__", "fit", "os.system", "nan",
     "estimators.VAETransformer", "networks.DenseNetwork", "losses.huber", "builtins.eval", "|O",
     "<U999999999", "<M8[as]", "keras.layers", "Lambda", "TFSMLayer", "../../etc/passwd", "UTC",
     [], {}, ["ref", 0], ["ref", -1], ["ref", 10**9], ["ref", True], ["float", "nan"], ["NA"],
     ["numpy", "<f8", "nan"], ["numpy", "<U9", 1], ["dtype", "|O"], ["decimal", "1e999999999"],
     ["timestamp", 2**63, "ns", None], ["period", 0, "D"], ["datetime", "0001-01-01", "x", 0],
-    ["interval", 1, None, "both"], ["bytes", "=="], ["list", []], ["object", "networks.Source", {}],
+    ["interval", 1, None, "both"], ["bytes", "=="], ["list", []], "inf",
+    ["object", "networks.Source", {}],
 ]  # fmt: skip
 
 
@@ -174,9 +175,28 @@ def changed_arrays(data, rng):
 
 
 def _with_header(values, rng):
-    dtypes = ["'|O'", "'<f8'", "'|b1'", "'<U1'", "'>U1'", "'|V8'", "'(9,)<f8'", "'<f16'", "'|S0'"]
+    dtypes = [
+        "'|O'",
+        "'<f8'",
+        "'|b1'",
+        "'<U1'",
+        "'>U1'",
+        "'|V8'",
+        "'(9,)<f8'",
+        "'<f16'",
+        "'|S0'",
+    ]
     dtypes += ["[('a', '<f8')]", "[('a', '|O')]", "'<M8[ns]'", "__import__('os')", "(" * 300]
-    shapes = ["()", "(1,)", "(-1,)", "(2**40,)", "(1099511627776, 1048576)", "(0, 9)", "0", "(1.5,)"]
+    shapes = [
+        "()",
+        "(1,)",
+        "(-1,)",
+        "(2**40,)",
+        "(1099511627776, 1048576)",
+        "(0, 9)",
+        "0",
+        "(1.5,)",
+    ]
     shapes += [f"({len(values)},)", f"({len(values) // 8},)", f"({len(values) // 4},)"]
     order = rng.choice(["True", "False", "3"])
     header = f"{{'descr': {rng.choice(dtypes)}, 'fortran_order': {order}, "

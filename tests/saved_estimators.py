@@ -38,7 +38,9 @@ OF_NUMBERS = {
     "layers": lambda: AutoencoderTransformer(
         3, normalization="batch", dropout=0.1, penalty=KLSparsity(), **SMALL
     ),
-    "tied": lambda: AutoencoderTransformer(3, tied_weights=True, penalty="contractive", **SMALL),
+    "tied": lambda: AutoencoderTransformer(
+        3, tied_weights=True, penalty="contractive", **SMALL
+    ),
     "ordered": lambda: AutoencoderTransformer(3, ordered=True, **SMALL),
     "objects of Keras": lambda: AutoencoderTransformer(
         3,

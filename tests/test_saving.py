@@ -218,7 +218,10 @@ REFUSED = {
         lambda: AutoencoderTransformer(network=KerasNetwork(with_a_lambda(), encoder)),
         r"network.encoder: it is what Keras' safe mode would not load .*Lambda",
     ),
-    "a function as loss": (lambda: AutoencoderTransformer(loss=encoder), "loss: it is the function"),
+    "a function as loss": (
+        lambda: AutoencoderTransformer(loss=encoder),
+        "loss: it is the function",
+    ),
     "an optimizer of the user's": (
         lambda: AutoencoderTransformer(optimizer=OwnSGD()),
         r"optimizer: it is what Keras' safe mode would not load .*OwnSGD.*registered",

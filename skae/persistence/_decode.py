@@ -14,7 +14,7 @@ from sklearn.base import BaseEstimator
 from skae.persistence import _keras, _scalars
 from skae.persistence._classes import class_named, function_named
 from skae.persistence._errors import check
-from skae.persistence._frames import read_table
+from skae.tables import table_of
 
 _GENERATOR_LENGTH = 624
 
@@ -46,7 +46,7 @@ class Decoder:
             "object": self._object,
             "function": function_named,
             "generator": self._generator,
-            "table": read_table,
+            "table": lambda said: table_of(self.value(said)),
             "keras": _keras.read_object,
             "keras model": lambda text, weights: _keras.read_model(text, self.value(weights)),
         }

@@ -12,7 +12,7 @@ import numpy as np
 
 from skae.persistence import _keras, _scalars
 from skae.persistence._classes import names_of_classes, names_of_functions
-from skae.persistence._frames import library_of, written_table
+from skae.tables import described, library_of
 
 # What scikit-learn keeps of `set_callbacks`.
 _CALLBACKS = "_skl_callbacks"
@@ -81,7 +81,9 @@ class Encoder:
         if kind is np.random.RandomState:
             return ["generator", *self._generator(value)]
         if library_of(value):
-            return ["table", self._told(where, lambda: written_table(value))]
+            said = self._told(where, lambda: described(value))
+            self._kept.append(said)
+            return ["table", self.value(said, where)]
         return self._of_functions_and_keras(value, where)
 
     def _of_functions_and_keras(self, value: Any, where: str) -> list[Any]:
@@ -91,6 +93,7 @@ class Encoder:
         if _keras.is_model(value):
             self.has_keras = True
             text, weights = self._told(where, lambda: _keras.written_model(value))
+            self._kept.append(weights)
             return ["keras model", text, self.value(weights, where)]
         if _keras.is_keras(value):
             self.has_keras = True

@@ -20,6 +20,7 @@ from skae.tables._gaussian import Gaussian
 from skae.tables._levels import TwoLevels
 from skae.tables._ranks import NormalScores
 from skae.tables._squash import SquashScale, squashed, stretched
+from skae.tables._templates import described, library_of, table_of
 
 __all__ = [
     "Block",
@@ -30,13 +31,16 @@ __all__ = [
     "TabularEncoder",
     "TwoLevels",
     "checked_table",
+    "described",
     "is_beyond_numbers",
     "is_frame",
+    "library_of",
     "missing_cells",
     "only_columns",
     "read_columns",
     "squashed",
     "stretched",
+    "table_of",
     "with_cells",
     "with_flags",
     "with_missing",

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.utils.validation import check_array
 
+from skae.tables._templates import described, table_of
 from skae.utils._arrays import refuse_masked
 
 Array = NDArray[Any]
@@ -271,6 +272,18 @@ class Form:
                 self._missing[j] = X[first, j]
             elif hasattr(X, "iloc") and X.dtypes.iloc[j].kind == "O":
                 self._missing[j] = X.iloc[first, j]
+
+    def __getstate__(self) -> dict[str, Any]:
+        try:
+            return {**vars(self), "template": described(self.template)}
+        except TypeError:
+            # An array, or columns that only their library can keep.
+            return dict(vars(self))
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state)
+        if isinstance(self.template, list):
+            self.template = table_of(self.template)
 
     def build(self, columns: Sequence[tuple[Array, Array, str | None]], index: Any) -> Any:
         """A table of that form.

@@ -1,7 +1,7 @@
-"""Empty tables, which say how tables came: pandas, polars and PyArrow.
+"""Empty tables of pandas, polars and PyArrow as lists of plain values, and back.
 
-What is written is compared with the table before it goes into a file: a dtype that comes back
-as another is refused.
+What is said of a table is compared with it: where a dtype would come back as another, nothing
+is said.
 """
 
 import re
@@ -10,11 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from skae.persistence._container import plain_dtype
-from skae.persistence._errors import SavedFileError, check
-from skae.persistence._scalars import read, written, zone_name
-
-# Names of dtypes that pandas, polars and PyArrow understand without arguments that are ours.
+# Names of dtypes that say all there is to say of them.
 _PANDAS_NAMES = re.compile(r"[A-Za-z]+\d*|(string|str)(\[(python|pyarrow)\])?|period\[[\w-]+\]|"
                            r"interval\[[\w\[\], -]+\]")  # fmt: skip
 _ARROW_NAMES = re.compile(r"[a-z_]+\d*(\[[a-z]+\])?")
@@ -31,25 +27,37 @@ def library_of(table: Any) -> str | None:
     return name if is_table else None
 
 
-def written_table(table: Any) -> list[Any]:
-    """An empty table as JSON."""
+def described(table: Any) -> list[Any]:
+    """An empty table in lists of strings, numbers, levels and dtypes of NumPy.
+
+    Raises
+    ------
+    TypeError
+        If it is no table of a library that is known, or has columns that lists do not say.
+    """
     library = library_of(table)
-    assert library is not None
-    said = [library, *_LIBRARIES[library][0](table)]
+    if library is None:
+        raise TypeError(f"a table of type {type(table).__name__}")
+    describe, make, same = _LIBRARIES[library]
+    said = [library, *describe(table)]
     try:
-        again = read_table(said)
-    except (SavedFileError, TypeError, ValueError) as error:
-        raise TypeError(f"a table of {library} with a dtype that cannot be said") from error
-    if not _LIBRARIES[library][2](table, again):
+        comes_back = same(table, make(*said[1:]))
+    except (TypeError, ValueError):
+        comes_back = False
+    if not comes_back:
         raise TypeError(f"a table of {library} with dtypes that cannot be said")
     return said
 
 
-def read_table(said: Any) -> Any:
-    """The table that was written."""
-    known = isinstance(said, list) and len(said) > 1 and isinstance(said[0], str)
-    check(known and said[0] in _LIBRARIES, "The file holds a table of an unknown library.")
+def table_of(said: Any) -> Any:
+    """The table that was described."""
+    _check(isinstance(said, list) and said and said[0] in _LIBRARIES, "no table")
     return _LIBRARIES[said[0]][1](*said[1:])
+
+
+def _check(condition: Any, what: str) -> None:
+    if not condition:
+        raise ValueError(f"A description of a table has {what}.")
 
 
 def _module(name: str) -> Any:
@@ -57,8 +65,8 @@ def _module(name: str) -> Any:
     try:
         return import_module(name)
     except ImportError as error:
-        raise SavedFileError(
-            f"The file holds an estimator that was fitted on a table of {name}: install it."
+        raise ImportError(
+            f"The estimator was fitted on a table of {name}: install {name}."
         ) from error
 
 
@@ -79,27 +87,25 @@ def _pandas(columns: Any, dtypes: Any) -> Any:
 
 def _of_index(index: Any) -> list[Any]:
     if type(index).__name__ == "RangeIndex":
-        return ["range", [index.start, index.stop, index.step], written(index.name)]
-    values = [written(value) for value in index.tolist()]
-    return [_of_dtype(index.dtype), values, written(index.name)]
+        return ["range", [index.start, index.stop, index.step], index.name]
+    return [_of_dtype(index.dtype), index.tolist(), index.name]
 
 
 def _index(pd: Any, dtype: Any, values: Any, name: Any) -> Any:
     if dtype == "range":
-        check(all(isinstance(at, int) for at in values), "A range has no numbers.")
-        return pd.RangeIndex(*values, name=read(name))
-    return pd.Index([read(v) for v in values], dtype=_dtype(pd, dtype), name=read(name))
+        return pd.RangeIndex(*values, name=name)
+    return pd.Index(values, dtype=_dtype(pd, dtype), name=name)
 
 
 def _of_dtype(dtype: Any) -> Any:
     if isinstance(dtype, np.dtype):
-        return ["numpy", dtype.str]
+        return ["numpy", dtype]
     kind = type(dtype).__name__
     if kind == "CategoricalDtype":
         categories = None if dtype.categories is None else _of_index(dtype.categories)
         return ["category", categories, bool(dtype.ordered)]
     if kind == "DatetimeTZDtype":
-        return ["time zone", dtype.unit, zone_name(dtype.tz)]
+        return ["time zone", dtype.unit, str(dtype.tz)]
     if kind == "ArrowDtype":
         return ["arrow", _of_arrow_type(dtype.pyarrow_dtype)]
     return ["name", str(dtype)]
@@ -108,7 +114,7 @@ def _of_dtype(dtype: Any) -> Any:
 def _dtype(pd: Any, said: Any) -> Any:
     kind, *parts = said
     if kind == "numpy":
-        return plain_dtype(*parts)
+        return np.dtype(*parts)
     if kind == "category":
         categories, ordered = parts
         categories = None if categories is None else _index(pd, *categories)
@@ -117,7 +123,7 @@ def _dtype(pd: Any, said: Any) -> Any:
         return pd.DatetimeTZDtype(*parts)
     if kind == "arrow":
         return pd.ArrowDtype(_arrow_type(_module("pyarrow"), *parts))
-    check(bool(_PANDAS_NAMES.fullmatch(*parts)), "The file names an unknown dtype.")
+    _check(_PANDAS_NAMES.fullmatch(*parts), "an unknown dtype")
     return pd.api.types.pandas_dtype(*parts)
 
 
@@ -154,7 +160,7 @@ def _of_polars_type(dtype: Any) -> list[Any]:
 def _polars_type(pl: Any, name: Any, *arguments: Any) -> Any:
     if name in ("Datetime", "Duration", "Decimal", "Enum"):
         return getattr(pl, name)(*arguments)
-    check(name in _POLARS_NAMES and not arguments, "The file names an unknown dtype.")
+    _check(name in _POLARS_NAMES and not arguments, "an unknown dtype")
     return getattr(pl, name)
 
 
@@ -213,7 +219,7 @@ def _arrow_type(pa: Any, said: Any) -> Any:
         return pa.dictionary(_arrow_type(pa, index), _arrow_type(pa, value), ordered)
     if name in ("timestamp", "decimal128"):
         return getattr(pa, name)(*arguments)
-    check(bool(_ARROW_NAMES.fullmatch(name)) and not arguments, "The file names no dtype.")
+    _check(_ARROW_NAMES.fullmatch(name) and not arguments, "an unknown dtype")
     return pa.type_for_alias(name)
 
 
@@ -221,7 +227,7 @@ def _same_arrow(one: Any, other: Any) -> bool:
     return bool(one.schema.equals(other.schema, check_metadata=True))
 
 
-# For each library, what writes an empty table, what reads it, and what compares two.
+# For each library, what describes an empty table, what makes one, and what compares two.
 _LIBRARIES: dict[str, tuple[Any, Any, Any]] = {
     "pandas": (_of_pandas, _pandas, _same_pandas),
     "polars": (_of_polars, _polars, _same_polars),
