@@ -193,6 +193,13 @@ class LevelsColumn(Column):
     share: Array = field(repr=False)
     dtype: Any = field(repr=False)
 
+    def __getstate__(self) -> dict[str, Any]:
+        # skops makes other keys of keys that are no strings.
+        return {**vars(self), "flag_of": list(self.flag_of.items())}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update({**state, "flag_of": dict(state["flag_of"])})
+
     @property
     def width(self) -> int:  # type: ignore[override]
         """Number of flags."""

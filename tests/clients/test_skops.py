@@ -15,6 +15,9 @@ from skae import (
     VAETransformer,
 )
 from skae.networks import ConvNetwork, KerasNetwork, RecurrentNetwork
+from skae.persistence import trusted_types
+from skae.tables import TabularEncoder
+from tables import LIBRARIES, people
 
 sio = pytest.importorskip("skops.io")
 
@@ -59,26 +62,51 @@ ESTIMATORS = {
     "variational": lambda: VAETransformer(3, n_draws=4, **SMALL),
     "classifier": lambda: AEClassifier(AutoencoderTransformer(3, **SMALL), random_state=0),
     "detector": lambda: AEAnomalyDetector(hidden_layer_sizes=(4,), n_steps=20, random_state=0),
+    "pipeline of Keras": lambda: make_pipeline(
+        StandardScaler(),
+        AutoencoderTransformer(
+            3, network=models(), optimizer=keras.optimizers.AdamW(0.01), **SMALL
+        ),
+    ),
     "pipeline": lambda: make_pipeline(StandardScaler(), AutoencoderTransformer(3, **SMALL)),
 }
 
 
-def through_a_file(estimator, path):
+# What is of others' types: of Keras, and the user's own functions.
+OF_OTHERS = {"schedule": "keras.", "Keras loss": "keras.", "functions": "test_skops."}
+
+
+def through_a_file(estimator, path, of_others=None):
     """Saved, looked through, and loaded."""
     sio.dump(estimator, path)
-    return sio.load(path, trusted=sio.get_untrusted_types(file=path))
+    asked = set(sio.get_untrusted_types(file=path)) - set(trusted_types())
+    assert bool(asked) == bool(of_others)
+    assert all(name.startswith(of_others) for name in asked)
+    return sio.load(path, trusted=[*trusted_types(), *asked])
 
 
 @pytest.mark.parametrize("name", ESTIMATORS)
 def test_saved_and_loaded(digits, tmp_path, name):
     y = np.arange(len(digits)) % 2
-    unfitted = through_a_file(ESTIMATORS[name](), tmp_path / "unfitted.skops")
+    of_others = OF_OTHERS.get(name)
+    unfitted = through_a_file(ESTIMATORS[name](), tmp_path / "unfitted.skops", of_others)
     fitted = unfitted.fit(digits, y)
-    again = through_a_file(fitted, tmp_path / "fitted.skops")
+    again = through_a_file(fitted, tmp_path / "fitted.skops", of_others)
     for method in ("transform", "score_samples", "predict"):
         if hasattr(fitted, method):
             said = (getattr(estimator, method)(digits) for estimator in (fitted, again))
             assert_array_equal(*said)
+
+
+@pytest.mark.parametrize("library", LIBRARIES)
+def test_tables(tmp_path, library):
+    table = LIBRARIES[library](people())
+    fitted = make_pipeline(TabularEncoder(), AutoencoderTransformer(3, **SMALL)).fit(table)
+    again = through_a_file(fitted, tmp_path / "pipeline.skops")
+    assert_array_equal(again.transform(table), fitted.transform(table))
+    detector = AEAnomalyDetector(hidden_layer_sizes=(4,), n_steps=5, random_state=0).fit(table)
+    again = through_a_file(detector, tmp_path / "detector.skops")
+    assert_array_equal(again.score_samples(table), detector.score_samples(table))
 
 
 def test_training_goes_on_after_loading(digits, tmp_path):
