@@ -4,6 +4,7 @@ import errno
 import json
 import os
 import re
+import signal
 import stat
 import subprocess
 import sys
@@ -288,7 +289,11 @@ def test_callbacks(tmp_path):
 @pytest.mark.any_backend
 @pytest.mark.parametrize("error", [OSError(errno.ENOSPC, "full"), KeyboardInterrupt()])
 @pytest.mark.parametrize("step", ["fsync", "replace"])
-def test_a_failed_write_leaves_the_old_file(fitted, tmp_path, monkeypatch, step, error):
+@pytest.mark.parametrize("named", [False, True])
+def test_a_failed_write_leaves_the_old_file(fitted, tmp_path, monkeypatch, named, step, error):
+    if named:
+        # As where the system has no files without a name.
+        monkeypatch.delattr(os, "O_TMPFILE", raising=False)
     path = tmp_path / "ae.skae"
     skae.save(AutoencoderTransformer(5), path)
     before = path.read_bytes()
@@ -310,7 +315,6 @@ def test_a_failed_write_leaves_the_old_file(fitted, tmp_path, monkeypatch, step,
 def test_a_full_disk(fitted, tmp_path):
     """The system itself stops the writing."""
     import resource
-    import signal
 
     path = tmp_path / "ae.skae"
     skae.save(AutoencoderTransformer(5), path)
@@ -323,6 +327,24 @@ def test_a_full_disk(fitted, tmp_path):
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
         signal.signal(signal.SIGXFSZ, handler)
+    assert list(tmp_path.iterdir()) == [path]
+    assert skae.load(path).n_components == 5
+
+
+@pytest.mark.any_data
+@pytest.mark.any_backend
+@pytest.mark.skipif(not hasattr(os, "O_TMPFILE"), reason="files without a name, of Linux")
+def test_a_process_killed_while_it_writes(tmp_path):
+    path = tmp_path / "ae.skae"
+    skae.save(AutoencoderTransformer(5), path)
+    code = """
+import os, signal, skae
+os.fsync = lambda file: os.kill(os.getpid(), signal.SIGKILL)
+skae.save(skae.AutoencoderTransformer(6), "ae.skae")
+"""
+    environment = {**os.environ, "PYTHONPATH": str(Path(skae.__file__).parents[1])}
+    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, env=environment)
+    assert done.returncode == -signal.SIGKILL
     assert list(tmp_path.iterdir()) == [path]
     assert skae.load(path).n_components == 5
 

@@ -83,11 +83,15 @@ def write(path: str | os.PathLike[str], content: Any, arrays: Sequence[Array]) -
     target = Path(os.path.realpath(path))
     temporary = target.with_name(f".{target.name}.{secrets.token_hex(8)}.tmp")
     try:
-        with open(temporary, "xb+") as file:
+        with _new_file(temporary) as file:
             _write_zip(file, text, arrays)
             _seal(file)
             file.flush()
             os.fsync(file.fileno())
+            if not temporary.exists():
+                # Python follows a link only where it is told a folder; the path is absolute.
+                folder = file.fileno()
+                os.link(f"/proc/self/fd/{folder}", temporary, src_dir_fd=folder)
         if target.exists():
             temporary.chmod(target.stat().st_mode & 0o777)
         os.replace(temporary, target)
@@ -95,6 +99,18 @@ def write(path: str | os.PathLike[str], content: Any, arrays: Sequence[Array]) -
         temporary.unlink(missing_ok=True)
         raise
     _sync_folder(target.parent)
+
+
+def _new_file(temporary: Path) -> BinaryIO:
+    """A file without a name, where there are such: it goes with a process that is killed."""
+    if os.path.exists("/proc/self/fd") and hasattr(os, "O_TMPFILE"):
+        try:
+            unnamed = os.open(temporary.parent, os.O_TMPFILE | os.O_RDWR, 0o666)
+            return open(unnamed, "wb+")
+        except OSError:
+            # Of the folder's file system, which knows none, or of the folder itself.
+            pass
+    return open(temporary, "xb+")
 
 
 def _write_zip(file: BinaryIO, text: bytes, arrays: Sequence[Array]) -> None:
