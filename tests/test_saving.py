@@ -77,6 +77,8 @@ def check_the_same(make, X, path, **fit):
     assert clone(again).get_params().keys() == fitted.get_params().keys()
 
 
+# Keras on JAX, of how it copies an optimizer for `clone`.
+@pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
 @pytest.mark.parametrize("name", saved.OF_NUMBERS)
 def test_estimators(digits, tmp_path, name):
     X = saved.with_holes(digits) if name == "imputer" else digits

@@ -17,7 +17,8 @@ from skae.tables import described, library_of
 # What scikit-learn keeps of `set_callbacks`.
 _CALLBACKS = "_skl_callbacks"
 
-_CONTAINERS = {list: "list", tuple: "tuple", set: "set", frozenset: "frozenset"}
+_SEQUENCES = {list: "list", tuple: "tuple"}
+_SETS = {set: "set", frozenset: "frozenset"}
 
 
 class Encoder:
@@ -66,8 +67,10 @@ class Encoder:
 
     def _node(self, value: Any, where: str) -> list[Any]:
         kind: Any = type(value)
-        if kind in _CONTAINERS:
-            return [_CONTAINERS[kind], self._items(value, where)]
+        if kind in _SEQUENCES:
+            return [_SEQUENCES[kind], self._items(value, where)]
+        if kind in _SETS:
+            return [_SETS[kind], [self._key(key, where) for key in sorted(value, key=repr)]]
         if kind is dict:
             pairs = [
                 [self._key(key, where), self.value(held, f"{where}[{key!r:.40}]")]
@@ -82,7 +85,6 @@ class Encoder:
             return ["generator", *self._generator(value)]
         if library_of(value):
             said = self._told(where, lambda: described(value))
-            self._kept.append(said)
             return ["table", self.value(said, where)]
         return self._of_functions_and_keras(value, where)
 
@@ -93,7 +95,6 @@ class Encoder:
         if _keras.is_model(value):
             self.has_keras = True
             text, weights = self._told(where, lambda: _keras.written_model(value))
-            self._kept.append(weights)
             return ["keras model", text, self.value(weights, where)]
         if _keras.is_keras(value):
             self.has_keras = True
@@ -101,8 +102,6 @@ class Encoder:
         raise TypeError(_refusal(where, _described(value)))
 
     def _items(self, value: Any, where: str) -> list[Any]:
-        if isinstance(value, set | frozenset):
-            value = sorted(value, key=repr)
         return [self.value(held, f"{where}[{i}]") for i, held in enumerate(value)]
 
     def _key(self, key: Any, where: str) -> Any:

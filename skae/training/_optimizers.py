@@ -103,6 +103,10 @@ def stored(optimizer: Any) -> Any:
 def described(optimizer: Any) -> dict[str, Any]:
     """An optimizer object in Keras' words."""
     said: dict[str, Any] = keras.saving.serialize_keras_object(_readable(optimizer))
+    kind = type(optimizer)
+    if kind.__module__.startswith("keras.") and hasattr(keras.optimizers, kind.__name__):
+        # On PyTorch it is of a class inside Keras, which the public one makes there.
+        said |= {"module": "keras.optimizers", "registered_name": None}
     return said
 
 
