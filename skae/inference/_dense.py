@@ -104,9 +104,17 @@ class DenseForward:
         ndarray of shape (n_samples, n_outputs)
             Computed in the dtype of `X` and of that dtype.
         """
-        if X.dtype not in self._prepared:
-            self._prepared[X.dtype] = self._prepare(X.dtype)
-        before, weights = self._prepared[X.dtype]
+        return self._output(X, self.after)
+
+    def plain(self, X: Array) -> Array:
+        """The same as the network says it, not in the units of the output."""
+        return self._output(X, None)
+
+    def _output(self, X: Array, after: Affine | None) -> Array:
+        key = X.dtype, after is None
+        if key not in self._prepared:
+            self._prepared[key] = self._prepare(X.dtype, after)
+        before, weights = self._prepared[key]
         output = np.empty((len(X), self.coder.n_outputs), X.dtype)
         widest = max(self.coder.n_inputs, self.coder.n_outputs, *self.coder.hidden)
         n_rows = max(_CHUNK_ENTRIES // widest, 1)
@@ -117,7 +125,9 @@ class DenseForward:
             output[start : start + n_rows] = self._forward(weights, rows.T).T
         return output
 
-    def _prepare(self, dtype: np.dtype[Any]) -> tuple[Affine | None, list[Array]]:
+    def _prepare(
+        self, dtype: np.dtype[Any], after: Affine | None
+    ) -> tuple[Affine | None, list[Array]]:
         """What centres rows of this dtype beforehand, and kernels and biases for them."""
         weights = self._without_batch_statistics()
         last = len(weights) - 2 - self.coder.has_linear_path
@@ -129,10 +139,10 @@ class DenseForward:
                 weights[kernel] /= self.before.scale
                 if before is None:
                     weights[output + 1] -= self.before.centre @ weights[kernel]
-        if self.after is not None:
+        if after is not None:
             for position in [last, last + 1, *(kernel for kernel, _ in path)]:
-                weights[position] *= self.after.scale
-            weights[last + 1] += self.after.centre
+                weights[position] *= after.scale
+            weights[last + 1] += after.centre
         return before, [
             np.ascontiguousarray(w.T if w.ndim == 2 else w[:, None], dtype) for w in weights
         ]
