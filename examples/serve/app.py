@@ -1,6 +1,7 @@
 """A service that tells how odd rows are: a fitted detector behind a small ASGI app.
 
-    SKAE_DETECTOR=detector.joblib uvicorn --app-dir examples/serve --factory app:from_environment
+    export SKAE_DETECTOR=detector.joblib
+    uvicorn --app-dir examples/serve --factory app:from_environment
 
 `POST /score` takes ``{"rows": [{"column": value, ...}, ...]}`` and answers, for each row,
 ``score``, ``p_value``, ``anomaly`` and ``reason``, which is null for rows that are not marked.
@@ -23,7 +24,7 @@ MOST_ROWS = 1_000
 MOST_BYTES = 1_000_000
 
 
-class BadRows(ValueError):
+class BadRowsError(ValueError):
     """What was sent cannot be scored, and why."""
 
 
@@ -53,7 +54,7 @@ def create_app(detector):
         try:
             rows = parse(await limited_body(request))
             return JSONResponse({"rows": await run_in_threadpool(judge, detector, rows)})
-        except BadRows as error:
+        except BadRowsError as error:
             raise HTTPException(422, str(error)) from None
 
     async def refused(request, error):
@@ -69,7 +70,7 @@ def create_app(detector):
 
 
 async def limited_body(request):
-    """What was sent; the rest of what is too long is read and dropped, so that it is answered."""
+    """What was sent; the rest of what is too long is dropped, but read, to be answered."""
     body, size = bytearray(), 0
     async for chunk in request.stream():
         size += len(chunk)
@@ -78,29 +79,29 @@ async def limited_body(request):
         elif size > 20 * MOST_BYTES:
             break
     if size > MOST_BYTES:
-        raise BadRows(f"The body must have at most {MOST_BYTES} bytes.")
+        raise BadRowsError(f"The body must have at most {MOST_BYTES} bytes.")
     return bytes(body)
 
 
 def parse(body):
-    """The rows of a body: a list of objects whose values are numbers, strings, bools or null."""
+    """The rows of a body: objects whose values are numbers, strings, booleans or null."""
     try:
         sent = json.loads(body, parse_constant=refuse_constant)
-    except BadRows:
+    except BadRowsError:
         raise
     except (ValueError, RecursionError) as error:
-        raise BadRows(f"The body must be JSON: {error}.") from None
+        raise BadRowsError(f"The body must be JSON: {error}.") from None
     rows = sent.get("rows") if isinstance(sent, dict) else None
     if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
-        raise BadRows('The body must be {"rows": [{"column": value, ...}, ...]}.')
+        raise BadRowsError('The body must be {"rows": [{"column": value, ...}, ...]}.')
     if not 1 <= len(rows) <= MOST_ROWS:
-        raise BadRows(f"rows must have 1 to {MOST_ROWS} rows; got {len(rows)}.")
+        raise BadRowsError(f"rows must have 1 to {MOST_ROWS} rows; got {len(rows)}.")
     return rows
 
 
 def refuse_constant(name):
     """NaN and Infinity are not JSON, and Python reads them all the same."""
-    raise BadRows(f"Values must be numbers, strings, true, false or null; got {name}.")
+    raise BadRowsError(f"Values must be numbers, strings, true, false or null; got {name}.")
 
 
 # From rows to answers
@@ -115,7 +116,7 @@ def judge(detector, rows):
         marked = scores < detector.offset_
         reasons = iter(detector.describe(X[marked]) if marked.any() else [])
     except (TypeError, ValueError) as error:
-        raise BadRows(str(error)) from None
+        raise BadRowsError(str(error)) from None
     return [
         {
             "score": float(score),
@@ -133,7 +134,9 @@ def as_frame(detector, rows):
     for i, row in enumerate(rows):
         if row.keys() != columns.keys():
             missing, unknown = sorted(columns.keys() - row), sorted(row.keys() - columns)
-            raise BadRows(f"Row {i}: columns {missing} are missing, {unknown} are unknown.")
+            raise BadRowsError(
+                f"Row {i}: columns {missing} are missing, {unknown} are unknown."
+            )
     may_be_missing = detector.table_ is not None
     read = {
         name: read_column(name, kind, [row[name] for row in rows], may_be_missing)
@@ -148,14 +151,14 @@ def read_column(name, kind, values, may_be_missing):
         if value is None and may_be_missing:
             continue
         if not is_of_kind(value, kind):
-            raise BadRows(f"Column {name!r}, which is {kind}, cannot hold {value!r:.50}.")
+            raise BadRowsError(f"Column {name!r}, which is {kind}, cannot hold {value!r:.50}.")
     try:
         if kind in ("numeric", "integer"):
             return np.array([np.nan if value is None else value for value in values], float)
         if kind == "date":
             return pd.to_datetime(values, format="ISO8601", utc=True).tz_localize(None)
     except (ValueError, OverflowError) as error:
-        raise BadRows(f"Column {name!r}, which is {kind}: {error}.") from None
+        raise BadRowsError(f"Column {name!r}, which is {kind}: {error}.") from None
     return pd.Series(values, dtype=object)
 
 
