@@ -148,9 +148,9 @@ class LatentForward:
         far = (np.abs(target) > _FAR).any(axis=1) | self.likelihood.bounded
         for rows, dtype in ((~far, np.dtype(np.float32)), (far, X.dtype)):
             if rows.any():
-                told, *code = (each[rows].astype(dtype) for each in (target, mean, std))
+                told, at, spread = (each[rows].astype(dtype) for each in (target, mean, std))
                 log_joint = partial(self._log_joint, told, log_gain)
-                scores[rows] = log_likelihood(*code, log_joint, points.astype(dtype))
+                scores[rows] = log_likelihood(at, spread, log_joint, points.astype(dtype))
         return scores - volume
 
     def _log_joint(
