@@ -16,7 +16,7 @@ SAME = 1e-10
 
 # Up to so many entries of pairs of rows all distances are computed: a search takes longer to
 # begin. What else is done with a distance is worth this many entries.
-_FEW_ENTRIES = 2**24
+_FEW_ENTRIES = 2**22
 _ENTRIES_BESIDE = 20
 
 # Of the distances that are usual: two rows of the densest region are not infinitely dense.
