@@ -14,8 +14,10 @@ Array = NDArray[Any]
 # Distance, squared or not, below which two rows are the same.
 SAME = 1e-10
 
-# Up to so many pairs of rows all distances are computed: a search takes longer to begin.
-_FEW_PAIRS = 2**16
+# Up to so many entries of pairs of rows all distances are computed: a search takes longer to
+# begin. What else is done with a distance is worth this many entries.
+_FEW_ENTRIES = 2**22
+_ENTRIES_BESIDE = 20
 
 # Of the distances that are usual: two rows of the densest region are not infinitely dense.
 _LEAST_DENSITY = 0.1
@@ -92,11 +94,11 @@ class NearestRows:
         """
         distance, position, known = self._candidates(Z, slice(None))
         weight = np.zeros_like(distance)
+        row = np.arange(len(Z))[:, np.newaxis]
         for knows in known:
             chosen = self._chosen(distance, knows)
-            total = np.take_along_axis(distance, chosen, axis=1).sum(axis=1, keepdims=True)
-            part = np.take_along_axis(weight, chosen, axis=1)
-            np.put_along_axis(weight, chosen, part + 1 / np.maximum(total, SAME), axis=1)
+            total = distance[row, chosen].sum(axis=1, keepdims=True)
+            weight[row, chosen] += 1 / np.maximum(total, SAME)
         square = np.square(self.rows[position] - Z[:, np.newaxis])
         parts = np.einsum("nc,ncd->nd", weight, square) + SAME
         return np.asarray(parts / parts.sum(axis=1, keepdims=True))
@@ -108,43 +110,49 @@ class NearestRows:
 
     def _searched(self, Z: Array, members: Sequence[int]) -> Iterator[tuple[Array, Array]]:
         """Mean squared difference of a cell, and which the neighbours are, by member."""
-        if len(Z) * len(self.rows) <= _FEW_PAIRS:
-            distance = cdist(Z, self.rows, "sqeuclidean")
-            position = np.broadcast_to(np.arange(len(self.rows)), distance.shape)
-            known = self._known[list(members)]
-        else:
-            distance, position, known = self._candidates(Z, list(members))
+        distance, position, known = self._candidates(Z, list(members))
+        row = np.arange(len(Z))[:, np.newaxis]
         for knows in known:
             chosen = self._chosen(distance, knows)
-            mean = np.take_along_axis(distance, chosen, axis=1).mean(axis=1) / Z.shape[1]
-            yield mean, np.take_along_axis(position, chosen, axis=1)
+            mean = distance[row, chosen].mean(axis=1) / Z.shape[1]
+            yield mean, position[row, chosen]
 
     def _chosen(self, distance: Array, knows: Array) -> Array:
         """Which of the candidates are the neighbours that a member finds."""
         at = np.flatnonzero(knows)
         k = self.n_neighbors + self._leaves_out
-        order = np.argpartition(distance[:, at], k - 1, axis=1)[:, :k]
-        chosen = at[order]
+        order, theirs = _least(distance[:, at], k)
         if self._leaves_out:
-            theirs = np.take_along_axis(distance, chosen, axis=1)
-            chosen = np.take_along_axis(chosen, theirs.argsort(axis=1), axis=1)
+            row = np.arange(len(order))[:, np.newaxis]
+            order = order[row, theirs.argsort(axis=1)]
             same = theirs.min(axis=1, keepdims=True) < SAME
-            chosen = np.where(same, chosen[:, 1:], chosen[:, :-1])
-        return chosen
+            order = np.where(same, order[:, 1:], order[:, :-1])
+        return np.asarray(at[order])
 
     def _candidates(self, Z: Array, members: Any) -> tuple[Array, Array, Array]:
         """Squared distances, positions, and which members know them, of what may be near."""
+        n_entries = len(Z) * len(self.rows) * (Z.shape[1] + _ENTRIES_BESIDE)
+        every = cdist(Z, self.rows, "sqeuclidean") if n_entries <= _FEW_ENTRIES else None
         found = []
         for at, knows in self._blocks:
             if not knows[members].any():
                 continue
             k = min(self.n_neighbors + 1, len(at))
-            distance, position = nearest(Z, self.rows[at], k)
-            known = np.repeat(knows[members][:, np.newaxis], k, axis=1)
-            found.append((np.square(distance), at[position], known))
+            if every is not None:
+                position, distance = _least(every[:, at], k)
+            else:
+                distance, position = nearest(Z, self.rows[at], k)
+                distance = np.square(distance)
+            found.append((distance, at[position], np.tile(knows[members], (k, 1)).T))
         distances, positions, knowns = zip(*found, strict=True)
         return (
             np.concatenate(distances, axis=1),
             np.concatenate(positions, axis=1),
             np.concatenate(knowns, axis=1),
         )
+
+
+def _least(values: Array, k: int) -> tuple[Array, Array]:
+    """Where the k least of each row are, in no order, and what they are."""
+    at = np.argpartition(values, k - 1, axis=1)[:, :k]
+    return at, values[np.arange(len(values))[:, np.newaxis], at]

@@ -1,6 +1,5 @@
 """What a denoiser that is told the noise level misses of rows."""
 
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -39,21 +38,34 @@ class DenoisingResiduals:
         self.usual = 1.0
         self.usual = float(self.squared(rows).mean()) or 1.0
 
-    def squared(self, Z: Array) -> Array:
-        """Squared residual of each cell, (n_samples, n_features)."""
-        squares = [np.square(output - Z) for output in self._outputs(Z, self.level)]
+    def corrupted(self, Z: Array, level: float) -> Array:
+        """What the denoiser reads of rows: each draw with both signs, and the level."""
+        size = Z.dtype.type(level) * self.noise.astype(Z.dtype)
+        read = np.empty((2 * len(size), len(Z), Z.shape[1] + 1), Z.dtype)
+        np.add(Z, size[:, np.newaxis], out=read[::2, :, :-1])
+        np.subtract(Z, size[:, np.newaxis], out=read[1::2, :, :-1])
+        read[..., -1] = level
+        return read.reshape(-1, read.shape[-1])
+
+    def squared(self, Z: Array, read: Array | None = None) -> Array:
+        """Squared residual of each cell, (n_samples, n_features).
+
+        Parameters
+        ----------
+        Z : ndarray of shape (n_samples, n_features)
+            Rows.
+
+        read : ndarray or None
+            The rows, corrupted; None: they are yet to be.
+        """
+        read = self.corrupted(Z, self.level) if read is None else read
+        squares = np.square(self._denoised(read, Z) - Z)
         return np.asarray(sum(squares) / Z.dtype.type(len(squares) * self.usual))
 
-    def denoised(self, Z: Array, level: float) -> Array:
-        """What the denoiser makes of rows at a level of noise."""
-        outputs = list(self._outputs(Z, level))
+    def denoised(self, Z: Array, read: Array) -> Array:
+        """What the denoiser makes of rows that were corrupted, a mean over draws."""
+        outputs = self._denoised(read, Z)
         return np.asarray(sum(outputs) / len(outputs))
 
-    def _outputs(self, Z: Array, level: float) -> Iterator[Array]:
-        level = Z.dtype.type(level)
-        read = np.empty((len(Z), Z.shape[1] + 1), Z.dtype)
-        read[:, -1] = level
-        for draw in self.noise.astype(Z.dtype):
-            for sign in (level, -level):
-                np.add(Z, sign * draw, out=read[:, :-1])
-                yield self.denoiser(read)
+    def _denoised(self, read: Array, Z: Array) -> Array:
+        return self.denoiser(read).reshape(-1, *Z.shape)

@@ -160,21 +160,24 @@ class DenoisingScore:
         """Logarithms of the scores by these members, (n_members, n_samples)."""
         Z = self.scale.inward(X)
         far = self.nearest.scores(Z, members)
-        missed = np.stack([self._missed(j, Z, X.dtype).mean(axis=1) for j in members])
+        missed = np.stack([each.mean(axis=1) for each in self._missed(members, Z, X.dtype)])
         return (np.log(missed + TINY) + np.log(far + TINY)) / 2
 
     def _shares(self, X):
         Z = self.scale.inward(X)
         shares = self.nearest.shares(Z)
-        for j in self._all:
-            missed = self._missed(j, Z, X.dtype) + TINY
+        for missed in self._missed(self._all, Z, X.dtype):
+            missed = missed + TINY
             # The logarithm of the score is half that of each: each hands out a half.
             shares += missed / missed.sum(axis=1, keepdims=True) / len(self._all)
         return shares / 2
 
-    def _missed(self, member, Z, dtype):
-        squared = self.residuals[member].squared(Z.astype(dtype, copy=False))
-        return squared.astype(np.float64, copy=False)
+    def _missed(self, members, Z, dtype):
+        """Squared residuals of cells by each of these members, which read the same."""
+        Z = Z.astype(dtype, copy=False)
+        read = self.residuals[0].corrupted(Z, self.residuals[0].level)
+        for j in members:
+            yield self.residuals[j].squared(Z, read).astype(np.float64, copy=False)
 
     def _expected(self, X):
         Z = self.scale.inward(X)
@@ -199,7 +202,8 @@ class DenoisingScore:
         return denoised.astype(np.float64)
 
     def _denoised(self, Z):
-        outputs = [member.denoised(Z, self.noise_level) for member in self.residuals]
+        read = self.residuals[0].corrupted(Z, self.noise_level)
+        outputs = [member.denoised(Z, read) for member in self.residuals]
         return sum(outputs) / len(outputs)
 
     @staticmethod

@@ -123,7 +123,7 @@ class TableScore(DenoisingScore):
 
     def _logarithms(self, X, members):
         far = self.nearest.scores(X, members)
-        missed = np.stack([self._missed(j, X).mean(axis=1) for j in members])
+        missed = np.stack([each.mean(axis=1) for each in self._missed(members, X)])
         return (np.log(missed + TINY) + np.log(far + TINY)) / 2
 
     def reasons(self, X):
@@ -260,7 +260,7 @@ class TableScore(DenoisingScore):
 
     def _left(self, X, blank):
         """What is missed of the cells that are not blank, in usual residuals of a cell."""
-        missed = sum(self._missed(j, X, blank) for j in self._all) / len(self.residuals)
+        missed = sum(self._missed(self._all, X, blank)) / len(self.residuals)
         return (missed * ~blank).sum(axis=1)
 
     def _far(self, X, blank):
@@ -281,13 +281,16 @@ class TableScore(DenoisingScore):
     def _plain_shares(self, X):
         """Part of each column in the error and the distance."""
         shares = self.layout.by_column(self.nearest.shares(X))
-        for j in self._all:
-            missed = self._missed(j, X) + TINY
+        for missed in self._missed(self._all, X):
+            missed = missed + TINY
             shares += missed / missed.sum(axis=1, keepdims=True) / len(self._all)
         return shares / 2
 
-    def _missed(self, member, X, blank=None):
-        return self.residuals[member].squared(X, blank) / self.usual
+    def _missed(self, members, X, blank=None):
+        """What is missed of each cell by each of these members, which read the same."""
+        rows = self.residuals[0].corrupted(X, blank)
+        for j in members:
+            yield self.residuals[j].squared_of(rows) / self.usual
 
 
 class TableReconstructionScore(ReconstructionScore):

@@ -1,13 +1,13 @@
 """Cells as a person reads them."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from skae.tables import Cells, TabularEncoder, checked_table, read_columns
+from skae.tables import Cells, TabularEncoder
 
 # Kinds of columns whose cells are numbers between others.
 _CONTINUOUS = ("numeric", "integer", "date")
@@ -54,18 +54,17 @@ def describe_cells(
     )
 
 
-def texts_of(X: Any, encoder: TabularEncoder) -> list[list[tuple[str, str]]]:
+def texts_of(columns: Iterable[Cells], encoder: TabularEncoder) -> list[list[tuple[str, str]]]:
     """The cells of a table in words, column by column: exactly, and about.
 
     Parameters
     ----------
-    X : data frame or ndarray of shape (n_samples, n_features)
-        A table.
+    columns : iterable of Cells
+        Of a table.
 
     encoder : TabularEncoder
         Fitted on such tables.
     """
-    columns = read_columns(checked_table(X))
     return [
         [_texts(cells, row, block.kind) for row in range(len(cells.values))]
         for cells, block in zip(columns, encoder.blocks_, strict=True)

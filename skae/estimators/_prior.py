@@ -186,18 +186,26 @@ def _of_components(weights, means, covariances):
 
 
 def _log_joint(mixture, codes):
-    """Logarithm of the weighted density of each component, shape (n_codes, n_components)."""
-    factors, (n_components, size) = mixture.precisions_cholesky_, mixture.means_.shape
+    """Logarithm of the weighted density of each component, shape (n_codes, n_components).
+
+    A sum over the products of two columns of the code: one matrix product for all components.
+    """
+    precisions, (n_components, size) = mixture.precisions_, mixture.means_.shape
+    factors = mixture.precisions_cholesky_
     volume = np.log(np.diagonal(factors, axis1=1, axis2=2)).sum(axis=1)
-    constant = np.log(mixture.weights_) + volume - 0.5 * size * np.log(2 * np.pi)
-    centre = np.einsum("ij,ijk->ik", mixture.means_, factors).ravel()
-    log_joint = np.empty((len(codes), n_components))
+    linear = np.einsum("ijk,ik->ij", precisions, mixture.means_)
+    square = np.einsum("ij,ij->i", linear, mixture.means_)
+    constant = np.log(mixture.weights_) + volume - 0.5 * (size * np.log(2 * np.pi) + square)
+    row, column = np.triu_indices(size)
+    quadratic = np.where(row == column, -0.5, -1.0) * precisions[:, row, column]
+    weights = np.hstack([quadratic, linear])
+    log_joint = np.empty((n_components, len(codes)))
     for start in range(0, len(codes), _CHUNK):
-        rows = slice(start, start + _CHUNK)
-        scaled = codes[rows] @ np.hstack(factors) - centre
-        squares = np.square(scaled).reshape(-1, n_components, size)
-        log_joint[rows] = constant - 0.5 * squares.sum(axis=2)
-    return log_joint
+        some = np.ascontiguousarray(codes[start : start + _CHUNK].T)
+        products = [some[i] * some[i:] for i in range(size)]
+        log_joint[:, start : start + _CHUNK] = weights @ np.concatenate([*products, some])
+    log_joint += constant[:, np.newaxis]
+    return log_joint.T
 
 
 def _log_sum(logarithms):

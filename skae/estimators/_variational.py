@@ -98,7 +98,7 @@ class VAETransformer(
         [5]_, and used if it raises the lower bound of the rows held out by more than
         chance explains. "normal": the standard normal of training.
 
-    n_draws : int, default=128
+    n_draws : int, default=48
         Codes drawn for each row by `score` and `score_samples`.
 
     init : {"pca", "random"}, default="pca"
@@ -320,7 +320,7 @@ class VAETransformer(
         warm_up=0,
         free_bits=0.0,
         prior="mixture",
-        n_draws=128,
+        n_draws=48,
         init="pca",
         optimizer="adam",
         learning_rate=0.001,

@@ -85,13 +85,17 @@ class CompiledForward:
         ndarray of shape (n_samples, n_outputs)
             Computed in float32 and given in the dtype of `X`.
         """
-        refuse_forked_process()
-        rows = X if self.before is None else self.before.inward(X)
-        output = _program(self.network, self.position).run(self, rows).astype(X.dtype)
+        output = self.plain(X)
         if self.after is not None:
             output *= X.dtype.type(self.after.scale)
             output += self.after.centre.astype(X.dtype, copy=False)
         return output
+
+    def plain(self, X: Array) -> Array:
+        """The same as the network says it, not in the units of the output."""
+        refuse_forked_process()
+        rows = X if self.before is None else self.before.inward(X)
+        return _program(self.network, self.position).run(self, rows).astype(X.dtype)
 
 
 class _Program:

@@ -104,7 +104,14 @@ class DenseForward:
         ndarray of shape (n_samples, n_outputs)
             Computed in the dtype of `X` and of that dtype.
         """
-        before, weights = self.prepared(X.dtype)
+        return self._output(X, scaled=True)
+
+    def plain(self, X: Array) -> Array:
+        """The same as the network says it, not in the units of the output."""
+        return self._output(X, scaled=False)
+
+    def _output(self, X: Array, scaled: bool) -> Array:
+        before, weights = self.prepared(X.dtype, scaled)
         output = np.empty((len(X), self.coder.n_outputs), X.dtype)
         widest = max(self.coder.n_inputs, self.coder.n_outputs, *self.coder.hidden)
         n_rows = max(_CHUNK_ENTRIES // widest, 1)
@@ -115,13 +122,18 @@ class DenseForward:
             output[start : start + n_rows] = self._forward(weights, rows.T).T
         return output
 
-    def prepared(self, dtype: np.dtype[Any]) -> tuple[Affine | None, list[Array]]:
+    def prepared(
+        self, dtype: np.dtype[Any], scaled: bool = True
+    ) -> tuple[Affine | None, list[Array]]:
         """What centres rows of this dtype beforehand, and kernels and biases for them.
 
         Parameters
         ----------
         dtype : dtype
             float32 or float64.
+
+        scaled : bool
+            Whether the output is in its units.
 
         Returns
         -------
@@ -132,11 +144,14 @@ class DenseForward:
             Kernels of shape (n_outputs, n_inputs) and vectors of shape (n_outputs, 1), in the
             order of `weights`, with normalisation by batches and units folded in.
         """
-        if dtype not in self._prepared:
-            self._prepared[dtype] = self._prepare(dtype)
-        return self._prepared[dtype]
+        key = dtype, scaled
+        if key not in self._prepared:
+            self._prepared[key] = self._prepare(dtype, self.after if scaled else None)
+        return self._prepared[key]
 
-    def _prepare(self, dtype: np.dtype[Any]) -> tuple[Affine | None, list[Array]]:
+    def _prepare(
+        self, dtype: np.dtype[Any], after: Affine | None
+    ) -> tuple[Affine | None, list[Array]]:
         weights = self._without_batch_statistics()
         last = len(weights) - 2 - self.coder.has_linear_path
         path = [(len(weights) - 1, last)] if self.coder.has_linear_path else []
@@ -147,10 +162,10 @@ class DenseForward:
                 weights[kernel] /= self.before.scale
                 if before is None:
                     weights[output + 1] -= self.before.centre @ weights[kernel]
-        if self.after is not None:
+        if after is not None:
             for position in [last, last + 1, *(kernel for kernel, _ in path)]:
-                weights[position] *= self.after.scale
-            weights[last + 1] += self.after.centre
+                weights[position] *= after.scale
+            weights[last + 1] += after.centre
         return before, [
             np.ascontiguousarray(w.T if w.ndim == 2 else w[:, None], dtype) for w in weights
         ]

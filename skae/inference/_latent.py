@@ -1,13 +1,15 @@
 """A trained variational autoencoder in NumPy: posterior, bounds, samples."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import logsumexp
 
-from skae.inference._dense import Affine
+from skae.inference._compiled import CompiledForward
+from skae.inference._dense import Affine, DenseForward
+from skae.inference._importance import log_likelihood
 from skae.losses import Likelihood, divergence, posterior
 
 Array = NDArray[Any]
@@ -15,13 +17,17 @@ Array = NDArray[Any]
 # Entries of the decoder's outputs that are computed at a time.
 _CHUNK_ENTRIES = 2**21
 
+# Rows with a value this many scales from the centre are computed in their own precision:
+# the squares of single precision end soon after.
+_FAR = 1e6
+
 
 class LatentForward:
     """What can be said of rows and codes by trained networks and their likelihood.
 
     Parameters
     ----------
-    encoder, decoder : callable
+    encoder, decoder : DenseForward or CompiledForward
         Functions of arrays in the units of the data; the encoder gives mean and
         log-variance of each column of the code, one after the other.
 
@@ -37,8 +43,8 @@ class LatentForward:
 
     def __init__(
         self,
-        encoder: Callable[[Array], Array],
-        decoder: Callable[[Array], Array],
+        encoder: DenseForward | CompiledForward,
+        decoder: DenseForward | CompiledForward,
         likelihood: Likelihood,
         variance: Array | None,
         units: Affine | None,
@@ -67,7 +73,9 @@ class LatentForward:
     ) -> Array:
         """Importance-weighted bound on the log-likelihood of each row.
 
-        The draws are the same for all rows and in every call.
+        The draws rest on the same points for all rows and in every call. What the decoder
+        says of them is computed in single precision, but for bits, whose probabilities may
+        be next to one, and for rows far away.
 
         Parameters
         ----------
@@ -88,17 +96,25 @@ class LatentForward:
         -------
         ndarray of shape (n_samples,)
         """
-        scores = np.empty(len(X), X.dtype)
         target = X if target is None else target
-        for rows, missed, log_ratio in self._drawn(X, target, n_draws, log_gain):
-            scores[rows] = logsumexp(log_ratio - missed, axis=0) - np.log(n_draws)
+        scores = np.empty(len(X), X.dtype)
+        points = normal_points(n_draws, self.posterior(X[:1])[0].shape[1])
+        n_rows = max(_CHUNK_ENTRIES // (n_draws * X.shape[1]), 1)
+        for start in range(0, len(X), n_rows):
+            rows = slice(start, start + n_rows)
+            scores[rows] = self._log_likelihood(X[rows], target[rows], points, log_gain)
         return scores
 
     def minus_bound(self, X: Array, target: Array, n_draws: int, beta: float) -> Array:
         """Minus the evidence lower bound of each row, its divergence times `beta`."""
         losses = np.empty(len(X), X.dtype)
-        for rows, missed, _ in self._drawn(X, target, n_draws):
-            losses[rows] = missed.mean(axis=0)
+        n_rows = max(_CHUNK_ENTRIES // (n_draws * X.shape[1]), 1)
+        for start in range(0, len(X), n_rows):
+            rows = slice(start, start + n_rows)
+            mean, log_variance = self.posterior(X[rows])
+            draws = normal_points(n_draws, mean.shape[1])[:, np.newaxis].astype(X.dtype)
+            codes = mean + np.exp(0.5 * log_variance) * draws
+            losses[rows] = self._missed(target[rows], codes).mean(axis=0)
         return losses + X.dtype.type(beta) * self.divergence(X).sum(axis=1)
 
     def with_noise(self, rows: Array, rng: np.random.RandomState) -> Array:
@@ -116,52 +132,55 @@ class LatentForward:
         scale = 1.0 if self.units is None else self.units.scale
         return np.asarray(scale * np.sqrt(self.variance))
 
-    def _drawn(
+    def _log_likelihood(
         self,
         X: Array,
         target: Array,
-        n_draws: int,
-        log_gain: Callable[[Array], Array] | None = None,
-    ) -> Iterator[tuple[slice, Array, Array]]:
-        """What codes drawn from the posteriors come to, by blocks of rows.
+        points: Array,
+        log_gain: Callable[[Array], Array] | None,
+    ) -> Array:
+        mean, log_variance = self.posterior(X)
+        std, volume = np.exp(0.5 * log_variance), 0.0
+        if self.units is not None:
+            target = self.units.inward(target)
+            volume = target.shape[1] * np.log(self.units.scale)
+        scores = np.empty(len(X))
+        far = (np.abs(target) > _FAR).any(axis=1) | self.likelihood.bounded
+        for rows, dtype in ((~far, np.dtype(np.float32)), (far, X.dtype)):
+            if rows.any():
+                told, at, spread = (each[rows].astype(dtype) for each in (target, mean, std))
+                log_joint = partial(self._log_joint, told, log_gain)
+                scores[rows] = log_likelihood(at, spread, log_joint, points.astype(dtype))
+        return scores - volume
 
-        Yields
-        ------
-        rows : slice
-            The block.
-
-        missed : ndarray of shape (n_draws, n_rows)
-            Minus the log-likelihood of the row given the code, in the units of the data.
-
-        log_ratio : ndarray of shape (n_draws, n_rows)
-            Logarithm of the density of the code, under the prior over the posterior.
-        """
-        n_rows = max(_CHUNK_ENTRIES // (n_draws * X.shape[1]), 1)
-        for start in range(0, len(X), n_rows):
-            rows = slice(start, start + n_rows)
-            mean, log_variance = self.posterior(X[rows])
-            draws = normal_points(n_draws, mean.shape[1]).astype(X.dtype)
-            codes = mean + np.exp(0.5 * log_variance) * draws
-            log_ratio = 0.5 * (np.square(draws) + log_variance - np.square(codes)).sum(axis=2)
-            if log_gain is not None:
-                log_ratio += log_gain(codes)
-            yield rows, self._missed(target[rows], codes), log_ratio
+    def _log_joint(
+        self, target: Array, log_gain: Callable[[Array], Array] | None, codes: Array
+    ) -> Array:
+        """Log-density of rows and codes, less the constant of the codes' normal density."""
+        outputs = self.decoder.plain(codes.reshape(-1, codes.shape[2]))
+        prior = -0.5 * np.square(codes).sum(axis=2, dtype=np.float64)
+        prior = prior if log_gain is None else prior + log_gain(codes)
+        return prior - self._per_draw(target, outputs, len(codes))
 
     def _missed(self, X: Array, codes: Array) -> Array:
-        variance = None if self.variance is None else self.variance.astype(X.dtype)
-        n_draws, _, n_components = codes.shape
-        outputs = self.decoder(codes.reshape(-1, n_components))
+        """Minus the log-likelihood of rows given codes, in the units of the data."""
+        outputs = self.decoder(codes.reshape(-1, codes.shape[2]))
         log_volume = 0.0
         if self.units is not None:
             X, outputs = self.units.inward(X), self.units.inward(outputs)
             log_volume = X.shape[1] * np.log(self.units.scale)
-        outputs = outputs.reshape(n_draws, len(X), -1)
-        missed = [self.likelihood.per_sample(np, X, output, variance) for output in outputs]
-        return np.array(missed) + X.dtype.type(log_volume)
+        return self._per_draw(X, outputs, len(codes)) + X.dtype.type(log_volume)
+
+    def _per_draw(self, target: Array, outputs: Array, n_draws: int) -> Array:
+        """Minus the log-likelihood by draw and row, (n_draws, n_samples)."""
+        variance = None if self.variance is None else self.variance.astype(target.dtype)
+        outputs = outputs.reshape(n_draws, len(target), -1)
+        per_sample = self.likelihood.per_sample
+        return np.array([per_sample(np, target, output, variance) for output in outputs])
 
 
 def normal_points(n_draws: int, n_components: int) -> Array:
-    """Points that fill the standard normal evenly, of shape (n_draws, 1, n_components).
+    """Points that fill the standard normal evenly, of shape (n_draws, n_components).
 
     Shared by all rows, independent draws would be off in the same direction for each.
     """
@@ -169,4 +188,4 @@ def normal_points(n_draws: int, n_components: int) -> Array:
 
     sequence = qmc.Sobol(n_components, seed=0)
     points = sequence.random_base2((n_draws - 1).bit_length())[:n_draws]
-    return np.asarray(norm.ppf(points))[:, None]
+    return np.asarray(norm.ppf(points))

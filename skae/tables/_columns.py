@@ -69,6 +69,11 @@ class Column(ABC):
         return None
 
     @property
+    def family(self) -> str:
+        """What the dtype says of cells, as in :class:`Cells`."""
+        return "number" if self.unit is None else "time"
+
+    @property
     @abstractmethod
     def type_name(self) -> str:
         """What cells must be, as `_type_of` says it."""
@@ -209,6 +214,11 @@ class LevelsColumn(Column):
     def type_name(self) -> str:
         """See :class:`Column`."""
         return _type_name(self.levels[0])
+
+    @property
+    def family(self) -> str:
+        """See :class:`Column`."""
+        return "level"
 
     @property
     def flag_unit(self) -> float:

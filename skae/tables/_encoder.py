@@ -310,6 +310,19 @@ class TabularEncoder(TransformerMixin, BaseEstimator):
         index : pandas.Index, default=None
             Of the rows, for pandas.
         """
+        cells = self.decoded_cells(Z)
+        return self._form.build(
+            [(each.values, each.observed, each.unit) for each in cells], index
+        )
+
+    def decoded_cells(self, Z: Array) -> list[Cells]:
+        """The columns of the table for a matrix that needs no check.
+
+        Parameters
+        ----------
+        Z : ndarray of shape (n_samples, n_features_out)
+            Numbers.
+        """
         decoded = []
         for j, (column, block) in enumerate(zip(self._columns, self.blocks_, strict=True)):
             values = column.decode(Z[:, block.start : block.stop], self.clip)
@@ -317,8 +330,8 @@ class TabularEncoder(TransformerMixin, BaseEstimator):
             if block.indicator is not None:
                 flag = Z[:, block.indicator] * self._missing_unit(j) + self._missing_share[j]
                 observed = flag <= 0.5
-            decoded.append((values, observed, column.unit))
-        return self._form.build(decoded, index)
+            decoded.append(Cells(column.name, values, observed, column.family, column.unit))
+        return decoded
 
     def get_feature_names_out(self, input_features: Any = None) -> Array:
         """Names of the numbers: column, or column and level, or column and "missing".

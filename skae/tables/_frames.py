@@ -135,8 +135,21 @@ def read_columns(X: Any) -> Iterator[Cells]:
         for j in range(X.shape[1]):
             yield _of_array(f"x{j}", X[:, j])
         return
+    if hasattr(X, "iloc"):
+        for name, column in X.items():
+            yield _of_pandas(str(name), column)
+        return
     for series in nw.from_native(X, eager_only=True).iter_columns():
         yield _of_series(series)
+
+
+def _of_pandas(name: str, column: Any) -> Cells:
+    """The cells of a column of pandas; those of NumPy's numbers without a detour."""
+    kind = column.dtype.kind if isinstance(column.dtype, np.dtype) else "O"
+    if kind in "iuf":
+        values = column.to_numpy()
+        return _of_array(name, values.astype(np.float64) if kind == "f" else values)
+    return _of_series(nw.from_native(column, series_only=True))
 
 
 def _of_array(name: str, values: Array) -> Cells:

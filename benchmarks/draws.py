@@ -1,0 +1,102 @@
+"""How near `VAETransformer.score_samples` is to the log-likelihood, by draws and how they come.
+
+    python benchmarks/draws.py [--quick] [--repeats N] [--output FILE]
+
+On scikit-learn's breast cancer and digits and a table of made numbers, standardised, half of
+the rows to train on. The truth is a run of 32,768 draws in rounds and one from the posterior,
+of which the larger is nearer: both are below the likelihood on the mean. "Off" is what a run
+of few draws says less the truth, over held-out rows and other points to draw by.
+"""
+
+import os
+
+os.environ.setdefault("KERAS_BACKEND", "tensorflow")
+
+import numpy as np
+from scipy.stats import norm, qmc
+
+from _common import Figures, clock, note, parse, print_machine, print_table
+from latency import numbers
+
+N_TRUE, N_ROWS = 2**15, 100
+N_PLAIN = 128
+# Draws, and rounds that they come in.
+SIDES = {"128, posterior": (N_PLAIN, 1), "48, posterior": (48, 1), "48, rounds": (48, 3)}
+SIDES |= {"128, rounds": (128, 3)}
+
+
+def data():
+    """Standardised rows by name."""
+    from sklearn.datasets import load_breast_cancer, load_digits
+    from sklearn.preprocessing import StandardScaler
+
+    tables = {
+        "breast cancer": load_breast_cancer().data,
+        "digits": load_digits().data,
+        "made numbers": numbers(4_000, 1),
+    }
+    rng = np.random.RandomState(0)
+    for name, X in tables.items():
+        X = X[rng.permutation(len(X))]
+        yield name, StandardScaler().fit_transform(X[:, X.std(axis=0) > 0])
+
+
+def scored(vae, X, n_draws, n_rounds, seed):
+    """Scores by so many draws in so many rounds, at points of this seed."""
+    from skae.inference import _importance, _latent
+
+    def points(n_draws, n_components):
+        sequence = qmc.Sobol(n_components, seed=seed)
+        return norm.ppf(sequence.random_base2((n_draws - 1).bit_length())[:n_draws])
+
+    kept = _importance._ROUNDS, _latent._normal_points
+    _importance._ROUNDS, _latent._normal_points = n_rounds, points
+    try:
+        return vae.set_params(n_draws=n_draws).score_samples(X)
+    finally:
+        _importance._ROUNDS, _latent._normal_points = kept
+
+
+def main():
+    args = parse(__doc__.splitlines()[0], repeats=8).parse_args()
+    from skae import VAETransformer
+
+    print_machine(args.quick, os.environ["KERAS_BACKEND"])
+    figures, rows = Figures(), []
+    n_true, n_rows = (2**10, 10) if args.quick else (N_TRUE, N_ROWS)
+    for name, X in data():
+        note(name)
+        vae = VAETransformer(8, random_state=0).fit(X[: len(X) // 2])
+        X = X[len(X) // 2 :][:n_rows]
+        truth = np.maximum(*(scored(vae, X, n_true, n_rounds, 99) for n_rounds in (3, 1)))
+        for side, (n_draws, n_rounds) in SIDES.items():
+            off, seconds = [], []
+            for seed in range(args.repeats):
+                took, scores = clock(scored, vae, X, n_draws, n_rounds, seed)
+                off.append(scores - truth)
+                seconds.append(took)
+            off = np.array(off)
+            row = {
+                "bias": off.mean(),
+                "root mean square": np.sqrt(np.square(off).mean()),
+                "half are within": np.median(np.abs(off)),
+                "deviation by points": off.std(axis=0).mean(),
+                "ms": 1e3 * np.median(seconds),
+            }
+            for metric, value in row.items():
+                figures.add(name, side, metric, [float(value)])
+            rows.append((f"{name}: {side}", *row.values()))
+    header = [
+        "draws",
+        "bias",
+        "root mean square",
+        "half are within",
+        "deviation by points",
+        "ms",
+    ]
+    print_table(f"Off in nats, {n_rows} held-out rows", header, rows)
+    figures.save(args.output)
+
+
+if __name__ == "__main__":
+    main()

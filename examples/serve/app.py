@@ -1,0 +1,174 @@
+"""A service that tells how odd rows are: a fitted detector behind a small ASGI app.
+
+    export SKAE_DETECTOR=detector.joblib
+    uvicorn --app-dir examples/serve --factory app:from_environment
+
+`POST /score` takes ``{"rows": [{"column": value, ...}, ...]}`` and answers, for each row,
+``score``, ``p_value``, ``anomaly`` and ``reason``, which is null for rows that are not marked.
+What cannot be read is answered with 422 and says why. `GET /health` says that the service
+runs, and which columns it wants. Neither loading nor scoring imports Keras.
+"""
+
+import json
+import os
+
+import numpy as np
+import pandas as pd
+from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
+from starlette.exceptions import HTTPException
+from starlette.responses import JSONResponse
+from starlette.routing import Route
+
+MOST_ROWS = 1_000
+MOST_BYTES = 1_000_000
+
+
+class BadRowsError(ValueError):
+    """What was sent cannot be scored, and why."""
+
+
+def load_detector(path):
+    """A fitted detector from a file."""
+    import skae
+
+    if hasattr(skae, "load"):
+        return skae.load(path)
+    import joblib
+
+    return joblib.load(path)
+
+
+def from_environment():
+    """The app for the file that `SKAE_DETECTOR` names."""
+    return create_app(load_detector(os.environ["SKAE_DETECTOR"]))
+
+
+def create_app(detector):
+    """The app around a fitted detector."""
+
+    async def health(request):
+        return JSONResponse({"status": "ok", "columns": detector.columns_})
+
+    async def score(request):
+        try:
+            rows = parse(await limited_body(request))
+            return JSONResponse({"rows": await run_in_threadpool(judge, detector, rows)})
+        except BadRowsError as error:
+            raise HTTPException(422, str(error)) from None
+
+    async def refused(request, error):
+        return JSONResponse({"error": error.detail}, error.status_code, error.headers)
+
+    return Starlette(
+        routes=[Route("/health", health), Route("/score", score, methods=["POST"])],
+        exception_handlers={HTTPException: refused},
+    )
+
+
+# From bytes to rows
+
+
+async def limited_body(request):
+    """What was sent; the rest of what is too long is dropped, but read, to be answered."""
+    body, size = bytearray(), 0
+    async for chunk in request.stream():
+        size += len(chunk)
+        if size <= MOST_BYTES:
+            body += chunk
+        elif size > 20 * MOST_BYTES:
+            break
+    if size > MOST_BYTES:
+        raise BadRowsError(f"The body must have at most {MOST_BYTES} bytes.")
+    return bytes(body)
+
+
+def parse(body):
+    """The rows of a body: objects whose values are numbers, strings, booleans or null."""
+    try:
+        sent = json.loads(body, parse_constant=refuse_constant)
+    except BadRowsError:
+        raise
+    except (ValueError, RecursionError) as error:
+        raise BadRowsError(f"The body must be JSON: {error}.") from None
+    rows = sent.get("rows") if isinstance(sent, dict) else None
+    if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
+        raise BadRowsError('The body must be {"rows": [{"column": value, ...}, ...]}.')
+    if not 1 <= len(rows) <= MOST_ROWS:
+        raise BadRowsError(f"rows must have 1 to {MOST_ROWS} rows; got {len(rows)}.")
+    return rows
+
+
+def refuse_constant(name):
+    """NaN and Infinity are not JSON, and Python reads them all the same."""
+    raise BadRowsError(f"Values must be numbers, strings, true, false or null; got {name}.")
+
+
+# From rows to answers
+
+
+def judge(detector, rows):
+    """Score, p-value, mark and reason of each row."""
+    frame = as_frame(detector, rows)
+    X = frame if hasattr(detector, "feature_names_in_") else frame.to_numpy()
+    try:
+        scores, p_values = detector.score_samples(X), detector.p_values(X)
+        marked = scores < detector.offset_
+        reasons = iter(detector.describe(X[marked]) if marked.any() else [])
+    except (TypeError, ValueError) as error:
+        raise BadRowsError(str(error)) from None
+    return [
+        {
+            "score": float(score),
+            "p_value": float(p),
+            "anomaly": bool(odd),
+            "reason": next(reasons) if odd else None,
+        }
+        for score, p, odd in zip(scores, p_values, marked, strict=True)
+    ]
+
+
+def as_frame(detector, rows):
+    """Rows as a data frame with the detector's columns, in their order."""
+    columns = detector.columns_
+    for i, row in enumerate(rows):
+        if row.keys() != columns.keys():
+            missing, unknown = sorted(columns.keys() - row), sorted(row.keys() - columns)
+            raise BadRowsError(
+                f"Row {i}: columns {missing} are missing, {unknown} are unknown."
+            )
+    may_be_missing = detector.table_ is not None
+    read = {
+        name: read_column(name, kind, [row[name] for row in rows], may_be_missing)
+        for name, kind in columns.items()
+    }
+    return pd.DataFrame(read)
+
+
+def read_column(name, kind, values, may_be_missing):
+    """Values of one column, as what their kind says they are."""
+    for value in values:
+        if value is None and may_be_missing:
+            continue
+        if not is_of_kind(value, kind):
+            raise BadRowsError(f"Column {name!r}, which is {kind}, cannot hold {value!r:.50}.")
+    try:
+        if kind in ("numeric", "integer"):
+            return np.array([np.nan if value is None else value for value in values], float)
+        if kind == "date":
+            return pd.to_datetime(values, format="ISO8601", utc=True).tz_localize(None)
+    except (ValueError, OverflowError) as error:
+        raise BadRowsError(f"Column {name!r}, which is {kind}: {error}.") from None
+    return pd.Series(values, dtype=object)
+
+
+def is_of_kind(value, kind):
+    """Whether a cell may stand in a column of this kind."""
+    if isinstance(value, float) and not np.isfinite(value):
+        return False
+    if kind in ("numeric", "integer"):
+        return isinstance(value, int | float) and not isinstance(value, bool)
+    if isinstance(value, str):
+        # Half of a surrogate pair is JSON, but no text.
+        return value.isascii() or value.encode("utf-8", "replace").decode() == value
+    return kind != "date" and isinstance(value, bool | int | float)
