@@ -8,7 +8,7 @@ from sklearn.utils.validation import check_is_fitted
 from skae.corruption import CORRUPTIONS, Corruption, Spread, make_corruption
 from skae.estimators._base import BaseAutoencoder
 from skae.estimators._code_arithmetic import CodeArithmeticMixin
-from skae.estimators._reading import ReadsTablesMixin
+from skae.estimators._reading import ReadsLazilyMixin, ReadsTablesMixin
 from skae.estimators._reconstruction import ReconstructionMixin
 from skae.estimators._validation import check_needs_no_target, check_target
 from skae.metrics import variance_explained
@@ -21,7 +21,11 @@ _MOST_SPOILT = 4096
 
 
 class DenoisingAutoencoder(
-    ReadsTablesMixin, CodeArithmeticMixin, ReconstructionMixin, BaseAutoencoder
+    ReadsLazilyMixin,
+    ReadsTablesMixin,
+    CodeArithmeticMixin,
+    ReconstructionMixin,
+    BaseAutoencoder,
 ):
     """Autoencoder that repairs spoilt rows.
 
@@ -497,5 +501,5 @@ class DenoisingAutoencoder(
             return None
         if rows.targets is None or self.table_ is not None:
             # Enough for the one number by column of the code that noise asks for.
-            rows = rows.take(slice(_MOST_SPOILT))
+            rows = rows.take(slice(_MOST_SPOILT)).dense()
         return self._units.inward(self._noise.corrupt(rows.inputs, self._spread, rng))

@@ -209,4 +209,4 @@ class OrderedCodeMixin:
 
 def _some(rows):
     """At most so many rows, from all of them."""
-    return rows.take(slice(None, None, -(-len(rows) // _MOST_ROWS)))
+    return rows.take(slice(None, None, -(-len(rows) // _MOST_ROWS))).dense()

@@ -1,8 +1,19 @@
-"""What every estimator has that reads tables."""
+"""What estimators have that read tables, and rows that are sparse or many."""
 
 from sklearn.utils.validation import check_is_fitted
 
 from skae.utils._frames import column_names
+
+
+class ReadsLazilyMixin:
+    """Rows that are sparse, or many, are read in chunks."""
+
+    _reads_lazily = True
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = True
+        return tags
 
 
 class ReadsTablesMixin:

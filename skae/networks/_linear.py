@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from skae.networks._principal import principal_axes, reduced_rank_map, shrunk_decoder
+from skae.utils._lazy import FEW_BYTES, dense
 from skae.utils._rows import Rows
 
 # Rows on which it is judged how much is explained.
@@ -59,7 +60,9 @@ def linear_map(
     seen = rows.inputs if spoilt is None else spoilt
     encoder, decoder = _maps(rows, seen, n_components, rng)
     n_judged = min(len(seen), _MOST_JUDGED)
-    rows, seen = rows.take(slice(n_judged)), seen[:n_judged]
+    if rows.is_lazy:
+        n_judged = min(n_judged, max(FEW_BYTES // rows.row_bytes, 1))
+    rows, seen = rows.take(slice(n_judged)).dense(), dense(seen[:n_judged])
     lost = np.square(rows.outputs - seen @ encoder @ decoder).mean(axis=1)
     total = np.square(rows.outputs).mean(axis=1)
     lost, total = (np.average(part, weights=rows.weight) for part in (lost, total))
@@ -73,7 +76,9 @@ def _maps(
     first = rows.take(slice(len(seen)))
     if first.targets is not None:
         return reduced_rank_map(seen, first.targets, n_components, first.weight, rng)
-    axes, _ = principal_axes(rows.inputs, n_components, rows.weight, rng)
+    ordered = rows.in_order()
+    axes, _ = principal_axes(ordered.inputs, n_components, ordered.weight, rng)
     if seen is rows.inputs:
         return axes, axes.T
+    first = first.dense()
     return axes, shrunk_decoder(seen @ axes, first.inputs, first.weight)
