@@ -493,6 +493,7 @@ class DenoisingAutoencoder(
     def _as_judged(self, held_out, rng):
         if self._noise is None:
             return held_out
+        held_out = held_out.dense()
         spoilt = self._noise.corrupt(held_out.inputs, self._spread, rng)
         return Rows(spoilt, held_out.outputs, held_out.weight)
 

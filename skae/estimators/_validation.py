@@ -336,7 +336,7 @@ def split_rows(rows, validation_fraction, rng, early_stopping):
     if not early_stopping:
         return rows, None
     if n_samples < _FEWEST_TO_SPLIT:
-        return rows, rows.dense()
+        return rows, rows
     n_held_out = math.ceil(float(validation_fraction) * n_samples)
     if rows.is_lazy:
         most = max(_MOST_HELD_OUT // rows.row_bytes, _FEWEST_HELD_OUT)
@@ -348,4 +348,4 @@ def split_rows(rows, validation_fraction, rng, early_stopping):
             "at least two are needed."
         )
     order = rng.permutation(n_samples)
-    return rows.take(order[n_held_out:]), rows.take(order[:n_held_out]).dense()
+    return rows.take(order[n_held_out:]), rows.take(order[:n_held_out])

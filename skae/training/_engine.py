@@ -260,6 +260,7 @@ class Engine(ABC):
         """An epoch over rows that are read while it runs; with the last, validation."""
 
         def run(chunk: Chunk, n_validation: int) -> tuple[Any, Any]:
+            self._training = []  # what is there makes room for what comes
             self._training = _tensors(chunk.arrays)
             steps = np.zeros(stream.n_steps, np.float32)
             steps[: chunk.steps.stop - chunk.steps.start] = rates[chunk.steps]
