@@ -149,12 +149,9 @@ def test_each_row_is_visited_once(monkeypatch, many, digits, scattered):
     ],
     ids=["plain", "rectified", "ordered", "denoising"],
 )
-@pytest.mark.parametrize("weighted", [False, True])
-def test_a_stream_trains_what_the_whole_trains(request, digits, make, weighted):
-    ae = make(
-        n_components=3, hidden_layer_sizes=(8,), max_iter=3, batch_size=32, random_state=0
-    )
-    weight = 1.0 + np.arange(len(digits)) % 3 if weighted else None
+def test_a_stream_trains_what_the_whole_trains(request, digits, make):
+    ae = make(n_components=3, hidden_layer_sizes=(8,), max_iter=3, random_state=0)
+    weight = 1.0 + np.arange(len(digits)) % 3
     whole = clone(ae).fit(digits, sample_weight=weight)
     request.getfixturevalue("many")
     stream = clone(ae).fit(digits, sample_weight=weight)
@@ -251,7 +248,7 @@ def test_others_refuse_sparse_rows(words, estimator):
 @pytest.mark.any_backend
 def test_sparse_rows_are_numbers_without_holes(quick, words):
     X = sparse.csr_array(words)
-    with pytest.raises(ValueError, match="categorical_features must be 'from_dtype'.*sparse X"):
+    with pytest.raises(ValueError, match=r"categorical_features must be .* sparse X"):
         quick(categorical_features=[0]).fit(X)
     X.data[0] = np.nan
     with pytest.raises(ValueError, match="contains NaN"):
@@ -262,7 +259,7 @@ def test_sparse_rows_are_numbers_without_holes(quick, words):
 def test_sparse_rows_where_others_were_fitted_on(quick, words):
     X = sparse.csr_array(words)
     with_hole = np.where(np.arange(words.size).reshape(words.shape) == 3, np.nan, words)
-    with pytest.raises(TypeError, match="X is sparse, but .* on a table"):
+    with pytest.raises(TypeError, match=r"X is sparse, but .* on a table"):
         quick(max_iter=1).fit(with_hole).transform(X)
     with pytest.raises(TypeError, match=r"X is sparse, but .* rows of shape \(8, 5\)"):
         quick(max_iter=1).fit(words.reshape(-1, 8, 5)).transform(X)
