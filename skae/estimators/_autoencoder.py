@@ -4,13 +4,12 @@ from skae.estimators._base import BaseAutoencoder
 from skae.estimators._code_arithmetic import CodeArithmeticMixin
 from skae.estimators._ordered import OrderedCodeMixin
 from skae.estimators._parameters import CONSTRAINTS
-from skae.estimators._reading import ReadsLazilyMixin, ReadsTablesMixin
+from skae.estimators._reading import ReadsTablesLazilyMixin
 from skae.estimators._reconstruction import ReconstructionMixin
 
 
 class AutoencoderTransformer(
-    ReadsLazilyMixin,
-    ReadsTablesMixin,
+    ReadsTablesLazilyMixin,
     CodeArithmeticMixin,
     ReconstructionMixin,
     OrderedCodeMixin,

@@ -5,17 +5,6 @@ from sklearn.utils.validation import check_is_fitted
 from skae.utils._frames import column_names
 
 
-class ReadsLazilyMixin:
-    """Rows that are sparse, or many, are read in chunks."""
-
-    _reads_lazily = True
-
-    def __sklearn_tags__(self):
-        tags = super().__sklearn_tags__()
-        tags.input_tags.sparse = True
-        return tags
-
-
 class ReadsTablesMixin:
     """Kinds of columns, and the tags of what takes categories and missing cells."""
 
@@ -32,4 +21,15 @@ class ReadsTablesMixin:
         tags = super().__sklearn_tags__()
         tags.input_tags.allow_nan = True
         tags.input_tags.categorical = True
+        return tags
+
+
+class ReadsTablesLazilyMixin(ReadsTablesMixin):
+    """And rows that are sparse, or many, which are read in chunks."""
+
+    _reads_lazily = True
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = True
         return tags
