@@ -4,12 +4,13 @@ from skae.estimators._base import BaseAutoencoder
 from skae.estimators._code_arithmetic import CodeArithmeticMixin
 from skae.estimators._ordered import OrderedCodeMixin
 from skae.estimators._parameters import CONSTRAINTS
-from skae.estimators._reading import ReadsTablesLazilyMixin
+from skae.estimators._reading import ReadsLazyMixin, ReadsTablesMixin
 from skae.estimators._reconstruction import ReconstructionMixin
 
 
 class AutoencoderTransformer(
-    ReadsTablesLazilyMixin,
+    ReadsLazyMixin,
+    ReadsTablesMixin,
     CodeArithmeticMixin,
     ReconstructionMixin,
     OrderedCodeMixin,

@@ -8,7 +8,7 @@ from sklearn.utils.validation import check_is_fitted
 from skae.corruption import CORRUPTIONS, Corruption, Spread, make_corruption
 from skae.estimators._base import BaseAutoencoder
 from skae.estimators._code_arithmetic import CodeArithmeticMixin
-from skae.estimators._reading import ReadsTablesLazilyMixin
+from skae.estimators._reading import ReadsLazyMixin, ReadsTablesMixin
 from skae.estimators._reconstruction import ReconstructionMixin
 from skae.estimators._validation import check_needs_no_target, check_target
 from skae.metrics import variance_explained
@@ -21,7 +21,7 @@ _MOST_SPOILT = 4096
 
 
 class DenoisingAutoencoder(
-    ReadsTablesLazilyMixin, CodeArithmeticMixin, ReconstructionMixin, BaseAutoencoder
+    ReadsLazyMixin, ReadsTablesMixin, CodeArithmeticMixin, ReconstructionMixin, BaseAutoencoder
 ):
     """Autoencoder that repairs spoilt rows.
 

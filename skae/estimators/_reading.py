@@ -24,8 +24,8 @@ class ReadsTablesMixin:
         return tags
 
 
-class ReadsTablesLazilyMixin(ReadsTablesMixin):
-    """And rows that are sparse, or many, which are read in chunks."""
+class ReadsLazyMixin:
+    """Rows that are sparse, or many, are read in chunks."""
 
     _reads_lazily = True
 
