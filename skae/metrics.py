@@ -1,11 +1,15 @@
 """How much of X survives a transformation and its inverse, for any transformer."""
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from scipy import sparse
 
 from skae.tables import Cells, checked_table, is_beyond_numbers, read_columns
+from skae.utils._lazy import LazyRows
+from skae.utils._rows import Rows, moments
 
 __all__ = ["reconstruction_error", "reconstruction_score"]
 
@@ -27,6 +31,26 @@ def variance_explained(X: Any, reconstruction: Any, sample_weight: Any = None) -
     if total == 0:
         return float(lost == 0)
     return float(1 - lost / total)
+
+
+def lazy_variance_explained(
+    X: LazyRows, reconstruct: Callable[[LazyRows], NDArray[Any]], sample_weight: Any = None
+) -> float:
+    """The same of rows that are read in chunks, and what makes the reconstruction of some."""
+    weight = None if sample_weight is None else np.asarray(sample_weight, np.float64)
+    total = np.square(moments(X, weight)[1]).sum()
+    by_row = [
+        np.square(part.inputs.dense() - reconstruct(part.inputs)).sum(axis=1, dtype=np.float64)
+        for part in Rows(X).parts()
+    ]
+    lost = np.average(np.concatenate(by_row), weights=weight)
+    if total == 0:
+        return float(lost == 0)
+    return float(1 - lost / total)
+
+
+def _as_csr(X: Any) -> Any:
+    return X.tocsr()
 
 
 def _goes_back(estimator: Any) -> Any:
@@ -125,8 +149,9 @@ def reconstruction_score(
         A transformer, or a Pipeline of transformers, with `inverse_transform`: PCA,
         KernelPCA with its inverse, NMF, FastICA, an autoencoder.
 
-    X : data frame or array-like of shape (n_samples, n_features)
-        Rows, at best rows that were not used for training.
+    X : data frame, array-like or sparse matrix of shape (n_samples, n_features)
+        Rows, at best rows that were not used for training. Sparse ones are compared a chunk
+        at a time.
 
     y : Ignored
         Not used, present for API consistency by convention.
@@ -151,6 +176,13 @@ def reconstruction_score(
     if is_beyond_numbers(X):
         reconstruction = _goes_back(estimator).inverse_transform(estimator.transform(X))
         return share_explained(X, reconstruction, sample_weight)
+    if sparse.issparse(X):
+        _goes_back(estimator)
+        return lazy_variance_explained(
+            LazyRows(_as_csr(X)),
+            lambda part: estimator.inverse_transform(estimator.transform(part.given())),
+            sample_weight,
+        )
     return variance_explained(*_rows_and_reconstruction(estimator, X), sample_weight)
 
 

@@ -6,7 +6,6 @@ import warnings
 import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
-from scipy import sparse
 from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning, NotFittedError
 
@@ -57,7 +56,6 @@ BAD_X = {
         (ValueError, TypeError),
         "could not convert|Column 'x1' .* float, str",
     ),
-    "sparse": (sparse.csr_array, TypeError, "Sparse data"),
     "one dimension": (lambda X: X[0], ValueError, "Expected 2D array"),
     "three dimensions": (lambda X: X.reshape(-1, 8, 8), ValueError, "dim 3|3 dimensions"),
     "no rows": (lambda X: X[:0], ValueError, "0 sample"),

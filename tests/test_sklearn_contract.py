@@ -64,12 +64,12 @@ CHECKED_SLOWLY = [
 
 
 def expected_failures(estimator):
-    return {
-        "check_sample_weight_equivalence_on_dense_data": (
-            "the number of rows decides which are held out and how they fall into batches; "
-            "with one batch of all rows only the rounding of float32 is left, see below"
-        ),
-    }
+    reason = (
+        "the number of rows decides which are held out and how they fall into batches; "
+        "with one batch of all rows only the rounding of float32 is left, see below"
+    )
+    kinds = ("dense", "sparse")
+    return {f"check_sample_weight_equivalence_on_{kind}_data": reason for kind in kinds}
 
 
 @pytest.mark.any_data

@@ -4,11 +4,12 @@ from skae.estimators._base import BaseAutoencoder
 from skae.estimators._code_arithmetic import CodeArithmeticMixin
 from skae.estimators._ordered import OrderedCodeMixin
 from skae.estimators._parameters import CONSTRAINTS
-from skae.estimators._reading import ReadsTablesMixin
+from skae.estimators._reading import ReadsLazyMixin, ReadsTablesMixin
 from skae.estimators._reconstruction import ReconstructionMixin
 
 
 class AutoencoderTransformer(
+    ReadsLazyMixin,
     ReadsTablesMixin,
     CodeArithmeticMixin,
     ReconstructionMixin,

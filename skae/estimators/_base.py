@@ -31,6 +31,7 @@ from skae.networks import (
 )
 from skae.tables import TabularEncoder
 from skae.utils._judgement import gained
+from skae.utils._lazy import FEW_BYTES, dense
 from skae.utils._process import refuse_forked_process
 from skae.utils._random import offspring
 from skae.utils._rows import Rows
@@ -61,6 +62,9 @@ class BaseAutoencoder(CallbackSupportMixin, BaseEstimator):
     def __init__(self):
         """Subclasses name every parameter."""
 
+    # Whether rows that are sparse, or many, are read in chunks.
+    _reads_lazily = False
+
     # Whether columns of a table count by what they have to lose.
     _weighs_columns = True
 
@@ -75,7 +79,8 @@ class BaseAutoencoder(CallbackSupportMixin, BaseEstimator):
         ----------
         X : data frame or array-like of shape (n_samples, n_features) or (n_samples, ...)
             Training rows, at least two. Images and series may have more axes, and tables
-            columns of any kind, and missing cells.
+            columns of any kind, and missing cells. `AutoencoderTransformer` and
+            `DenoisingAutoencoder` take sparse matrices too.
 
         y : Ignored
             Not used, present for API consistency by convention.
@@ -363,13 +368,16 @@ class BaseAutoencoder(CallbackSupportMixin, BaseEstimator):
         """Weights to start from."""
         if not self._starts_linear:
             return self._opened(self._network.random_start(rng), rows)
+        if rows.is_lazy and rows.targets is not None:
+            rows = rows.sample(FEW_BYTES)
         standardised = self._codec.linear_rows(rows)
         linear = linear_map(
             standardised, self._network.n_components, rng, self._spoilt(rows, rng)
         )
         self._start_share = linear.share
-        whole = linear.encoder @ linear.decoder
-        scale, offset = self._codec.before_output(rows, whole, self._network.output_activation)
+        scale, offset = self._codec.before_output(
+            rows, (linear.encoder, linear.decoder), self._network.output_activation
+        )
         weights = self._network.linear_start(
             rng, linear.encoder, scale * linear.decoder, offset
         )
@@ -382,13 +390,15 @@ class BaseAutoencoder(CallbackSupportMixin, BaseEstimator):
         with it half of what the start knows.
         """
         network = self._network
-        dense = isinstance(network, DenseNetwork)
-        if not dense or network.code_activation not in _RECTIFIERS or self.penalty is not None:
+        cuts = isinstance(network, DenseNetwork) and network.code_activation in _RECTIFIERS
+        if not cuts or self.penalty is not None:
             return weights
         plain = replace(network, code_activation="linear")
         statistics = network.fresh_statistics()
         encoder, _ = forward(plain, weights, statistics, self._units, None)
-        least = encoder(rows.inputs).min(axis=0)
+        least = np.min(
+            [encoder(dense(part.inputs)).min(axis=0) for part in rows.parts()], axis=0
+        )
         return network.with_moved_code(weights, np.maximum(-least, 0).astype(np.float32))
 
     def _begin(self, init, weights):

@@ -93,7 +93,7 @@ class BoundMixin:
         self._supported[:] = False
         self._supported[: len(informative)] = informative
         model = self._codec.over_all_inputs(model)
-        whole, activation = model.encoder @ model.loadings, self._network.output_activation
+        whole, activation = (model.encoder, model.loadings), self._network.output_activation
         before_output = self._codec.before_output(rows, whole, activation)
         return self._network.linear_start(rng, model, *before_output, floor)
 

@@ -52,8 +52,8 @@ class RowsCodec:
         rows : Rows
             Training rows.
 
-        linear : ndarray of shape (n_inputs, n_outputs)
-            From rows, centred and scaled, to what is said of them.
+        linear : tuple of ndarray of shape (n_inputs, k) and (k, n_outputs)
+            From rows, centred and scaled, to what is said of them, by way of the code.
 
         activation : str
             Of the output.

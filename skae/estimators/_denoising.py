@@ -8,7 +8,7 @@ from sklearn.utils.validation import check_is_fitted
 from skae.corruption import CORRUPTIONS, Corruption, Spread, make_corruption
 from skae.estimators._base import BaseAutoencoder
 from skae.estimators._code_arithmetic import CodeArithmeticMixin
-from skae.estimators._reading import ReadsTablesMixin
+from skae.estimators._reading import ReadsLazyMixin, ReadsTablesMixin
 from skae.estimators._reconstruction import ReconstructionMixin
 from skae.estimators._validation import check_needs_no_target, check_target
 from skae.metrics import variance_explained
@@ -21,7 +21,7 @@ _MOST_SPOILT = 4096
 
 
 class DenoisingAutoencoder(
-    ReadsTablesMixin, CodeArithmeticMixin, ReconstructionMixin, BaseAutoencoder
+    ReadsLazyMixin, ReadsTablesMixin, CodeArithmeticMixin, ReconstructionMixin, BaseAutoencoder
 ):
     """Autoencoder that repairs spoilt rows.
 
@@ -451,10 +451,8 @@ class DenoisingAutoencoder(
             check_is_fitted(self)
             check_needs_no_target(self)
             return super().score(X, sample_weight=sample_weight)
-        pairs = self._pairs(X, target)
-        return variance_explained(
-            pairs.outputs, self._reconstruct(pairs.inputs), sample_weight=sample_weight
-        )
+        pairs = self._pairs(X, target).dense()
+        return variance_explained(pairs.outputs, self._reconstruct(pairs.inputs), sample_weight)
 
     def _pairs(self, X, target):
         """Flat rows and what they should become."""
@@ -489,13 +487,14 @@ class DenoisingAutoencoder(
     def _as_judged(self, held_out, rng):
         if self._noise is None:
             return held_out
-        spoilt = self._noise.corrupt(held_out.inputs, self._spread, rng)
-        return Rows(spoilt, held_out.outputs, held_out.weight)
+        clean = held_out.dense()
+        inputs = self._noise.corrupt(clean.inputs, self._spread, rng)
+        return Rows(inputs, clean.outputs, clean.weight)
 
     def _spoilt(self, rows, rng):
         if self._noise is None:
             return None
         if rows.targets is None or self.table_ is not None:
             # Enough for the one number by column of the code that noise asks for.
-            rows = rows.take(slice(_MOST_SPOILT))
+            rows = rows.take(slice(_MOST_SPOILT)).dense()
         return self._units.inward(self._noise.corrupt(rows.inputs, self._spread, rng))

@@ -7,6 +7,7 @@ import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 
 from skae.losses import LOSSES
+from skae.utils._lazy import given
 from skae.utils._rows import moments
 from skae.utils._sklearn import CallbackSupportMixin
 
@@ -68,8 +69,8 @@ class FitMonitor:
         if self.context is None:
             return
         self.fit_data = {
-            "X": rows.inputs,
-            "y": rows.outputs if y is None else y,
+            "X": given(rows.inputs),
+            "y": given(rows.outputs) if y is None else y,
             "metadata": {} if rows.weight is None else {"sample_weight": rows.weight},
         }
         self.context.max_subtasks = n_epochs * len(self.names)

@@ -129,7 +129,7 @@ class OrderedCodeMixin:
     def _judged_losses(self, rows):
         if not self.ordered:
             return super()._judged_losses(rows)
-        losses = self._losses_by_size(rows, self._weights, self._statistics)
+        losses = self._losses_by_size(rows.dense(), self._weights, self._statistics)
         weighted = [self._size_weight[size - 1] * loss for size, loss in losses.items()]
         return np.mean(weighted, axis=0)
 
@@ -209,4 +209,4 @@ class OrderedCodeMixin:
 
 def _some(rows):
     """At most so many rows, from all of them."""
-    return rows.take(slice(None, None, -(-len(rows) // _MOST_ROWS)))
+    return rows.take(slice(None, None, -(-len(rows) // _MOST_ROWS))).dense()

@@ -1,4 +1,4 @@
-"""What every estimator has that reads tables."""
+"""What estimators have that read tables, and rows that are sparse or many."""
 
 from sklearn.utils.validation import check_is_fitted
 
@@ -21,4 +21,15 @@ class ReadsTablesMixin:
         tags = super().__sklearn_tags__()
         tags.input_tags.allow_nan = True
         tags.input_tags.categorical = True
+        return tags
+
+
+class ReadsLazyMixin:
+    """Rows that are sparse, or many, are read in chunks."""
+
+    _reads_lazily = True
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = True
         return tags

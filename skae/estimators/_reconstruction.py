@@ -5,9 +5,11 @@ from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
 from skae.estimators._validation import check_rows, check_scale, read_rows
-from skae.metrics import share_explained, variance_explained
+from skae.metrics import lazy_variance_explained, share_explained, variance_explained
 from skae.utils._arrays import check_floats
+from skae.utils._lazy import LazyRows
 from skae.utils._process import refuse_forked_process
+from skae.utils._rows import Rows
 
 
 class ReconstructionMixin(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
@@ -29,8 +31,7 @@ class ReconstructionMixin(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
         ndarray of shape (n_samples, n_components_)
             The code, float32 if X is float32 and float64 otherwise.
         """
-        X = self._check_rows(X)
-        return self._encode(X)
+        return self._in_parts(self._encode, self._check_rows(X))
 
     def inverse_transform(self, X):
         """Decode codes.
@@ -70,7 +71,7 @@ class ReconstructionMixin(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
             What remains of X after its passage through the code. Of a table, a data frame
             as X, without missing cells.
         """
-        output = self._reconstruct(self._check_rows(X))
+        output = self._in_parts(self._reconstruct, self._check_rows(X))
         return self._codec.shaped(output, X)
 
     def score_samples(self, X):
@@ -95,7 +96,11 @@ class ReconstructionMixin(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
 
     def _losses(self, rows):
         """Loss of each row, in the units in which the network speaks."""
-        return self._losses_of(rows, self._reconstruct(rows.inputs))
+        losses = [
+            self._losses_of(part, self._reconstruct(part.inputs))
+            for part in map(Rows.dense, rows.parts())
+        ]
+        return losses[0] if len(losses) == 1 else np.concatenate(losses)
 
     def _losses_of(self, rows, output):
         """Loss of each row, of which this was said."""
@@ -137,7 +142,17 @@ class ReconstructionMixin(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
         if self.table_ is not None:
             return share_explained(X, self.reconstruct(X), sample_weight=sample_weight)
         X = self._check_rows(X)
+        if isinstance(X, LazyRows):
+            return lazy_variance_explained(
+                X, lambda part: self._reconstruct(part.dense()), sample_weight
+            )
         return variance_explained(X, self._reconstruct(X), sample_weight=sample_weight)
+
+    def _in_parts(self, function, X):
+        """A function of rows, a chunk at a time where they are read lazily."""
+        if not isinstance(X, LazyRows):
+            return function(X)
+        return np.concatenate([function(part.inputs.dense()) for part in Rows(X).parts()])
 
     def _encode(self, X):
         return self._encoder(X)

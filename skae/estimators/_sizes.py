@@ -4,7 +4,7 @@ from numbers import Integral
 
 import numpy as np
 
-from skae.networks import principal_axes
+from skae.networks import MOST_EXACT, principal_axes
 
 # Latent sizes are rounded up to a multiple of this and masked, to share a compilation: in
 # small batches, where a step costs the same with a wider code, and in large ones.
@@ -41,8 +41,12 @@ def latent_size(n_components, rows, units, rng):
     if isinstance(n_components, Integral):
         return int(n_components)
     inputs = units.inward(rows.inputs)
-    _, variance = principal_axes(inputs, min(inputs.shape), rows.weight, rng)
-    share = np.cumsum(variance) / (variance.sum() or 1)
+    most, total = min(inputs.shape), None
+    if rows.is_lazy:
+        # Of wide rows not all axes are looked for; the mean variance is one.
+        most, total = min(most, MOST_EXACT), inputs.shape[1]
+    _, variance = principal_axes(inputs, most, rows.weight, rng)
+    share = np.cumsum(variance) / (total or variance.sum() or 1)
     size = int(np.searchsorted(share, n_components, side="right")) + 1
     return min(size, len(share))
 

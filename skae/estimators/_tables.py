@@ -130,8 +130,8 @@ class TableCodec:
         rows : Rows
             Training rows.
 
-        linear : ndarray of shape (n_inputs, n_outputs)
-            From the matrix of rows to its values.
+        linear : tuple of ndarray of shape (n_inputs, k) and (k, n_outputs)
+            From the matrix of rows to its values, by way of the code.
 
         activation : str
             Not used: outputs are numbers and logits.
@@ -144,7 +144,8 @@ class TableCodec:
         scale, offset = np.ones(len(unit)), np.zeros(len(unit))
         some = slice(_MOST_JUDGED)
         said = self._said(rows.inputs[some])
-        flags = rows.inputs[some] @ linear * unit + share
+        encoder, decoder = linear
+        flags = rows.inputs[some] @ (encoder @ decoder) * unit + share
         parts = zip(self._columns, self.outputs.starts, self.outputs.widths, strict=True)
         for column, start, width in parts:
             if not width:

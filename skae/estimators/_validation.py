@@ -3,15 +3,21 @@
 import math
 
 import numpy as np
+from scipy import sparse
 from sklearn.utils.validation import check_consistent_length, check_is_fitted, validate_data
 
 from skae.tables import checked_table, is_beyond_numbers
 from skae.utils._arrays import LAYOUT, check_floats, refuse_masked
+from skae.utils._lazy import FEW_BYTES, LazyRows, given
 from skae.utils._rows import Rows
 from skae.utils._sklearn import check_sample_weight
 
 # Scales whose squares, the unit of errors, are numbers of the dtype with room to spare.
 _SCALES = {np.dtype(np.float32): (1e-15, 1e15), np.dtype(np.float64): (1e-140, 1e140)}
+
+# Of rows that are read lazily, so many bytes in float32 are held out at most, or so many rows:
+# more would say nothing new.
+_MOST_HELD_OUT, _FEWEST_HELD_OUT = 2**25, 1000
 
 # With fewer rows than this none are held out: training is judged on all of them.
 _FEWEST_TO_SPLIT = 10
@@ -56,7 +62,7 @@ def check_training_rows(estimator, X, target, sample_weight, reset, fewest=2):
     elif reset:
         X = check_features(estimator, X, ensure_min_samples=fewest, allow_nd=True)
         estimator._input_shape = X.shape[1:]
-        X = X.reshape(len(X), -1)
+        X = _flat(X)
     else:
         X = check_rows(estimator, X, ensure_min_samples=fewest)
     if target is not None:
@@ -65,10 +71,13 @@ def check_training_rows(estimator, X, target, sample_weight, reset, fewest=2):
         estimator._output_shape = estimator._input_shape
     else:
         check_needs_no_target(estimator)
+    X, target = _lazy(estimator, X), _lazy(estimator, target)
     rows = Rows(X, target, observed=observed)
     if sample_weight is None:
         return rows
-    weight = check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
+    weight = check_sample_weight(
+        sample_weight, given(X), dtype=np.float64, ensure_non_negative=True
+    )
     counts = weight > 0
     if counts.sum() < fewest:
         raise ValueError(
@@ -79,6 +88,21 @@ def check_training_rows(estimator, X, target, sample_weight, reset, fewest=2):
     weight = None if np.ptp(weight[counts]) == 0 else weight
     rows = Rows(X, target, weight, observed)
     return rows if counts.all() else rows.take(counts)
+
+
+def _flat(X):
+    """One axis for a row, whatever its shape."""
+    return X if X.ndim == 2 else X.reshape(len(X), -1)
+
+
+def _lazy(estimator, X):
+    """Rows that are read in chunks where they are sparse, or many and the estimator can."""
+    if X is None or isinstance(X, LazyRows):
+        return X
+    if estimator.table_ is not None or not getattr(estimator, "_reads_lazily", False):
+        return X
+    rows = LazyRows(X)
+    return rows if rows.nbytes > FEW_BYTES else X
 
 
 def is_table(X, categorical_features):
@@ -95,6 +119,13 @@ def is_table(X, categorical_features):
         As the user gave it.
     """
     declares = not isinstance(categorical_features, str) and np.size(categorical_features)
+    if sparse.issparse(X):
+        if declares:
+            raise ValueError(
+                "categorical_features must be 'from_dtype' for sparse X, which has numbers "
+                f"only; got {categorical_features!r}."
+            )
+        return False
     return bool(declares) or is_beyond_numbers(X)
 
 
@@ -137,6 +168,11 @@ def check_table(estimator, X, fewest=1):
     tuple of ndarray
         Of shapes (n_samples, n_numbers) and (n_samples, n_features).
     """
+    if sparse.issparse(X):
+        raise TypeError(
+            f"X is sparse, but {type(estimator).__name__} was fitted on a table with "
+            "categories or missing cells: it takes data frames and dense arrays."
+        )
     Z, observed = estimator.table_.encode(X)
     if len(Z) < fewest:
         raise ValueError(
@@ -178,7 +214,9 @@ def check_needs_no_target(estimator):
 def check_features(estimator, X, **options):
     """Rows as scikit-learn checks them, in one layout and without masked entries."""
     refuse_masked(X, "X")
-    return validate_data(estimator, X, **LAYOUT, **options)
+    if not (sparse.issparse(X) and getattr(estimator, "_reads_lazily", False)):
+        return validate_data(estimator, X, **LAYOUT, **options)
+    return LazyRows(validate_data(estimator, X, **LAYOUT, accept_sparse="csr", **options))
 
 
 def check_rows(estimator, X, **options):
@@ -191,6 +229,11 @@ def check_rows(estimator, X, **options):
     if len(shape) == 1:
         return check_features(estimator, X, reset=False, **options)
     refuse_masked(X, "X")
+    if sparse.issparse(X):
+        raise TypeError(
+            f"X is sparse, but {type(estimator).__name__} was fitted on rows of shape {shape}: "
+            "it takes dense arrays."
+        )
     X = np.asarray(X)
     if X.ndim == 2 and X.shape[1] == np.prod(shape):
         X = X.reshape(len(X), *shape)
@@ -295,6 +338,9 @@ def split_rows(rows, validation_fraction, rng, early_stopping):
     if n_samples < _FEWEST_TO_SPLIT:
         return rows, rows
     n_held_out = math.ceil(float(validation_fraction) * n_samples)
+    if rows.is_lazy:
+        most = max(_MOST_HELD_OUT // rows.row_bytes, _FEWEST_HELD_OUT)
+        n_held_out = min(n_held_out, most)
     if n_held_out > n_samples - 2:
         raise ValueError(
             f"validation_fraction={validation_fraction} leaves "

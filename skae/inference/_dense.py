@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from skae.networks import ACTIVATIONS, NORMALIZATION_EPSILON, DenseCoder
+from skae.utils._lazy import LazyRows
 
 Array = NDArray[Any]
 
@@ -25,8 +26,10 @@ class Affine(NamedTuple):
     centre: Array
     scale: float
 
-    def inward(self, X: Array) -> Array:
+    def inward(self, X: Any) -> Any:
         """From the units of the data to the network's."""
+        if isinstance(X, LazyRows):
+            return X.within(self)
         rows = self.centred(X)
         rows /= X.dtype.type(self.scale)
         return rows

@@ -14,13 +14,14 @@ from skae.networks._latent import FactorModel, LatentNetwork, probabilistic_pca
 from skae.networks._layers import SINGLE, layer, rows_of
 from skae.networks._linear import LinearMap, linear_map
 from skae.networks._ordered import OrderedNetwork
-from skae.networks._principal import principal_axes
+from skae.networks._principal import MOST_EXACT, principal_axes
 from skae.networks._recurrent import RecurrentNetwork
 from skae.networks._specification import Network, Options, whole_numbers
 from skae.networks._variables import Weights, load, values
 
 __all__ = [
     "ACTIVATIONS",
+    "MOST_EXACT",
     "NORMALIZATION_EPSILON",
     "SINGLE",
     "SYNONYMS",

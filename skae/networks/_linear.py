@@ -59,11 +59,19 @@ def linear_map(
     seen = rows.inputs if spoilt is None else spoilt
     encoder, decoder = _maps(rows, seen, n_components, rng)
     n_judged = min(len(seen), _MOST_JUDGED)
-    rows, seen = rows.take(slice(n_judged)), seen[:n_judged]
-    lost = np.square(rows.outputs - seen @ encoder @ decoder).mean(axis=1)
-    total = np.square(rows.outputs).mean(axis=1)
-    lost, total = (np.average(part, weights=rows.weight) for part in (lost, total))
+    rows = rows.take(slice(n_judged))
+    pairs = rows if spoilt is None else Rows(seen[:n_judged], rows.outputs)
+    by_row = [_lost_and_total(part.dense(), encoder, decoder) for part in pairs.parts()]
+    lost, total = np.average(np.concatenate(by_row, axis=1), axis=1, weights=rows.weight)
     return LinearMap(encoder, decoder, float(1 - lost / total) if total else 1.0)
+
+
+def _lost_and_total(
+    rows: Rows, encoder: NDArray[Any], decoder: NDArray[Any]
+) -> NDArray[np.floating]:
+    """Mean squares of what is lost of each row, and of all there is."""
+    lost = rows.outputs - rows.inputs @ encoder @ decoder
+    return np.stack([np.square(part).mean(axis=1) for part in (lost, rows.outputs)])
 
 
 def _maps(
@@ -73,7 +81,9 @@ def _maps(
     first = rows.take(slice(len(seen)))
     if first.targets is not None:
         return reduced_rank_map(seen, first.targets, n_components, first.weight, rng)
-    axes, _ = principal_axes(rows.inputs, n_components, rows.weight, rng)
+    ordered = rows.in_order()
+    axes, _ = principal_axes(ordered.inputs, n_components, ordered.weight, rng)
     if seen is rows.inputs:
         return axes, axes.T
+    first = first.dense()
     return axes, shrunk_decoder(seen @ axes, first.inputs, first.weight)

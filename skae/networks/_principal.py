@@ -7,8 +7,11 @@ from numpy.typing import NDArray
 from scipy import linalg
 from sklearn.utils.extmath import randomized_svd
 
+from skae.networks._lazy_axes import exact_axes, truncated_axes
+from skae.utils._lazy import LazyRows
+
 # Above this many columns and rows the covariance matrix costs more than a truncated SVD.
-_MOST_EXACT = 1500
+MOST_EXACT = 1500
 
 # Rows whose products are added up in float32.
 _CHUNK_ROWS = 4096
@@ -18,7 +21,7 @@ _RIDGE = 1.0
 
 
 def principal_axes(
-    X: NDArray[Any],
+    X: NDArray[Any] | LazyRows,
     n_components: int,
     sample_weight: NDArray[Any] | None = None,
     random_state: np.random.RandomState | int | None = None,
@@ -27,7 +30,7 @@ def principal_axes(
 
     Parameters
     ----------
-    X : ndarray of shape (n_samples, n_features)
+    X : ndarray or LazyRows of shape (n_samples, n_features)
         Rows, centred already.
 
     n_components : int
@@ -49,16 +52,26 @@ def principal_axes(
         Variance along each axis.
     """
     weight = np.ones(len(X)) if sample_weight is None else sample_weight
-    rows = X if sample_weight is None else X * np.sqrt(weight)[:, None].astype(X.dtype)
     k = min(n_components, *X.shape)
-    if min(X.shape) <= _MOST_EXACT:
+    if isinstance(X, LazyRows):
+        if X.shape[1] <= MOST_EXACT:
+            axes, variance = exact_axes(X, k, weight)
+        else:
+            axes, variance = truncated_axes(X, k, weight, random_state)
+        return with_fixed_signs(axes), np.maximum(variance, 0) / weight.sum()
+    rows = X if sample_weight is None else X * np.sqrt(weight)[:, None].astype(X.dtype)
+    if min(X.shape) <= MOST_EXACT:
         axes, variance = _exact(rows, k)
     else:
         _, singular, right = randomized_svd(rows, k, random_state=random_state)
         axes, variance = right.T, singular**2
+    return with_fixed_signs(axes), np.maximum(variance, 0) / weight.sum()
+
+
+def with_fixed_signs(axes: NDArray[Any]) -> NDArray[Any]:
+    """Columns whose entry of largest magnitude is positive."""
     largest = np.argmax(np.abs(axes), axis=0)
-    axes = axes * np.where(axes[largest, np.arange(k)] < 0, -1, 1)
-    return axes, np.maximum(variance, 0) / weight.sum()
+    return axes * np.where(axes[largest, np.arange(axes.shape[1])] < 0, -1, 1)
 
 
 def _exact(rows: NDArray[Any], k: int) -> tuple[NDArray[Any], NDArray[Any]]:
@@ -122,7 +135,7 @@ def reduced_rank_map(
     .. [1] A. J. Izenman, "Reduced-rank regression for the multivariate linear model",
        Journal of Multivariate Analysis 5, 1975.
     """
-    axes, variance = principal_axes(X, _MOST_EXACT, sample_weight, random_state)
+    axes, variance = principal_axes(X, MOST_EXACT, sample_weight, random_state)
     weight = np.ones(len(X)) if sample_weight is None else sample_weight
     code = X @ axes
     # A little of the mean variance: rows may be fewer than columns.

@@ -29,11 +29,13 @@ class JaxEngine(Engine):
         )
         return {"params": params, "optimizer": slots, "others": list(others)}, parts
 
-    def _run(self, order: Any, n_rows: int, rates: NDArray[Any]) -> tuple[Any, Any]:
+    def _run(
+        self, order: Any, n_rows: int, rates: NDArray[Any], n_validation: int
+    ) -> tuple[Any, Any]:
         if self._function is None:
             self._function = jax.jit(self._epoch)
         self._state, total, validation = self._function(
-            self._state, order, rates, n_rows, self._n_validation, *self._data
+            self._state, order, rates, n_rows, n_validation, *self._data
         )
         return total, validation
 

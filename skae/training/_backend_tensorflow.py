@@ -30,7 +30,9 @@ class TensorFlowEngine(Engine):
         self.optimizer.apply(self._flattened(gradients), self._params)
         return {"others": list(others)}, parts
 
-    def _run(self, order: Any, n_rows: int, rates: NDArray[Any]) -> tuple[Any, Any]:
+    def _run(
+        self, order: Any, n_rows: int, rates: NDArray[Any], n_validation: int
+    ) -> tuple[Any, Any]:
         if self._function is None:
             # The concrete function: a call of it checks its arguments once, not thrice.
             self._function = tf.function(
@@ -55,7 +57,7 @@ class TensorFlowEngine(Engine):
             tf.constant(order),
             tf.constant(rates),
             tf.constant(n_rows),
-            tf.constant(self._n_validation),
+            tf.constant(n_validation),
             *self._data,
         )
         return total, validation

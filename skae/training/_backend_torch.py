@@ -24,11 +24,13 @@ class TorchEngine(Engine):
         self.optimizer.apply(list(gradients), self._params)
         return {"others": [v.detach() for v in others]}, parts.detach()
 
-    def _run(self, order: Any, n_rows: int, rates: NDArray[Any]) -> tuple[Any, Any]:
+    def _run(
+        self, order: Any, n_rows: int, rates: NDArray[Any], n_validation: int
+    ) -> tuple[Any, Any]:
         order = ops.convert_to_tensor(order)
         with torch.no_grad():
             self._state, total, validation = self._epoch(
-                self._state, order, rates, n_rows, self._n_validation, *self._data
+                self._state, order, rates, n_rows, n_validation, *self._data
             )
         return total, validation
 

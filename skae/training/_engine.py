@@ -3,6 +3,7 @@
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from typing import Any
 
 import keras
@@ -11,9 +12,11 @@ from keras import ops
 from numpy.typing import NDArray
 
 from skae.networks import values
-from skae.training._batches import VALIDATION_ROWS, bucket
+from skae.training._batches import VALIDATION_ROWS, bucket, shuffled
 from skae.training._optimizers import LearningRate, Rate, is_elementwise
 from skae.training._pace import Rates
+from skae.training._stream import Chunk, Stream
+from skae.utils._lazy import FEW_BYTES
 from skae.utils._rows import Rows
 
 Arrays = list[NDArray[Any]]
@@ -25,14 +28,20 @@ _MOST_FLAT = 8192
 
 _FLOAT_BYTES = 4
 
+# A device with memory of its own holds rows of so many bytes as a whole; on a CPU they would
+# lie there twice.
+_MOST_ON_ACCELERATOR = 2**30
+
 
 class Engine(ABC):
     """A model, an optimizer and the function that trains the one with the other.
 
     The function takes the data, an order of the rows and the number of them to visit
     (0: validate only); it goes through all batches and then through the validation
-    rows without coming back to Python. `_epoch` says this in `keras.ops`; what differs
-    between backends, how a gradient is taken and a function compiled, is abstract.
+    rows without coming back to Python. Rows that are too many to lie on the device come to
+    it chunk by chunk, and the function then runs once for each. `_epoch` says this in
+    `keras.ops`; what differs between backends, how a gradient is taken and a function
+    compiled, is abstract.
 
     An engine is expensive to make and cheap to use again: `load` and `put` set
     everything that a fit depends on.
@@ -92,7 +101,9 @@ class Engine(ABC):
         held = {id(v): v for v in [*model.variables, *self._params, *optimizer.variables]}
         self.nbytes = sum(_FLOAT_BYTES * math.prod(v.shape) for v in held.values())
         self._state: State = {}
-        self._data: list[Any] = []
+        self._training: list[Any] = []
+        self._validation: list[Any] = []
+        self._stream: Stream | None = None
         self._n_validation = self._n_settings = self._n_steps = 0
         self._learning_rate: LearningRate = 0.0
 
@@ -103,7 +114,9 @@ class Engine(ABC):
         """One batch: the next state and the sum of the weighted losses, part by part."""
 
     @abstractmethod
-    def _run(self, order: Any, n_rows: int, rates: NDArray[Any]) -> tuple[Any, Any]:
+    def _run(
+        self, order: Any, n_rows: int, rates: NDArray[Any], n_validation: int
+    ) -> tuple[Any, Any]:
         """Call the compiled `_epoch` on the state and data held; keep the state."""
 
     @abstractmethod
@@ -179,15 +192,30 @@ class Engine(ABC):
         self._begin(params, slots, fresh)
 
     def put(self, training: Rows, validation: Rows | None) -> None:
-        """Move the data to the device, once for a fit."""
-        self.epoch_length = bucket(len(training), self.batch_size)
-        arrays = training.padded(bucket(len(training)))
+        """Move the data to the device, once for a fit, or make ready to do so in chunks."""
+        n_rows = len(training)
+        self.epoch_length = bucket(n_rows, self.batch_size)
+        self._stream = None
+        if training.is_lazy and n_rows * training.row_bytes > self._most_bytes:
+            self._stream = Stream(training, self.batch_size)
+        else:
+            self._training = _tensors(training.padded(bucket(n_rows)))
         self._n_validation = 0 if validation is None else len(validation)
         if validation is None:
             validation = training.take(np.zeros(0, np.intp))
-        chunk = self._validation_rows
-        arrays += validation.padded(bucket(max(len(validation), 1), chunk))
-        self._data = [ops.convert_to_tensor(array) for array in arrays]
+        length = bucket(max(len(validation), 1), self._validation_rows)
+        self._validation = _tensors(validation.padded(length))
+
+    @property
+    def _data(self) -> list[Any]:
+        """What the epoch reads."""
+        return self._training + self._validation
+
+    @property
+    def _most_bytes(self) -> int:
+        """What lazy rows may take as a whole on this device."""
+        device = getattr(self._params[0].value, "device", "cpu")
+        return FEW_BYTES if "cpu" in str(device).lower() else _MOST_ON_ACCELERATOR
 
     @property
     def has_validation(self) -> bool:
@@ -196,8 +224,15 @@ class Engine(ABC):
 
     def release(self) -> None:
         """Let go of the data, and of all else that `load` and `put` set."""
-        self._data, self._state = [], {}
+        self._training, self._validation, self._state = [], [], {}
+        self._stream = None
         self._learning_rate = 0.0
+
+    def order(self, rng: np.random.RandomState, n_rows: int) -> NDArray[np.int32]:
+        """Rows of an epoch in the order in which they are visited, up to its padded length."""
+        if self._stream is not None:
+            return self._stream.order(rng, self.epoch_length)
+        return shuffled(rng, n_rows, self.epoch_length)
 
     def epoch(
         self, order: NDArray[np.int32], n_rows: int, rates: Rates = None
@@ -208,11 +243,35 @@ class Engine(ABC):
         there is nothing to average the parts are NaN. `rates` are the learning rates at the
         beginning and at the end, if not those that were loaded.
         """
-        total, validation = values(self._run(order, n_rows, self._rates(n_rows, rates)))
+        steps = self._rates(n_rows, rates)
+        if self._stream is None:
+            sums = self._run(order, n_rows, steps, self._n_validation)
+        else:
+            sums = self._run_in_chunks(self._stream, order, n_rows, steps)
+        total, validation = values(sums)
         return (
             total / (n_rows or np.nan),
             validation / (self._n_validation or np.nan),
         )
+
+    def _run_in_chunks(
+        self, stream: Stream, order: NDArray[np.int32], n_rows: int, rates: NDArray[np.float32]
+    ) -> tuple[Any, Any]:
+        """An epoch over rows that are read while it runs; with the last, validation."""
+
+        def run(chunk: Chunk, n_validation: int) -> tuple[Any, Any]:
+            self._training = []  # what is there makes room for what comes
+            self._training = _tensors(chunk.arrays)
+            steps = np.zeros(stream.n_steps, np.float32)
+            steps[: chunk.steps.stop - chunk.steps.start] = rates[chunk.steps]
+            return self._run(chunk.order, chunk.n_rows, steps, n_validation)
+
+        total: Any = 0.0
+        with closing(stream.chunks(order, n_rows)) as chunks:
+            for chunk in chunks:
+                total += run(chunk, 0)[0]
+        nothing, validation = run(stream.blank(), self._n_validation)
+        return total + nothing, validation
 
     def snapshot(self) -> tuple[Arrays, Arrays]:
         """Copy of the weights as the optimizer holds them, and of the statistics.
@@ -345,6 +404,10 @@ class Engine(ABC):
 
     def _position(self, variable: Any) -> int:
         return next(i for i, v in enumerate(self.optimizer.variables) if v is variable)
+
+
+def _tensors(arrays: Sequence[NDArray[Any]]) -> list[Any]:
+    return [ops.convert_to_tensor(array) for array in arrays]
 
 
 def weighted_sum(losses: Any, weight: Any) -> Any:

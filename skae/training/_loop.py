@@ -6,7 +6,6 @@ from typing import Literal, Protocol
 
 import numpy as np
 
-from skae.training._batches import shuffled
 from skae.training._engine import Arrays, Engine
 from skae.training._pace import Stopping
 
@@ -146,7 +145,7 @@ def run(
     try:
         for epoch in range(1, stopping.max_iter + 1):
             monitor.begin()
-            order = shuffled(rng, n_rows, engine.epoch_length)
+            order = engine.order(rng, n_rows)
             loss, validation = engine.epoch(order, n_rows, pace.rates)
             judged = (validation if validated else loss).sum()
             if not np.isfinite(loss.sum() + judged):

@@ -1,11 +1,13 @@
 """Rows to learn from: what is read, what should be said, how much each one counts."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from skae.utils._lazy import LazyRows, dense
 
 
 @dataclass(frozen=True)
@@ -14,10 +16,10 @@ class Rows:
 
     Parameters
     ----------
-    inputs : ndarray of shape (n_samples, n_features)
+    inputs : ndarray or LazyRows of shape (n_samples, n_features)
         What the encoder reads.
 
-    targets : ndarray of shape (n_samples, n_outputs) or None
+    targets : ndarray or LazyRows of shape (n_samples, n_outputs) or None
         What the decoder should say; None: the inputs.
 
     weight : ndarray of shape (n_samples,) or None
@@ -27,8 +29,8 @@ class Rows:
         Of the rows of a table, which cells are there; None: all.
     """
 
-    inputs: NDArray[Any]
-    targets: NDArray[Any] | None = None
+    inputs: Any
+    targets: Any = None
     weight: NDArray[Any] | None = None
     observed: NDArray[Any] | None = None
 
@@ -36,9 +38,20 @@ class Rows:
         return len(self.inputs)
 
     @property
-    def outputs(self) -> NDArray[Any]:
+    def outputs(self) -> Any:
         """What the decoder should say."""
         return self.inputs if self.targets is None else self.targets
+
+    @property
+    def is_lazy(self) -> bool:
+        """Whether the rows are read only when they are needed."""
+        return isinstance(self.inputs, LazyRows) or isinstance(self.targets, LazyRows)
+
+    @property
+    def row_bytes(self) -> int:
+        """What a row takes in float32, its target included."""
+        wide = [array.shape[1] for array in (self.inputs, self.targets) if array is not None]
+        return _FLOAT_BYTES * max(sum(wide), 1)
 
     def take(self, index: NDArray[Any] | slice) -> "Rows":
         """The rows at these positions, or of this mask."""
@@ -49,24 +62,64 @@ class Rows:
             None if self.observed is None else self.observed[index],
         )
 
+    def dense(self) -> "Rows":
+        """The same rows, read."""
+        if not self.is_lazy:
+            return self
+        targets = None if self.targets is None else dense(self.targets)
+        return Rows(dense(self.inputs), targets, self.weight, self.observed)
+
+    def parts(self) -> Iterator["Rows"]:
+        """The same rows: as a whole, or where they are read lazily, a chunk at a time."""
+        if not self.is_lazy:
+            yield self
+            return
+        n_rows = max(_PART_BYTES // self.row_bytes, 1)
+        for start in range(0, len(self), n_rows):
+            yield self.take(slice(start, start + n_rows))
+
+    def sample(self, n_bytes: int) -> "Rows":
+        """Rows that take no more than so many bytes, from all of them, read."""
+        most = max(n_bytes // self.row_bytes, 1)
+        return self.take(slice(None, None, -(-len(self) // most))).dense()
+
+    def in_order(self) -> "Rows":
+        """The same rows as they stand in their source, where they are read from one."""
+        index = getattr(self.inputs, "index", None)
+        return self if index is None else self.take(np.argsort(index, kind="stable"))
+
+    def weights(self) -> NDArray[np.float32]:
+        """Weights of mean one."""
+        if self.weight is None or len(self) == 0:
+            return np.ones(len(self), np.float32)
+        return (self.weight / np.mean(self.weight)).astype(np.float32)
+
     def padded(self, length: int) -> list[NDArray[np.float32]]:
         """Inputs, targets if they differ, and weights of mean one, with rows of zeros."""
-        if self.weight is None or len(self) == 0:
-            weight = np.ones(len(self), np.float32)
-        else:
-            weight = (self.weight / np.mean(self.weight)).astype(np.float32)
-        arrays = [self.inputs, self.targets, weight]
-        return [_pad(array, length) for array in arrays if array is not None]
+        arrays = [self.inputs, self.targets, self.weights()]
+        return [pad(array, length) for array in arrays if array is not None]
 
 
-def _pad(array: NDArray[Any], length: int) -> NDArray[np.float32]:
+def pad(array: Any, length: int) -> NDArray[np.float32]:
+    """Rows, and zeros up to a length."""
     padded = np.zeros((length, *array.shape[1:]), np.float32)
-    padded[: len(array)] = array
+    if isinstance(array, LazyRows):
+        array.read_into(padded)
+    else:
+        padded[: len(array)] = array
     return padded
 
 
+_FLOAT_BYTES = 4
+
+# What is read at a time of rows that are only looked at.
+_PART_BYTES = 2**22
+
 # Entries that are summed at a time: a float64 copy of them stays in the cache.
 _CHUNK_ENTRIES = 2**16
+
+# Rows of a sparse matrix that are taken at a time.
+_SPARSE_ROWS = 2**12
 
 # A column that varies by less than this share of its largest value is constant: what is
 # left are the roundings of the mean.
@@ -74,7 +127,7 @@ _ROUNDING = 1e-14
 
 
 def moments(
-    X: NDArray[Any], weight: NDArray[Any] | None = None
+    X: NDArray[Any] | LazyRows, weight: NDArray[Any] | None = None
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Mean and standard deviation of each column, for numbers of any size.
 
@@ -83,7 +136,7 @@ def moments(
 
     Parameters
     ----------
-    X : ndarray of shape (n_samples, n_features)
+    X : ndarray or LazyRows of shape (n_samples, n_features)
         Rows.
 
     weight : ndarray of shape (n_samples,) or None
@@ -98,30 +151,50 @@ def moments(
     largest = np.maximum(high, -low)
     # Powers of two: squares neither overflow nor vanish, and nothing is rounded.
     unit = np.exp2(np.frexp(np.where(largest > 0, largest, 1.0))[1] - 1.0)
-    mean = _average(X, weight, lambda rows: rows / unit)
-    variance = _average(X, weight, lambda rows: np.square(rows / unit - mean))
+    average: Callable[..., NDArray[np.float64]]
+    average = _sparse_average if isinstance(X, LazyRows) and X.is_sparse else _average
+    mean = average(X, weight, lambda rows, at: rows / unit[at])
+    variance = average(X, weight, lambda rows, at: np.square(rows / unit[at] - mean[at]))
     deviation = np.sqrt(variance) * unit
     deviation[deviation <= _ROUNDING * largest] = 0.0
     return np.where(high == low, high, mean * unit), deviation
 
 
 def _average(
-    X: NDArray[Any],
+    X: Any,
     weight: NDArray[Any] | None,
-    function: Callable[[NDArray[Any]], NDArray[Any]],
+    function: Callable[[NDArray[Any], Any], NDArray[Any]],
 ) -> NDArray[np.float64]:
-    """Mean over the rows of a function of them, in float64."""
+    """Mean over the rows of a function of entries and their columns, in float64."""
     n_rows = max(_CHUNK_ENTRIES // X.shape[1], 1)
     total = np.zeros(X.shape[1])
     for start in range(0, len(X), n_rows):
         rows = slice(start, start + n_rows)
-        part = function(X[rows].astype(np.float64, copy=False))
+        part = function(dense(X[rows]).astype(np.float64, copy=False), slice(None))
         total += part.sum(axis=0) if weight is None else weight[rows] @ part
     return np.asarray(total / (len(X) if weight is None else weight.sum()))
 
 
+def _sparse_average(
+    X: Any,
+    weight: NDArray[Any] | None,
+    function: Callable[[NDArray[Any], Any], NDArray[Any]],
+) -> NDArray[np.float64]:
+    """The same of a sparse matrix: entries that are stored, and zeros for all others."""
+    n_features = X.shape[1]
+    weight = np.ones(len(X)) if weight is None else weight
+    total, stored = np.zeros(n_features), np.zeros(n_features)
+    for at, rows in X.pieces(_SPARSE_ROWS):
+        each = np.repeat(weight[at], np.diff(rows.indptr))
+        entries = function(rows.data.astype(np.float64, copy=False), rows.indices)
+        total += np.bincount(rows.indices, each * entries, n_features)
+        stored += np.bincount(rows.indices, each, n_features)
+    zeros = function(np.zeros(n_features), slice(None))
+    return np.asarray((total + (weight.sum() - stored) * zeros) / weight.sum())
+
+
 def centre_and_scale(
-    X: NDArray[Any], weight: NDArray[Any] | None
+    X: NDArray[Any] | LazyRows, weight: NDArray[Any] | None
 ) -> tuple[NDArray[np.float64], float]:
     """Mean of each column, and the root of their mean variance; 1 for constant rows."""
     mean, deviation = moments(X, weight)

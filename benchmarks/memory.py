@@ -1,0 +1,226 @@
+"""Peak memory of a fit, as a multiple of the table, and of a fit on a file of 4 GB.
+
+Memory is what the process holds of its own (`RssAnon` of /proc, Linux only): pages of a file
+that is mapped to memory are the system's, which takes them back when it wants them. The table
+counts, what the process held before it (Python, TensorFlow) is shown apart. What XLA needs to
+compile the epoch is part of the fit, and the same for tables of any size. Epochs are told in
+seconds of the processor, all threads together: the reading that goes on beside the training
+counts in full, and other work on the machine does not.
+"""
+
+import os
+
+os.environ.setdefault("KERAS_BACKEND", "tensorflow")
+
+import contextlib
+import tempfile
+import threading
+import time
+from pathlib import Path
+
+import numpy as np
+
+from _common import (
+    Figures,
+    clock,
+    note,
+    parse,
+    print_bars,
+    print_machine,
+    print_table,
+    ratio,
+    run_worker,
+    serve,
+)
+
+TABLES = {
+    "300,000 x 784, float32": (300_000, 784, "float32"),
+    "60,000 x 784, float32": (60_000, 784, "float32"),
+    "60,000 x 784, float64": (60_000, 784, "float64"),
+    "1,000,000 x 50, float32": (1_000_000, 50, "float32"),
+    "1,000,000 x 50, float64": (1_000_000, 50, "float64"),
+}
+FILE_ROWS, FILE_COLUMNS = 1_310_720, 784  # 4.1 GB in float32
+SUBSET_ROWS = 60_000
+PARTS = ("tables", "file")
+_RANK = 16
+_BLOCK = 8192
+_MB = 2**20
+
+
+# Measuring
+
+
+def anonymous_mb():
+    """What this process holds of its own."""
+    status = Path("/proc/self/status").read_text().splitlines()
+    return int(next(s for s in status if s.startswith("RssAnon")).split()[1]) / 1024
+
+
+@contextlib.contextmanager
+def watched(seconds=0.003):
+    """Most that this process holds meanwhile: a list of one number."""
+    most, over = [anonymous_mb()], threading.Event()
+
+    def watch():
+        while not over.wait(seconds):
+            most[0] = max(most[0], anonymous_mb())
+
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    try:
+        yield most
+    finally:
+        over.set()
+        watcher.join()
+
+
+def fill(X):
+    """Rows around a plane of 16 dimensions, block by block."""
+    rng = np.random.RandomState(0)
+    plane = rng.standard_normal((_RANK, X.shape[1]))
+    noise = 0.5 * rng.standard_normal((_BLOCK, X.shape[1])).astype(np.float32)
+    for start in range(0, len(X), _BLOCK):
+        n_rows = min(_BLOCK, len(X) - start)
+        code = np.tanh(rng.standard_normal((n_rows, _RANK)))
+        X[start : start + n_rows] = code @ plane + noise[:n_rows]
+    return X
+
+
+def fit(X, epochs):
+    """Most memory in the fit, its seconds, and those of the quickest epoch after the first."""
+    from skae import AutoencoderTransformer
+    from skae.training._engine import Engine
+
+    plain, seconds = Engine.epoch, []
+
+    def timed(self, order, n_rows, rates=None):
+        began = time.process_time()
+        result = plain(self, order, n_rows, rates)
+        if n_rows:
+            seconds.append(time.process_time() - began)
+        return result
+
+    Engine.epoch = timed
+    ae = AutoencoderTransformer(
+        _RANK, hidden_layer_sizes=(100,), max_iter=epochs, tol=None, random_state=0
+    )
+    with watched() as most:
+        total, _ = clock(ae.fit, X)
+    Engine.epoch = plain
+    return {"peak_mb": most[0], "fit_s": total, "epoch_s": min(seconds[1:] or seconds)}
+
+
+def warm_up():
+    """Import everything and compile something, before memory is counted."""
+    from skae import AutoencoderTransformer
+
+    AutoencoderTransformer(2, hidden_layer_sizes=(4,), max_iter=1).fit(np.eye(50))
+    return anonymous_mb()
+
+
+# Workers
+
+
+def table_worker(shape, dtype, epochs, whole=False):
+    """Worker: a table in memory. `whole`: it lies on the device as a small one does."""
+    from skae.estimators import _validation
+
+    if whole:
+        _validation.FEW_BYTES = 2**62
+    before = warm_up()
+    X = fill(np.empty(shape, dtype))
+    return {"before_mb": before, "data_mb": X.nbytes / _MB, **fit(X, epochs)}
+
+
+def file_worker(path, epochs, n_rows=None):
+    """Worker: a file, or its first rows."""
+    before = warm_up()
+    X = np.load(path, mmap_mode="r")[:n_rows]
+    return {"before_mb": before, "data_mb": X.nbytes / _MB, **fit(X, epochs)}
+
+
+# Parts
+
+
+def tables(args, figures):
+    """Tables in memory: peak memory as a multiple of the table; the worst of float32."""
+    rows, worst = [], 0.0
+    for name, (n_rows, n_columns, dtype) in TABLES.items():
+        note(name)
+        shape = (n_rows // (20 if args.quick else 1), n_columns)
+        m = run_worker(__file__, "table", shape=shape, dtype=dtype, epochs=2)
+        times = (m["peak_mb"] - m["before_mb"]) / m["data_mb"]
+        figures.add("tables", name, "times", [times])
+        rows.append((name, m["data_mb"], m["before_mb"], m["peak_mb"], times))
+        if dtype == "float32":
+            worst = max(worst, times)
+    print_table(
+        "tables in memory",
+        ["", "MB", "held before", "at most in fit", "of it the fit / MB"],
+        rows,
+    )
+    return worst
+
+
+def file(args, figures):
+    """A file of 4 GB: peak memory, seconds an epoch, and those of a part of it in memory."""
+    n_rows, subset = FILE_ROWS, SUBSET_ROWS
+    if args.quick:
+        n_rows, subset = 40_000, 30_000
+    with tempfile.TemporaryDirectory(dir=args.folder) as folder:
+        path = str(Path(folder) / "rows.npy")
+        note("writing", path)
+        shape = (n_rows, FILE_COLUMNS)
+        fill(np.lib.format.open_memmap(path, "w+", np.float32, shape)).flush()
+        sides = {}
+        for name, options in {
+            "the file": {"epochs": 2},
+            f"its first {subset:,} rows": {"n_rows": subset, "epochs": args.epochs},
+        }.items():
+            note(name)
+            sides[name] = run_worker(__file__, "file", path=path, **options)
+    for name, whole in {"as many rows in memory": False, "on the device": True}.items():
+        note(name)
+        options = {"shape": (subset, FILE_COLUMNS), "dtype": "float32", "epochs": args.epochs}
+        sides[name] = run_worker(__file__, "table", whole=whole, **options)
+    rows = []
+    for name, m in sides.items():
+        per_row = m["epoch_s"] / m["data_mb"] * 1024
+        figures.add("file", name, "s_per_gb", [per_row])
+        figures.add("file", name, "peak_mb", [m["peak_mb"]])
+        rows.append((name, m["data_mb"], m["peak_mb"], m["epoch_s"], per_row, m["fit_s"]))
+    print_table(
+        "a file that is mapped to memory",
+        ["", "MB", "at most in fit", "CPU s an epoch", "/ GB", "s of the fit"],
+        rows,
+    )
+    return rows[0][2], ratio(rows[0][4], rows[-1][4])
+
+
+def main(args):
+    """Run the parts asked for and print."""
+    figures = Figures()
+    print_machine(args.quick, os.environ["KERAS_BACKEND"])
+    worst = tables(args, figures) if "tables" in args.parts else None
+    peak, slower = file(args, figures) if "file" in args.parts else (None, None)
+    bars = [
+        ("float32 tables in memory: peak / table", "<=", 2, worst),
+        ("file of 4 GB: MB held at most, all counted", "<=", 1500, peak),
+        ("file: CPU s an epoch / GB, beside rows on the device", "<=", 1.3, slower),
+    ]
+    print_bars(bars, figures)
+    figures.save(args.output)
+
+
+WORKERS = {"table": table_worker, "file": file_worker}
+
+if __name__ == "__main__":
+    parser = parse(__doc__.split("\n\n")[0], repeats=1, parts=PARTS)
+    parser.add_argument("--epochs", type=int, default=6, help="epochs of the smaller fits")
+    parser.add_argument("--folder", help="where the file of 4 GB is written")
+    arguments = parser.parse_args()
+    if arguments.worker:
+        serve(WORKERS, arguments)
+    else:
+        main(arguments)

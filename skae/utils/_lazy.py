@@ -1,0 +1,167 @@
+"""Rows that stay where they are and are read in chunks: large ones, files, sparse ones."""
+
+from collections.abc import Iterator
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import sparse
+
+#: Rows of so many bytes in float32 are few: what is made of them may be held as a whole.
+FEW_BYTES = 2**26
+
+# Entries that are read at a time: what is done with them is done in the cache. Rows of
+# sparse matrices are found more slowly, and by more at a time.
+_ENTRIES = 2**16
+_SPARSE_ENTRIES = 2**20
+
+_FLOAT_BYTES = 4
+
+
+class Units(Protocol):
+    """What centres and scales rows."""
+
+    @property
+    def centre(self) -> NDArray[Any]:
+        """Of each column."""
+
+    @property
+    def scale(self) -> float:
+        """Of all columns."""
+
+    def inward(self, X: NDArray[Any]) -> NDArray[Any]:
+        """Rows less the centre, over the scale."""
+
+
+class LazyRows:
+    """A selection of the rows of a matrix, in units, of which nothing is copied yet.
+
+    Has the shape, dtype and indexing of an array of two axes; `dense` makes one of it.
+
+    Parameters
+    ----------
+    source : ndarray or CSR of shape (n_source, n_features)
+        In memory, in a file that is mapped to memory, or sparse.
+
+    index : ndarray of int of shape (n_samples,) or None
+        Which rows; None: all.
+
+    units : Affine or None
+        What the rows are centred and scaled by when they are read.
+
+    dtype : dtype or None
+        Of what is read; None: of the source.
+    """
+
+    ndim = 2
+
+    def __init__(
+        self,
+        source: Any,
+        index: NDArray[np.intp] | None = None,
+        units: Units | None = None,
+        dtype: Any = None,
+    ) -> None:
+        self.source = source
+        self.index = index
+        self.units = units
+        self.dtype = np.dtype(dtype or source.dtype)
+
+    def __len__(self) -> int:
+        return int(self.source.shape[0] if self.index is None else len(self.index))
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Of what would be read."""
+        return len(self), int(self.source.shape[1])
+
+    @property
+    def is_sparse(self) -> bool:
+        """Whether the source is."""
+        return sparse.issparse(self.source)
+
+    @property
+    def nbytes(self) -> int:
+        """What the rows would take in float32."""
+        return _FLOAT_BYTES * self.shape[0] * self.shape[1]
+
+    def __getitem__(self, key: Any) -> "LazyRows":
+        if self.index is not None:
+            return LazyRows(self.source, self.index[key], self.units, self.dtype)
+        if isinstance(key, slice):  # a view, where the source is an array
+            return LazyRows(self.source[key], None, self.units, self.dtype)
+        return LazyRows(self.source, np.arange(len(self))[key], self.units, self.dtype)
+
+    def within(self, units: Units) -> "LazyRows":
+        """The same rows, centred and scaled when they are read."""
+        return LazyRows(self.source, self.index, units, self.dtype)
+
+    def astype(self, dtype: Any, copy: bool = False) -> "LazyRows":
+        """The same rows, in another dtype when they are read."""
+        return LazyRows(self.source, self.index, self.units, dtype)
+
+    def given(self) -> Any:
+        """The rows as the source has them."""
+        return self.source if self.index is None else self.source[self.index]
+
+    def dense(self) -> NDArray[Any]:
+        """All the rows, as an array."""
+        rows = np.empty(self.shape, self.dtype)
+        self.read_into(rows)
+        return rows
+
+    def read_into(self, out: NDArray[Any]) -> None:
+        """Write the rows to the beginning of an array."""
+        for at, rows in self.chunks():
+            out[at] = rows
+
+    def chunks(self, n_rows: int | None = None) -> Iterator[tuple[slice, NDArray[Any]]]:
+        """Where chunks of rows stand, and the rows."""
+        if n_rows is None:
+            n_rows = max(self._entries // max(self.shape[1], 1), 1)
+        for at, rows in self.pieces(n_rows):
+            if self.is_sparse:
+                rows = rows.toarray()
+            if self.units is not None:
+                rows = self.units.inward(rows)
+            yield at, rows.astype(self.dtype, copy=False)
+
+    def pieces(self, n_rows: int) -> Iterator[tuple[slice, Any]]:
+        """The same, as the source has the rows: neither dense nor in units."""
+        for start in range(0, len(self), n_rows):
+            at = slice(start, min(start + n_rows, len(self)))
+            if self.index is None:
+                yield at, self.source[at]
+            elif self.is_sparse:
+                yield at, self.source[self.index[at]]
+            else:
+                yield at, np.take(self.source, self.index[at], axis=0)
+
+    @property
+    def _entries(self) -> int:
+        return _SPARSE_ENTRIES if self.is_sparse else _ENTRIES
+
+    def max(self, axis: int | None = None) -> Any:
+        """Largest entries of each column, or of all."""
+        return self._most(np.maximum, axis)
+
+    def min(self, axis: int | None = None) -> Any:
+        """Least entries of each column, or of all."""
+        return self._most(np.minimum, axis)
+
+    def _most(self, of: np.ufunc, axis: int | None) -> Any:
+        found: Any = None
+        for _, rows in self.chunks():
+            most = of.reduce(rows, axis=0)
+            found = most if found is None else of(found, most)
+        return found if axis == 0 else of.reduce(found)
+
+
+def dense(rows: Any) -> NDArray[Any]:
+    """Rows as an array, whatever they are."""
+    return rows.dense() if isinstance(rows, LazyRows) else rows
+
+
+def given(rows: Any) -> Any:
+    """Rows as the user gave them."""
+    return rows.given() if isinstance(rows, LazyRows) else rows
