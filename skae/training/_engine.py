@@ -2,7 +2,7 @@
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from typing import Any
 
 import keras
@@ -98,6 +98,15 @@ class Engine(ABC):
 
     # What a backend answers
 
+    @classmethod
+    def devices(cls) -> Hashable:
+        """Devices for which a program is made, where a backend knows of several."""
+        return None
+
+    def _tensor(self, array: NDArray[Any]) -> Any:
+        """An array on the device, or on each of them."""
+        return ops.convert_to_tensor(array)
+
     @abstractmethod
     def _step(self, state: State, x: Any, target: Any, weight: Any) -> tuple[State, Any]:
         """One batch: the next state and the sum of the weighted losses, part by part."""
@@ -187,7 +196,7 @@ class Engine(ABC):
             validation = training.take(np.zeros(0, np.intp))
         chunk = self._validation_rows
         arrays += validation.padded(bucket(max(len(validation), 1), chunk))
-        self._data = [ops.convert_to_tensor(array) for array in arrays]
+        self._data = [self._tensor(array) for array in arrays]
 
     @property
     def has_validation(self) -> bool:
