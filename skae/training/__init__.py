@@ -162,9 +162,10 @@ def train(
         ),
         "whole_program": _compiles_whole(allow_xla, steps),
     }
-    if key is not None:
-        key = (key, optimizer_key, *options.values()) if optimizer_key else None
     kind = _engine_class()
+    devices = kind.devices()
+    if key is not None:
+        key = (key, optimizer_key, devices, *options.values()) if optimizer_key else None
 
     def make() -> Engine:
         rate = _optimizers.Rate()

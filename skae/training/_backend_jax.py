@@ -1,19 +1,58 @@
 """JAX: weights are values, the epoch is one pure function."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from typing import Any
 
 import jax
 import jax.numpy as jnp
+from keras import distribution
 from numpy.typing import NDArray
 
 from skae.training._engine import Arrays, Engine, State, weighted_sum
 
 
 class JaxEngine(Engine):
-    """Trains with JAX."""
+    """Trains with JAX, on the devices over which Keras is told to distribute.
+
+    Each holds weights and data as a whole and computes the losses of its part of a batch.
+    """
 
     _function: Any = None
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self._distribution = distribution.distribution()
+
+    @classmethod
+    def devices(cls) -> Hashable:
+        """Over which Keras is told to distribute; None: it is not told so."""
+        told = distribution.distribution()
+        if told is None:
+            return None
+        if not isinstance(told, distribution.DataParallel):
+            raise ValueError(
+                "skae trains on several devices with keras.distribution.DataParallel; "
+                f"Keras is set to {type(told).__name__}."
+            )
+        return tuple(told.device_mesh.devices.flat)
+
+    def _tensor(self, array: NDArray[Any]) -> Any:
+        if self._distribution is None:
+            return jnp.asarray(array)
+        layout = distribution.TensorLayout([None] * array.ndim, self._distribution.device_mesh)
+        return distribution.distribute_tensor(array, layout)
+
+    def _losses(
+        self, weights: Sequence[Any], state: State, x: Any, target: Any, training: bool
+    ) -> tuple[Any, list[Any]]:
+        if self._distribution is not None:
+            x, target = (
+                distribution.distribute_tensor(
+                    rows, self._distribution.get_data_layout(rows.shape)
+                )
+                for rows in (x, target)
+            )
+        return super()._losses(weights, state, x, target, training)
 
     def _step(self, state: State, x: Any, target: Any, weight: Any) -> tuple[State, Any]:
         def objective(weights: list[Any]) -> tuple[Any, Any]:
@@ -44,7 +83,7 @@ class JaxEngine(Engine):
 
     def _begin(self, params: Arrays, optimizer: Arrays, others: Arrays) -> None:
         values = {"params": params, "optimizer": optimizer, "others": others}
-        self._state = {k: [jnp.asarray(v) for v in vs] for k, vs in values.items()}
+        self._state = {k: [self._tensor(v) for v in vs] for k, vs in values.items()}
 
     def _fetch(self) -> tuple[Sequence[Any], Sequence[Any], Sequence[Any]]:
         return self._state["params"], self._state["optimizer"], self._state["others"]

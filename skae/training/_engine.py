@@ -2,7 +2,7 @@
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from contextlib import closing
 from typing import Any
 
@@ -109,6 +109,18 @@ class Engine(ABC):
 
     # What a backend answers
 
+    @classmethod
+    def devices(cls) -> Hashable:
+        """Devices for which a program is made, where a backend knows of several."""
+        return None
+
+    def _tensor(self, array: NDArray[Any]) -> Any:
+        """An array on the device, or on each of them."""
+        return ops.convert_to_tensor(array)
+
+    def _tensors(self, arrays: Sequence[NDArray[Any]]) -> list[Any]:
+        return [self._tensor(array) for array in arrays]
+
     @abstractmethod
     def _step(self, state: State, x: Any, target: Any, weight: Any) -> tuple[State, Any]:
         """One batch: the next state and the sum of the weighted losses, part by part."""
@@ -199,12 +211,12 @@ class Engine(ABC):
         if training.is_lazy and n_rows * training.row_bytes > self._most_bytes:
             self._stream = Stream(training, self.batch_size)
         else:
-            self._training = _tensors(training.padded(bucket(n_rows)))
+            self._training = self._tensors(training.padded(bucket(n_rows)))
         self._n_validation = 0 if validation is None else len(validation)
         if validation is None:
             validation = training.take(np.zeros(0, np.intp))
         length = bucket(max(len(validation), 1), self._validation_rows)
-        self._validation = _tensors(validation.padded(length))
+        self._validation = self._tensors(validation.padded(length))
 
     @property
     def _data(self) -> list[Any]:
@@ -261,7 +273,7 @@ class Engine(ABC):
 
         def run(chunk: Chunk, n_validation: int) -> tuple[Any, Any]:
             self._training = []  # what is there makes room for what comes
-            self._training = _tensors(chunk.arrays)
+            self._training = self._tensors(chunk.arrays)
             steps = np.zeros(stream.n_steps, np.float32)
             steps[: chunk.steps.stop - chunk.steps.start] = rates[chunk.steps]
             return self._run(chunk.order, chunk.n_rows, steps, n_validation)
@@ -404,10 +416,6 @@ class Engine(ABC):
 
     def _position(self, variable: Any) -> int:
         return next(i for i, v in enumerate(self.optimizer.variables) if v is variable)
-
-
-def _tensors(arrays: Sequence[NDArray[Any]]) -> list[Any]:
-    return [ops.convert_to_tensor(array) for array in arrays]
 
 
 def weighted_sum(losses: Any, weight: Any) -> Any:
