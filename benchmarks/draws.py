@@ -49,12 +49,12 @@ def scored(vae, X, n_draws, n_rounds, seed):
         sequence = qmc.Sobol(n_components, seed=seed)
         return norm.ppf(sequence.random_base2((n_draws - 1).bit_length())[:n_draws])
 
-    kept = _importance._ROUNDS, _latent._normal_points
-    _importance._ROUNDS, _latent._normal_points = n_rounds, points
+    kept = _importance._ROUNDS, _latent.normal_points
+    _importance._ROUNDS, _latent.normal_points = n_rounds, points
     try:
         return vae.set_params(n_draws=n_draws).score_samples(X)
     finally:
-        _importance._ROUNDS, _latent._normal_points = kept
+        _importance._ROUNDS, _latent.normal_points = kept
 
 
 def main():

@@ -2,7 +2,7 @@
 
 The normal rows of each table are split 75 : 25 and standardised column by column on the
 training rows. The figure is the mean log-likelihood of a held-out row in nats, the mean
-over `--seeds` splits; of VAETransformer, the bound that `score` gives.
+over `--seeds` splits; of VAETransformer, the estimate that `score` gives.
 
 - PCA: probabilistic PCA of the best size, chosen *by the held-out rows*: more than a user
   could know.

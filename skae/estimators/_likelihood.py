@@ -81,14 +81,19 @@ class LikelihoodMixin:
         return self._codec.shaped(self._latent.with_noise(rows, rng) if noise else rows)
 
     def score_samples(self, X):
-        """Log-likelihood of each row, estimated from below.
+        """Log-likelihood of each row, estimated by weighted draws of codes.
 
-        The importance-weighted bound [1]_ of `n_draws` codes: in the mean over draws it is
-        not above the log-likelihood, and it comes closer with each draw. The first third of
-        the codes is drawn from the posterior of the row. Where their weights are uneven, the
-        posterior that the network says is off, and each further third is drawn around the
-        weighted mean of those before [2]_. The draws rest on the same points for all rows
-        and in every call. Where `prior_` is a mixture, it is the prior here too.
+        The logarithm of the mean weight of `n_draws` codes, which comes to the
+        log-likelihood as draws grow in number. The first third of the codes is drawn from
+        the posterior of the row. Where their weights are uneven, the posterior that the
+        network says is off, and each further third is drawn around the weighted mean of
+        those before [1]_. The draws rest on the same points for all rows and in every call.
+        Where `prior_` is a mixture, it is the prior here too.
+
+        With fewer than 12 draws all come from the posterior, and in the mean over draws the
+        estimate is not above the log-likelihood: it is the importance-weighted bound [2]_.
+        Draws that depend on those before give no such guarantee; wherever it was measured,
+        the estimate is below the log-likelihood on the mean over rows.
 
         Parameters
         ----------
@@ -106,11 +111,11 @@ class LikelihoodMixin:
 
         References
         ----------
-        .. [1] Y. Burda, R. Grosse and R. Salakhutdinov, "Importance Weighted
-           Autoencoders", ICLR 2016.
-
-        .. [2] J.-M. Cornuet, J.-M. Marin, A. Mira and C. P. Robert, "Adaptive Multiple
+        .. [1] J.-M. Cornuet, J.-M. Marin, A. Mira and C. P. Robert, "Adaptive Multiple
            Importance Sampling", Scandinavian Journal of Statistics 39, 2012.
+
+        .. [2] Y. Burda, R. Grosse and R. Salakhutdinov, "Importance Weighted
+           Autoencoders", ICLR 2016.
         """
         check_is_fitted(self)
         rows = self._rows(X)

@@ -81,7 +81,7 @@ class VAETransformer(
     beta : float, default=1.0
         What the divergence of codes from the prior is multiplied with in training [3]_.
         Above 1: fewer and more independent columns, worse reconstructions. With any
-        other value than 1 the loss is no bound on the likelihood; `score` still is.
+        other value than 1 the loss is no bound on the likelihood; `score` estimates it still.
 
     warm_up : int, default=0
         Epochs in which `beta` grows from zero to its value. From probabilistic PCA none
@@ -99,7 +99,7 @@ class VAETransformer(
         chance explains. "normal": the standard normal of training.
 
     n_draws : int, default=48
-        Codes drawn for each row by `score` and `score_samples`.
+        Codes drawn for each row by `score` and `score_samples`, in three rounds [6]_.
 
     init : {"pca", "random"}, default="pca"
         Where training starts. "random": the plain network, without the linear path,
@@ -277,6 +277,9 @@ class VAETransformer(
        "Improved Variational Inference with Inverse Autoregressive Flow", NIPS 2016.
 
     .. [5] J. M. Tomczak and M. Welling, "VAE with a VampPrior", AISTATS 2018.
+
+    .. [6] J.-M. Cornuet, J.-M. Marin, A. Mira and C. P. Robert, "Adaptive Multiple Importance
+       Sampling", Scandinavian Journal of Statistics 39, 2012.
 
     Examples
     --------

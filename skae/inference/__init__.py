@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from skae.inference._compiled import CompiledForward
 from skae.inference._dense import Affine, DenseForward
+from skae.inference._importance import log_likelihood
 from skae.inference._latent import LatentForward, normal_points
 from skae.inference._nearness import NearnessForward
 from skae.networks import BuiltNetwork, DenseNetwork, LatentNetwork, OrderedNetwork
@@ -19,6 +20,7 @@ __all__ = [
     "LatentForward",
     "NearnessForward",
     "forward",
+    "log_likelihood",
     "normal_points",
 ]
 

@@ -1,12 +1,15 @@
-"""The likelihood of rows by codes that are drawn in rounds and weighted."""
+"""The likelihood of rows by codes that are drawn in rounds and weighted.
 
-from collections.abc import Callable
+Written, as the losses are, against functions of `xp`: NumPy's, or those of an ONNX graph.
+"""
+
+from collections.abc import Callable, Sequence
+from functools import reduce
+from operator import add
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-
-Array = NDArray[Any]
 
 # Draws come in so many rounds, unless there are fewer than this in a round.
 _ROUNDS = 3
@@ -19,8 +22,8 @@ _WIDENING = 1.3
 
 
 def log_likelihood(
-    mean: Array, std: Array, log_joint: Callable[[Array], Array], points: Array
-) -> Array:
+    xp: Any, mean: Any, std: Any, log_joint: Callable[[Any], Any], points: NDArray[Any]
+) -> Any:
     """Logarithm of the mean weight of codes, by adaptive multiple importance sampling [1]_.
 
     Codes of the first round are drawn from the posterior that the encoder says. Where their
@@ -30,19 +33,23 @@ def log_likelihood(
 
     Parameters
     ----------
-    mean, std : ndarray of shape (n_samples, n_components)
+    xp : module
+        `numpy`, or the functions of a graph.
+
+    mean, std : array of shape (n_samples, n_components)
         Of the posterior of each row.
 
     log_joint : callable
-        Log-density of rows and codes together, of shape (n_draws, n_samples), for codes of
-        shape (n_draws, n_samples, n_components).
+        Log-density of rows and codes together, of shape (n_draws, n_samples) and float64,
+        for codes of shape (n_draws, n_samples, n_components).
 
     points : ndarray of shape (n_draws, n_components)
-        Standard normal numbers.
+        Standard normal numbers, of the dtype of `mean`.
 
     Returns
     -------
-    ndarray of shape (n_samples,)
+    array of shape (n_samples,)
+        float64.
 
     References
     ----------
@@ -51,48 +58,71 @@ def log_likelihood(
     """
     n_draws = len(points)
     n_rounds = _ROUNDS if n_draws >= _FEWEST * _ROUNDS else 1
-    proposals: list[tuple[Array, Array, float]] = []
-    codes = np.empty((0, *mean.shape), points.dtype)
-    joint = mixture = np.empty((0, len(mean)))
+    # Of each round so far: where it was drawn, its codes, and their log-densities with the
+    # rows and under all rounds.
+    proposals: list[tuple[Any, Any, Any]] = []
+    codes: list[Any] = []
+    joint: list[Any] = []
+    mixture: list[Any] = []
     centre, spread = mean, std
     for part in np.array_split(points, n_rounds):
         drawn = centre + spread * part[:, np.newaxis]
-        proposals.append((centre, spread, np.log(len(part) / n_draws)))
-        mixture = np.concatenate(
-            [
-                np.logaddexp(mixture, _log_density(codes, *proposals[-1])),
-                np.logaddexp.reduce([_log_density(drawn, *each) for each in proposals]),
-            ]
-        )
-        codes = np.concatenate([codes, drawn])
-        joint = np.concatenate([joint, log_joint(drawn)])
-        log_weight = joint - mixture
-        most = log_weight.max(axis=0)
-        weight = np.exp(log_weight - most)
-        if len(codes) < n_draws:
-            centre, spread = _moved(centre, spread, std, codes, weight)
-    return np.asarray(most + np.log(weight.sum(axis=0)) - np.log(n_draws))
+        # Less the constant of every normal density.
+        peak = float(np.log(len(part) / n_draws)) - _log_volume(xp, spread)
+        own = peak - 0.5 * np.square(part).sum(axis=1, keepdims=True, dtype=np.float64)
+        others = [_log_density(xp, drawn, *each) for each in proposals]
+        proposals.append((centre, 1 / spread, peak))
+        mixture = [
+            xp.logaddexp(so_far, _log_density(xp, those, *proposals[-1]))
+            for so_far, those in zip(mixture, codes, strict=True)
+        ]
+        mixture.append(reduce(xp.logaddexp, others, own))
+        codes.append(drawn)
+        joint.append(log_joint(drawn))
+        log_weight = [one - other for one, other in zip(joint, mixture, strict=True)]
+        most = reduce(xp.maximum, [xp.max(each, axis=0) for each in log_weight])
+        weight = [xp.exp(each - most) for each in log_weight]
+        total = reduce(add, [xp.sum(each, axis=0) for each in weight])
+        if len(codes) < n_rounds:
+            centre, spread = _moved(xp, centre, spread, std, codes, weight, total)
+    return most + xp.log(total) - float(np.log(n_draws))
 
 
-def _log_density(codes: Array, centre: Array, spread: Array, log_share: float) -> Array:
-    """Of codes under a share of a normal distribution, less the constant of every one."""
-    square = np.square((codes - centre) / spread)
-    volume = np.log(spread).sum(axis=1, dtype=np.float64)
+def _log_volume(xp: Any, spread: Any) -> Any:
+    """Logarithm of the product of the deviations of each row."""
+    return xp.sum(xp.log(spread).astype(np.float64), axis=1)
+
+
+def _log_density(xp: Any, codes: Any, centre: Any, precision: Any, peak: Any) -> Any:
+    """Of codes under a normal distribution around `centre`, where it is `peak`."""
+    square = xp.square((codes - centre) * precision)
     ones = np.ones(square.shape[-1], square.dtype)
-    return log_share - volume - 0.5 * (square @ ones).astype(np.float64)
+    return peak - 0.5 * xp.matmul(square, ones).astype(np.float64)
 
 
 def _moved(
-    centre: Array, spread: Array, std: Array, codes: Array, weight: Array
-) -> tuple[Array, Array]:
+    xp: Any,
+    centre: Any,
+    spread: Any,
+    std: Any,
+    codes: Sequence[Any],
+    weight: Sequence[Any],
+    total: Any,
+) -> tuple[Any, Any]:
     """Where to draw next: as far from where one has drawn as the weights are uneven."""
-    total = weight.sum(axis=0)
-    even = (np.square(total) / np.square(weight).sum(axis=0))[:, np.newaxis]
-    share = (weight / total).astype(codes.dtype)
-    mean = np.einsum("dn,dnk->nk", share, codes)
-    variance = np.einsum("dn,dnk->nk", share, np.square(codes - mean))
-    variance = (even * variance + _PRIOR_DRAWS * np.square(std)) / (even + _PRIOR_DRAWS)
-    uneven = 1 - even / len(codes)
-    spread = np.sqrt((1 - uneven) * np.square(spread) + uneven * _WIDENING * variance)
-    moved = centre + uneven * (mean - centre)
-    return moved.astype(codes.dtype), spread.astype(codes.dtype)
+    dtype = codes[0].dtype
+    squares = reduce(add, [xp.sum(xp.square(each), axis=0) for each in weight])
+    even = xp.reshape(xp.square(total) / squares, (-1, 1)).astype(dtype)
+    share = [(each / total).astype(dtype) for each in weight]
+    mean = _weighted(xp, share, codes)
+    variance = _weighted(xp, share, [xp.square(each - mean) for each in codes])
+    variance = (even * variance + _PRIOR_DRAWS * xp.square(std)) / (even + _PRIOR_DRAWS)
+    uneven = 1 - even / sum(each.shape[0] for each in codes)
+    spread = xp.sqrt((1 - uneven) * xp.square(spread) + uneven * _WIDENING * variance)
+    return centre + uneven * (mean - centre), spread
+
+
+def _weighted(xp: Any, share: Sequence[Any], values: Sequence[Any]) -> Any:
+    """Sum over the draws of all rounds, of shape (n_samples, n_components)."""
+    pairs = zip(share, values, strict=True)
+    return reduce(add, [xp.einsum("dn,dnk->nk", *pair) for pair in pairs])

@@ -1,4 +1,4 @@
-"""A trained variational autoencoder in NumPy: posterior, bounds, samples."""
+"""A trained variational autoencoder in NumPy: posterior, likelihoods, samples."""
 
 from collections.abc import Callable
 from functools import partial
@@ -71,7 +71,7 @@ class LatentForward:
         log_gain: Callable[[Array], Array] | None = None,
         target: Array | None = None,
     ) -> Array:
-        """Importance-weighted bound on the log-likelihood of each row.
+        """Log-likelihood of each row, estimated by codes that are drawn in rounds.
 
         The draws rest on the same points for all rows and in every call. What the decoder
         says of them is computed in single precision, but for bits, whose probabilities may
@@ -150,7 +150,8 @@ class LatentForward:
             if rows.any():
                 told, at, spread = (each[rows].astype(dtype) for each in (target, mean, std))
                 log_joint = partial(self._log_joint, told, log_gain)
-                scores[rows] = log_likelihood(at, spread, log_joint, points.astype(dtype))
+                some = points.astype(dtype)
+                scores[rows] = log_likelihood(np, at, spread, log_joint, some)
         return scores - volume
 
     def _log_joint(

@@ -1,13 +1,13 @@
 """What fitted autoencoders say of rows, as ONNX nodes."""
 
-from functools import singledispatch
+from functools import partial, singledispatch
 from typing import Any
 
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
 from skae.estimators import AutoencoderTransformer, DenoisingAutoencoder, VAETransformer
-from skae.inference import normal_points
+from skae.inference import log_likelihood, normal_points
 from skae.losses import KerasLoss, posterior
 from skae.persistence import _onnx_functions as xp
 from skae.persistence._onnx_graph import Tensor
@@ -80,39 +80,43 @@ def _mean_of_posterior(estimator: Any, rows: Tensor) -> Tensor:
 
 
 def _log_likelihood(estimator: Any, rows: Tensor) -> Tensor:
-    """The importance-weighted bound: all draws are the same in every call, and constants."""
-    latent, n_draws = estimator._latent, int(estimator.n_draws)
+    """By the same points in every call, which are constants."""
+    latent = estimator._latent
     mean, log_variance = posterior(xp, said(latent.encoder, rows))
-    size = mean.shape[1]
-    draws = normal_points(n_draws, size).astype(rows.dtype)
-    codes = mean + xp.exp(0.5 * log_variance) * draws
-    log_ratio = 0.5 * xp.sum(np.square(draws) + log_variance - xp.square(codes), axis=2)
-    codes = codes.reshape(None, size)
-    if estimator.prior_ is not None:
-        log_ratio = log_ratio + _log_gain(estimator.prior_, codes).reshape(n_draws, None)
-    outputs = said(latent.decoder, codes)
-    rows = rows.then("Tile", np.array([n_draws, 1], np.int64))
-    log_volume = 0.0
+    points = normal_points(int(estimator.n_draws), mean.shape[1]).astype(rows.dtype)
+    target, log_volume = rows, 0.0
     if latent.units is not None:
-        rows, outputs = inward(latent.units, rows), inward(latent.units, outputs)
-        log_volume = len(latent.units.centre) * np.log(latent.units.scale)
-    missed = latent.likelihood.per_sample(xp, rows, outputs, latent.variance)
-    scores = xp.logsumexp(log_ratio - missed.reshape(n_draws, None), axis=0)
-    return scores - (np.log(n_draws) + log_volume)
+        target = inward(latent.units, rows)
+        log_volume = len(latent.units.centre) * float(np.log(latent.units.scale))
+    log_joint = partial(_log_joint, estimator, target)
+    scores = log_likelihood(xp, mean, xp.exp(0.5 * log_variance), log_joint, points)
+    return (scores - log_volume).astype(rows.dtype)
 
 
-def _log_gain(mixture: Any, codes: Tensor) -> Tensor:
-    """Logarithm of the density of codes under a mixture over that under a standard normal."""
+def _log_joint(estimator: Any, target: Tensor, codes: Tensor) -> Tensor:
+    """Log-density of rows and codes, less the constant of the codes' normal density."""
+    latent, (n_draws, _, size) = estimator._latent, codes.shape
+    codes = codes.reshape(None, size)
+    outputs = said(latent.decoder, codes, scaled=False)
+    repeated = target.then("Tile", np.array([n_draws, 1], np.int64))
+    missed = latent.likelihood.per_sample(xp, repeated, outputs, latent.variance)
+    wide = codes.astype(np.float64)
+    if estimator.prior_ is None:
+        prior = -0.5 * xp.sum(xp.square(wide), axis=1)
+    else:
+        prior = _log_density(estimator.prior_, wide)
+    return (prior - missed.astype(np.float64)).reshape(n_draws, None)
+
+
+def _log_density(mixture: Any, codes: Tensor) -> Tensor:
+    """Of codes under a mixture, less the constant of the normal density."""
     factors, (n_components, size) = mixture.precisions_cholesky_, mixture.means_.shape
     constant = np.log(mixture.weights_)
     constant = constant + np.log(np.diagonal(factors, axis1=1, axis2=2)).sum(axis=1)
     centre = np.einsum("ij,ijk->ik", mixture.means_, factors).ravel()
-    # Both densities have the same power of pi.
-    scaled = xp.matmul(codes.astype(np.float64), np.hstack(factors)) - centre
+    scaled = xp.matmul(codes, np.hstack(factors)) - centre
     squares = xp.square(scaled).reshape(None, n_components, size)
-    joint = constant - 0.5 * xp.sum(squares, axis=2)
-    gain = xp.logsumexp(joint, axis=1).astype(codes.dtype)
-    return gain + 0.5 * xp.sum(xp.square(codes), axis=1)
+    return xp.logsumexp(constant - 0.5 * xp.sum(squares, axis=2), axis=1)
 
 
 @outputs_of.register(VAETransformer)

@@ -1,4 +1,4 @@
-"""The functions of NumPy that losses and likelihoods ask of `xp`, on tensors of a graph."""
+"""The functions of NumPy that are asked of `xp`, on tensors of a graph."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -76,9 +76,27 @@ def logsumexp(x: Tensor, axis: int) -> Tensor:
     return most + log(sum(exp(apart), axis))
 
 
+def logaddexp(x: Tensor, y: Tensor) -> Tensor:
+    """Logarithm of the sum of the exponentials of two entries."""
+    most = maximum(x, y)
+    return most + log(1 + exp(minimum(x, y) - most))
+
+
+def einsum(subscripts: str, *tensors: Tensor) -> Tensor:
+    """Products of entries, summed over the letters that are not in the result."""
+    terms, result = subscripts.split("->")
+    sizes: dict[str, Any] = {}
+    for term, tensor in zip(terms.split(","), tensors, strict=True):
+        sizes |= zip(term, tensor.shape, strict=True)
+    shape = tuple(sizes[letter] for letter in result)
+    return tensors[0].then("Einsum", *tensors[1:], equation=subscripts, shape=shape)
+
+
 def matmul(x: Any, y: Any) -> Tensor:
-    """Product of matrices, the last two axes."""
+    """Product of matrices, the last two axes, or of a matrix and a vector."""
     x, y = (y.like(x), y) if isinstance(y, Tensor) else (x, x.like(y))
+    if len(y.shape) == 1:
+        return x.then("MatMul", y, shape=x.shape[:-1])
     longer = x.shape if len(x.shape) > len(y.shape) else y.shape
     return x.then("MatMul", y, shape=(*longer[:-2], x.shape[-2], y.shape[-1]))
 

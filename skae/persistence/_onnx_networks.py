@@ -14,8 +14,8 @@ from skae.persistence._onnx_layers import normalized, said_by_model
 
 
 @singledispatch
-def said(forward: Any, rows: Tensor) -> Tensor:
-    """What an encoder or a decoder makes of rows, in the units of the data.
+def said(forward: Any, rows: Tensor, scaled: bool = True) -> Tensor:
+    """What an encoder or a decoder makes of rows.
 
     Parameters
     ----------
@@ -25,6 +25,9 @@ def said(forward: Any, rows: Tensor) -> Tensor:
     rows : Tensor of shape (n_samples, n_inputs)
         float32 or float64.
 
+    scaled : bool, default=True
+        Whether the output is in the units of the data; if not, it is as the network says it.
+
     Returns
     -------
     Tensor of shape (n_samples, n_outputs)
@@ -33,9 +36,9 @@ def said(forward: Any, rows: Tensor) -> Tensor:
 
 
 @said.register
-def _said_by_dense(forward: DenseForward, rows: Tensor) -> Tensor:
+def _said_by_dense(forward: DenseForward, rows: Tensor, scaled: bool = True) -> Tensor:
     coder = forward.coder
-    before, weights = forward.prepared(rows.dtype)
+    before, weights = forward.prepared(rows.dtype, scaled)
     rows = rows if before is None else centred(before, rows)
     hidden, position = rows, 0
     n_arrays = 4 if coder.normalization == "layer" else 2
@@ -55,13 +58,13 @@ def _said_by_dense(forward: DenseForward, rows: Tensor) -> Tensor:
 
 
 @said.register
-def _said_by_compiled(forward: CompiledForward, rows: Tensor) -> Tensor:
+def _said_by_compiled(forward: CompiledForward, rows: Tensor, scaled: bool = True) -> Tensor:
     model = forward.network.build()[forward.position]
     load(model, forward.weights, forward.statistics)
     dtype = rows.dtype
     rows = rows if forward.before is None else inward(forward.before, rows)
     output = said_by_model(model, rows.astype(np.float32)).astype(dtype)
-    if forward.after is not None:
+    if scaled and forward.after is not None:
         output = output * forward.after.scale + forward.after.centre
     return output
 
