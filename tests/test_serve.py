@@ -7,7 +7,6 @@ import sys
 from collections import Counter
 from pathlib import Path
 
-import joblib
 import numpy as np
 import pytest
 
@@ -52,7 +51,7 @@ def detector():
 @pytest.fixture(scope="module")
 def saved(detector, tmp_path_factory):
     path = tmp_path_factory.mktemp("serve") / "detector"
-    getattr(skae, "save", joblib.dump)(detector, path)
+    skae.save(detector, path)
     return path
 
 
@@ -69,7 +68,7 @@ def app():
 @pytest.fixture(scope="module")
 def post(app, saved):
     """Sends a body to the app, without a network."""
-    transport = httpx.ASGITransport(app.create_app(app.load_detector(saved)))
+    transport = httpx.ASGITransport(app.create_app(skae.load(saved)))
 
     async def send(body):
         async with httpx.AsyncClient(transport=transport, base_url="http://app") as client:
@@ -162,7 +161,7 @@ def test_it_runs_without_keras(saved):
 import sys
 sys.path.insert(0, sys.argv[1])
 import app, json
-app.judge(app.load_detector(sys.argv[2]), app.parse(sys.argv[3].encode()))
+app.judge(app.skae.load(sys.argv[2]), app.parse(sys.argv[3].encode()))
 print([name for name in ("keras", "tensorflow", "jax", "torch") if name in sys.modules])
 """
     with run(code, saved, changed(amount=9120.0).decode()) as process:
@@ -179,7 +178,7 @@ sys.path.insert(0, sys.argv[1])
 import app
 sock = socket.create_server(("127.0.0.1", 0))
 print(sock.getsockname()[1], flush=True)
-config = uvicorn.Config(app.create_app(app.load_detector(sys.argv[2])), log_level="error")
+config = uvicorn.Config(app.create_app(app.skae.load(sys.argv[2])), log_level="error")
 uvicorn.Server(config).run(sockets=[sock])
 """
     with run(code, saved) as process:

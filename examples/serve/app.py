@@ -1,6 +1,6 @@
 """A service that tells how odd rows are: a fitted detector behind a small ASGI app.
 
-    export SKAE_DETECTOR=detector.joblib
+    export SKAE_DETECTOR=detector.skae
     uvicorn --app-dir examples/serve --factory app:from_environment
 
 `POST /score` takes ``{"rows": [{"column": value, ...}, ...]}`` and answers, for each row,
@@ -20,6 +20,8 @@ from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse
 from starlette.routing import Route
 
+import skae
+
 MOST_ROWS = 1_000
 MOST_BYTES = 1_000_000
 
@@ -28,20 +30,9 @@ class BadRowsError(ValueError):
     """What was sent cannot be scored, and why."""
 
 
-def load_detector(path):
-    """A fitted detector from a file."""
-    import skae
-
-    if hasattr(skae, "load"):
-        return skae.load(path)
-    import joblib
-
-    return joblib.load(path)
-
-
 def from_environment():
     """The app for the file that `SKAE_DETECTOR` names."""
-    return create_app(load_detector(os.environ["SKAE_DETECTOR"]))
+    return create_app(skae.load(os.environ["SKAE_DETECTOR"]))
 
 
 def create_app(detector):
