@@ -87,7 +87,7 @@ def main():
         for output in outputs:
             dtypes = (np.float32, np.float64) if output == outputs[0] else (np.float32,)
             for dtype in dtypes:
-                # 128 codes for each row: what lies between is held whole in onnxruntime.
+                # A third of 48 codes for each row at a time: held whole in onnxruntime.
                 many = min(n_rows, 1000) if "VAE" in name and output != "transform" else n_rows
                 figures = measure(estimator, X, output, dtype, many, seconds)
                 label = f"{name}, {output}" + (f" ({many:,} rows)" if many < n_rows else "")
