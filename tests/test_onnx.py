@@ -61,7 +61,8 @@ def assert_says_the_same(estimator, X, outputs, dtypes=DTYPES):
 
 
 def assert_near(got, expected):
-    assert np.abs(got - expected).max() <= TOLERANCE * max(np.ptp(expected), 1e-3)
+    last_place = np.spacing(np.float32(np.abs(expected).max()))
+    assert np.abs(got - expected).max() <= TOLERANCE * np.ptp(expected) + 2 * last_place
 
 
 @pytest.fixture
