@@ -12,6 +12,7 @@ from data import data_rng
 from skae import DenoisingAutoencoder, VAETransformer
 from skae.estimators._portions import move
 from skae.networks import ConvNetwork
+from skae.utils._arrays import as_array
 from skae.utils._rows import Rows, centre_and_scale, joined_moments, moments
 
 STILL = {"learning_rate": 1e-12}
@@ -44,6 +45,7 @@ def test_moments_of_constant_columns():
     assert_allclose(joined_moments(*large, 0.5), [[0], [1e200]], atol=1e185)
 
 
+@pytest.mark.any_backend
 @pytest.mark.parametrize("dtypes", ["ddd", "fff", "fdf", "dfd", "ddf", "iff"])
 def test_centre_and_scale_are_those_of_all_rows(quick, portions, dtypes):
     parts = [part.astype(dtype) for part, dtype in zip(portions, dtypes, strict=True)]
@@ -56,6 +58,7 @@ def test_centre_and_scale_are_those_of_all_rows(quick, portions, dtypes):
         assert ae.transform(part).dtype == (np.float32 if part.dtype == "f" else np.float64)
 
 
+@pytest.mark.any_backend
 def test_weights_count_across_portions(quick, portions):
     weights = [np.full(40, 2.0), data_rng().uniform(0, 3, 25), np.arange(60) % 2.0]
     ae = quick()
@@ -66,6 +69,7 @@ def test_weights_count_across_portions(quick, portions):
     assert_allclose(ae.scale_, scale, rtol=1e-12)
 
 
+@pytest.mark.any_backend
 def test_rows_of_fit_count(quick, portions):
     ae = quick(warm_start=True).fit(portions[0]).fit(portions[1]).partial_fit(portions[2])
     mean, _ = centre_and_scale(np.concatenate([portions[0], portions[2]]), None)
@@ -96,10 +100,11 @@ def test_new_units_change_nothing_that_is_said(quick, portions, kind):
     factor = 1 if kind == "a code that is bounded" else ae.scale_ / scale
     assert_allclose(ae.transform(portions[0]) * factor, code, atol=1e-5 * ae.scale_)
     assert_allclose(
-        np.asarray(ae.decoder_(ae.encoder_(portions[0].astype("f4")))), said, atol=1e-3
+        as_array(ae.decoder_(ae.encoder_(portions[0].astype("f4")))), said, atol=1e-3
     )
 
 
+@pytest.mark.any_backend
 def test_targets_have_units_of_their_own(portions):
     make = {"hidden_layer_sizes": (8,), "n_components": 2, "random_state": 0}
     ae = DenoisingAutoencoder(**make).partial_fit(portions[0], target=portions[0][:, :3] + 50)
@@ -133,6 +138,7 @@ FROZEN = {
 }
 
 
+@pytest.mark.any_backend
 @pytest.mark.parametrize("kind", FROZEN)
 def test_other_networks_keep_the_first_units(quick, pixels, kind):
     ae = quick(**FROZEN[kind]).partial_fit(pixels[:50])
@@ -142,6 +148,7 @@ def test_other_networks_keep_the_first_units(quick, pixels, kind):
     assert_array_equal(ae.mean_, mean)
 
 
+@pytest.mark.any_backend
 def test_a_likelihood_keeps_the_first_units(portions):
     vae = VAETransformer(2, hidden_layer_sizes=(8,), random_state=0).partial_fit(portions[0])
     mean = vae.mean_
@@ -162,6 +169,7 @@ def test_going_on_from_a_copy_or_a_file(quick, portions, tmp_path):
     assert_array_equal(afresh.mean_, centre_and_scale(portions[1], None)[0])
 
 
+@pytest.mark.any_backend
 def test_what_was_saved_before_rows_were_counted_goes_on(quick, portions):
     ae = quick().partial_fit(portions[0])
     del ae._weight_seen
@@ -169,6 +177,7 @@ def test_what_was_saved_before_rows_were_counted_goes_on(quick, portions):
     assert_array_equal(ae.partial_fit(portions[2]).mean_, mean)
 
 
+@pytest.mark.any_backend
 def test_a_failed_portion_moves_nothing(quick, portions):
     ae = quick().partial_fit(portions[0])
     mean, said = ae.mean_, ae.reconstruct(portions[0])
@@ -178,6 +187,14 @@ def test_a_failed_portion_moves_nothing(quick, portions):
     assert_array_equal(ae.reconstruct(portions[0]), said)
     move(ae, Rows(portions[1]), 25)
     assert_allclose(ae.mean_, np.concatenate(portions[:2]).mean(axis=0), rtol=1e-12)
+
+
+def test_a_constant_first_portion(quick, digits):
+    """Nothing can be learnt from it, so training starts at the next."""
+    ae = quick().partial_fit(np.zeros((20, 64))).partial_fit(digits / 1000)
+    alone = quick().partial_fit(digits / 1000)
+    assert ae.score(digits / 1000) > alone.score(digits / 1000) - 0.05
+    assert ae.n_iter_ == len(ae.loss_curve_) == 2
 
 
 @pytest.mark.parametrize("activation", ["relu", "tanh"])

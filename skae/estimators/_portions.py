@@ -55,7 +55,8 @@ def follow(estimator, rows, sample_weight, rng):
     rng : RandomState
         Draws the weights where training starts again.
     """
-    scale, seen = estimator.scale_, estimator._weight_seen
+    seen, varied = estimator._weight_seen, estimator._codec.deviation.any()
+    scale = estimator.scale_ if varied else 0.0
     move(estimator, rows, weight_of(rows, sample_weight))
     is_second = estimator.n_iter_ == 1 and estimator._weight_seen >= 2 * seen
     if is_second and estimator.scale_ > _TOO_NARROW * scale:
