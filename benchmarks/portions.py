@@ -1,11 +1,11 @@
 """Held-out variance explained by `partial_fit` over portions, beside one `fit` of all rows.
 
 Each table is split 75 : 25 and standardised as in `reconstruction.py`. `partial_fit` is given
-the training rows in ten portions, in as many passes as `fit` took epochs: portions of shuffled
-rows, and of rows sorted by the first principal component, which is about the worst order there
-is. Either at the default rate, which stays at 0.001, and at a rate of 0.003 that falls to zero
-in the last two fifths of the passes, as that of `fit` does. PCA and IncrementalPCA, which reads
-the sorted portions once, stand beside them.
+the training rows in ten portions, in as many passes as `fit` took epochs, or `--times` as many:
+portions of shuffled rows, and of rows sorted by the first principal component, which is about
+the worst order there is. Either at the default rate, which stays at 0.001, and at a rate of
+0.003 that falls to zero in the last two fifths of the passes, as that of `fit` does. PCA and
+IncrementalPCA, which reads the sorted portions once, stand beside them.
 
     python benchmarks/portions.py --data FOLDER
 
@@ -42,7 +42,7 @@ def in_portions(X, size, seed, n_passes, falls):
     return ae
 
 
-def evaluate(X, size, seed):
+def evaluate(X, size, seed, times):
     """Share of held-out variance explained by each side, epochs, and seconds of portions."""
     train, test = split(X, seed)
     pca = PCA(size, random_state=seed).fit(train)
@@ -52,7 +52,7 @@ def evaluate(X, size, seed):
     for portion in np.array_split(train[orders["sorted"]], N_PORTIONS):
         incremental.partial_fit(portion)
     whole = AutoencoderTransformer(size, random_state=seed).fit(train)
-    n_passes = whole.starts_[whole.init_]["n_iter"]
+    n_passes = round(times * whole.starts_[whole.init_]["n_iter"])
     sides = {"pca": pca, "ipca": incremental, "fit": whole}
     start = time.perf_counter()
     for name, order in orders.items():
@@ -76,20 +76,20 @@ def main():
     parser.add_argument("--data", help="folder with adbench/*.npz")
     parser.add_argument("--seeds", type=int, default=1)
     parser.add_argument("--max-rows", type=int, default=2000)
+    parser.add_argument("--times", type=float, default=1, help="passes for an epoch of fit")
     parser.add_argument("--only", nargs="*", default=TABLES, help="names of tables")
     parser.add_argument("--output", help="CSV file for the cells")
     options = parser.parse_args()
     cells = []
-    print(
-        f"{'table':12}{'size':>5}" + "".join(f"{name:>18}" for name in COLUMNS) + "     passes"
-    )
+    names = "".join(f"{name:>18}" for name in (*COLUMNS, "passes"))
+    print(f"{'table':12}{'size':>5}{names}")
     for name, X in tables(options.data, options.max_rows, options.only):
         for size in (size for size in SIZES if size < X.shape[1]):
-            runs = [evaluate(X, size, seed) for seed in range(options.seeds)]
+            runs = [evaluate(X, size, seed, options.times) for seed in range(options.seeds)]
             mean = {key: np.mean([run[key] for run in runs]) for key in runs[0]}
             cells.append({"table": name, "size": size, **mean})
             figures = "".join(f"{mean[key]:18.4f}" for key in COLUMNS)
-            print(f"{name:12}{size:5d}{figures}{mean['passes']:11.0f}", flush=True)
+            print(f"{name:12}{size:5d}{figures}{mean['passes']:18.0f}", flush=True)
     summarise(cells)
     if options.output:
         save(cells, options.output)

@@ -22,7 +22,9 @@ def weight_of(rows, sample_weight):
     """
     if rows.weight is not None:
         return float(rows.weight.sum())
-    return len(rows) * (1.0 if sample_weight is None else float(np.max(sample_weight)))
+    return len(rows) * (
+        1.0 if sample_weight is None else float(np.asarray(sample_weight).max())
+    )
 
 
 def follows(estimator):
