@@ -22,9 +22,8 @@ def weight_of(rows, sample_weight):
     """
     if rows.weight is not None:
         return float(rows.weight.sum())
-    return len(rows) * (
-        1.0 if sample_weight is None else float(np.asarray(sample_weight).max())
-    )
+    each = 1.0 if sample_weight is None else float(np.asarray(sample_weight).max())
+    return each * len(rows)
 
 
 def follows(estimator):
