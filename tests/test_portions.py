@@ -210,3 +210,10 @@ def test_a_first_portion_that_is_tiny_and_far_off(quick, digits, activation):
         scores.append(ae.score(digits))
     print(scores)
     assert scores[1] > scores[0] - 0.05
+
+
+@pytest.mark.any_backend
+def test_a_heavy_row_after_a_narrow_portion(quick, portions):
+    ae = quick().partial_fit(portions[1] / 1000)
+    ae.partial_fit(portions[2][:1], sample_weight=[1000.0])
+    assert np.isfinite(ae.reconstruct(portions[2])).all()
