@@ -5,7 +5,7 @@ the same way inside the compiled epoch and by calling the object.
 """
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from numbers import Real
 from typing import Any
 
@@ -53,10 +53,18 @@ class Spread:
     cells: Array | None = None
 
     @classmethod
-    def of(cls, X: Array, sample_weight: Array | None = None) -> "Spread":
+    def of(
+        cls, X: Array, sample_weight: Array | None = None, cells: Array | None = None
+    ) -> "Spread":
         """Spread of rows in their own units."""
         _, deviation = moments(X, sample_weight)
-        return cls(np.zeros_like(deviation), deviation, X.min(axis=0), X.max(axis=0))
+        zero = np.zeros_like(deviation)
+        return cls(zero, deviation, X.min(axis=0), X.max(axis=0), cells=cells)
+
+    def widened(self, X: Array, deviation: Array) -> "Spread":
+        """The spread of more rows, X among them, with these standard deviations."""
+        low, high = np.minimum(self.low, X.min(axis=0)), np.maximum(self.high, X.max(axis=0))
+        return replace(self, deviation=deviation, low=low, high=high)
 
     def standardised(self, mean: Array, scale: float) -> "Spread":
         """The same for ``(X - mean) / scale``."""

@@ -112,8 +112,7 @@ class AutoencoderTransformer(
         held as long as the loss makes progress and then falls to zero, in two epochs for
         every three before [2]_; it is 0.003 for dense networks in batches of 32, 0.002 on a
         thousand rows or fewer, and 0.001 for other networks, and grows with the root of the
-        batch. Gradients are cut to a norm of 1.
-        `partial_fit` takes 0.001.
+        batch. Gradients are cut to a norm of 1. `partial_fit` takes 0.001.
 
     weight_decay : float, default=0.0
         Share of the learning rate by which all weights shrink in a step, for an optimizer

@@ -13,6 +13,7 @@ from skae.estimators._codecs import make_codec
 from skae.estimators._monitor import FitMonitor, warn_or_raise
 from skae.estimators._pace import optimizer_of, stopping_of
 from skae.estimators._parameters import CONSTRAINTS, network_parameters, refuse_changes
+from skae.estimators._portions import follow, follows, weight_of
 from skae.estimators._sizes import latent_size, rows_in_batch, with_room
 from skae.estimators._validation import (
     check_bounded,
@@ -103,8 +104,10 @@ class BaseAutoencoder(CallbackSupportMixin, BaseEstimator):
     def partial_fit(self, X, y=None, sample_weight=None):
         """Train for one epoch on X, going on from where training stands.
 
-        The first call centres, scales and starts from its rows, so it wants rows that
-        stand for all the others. No rows are held out: `early_stopping` has no effect.
+        Centre and scale are those of all rows so far, where the network can be written in
+        other units (dense, `table_` is None, no normalization, tied weights or ordered code;
+        not `VAETransformer`); otherwise, as the start, those of the first call, whose rows
+        should stand for all others. `early_stopping` has no effect: no rows are held out.
 
         Parameters
         ----------
@@ -143,6 +146,9 @@ class BaseAutoencoder(CallbackSupportMixin, BaseEstimator):
         train, held_out = split_rows(rows, self.validation_fraction, rng, early_stopping)
         if not goes_on:
             self._describe(rows)
+            self._weight_seen = weight_of(rows, sample_weight)
+        elif one_epoch and follows(self):
+            follow(self, rows, sample_weight, rng)
         held_out = None if held_out is None else self._as_judged(held_out, rng)
         if not goes_on:
             self._build(rows, rng)
@@ -306,7 +312,7 @@ class BaseAutoencoder(CallbackSupportMixin, BaseEstimator):
         seed = offspring(self.random_state)
         return np.random.RandomState([seed, self.n_iter_ if goes_on else 0])
 
-    def _describe(self, rows):
+    def _describe(self, rows, goes_on=False):
         """Centre of the rows and their one scale, of targets too if there are any."""
         self._units, self._target_units = self._codec.units, self._codec.target_units
         self.mean_, self.scale_ = self._units

@@ -1,10 +1,12 @@
 """How rows become what the networks read and say, and back: rows of numbers, or tables."""
 
+from copy import copy
+
 from skae.estimators._tables import TableCodec
 from skae.estimators._validation import check_scale
 from skae.inference import Affine
 from skae.losses import make_loss
-from skae.utils._rows import Rows, centre_and_scale
+from skae.utils._rows import Rows, joined_moments, moments, scale_of
 
 
 class RowsCodec:
@@ -21,9 +23,40 @@ class RowsCodec:
 
     def __init__(self, rows, output_shape):
         self.output_shape = output_shape
-        self.units = self.target_units = _units_of("X", rows.inputs, rows.weight)
+        self._moments = self._target_moments = moments(rows.inputs, rows.weight)
+        self.units = self.target_units = _units_of("X", self._moments, rows.inputs)
         if rows.targets is not None:
-            self.target_units = _units_of("target", rows.targets, rows.weight)
+            self._target_moments = moments(rows.targets, rows.weight)
+            self.target_units = _units_of("target", self._target_moments, rows.targets)
+
+    @property
+    def deviation(self):
+        """Standard deviation of each column that is read."""
+        return self._moments[1]
+
+    def with_more(self, rows, share):
+        """The codec of the rows it has seen and of more.
+
+        Parameters
+        ----------
+        rows : Rows
+            What has come, in the units of the data.
+
+        share : float
+            Of the weight of all rows, how much is that of these.
+        """
+        codec = copy(self)
+
+        def joined(seen, name, X):
+            both = joined_moments(seen, moments(X, rows.weight), share)
+            return both, _units_of(name, both, X)
+
+        codec._moments, codec.units = joined(self._moments, "X", rows.inputs)
+        codec._target_moments, codec.target_units = codec._moments, codec.units
+        if rows.targets is not None or self.target_units is not self.units:
+            told = joined(self._target_moments, "target", rows.outputs)
+            codec._target_moments, codec.target_units = told
+        return codec
 
     def with_targets(self, rows):
         """Rows, and what should be said of them."""
@@ -109,7 +142,8 @@ def make_codec(estimator, rows):
     return TableCodec(estimator.table_, rows, estimator._weighs_columns)
 
 
-def _units_of(name, X, weight):
-    units = Affine(*centre_and_scale(X, weight))
+def _units_of(name, moments, X):
+    mean, deviation = moments
+    units = Affine(mean, scale_of(deviation))
     check_scale(name, units.scale, X.dtype)
     return units

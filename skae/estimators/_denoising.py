@@ -1,6 +1,5 @@
 """DenoisingAutoencoder."""
 
-from dataclasses import replace
 from numbers import Real
 
 from sklearn.utils.validation import check_is_fitted
@@ -114,8 +113,7 @@ class DenoisingAutoencoder(
         held as long as the loss makes progress and then falls to zero, in two epochs for
         every three before [2]_; it is 0.003 for dense networks in batches of 32, 0.002 on a
         thousand rows or fewer, and 0.001 for other networks, and grows with the root of the
-        batch. Gradients are cut to a norm of 1.
-        `partial_fit` takes 0.001.
+        batch. Gradients are cut to a norm of 1. `partial_fit` takes 0.001.
 
     weight_decay : float, default=0.0
         Share of the learning rate by which all weights shrink in a step, for an optimizer
@@ -365,8 +363,8 @@ class DenoisingAutoencoder(
     def partial_fit(self, X, y=None, target=None, sample_weight=None):
         """Train for one epoch on X, going on from where training stands.
 
-        The first call centres, scales and starts from its rows, so it wants rows that
-        stand for all the others. No rows are held out: `early_stopping` has no effect.
+        Centre and scale are those of all rows so far, and the start is that of the first:
+        see `AutoencoderTransformer.partial_fit`. `early_stopping` has no effect.
 
         Parameters
         ----------
@@ -422,8 +420,7 @@ class DenoisingAutoencoder(
             Minus the mean over columns of the loss that was trained, in the units of
             the target (squared, for the squared error).
         """
-        losses = self._losses(self._pairs(X, target))
-        return -self._unit * losses
+        return -self._unit * self._losses(self._pairs(X, target))
 
     def score(self, X, y=None, target=None, sample_weight=None):
         """Share of the variance of the target that the reconstruction of X explains.
@@ -465,11 +462,13 @@ class DenoisingAutoencoder(
 
     # Answers to the base
 
-    def _describe(self, rows):
+    def _describe(self, rows, goes_on=False):
         super()._describe(rows)
-        self._spread = Spread.of(rows.inputs, rows.weight)
-        if self.table_ is not None:
-            self._spread = replace(self._spread, cells=self._codec.cells)
+        if goes_on:
+            self._spread = self._spread.widened(rows.inputs, self._codec.deviation)
+            return
+        cells = None if self.table_ is None else self._codec.cells
+        self._spread = Spread.of(rows.inputs, rows.weight, cells)
 
     def _check_parts(self, rows):
         super()._check_parts(rows)

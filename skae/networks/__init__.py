@@ -13,6 +13,7 @@ from skae.networks._keras import KerasNetwork
 from skae.networks._latent import FactorModel, LatentNetwork, probabilistic_pca
 from skae.networks._layers import SINGLE, layer, rows_of
 from skae.networks._linear import LinearMap, linear_map
+from skae.networks._moved import Change, can_move, moved
 from skae.networks._ordered import OrderedNetwork
 from skae.networks._principal import MOST_EXACT, principal_axes
 from skae.networks._recurrent import RecurrentNetwork
@@ -26,6 +27,7 @@ __all__ = [
     "SINGLE",
     "SYNONYMS",
     "BuiltNetwork",
+    "Change",
     "ConvNetwork",
     "DenseCoder",
     "DenseNetwork",
@@ -38,10 +40,12 @@ __all__ = [
     "OrderedNetwork",
     "RecurrentNetwork",
     "Weights",
+    "can_move",
     "keras_name",
     "layer",
     "linear_map",
     "load",
+    "moved",
     "principal_axes",
     "probabilistic_pca",
     "resize",

@@ -198,5 +198,31 @@ def centre_and_scale(
 ) -> tuple[NDArray[np.float64], float]:
     """Mean of each column, and the root of their mean variance; 1 for constant rows."""
     mean, deviation = moments(X, weight)
+    return mean, scale_of(deviation)
+
+
+def scale_of(deviation: NDArray[np.float64]) -> float:
+    """Root of the mean variance of columns; 1 where all are constant."""
     largest = deviation.max() or 1.0
-    return mean, float(largest * np.sqrt(np.square(deviation / largest).mean())) or 1.0
+    return float(largest * np.sqrt(np.square(deviation / largest).mean())) or 1.0
+
+
+def joined_moments(
+    first: tuple[NDArray[np.float64], NDArray[np.float64]],
+    second: tuple[NDArray[np.float64], NDArray[np.float64]],
+    share: float,
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Mean and standard deviation of each column, of two groups of rows together.
+
+    Parameters
+    ----------
+    first, second : tuple of ndarray of shape (n_features,)
+        Mean and standard deviation in each group.
+
+    share : float
+        Of the weight of all rows, how much is that of the second group.
+    """
+    apart = second[0] - first[0]
+    deviation = np.hypot(np.sqrt(1 - share) * first[1], np.sqrt(share) * second[1])
+    between = np.sqrt(share * (1 - share)) * np.abs(apart)
+    return first[0] + share * apart, np.hypot(deviation, between)
