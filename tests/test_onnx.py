@@ -237,6 +237,7 @@ def test_keras_models_of_ones_own(quick, digits):
 # Estimators
 
 
+@pytest.mark.any_backend
 def test_autoencoders(fitted, digits):
     assert_says_the_same(fitted, digits, OF_TRANSFORMERS)
     (got,) = run(skae.to_onnx(fitted), digits[:1].astype(np.float32))
@@ -244,6 +245,7 @@ def test_autoencoders(fitted, digits):
     assert run(skae.to_onnx(fitted), digits[:0].astype(np.float32))[0].shape == (0, 3)
 
 
+@pytest.mark.any_backend
 @pytest.mark.parametrize(
     "loss", ["absolute_error", "huber", "binary_crossentropy", "cosine", "ssim"]
 )
@@ -253,6 +255,7 @@ def test_losses(quick, pixels, loss):
     assert_says_the_same(ae, X, ["reconstruct", "score_samples"])
 
 
+@pytest.mark.any_backend
 def test_denoisers_and_their_targets(pixels):
     dae = DenoisingAutoencoder(3, hidden_layer_sizes=(8,), max_iter=1, random_state=0)
     assert_says_the_same(dae.fit(pixels), pixels, OF_TRANSFORMERS)
@@ -262,12 +265,14 @@ def test_denoisers_and_their_targets(pixels):
         skae.to_onnx(dae, output="score_samples")
 
 
+@pytest.mark.any_backend
 @pytest.mark.parametrize("likelihood", ["gaussian", "bernoulli"])
 def test_variational(vae, pixels, likelihood):
     vae.set_params(likelihood=likelihood).fit(pixels)
     assert_says_the_same(vae, pixels, OF_TRANSFORMERS)
 
 
+@pytest.mark.any_backend
 @pytest.mark.parametrize("n_draws", [1, 11, 12, 50])
 def test_likelihoods_in_rounds_of_draws(vae, digits, n_draws):
     vae.set_params(n_draws=n_draws).fit(digits)
@@ -287,6 +292,7 @@ def test_likelihoods_of_images(vae, digits):
     assert_says_the_same(vae.fit(X), X, ["score_samples"])
 
 
+@pytest.mark.any_backend
 def test_the_prior_of_a_variational_one_counts(vae, blob):
     from skae.estimators._prior import _mixture
 
@@ -295,6 +301,7 @@ def test_the_prior_of_a_variational_one_counts(vae, blob):
     assert_says_the_same(vae, blob, ["score_samples"])
 
 
+@pytest.mark.any_backend
 def test_ordered_codes(quick, digits):
     ae = quick(ordered=True).fit(digits)
     assert_says_the_same(ae.truncated(2), digits, OF_TRANSFORMERS, [np.float64])
@@ -331,6 +338,7 @@ def test_few_rows_and_one_model(table):
     assert_says_the_same(one, table, ["score_samples"])
 
 
+@pytest.mark.any_backend
 def test_detectors_by_reconstruction(quick, table, digits):
     by_error = {"scoring": "reconstruction", "cv": 2, "random_state": 0}
     detector = AEAnomalyDetector(estimator=quick(n_components=2, max_iter=1), **by_error)
@@ -357,6 +365,7 @@ def test_a_pipeline_with_a_detector(detector, table):
     assert_near(scores[:, 0], pipe.decision_function(table))
 
 
+@pytest.mark.any_backend
 def test_an_autoencoder_between_other_steps(quick, digits):
     y = digits[:, 20] > 8
     pipe = make_pipeline(MinMaxScaler(), quick(), StandardScaler(), LogisticRegression())
@@ -371,6 +380,7 @@ def test_an_autoencoder_between_other_steps(quick, digits):
         skae.to_onnx(pipe[:-1], output="reconstruct")
 
 
+@pytest.mark.any_backend
 def test_skl2onnx_converts_transformers(fitted, digits):
     register_converters()
     counts = digits.astype(np.int64)
@@ -378,6 +388,7 @@ def test_skl2onnx_converts_transformers(fitted, digits):
     assert_near(run(model, counts)[0], fitted.transform(digits))
 
 
+@pytest.mark.any_backend
 def test_a_search_is_its_best_estimator(quick, digits):
     search = GridSearchCV(quick(max_iter=1), {"n_components": [2]}, cv=2).fit(digits)
     (got,) = run(skae.to_onnx(search), digits.astype(np.float32))
@@ -387,6 +398,7 @@ def test_a_search_is_its_best_estimator(quick, digits):
 # The file
 
 
+@pytest.mark.any_backend
 def test_the_file_is_the_model(fitted, digits, tmp_path):
     path = tmp_path / "ae.onnx"
     path.write_text("before")
@@ -400,6 +412,7 @@ def test_the_file_is_the_model(fitted, digits, tmp_path):
     assert_near(run(str(path), digits.astype(np.float32))[0], fitted.transform(digits))
 
 
+@pytest.mark.any_backend
 def test_a_file_that_cannot_be_written_leaves_the_old_one(fitted, tmp_path, monkeypatch):
     path = tmp_path / "ae.onnx"
     path.write_text("before")
@@ -450,6 +463,7 @@ def test_wrong_parameters(fitted, detector):
         skae.to_onnx(fitted, target_opset=12)
 
 
+@pytest.mark.any_backend
 @pytest.mark.any_data
 def test_what_cannot_be_said(quick, digits):
     from sklearn.exceptions import NotFittedError

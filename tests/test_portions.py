@@ -189,6 +189,7 @@ def test_a_failed_portion_moves_nothing(quick, portions):
     assert_allclose(ae.mean_, np.concatenate(portions[:2]).mean(axis=0), rtol=1e-12)
 
 
+@pytest.mark.any_backend
 def test_a_constant_first_portion(quick, digits):
     """Nothing can be learnt from it, so training starts at the next."""
     ae = quick().partial_fit(np.zeros((20, 64))).partial_fit(digits / 1000)
@@ -197,6 +198,7 @@ def test_a_constant_first_portion(quick, digits):
     assert ae.n_iter_ == len(ae.loss_curve_) == 2
 
 
+@pytest.mark.any_backend
 @pytest.mark.parametrize("activation", ["relu", "tanh"])
 def test_a_first_portion_that_is_tiny_and_far_off(quick, digits, activation):
     """It costs little beside ordinary rows alone."""
