@@ -77,6 +77,15 @@ def test_lazy_rows_are_the_rows(data, is_sparse, dtype):
 
 
 @pytest.mark.any_backend
+def test_a_column_of_sparse_rows_that_has_no_zeros_is_constant():
+    """Nothing is left of the zeros that are not there but a rounding."""
+    X = sparse.csr_array(np.ones((8, 1)))
+    for seed in range(20):
+        weight = np.random.RandomState(seed).uniform(0.1, 1, size=8)
+        assert moments(LazyRows(X), weight)[1] == 0
+
+
+@pytest.mark.any_backend
 @pytest.mark.parametrize("is_sparse", [False, True])
 @pytest.mark.parametrize("weighted", [False, True])
 def test_axes_of_lazy_rows(many, words, is_sparse, weighted):

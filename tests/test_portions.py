@@ -210,8 +210,8 @@ def test_a_first_portion_that_is_tiny_and_far_off(quick, digits, activation):
         for portion in [*first, *([*np.array_split(digits, 3)] * 10)]:
             ae.partial_fit(portion)
         scores.append(ae.score(digits))
-    print(scores)
-    assert scores[1] > scores[0] - 0.05
+    # Without statistics of all rows it costs 0.5 and more.
+    assert scores[1] > scores[0] - 0.1
 
 
 @pytest.mark.any_backend

@@ -184,13 +184,17 @@ def _sparse_average(
     n_features = X.shape[1]
     weight = np.ones(len(X)) if weight is None else weight
     total, stored = np.zeros(n_features), np.zeros(n_features)
+    n_stored = np.zeros(n_features, np.intp)
     for at, rows in X.pieces(_SPARSE_ROWS):
         each = np.repeat(weight[at], np.diff(rows.indptr))
         entries = function(rows.data.astype(np.float64, copy=False), rows.indices)
         total += np.bincount(rows.indices, each * entries, n_features)
         stored += np.bincount(rows.indices, each, n_features)
+        n_stored += np.bincount(rows.indices, minlength=n_features)
+    # Where every row has an entry, roundings would be left of the zeros.
+    left = np.where(n_stored < len(X), np.maximum(weight.sum() - stored, 0), 0)
     zeros = function(np.zeros(n_features), slice(None))
-    return np.asarray((total + (weight.sum() - stored) * zeros) / weight.sum())
+    return np.asarray((total + left * zeros) / weight.sum())
 
 
 def centre_and_scale(
