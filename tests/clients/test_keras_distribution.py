@@ -9,6 +9,8 @@ import pytest
 
 pytest.importorskip("jax")
 
+pytestmark = [pytest.mark.any_data, pytest.mark.any_backend]
+
 # The number of devices is set before JAX is imported, so this runs in a process of its own.
 SCRIPT = """
 import json, keras, numpy as np
