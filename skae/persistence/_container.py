@@ -9,17 +9,16 @@ import io
 import json
 import os
 import re
-import secrets
 import zipfile
 from collections.abc import Sequence
 from math import prod
-from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
 
 from skae.persistence._errors import SavedFileError, check
+from skae.persistence._files import replacing
 
 Array = NDArray[Any]
 
@@ -79,38 +78,9 @@ def write(path: str | os.PathLike[str], content: Any, arrays: Sequence[Array]) -
             f"{len(text):,}, most of which are levels of columns of strings. Set "
             "`max_categories` of a TabularEncoder before it, or leave such columns out."
         )
-    # What a link points to is replaced, and not the link.
-    target = Path(os.path.realpath(path))
-    temporary = target.with_name(f".{target.name}.{secrets.token_hex(8)}.tmp")
-    try:
-        with _new_file(temporary) as file:
-            _write_zip(file, text, arrays)
-            _seal(file)
-            file.flush()
-            os.fsync(file.fileno())
-            if not temporary.exists():
-                # Python follows a link only where it is told a folder; the path is absolute.
-                folder = file.fileno()
-                os.link(f"/proc/self/fd/{folder}", temporary, src_dir_fd=folder)
-        if target.exists():
-            temporary.chmod(target.stat().st_mode & 0o777)
-        os.replace(temporary, target)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
-    _sync_folder(target.parent)
-
-
-def _new_file(temporary: Path) -> BinaryIO:
-    """A file without a name, where there are such: it goes with a process that is killed."""
-    if os.path.exists("/proc/self/fd") and hasattr(os, "O_TMPFILE"):
-        try:
-            unnamed = os.open(temporary.parent, os.O_TMPFILE | os.O_RDWR, 0o666)
-            return open(unnamed, "wb+")
-        except OSError:
-            # Of the folder's file system, which knows none, or of the folder itself.
-            pass
-    return open(temporary, "xb+")
+    with replacing(path) as file:
+        _write_zip(file, text, arrays)
+        _seal(file)
 
 
 def _write_zip(file: BinaryIO, text: bytes, arrays: Sequence[Array]) -> None:
@@ -129,20 +99,6 @@ def _seal(file: BinaryIO) -> None:
     checksum = _checksum(file, end)
     file.seek(end)
     file.write(checksum)
-
-
-def _sync_folder(folder: Path) -> None:
-    """Let the new name outlive a power cut, where folders can be synced."""
-    if os.name != "posix":
-        return
-    opened = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(opened)
-    except OSError:
-        # Some network drives cannot; the file itself is safe.
-        pass
-    finally:
-        os.close(opened)
 
 
 def _name(position: int) -> str:

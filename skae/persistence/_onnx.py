@@ -1,10 +1,7 @@
 """Fitted estimators as ONNX models, by skl2onnx and the converters that it is told here."""
 
-import os
 from math import prod
-from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
 import numpy as np
 from sklearn.base import BaseEstimator
@@ -14,6 +11,7 @@ from sklearn.utils.validation import check_is_fitted
 from skae.anomaly import AEAnomalyDetector
 from skae.estimators import AutoencoderTransformer, DenoisingAutoencoder, VAETransformer
 from skae.persistence import _onnx_detector  # noqa: F401, tells outputs_of of the detector
+from skae.persistence._files import replacing
 from skae.persistence._onnx_estimators import check_can_be_said, outputs_of
 from skae.persistence._onnx_graph import Graph, Tensor
 from skae.utils._sklearn import BaseSearchCV
@@ -118,7 +116,8 @@ def to_onnx(
         name=type(estimator).__name__,
     )
     if path is not None:
-        _write(Path(path), model.SerializeToString())
+        with replacing(path) as file:
+            file.write(model.SerializeToString())
     return model
 
 
@@ -282,13 +281,3 @@ def _skl2onnx() -> Any:
             "to_onnx needs skl2onnx; install it with the extra `onnx`: pip install skae[onnx]."
         ) from error
     return skl2onnx
-
-
-def _write(path: Path, content: bytes) -> None:
-    """Write a file that takes the place of another once it is whole."""
-    beside = path.with_name(f".{path.name}.{uuid4().hex}")
-    try:
-        beside.write_bytes(content)
-        os.replace(beside, path)
-    finally:
-        beside.unlink(missing_ok=True)
