@@ -6,21 +6,10 @@ import numpy as np
 import pytest
 
 from data import all_digits, data_rng
+from settings import QUICK
 from skae import AutoencoderTransformer
 from skae.corruption import _draws
 from skae.estimators import _base
-
-# One architecture, batch shape and optimizer for most tests: they share a compilation.
-QUICK = {
-    "n_components": 3,
-    "hidden_layer_sizes": (8,),
-    # Every epoch improves on the one before, on held-out rows of the digits too.
-    "max_iter": 3,
-    "batch_size": 32,
-    "learning_rate": 0.005,
-    "random_state": 0,
-}
-
 
 _SHARE_TO_TRUST = _base._SHARE_TO_TRUST
 

@@ -13,8 +13,8 @@ from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from conftest import QUICK
 from data import data_rng
+from settings import QUICK
 from skae import (
     AEClassifier,
     AutoencoderTransformer,
