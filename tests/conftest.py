@@ -9,16 +9,16 @@ from data import all_digits, data_rng
 from settings import QUICK
 from skae import AutoencoderTransformer
 from skae.corruption import _draws
-from skae.estimators import _base
+from skae.estimators import _starts
 
-_SHARE_TO_TRUST = _base._SHARE_TO_TRUST
+_SHARE_TO_TRUST = _starts._SHARE_TO_TRUST
 
 
 @pytest.fixture(scope="session", autouse=True)
 def one_start():
     """PCA is trusted whatever it explains: half the training, half the compilations."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(_base, "_SHARE_TO_TRUST", 0.0)
+        patch.setattr(_starts, "_SHARE_TO_TRUST", 0.0)
         yield
 
 
@@ -80,7 +80,7 @@ def xla_is_marked(request, handed_to_xla):
 @pytest.fixture
 def two_starts(monkeypatch):
     """PCA is trusted as users have it."""
-    monkeypatch.setattr(_base, "_SHARE_TO_TRUST", _SHARE_TO_TRUST)
+    monkeypatch.setattr(_starts, "_SHARE_TO_TRUST", _SHARE_TO_TRUST)
 
 
 @pytest.fixture(scope="session")

@@ -16,6 +16,7 @@ from sklearn.base import clone
 
 from data import data_rng
 from skae import AEAnomalyDetector, AutoencoderTransformer, training
+from skae.estimators import _pace
 from skae.estimators._parameters import OPTIMIZERS
 from skae.training import _engine
 from skae.training._cache import EngineCache
@@ -190,6 +191,35 @@ def settle(quick, X, optimizer, **params):
     """Codes after a short fit without early stopping, from a start far from the end."""
     params = {"batch_size": 64, "max_iter": 2, "init": "random", **params}
     return quick(optimizer=optimizer, early_stopping=False, **params).fit_transform(X)
+
+
+@pytest.mark.parametrize(
+    "shape", [(), (7,), (5000,), (256, 128), (300, 242), (256, 30), (3, 3, 64, 32)], ids=str
+)
+@pytest.mark.parametrize("where", ["all", "row", "column"])
+def test_the_length_of_a_gradient_is_about_right(shape, where):
+    """Also where a single column of the rows is far from all others."""
+    gradient = data_rng().normal(size=shape).astype(np.float32)
+    if len(shape) > 1 and where == "row":
+        gradient[1] *= 100
+    elif len(shape) > 1 and where == "column":
+        gradient[..., 1] *= 100
+    estimate = float(_engine._sum_of_squares(keras.ops.convert_to_tensor(gradient)))
+    exact = np.square(gradient).sum()
+    if gradient.size <= _engine._MOST_SUMMED:
+        assert_allclose(estimate, exact, rtol=1e-5)
+    assert 0.4 < np.sqrt(estimate / exact) < 2
+
+
+@pytest.mark.parametrize("sizes", [(8,), (128, 64)], ids=["one vector", "arrays"])
+def test_long_gradients_are_cut_where_the_rate_is_ours(quick, pixels, monkeypatch, sizes):
+    params = {"hidden_layer_sizes": sizes, "learning_rate": "auto"}
+    free = settle(quick, pixels, "sgd", **params)
+    monkeypatch.setattr(_pace, "_CLIP_NORM", 1e-12)
+    held = settle(quick, pixels, "sgd", **params)
+    still = settle(quick, pixels, "sgd", **params | {"learning_rate": 1e-30})
+    assert_allclose(held, still, atol=1e-5)
+    assert np.abs(free - still).max() > 1e-4
 
 
 def test_an_optimizer_object_is_the_same_as_its_name(quick, pixels):

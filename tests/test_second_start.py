@@ -10,7 +10,7 @@ from sklearn.decomposition import PCA
 from sklearn.exceptions import ConvergenceWarning
 
 from skae import DenoisingAutoencoder, VAETransformer
-from skae.estimators import _base
+from skae.estimators import _starts
 from skae.estimators._base import BaseAutoencoder
 from skae.networks import ConvNetwork
 from skae.training._engine import Engine
@@ -27,10 +27,10 @@ def hindered(monkeypatch):
     """The first start has a single epoch, so that the second is the better one."""
     train = BaseAutoencoder._train
 
-    def hinder(self, rows, held_out, rng, monitor, stopping, first=()):
+    def hinder(self, course, rng, first=()):
         if self.init_ == "pca":
-            stopping = replace(stopping, max_iter=1)
-        return train(self, rows, held_out, rng, monitor, stopping, first)
+            course = course._replace(stopping=replace(course.stopping, max_iter=1))
+        return train(self, course, rng, first)
 
     monkeypatch.setattr(BaseAutoencoder, "_train", hinder)
 
@@ -54,10 +54,10 @@ def test_what_lags_is_given_up(quick, digits, monkeypatch):
     """Random weights that hardly move cannot catch up with PCA."""
     train = BaseAutoencoder._train
 
-    def hinder(self, rows, held_out, rng, monitor, stopping, first=()):
-        rate = stopping.rate if self.init_ == "pca" else 1e-6
-        stopping = replace(stopping, rate=rate, n_iter_no_change=4)
-        return train(self, rows, held_out, rng, monitor, stopping, first)
+    def hinder(self, course, rng, first=()):
+        rate = course.stopping.rate if self.init_ == "pca" else 1e-6
+        stopping = replace(course.stopping, rate=rate, n_iter_no_change=4)
+        return train(self, course._replace(stopping=stopping), rng, first)
 
     monkeypatch.setattr(BaseAutoencoder, "_train", hinder)
     ae = quick(**PARAMS, learning_rate="auto").fit(digits)
@@ -74,7 +74,7 @@ def test_the_first_is_kept_where_it_is_better(quick, digits, monkeypatch):
     ae = clone(slow).fit(digits)
     assert ae.init_ == "pca"
     assert ae.n_iter_ == len(ae.validation_loss_curve_) <= 30
-    monkeypatch.setattr(_base, "_SHARE_TO_TRUST", 0.0)
+    monkeypatch.setattr(_starts, "_SHARE_TO_TRUST", 0.0)
     alone = slow.fit(digits)
     assert_array_equal(ae.transform(digits), alone.transform(digits))
     assert ae.validation_loss_curve_ == alone.validation_loss_curve_

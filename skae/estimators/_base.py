@@ -2,7 +2,7 @@
 
 from abc import abstractmethod
 from copy import deepcopy
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from math import prod
 
 import numpy as np
@@ -15,6 +15,14 @@ from skae.estimators._pace import optimizer_of, stopping_of
 from skae.estimators._parameters import CONSTRAINTS, network_parameters, refuse_changes
 from skae.estimators._portions import follow, follows, weight_of
 from skae.estimators._sizes import latent_size, rows_in_batch, with_room
+from skae.estimators._starts import (
+    Course,
+    beats_start,
+    history,
+    is_trusted,
+    start_again,
+    weights_to_start_from,
+)
 from skae.estimators._validation import (
     check_bounded,
     check_training_rows,
@@ -26,13 +34,10 @@ from skae.networks import (
     DenseNetwork,
     Options,
     keras_name,
-    linear_map,
     resize,
     whole_numbers,
 )
 from skae.tables import TabularEncoder
-from skae.utils._judgement import gained
-from skae.utils._lazy import FEW_BYTES, dense
 from skae.utils._process import refuse_forked_process
 from skae.utils._random import offspring
 from skae.utils._rows import Rows
@@ -41,13 +46,6 @@ from skae.utils._sklearn import (
     fit_context,
 )
 from skae.utils._state import restores_state_on_error
-
-# Below this share of variance explained, the principal components may lead training into
-# a poor optimum: random weights are tried as well.
-_SHARE_TO_TRUST = 0.8
-
-# Activations that are the identity for positive numbers only.
-_RECTIFIERS = {"relu", "elu", "leaky_relu"}
 
 
 class BaseAutoencoder(CallbackSupportMixin, BaseEstimator):
@@ -156,66 +154,25 @@ class BaseAutoencoder(CallbackSupportMixin, BaseEstimator):
             second_rng = deepcopy(rng)
             self._begin(self.init, self._start(train, rng))
         judges_start = held_out is not None and not goes_on and self._starts_well
-        starts_twice = (
-            judges_start and self._tries_random and self._start_share < _SHARE_TO_TRUST
-        )
+        starts_twice = judges_start and self._tries_random and not is_trusted(self)
         before = self._judged_losses(held_out) if judges_start else None
         stopping = stopping_of(self, self._network, len(train), held_out is not None, one_epoch)
         monitor.open(rows, y, held_out, stopping.max_iter, starts_twice)
-        training = self._train(train, held_out, rng, monitor, stopping)
+        course = Course(train, held_out, before, stopping, monitor)
+        training = self._train(course, rng)
         warn_or_raise(training, self._starts_linear or self.n_iter_)
         vars(self).update(self._fitted_attributes(training))
         if not goes_on:
-            self.starts_ = {self.init_: self._history(training)}
-        if judges_start and not self._beats(before, held_out):
+            self.starts_ = {self.init_: history(self, training)}
+        if judges_start and not beats_start(self, course):
             self._fall_back(rows, rng)
         if starts_twice and training.ending in ("max_iter", "converged"):
-            training = self._start_again(
-                training, train, held_out, before, second_rng, monitor, stopping
-            )
+            training = start_again(self, training, course, second_rng)
         self._conclude(train, held_out, rng, one_epoch)
         monitor.finish()
         if self.warm_start or one_epoch:
             self._optimizer_state = training.optimizer_state
         return self
-
-    def _start_again(self, first, train, held_out, before, rng, monitor, stopping):
-        """Train the same network from random weights too, and keep the better of the two."""
-        fitted = dict(vars(self))
-        self._begin("random", self._opened(self._network.random_start(rng), train))
-        held = first.validation_curve[1 : first.n_held + 1]
-        second = self._train(train, held_out, rng, monitor, stopping, held)
-        vars(self).update(self._fitted_attributes(second))
-        fitted["starts_"]["random"] = self._history(second)
-        better = self.best_loss_ < fitted["best_loss_"] and self._beats(before, held_out)
-        if second.ending == "interrupted":
-            kept = None if better else "the network of the first start"
-            warn_or_raise(second, has_start=True, kept=kept)
-        if better:
-            return second
-        vars(self).update(fitted)
-        return first
-
-    def _history(self, training):
-        """What a start came to, of which these are the attributes."""
-        return {
-            "loss_curve": self.loss_curve_,
-            "validation_loss_curve": self.validation_loss_curve_,
-            "best_loss": self.best_loss_,
-            "n_iter": self.n_iter_,
-            "ending": training.ending,
-            "seconds": training.seconds,
-        }
-
-    def _beats(self, before, held_out):
-        """Whether the network is better than losses before by more than chance explains."""
-        return gained(before, self._judged_losses(held_out), held_out.weight)
-
-    def _fall_back(self, rows, rng):
-        """Keep the start: the principal components, now of all rows."""
-        self._set_weights(self._start(rows, rng))
-        self.init_, self.best_iter_ = "pca", 0
-        self.best_loss_ = self.start_loss_
 
     # Saving
 
@@ -237,6 +194,11 @@ class BaseAutoencoder(CallbackSupportMixin, BaseEstimator):
 
     # Answers that a subclass may give
 
+    @property
+    def _tries_random(self):
+        """Whether random weights are tried too where the start explains little."""
+        return True
+
     def _as_judged(self, held_out, rng):
         """Held-out rows as the encoder will see them."""
         return held_out
@@ -244,11 +206,6 @@ class BaseAutoencoder(CallbackSupportMixin, BaseEstimator):
     def _spoilt(self, rows, rng):
         """Training rows as the encoder will see them; None: as they are."""
         return None
-
-    @property
-    def _tries_random(self):
-        """Whether random weights are tried too where the start explains little."""
-        return True
 
     def _judged_losses(self, rows):
         """Losses of held-out rows by which the network is judged."""
@@ -372,46 +329,19 @@ class BaseAutoencoder(CallbackSupportMixin, BaseEstimator):
 
     def _start(self, rows, rng):
         """Weights to start from."""
-        if not self._starts_linear:
-            return self._opened(self._network.random_start(rng), rows)
-        if rows.is_lazy and rows.targets is not None:
-            rows = rows.sample(FEW_BYTES)
-        standardised = self._codec.linear_rows(rows)
-        linear = linear_map(
-            standardised, self._network.n_components, rng, self._spoilt(rows, rng)
-        )
-        self._start_share = linear.share
-        scale, offset = self._codec.before_output(
-            rows, (linear.encoder, linear.decoder), self._network.output_activation
-        )
-        weights = self._network.linear_start(
-            rng, linear.encoder, scale * linear.decoder, offset
-        )
-        return self._opened(weights, rows)
-
-    def _opened(self, weights, rows):
-        """Let the code of the rows start where its activation passes it on as it is.
-
-        Centred rows have centred codes, of which a rectifier would cut off one half, and
-        with it half of what the start knows.
-        """
-        network = self._network
-        cuts = isinstance(network, DenseNetwork) and network.code_activation in _RECTIFIERS
-        if not cuts or self.penalty is not None:
-            return weights
-        plain = replace(network, code_activation="linear")
-        statistics = network.fresh_statistics()
-        encoder, _ = forward(plain, weights, statistics, self._units, None)
-        least = np.min(
-            [encoder(dense(part.inputs)).min(axis=0) for part in rows.parts()], axis=0
-        )
-        return network.with_moved_code(weights, np.maximum(-least, 0).astype(np.float32))
+        return weights_to_start_from(self, rows, rng)
 
     def _begin(self, init, weights):
         """Stand at a start, without a history."""
         self.init_, self.n_iter_, self.loss_curve_ = init, 0, []
         self.validation_loss_curve_ = self._optimizer_state = None
         self._set_weights(weights)
+
+    def _fall_back(self, rows, rng):
+        """Keep the start: the principal components, now of all rows."""
+        self._set_weights(self._start(rows, rng))
+        self.init_, self.best_iter_ = "pca", 0
+        self.best_loss_ = self.start_loss_
 
     def _set_weights(self, weights):
         vars(self).update(self._networks(weights, self._network.fresh_statistics()))
@@ -442,9 +372,10 @@ class BaseAutoencoder(CallbackSupportMixin, BaseEstimator):
             rows.weight,
         )
 
-    def _train(self, train, held_out, rng, monitor, stopping, first=()):
+    def _train(self, course, rng, first=()):
         from skae import training
 
+        train, held_out = course.train, course.held_out
         batch_size = rows_in_batch(self.batch_size, len(train))
         network, mask = with_room(self._network, batch_size)
 
@@ -465,9 +396,9 @@ class BaseAutoencoder(CallbackSupportMixin, BaseEstimator):
             **optimizer_of(self),
             optimizer_state=self._optimizer_state,
             batch_size=batch_size,
-            stopping=stopping,
+            stopping=course.stopping,
             rng=rng,
-            monitor=monitor,
+            monitor=course.monitor,
             allow_xla=network.gains_from_xla,
             first=first,
         )

@@ -113,7 +113,7 @@ def train(
         For an optimizer given by name.
 
     clip_norm : float or None
-        For an optimizer given by name: the norm to which longer gradients are cut.
+        The norm to which longer gradients are cut.
 
     batch_size : int
         Rows in a step.
@@ -152,10 +152,11 @@ def train(
     """
     refuse_forked_process()
     began = time.perf_counter()
-    optimizer_key = _optimizers.key(optimizer, weight_decay, clip_norm)
+    optimizer_key = _optimizers.key(optimizer, weight_decay)
     steps = -(-len(training) // batch_size) * stopping.likely_epochs * n_fits
     options: dict[str, Any] = {
         "batch_size": batch_size,
+        "clip_norm": clip_norm,
         "paired": (
             training.targets is not None,
             validation is not None and validation.targets is not None,
@@ -169,7 +170,7 @@ def train(
 
     def make() -> Engine:
         rate = _optimizers.Rate()
-        made = _optimizers.make(optimizer, rate, weight_decay, clip_norm)
+        made = _optimizers.make(optimizer, rate, weight_decay)
         return kind(build(), made, rate, **options)
 
     with CACHE.borrow(key, make) as engine:

@@ -64,7 +64,7 @@ class JaxEngine(Engine):
             self._unflattened(state["params"])
         )
         params, slots = self.optimizer.stateless_apply(
-            state["optimizer"], self._flattened(gradients), state["params"]
+            state["optimizer"], self._flattened(self._cut(gradients)), state["params"]
         )
         return {"params": params, "optimizer": slots, "others": list(others)}, parts
 

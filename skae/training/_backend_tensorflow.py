@@ -27,7 +27,7 @@ class TensorFlowEngine(Engine):
         # There is one device and nothing to reduce. TensorFlow would register a gradient of
         # the reduction, which is never freed and holds the whole graph.
         self.optimizer._all_reduce_sum_gradients = list
-        self.optimizer.apply(self._flattened(gradients), self._params)
+        self.optimizer.apply(self._flattened(self._cut(gradients)), self._params)
         return {"others": list(others)}, parts
 
     def _run(

@@ -21,7 +21,7 @@ class TorchEngine(Engine):
             parts = weighted_sum(losses, weight)
             loss = torch.sum(parts)
             gradients = torch.autograd.grad(loss, params, materialize_grads=True)
-        self.optimizer.apply(list(gradients), self._params)
+        self.optimizer.apply(self._cut(gradients), self._params)
         return {"others": [v.detach() for v in others]}, parts.detach()
 
     def _run(

@@ -58,9 +58,7 @@ class Rate:
             self._value = 0.0
 
 
-def make(
-    optimizer: Any, rate: Rate, weight_decay: float = 0.0, clip_norm: float | None = None
-) -> Any:
+def make(optimizer: Any, rate: Rate, weight_decay: float = 0.0) -> Any:
     """A fresh Keras optimizer.
 
     Parameters
@@ -74,16 +72,13 @@ def make(
     weight_decay : float
         For an optimizer given by name: the share of the learning rate by which weights
         shrink in a step.
-
-    clip_norm : float or None
-        For an optimizer given by name: the norm to which longer gradients are cut.
     """
     if not isinstance(optimizer, str):
         return type(optimizer).from_config({**configuration(optimizer), "learning_rate": rate})
     for name, kind in vars(keras.optimizers).items():
         if name.lower() == optimizer and isinstance(kind, type):
             decay = {"weight_decay": weight_decay} if weight_decay else {}
-            return kind(learning_rate=rate, global_clipnorm=clip_norm, **decay)
+            return kind(learning_rate=rate, **decay)
     raise ValueError(f"Keras {keras.__version__} has no optimizer {optimizer!r}.")
 
 
@@ -146,17 +141,17 @@ def falling(learning_rate: float, n_steps: int) -> LearningRate:
     return lambda steps: learning_rate * np.maximum(1 - steps / n_steps, 0)
 
 
-def key(optimizer: Any, weight_decay: float, clip_norm: float | None) -> str | None:
+def key(optimizer: Any, weight_decay: float) -> str | None:
     """What makes two optimizers compile to the same program; None if it cannot be told."""
     if isinstance(optimizer, str):
-        return _key_by_name(optimizer, weight_decay, clip_norm)
+        return _key_by_name(optimizer, weight_decay)
     return _key(optimizer)
 
 
 # Making a Keras optimizer takes as long as an epoch of a small table.
 @functools.lru_cache(maxsize=64)
-def _key_by_name(name: str, weight_decay: float, clip_norm: float | None) -> str | None:
-    return _key(make(name, Rate(), weight_decay, clip_norm))
+def _key_by_name(name: str, weight_decay: float) -> str | None:
+    return _key(make(name, Rate(), weight_decay))
 
 
 def _key(optimizer: Any) -> str | None:
