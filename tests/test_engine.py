@@ -193,22 +193,14 @@ def settle(quick, X, optimizer, **params):
     return quick(optimizer=optimizer, early_stopping=False, **params).fit_transform(X)
 
 
+@pytest.mark.parametrize("in_lanes", [False, True])
 @pytest.mark.parametrize(
-    "shape", [(), (7,), (5000,), (256, 128), (300, 242), (256, 30), (3, 3, 64, 32)], ids=str
+    "shape", [(), (7,), (0,), (10, 143), (300, 242), (3, 3, 8, 64)], ids=str
 )
-@pytest.mark.parametrize("where", ["all", "row", "column"])
-def test_the_length_of_a_gradient_is_about_right(shape, where):
-    """Also where a single column of the rows is far from all others."""
+def test_the_length_of_a_gradient(shape, in_lanes):
     gradient = data_rng().normal(size=shape).astype(np.float32)
-    if len(shape) > 1 and where == "row":
-        gradient[1] *= 100
-    elif len(shape) > 1 and where == "column":
-        gradient[..., 1] *= 100
-    estimate = float(_engine._sum_of_squares(keras.ops.convert_to_tensor(gradient)))
-    exact = np.square(gradient).sum()
-    if gradient.size <= _engine._MOST_SUMMED:
-        assert_allclose(estimate, exact, rtol=1e-5)
-    assert 0.4 < np.sqrt(estimate / exact) < 2
+    total = _engine._sum_of_squares(keras.ops.convert_to_tensor(gradient), in_lanes)
+    assert_allclose(as_array(total), np.square(gradient).sum(), rtol=1e-5)
 
 
 @pytest.mark.parametrize("sizes", [(8,), (128, 64)], ids=["one vector", "arrays"])
