@@ -100,9 +100,11 @@ class Rows:
         return [pad(array, length) for array in arrays if array is not None]
 
 
-def pad(array: Any, length: int) -> NDArray[np.float32]:
-    """Rows, and zeros up to a length."""
-    padded = np.zeros((length, *array.shape[1:]), np.float32)
+def pad(
+    array: Any, length: int, zeros: Callable[..., NDArray[Any]] = np.zeros
+) -> NDArray[np.float32]:
+    """Rows, and zeros up to a length, in what makes arrays of zeros."""
+    padded = zeros((length, *array.shape[1:]), np.float32)
     if isinstance(array, LazyRows):
         array.read_into(padded)
     else:
