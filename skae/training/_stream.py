@@ -2,8 +2,10 @@
 
 import math
 import mmap
+import os
 from collections.abc import Generator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any, NamedTuple
 
@@ -134,5 +136,12 @@ def _zeros_apart(shape: tuple[int, ...], dtype: type[np.generic]) -> NDArray[Any
     On the heap other memory comes to lie between the chunks, and the holes that they leave
     add up to hundreds of megabytes.
     """
-    pages = mmap.mmap(-1, math.prod(shape) * np.dtype(dtype).itemsize)
+    nbytes = math.prod(shape) * np.dtype(dtype).itemsize
+    if os.name != "posix":
+        return np.frombuffer(mmap.mmap(-1, nbytes), dtype).reshape(shape)
+    pages = mmap.mmap(-1, nbytes, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+    if hasattr(mmap, "MADV_HUGEPAGE"):
+        # To make thousands of small pages takes a tenth of the time of training on them.
+        with suppress(OSError):
+            pages.madvise(mmap.MADV_HUGEPAGE)
     return np.frombuffer(pages, dtype).reshape(shape)
