@@ -145,7 +145,7 @@ def main(args):
         rows,
     )
     measured = ratio(medians["Keras estimator"]["seconds"], medians["skae"]["seconds"])
-    print_bars([("search, Keras estimator / skae", ">=", 20, measured)], figures)
+    print_bars([("search, Keras estimator / skae", ">=", 25, measured)], figures)
     figures.save(args.output)
 
 
