@@ -14,6 +14,7 @@ from sklearn.decomposition import PCA
 from sklearn.exceptions import ConvergenceWarning, NotFittedError
 
 from data import data_rng
+from settings import QUICK
 from skae import AEClassifier, VAETransformer
 from skae.inference import _importance
 from skae.losses import LIKELIHOODS, divergence
@@ -36,15 +37,7 @@ def quick_vae():
     """Makes a variational autoencoder that trains in a few steps."""
 
     def make(**params):
-        quick = {
-            "n_components": 3,
-            "hidden_layer_sizes": (8,),
-            "max_iter": 3,
-            "batch_size": 32,
-            "learning_rate": 0.005,
-            "random_state": 0,
-        }
-        return VAETransformer(**{**quick, **params})
+        return VAETransformer(**{**QUICK, **params})
 
     return make
 
