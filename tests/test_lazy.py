@@ -1,5 +1,7 @@
 """Rows that are sparse, many, or in a file: read in chunks, with the results of all at once."""
 
+import ctypes
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -10,13 +12,19 @@ from sklearn.base import clone
 from sklearn.decomposition import TruncatedSVD
 
 from data import data_rng
-from skae import AEImputer, AutoencoderTransformer, DenoisingAutoencoder, VAETransformer
+from skae import (
+    AEAnomalyDetector,
+    AEImputer,
+    AutoencoderTransformer,
+    DenoisingAutoencoder,
+    VAETransformer,
+)
 from skae.estimators import _validation
 from skae.inference import Affine
 from skae.metrics import reconstruction_score
 from skae.networks import MOST_EXACT, KerasNetwork, _lazy_axes, linear_map, principal_axes
 from skae.training import _engine, _stream
-from skae.utils import _lazy, _rows
+from skae.utils import _lazy, _memory, _rows
 from skae.utils._lazy import LazyRows
 from skae.utils._rows import Rows, centre_and_scale, moments
 
@@ -155,8 +163,9 @@ def test_each_row_is_visited_once(monkeypatch, many, digits, scattered):
         lambda **params: AutoencoderTransformer(code_activation="relu", **params),
         lambda **params: AutoencoderTransformer(ordered=True, **params),
         lambda **params: DenoisingAutoencoder(**params),
+        lambda **params: VAETransformer(**params),
     ],
-    ids=["plain", "rectified", "ordered", "denoising"],
+    ids=["plain", "rectified", "ordered", "denoising", "variational"],
 )
 def test_a_stream_trains_what_the_whole_trains(request, digits, make):
     ae = make(n_components=3, hidden_layer_sizes=(8,), max_iter=3, random_state=0)
@@ -182,6 +191,17 @@ def test_a_file_is_trained_on_like_an_array(tmp_path, many, quick, digits):
     assert_array_equal(from_file.transform(digits), quick().fit(digits).transform(digits))
 
 
+@pytest.mark.any_data
+@pytest.mark.any_backend
+def test_scores_of_many_rows_are_those_of_few(request, quick, digits):
+    weight = 1.0 + np.arange(len(digits)) % 3
+    ae = quick(max_iter=1).fit(digits)
+    few = ae.score_samples(digits), ae.score(digits, sample_weight=weight)
+    request.getfixturevalue("many")
+    assert_allclose(ae.score_samples(digits), few[0])
+    assert ae.score(digits, sample_weight=weight) == pytest.approx(few[1])
+
+
 def test_a_stream_goes_on(many, quick, digits):
     ae = quick(warm_start=True).fit(digits)
     assert ae.fit(digits).partial_fit(digits).n_iter_ == 7
@@ -194,6 +214,22 @@ def test_few_rows_are_held_out_of_many(monkeypatch, many, quick, digits):
         Rows(LazyRows(digits)), 0.1, np.random.RandomState(0), True
     )
     assert (len(rows), len(held_out)) == (293, 7)
+
+
+@pytest.mark.any_data
+@pytest.mark.any_backend
+def test_memory_is_given_back_where_the_system_can_be_asked(monkeypatch):
+    _memory.give_back()
+
+    def missing(name):
+        raise OSError(name)
+
+    monkeypatch.setattr(ctypes, "CDLL", missing)
+    _memory._malloc_trim.cache_clear()
+    try:
+        _memory.give_back()
+    finally:
+        _memory._malloc_trim.cache_clear()
 
 
 # Sparse rows
@@ -217,7 +253,7 @@ def test_sparse_rows_give_what_dense_rows_give(words, form):
 def test_sparse_rows_in_chunks(many, words):
     X = sparse.csr_array(words.astype(np.float32))
     weight = 1.0 + np.arange(len(words)) % 2
-    for ae in (AutoencoderTransformer(0.6), DenoisingAutoencoder(3)):
+    for ae in (AutoencoderTransformer(0.6), DenoisingAutoencoder(3), VAETransformer(3)):
         ae.set_params(hidden_layer_sizes=(8,), max_iter=3, random_state=0)
         ae.fit(X, sample_weight=weight).partial_fit(X)
         assert ae.transform(X).dtype == np.float32
@@ -245,9 +281,20 @@ def test_models_of_ones_own_read_sparse_rows(words):
     assert_allclose(ae.fit(X).transform(X), ae.transform(words), atol=1e-5)
 
 
+def test_sparse_rows_of_a_distribution(many, words):
+    vae = VAETransformer(3, hidden_layer_sizes=(8,), max_iter=3, random_state=0)
+    X = sparse.csr_array(words)
+    dense, thin = clone(vae).fit(words), clone(vae).fit(X)
+    assert thin.score(words) == pytest.approx(dense.score(words), abs=0.1)
+    assert_allclose(thin.divergence_, dense.divergence_, atol=1e-2)
+    assert_allclose(thin.score_samples(X), thin.score_samples(words), rtol=1e-5)
+    for found, expected in zip(thin.posterior(X), thin.posterior(words), strict=True):
+        assert_allclose(found, expected, rtol=1e-9)
+
+
 @pytest.mark.any_data
 @pytest.mark.any_backend
-@pytest.mark.parametrize("estimator", [VAETransformer(), AEImputer()], ids=repr)
+@pytest.mark.parametrize("estimator", [AEAnomalyDetector(), AEImputer()], ids=repr)
 def test_others_refuse_sparse_rows(words, estimator):
     with pytest.raises(TypeError, match=r"[Ss]parse"):
         estimator.fit(sparse.csr_array(words))

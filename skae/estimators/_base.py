@@ -78,8 +78,8 @@ class BaseAutoencoder(CallbackSupportMixin, BaseEstimator):
         ----------
         X : data frame or array-like of shape (n_samples, n_features) or (n_samples, ...)
             Training rows, at least two. Images and series may have more axes, and tables
-            columns of any kind, and missing cells. `AutoencoderTransformer` and
-            `DenoisingAutoencoder` take sparse matrices too.
+            columns of any kind, and missing cells. Sparse matrices are read a chunk at a
+            time.
 
         y : Ignored
             Not used, present for API consistency by convention.

@@ -42,8 +42,10 @@ class BoundMixin:
 
     def _losses(self, rows):
         """Minus the evidence lower bound of each row, as it is trained."""
-        told = rows.inputs, rows.outputs, _JUDGING_DRAWS, float(self.beta)
-        return self._latent.minus_bound(*told)
+        told = _JUDGING_DRAWS, float(self.beta)
+        return rows.apply(
+            lambda part: self._latent.minus_bound(part.inputs, part.outputs, *told)
+        )
 
     def _check_parts(self, rows):
         if self._codec.likelihood(LIKELIHOODS[self.likelihood]).bounded:
@@ -161,7 +163,7 @@ class BoundMixin:
 
     def _conclude(self, train, held_out, rng, one_epoch):
         """Choose the prior, and count the columns of the code that say something."""
-        apart = self._latent.divergence(train.inputs)
+        apart = train.apply(lambda part: self._latent.divergence(part.inputs))
         self.divergence_ = np.average(apart, axis=0, weights=train.weight)
         if self.prior == "mixture" and not one_epoch:
             self.prior_ = fit_prior(self._latent.posterior, train, held_out, rng)

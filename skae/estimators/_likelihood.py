@@ -7,6 +7,7 @@ import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
 from skae.estimators._prior import draw, log_gain
+from skae.losses import posterior
 from skae.utils._random import generator
 from skae.utils._sklearn import Interval, validate_parameter_constraints
 
@@ -41,7 +42,8 @@ class LikelihoodMixin:
             column says nothing about the row.
         """
         X = self._check_rows(X)
-        mean, log_variance = self._latent.posterior(X)
+        both = self._in_parts(self._latent.encoder, X)
+        mean, log_variance = posterior(np, both)
         return np.ascontiguousarray(mean), np.exp(0.5 * log_variance)
 
     def sample(self, n_samples=1, random_state=None, *, noise=True):
@@ -120,8 +122,10 @@ class LikelihoodMixin:
         check_is_fitted(self)
         rows = self._rows(X)
         gain = None if self.prior_ is None else partial(log_gain, self.prior_)
-        told = int(self.n_draws), gain, rows.targets
-        scores = self._latent.log_likelihood(rows.inputs, *told)
+        told = int(self.n_draws), gain
+        scores = rows.apply(
+            lambda part: self._latent.log_likelihood(part.inputs, *told, part.targets)
+        )
         return scores if self.table_ is None else scores - self._codec.log_volumes(rows)
 
     def score(self, X, y=None, sample_weight=None):

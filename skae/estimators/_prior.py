@@ -7,6 +7,7 @@ from sklearn.mixture import GaussianMixture
 from threadpoolctl import threadpool_limits
 
 from skae.estimators._validation import split_rows
+from skae.utils._lazy import dense
 
 # Numbers of components that are tried, until one is no better than the one before.
 _SIZES = (2, 4, 8, 16, 32)
@@ -66,7 +67,7 @@ def fit_prior(posterior, train, held_out, rng):
     if held_out is train:
         return None
     codes = _drawn(posterior, train, rng)
-    judging = _spread(*posterior(held_out.inputs), rng, (_JUDGING_DRAWS,))
+    judging = _spread(*posterior(dense(held_out.inputs)), rng, (_JUDGING_DRAWS,))
     best, best_gain = None, np.zeros(len(held_out))
     for size in _SIZES:
         # No component has fewer rows than its covariance has columns.
@@ -119,8 +120,9 @@ def _drawn(posterior, rows, rng):
         drawn = np.concatenate(rounds)[:n_draws]
     else:
         drawn = rng.choice(len(rows), n_draws, p=rows.weight / rows.weight.sum())
-    mean, log_variance = posterior(rows.inputs)
-    return _spread(mean[drawn], log_variance[drawn], rng)
+    chosen, at = np.unique(drawn, return_inverse=True)
+    mean, log_variance = posterior(dense(rows.inputs[chosen]))
+    return _spread(mean[at], log_variance[at], rng)
 
 
 def _spread(mean, log_variance, rng, n_draws=()):

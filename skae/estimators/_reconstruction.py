@@ -96,11 +96,7 @@ class ReconstructionMixin(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
 
     def _losses(self, rows):
         """Loss of each row, in the units in which the network speaks."""
-        losses = [
-            self._losses_of(part, self._reconstruct(part.inputs))
-            for part in map(Rows.dense, rows.parts())
-        ]
-        return losses[0] if len(losses) == 1 else np.concatenate(losses)
+        return rows.apply(lambda part: self._losses_of(part, self._reconstruct(part.inputs)))
 
     def _losses_of(self, rows, output):
         """Loss of each row, of which this was said."""
@@ -141,7 +137,7 @@ class ReconstructionMixin(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
         check_is_fitted(self)
         if self.table_ is not None:
             return share_explained(X, self.reconstruct(X), sample_weight=sample_weight)
-        X = self._check_rows(X)
+        X = self._rows(X).inputs
         if isinstance(X, LazyRows):
             return lazy_variance_explained(
                 X, lambda part: self._reconstruct(part.dense()), sample_weight
@@ -150,9 +146,7 @@ class ReconstructionMixin(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
 
     def _in_parts(self, function, X):
         """A function of rows, a chunk at a time where they are read lazily."""
-        if not isinstance(X, LazyRows):
-            return function(X)
-        return np.concatenate([function(part.inputs.dense()) for part in Rows(X).parts()])
+        return Rows(X).apply(lambda part: function(part.inputs))
 
     def _encode(self, X):
         return self._encoder(X)

@@ -258,7 +258,7 @@ def read_rows(estimator, X):
         Rows.
     """
     if estimator.table_ is None:
-        return Rows(check_rows(estimator, X))
+        return Rows(_lazy(estimator, check_rows(estimator, X)))
     Z, observed = check_table(estimator, X)
     return Rows(Z, observed=observed)
 

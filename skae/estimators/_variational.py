@@ -6,7 +6,7 @@ from skae.estimators._base import BaseAutoencoder
 from skae.estimators._bound import BoundMixin
 from skae.estimators._code_arithmetic import CodeArithmeticMixin
 from skae.estimators._likelihood import LikelihoodMixin
-from skae.estimators._reading import ReadsTablesMixin
+from skae.estimators._reading import ReadsLazyMixin, ReadsTablesMixin
 from skae.estimators._reconstruction import ReconstructionMixin
 from skae.losses import LIKELIHOODS
 from skae.utils._sklearn import Interval, StrOptions
@@ -16,6 +16,7 @@ _GIVEN = {"code_activation", "output_activation", "tied_weights", "loss", "penal
 
 
 class VAETransformer(
+    ReadsLazyMixin,
     ReadsTablesMixin,
     BoundMixin,
     LikelihoodMixin,

@@ -13,7 +13,7 @@ Array = NDArray[Any]
 
 # Entries of the widest layer that are computed at a time: what lies between two layers
 # stays in the cache.
-_CHUNK_ENTRIES = 2**17
+_CHUNK_ENTRIES = 2**18
 
 # A centre this many scales from zero is subtracted from float32 rows before the first
 # product and not after it, which would lose the digits that matter.

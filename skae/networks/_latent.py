@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 from skae.networks._layers import layer
 from skae.networks._principal import principal_axes
 from skae.networks._variables import Weights
+from skae.utils._lazy import LazyRows
+from skae.utils._rows import Rows
 
 
 @dataclass(frozen=True)
@@ -146,7 +148,7 @@ class FactorModel(NamedTuple):
 
 
 def probabilistic_pca(
-    X: NDArray[Any],
+    X: NDArray[Any] | LazyRows,
     n_components: int,
     floor: float,
     sample_weight: NDArray[Any] | None,
@@ -156,7 +158,7 @@ def probabilistic_pca(
 
     Parameters
     ----------
-    X : ndarray of shape (n_samples, n_features)
+    X : ndarray or LazyRows of shape (n_samples, n_features)
         Rows, centred already.
 
     n_components : int
@@ -182,7 +184,8 @@ def probabilistic_pca(
     """
     n_features = X.shape[1]
     k = min(n_components, n_features - 1, len(X) - 1)
-    total = float(np.average(np.square(X).sum(axis=1), weights=sample_weight))
+    squares = Rows(X).apply(lambda part: np.square(part.inputs).sum(axis=1))
+    total = float(np.average(squares, weights=sample_weight))
     axes, explained = np.zeros((n_features, 0)), np.zeros(0)
     if k:
         axes, explained = principal_axes(X, k, sample_weight, rng)

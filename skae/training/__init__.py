@@ -33,10 +33,11 @@ __all__ = [
 ]
 
 # XLA takes longer to compile than TensorFlow's own graph, and each step is then up to three
-# times faster: far below this many steps a first fit is quicker without it. The number of
-# steps that are likely decides and not what happens to be compiled already, so that a fit
-# gives the same bits whatever was fitted before it.
+# times faster: far below this many steps a first fit is quicker without it. The more weights
+# there are, the more a step gains. The number of steps that are likely decides and not what
+# happens to be compiled already, so that a fit gives the same bits whatever was fitted before.
 _XLA_MIN_STEPS = 2000
+_XLA_MANY_WEIGHTS = 100_000
 
 
 def _engine_class() -> type[Engine]:
@@ -59,9 +60,10 @@ def _engine_class() -> type[Engine]:
     )
 
 
-def _compiles_whole(allow_xla: bool, steps: int) -> bool:
+def _compiles_whole(allow_xla: bool, steps: int, n_weights: int) -> bool:
     if keras.backend.backend() == "tensorflow":
-        return allow_xla and steps >= _XLA_MIN_STEPS
+        enough = _XLA_MIN_STEPS * min(_XLA_MANY_WEIGHTS / n_weights, 1)
+        return allow_xla and steps >= enough
     return keras.backend.backend() == "jax"
 
 
@@ -161,7 +163,7 @@ def train(
             training.targets is not None,
             validation is not None and validation.targets is not None,
         ),
-        "whole_program": _compiles_whole(allow_xla, steps),
+        "whole_program": _compiles_whole(allow_xla, steps, sum(map(np.size, weights))),
     }
     kind = _engine_class()
     devices = kind.devices()

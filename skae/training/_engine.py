@@ -17,6 +17,7 @@ from skae.training._optimizers import LearningRate, Rate, is_elementwise
 from skae.training._pace import Rates
 from skae.training._stream import Chunk, Stream
 from skae.utils._lazy import FEW_BYTES
+from skae.utils._memory import give_back
 from skae.utils._rows import Rows
 
 Arrays = list[NDArray[Any]]
@@ -114,6 +115,7 @@ class Engine(ABC):
         self._validation: list[Any] = []
         self._stream: Stream | None = None
         self._n_validation = self._n_settings = self._n_steps = 0
+        self._has_run = False
         self._learning_rate: LearningRate = 0.0
 
     # What a backend answers
@@ -266,7 +268,7 @@ class Engine(ABC):
         """
         steps = self._rates(n_rows, rates)
         if self._stream is None:
-            sums = self._run(order, n_rows, steps, self._n_validation)
+            sums = self._call(order, n_rows, steps, self._n_validation)
         else:
             sums = self._run_in_chunks(self._stream, order, n_rows, steps)
         total, validation = values(sums)
@@ -274,6 +276,17 @@ class Engine(ABC):
             total / (n_rows or np.nan),
             validation / (self._n_validation or np.nan),
         )
+
+    def _call(
+        self, order: NDArray[np.int32], n_rows: int, rates: NDArray[Any], n_validation: int
+    ) -> tuple[Any, Any]:
+        """Run the function, which compiles it the first time."""
+        sums = self._run(order, n_rows, rates, n_validation)
+        if not self._has_run and self.whole_program:
+            # XLA takes a hundred megabytes and more to compile, and frees them.
+            give_back()
+        self._has_run = True
+        return sums
 
     def _run_in_chunks(
         self, stream: Stream, order: NDArray[np.int32], n_rows: int, rates: NDArray[np.float32]
@@ -285,7 +298,7 @@ class Engine(ABC):
             self._training = self._tensors(chunk.arrays)
             steps = np.zeros(stream.n_steps, np.float32)
             steps[: chunk.steps.stop - chunk.steps.start] = rates[chunk.steps]
-            return self._run(chunk.order, chunk.n_rows, steps, n_validation)
+            return self._call(chunk.order, chunk.n_rows, steps, n_validation)
 
         total: Any = 0.0
         with closing(stream.chunks(order, n_rows)) as chunks:

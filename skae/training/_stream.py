@@ -1,13 +1,9 @@
 """Training rows that come to the device in chunks, in a random order, without a copy."""
 
-import math
-import mmap
-import os
 from collections.abc import Generator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import suppress
 from dataclasses import replace
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -117,9 +113,7 @@ class Stream:
         by_place = np.argsort(places, kind="stable")
         visited = np.zeros(self.n_rows, np.int32)
         visited[by_place] = np.arange(len(places), dtype=np.int32)
-        arrays = [
-            pad(array, self.n_rows, _zeros_apart) for array in self._arrays(places[by_place])
-        ]
+        arrays = [pad(array, self.n_rows) for array in self._arrays(places[by_place])]
         first = start // self.batch_size
         return Chunk(arrays, visited, counted, slice(first, first + n_steps))
 
@@ -128,20 +122,3 @@ class Stream:
         return [
             array for array in (rows.inputs, rows.targets, rows.weight) if array is not None
         ]
-
-
-def _zeros_apart(shape: tuple[int, ...], dtype: type[np.generic]) -> NDArray[Any]:
-    """Zeros in pages of their own, which the system has back as soon as they are let go.
-
-    On the heap other memory comes to lie between the chunks, and the holes that they leave
-    add up to hundreds of megabytes.
-    """
-    nbytes = math.prod(shape) * np.dtype(dtype).itemsize
-    if os.name != "posix":
-        return np.frombuffer(mmap.mmap(-1, nbytes), dtype).reshape(shape)
-    pages = mmap.mmap(-1, nbytes, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
-    if hasattr(mmap, "MADV_HUGEPAGE"):
-        # To make thousands of small pages takes a tenth of the time of training on them.
-        with suppress(OSError):
-            pages.madvise(mmap.MADV_HUGEPAGE)
-    return np.frombuffer(pages, dtype).reshape(shape)

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from skae.utils._lazy import LazyRows, dense
+from skae.utils._memory import zeros_apart
 
 
 @dataclass(frozen=True)
@@ -78,6 +79,11 @@ class Rows:
         for start in range(0, len(self), n_rows):
             yield self.take(slice(start, start + n_rows))
 
+    def apply(self, function: Callable[["Rows"], NDArray[Any]]) -> NDArray[Any]:
+        """What a function makes of the rows, read, a chunk at a time where that is lazy."""
+        made = [function(part.dense()) for part in self.parts()]
+        return made[0] if len(made) == 1 else np.concatenate(made)
+
     def sample(self, n_bytes: int) -> "Rows":
         """Rows that take no more than so many bytes, from all of them, read."""
         most = max(n_bytes // self.row_bytes, 1)
@@ -100,11 +106,9 @@ class Rows:
         return [pad(array, length) for array in arrays if array is not None]
 
 
-def pad(
-    array: Any, length: int, zeros: Callable[..., NDArray[Any]] = np.zeros
-) -> NDArray[np.float32]:
-    """Rows, and zeros up to a length, in what makes arrays of zeros."""
-    padded = zeros((length, *array.shape[1:]), np.float32)
+def pad(array: Any, length: int) -> NDArray[np.float32]:
+    """Rows, and zeros up to a length."""
+    padded = zeros_apart((length, *array.shape[1:]), np.float32)
     if isinstance(array, LazyRows):
         array.read_into(padded)
     else:
