@@ -280,10 +280,12 @@ class Engine(ABC):
     def _call(
         self, order: NDArray[np.int32], n_rows: int, rates: NDArray[Any], n_validation: int
     ) -> tuple[Any, Any]:
-        """Run the function, which compiles it the first time."""
+        """Run the function, which is compiled the first time.
+
+        XLA takes a hundred megabytes and more to compile, and frees them.
+        """
         sums = self._run(order, n_rows, rates, n_validation)
-        if not self._has_run and self.whole_program:
-            # XLA takes a hundred megabytes and more to compile, and frees them.
+        if self.whole_program and not self._has_run:
             give_back()
         self._has_run = True
         return sums
