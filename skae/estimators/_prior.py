@@ -97,8 +97,11 @@ def log_gain(mixture, codes):
     ndarray of shape (...)
     """
     flat = codes.reshape(-1, codes.shape[-1]).astype(np.float64, copy=False)
-    normal = -0.5 * (np.square(flat) + np.log(2 * np.pi)).sum(axis=1)
-    gain = _log_sum(_log_joint(mixture, flat)) - normal
+    gain = 0.5 * (np.einsum("ij,ij->i", flat, flat) + flat.shape[1] * np.log(2 * np.pi))
+    log_joint = _Joint(mixture)
+    for start in range(0, len(flat), _CHUNK):
+        some = slice(start, start + _CHUNK)
+        gain[some] += _log_sum(log_joint(flat[some]))
     return gain.reshape(codes.shape[:-1]).astype(codes.dtype, copy=False)
 
 
@@ -140,7 +143,7 @@ def _mixture(codes, size, rng):
         share, before = np.eye(size)[_groups(codes, size, rng)], -np.inf
         for _ in range(_MOST_STEPS):
             mixture = _of_components(*_maximised(codes, share))
-            log_joint = _log_joint(mixture, codes)
+            log_joint = _Joint(mixture)(codes)
             log_density = _log_sum(log_joint)
             if log_density.mean() - before < _PROGRESS:
                 break
@@ -187,33 +190,38 @@ def _of_components(weights, means, covariances):
     return mixture
 
 
-def _log_joint(mixture, codes):
+class _Joint:
     """Logarithm of the weighted density of each component, shape (n_codes, n_components).
 
     A sum over the products of two columns of the code: one matrix product for all components.
     """
-    precisions, (n_components, size) = mixture.precisions_, mixture.means_.shape
-    factors = mixture.precisions_cholesky_
-    volume = np.log(np.diagonal(factors, axis1=1, axis2=2)).sum(axis=1)
-    linear = np.einsum("ijk,ik->ij", precisions, mixture.means_)
-    square = np.einsum("ij,ij->i", linear, mixture.means_)
-    constant = np.log(mixture.weights_) + volume - 0.5 * (size * np.log(2 * np.pi) + square)
-    row, column = np.triu_indices(size)
-    quadratic = np.where(row == column, -0.5, -1.0) * precisions[:, row, column]
-    weights = np.hstack([quadratic, linear])
-    log_joint = np.empty((n_components, len(codes)))
-    for start in range(0, len(codes), _CHUNK):
-        some = np.ascontiguousarray(codes[start : start + _CHUNK].T)
-        products = [some[i] * some[i:] for i in range(size)]
-        log_joint[:, start : start + _CHUNK] = weights @ np.concatenate([*products, some])
-    log_joint += constant[:, np.newaxis]
-    return log_joint.T
+
+    def __init__(self, mixture):
+        precisions, size = mixture.precisions_, mixture.means_.shape[1]
+        factors = mixture.precisions_cholesky_
+        volume = np.log(np.diagonal(factors, axis1=1, axis2=2)).sum(axis=1)
+        linear = np.einsum("ijk,ik->ij", precisions, mixture.means_)
+        square = np.einsum("ij,ij->i", linear, mixture.means_)
+        self.constant = (
+            np.log(mixture.weights_) + volume - 0.5 * (size * np.log(2 * np.pi) + square)
+        )
+        row, column = np.triu_indices(size)
+        quadratic = np.where(row == column, -0.5, -1.0) * precisions[:, row, column]
+        self.weights = np.hstack([quadratic, linear])
+
+    def __call__(self, codes):
+        columns = np.ascontiguousarray(codes.T)
+        products = [columns[i] * columns[i:] for i in range(len(columns))]
+        log_joint = self.weights @ np.concatenate([*products, columns])
+        log_joint += self.constant[:, np.newaxis]
+        return log_joint.T
 
 
 def _log_sum(logarithms):
     """Logarithm of the sum of each row."""
     most = logarithms.max(axis=1)
-    return most + np.log(np.exp(logarithms - most[:, np.newaxis]).sum(axis=1))
+    below = logarithms - most[:, np.newaxis]
+    return most + np.log(np.exp(below, out=below).sum(axis=1))
 
 
 def _gain(mixture, codes):

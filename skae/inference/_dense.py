@@ -8,12 +8,13 @@ from numpy.typing import NDArray
 
 from skae.networks import ACTIVATIONS, NORMALIZATION_EPSILON, DenseCoder
 from skae.utils._lazy import LazyRows
+from skae.utils._threads import share_out
 
 Array = NDArray[Any]
 
 # Entries of the widest layer that are computed at a time: what lies between two layers
 # stays in the cache.
-_CHUNK_ENTRIES = 2**18
+_CHUNK_ENTRIES = 2**17
 
 # A centre this many scales from zero is subtracted from float32 rows before the first
 # product and not after it, which would lose the digits that matter.
@@ -118,11 +119,15 @@ class DenseForward:
         output = np.empty((len(X), self.coder.n_outputs), X.dtype)
         widest = max(self.coder.n_inputs, self.coder.n_outputs, *self.coder.hidden)
         n_rows = max(_CHUNK_ENTRIES // widest, 1)
-        for start in range(0, len(X), n_rows):
+
+        def compute(start: int) -> None:
             rows = X[start : start + n_rows]
             if before is not None:
                 rows = before.centred(rows)
             output[start : start + n_rows] = self._forward(weights, rows.T).T
+
+        n_multiplications = len(X) * sum(w.size for w in weights)
+        share_out(compute, range(0, len(X), n_rows), n_multiplications)
         return output
 
     def prepared(

@@ -11,11 +11,12 @@ from skae.inference._compiled import CompiledForward
 from skae.inference._dense import Affine, DenseForward
 from skae.inference._importance import log_likelihood
 from skae.losses import Likelihood, divergence, posterior
+from skae.utils._threads import share_out
 
 Array = NDArray[Any]
 
 # Entries of the decoder's outputs that are computed at a time.
-_CHUNK_ENTRIES = 2**21
+_CHUNK_ENTRIES = 2**18
 
 # Rows with a value this many scales from the centre are computed in their own precision:
 # the squares of single precision end soon after.
@@ -97,24 +98,24 @@ class LatentForward:
         ndarray of shape (n_samples,)
         """
         target = X if target is None else target
-        scores = np.empty(len(X), X.dtype)
         points = normal_points(n_draws, self.posterior(X[:1])[0].shape[1])
-        n_rows = max(_CHUNK_ENTRIES // (n_draws * X.shape[1]), 1)
-        for start in range(0, len(X), n_rows):
-            rows = slice(start, start + n_rows)
-            scores[rows] = self._log_likelihood(X[rows], target[rows], points, log_gain)
-        return scores
+        return self._in_chunks(
+            lambda rows: self._log_likelihood(X[rows], target[rows], points, log_gain),
+            X,
+            n_draws,
+        )
 
     def minus_bound(self, X: Array, target: Array, n_draws: int, beta: float) -> Array:
         """Minus the evidence lower bound of each row, its divergence times `beta`."""
-        losses = np.empty(len(X), X.dtype)
-        n_rows = max(_CHUNK_ENTRIES // (n_draws * X.shape[1]), 1)
-        for start in range(0, len(X), n_rows):
-            rows = slice(start, start + n_rows)
+        points = normal_points(n_draws, self.posterior(X[:1])[0].shape[1])
+        draws = points[:, np.newaxis].astype(X.dtype)
+
+        def missed(rows: slice) -> Array:
             mean, log_variance = self.posterior(X[rows])
-            draws = normal_points(n_draws, mean.shape[1])[:, np.newaxis].astype(X.dtype)
             codes = mean + np.exp(0.5 * log_variance) * draws
-            losses[rows] = self._missed(target[rows], codes).mean(axis=0)
+            return np.asarray(self._missed(target[rows], codes).mean(axis=0))
+
+        losses = self._in_chunks(missed, X, n_draws)
         return losses + X.dtype.type(beta) * self.divergence(X).sum(axis=1)
 
     def with_noise(self, rows: Array, rng: np.random.RandomState) -> Array:
@@ -131,6 +132,21 @@ class LatentForward:
             return None
         scale = 1.0 if self.units is None else self.units.scale
         return np.asarray(scale * np.sqrt(self.variance))
+
+    def _in_chunks(self, function: Callable[[slice], Array], X: Array, n_draws: int) -> Array:
+        """One number for each row, by a function of where some rows stand."""
+        found = np.empty(len(X), X.dtype)
+        n_rows = max(_CHUNK_ENTRIES // (n_draws * X.shape[1]), 1)
+
+        def compute(start: int) -> None:
+            rows = slice(start, start + n_rows)
+            found[rows] = function(rows)
+
+        n_decoded = len(X) * n_draws
+        weights = getattr(self.decoder, "weights", [])
+        n_multiplications = n_decoded * sum(w.size for w in weights)
+        share_out(compute, range(0, len(X), n_rows), n_multiplications)
+        return found
 
     def _log_likelihood(
         self,
