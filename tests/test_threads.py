@@ -14,7 +14,7 @@ from skae.utils._threads import share_out
 
 pytestmark = [pytest.mark.any_data, pytest.mark.any_backend]
 
-MANY = _threads._FEWEST_MULTIPLICATIONS
+FEW, SOME, MANY = 1, _threads._FEWEST_IN_THREADS, _threads._FEWEST_TO_SHARE
 
 
 @pytest.fixture
@@ -29,45 +29,51 @@ def product_threads():
     return [library.num_threads for library in libraries if library.user_api == "blas"]
 
 
-@pytest.mark.parametrize("n_parts", [0, 1, 3, 40])
-@pytest.mark.parametrize("n_multiplications", [1, MANY])
-def test_each_part_is_done_once(two_threads, n_parts, n_multiplications):
-    done = []
-    share_out(done.append, range(n_parts), n_multiplications)
-    assert sorted(done) == list(range(n_parts))
+@pytest.mark.parametrize("n_rows", [1, 3, 40])
+@pytest.mark.parametrize("n_multiplications", [FEW, SOME, MANY])
+def test_each_row_is_given_once(two_threads, n_rows, n_multiplications):
+    given, sizes = [], []
+
+    def take(rows):
+        sizes.append(len(range(n_rows)[rows]))
+        given.extend(range(n_rows)[rows])
+
+    share_out(take, n_rows, 7, n_multiplications)
+    assert sorted(given) == list(range(n_rows))
+    assert max(sizes) <= 7
 
 
-def test_parts_are_done_side_by_side_with_one_thread_each(two_threads):
+def test_rows_are_shared_out_with_one_thread_for_a_product(two_threads):
     both, before = Barrier(2, timeout=60), product_threads()
     seen = []
 
-    def wait(part):
+    def wait(rows):
         both.wait()
         seen.append((get_ident(), max(product_threads(), default=1)))
 
-    share_out(wait, range(4), MANY)
+    share_out(wait, 4, 4, MANY)
     assert len({thread for thread, _ in seen}) == 2
     assert {n for _, n in seen} == {1}
     assert product_threads() == before
 
 
 def test_who_asks_for_one_thread_gets_one():
+    threads = set()
     with threadpool_limits(1, user_api="blas"):
-        threads = set()
-        share_out(lambda part: threads.add(get_ident()), range(8), MANY)
+        share_out(lambda rows: threads.add(get_ident()), 100, 5, MANY)
     assert threads == {get_ident()}
 
 
 def test_an_error_ends_the_work_and_is_raised(two_threads):
     before, done = product_threads(), []
 
-    def fail(part):
-        if part == 3:
-            raise ValueError("no part 3")
-        done.append(part)
+    def fail(rows):
+        if rows.start == 3:
+            raise ValueError("no row 3")
+        done.append(rows)
 
-    with pytest.raises(ValueError, match="no part 3"):
-        share_out(fail, range(100_000), MANY)
+    with pytest.raises(ValueError, match="no row 3"):
+        share_out(fail, 100_000, 1, MANY)
     assert len(done) < 99_999
     assert product_threads() == before
 
@@ -76,15 +82,17 @@ def test_several_callers_leave_the_process_as_it_was(two_threads):
     before = product_threads()
     A = np.ones((64, 64))
     with ThreadPoolExecutor(4) as pool:
-        calls = [pool.submit(share_out, lambda part: A @ A, range(50), MANY) for _ in range(20)]
+        calls = [pool.submit(share_out, lambda rows: A @ A, 50, 1, MANY) for _ in range(20)]
         for call in calls:
             call.result()
     assert product_threads() == before
 
 
-def test_likelihoods_do_not_depend_on_threads(monkeypatch, two_threads, digits):
+def test_scores_do_not_depend_on_threads(monkeypatch, two_threads, digits):
     vae = VAETransformer(2, hidden_layer_sizes=(8,), max_iter=1, random_state=0).fit(digits)
     X = np.tile(digits, (8, 1))
-    alone = vae.score_samples(X)
-    monkeypatch.setattr(_threads, "_FEWEST_MULTIPLICATIONS", 0)
-    assert_allclose(vae.score_samples(X), alone, rtol=1e-6)
+    alone = vae.score_samples(X), vae.reconstruct(X)
+    monkeypatch.setattr(_threads, "_FEWEST_IN_THREADS", 0)
+    monkeypatch.setattr(_threads, "_FEWEST_TO_SHARE", 0)
+    assert_allclose(vae.score_samples(X), alone[0], rtol=1e-6)
+    assert_allclose(vae.reconstruct(X), alone[1], rtol=1e-9)

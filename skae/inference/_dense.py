@@ -118,16 +118,13 @@ class DenseForward:
         before, weights = self.prepared(X.dtype, scaled)
         output = np.empty((len(X), self.coder.n_outputs), X.dtype)
         widest = max(self.coder.n_inputs, self.coder.n_outputs, *self.coder.hidden)
-        n_rows = max(_CHUNK_ENTRIES // widest, 1)
 
-        def compute(start: int) -> None:
-            rows = X[start : start + n_rows]
-            if before is not None:
-                rows = before.centred(rows)
-            output[start : start + n_rows] = self._forward(weights, rows.T).T
+        def compute(at: slice) -> None:
+            rows = X[at] if before is None else before.centred(X[at])
+            output[at] = self._forward(weights, rows.T).T
 
         n_multiplications = len(X) * sum(w.size for w in weights)
-        share_out(compute, range(0, len(X), n_rows), n_multiplications)
+        share_out(compute, len(X), max(_CHUNK_ENTRIES // widest, 1), n_multiplications)
         return output
 
     def prepared(

@@ -138,14 +138,11 @@ class LatentForward:
         found = np.empty(len(X), X.dtype)
         n_rows = max(_CHUNK_ENTRIES // (n_draws * X.shape[1]), 1)
 
-        def compute(start: int) -> None:
-            rows = slice(start, start + n_rows)
+        def compute(rows: slice) -> None:
             found[rows] = function(rows)
 
-        n_decoded = len(X) * n_draws
-        weights = getattr(self.decoder, "weights", [])
-        n_multiplications = n_decoded * sum(w.size for w in weights)
-        share_out(compute, range(0, len(X), n_rows), n_multiplications)
+        n_weights = sum(w.size for w in getattr(self.decoder, "weights", []))
+        share_out(compute, len(X), n_rows, len(X) * n_draws * n_weights)
         return found
 
     def _log_likelihood(

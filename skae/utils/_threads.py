@@ -1,7 +1,7 @@
 """Work that is shared out over threads, each of which multiplies matrices by itself."""
 
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import cache
@@ -10,62 +10,72 @@ from typing import Any
 
 from threadpoolctl import ThreadpoolController
 
-# Fewer parts than so many for a thread are not worth starting it, and so are fewer
-# multiplications in all: for some milliseconds the threads of the last product stay in the way.
-_FEWEST_PARTS = 2
-_FEWEST_MULTIPLICATIONS = 2**27
+# For fewer multiplications in all, further threads are not worth starting. With fewer still a
+# product takes one thread anyway.
+_FEWEST_TO_SHARE = 2**25
+_FEWEST_IN_THREADS = 2**18
+
+# Parts for each thread at least, so that all end at about the same time.
+_PARTS_PER_THREAD = 2
 
 
 def share_out(
-    function: Callable[[Any], None], parts: Sequence[Any], n_multiplications: float
+    function: Callable[[slice], None], n_rows: int, most: int, n_multiplications: float
 ) -> None:
-    """Call a function for each part, in as many threads as a matrix product may take.
+    """Call a function for all rows, some at a time, in as many threads as a product may take.
 
-    Products of the size that stays in the cache gain little from threads of their own, and
-    what is done between them gains nothing.
+    Each thread multiplies by itself. Products of a size that stays in the cache gain little
+    from threads of their own, and what is done between them gains nothing; and a product that
+    waits for its threads waits long where those of another library are in their way.
 
     Parameters
     ----------
     function : callable
-        Of one part; spends its time in NumPy.
+        Of a slice; spends its time in NumPy.
 
-    parts : sequence
-        In any order.
+    n_rows : int
+        How many rows there are.
+
+    most : int
+        How many of them to give to the function at a time.
 
     n_multiplications : float
-        Of all parts together, about.
+        Of all rows together, about.
     """
-    n_threads = 1
-    if len(parts) >= 2 * _FEWEST_PARTS and n_multiplications >= _FEWEST_MULTIPLICATIONS:
-        n_threads = min(len(parts) // _FEWEST_PARTS, _threads_of_products())
-    if n_threads == 1:
-        for part in parts:
-            function(part)
+    if n_multiplications < _FEWEST_IN_THREADS:
+        for start in range(0, n_rows, most):
+            function(slice(start, start + most))
         return
-    left = deque(parts)
+    n_threads = 1
+    if n_multiplications >= _FEWEST_TO_SHARE:
+        n_threads = _threads_of_products()
+        most = min(most, -(-n_rows // (_PARTS_PER_THREAD * n_threads)))
+    parts = deque(slice(start, start + most) for start in range(0, n_rows, most))
 
     def work() -> None:
-        # Some libraries count threads for each thread that calls them.
-        _controller().limit(limits=1, user_api="blas")
         try:
-            for part in _taken(left):
+            for part in _taken(parts):
                 function(part)
         finally:
-            left.clear()  # after an error in one thread the others end, too
+            parts.clear()  # after an error in one thread the others end, too
 
-    with _PRODUCTS.single(), ThreadPoolExecutor(n_threads) as pool:
-        try:
-            for worker in [pool.submit(work) for _ in range(n_threads)]:
-                worker.result()
-        finally:
-            left.clear()
+    with _PRODUCTS.single():
+        if n_threads == 1:
+            work()
+            return
+        with ThreadPoolExecutor(n_threads, initializer=_limit_products) as pool:
+            try:
+                for worker in [pool.submit(work) for _ in range(n_threads)]:
+                    worker.result()
+            finally:
+                parts.clear()
 
 
-def _taken(left: deque[Any]) -> Iterator[Any]:
+def _taken(parts: deque[slice]) -> Iterator[slice]:
     """Parts that no other thread has taken."""
     while True:
         try:
-            yield left.popleft()
+            yield parts.popleft()
         except IndexError:
             return
 
@@ -82,7 +92,7 @@ class _Products:
         """One thread meanwhile; when all who asked for that have left, as before."""
         with self._lock:
             if self._n_inside == 0:
-                self._limits = _controller().limit(limits=1, user_api="blas")
+                self._limits = _limit_products()
             self._n_inside += 1
         try:
             yield
@@ -94,6 +104,11 @@ class _Products:
 
 
 _PRODUCTS = _Products()
+
+
+def _limit_products() -> Any:
+    """Let products take one thread: in the process, or with some libraries in this thread."""
+    return _controller().limit(limits=1, user_api="blas")
 
 
 def _threads_of_products() -> int:
