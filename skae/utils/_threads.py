@@ -15,8 +15,9 @@ from threadpoolctl import ThreadpoolController
 _FEWEST_TO_SHARE = 2**25
 _FEWEST_IN_THREADS = 2**18
 
-# Parts for each thread at least, so that all end at about the same time.
-_PARTS_PER_THREAD = 2
+# Parts that are shared out at least. What a product makes of a row depends by rounding on how
+# many rows there are, so this does not depend on the number of threads.
+_FEWEST_PARTS = 8
 
 
 def share_out(
@@ -24,7 +25,7 @@ def share_out(
 ) -> None:
     """Call a function for all rows, some at a time, in as many threads as a product may take.
 
-    Each thread multiplies by itself. Products of a size that stays in the cache gain little
+    Each thread multiplies by itself, and the results do not depend on how many there are. Products of a size that stays in the cache gain little
     from threads of their own, and what is done between them gains nothing; and a product that
     waits for its threads waits long where those of another library are in their way.
 
@@ -49,7 +50,7 @@ def share_out(
     n_threads = 1
     if n_multiplications >= _FEWEST_TO_SHARE:
         n_threads = _threads_of_products()
-        most = min(most, -(-n_rows // (_PARTS_PER_THREAD * n_threads)))
+        most = min(most, -(-n_rows // _FEWEST_PARTS))
     parts = deque(slice(start, start + most) for start in range(0, n_rows, most))
 
     def work() -> None:
