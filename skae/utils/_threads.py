@@ -26,9 +26,9 @@ def share_out(
     """Call a function for all rows, some at a time, in as many threads as a product may take.
 
     Each thread multiplies by itself, and the results do not depend on how many there are.
-    Products of a size that stays in the cache gain little from threads of their own, and what is
-    done between them gains nothing; and a product that waits for its threads waits long where
-    those of another library are in their way.
+    Products of a size that stays in the cache gain little from threads of their own, and what
+    is done between them gains nothing; and a product that waits for its threads waits long
+    where those of another library are in their way.
 
     Parameters
     ----------
