@@ -245,18 +245,20 @@ def bars_of(measured):
             return None
         return ratio(medians["keras.Model.fit"][metric], medians[REFERENCE][metric])
 
-    m_fit = m_epoch = None
+    m_fit = m_epoch = m_two = None
     if "M" in measured:
         medians, work = measured["M"], measured["work M"]
         floor = medians[FLOOR]["refit_s"]
         m_fit = ratio(medians[REFERENCE]["refit_s"], floor)
         m_epoch = ratio(medians[REFERENCE]["epoch_s"], floor / work.epochs)
+        m_two = ratio(medians[REFERENCE]["two_s"], medians[FLOOR]["two_s"])
     bars = [
         ("S: first fit, keras.Model.fit / skae", ">=", 4, against_keras("S", "first_s")),
         ("S: refit, keras.Model.fit / skae", ">=", 20, against_keras("S", "refit_s")),
         ("T: refit, keras.Model.fit / skae", ">=", 8, against_keras("T", "refit_s")),
         ("M: an epoch of a refit (whole fit / epochs), skae / bare products", "<=", 1.6, m_fit),
         ("M: one epoch more, skae / bare products", "<=", 1.6, m_epoch),
+        ("M: a whole refit of two epochs, skae / bare products", "<=", 1.6, m_two),
     ]
     for network in HIDDEN:
         for dtype in DTYPES:

@@ -533,6 +533,17 @@ def test_global_seeds_change_nothing(cache, quick, digits, fitted):
 
 
 @pytest.mark.xla
+@pytest.mark.any_data
+@only_tensorflow
+def test_xla_pays_for_many_steps_and_sooner_for_many_weights():
+    pays = training._compiles_whole
+    assert [pays(True, steps, 1000) for steps in (1999, 2000)] == [False, True]
+    assert [pays(True, steps, 200_000) for steps in (999, 1000)] == [False, True]
+    assert not pays(False, 10**6, 10**6)
+    assert not pays(True, 10, 0)
+
+
+@pytest.mark.xla
 @pytest.mark.slow
 @only_tensorflow
 def test_xla_computes_the_same(monkeypatch, cache, quick, pixels):

@@ -62,8 +62,8 @@ def _engine_class() -> type[Engine]:
 
 def _compiles_whole(allow_xla: bool, steps: int, n_weights: int) -> bool:
     if keras.backend.backend() == "tensorflow":
-        enough = _XLA_MIN_STEPS * min(_XLA_MANY_WEIGHTS / n_weights, 1)
-        return allow_xla and steps >= enough
+        worth = steps * max(n_weights / _XLA_MANY_WEIGHTS, 1)
+        return allow_xla and worth >= _XLA_MIN_STEPS
     return keras.backend.backend() == "jax"
 
 
