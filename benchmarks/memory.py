@@ -33,8 +33,9 @@ from _common import (
     serve,
 )
 
-# Rows, columns, dtype, epochs: XLA compiles the epoch where there are many steps.
 _VARIATIONAL = "300,000 x 784, float32, 2 epochs, VAETransformer"
+
+# Rows, columns, dtype, epochs: XLA compiles the epoch where there are many steps.
 TABLES = {
     "300,000 x 784, float32, 2 epochs": (300_000, 784, "float32", 2),
     "60,000 x 784, float32, 2 epochs": (60_000, 784, "float32", 2),

@@ -1,6 +1,5 @@
 """What a fitted autoencoder does that is a distribution: spread, samples, likelihood."""
 
-from functools import partial
 from numbers import Integral
 
 import numpy as np
@@ -121,7 +120,7 @@ class LikelihoodMixin:
         """
         check_is_fitted(self)
         rows = self._rows(X)
-        gain = None if self.prior_ is None else partial(log_gain, self.prior_)
+        gain = None if self.prior_ is None else log_gain(self.prior_)
         told = int(self.n_draws), gain
         scores = rows.apply(
             lambda part: self._latent.log_likelihood(part.inputs, *told, part.targets)

@@ -8,6 +8,7 @@ from threadpoolctl import threadpool_limits
 
 from skae.estimators._validation import split_rows
 from skae.utils._lazy import dense
+from skae.utils._threads import PRODUCTS
 
 # Numbers of components that are tried, until one is no better than the one before.
 _SIZES = (2, 4, 8, 16, 32)
@@ -81,28 +82,30 @@ def fit_prior(posterior, train, held_out, rng):
     return best if _is_clear(best_gain, held_out.weight) else None
 
 
-def log_gain(mixture, codes):
-    """Logarithm of the density of codes over that of the standard normal.
+def log_gain(mixture):
+    """Logarithm of the density of codes over that of the standard normal, as a function.
 
     Parameters
     ----------
     mixture : GaussianMixture
         What codes come from.
 
-    codes : ndarray of shape (..., n_components)
-        Codes.
-
     Returns
     -------
-    ndarray of shape (...)
+    callable
+        From codes of shape (..., n_components) to an array of shape (...).
     """
-    flat = codes.reshape(-1, codes.shape[-1]).astype(np.float64, copy=False)
-    gain = 0.5 * (np.einsum("ij,ij->i", flat, flat) + flat.shape[1] * np.log(2 * np.pi))
     log_joint = _Joint(mixture)
-    for start in range(0, len(flat), _CHUNK):
-        some = slice(start, start + _CHUNK)
-        gain[some] += _log_sum(log_joint(flat[some]))
-    return gain.reshape(codes.shape[:-1]).astype(codes.dtype, copy=False)
+
+    def of_codes(codes):
+        flat = codes.reshape(-1, codes.shape[-1]).astype(np.float64, copy=False)
+        gain = 0.5 * (np.einsum("ij,ij->i", flat, flat) + flat.shape[1] * np.log(2 * np.pi))
+        for start in range(0, len(flat), _CHUNK):
+            some = slice(start, start + _CHUNK)
+            gain[some] += _log_sum(log_joint(flat[some]))
+        return gain.reshape(codes.shape[:-1]).astype(codes.dtype, copy=False)
+
+    return of_codes
 
 
 def draw(mixture, n_samples, rng):
@@ -139,7 +142,7 @@ def _mixture(codes, size, rng):
     Expectation maximisation is written out here: tools that follow the fits of all estimators
     would take that of a GaussianMixture for one of the user's.
     """
-    with threadpool_limits(1):
+    with PRODUCTS.single(), threadpool_limits(1, user_api="openmp"):
         share, before = np.eye(size)[_groups(codes, size, rng)], -np.inf
         for _ in range(_MOST_STEPS):
             mixture = _of_components(*_maximised(codes, share))
@@ -227,7 +230,7 @@ def _log_sum(logarithms):
 def _gain(mixture, codes):
     """What the bound of each row gains by the mixture, at most what it could lose."""
     most = -np.log(_NORMAL_SHARE)
-    return np.clip(log_gain(mixture, codes).mean(axis=0), -most, most)
+    return np.clip(log_gain(mixture)(codes).mean(axis=0), -most, most)
 
 
 def _is_clear(gain, weight):

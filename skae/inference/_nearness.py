@@ -5,7 +5,8 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from threadpoolctl import threadpool_limits
+
+from skae.utils._threads import PRODUCTS
 
 Array = NDArray[Any]
 
@@ -72,7 +73,7 @@ class NearnessForward:
         known = np.where(kept, cells, 0).astype(np.float32)
         # The products are narrow: where cores are busy, threads that wait for each other
         # take several times as long as one.
-        with threadpool_limits(limits=1, user_api="blas"):
+        with PRODUCTS.single():
             for j in range(wanted.shape[1]):
                 index = np.flatnonzero(wanted[:, j])
                 if len(index):

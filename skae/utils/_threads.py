@@ -61,7 +61,7 @@ def share_out(
         finally:
             parts.clear()  # after an error in one thread the others end, too
 
-    with _PRODUCTS.single():
+    with PRODUCTS.single():
         if n_threads == 1:
             work()
             return
@@ -83,7 +83,10 @@ def _taken(parts: deque[slice]) -> Iterator[slice]:
 
 
 class _Products:
-    """How many threads a matrix product may take, which is a matter of the whole process."""
+    """How many threads a matrix product may take, which is a matter of the whole process.
+
+    Callers that each set it and set it back would, side by side, leave it at one.
+    """
 
     def __init__(self) -> None:
         self._lock, self._n_inside = Lock(), 0
@@ -105,7 +108,7 @@ class _Products:
                     self._limits.restore_original_limits()
 
 
-_PRODUCTS = _Products()
+PRODUCTS = _Products()
 
 
 def _limit_products() -> Any:
