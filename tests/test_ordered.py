@@ -11,9 +11,12 @@ from sklearn.decomposition import PCA
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from skae import AutoencoderTransformer, DenoisingAutoencoder
+from data import data_rng
+from skae import DenoisingAutoencoder
+from skae.estimators._heads import Coded, refitted
+from skae.inference import DenseForward
 from skae.metrics import reconstruction_score
-from skae.networks import ConvNetwork, OrderedNetwork
+from skae.networks import ConvNetwork, DenseCoder, DenseNetwork, OrderedNetwork
 from skae.utils._arrays import as_array
 
 
@@ -89,6 +92,70 @@ def test_the_same_seed_gives_the_same(quick, ordered, digits):
     again = quick(**PARAMS).fit(digits)
     assert_array_equal(again.transform(digits), ordered.transform(digits))
     assert_array_equal(again.variance_explained_, ordered.variance_explained_)
+
+
+def test_each_size_is_at_least_as_good_as_with_what_training_left(quick, digits, monkeypatch):
+    params = {**PARAMS, "n_components": 7, "max_iter": 30}
+    explained = quick(**params).fit(digits).variance_explained_
+    monkeypatch.setattr("skae.estimators._ordered.refitted", lambda decoder, *_: last(decoder))
+
+    def last(decoder):
+        return decoder.weights[decoder.coder.output_kernel :]
+
+    trained = quick(**params).fit(digits).variance_explained_
+    assert (explained >= trained - 1e-6).all()
+    assert (explained - trained).mean() > 0.01
+
+
+def test_a_fit_that_goes_on_goes_on_from_all_sizes(quick, digits):
+    ae = quick(**{**PARAMS, "max_iter": 30}, warm_start=True).fit(digits)
+    before = [ae.truncated(k).score(digits) for k in range(1, 6)]
+    ae.set_params(max_iter=1).fit(digits)
+    after = [ae.truncated(k).score(digits) for k in range(1, 6)]
+    assert ae.n_iter_ == 31
+    assert_allclose(after, before, atol=0.1)
+    assert_allclose(np.mean(after), np.mean(before), atol=0.05)
+
+
+@pytest.fixture
+def decoder():
+    """A decoder of three columns, and rows that another last layer would say."""
+    rng = data_rng()
+    coder = DenseCoder(3, 4, (6,), "relu", "linear", linear_path=True)
+    weights = [rng.standard_normal(shape).astype(np.float32) for shape in coder.shapes]
+    other = [*weights[:2], *(w + rng.standard_normal(w.shape) for w in weights[2:])]
+    code = rng.standard_normal((300, 3))
+    rows = Coded(code, DenseForward(coder, other)(code), np.ones(300, np.float32))
+    return DenseForward(coder, weights), other[2:], rows
+
+
+def test_the_last_layer_is_found(decoder):
+    forward, other, rows = decoder
+    train, held_out = (
+        Coded(*(a[part] for a in rows)) for part in (slice(250), slice(250, 300))
+    )
+    found = refitted(forward, train, held_out)
+    assert [array.shape for array in found] == [array.shape for array in other]
+    said = DenseForward(forward.coder, [*forward.weights[:2], *found])(rows.code)
+    assert_allclose(said, rows.target, atol=0.05)
+
+
+def test_rows_without_weight_do_not_change_the_last_layer(decoder):
+    forward, _, rows = decoder
+    spoilt = rows._replace(
+        target=np.where(np.arange(300)[:, None] < 100, 1e3, rows.target),
+        weight=np.where(np.arange(300) < 100, 0, 1.5).astype(np.float32),
+    )
+    expected = refitted(forward, Coded(*(a[100:] for a in rows)), rows)
+    for array, other in zip(refitted(forward, spoilt, rows), expected, strict=True):
+        assert_allclose(array, other, atol=1e-3)
+
+
+def test_the_last_layer_stays_where_held_out_rows_say_so(decoder):
+    forward, _, rows = decoder
+    found = refitted(forward, rows, rows._replace(target=forward(rows.code)))
+    for array, before in zip(found, forward.weights[2:], strict=True):
+        assert_array_equal(array, before)
 
 
 def test_a_share_is_what_the_network_explains(quick, digits):
@@ -201,9 +268,22 @@ def test_a_fit_that_goes_on_cannot_become_ordered(quick, digits):
 
 
 def test_bands_of_sizes():
-    whole = AutoencoderTransformer(ordered=True, hidden_layer_sizes=(4,), max_iter=1)
-    rows = np.random.RandomState(0).normal(size=(40, 12))
-    network = whole.set_params(n_components=11).fit(rows)._network
-    assert isinstance(network, OrderedNetwork)
+    network = OrderedNetwork(DenseNetwork(12, 11, hidden=(4,)))
     assert network.bands == [(1, 1), (2, 2), (3, 4), (5, 8), (9, 11)]
     assert network.truncated(4).bands == [(1, 1), (2, 2), (3, 4)]
+    each, weights = network.with_bands(
+        network.random_start(np.random.RandomState(0)), each=True
+    )
+    assert each.bands == [(k, k) for k in range(1, 12)]
+    assert [array.shape for array in weights] == each.shapes
+    assert each.truncated(4).bands == each.bands[:4]
+
+
+@pytest.mark.parametrize("size", [1, 3, 7, 11])
+def test_other_bands_say_the_same(size):
+    network = OrderedNetwork(DenseNetwork(12, 11, hidden=(4,)))
+    weights = network.random_start(np.random.RandomState(0))
+    each, weights_of_each = network.with_bands(weights, each=True)
+    cut = network.cut(weights, size), each.cut(weights_of_each, size)
+    for array, other in zip(*cut, strict=True):
+        assert_array_equal(array, other)

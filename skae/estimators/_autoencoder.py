@@ -74,9 +74,11 @@ class AutoencoderTransformer(
     ordered : bool, default=False
         Whether the columns of the code are ordered, as those of PCA are: the first k are a
         code of k numbers, for every k up to `n_components` [3]_. See `truncated` and
-        `variance_explained_`. Columns are dropped from the end at random in training, and
-        each range of sizes (1, 2, 3 to 4, 5 to 8, ...) has a decoder of its own. There is one
-        start. With a share as `n_components`, the code has as many
+        `variance_explained_`. Columns are dropped from the end at random in training, in
+        which sizes share a last layer of the decoder by ranges (1, 2, 3 to 4, 5 to 8, ...).
+        After it each size is given its own, by least squares, if the loss is the squared
+        error of numbers, rows are held out, and these layers have no more than four million
+        weights. There is one start. With a share as `n_components`, the code has as many
         columns as this network needs to explain that share of the held-out rows, or as PCA
         needs if that is fewer. Not with `network`, `tied_weights`, `penalty` or
         `code_activation`.

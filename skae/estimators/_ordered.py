@@ -1,14 +1,17 @@
 """Ordered codes: sizes that are trained together, and what each of them explains."""
 
 from copy import copy
+from math import prod
 from numbers import Integral
 
 import numpy as np
 from sklearn.utils import check_scalar
 from sklearn.utils.validation import check_is_fitted
 
+from skae.estimators._heads import Coded, refitted
 from skae.estimators._parameters import network_parameters
 from skae.inference import forward
+from skae.losses import LOSSES
 from skae.metrics import variance_explained
 from skae.networks import DenseNetwork, OrderedNetwork, keras_name, linear_map
 
@@ -17,6 +20,10 @@ _LEAST_LOSS = 1e-3
 
 # Rows from which it is learnt how sizes compare.
 _MOST_ROWS = 2000
+
+# Rows from which the heads of all sizes are learnt, and weights that they may have.
+_MOST_LEARNT = 5000
+_MOST_HEADS = 2**22
 
 
 class OrderedCodeMixin:
@@ -100,6 +107,12 @@ class OrderedCodeMixin:
         super()._build(rows, rng)
         self._may_shrink = self.ordered and not isinstance(self.n_components, Integral)
 
+    def _check_network_stays(self):
+        if isinstance(self._network, OrderedNetwork):
+            # As it is trained.
+            self._network, self._weights = self._network.with_bands(self._weights, each=False)
+        super()._check_network_stays()
+
     def _described(self, n_components, linear_path):
         network = super()._described(n_components, linear_path)
         if self.ordered and isinstance(network, DenseNetwork):
@@ -139,6 +152,8 @@ class OrderedCodeMixin:
             for name in ("variance_explained_", "pca_variance_explained_"):
                 vars(self).pop(name, None)
             return
+        if held_out is not None and not one_epoch and self._gains_by_heads:
+            self._give_heads(train, held_out)
         judged = _some(train if held_out is None else held_out)
         self.variance_explained_ = self._explained_by_size(judged)
         compares = self.table_ is None and not one_epoch
@@ -150,7 +165,35 @@ class OrderedCodeMixin:
             self._cut_to(int(enough[0]) + 1 if len(enough) else self.n_components_)
         self._may_shrink = False
 
+    # Heads
+
+    @property
+    def _gains_by_heads(self):
+        """Whether each size may have a head, and the best is a matter of linear regression."""
+        network, last = self._network, self._network.whole.decoder.output_kernel
+        head = self._network.whole.decoder.shapes[last:]
+        n_weights = network.n_components * sum(map(prod, head))
+        squared = self._loss is LOSSES["squared_error"] and self._scales_output
+        return squared and self.best_iter_ > 0 and n_weights <= _MOST_HEADS
+
+    def _give_heads(self, train, held_out):
+        """Give each size the best head for the layers before it, as training left them."""
+        train, held_out = (
+            Coded(self._encode(rows.inputs), self._as_trained(rows).outputs, rows.weights())
+            for rows in (_some(train, _MOST_LEARNT), _some(held_out, _MOST_LEARNT))
+        )
+        heads = [
+            refitted(self._decoder_of(size), train.first(size), held_out.first(size))
+            for size in range(1, self._network.n_components + 1)
+        ]
+        self._network, weights = self._network.with_bands(self._weights, each=True)
+        weights = self._network.with_heads(weights, heads)
+        vars(self).update(self._networks(weights, self._statistics))
+
     # By size
+
+    def _decoder_of(self, size):
+        return self._coders(size, self._weights, self._statistics)[1]
 
     def _coders(self, size, weights, statistics):
         """Encoder and decoder of one size."""
@@ -185,8 +228,7 @@ class OrderedCodeMixin:
         """What the first columns explain, for each number of them."""
         code, explained = self._encode(rows.inputs), []
         for size in range(1, self._network.n_components + 1):
-            decoder = self._coders(size, self._weights, self._statistics)[1]
-            output = decoder(code[:, :size])
+            output = self._decoder_of(size)(code[:, :size])
             if self.table_ is None:
                 explained.append(variance_explained(rows.outputs, output, rows.weight))
             else:
@@ -207,6 +249,6 @@ class OrderedCodeMixin:
         return np.array([variance_explained(target, output, weight) for output in outputs])
 
 
-def _some(rows):
+def _some(rows, most=_MOST_ROWS):
     """At most so many rows, from all of them."""
-    return rows.take(slice(None, None, -(-len(rows) // _MOST_ROWS))).dense()
+    return rows.take(slice(None, None, -(-len(rows) // most))).dense()

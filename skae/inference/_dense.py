@@ -1,6 +1,6 @@
 """The forward pass of dense networks in NumPy: no Keras, no backend."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -108,20 +108,32 @@ class DenseForward:
         ndarray of shape (n_samples, n_outputs)
             Computed in the dtype of `X` and of that dtype.
         """
-        return self._output(X, scaled=True)
+        return self._computed(self._forward, X, self.coder.n_outputs)
 
     def plain(self, X: Array) -> Array:
         """The same as the network says it, not in the units of the output."""
-        return self._output(X, scaled=False)
+        return self._computed(self._forward, X, self.coder.n_outputs, scaled=False)
 
-    def _output(self, X: Array, scaled: bool) -> Array:
+    def hidden(self, X: Array) -> Array:
+        """What the last layer reads: the units before it, or the rows if there are none."""
+        n_units = (self.coder.n_inputs, *self.coder.hidden)[-1]
+        return self._computed(self._hidden, X, n_units, scaled=False)
+
+    def _computed(
+        self,
+        function: Callable[[list[Array], Array], Array],
+        X: Array,
+        n_outputs: int,
+        scaled: bool = True,
+    ) -> Array:
+        """A function of prepared weights and of rows, which are its last axis."""
         before, weights = self.prepared(X.dtype, scaled)
-        output = np.empty((len(X), self.coder.n_outputs), X.dtype)
+        output = np.empty((len(X), n_outputs), X.dtype)
         widest = max(self.coder.n_inputs, self.coder.n_outputs, *self.coder.hidden)
 
         def compute(at: slice) -> None:
             rows = X[at] if before is None else before.centred(X[at])
-            output[at] = self._forward(weights, rows.T).T
+            output[at] = function(weights, rows.T).T
 
         n_multiplications = len(X) * sum(w.size for w in weights)
         share_out(compute, len(X), max(_CHUNK_ENTRIES // widest, 1), n_multiplications)
@@ -158,7 +170,7 @@ class DenseForward:
         self, dtype: np.dtype[Any], after: Affine | None
     ) -> tuple[Affine | None, list[Array]]:
         weights = self._without_batch_statistics()
-        last = len(weights) - 2 - self.coder.has_linear_path
+        last = self._last(weights)
         path = [(len(weights) - 1, last)] if self.coder.has_linear_path else []
         before = None
         if self.before is not None:
@@ -189,21 +201,28 @@ class DenseForward:
         return folded + weights[self.coder.output_kernel :]
 
     def _forward(self, weights: list[Array], x: Array) -> Array:
+        last = self._last(weights)
+        output = weights[last] @ self._hidden(weights, x)
+        if self.coder.has_linear_path:
+            output += weights[-1] @ x
+        output += weights[last + 1]
+        return ACTIVATIONS[self.coder.output_activation](output)
+
+    def _hidden(self, weights: list[Array], x: Array) -> Array:
         activate = ACTIVATIONS[self.coder.activation]
         normalises = self.coder.normalization == "layer"
         hidden = x
-        last = len(weights) - 2 - self.coder.has_linear_path
-        for i in range(0, last, 4 if normalises else 2):
+        for i in range(0, self._last(weights), 4 if normalises else 2):
             hidden = weights[i] @ hidden
             hidden += weights[i + 1]
             if normalises:
                 hidden = _normalised(hidden) * weights[i + 2] + weights[i + 3]
             hidden = activate(hidden)
-        output = weights[last] @ hidden
-        if self.coder.has_linear_path:
-            output += weights[-1] @ x
-        output += weights[last + 1]
-        return ACTIVATIONS[self.coder.output_activation](output)
+        return hidden
+
+    def _last(self, weights: list[Array]) -> int:
+        """Position of the last layer's kernel; its bias comes next, and then the path."""
+        return len(weights) - 2 - self.coder.has_linear_path
 
 
 def _normalised(units: Array) -> Array:

@@ -25,9 +25,14 @@ class OrderedNetwork:
     ----------
     whole : DenseNetwork
         The network of the largest size.
+
+    each : bool
+        Whether each size has a band of its own: so many heads are not trained, but may be
+        found once the layers before them stand still.
     """
 
     whole: DenseNetwork
+    each: bool = False
 
     # The bands follow from the size.
     resizable = False
@@ -48,6 +53,8 @@ class OrderedNetwork:
     def bands(self) -> list[tuple[int, int]]:
         """First and last size of each band."""
         size, lasts = self.n_components, [1]
+        if self.each:
+            return [(i, i) for i in range(1, size + 1)]
         while lasts[-1] < size:
             lasts.append(min(2 * lasts[-1], size))
         return list(zip([1, *(last + 1 for last in lasts)], lasts, strict=False))
@@ -80,7 +87,7 @@ class OrderedNetwork:
 
     def truncated(self, n_components: int) -> "OrderedNetwork":
         """The ordered network of the first columns."""
-        return OrderedNetwork(self.of_size(n_components))
+        return replace(self, whole=self.of_size(n_components))
 
     def cut(self, weights: Sequence[NDArray[Any]], n_components: int) -> Weights:
         """Weights of `of_size(n_components)`: the mask becomes part of a bias."""
@@ -99,6 +106,24 @@ class OrderedNetwork:
             trunk[0] = np.concatenate([columns[:n_components], mask[:n_components]])
         kept = [array for head in heads[: self.band_of(n_components) + 1] for array in head]
         return resize([*encoder, *trunk, *kept], self.truncated(n_components).shapes)
+
+    def with_bands(
+        self, weights: Sequence[NDArray[Any]], each: bool
+    ) -> tuple["OrderedNetwork", Weights]:
+        """The network and its weights with other bands, each with the head of its last size."""
+        encoder, trunk, heads = self._split(weights)
+        other = replace(self, each=each)
+        made = [
+            array
+            for (_, last), shapes in zip(other.bands, other._heads, strict=True)
+            for array in resize(heads[self.band_of(last)], shapes)
+        ]
+        return other, [*encoder, *trunk, *made]
+
+    def with_heads(self, weights: Sequence[NDArray[Any]], heads: Sequence[Weights]) -> Weights:
+        """The same weights with other heads: kernel, bias and, if there is one, linear path."""
+        encoder, trunk, _ = self._split(weights)
+        return [*encoder, *trunk, *(array for head in heads for array in head)]
 
     def build(self) -> tuple[Any, Any, list[Any]]:
         """Keras models of the encoder, the decoder's hidden layers and the heads.
