@@ -34,8 +34,8 @@ def test_the_rate_rises_is_held_and_falls_to_zero():
     assert (rates[1:, 0] == rates[:-1, 1]).all()
     assert rates[-1, 1] == 0
     assert (np.diff(rates[held:, 0]) < 0).all()
-    # Two epochs for every three.
-    assert len(rates) == pytest.approx(held * 5 / 3, abs=1)
+    # Three epochs for every seven.
+    assert len(rates) == pytest.approx(held * 10 / 7, abs=1)
 
 
 def test_it_is_held_as_long_as_there_is_progress():
@@ -46,17 +46,17 @@ def test_it_is_held_as_long_as_there_is_progress():
     _, held = paced(stopping(), losses)
     assert 30 < held < 50
     _, to_the_end = paced(stopping(), 0.99 ** np.arange(100))
-    assert to_the_end == 60
+    assert to_the_end == 70
 
 
 def test_noise_is_no_end():
     noisy = 0.97 ** np.arange(100) * np.random.RandomState(0).uniform(0.9, 1.1, 100)
-    assert paced(stopping(), noisy)[1] == 60
+    assert paced(stopping(), noisy)[1] == 70
 
 
 def test_without_a_tolerance_all_epochs_are_used():
     rates, held = paced(stopping(tol=None), np.ones(100))
-    assert (len(rates), held) == (100, 60)
+    assert (len(rates), held) == (100, 70)
 
 
 @given(most=st.integers(1, 60), seed=st.integers(0, 20))

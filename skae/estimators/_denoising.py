@@ -110,8 +110,8 @@ class DenoisingAutoencoder(
     learning_rate : "auto", float or keras.optimizers.schedules.LearningRateSchedule, \
             default="auto"
         For an optimizer given by name; an object brings its own. "auto": a high rate is
-        held as long as the loss makes progress and then falls to zero, in two epochs for
-        every three before [2]_; it is 0.003 for dense networks in batches of 32, 0.002 on a
+        held as long as the loss makes progress and then falls to zero, in three epochs
+        for every seven before [2]_; it is 0.003 for dense networks in batches of 32, 0.002 on a
         thousand rows or fewer, and 0.001 for other networks, and grows with the root of the
         batch. Gradients are cut to a norm of 1. `partial_fit` takes 0.001.
 

@@ -17,7 +17,7 @@ _IN_A_ROW = 3
 
 # Epochs in which the rate rises, and the share of all epochs in which it falls.
 _RISE = 2
-_FALLING = 0.4
+_FALLING = 0.3
 
 # How many epochs training takes where a rate is held, about.
 _USUAL = 40
@@ -157,8 +157,8 @@ class HoldAndFall(Pace):
     """A high rate as long as there is progress, and then one that falls to zero.
 
     It rises first, for two epochs or a tenth of all there may be. Once the loss is hardly
-    less than some epochs before, or when no more epochs are left, it falls, in two epochs
-    for every three before.
+    less than some epochs before, or when no more epochs are left, it falls, in three epochs
+    for every seven before.
     """
 
     _n_slow = _n_falling = 0

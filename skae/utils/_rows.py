@@ -1,14 +1,15 @@
 """Rows to learn from: what is read, what should be said, how much each one counts."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from skae.utils._lazy import LazyRows, dense
 from skae.utils._memory import zeros_apart
+from skae.utils._threads import share_out
 
 
 @dataclass(frozen=True)
@@ -122,10 +123,13 @@ _FLOAT_BYTES = 4
 _PART_BYTES = 2**22
 
 # Entries that are summed at a time: a float64 copy of them stays in the cache.
-_CHUNK_ENTRIES = 2**16
+_CHUNK_ENTRIES = 2**17
 
 # Rows of a sparse matrix that are taken at a time.
 _SPARSE_ROWS = 2**12
+
+# Squares of numbers between this and its inverse keep all their digits in a sum.
+_SMALL = 2.0**-100
 
 # A column that varies by less than this share of its largest value is constant: what is
 # left are the roundings of the mean.
@@ -153,32 +157,79 @@ def moments(
     mean, deviation : ndarray of shape (n_features,)
         The deviation of a constant column is zero.
     """
-    high, low = X.max(axis=0).astype(np.float64), X.min(axis=0).astype(np.float64)
+    is_sparse = isinstance(X, LazyRows) and X.is_sparse
+    found = _sparse_moments(X, weight) if is_sparse else _dense_moments(X, weight)
+    deviation = found.deviation * found.unit
+    deviation[deviation <= _ROUNDING * np.maximum(found.high, -found.low)] = 0.0
+    constant = found.high == found.low
+    return np.where(constant, found.high, found.mean * found.unit), deviation
+
+
+class _Moments(NamedTuple):
+    """Of each column of some rows: its ends, a unit, and mean and deviation in this unit."""
+
+    high: NDArray[np.float64]
+    low: NDArray[np.float64]
+    unit: NDArray[np.float64]
+    mean: NDArray[np.float64]
+    deviation: NDArray[np.float64]
+    weight: float = 1.0
+
+
+def _unit(high: NDArray[np.float64], low: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Powers of two: squares neither overflow nor vanish, and nothing is rounded."""
     largest = np.maximum(high, -low)
-    # Powers of two: squares neither overflow nor vanish, and nothing is rounded.
-    unit = np.exp2(np.frexp(np.where(largest > 0, largest, 1.0))[1] - 1.0)
-    average: Callable[..., NDArray[np.float64]]
-    average = _sparse_average if isinstance(X, LazyRows) and X.is_sparse else _average
-    mean = average(X, weight, lambda rows, at: rows / unit[at])
-    variance = average(X, weight, lambda rows, at: np.square(rows / unit[at] - mean[at]))
-    deviation = np.sqrt(variance) * unit
-    deviation[deviation <= _ROUNDING * largest] = 0.0
-    return np.where(high == low, high, mean * unit), deviation
+    needed = (largest > 0) & ((largest < _SMALL) | (largest > 1 / _SMALL))
+    return np.exp2(np.frexp(np.where(needed, largest, 1.0))[1] - 1.0)
 
 
-def _average(
-    X: Any,
-    weight: NDArray[Any] | None,
-    function: Callable[[NDArray[Any], Any], NDArray[Any]],
-) -> NDArray[np.float64]:
-    """Mean over the rows of a function of entries and their columns, in float64."""
+def _dense_moments(X: Any, weight: NDArray[Any] | None) -> _Moments:
+    """Moments of rows that are read once, a chunk at a time."""
+    chunks: dict[int, _Moments] = {}
+
+    def look(at: slice) -> None:
+        rows = dense(X[at]).astype(np.float64)
+        high, low = rows.max(axis=0), rows.min(axis=0)
+        unit = _unit(high, low)
+        if (unit != 1).any():
+            rows /= unit
+        each = np.ones(len(rows)) if weight is None else weight[at]
+        total = each.sum(dtype=np.float64)
+        share = each / (total or 1.0)
+        mean = share @ rows
+        rows -= mean
+        deviation = np.sqrt(share @ np.square(rows, out=rows))
+        chunks[at.start] = _Moments(high, low, unit, mean, deviation, total)
+
     n_rows = max(_CHUNK_ENTRIES // X.shape[1], 1)
-    total = np.zeros(X.shape[1])
-    for start in range(0, len(X), n_rows):
-        rows = slice(start, start + n_rows)
-        part = function(dense(X[rows]).astype(np.float64, copy=False), slice(None))
-        total += part.sum(axis=0) if weight is None else weight[rows] @ part
-    return np.asarray(total / (len(X) if weight is None else weight.sum()))
+    share_out(look, len(X), n_rows, len(X) * X.shape[1])
+    return _joined([chunks[start] for start in sorted(chunks)])
+
+
+def _joined(chunks: Sequence[_Moments]) -> _Moments:
+    """Moments of the rows of all chunks together."""
+    high = np.max([chunk.high for chunk in chunks], axis=0)
+    low = np.min([chunk.low for chunk in chunks], axis=0)
+    unit, total = _unit(high, low), 0.0
+    both = np.zeros_like(unit), np.zeros_like(unit)
+    for chunk in chunks:
+        if chunk.weight > 0:
+            total += chunk.weight
+            factor = chunk.unit / unit
+            own = chunk.mean * factor, chunk.deviation * factor
+            both = joined_moments(both, own, chunk.weight / total)
+    return _Moments(high, low, unit, *both, total)
+
+
+def _sparse_moments(X: Any, weight: NDArray[Any] | None) -> _Moments:
+    """Moments of sparse rows, which are read for their ends, their mean and their deviation."""
+    high, low = X.max(axis=0).astype(np.float64), X.min(axis=0).astype(np.float64)
+    unit = _unit(high, low)
+    mean = _sparse_average(X, weight, lambda rows, at: rows / unit[at])
+    variance = _sparse_average(
+        X, weight, lambda rows, at: np.square(rows / unit[at] - mean[at])
+    )
+    return _Moments(high, low, unit, mean, np.sqrt(variance))
 
 
 def _sparse_average(
