@@ -532,6 +532,36 @@ def test_global_seeds_change_nothing(cache, quick, digits, fitted):
         random.setstate(kept[1])
 
 
+@pytest.mark.any_data
+@only_tensorflow
+def test_a_call_that_checks_its_arguments_computes_the_same():
+    import tensorflow as tf
+
+    from skae.training._backend_tensorflow import _of_a_list
+
+    class Checked:
+        """What TensorFlow is known to have, and nothing else."""
+
+        def __init__(self, function):
+            self.function = function
+            self.structured_input_signature = function.structured_input_signature
+
+        def __call__(self, *args):
+            return self.function(*args)
+
+    variable = tf.Variable(2.0)
+    several = {"others": [tf.TensorSpec([2]), tf.TensorSpec([])]}
+    concrete = tf.function(
+        lambda state, factor: ({"others": [variable * s for s in state["others"]]}, -factor),
+        input_signature=[several, tf.TensorSpec([])],
+    ).get_concrete_function()
+    tensors = [tf.constant([1.0, 2.0]), tf.constant(3.0), tf.constant(4.0)]
+    for function in (concrete, Checked(concrete)):
+        state, factor = _of_a_list(function)(tensors)
+        assert_array_equal(state["others"][0], [2, 4])
+        assert (state["others"][1], factor) == (6, -4)
+
+
 @pytest.mark.xla
 @pytest.mark.any_data
 @only_tensorflow
