@@ -1,8 +1,6 @@
 """Codes of every size at once: the Keras model that is trained."""
 
 from collections.abc import Mapping, Sequence
-from itertools import pairwise
-from math import log
 from typing import Any
 
 import keras
@@ -44,8 +42,9 @@ class OrderedObjective(keras.Model):
     ) -> None:
         super().__init__(dtype=SINGLE)
         self.settings = Settings(settings)
-        self.encoder, self.hidden, self.heads = network.build()
-        self.bands = network.bands
+        self.encoder, self.hidden = network.build()
+        self.heads = Heads(network.head_shapes, network.output_activation)
+        self.first, self.last = np.array(network.bands, np.float32).T[..., None]
         self.loss_of_row = loss
         self.seed_generator = keras.random.SeedGenerator(0)
         self.built = True
@@ -67,57 +66,80 @@ class OrderedObjective(keras.Model):
         """
         x, target = inputs
         code = self.encoder(x, training=training)
-        weight = self.settings.values()["size_weight"]
-        losses = self._drawn if training else self._judged
-        return losses(code, target, weight)[:, None]
+        loss = (self._drawn if training else self._judged)(code, target)
+        return loss[:, None]
 
-    def _judged(self, code: Any, target: Any, weight: Any) -> Any:
-        losses = []
-        columns = ops.arange(code.shape[1], dtype="int32")
-        for i, (_, size) in enumerate(self.bands):
-            kept = ops.ones_like(code) * ops.cast(columns < size, "float32")
-            output = self._said(i, self._features(code, kept, False), code * kept, False)
-            loss = self.loss_of_row.per_sample(ops, target, output)
-            losses.append(loss * weight[size - 1])
-        return ops.mean(ops.stack(losses), axis=0)
+    def _judged(self, code: Any, target: Any) -> Any:
+        n_rows, n_bands = code.shape[0], len(self.last)
+        code, target = (ops.tile(array, (n_bands, 1)) for array in (code, target))
+        size = ops.broadcast_to(self.last, (n_bands, n_rows))
+        return ops.mean(self._by_band(code, target, size, False), axis=0)
 
-    def _drawn(self, code: Any, target: Any, weight: Any) -> Any:
-        n_rows, n_bands = code.shape[0], len(self.bands)
-        # Each row is decoded at a size of the lower bands, and at one of the upper ones.
-        code, target = (ops.concatenate([rows, ops.flip(rows, 0)]) for rows in (code, target))
-        ends = np.linspace(0, 2 * n_rows, n_bands + 1).astype(int)
-        groups = [slice(*pair) for pair in pairwise(ends.tolist())]
-        jitter = keras.random.uniform((n_bands,), seed=self.seed_generator)
-        size = ops.concatenate(
-            [
-                _spread(band, group.stop - group.start, jitter[i])
-                for i, (band, group) in enumerate(zip(self.bands, groups, strict=True))
-            ]
-        )
-        columns = ops.arange(code.shape[1], dtype="int32")
-        kept = ops.cast(columns[None] < size[:, None], "float32")
-        features, cut = self._features(code, kept, True), code * kept
-        losses = []
-        for i, group in enumerate(groups):
-            output = self._said(i, features[group], cut[group], True)
-            losses.append(self.loss_of_row.per_sample(ops, target[group], output))
-        loss = ops.concatenate(losses) * ops.take(weight, size - 1)
+    def _drawn(self, code: Any, target: Any) -> Any:
+        n_rows, n_bands = code.shape[0], len(self.last)
+        # Each row is decoded at a size of the lower bands, and at one of the upper ones. All
+        # bands have as many rows: in the first there are some that do not count.
+        n_each = -(-2 * n_rows // n_bands)
+        n_idle = n_bands * n_each - 2 * n_rows
+        places = np.r_[[0] * n_idle, :n_rows, n_rows - 1 : -1 : -1].astype(np.int32)
+        code, target = (ops.take(array, places, axis=0) for array in (code, target))
+        jitter = keras.random.uniform((n_bands, 1), seed=self.seed_generator)
+        place = (ops.arange(n_each, dtype="float32") + jitter) / n_each
+        first, last = map(ops.convert_to_tensor, (self.first, self.last))
+        size = first * ops.exp(place * ops.log((last + 1) / first))
+        size = ops.clip(ops.floor(size), first, last)
+        loss = ops.reshape(self._by_band(code, target, size, True), (-1,))[n_idle:]
         return (loss[:n_rows] + ops.flip(loss[n_rows:], 0)) / 2
 
-    def _features(self, code: Any, kept: Any, training: bool) -> Any:
-        """The last hidden layer of the decoder."""
-        return self.hidden(ops.concatenate([code * kept, kept], axis=1), training=training)
+    def _by_band(self, code: Any, target: Any, size: Any, training: bool) -> Any:
+        """Weighted losses of rows that are cut to sizes of shape (n_bands, n_each)."""
+        columns = ops.arange(1, code.shape[1] + 1, dtype="float32")
+        kept = ops.cast(columns <= ops.reshape(size, (-1, 1)), "float32")
+        code = code * kept
+        features = code
+        if self.hidden is not None:
+            features = self.hidden(ops.concatenate([code, kept], axis=1), training=training)
+        loss = self.loss_of_row.per_sample(ops, target, self.heads(features, code))
+        weight = self.settings.values()["size_weight"]
+        weight = ops.take(weight, ops.cast(size, "int32") - 1)
+        return ops.reshape(loss, size.shape) * weight
 
-    def _said(self, band: int, features: Any, cut: Any, training: bool) -> Any:
-        """What the head of a band says."""
-        cut = cut[:, : self.bands[band][1]]
-        reads = [features, cut] if len(self.heads[band].inputs) == 2 else [cut]
-        return self.heads[band](reads, training=training)
 
+class Heads(keras.layers.Layer):
+    """The last layers of all bands, of which each reads as many rows.
 
-def _spread(band: Sequence[int], n: int, jitter: Any) -> Any:
-    """So many sizes of a band, evenly on a logarithmic scale from a random place."""
-    first, last = band
-    place = (ops.arange(n, dtype="float32") + jitter) / n
-    size = ops.exp(log(first) + place * log((last + 1) / first))
-    return ops.clip(ops.cast(ops.floor(size), "int32"), first, last)
+    Parameters
+    ----------
+    shapes : sequence of tuple of int
+        Of kernel, bias and, if there is one, linear path, of all bands.
+
+    activation : str
+        Of the output.
+    """
+
+    def __init__(self, shapes: Sequence[tuple[int, ...]], activation: str) -> None:
+        super().__init__(dtype=SINGLE)
+        self.arrays = [self.add_weight(shape=shape, initializer="zeros") for shape in shapes]
+        self.activation = keras.activations.get(activation)
+        self.built = True
+
+    def call(self, features: Any, code: Any) -> Any:
+        """What is said of rows, band by band.
+
+        Parameters
+        ----------
+        features, code : tensor of shape (n_bands * n_each, ...)
+            What kernels and linear paths read.
+
+        Returns
+        -------
+        tensor of shape (n_bands * n_each, n_outputs)
+        """
+        kernel, bias, *path = self.arrays
+        output = self._read(features, kernel) + ops.expand_dims(bias, 1)
+        for matrix in path:
+            output = output + self._read(code, matrix)
+        return self.activation(ops.reshape(output, (-1, bias.shape[1])))
+
+    def _read(self, rows: Any, matrices: Any) -> Any:
+        return ops.matmul(ops.reshape(rows, (matrices.shape[0], -1, rows.shape[1])), matrices)

@@ -8,7 +8,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from skae.networks._dense import DenseNetwork, resize
-from skae.networks._layers import dense, layer, rows_of
 from skae.networks._variables import Weights
 
 
@@ -66,16 +65,15 @@ class OrderedNetwork:
         return decoder.shapes[: decoder.output_kernel]
 
     @property
-    def _heads(self) -> list[list[tuple[int, ...]]]:
-        """Shapes of the last layer and the linear path, for each band."""
-        decoders = [self.of_size(last).decoder for _, last in self.bands]
-        return [decoder.shapes[decoder.output_kernel :] for decoder in decoders]
+    def head_shapes(self) -> list[tuple[int, ...]]:
+        """Shapes of kernel, bias and, if there is one, linear path, of all bands together."""
+        decoder = self.whole.decoder
+        return [(len(self.bands), *shape) for shape in decoder.shapes[decoder.output_kernel :]]
 
     @property
     def shapes(self) -> list[tuple[int, ...]]:
         """Shapes of all weights that are trained: encoder, hidden layers, heads."""
-        heads = [shape for head in self._heads for shape in head]
-        return [*self.whole.encoder.shapes, *self._trunk, *heads]
+        return [*self.whole.encoder.shapes, *self._trunk, *self.head_shapes]
 
     def judged_sizes(self) -> list[int]:
         """Sizes by which all are judged: the last of each band."""
@@ -95,7 +93,7 @@ class OrderedNetwork:
         if trunk:
             of_mask = trunk[0][self.n_components :][:n_components]
             trunk[1] = trunk[1] + of_mask.sum(axis=0)
-        head = heads[self.band_of(n_components)]
+        head = [array[self.band_of(n_components)] for array in heads]
         return resize([*encoder, *trunk, *head], self.of_size(n_components).shapes)
 
     def truncate(self, weights: Sequence[NDArray[Any]], n_components: int) -> Weights:
@@ -104,7 +102,7 @@ class OrderedNetwork:
         if trunk:
             columns, mask = np.split(trunk[0], 2)
             trunk[0] = np.concatenate([columns[:n_components], mask[:n_components]])
-        kept = [array for head in heads[: self.band_of(n_components) + 1] for array in head]
+        kept = [array[: self.band_of(n_components) + 1] for array in heads]
         return resize([*encoder, *trunk, *kept], self.truncated(n_components).shapes)
 
     def with_bands(
@@ -113,43 +111,26 @@ class OrderedNetwork:
         """The network and its weights with other bands, each with the head of its last size."""
         encoder, trunk, heads = self._split(weights)
         other = replace(self, each=each)
-        made = [
-            array
-            for (_, last), shapes in zip(other.bands, other._heads, strict=True)
-            for array in resize(heads[self.band_of(last)], shapes)
-        ]
-        return other, [*encoder, *trunk, *made]
+        places = [self.band_of(last) for _, last in other.bands]
+        return other, [*encoder, *trunk, *(array[places] for array in heads)]
 
     def with_heads(self, weights: Sequence[NDArray[Any]], heads: Sequence[Weights]) -> Weights:
         """The same weights with other heads: kernel, bias and, if there is one, linear path."""
         encoder, trunk, _ = self._split(weights)
-        return [*encoder, *trunk, *(array for head in heads for array in head)]
+        shapes = [shape[1:] for shape in self.head_shapes]
+        stacked = zip(*(resize(head, shapes) for head in heads), strict=True)
+        return [*encoder, *trunk, *map(np.stack, stacked)]
 
-    def build(self) -> tuple[Any, Any, list[Any]]:
-        """Keras models of the encoder, the decoder's hidden layers and the heads.
-
-        A head reads the hidden layer, where there is one, and the code.
-        """
+    def build(self) -> tuple[Any, Any]:
+        """Keras models of the encoder and, if there are any, of the decoder's hidden layers."""
         import keras
 
+        encoder = self.whole.encoder.build("encoder")
+        if not self.whole.hidden:
+            return encoder, None
         wide = replace(self.whole.decoder, n_inputs=2 * self.n_components).build("decoder")
         hidden = keras.Model(wide.inputs, wide.get_layer("output").input, name="hidden")
-        heads = [self._head(last, hidden.output) for _, last in self.bands]
-        return self.whole.encoder.build("encoder"), hidden, heads
-
-    def _head(self, size: int, hidden: Any) -> Any:
-        import keras
-
-        decoder = self.of_size(size).decoder
-        code = rows_of((size,))
-        features = rows_of(tuple(hidden.shape[1:])) if decoder.hidden else code
-        output = dense(decoder.n_outputs, name="output")(features)
-        if decoder.has_linear_path:
-            path = dense(decoder.n_outputs, use_bias=False, name="linear_path")
-            output = layer("Add")([output, path(code)])
-        if decoder.output_activation != "linear":
-            output = layer("Activation", decoder.output_activation)(output)
-        return keras.Model([features, code] if decoder.hidden else [code], output)
+        return encoder, hidden
 
     def trained(
         self, weights: Sequence[NDArray[Any]], statistics: Sequence[NDArray[Any]]
@@ -183,16 +164,11 @@ class OrderedNetwork:
         """Weights of the largest size for all sizes, none of which reads the mask."""
         encoder, decoder = self.whole.split(weights)
         n = self.whole.decoder.output_kernel
-        heads = [array for head in self._heads for array in resize(decoder[n:], head)]
+        heads = [np.stack([array] * len(self.bands)) for array in decoder[n:]]
         return [*encoder, *resize(decoder[:n], self._trunk), *heads]
 
-    def _split(self, weights: Sequence[NDArray[Any]]) -> tuple[Weights, Weights, list[Weights]]:
-        """Weights of the encoder, of the decoder's hidden layers and of each head."""
+    def _split(self, weights: Sequence[NDArray[Any]]) -> tuple[Weights, Weights, Weights]:
+        """Weights of the encoder, of the decoder's hidden layers and of the heads."""
         n = len(self.whole.encoder.shapes)
-        end, m = n + len(self._trunk), len(self._heads[0])
-        starts = range(end, len(weights), m)
-        return (
-            list(weights[:n]),
-            list(weights[n:end]),
-            [list(weights[i : i + m]) for i in starts],
-        )
+        end = n + len(self._trunk)
+        return list(weights[:n]), list(weights[n:end]), list(weights[end:])
