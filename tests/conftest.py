@@ -79,8 +79,9 @@ def xla_is_marked(request, handed_to_xla):
 
 @pytest.fixture
 def two_starts(monkeypatch):
-    """PCA is trusted as users have it."""
+    """PCA is trusted as users have it, and never so little that it is passed over."""
     monkeypatch.setattr(_starts, "_SHARE_TO_TRUST", _SHARE_TO_TRUST)
+    monkeypatch.setattr(_starts, "_SHARE_TO_START", 0.0)
 
 
 @pytest.fixture(scope="session")

@@ -11,6 +11,8 @@ from skae.utils._lazy import given
 from skae.utils._rows import moments
 from skae.utils._sklearn import CallbackSupportMixin
 
+_NAMES = {"pca": "PCA start", "random": "random start"}
+
 
 class FitMonitor:
     """Tells the user and the callbacks of an estimator about each epoch.
@@ -40,7 +42,7 @@ class FitMonitor:
         ):
             self.context = estimator._init_callback_context(max_subtasks=None)
 
-    def open(self, rows, y, held_out, n_epochs, starts_twice):
+    def open(self, rows, y, held_out, n_epochs, starts, before):
         """When the autoencoder stands at its start.
 
         Parameters
@@ -58,14 +60,20 @@ class FitMonitor:
         n_epochs : int
             Epochs of a start, at most.
 
-        starts_twice : bool
-            Whether there may be a second start.
+        starts : list of {"pca", "random"}
+            What it is trained from, as far as that is known.
+
+        before : ndarray of shape (n_held_out,) or None
+            Losses of rows held out where it stands now; None: these are not judged by.
         """
         self.n_before = self.estimator.n_iter_
-        if starts_twice:
-            self.names = ["PCA start", "random start"]
+        others = before is not None and starts != ["pca"]
+        if others:
+            self.names = [_NAMES[start] for start in starts]
         if self.estimator.verbose:
             self.terms = self._terms(rows, held_out)
+            if others:
+                self.terms["beside"] = float(np.average(before, weights=held_out.weight))
         if self.context is None:
             return
         self.fit_data = {
@@ -73,8 +81,12 @@ class FitMonitor:
             "y": given(rows.outputs) if y is None else y,
             "metadata": {} if rows.weight is None else {"sample_weight": rows.weight},
         }
-        self.context.max_subtasks = n_epochs * len(self.names)
+        self.context.max_subtasks = n_epochs * (2 if others else 1)
         self.context.call_on_fit_task_begin(estimator=self.estimator, **self.fit_data)
+
+    def add(self, start):
+        """When there is one more start than was known."""
+        self.names.append(_NAMES[start])
 
     def begin(self):
         """Before an epoch."""
@@ -104,9 +116,9 @@ class FitMonitor:
     def finish(self):
         """When the autoencoder has what it keeps."""
         if self.progress is not None:
-            run = len(self.names) == 2 and self.estimator.init_ == "random"
+            name = _NAMES.get(self.estimator.init_, "")
             epoch = self.estimator.best_iter_ - self.n_before
-            self.progress.finish(int(run), epoch, time.monotonic() - self.began)
+            self.progress.finish(name, epoch, time.monotonic() - self.began)
         self._told(self.context, dict)
 
     def _terms(self, rows, held_out):

@@ -29,7 +29,10 @@ class Terms:
         is told. None: the loss is.
 
     start : str
-        What the first start is called, whose loss stands beside; empty: it does not.
+        What the start is called whose loss stands beside; empty: it does not.
+
+    beside : float or None
+        That loss; None: that of the first run before its first epoch.
 
     judged_by : str
         Which rows training is judged by.
@@ -38,6 +41,7 @@ class Terms:
     unit: float
     spread: float | None = None
     start: str = ""
+    beside: float | None = None
     judged_by: str = "held-out"
 
 
@@ -92,23 +96,27 @@ class Progress:
             self._write("")
             self._width = 0
 
-    def finish(self, run: int, epoch: int, seconds: float) -> None:
+    def finish(self, name: str, epoch: int, seconds: float) -> None:
         """Say what was kept.
 
         Parameters
         ----------
-        run, epoch : int
-            Of which run the network of which epoch; 0 is the start.
+        name : str
+            Of which start, where there are several.
+
+        epoch : int
+            The network of which epoch; 0 is the start.
 
         seconds : float
             What the fit took.
         """
-        training, name = self.runs[run], self.names[run]
+        run = self.names.index(name) if name in self.names else 0
+        training, named = self.runs[run], len(self.names) > 1 or self.names[0] != ""
         if epoch:
-            kept = f"epoch {epoch}" + f" of the {name}" * bool(name)
+            kept = f"epoch {epoch}" + f" of the {name}" * named
         else:
-            kept = f"the {name or 'start'}"
-        told = self._judged(training, epoch)
+            kept = f"the {name if named else 'start'}"
+        told = self._judged(training, epoch) if epoch or self.names[run] in ("", name) else ""
         if not told and epoch:
             told = f"loss {self._loss(training, epoch):.5g}"
         # A single epoch of which there is nothing to choose has had its line.
@@ -142,15 +150,23 @@ class Progress:
         what = "loss" if self.terms.spread is None else "variance explained"
         told = f"{self.terms.judged_by} {what} {self._figure(training, epoch)}"
         if self.terms.start:
-            told += f" ({self.terms.start} {self._figure(self.runs[0], 0)})"
+            told += f" ({self.terms.start} {self._figure_beside()})"
         return told
 
+    def _figure_beside(self) -> str:
+        if self.terms.beside is None:
+            return self._figure(self.runs[0], 0)
+        return self._told(self.terms.beside, self.terms.beside)
+
     def _figure(self, training: Training, epoch: int) -> str:
-        if self.terms.spread is None:
-            return f"{training.validation_curve[epoch] * self.terms.unit:.5g}"
         # The first part is the error of the reconstruction; a penalty follows.
-        lost = float(training.validation_parts[epoch][0]) * self.terms.unit
-        return f"{1 - lost / self.terms.spread:.4f}"
+        error = float(training.validation_parts[epoch][0])
+        return self._told(training.validation_curve[epoch], error)
+
+    def _told(self, loss: float, error: float) -> str:
+        if self.terms.spread is None:
+            return f"{loss * self.terms.unit:.5g}"
+        return f"{1 - error * self.terms.unit / self.terms.spread:.4f}"
 
     def _seconds_left(self, training: Training) -> float:
         """If no run stops early. Compilation comes before the first epoch and is not in it."""
