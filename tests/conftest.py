@@ -79,9 +79,8 @@ def xla_is_marked(request, handed_to_xla):
 
 @pytest.fixture
 def two_starts(monkeypatch):
-    """PCA is trusted as users have it, and never so little that it is passed over."""
+    """PCA is trusted as users have it."""
     monkeypatch.setattr(_starts, "_SHARE_TO_TRUST", _SHARE_TO_TRUST)
-    monkeypatch.setattr(_starts, "_SHARE_TO_START", 0.0)
 
 
 @pytest.fixture(scope="session")

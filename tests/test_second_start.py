@@ -18,8 +18,6 @@ from skae.utils._arrays import as_array
 
 pytestmark = [pytest.mark.usefixtures("two_starts"), pytest.mark.any_backend]
 
-_SHARE_TO_START = _starts._SHARE_TO_START
-
 # Of the digits one component explains a seventh.
 PARAMS = {"n_components": 1, "hidden_layer_sizes": (32,), "max_iter": 30}
 
@@ -32,24 +30,6 @@ def hindered(monkeypatch):
     def hinder(self, course, rng, first=()):
         if self.init_ == "pca":
             course = course._replace(stopping=replace(course.stopping, max_iter=1))
-        return train(self, course, rng, first)
-
-    monkeypatch.setattr(BaseAutoencoder, "_train", hinder)
-
-
-@pytest.fixture
-def random_first(monkeypatch):
-    """PCA is passed over as users have it."""
-    monkeypatch.setattr(_starts, "_SHARE_TO_START", _SHARE_TO_START)
-
-
-def hinder_random_weights(monkeypatch):
-    """They hardly move."""
-    train = BaseAutoencoder._train
-
-    def hinder(self, course, rng, first=()):
-        if self.init_ == "random":
-            course = course._replace(stopping=replace(course.stopping, max_iter=2, rate=1e-9))
         return train(self, course, rng, first)
 
     monkeypatch.setattr(BaseAutoencoder, "_train", hinder)
@@ -178,82 +158,3 @@ def test_interrupted_in_the_second_start(
         assert ae.score(digits) > share - 1e-6
     else:
         assert ae.score(digits) > share
-
-
-@pytest.mark.parametrize("network", [None, ConvNetwork(filters=(4,))])
-def test_random_weights_alone_where_components_explain_little(
-    quick, pixels, random_first, network
-):
-    assert PCA(2).fit(pixels).explained_variance_ratio_.sum() < 0.5
-    X = pixels if network is None else pixels.reshape(-1, 8, 8)
-    ae = quick(n_components=2, network=network, max_iter=40).fit(X)
-    assert list(ae.starts_) == ["random"]
-    assert ae.init_ == "random"
-    assert ae.starts_["random"]["best_loss"] == ae.best_loss_ < ae.start_loss_
-    assert ae.score(X) > PCA(2).fit(pixels).explained_variance_ratio_.sum()
-    assert_array_equal(clone(ae).fit(X).transform(X), ae.transform(X))
-
-
-def test_components_are_trained_where_random_weights_come_to_nothing(
-    quick, digits, random_first, monkeypatch
-):
-    hinder_random_weights(monkeypatch)
-    params = {**PARAMS, "learning_rate": "auto"}
-    ae = quick(**params).fit(digits)
-    assert list(ae.starts_) == ["random", "pca"]
-    assert ae.init_ == "pca"
-    assert ae.best_iter_ > 0
-    assert ae.n_iter_ == len(ae.loss_curve_) == ae.starts_["pca"]["n_iter"]
-    # As if the other had not been.
-    monkeypatch.setattr(_starts, "_SHARE_TO_TRUST", 0.0)
-    alone = quick(**params).fit(digits)
-    assert_array_equal(ae.transform(digits), alone.transform(digits))
-    assert ae.start_loss_ == alone.start_loss_
-
-
-def test_components_are_kept_where_neither_start_is_better(quick, digits, random_first):
-    ae = quick(**PARAMS, optimizer="sgd", learning_rate=1e-30).fit(digits)
-    assert list(ae.starts_) == ["random", "pca"]
-    assert (ae.init_, ae.best_iter_) == ("pca", 0)
-    assert ae.best_loss_ == ae.start_loss_ == ae.starts_["pca"]["best_loss"]
-    share = PCA(1).fit(digits).explained_variance_ratio_.sum()
-    assert_allclose(ae.score(digits), share, rtol=1e-5)
-
-
-def test_interrupted_before_random_weights_are_better_the_components_are_kept(
-    quick, digits, random_first, monkeypatch
-):
-    hinder_random_weights(monkeypatch)
-    run = Engine.epoch
-
-    def interrupted(self, order, n_rows, rates=None):
-        if n_rows > 0:
-            raise KeyboardInterrupt
-        return run(self, order, n_rows, rates)
-
-    monkeypatch.setattr(Engine, "epoch", interrupted)
-    with pytest.warns(ConvergenceWarning, match="Interrupted in epoch 1"):
-        ae = quick(**PARAMS).fit(digits)
-    assert list(ae.starts_) == ["random"]
-    assert (ae.init_, ae.best_iter_) == ("pca", 0)
-    monkeypatch.undo()
-    at_start = quick(**PARAMS, optimizer="sgd", learning_rate=1e-30).fit(digits)
-    assert_allclose(ae.best_loss_, at_start.start_loss_, rtol=1e-4)
-    assert_allclose(ae.transform(digits), at_start.transform(digits), atol=1e-4)
-
-
-def test_what_is_told_where_components_are_passed_over(
-    quick, digits, random_first, monkeypatch, capsys
-):
-    quick(**PARAMS, verbose=True).fit(digits)
-    told = capsys.readouterr().out.splitlines()
-    assert told[0].startswith("Random start, epoch 1/30: held-out variance explained ")
-    beside = told[0].partition("(PCA ")[2][:6]
-    assert all(f"(PCA {beside})" in line for line in told)
-    assert " of the random start: " in told[-1]
-    hinder_random_weights(monkeypatch)
-    quick(**PARAMS, verbose=True).fit(digits)
-    told = capsys.readouterr().out.splitlines()
-    assert any(line.startswith("PCA start, epoch 1/30: ") for line in told)
-    assert f"(PCA {beside})" in told[-1]
-    assert " of the PCA start: " in told[-1]

@@ -100,11 +100,10 @@ class AutoencoderTransformer(
         Where training starts. "random": the plain network, without the linear path,
         at Glorot's uniform weights. A dense network's code that a rectifier would cut off
         ("relu", "elu" or "leaky_relu", no penalty) starts moved to where it is positive.
-        With "pca", where rows are held out and the principal components explain less than
-        80 % of the variance, the network is trained from random weights too, as long as it
-        does not lag behind, and the better of the two on the rows held out is kept. Where
-        they explain less than half, it is trained from random weights first, and from the
-        components only if that comes to nothing. See `init_` and `starts_`.
+        With "pca", where the principal components explain less than 80 % of the variance
+        and rows are held out, the network is trained from random weights too, as long as it
+        does not lag behind, and the better of the two on the rows held out is kept: see
+        `init_` and `starts_`.
 
     optimizer : str or keras.optimizers.Optimizer, default="adam"
         A Keras optimizer by name or an object, whose configuration is copied.

@@ -18,12 +18,9 @@ from skae.estimators._sizes import latent_size, rows_in_batch, with_room
 from skae.estimators._starts import (
     Course,
     beats_start,
-    begin_at_random,
     history,
-    is_complete,
-    order_of_starts,
+    is_trusted,
     start_again,
-    start_from_components,
     weights_to_start_from,
 )
 from skae.estimators._validation import (
@@ -157,25 +154,19 @@ class BaseAutoencoder(CallbackSupportMixin, BaseEstimator):
             second_rng = deepcopy(rng)
             self._begin(self.init, self._start(train, rng))
         judges_start = held_out is not None and not goes_on and self._starts_well
-        starts = order_of_starts(self) if judges_start else [self.init]
+        starts_twice = judges_start and self._tries_random and not is_trusted(self)
         before = self._judged_losses(held_out) if judges_start else None
         stopping = stopping_of(self, self._network, len(train), held_out is not None, one_epoch)
-        monitor.open(rows, y, held_out, stopping.max_iter, starts, before)
+        monitor.open(rows, y, held_out, stopping.max_iter, starts_twice)
         course = Course(train, held_out, before, stopping, monitor)
-        passes_over = judges_start and starts == ["random"]
-        components = self._weights
-        if passes_over:
-            begin_at_random(self, train, second_rng)
-        training = self._train(course, second_rng if passes_over else rng)
+        training = self._train(course, rng)
         warn_or_raise(training, self._starts_linear or self.n_iter_)
         vars(self).update(self._fitted_attributes(training))
         if not goes_on:
             self.starts_ = {self.init_: history(self, training)}
-        if passes_over and is_complete(training) and not beats_start(self, course):
-            training = start_from_components(self, components, course, rng)
         if judges_start and not beats_start(self, course):
-            self._fall_back(rows, rng, course)
-        if len(starts) > 1 and is_complete(training):
+            self._fall_back(rows, rng)
+        if starts_twice and training.ending in ("max_iter", "converged"):
             training = start_again(self, training, course, second_rng)
         self._conclude(train, held_out, rng, one_epoch)
         monitor.finish()
@@ -346,12 +337,9 @@ class BaseAutoencoder(CallbackSupportMixin, BaseEstimator):
         self.validation_loss_curve_ = self._optimizer_state = None
         self._set_weights(weights)
 
-    def _fall_back(self, rows, rng, course):
+    def _fall_back(self, rows, rng):
         """Keep the start: the principal components, now of all rows."""
         self._set_weights(self._start(rows, rng))
-        if self.init_ != "pca":
-            loss = np.average(course.before, weights=course.held_out.weight)
-            self.start_loss_ = float(loss) * self._unit
         self.init_, self.best_iter_ = "pca", 0
         self.best_loss_ = self.start_loss_
 

@@ -11,8 +11,6 @@ from skae.utils._lazy import given
 from skae.utils._rows import moments
 from skae.utils._sklearn import CallbackSupportMixin
 
-_NAMES = {"pca": "PCA start", "random": "random start"}
-
 
 class FitMonitor:
     """Tells the user and the callbacks of an estimator about each epoch.
@@ -42,7 +40,7 @@ class FitMonitor:
         ):
             self.context = estimator._init_callback_context(max_subtasks=None)
 
-    def open(self, rows, y, held_out, n_epochs, starts, before):
+    def open(self, rows, y, held_out, n_epochs, starts_twice):
         """When the autoencoder stands at its start.
 
         Parameters
@@ -60,20 +58,14 @@ class FitMonitor:
         n_epochs : int
             Epochs of a start, at most.
 
-        starts : list of {"pca", "random"}
-            What it is trained from, as far as that is known.
-
-        before : ndarray of shape (n_held_out,) or None
-            Losses of rows held out where it stands now; None: these are not judged by.
+        starts_twice : bool
+            Whether there may be a second start.
         """
         self.n_before = self.estimator.n_iter_
-        others = before is not None and starts != ["pca"]
-        if others:
-            self.names = [_NAMES[start] for start in starts]
+        if starts_twice:
+            self.names = ["PCA start", "random start"]
         if self.estimator.verbose:
             self.terms = self._terms(rows, held_out)
-            if others:
-                self.terms["beside"] = float(np.average(before, weights=held_out.weight))
         if self.context is None:
             return
         self.fit_data = {
@@ -81,12 +73,8 @@ class FitMonitor:
             "y": given(rows.outputs) if y is None else y,
             "metadata": {} if rows.weight is None else {"sample_weight": rows.weight},
         }
-        self.context.max_subtasks = n_epochs * (2 if others else 1)
+        self.context.max_subtasks = n_epochs * len(self.names)
         self.context.call_on_fit_task_begin(estimator=self.estimator, **self.fit_data)
-
-    def add(self, start):
-        """When there is one more start than was known."""
-        self.names.append(_NAMES[start])
 
     def begin(self):
         """Before an epoch."""
@@ -116,9 +104,9 @@ class FitMonitor:
     def finish(self):
         """When the autoencoder has what it keeps."""
         if self.progress is not None:
-            name = _NAMES.get(self.estimator.init_, "")
+            run = len(self.names) == 2 and self.estimator.init_ == "random"
             epoch = self.estimator.best_iter_ - self.n_before
-            self.progress.finish(name, epoch, time.monotonic() - self.began)
+            self.progress.finish(int(run), epoch, time.monotonic() - self.began)
         self._told(self.context, dict)
 
     def _terms(self, rows, held_out):

@@ -17,10 +17,6 @@ from skae.utils._rows import Rows
 # a poor optimum: random weights are tried as well.
 _SHARE_TO_TRUST = 0.8
 
-# Below this one, random weights come about as far as the better of both, in two thirds of the
-# time: the components are a start only where random weights come to nothing.
-_SHARE_TO_START = 0.5
-
 # Activations that are the identity for positive numbers only.
 _RECTIFIERS = {"relu", "elu", "leaky_relu"}
 
@@ -50,12 +46,9 @@ class Course(NamedTuple):
     monitor: FitMonitor
 
 
-def order_of_starts(estimator):
-    """Which starts are tried by an estimator that stands at its components, in which order."""
-    share = estimator._start_share
-    if share >= _SHARE_TO_TRUST or not estimator._tries_random:
-        return ["pca"]
-    return ["pca", "random"] if share >= _SHARE_TO_START else ["random"]
+def is_trusted(estimator):
+    """Whether the start explains so much that no other is tried."""
+    return estimator._start_share >= _SHARE_TO_TRUST
 
 
 def weights_to_start_from(estimator, rows, rng):
@@ -107,42 +100,6 @@ def opened(estimator, weights, rows):
     return network.with_moved_code(weights, np.maximum(-least, 0).astype(np.float32))
 
 
-def begin_at_random(estimator, rows, rng):
-    """Stand at random weights."""
-    weights = opened(estimator, estimator._network.random_start(rng), rows)
-    estimator._begin("random", weights)
-
-
-def start_from_components(estimator, weights, course, rng):
-    """Train from the components where random weights came to nothing.
-
-    Parameters
-    ----------
-    estimator : estimator
-        With what the random start left.
-
-    weights : list of ndarray
-        Of the components.
-
-    course : Course
-        What both share.
-
-    rng : RandomState
-        Of this start.
-
-    Returns
-    -------
-    Training
-    """
-    course.monitor.add("pca")
-    estimator._begin("pca", weights)
-    training = estimator._train(course, rng)
-    warn_or_raise(training, has_start=True)
-    vars(estimator).update(estimator._fitted_attributes(training))
-    estimator.starts_["pca"] = history(estimator, training)
-    return training
-
-
 def start_again(estimator, first, course, rng):
     """Train the same network from random weights too, and keep the better of the two.
 
@@ -166,7 +123,8 @@ def start_again(estimator, first, course, rng):
         Of the start that is kept.
     """
     fitted = dict(vars(estimator))
-    begin_at_random(estimator, course.train, rng)
+    weights = opened(estimator, estimator._network.random_start(rng), course.train)
+    estimator._begin("random", weights)
     held = first.validation_curve[1 : first.n_held + 1]
     second = estimator._train(course, rng, held)
     vars(estimator).update(estimator._fitted_attributes(second))
@@ -179,11 +137,6 @@ def start_again(estimator, first, course, rng):
         return second
     vars(estimator).update(fitted)
     return first
-
-
-def is_complete(training):
-    """Whether nothing and nobody ended training before its time."""
-    return training.ending in ("max_iter", "converged")
 
 
 def beats_start(estimator, course):

@@ -29,10 +29,7 @@ class Terms:
         is told. None: the loss is.
 
     start : str
-        What the start is called whose loss stands beside; empty: it does not.
-
-    beside : float or None
-        That loss; None: that of the first run before its first epoch.
+        What the first start is called, whose loss stands beside; empty: it does not.
 
     judged_by : str
         Which rows training is judged by.
@@ -41,7 +38,6 @@ class Terms:
     unit: float
     spread: float | None = None
     start: str = ""
-    beside: float | None = None
     judged_by: str = "held-out"
 
 
@@ -96,27 +92,23 @@ class Progress:
             self._write("")
             self._width = 0
 
-    def finish(self, name: str, epoch: int, seconds: float) -> None:
+    def finish(self, run: int, epoch: int, seconds: float) -> None:
         """Say what was kept.
 
         Parameters
         ----------
-        name : str
-            Of which start, where there are several.
-
-        epoch : int
-            The network of which epoch; 0 is the start.
+        run, epoch : int
+            Of which run the network of which epoch; 0 is the start.
 
         seconds : float
             What the fit took.
         """
-        run = self.names.index(name) if name in self.names else 0
-        training, named = self.runs[run], len(self.names) > 1 or self.names[0] != ""
+        training, name = self.runs[run], self.names[run]
         if epoch:
-            kept = f"epoch {epoch}" + f" of the {name}" * named
+            kept = f"epoch {epoch}" + f" of the {name}" * bool(name)
         else:
-            kept = f"the {name if named else 'start'}"
-        told = self._judged(training, epoch) if epoch or self.names[run] in ("", name) else ""
+            kept = f"the {name or 'start'}"
+        told = self._judged(training, epoch)
         if not told and epoch:
             told = f"loss {self._loss(training, epoch):.5g}"
         # A single epoch of which there is nothing to choose has had its line.
@@ -150,23 +142,15 @@ class Progress:
         what = "loss" if self.terms.spread is None else "variance explained"
         told = f"{self.terms.judged_by} {what} {self._figure(training, epoch)}"
         if self.terms.start:
-            told += f" ({self.terms.start} {self._figure_beside()})"
+            told += f" ({self.terms.start} {self._figure(self.runs[0], 0)})"
         return told
 
-    def _figure_beside(self) -> str:
-        if self.terms.beside is None:
-            return self._figure(self.runs[0], 0)
-        return self._told(self.terms.beside, self.terms.beside)
-
     def _figure(self, training: Training, epoch: int) -> str:
-        # The first part is the error of the reconstruction; a penalty follows.
-        error = float(training.validation_parts[epoch][0])
-        return self._told(training.validation_curve[epoch], error)
-
-    def _told(self, loss: float, error: float) -> str:
         if self.terms.spread is None:
-            return f"{loss * self.terms.unit:.5g}"
-        return f"{1 - error * self.terms.unit / self.terms.spread:.4f}"
+            return f"{training.validation_curve[epoch] * self.terms.unit:.5g}"
+        # The first part is the error of the reconstruction; a penalty follows.
+        lost = float(training.validation_parts[epoch][0]) * self.terms.unit
+        return f"{1 - lost / self.terms.spread:.4f}"
 
     def _seconds_left(self, training: Training) -> float:
         """If no run stops early. Compilation comes before the first epoch and is not in it."""
