@@ -1,6 +1,7 @@
 """Ordered codes: sizes that are trained together, and what each of them explains."""
 
 from copy import copy
+from dataclasses import replace
 from math import prod
 from numbers import Integral
 
@@ -14,6 +15,7 @@ from skae.inference import forward
 from skae.losses import LOSSES
 from skae.metrics import variance_explained
 from skae.networks import DenseNetwork, OrderedNetwork, keras_name, linear_map
+from skae.utils._threads import share_out
 
 # A size counts by one over what it loses at the start, but no more than by this.
 _LEAST_LOSS = 1e-3
@@ -170,11 +172,13 @@ class OrderedCodeMixin:
     @property
     def _gains_by_heads(self):
         """Whether each size may have a head, and the best is a matter of linear regression."""
-        network, last = self._network, self._network.whole.decoder.output_kernel
-        head = self._network.whole.decoder.shapes[last:]
-        n_weights = network.n_components * sum(map(prod, head))
         squared = self._loss is LOSSES["squared_error"] and self._scales_output
-        return squared and self.best_iter_ > 0 and n_weights <= _MOST_HEADS
+        return squared and self.best_iter_ > 0 and self._head_weights <= _MOST_HEADS
+
+    @property
+    def _head_weights(self):
+        """How many weights the heads of all sizes would have."""
+        return sum(map(prod, replace(self._network, each=True).head_shapes))
 
     def _give_heads(self, train, held_out):
         """Give each size the best head for the layers before it, as training left them."""
@@ -182,10 +186,16 @@ class OrderedCodeMixin:
             Coded(self._encode(rows.inputs), self._as_trained(rows).outputs, rows.weights())
             for rows in (_some(train, _MOST_LEARNT), _some(held_out, _MOST_LEARNT))
         )
-        heads = [
-            refitted(self._decoder_of(size), train.first(size), held_out.first(size))
-            for size in range(1, self._network.n_components + 1)
-        ]
+        n_sizes = self._network.n_components
+        heads = [[] for _ in range(n_sizes)]
+
+        def find(at):
+            for i in range(n_sizes)[at]:
+                heads[i] = refitted(
+                    self._decoder_of(i + 1), train.first(i + 1), held_out.first(i + 1)
+                )
+
+        share_out(find, n_sizes, 1, len(train.code) * self._head_weights)
         self._network, weights = self._network.with_bands(self._weights, each=True)
         weights = self._network.with_heads(weights, heads)
         vars(self).update(self._networks(weights, self._statistics))
