@@ -154,7 +154,7 @@ class OrderedCodeMixin:
             for name in ("variance_explained_", "pca_variance_explained_"):
                 vars(self).pop(name, None)
             return
-        if held_out is not None and not one_epoch and self._gains_by_heads:
+        if held_out is not None and not one_epoch and self._gains_by_heads():
             self._give_heads(train, held_out)
         judged = _some(train if held_out is None else held_out)
         self.variance_explained_ = self._explained_by_size(judged)
@@ -169,13 +169,11 @@ class OrderedCodeMixin:
 
     # Heads
 
-    @property
     def _gains_by_heads(self):
         """Whether each size may have a head, and the best is a matter of linear regression."""
         squared = self._loss is LOSSES["squared_error"] and self._scales_output
-        return squared and self.best_iter_ > 0 and self._head_weights <= _MOST_HEADS
+        return squared and self.best_iter_ > 0 and self._head_weights() <= _MOST_HEADS
 
-    @property
     def _head_weights(self):
         """How many weights the heads of all sizes would have."""
         return sum(map(prod, replace(self._network, each=True).head_shapes))
@@ -195,7 +193,7 @@ class OrderedCodeMixin:
                     self._decoder_of(i + 1), train.first(i + 1), held_out.first(i + 1)
                 )
 
-        share_out(find, n_sizes, 1, len(train.code) * self._head_weights)
+        share_out(find, n_sizes, 1, len(train.code) * self._head_weights())
         self._network, weights = self._network.with_bands(self._weights, each=True)
         weights = self._network.with_heads(weights, heads)
         vars(self).update(self._networks(weights, self._statistics))
