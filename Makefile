@@ -59,7 +59,7 @@ test-slow: .venv/.stamp ## Run the tests that take long: the examples, fresh pro
 # data, with other kernels, on the other backends.
 DATA_TESTS := -m "not slow and not any_data"
 test-data: .venv/.stamp ## Run the test suite on other data, with another kernel of this processor
-	@set -e; kernel=$$($(BIN)/python tests/kernels.py | awk '{ print $$NF }'); \
+	@set -e; kernels=$$($(BIN)/python tests/kernels.py); kernel=$${kernels##* }; \
 	echo "OPENBLAS_CORETYPE=$$kernel"; \
 	env $${kernel:+OPENBLAS_CORETYPE=$$kernel} SKAE_DATA_SEED=1 $(BIN)/python -m pytest \
 		$(DATA_TESTS) --hypothesis-seed=1 $(PYTEST_ARGS)
@@ -68,8 +68,8 @@ test-data: .venv/.stamp ## Run the test suite on other data, with another kernel
 # the backend.
 OF_THE_BACKEND := $(patsubst %,--ignore=tests/test_%.py,engine networks parts)
 test-kernels: .venv/.stamp ## Run its numeric part with all further kernels
-	@set -e; kernels=$$($(BIN)/python tests/kernels.py | awk '{ $$NF = ""; print }'); \
-	for kernel in $$kernels; do \
+	@set -e; kernels=$$($(BIN)/python tests/kernels.py); \
+	for kernel in $${kernels%"$${kernels##* }"}; do \
 		echo "OPENBLAS_CORETYPE=$$kernel"; \
 		OPENBLAS_CORETYPE=$$kernel $(BIN)/python -m pytest -q $(DATA_TESTS) \
 			$(OF_THE_BACKEND) $(PYTEST_ARGS); \

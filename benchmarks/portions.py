@@ -4,8 +4,8 @@ Each table is split 75 : 25 and standardised as in `reconstruction.py`. `partial
 the training rows in ten portions, in as many passes as `fit` took epochs, or `--times` as many:
 portions of shuffled rows, and of rows sorted by the first principal component, which is about
 the worst order there is. Either at the default rate, which stays at 0.001, and at a rate of
-0.003 that falls to zero in the last two fifths of the passes. PCA and
-IncrementalPCA, which reads the sorted portions once, stand beside them.
+0.003 that falls to zero in the last two fifths of the passes. PCA and IncrementalPCA, which
+reads the sorted portions once, stand beside them.
 
     python benchmarks/portions.py --data FOLDER
 
