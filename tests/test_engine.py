@@ -15,11 +15,18 @@ from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.base import clone
 
 from data import data_rng
-from skae import AEAnomalyDetector, AutoencoderTransformer, training
+from skae import (
+    AEAnomalyDetector,
+    AutoencoderTransformer,
+    DenoisingAutoencoder,
+    VAETransformer,
+    training,
+)
 from skae.estimators import _pace
 from skae.estimators._parameters import OPTIMIZERS
 from skae.training import _engine
 from skae.training._cache import EngineCache
+from skae.training._tensors import sum_of_squares
 from skae.utils._arrays import as_array
 from skae.utils._rows import Rows
 
@@ -28,6 +35,8 @@ KERAS = tuple(map(int, keras.__version__.split(".")[:2]))
 only_tensorflow = pytest.mark.skipif(
     BACKEND != "tensorflow", reason="looks into TensorFlow's functions"
 )
+only_jax = pytest.mark.skipif(BACKEND != "jax", reason="looks into JAX's functions")
+only_torch = pytest.mark.skipif(BACKEND != "torch", reason="looks into PyTorch's steps")
 
 
 def engines(cache):
@@ -199,7 +208,7 @@ def settle(quick, X, optimizer, **params):
 )
 def test_the_length_of_a_gradient(shape, in_lanes):
     gradient = data_rng().normal(size=shape).astype(np.float32)
-    total = _engine._sum_of_squares(keras.ops.convert_to_tensor(gradient), in_lanes)
+    total = sum_of_squares(keras.ops.convert_to_tensor(gradient), in_lanes)
     assert_allclose(as_array(total), np.square(gradient).sum(), rtol=1e-5)
 
 
@@ -560,6 +569,54 @@ def test_a_call_that_checks_its_arguments_computes_the_same():
         state, factor = _of_a_list(function)(tensors)
         assert_array_equal(state["others"][0], [2, 4])
         assert (state["others"][1], factor) == (6, -4)
+
+
+@only_jax
+def test_a_device_that_is_told_the_number_of_steps_computes_the_same(
+    monkeypatch, cache, quick, digits
+):
+    from skae.training._backend_jax import JaxEngine
+
+    asked = [quick().fit(rows) for rows in (digits, digits[:200])]
+    monkeypatch.setattr(JaxEngine, "_is_accelerated", True)
+    monkeypatch.setattr(training, "CACHE", EngineCache())
+    for before, rows in zip(asked, (digits, digits[:200]), strict=True):
+        told = quick().fit(rows)
+        assert_allclose(told.loss_curve_, before.loss_curve_, rtol=1e-4)
+        assert_allclose(told.validation_loss_curve_, before.validation_loss_curve_, rtol=1e-4)
+
+
+@only_torch
+@pytest.mark.parametrize(
+    "estimator",
+    [
+        AutoencoderTransformer(max_iter=2),
+        AutoencoderTransformer(max_iter=2, normalization="batch"),
+        AutoencoderTransformer(max_iter=2, n_components=4, ordered=True),
+        AutoencoderTransformer(max_iter=2, penalty="contractive"),
+        DenoisingAutoencoder(max_iter=2),
+        VAETransformer(max_iter=2),
+        AEAnomalyDetector(random_state=0),
+    ],
+    ids=str,
+)
+def test_a_recorded_step_computes_the_same(monkeypatch, cache, digits, estimator):
+    from skae.training._backend_torch import TorchEngine
+
+    recorded = clone(estimator).set_params(random_state=0).fit(digits)
+    assert all(engine._recorded != engine._taken for engine in engines(cache))
+    monkeypatch.setattr(training, "CACHE", EngineCache())
+    monkeypatch.setattr(TorchEngine, "_record", lambda self, arguments: self._taken)
+    taken = clone(estimator).set_params(random_state=0).fit(digits)
+    assert_array_equal(recorded.score_samples(digits), taken.score_samples(digits))
+
+
+@only_torch
+def test_a_step_that_cannot_be_recorded_is_taken(cache, quick, digits):
+    ae = quick(dropout=0.1).fit(digits)
+    (engine,) = engines(cache)
+    assert engine._recorded == engine._taken
+    assert ae.loss_curve_[-1] < ae.loss_curve_[0]
 
 
 @pytest.mark.xla

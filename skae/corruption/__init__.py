@@ -10,7 +10,7 @@ from skae.corruption._corruptions import (
     Spread,
     SwapNoise,
 )
-from skae.corruption._draws import Draws, PooledDraws, draw_pool
+from skae.corruption._draws import Draws, PooledDraws, draw_pool, uniform
 
 __all__ = [
     "CORRUPTIONS",
@@ -24,6 +24,7 @@ __all__ = [
     "SwapNoise",
     "draw_pool",
     "make_corruption",
+    "uniform",
 ]
 
 CORRUPTIONS: dict[str, Any] = {

@@ -43,6 +43,13 @@ class NumpyDraws:
 _POOL_SIZE = 2**20
 _POOL_BATCHES = 4
 
+# The constants of splitmix64, as numbers with a sign.
+_GOLDEN, *_FACTORS = (
+    number - 2**64 for number in (0x9E3779B97F4A7C15, 0xBF58476D1CE4E5B9, 0x94D049BB133111EB)
+)
+_SHIFTS = (30, 27, 31)
+_BITS = 24
+
 
 def draw_pool(
     kind: str, rng: np.random.RandomState, batch_shape: tuple[int, ...]
@@ -94,8 +101,51 @@ class PooledDraws:
         return self._stretch(self.pools["uniform_pool"], tuple(like.shape))
 
     def _stretch(self, pool: Any, shape: tuple[int, ...]) -> Any:
-        from keras import ops, random
+        from keras import backend, ops, random
 
         n = math.prod(shape)
-        start = random.randint((), 0, pool.shape[0] - n + 1, dtype="int32", seed=self.seed)
+        n_places = pool.shape[0] - n + 1
+        if backend.backend() == "torch":
+            place = ops.cast(uniform((1,), self.seed) * n_places, "int64")
+            return ops.reshape(ops.take(pool, place + ops.arange(n, dtype="int64")), shape)
+        start = random.randint((), 0, n_places, dtype="int32", seed=self.seed)
         return ops.reshape(ops.slice(pool, [start], [n]), shape)
+
+
+def uniform(shape: tuple[int, ...], seed: Any) -> Any:
+    """Numbers in [0, 1), drawn inside a program.
+
+    PyTorch draws with a generator that Python tells its seed, for which a step would have to
+    be interrupted. There the numbers are computed from the seed, as in splitmix64.
+
+    Parameters
+    ----------
+    shape : tuple of int
+        How many numbers.
+
+    seed : keras.random.SeedGenerator
+        Moves on.
+
+    References
+    ----------
+    G. L. Steele, D. Lea and C. H. Flood, "Fast Splittable Pseudorandom Number Generators",
+    OOPSLA 2014.
+    """
+    from keras import backend, ops, random
+
+    if backend.backend() != "torch":
+        return random.uniform(shape, seed=seed)
+    number, count = ops.cast(seed.next(), "int64")
+    n = math.prod(shape)
+    mixed = _mixed(ops, number) + _GOLDEN * (count * n + ops.arange(n, dtype="int64"))
+    bits = ops.bitwise_and(_mixed(ops, mixed), 2**_BITS - 1)
+    return ops.reshape(ops.cast(bits, "float32") / 2**_BITS, shape)
+
+
+def _mixed(ops: Any, number: Any) -> Any:
+    """Whole numbers, of which each bit hangs on all bits of the others."""
+    for shift, factor in zip(_SHIFTS, (*_FACTORS, 1), strict=True):
+        # Shifting a negative number fills up with ones, which are cut off.
+        shifted = ops.bitwise_and(ops.right_shift(number, shift), 2 ** (64 - shift) - 1)
+        number = ops.bitwise_xor(number, shifted) * factor
+    return number

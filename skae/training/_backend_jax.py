@@ -8,7 +8,8 @@ import jax.numpy as jnp
 from keras import distribution
 from numpy.typing import NDArray
 
-from skae.training._engine import Arrays, Engine, State, weighted_sum
+from skae.training._engine import Arrays, Engine, State
+from skae.training._tensors import weighted_sum
 
 
 class JaxEngine(Engine):
@@ -68,15 +69,25 @@ class JaxEngine(Engine):
         )
         return {"params": params, "optimizer": slots, "others": list(others)}, parts
 
+    @property
+    def _is_accelerated(self) -> bool:
+        return any(device.platform != "cpu" for device in self._params[0].value.devices())
+
     def _run(
-        self, order: Any, n_rows: int, rates: NDArray[Any], n_validation: int
+        self, order: Any, rates: NDArray[Any], n_rows: int, n_steps: int, n_chunks: int
     ) -> tuple[Any, Any]:
         if self._function is None:
-            self._function = jax.jit(self._epoch)
+            # A GPU that does not know how often a loop is run asks before each step, which
+            # takes as long as the step; a program for each number of steps is the price.
+            known = (4, 5) if self._is_accelerated else ()
+            self._function = jax.jit(self._epoch, static_argnums=known)
         self._state, total, validation = self._function(
-            self._state, order, rates, n_rows, n_validation, *self._data
+            self._state, order, rates, n_rows, n_steps, n_chunks, *self._data
         )
         return total, validation
+
+    def _kept(self, tensors: Sequence[Any]) -> list[Any]:
+        return list(tensors)  # no JAX array ever changes
 
     def _mapped(self, schedule: Callable[[Any], Any]) -> Callable[[NDArray[Any]], Any]:
         return jax.jit(jax.vmap(schedule))

@@ -6,7 +6,8 @@ from typing import Any
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from skae.training._engine import Arrays, Engine, State, weighted_sum
+from skae.training._engine import Arrays, Engine, State
+from skae.training._tensors import weighted_sum
 
 
 class TensorFlowEngine(Engine):
@@ -31,7 +32,7 @@ class TensorFlowEngine(Engine):
         return {"others": list(others)}, parts
 
     def _run(
-        self, order: Any, n_rows: int, rates: NDArray[Any], n_validation: int
+        self, order: Any, rates: NDArray[Any], n_rows: int, n_steps: int, n_chunks: int
     ) -> tuple[Any, Any]:
         if self._function is None:
             concrete = tf.function(
@@ -44,15 +45,14 @@ class TensorFlowEngine(Engine):
                     },
                     tf.TensorSpec([None], tf.int32),
                     tf.TensorSpec([None], tf.float32),
-                    tf.TensorSpec([], tf.int32),
-                    tf.TensorSpec([], tf.int32),
+                    *[tf.TensorSpec([], tf.int32)] * 3,
                     *[tf.TensorSpec([None, *a.shape[1:]], a.dtype) for a in self._data],
                 ],
                 jit_compile=self.whole_program,
                 autograph=False,
             ).get_concrete_function()
             self._function = _of_a_list(concrete)
-        numbers = map(tf.constant, (order, rates, n_rows, n_validation))
+        numbers = map(tf.constant, (order, rates, n_rows, n_steps, n_chunks))
         self._state, total, validation = self._function(
             [*self._state["others"], *numbers, *self._data]
         )

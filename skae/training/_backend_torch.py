@@ -1,49 +1,108 @@
-"""PyTorch: weights are variables, the epoch is a plain loop."""
+"""PyTorch: weights are values, and a step is recorded once and then repeated."""
 
 from collections.abc import Callable, Sequence
+from threading import Lock
 from typing import Any
 
 import torch
-from keras import ops
 from numpy.typing import NDArray
+from torch.fx.experimental.proxy_tensor import make_fx
+from torch.utils import _pytree as trees
 
-from skae.training._engine import Arrays, Engine, State, weighted_sum
+from skae.training._engine import Arrays, Engine, State
+from skae.training._tensors import weighted_sum
+
+Step = Callable[..., tuple[list[Any], list[Any], list[Any], Any]]
 
 
 class TorchEngine(Engine):
     """Trains with PyTorch."""
 
+    _recorded: Step | None = None
+    _recording = Lock()
+
     def _step(self, state: State, x: Any, target: Any, weight: Any) -> tuple[State, Any]:
-        params = [v.value for v in self._params]
+        arguments = (
+            *(state["params"], state["optimizer"], state["others"]),
+            *(x, target, weight, self.rate()),
+        )
+        if self._recorded is None:
+            self._recorded = self._record(arguments)
+        params, slots, others, parts = self._recorded(*arguments)
+        return {"params": params, "optimizer": slots, "others": others}, parts
+
+    def _record(self, arguments: tuple[Any, ...]) -> Step:
+        """A step as PyTorch's own operations, one after the other.
+
+        What Keras does around them takes three quarters of a step of a small network. A step
+        that asks for a number while it is recorded, as dropout does for its seed, is taken
+        as it is.
+        """
+        # Optimizers change what they are given.
+        copies = trees.tree_map(torch.clone, arguments)
+        try:
+            with self._recording:
+                recorded: Step = make_fx(lambda *values: self._taken(*values))(*copies)
+        except Exception:
+            return self._taken
+        return recorded
+
+    def _taken(
+        self,
+        params: list[Any],
+        slots: list[Any],
+        others: list[Any],
+        x: Any,
+        target: Any,
+        weight: Any,
+        rate: Any,
+    ) -> tuple[list[Any], list[Any], list[Any], Any]:
+        """A step: the next values of all that changes, and the parts of the loss."""
         with torch.enable_grad():
-            weights = self._unflattened(params)
-            losses, others = self._losses(weights, state, x, target, True)
+            leaves = [value.detach().requires_grad_() for value in params]
+            weights = self._unflattened(leaves)
+            losses, others = self._losses(weights, {"others": others}, x, target, True)
             parts = weighted_sum(losses, weight)
-            loss = torch.sum(parts)
-            gradients = torch.autograd.grad(loss, params, materialize_grads=True)
-        self.optimizer.apply(self._cut(gradients), self._params)
-        return {"others": [v.detach() for v in others]}, parts.detach()
+            gradients = torch.autograd.grad(torch.sum(parts), leaves, materialize_grads=True)
+        with self.rate.at(rate):
+            params, slots = self.optimizer.stateless_apply(slots, self._cut(gradients), params)
+        return params, slots, [value.detach() for value in others], parts.detach()
 
     def _run(
-        self, order: Any, n_rows: int, rates: NDArray[Any], n_validation: int
+        self, order: Any, rates: NDArray[Any], n_rows: int, n_steps: int, n_chunks: int
     ) -> tuple[Any, Any]:
-        order = ops.convert_to_tensor(order)
         with torch.no_grad():
             self._state, total, validation = self._epoch(
-                self._state, order, rates, n_rows, n_validation, *self._data
+                self._state,
+                *self._tensors([order, rates]),
+                n_rows,
+                n_steps,
+                n_chunks,
+                *self._data,
             )
         return total, validation
 
+    def _repeat(self, times: int, function: Callable[..., Any], *carried: Any) -> Any:
+        # A counter on the device would be waited for in each step.
+        for i in range(times):
+            carried = function(i, *carried)
+        return carried
+
     def _mapped(self, schedule: Callable[[Any], Any]) -> Callable[[NDArray[Any]], Any]:
         return lambda steps: torch.stack(
-            [ops.cast(schedule(step), "float32") for step in steps]
+            [torch.as_tensor(schedule(step), dtype=torch.float32) for step in steps]
         )
 
     def _begin(self, params: Arrays, optimizer: Arrays, others: Arrays) -> None:
-        variables = [*self._params, *self.optimizer.variables]
-        for variable, value in zip(variables, [*params, *optimizer], strict=True):
-            variable.assign(value)
-        self._state = {"others": [ops.convert_to_tensor(value) for value in others]}
+        values = {"params": params, "optimizer": optimizer, "others": others}
+        # Tensors would share the memory of the arrays.
+        self._state = {k: self._tensors([v.copy() for v in vs]) for k, vs in values.items()}
 
     def _fetch(self) -> tuple[Sequence[Any], Sequence[Any], Sequence[Any]]:
-        return self._params, self.optimizer.variables, self._state["others"]
+        return self._state["params"], self._state["optimizer"], self._state["others"]
+
+    def _current_params(self, state: State) -> Sequence[Any]:
+        return state["params"]
+
+    def _current_slots(self, state: State) -> Sequence[Any]:
+        return state["optimizer"]

@@ -16,22 +16,26 @@ from skae.training._batches import VALIDATION_ROWS, bucket, shuffled
 from skae.training._optimizers import LearningRate, Rate, is_elementwise
 from skae.training._pace import Rates
 from skae.training._stream import Chunk, Stream
+from skae.training._tensors import (
+    compact,
+    rows_from,
+    sum_of_squares,
+    unflatten,
+    weighted_sum,
+)
 from skae.utils._lazy import FEW_BYTES
 from skae.utils._memory import give_back
 from skae.utils._rows import Rows
 
 Arrays = list[NDArray[Any]]
 State = dict[str, list[Any]]
+Snapshot = tuple[list[Any], list[Any]]
 
 # Up to so many weights they are one vector for the optimizer: a step costs one update, not
 # one for every array. With more, gathering the gradients costs more than that saves.
 _MOST_FLAT = 8192
 
 _FLOAT_BYTES = 4
-
-# On a CPU XLA adds numbers one after the other, each addition waiting for the one before: the
-# norm of all gradients would take a quarter of a step. Sums side by side take next to nothing.
-_LANES = 16
 
 # A device with memory of its own holds rows of so many bytes as a whole; on a CPU they would
 # lie there twice.
@@ -41,12 +45,11 @@ _MOST_ON_ACCELERATOR = 2**30
 class Engine(ABC):
     """A model, an optimizer and the function that trains the one with the other.
 
-    The function takes the data, an order of the rows and the number of them to visit
-    (0: validate only); it goes through all batches and then through the validation
-    rows without coming back to Python. Rows that are too many to lie on the device come to
-    it chunk by chunk, and the function then runs once for each. `_epoch` says this in
-    `keras.ops`; what differs between backends, how a gradient is taken and a function
-    compiled, is abstract.
+    The function takes the data, an order of the rows, the number of them to visit and how
+    many batches to train on and to validate (0: none); it goes through all of them without
+    coming back to Python. Rows that are too many to lie on the device come to it chunk by
+    chunk, and the function then runs once for each. `_epoch` says this in `keras.ops`; what
+    differs between backends, how a gradient is taken and a function compiled, is abstract.
 
     An engine is expensive to make and cheap to use again: `load` and `put` set
     everything that a fit depends on.
@@ -103,8 +106,8 @@ class Engine(ABC):
         else:
             self._params = list(model.trainable_variables)
         optimizer.build(self._params)
-        self._fresh_optimizer = [_compact(v) for v in values(optimizer.variables)]
-        self._fresh_others = [_compact(v) for v in values(model.non_trainable_variables)]
+        self._fresh_optimizer = [compact(v) for v in values(optimizer.variables)]
+        self._fresh_others = [compact(v) for v in values(model.non_trainable_variables)]
         self._n_parts = getattr(model, "n_parts", 1)
         self._seeds = [v.name == "seed_generator_state" for v in model.non_trainable_variables]
         # Memory that is held while it is idle: weights, and their doubles in the optimizer.
@@ -132,13 +135,26 @@ class Engine(ABC):
     def _tensors(self, arrays: Sequence[NDArray[Any]]) -> list[Any]:
         return [self._tensor(array) for array in arrays]
 
+    def _kept(self, tensors: Sequence[Any]) -> list[Any]:
+        """Values that training leaves as they are."""
+        return values(tensors)
+
+    def _repeat(self, times: Any, function: Callable[..., Any], *carried: Any) -> Any:
+        """Call a function of the number of the call and of what the one before gave."""
+        _, *carried = ops.while_loop(
+            lambda i, *_: i < times,
+            lambda i, *carried: (i + 1, *function(i, *carried)),
+            (ops.zeros((), "int32"), *carried),
+        )
+        return carried
+
     @abstractmethod
     def _step(self, state: State, x: Any, target: Any, weight: Any) -> tuple[State, Any]:
         """One batch: the next state and the sum of the weighted losses, part by part."""
 
     @abstractmethod
     def _run(
-        self, order: Any, n_rows: int, rates: NDArray[Any], n_validation: int
+        self, order: Any, rates: NDArray[Any], n_rows: int, n_steps: int, n_chunks: int
     ) -> tuple[Any, Any]:
         """Call the compiled `_epoch` on the state and data held; keep the state."""
 
@@ -226,7 +242,7 @@ class Engine(ABC):
         self._n_validation = 0 if validation is None else len(validation)
         if validation is None:
             validation = training.take(np.zeros(0, np.intp))
-        length = bucket(max(len(validation), 1), self._validation_rows)
+        length = bucket(max(len(validation), 1), self._chunk_rows)
         self._validation = self._tensors(validation.padded(length))
 
     @property
@@ -237,8 +253,18 @@ class Engine(ABC):
     @property
     def _most_bytes(self) -> int:
         """What lazy rows may take as a whole on this device."""
+        return _MOST_ON_ACCELERATOR if self._is_accelerated else FEW_BYTES
+
+    @property
+    def _is_accelerated(self) -> bool:
+        """Whether the device is another than the CPU."""
         device = getattr(self._params[0].value, "device", "cpu")
-        return FEW_BYTES if "cpu" in str(device).lower() else _MOST_ON_ACCELERATOR
+        return "cpu" not in str(device).lower()
+
+    @property
+    def _is_serial(self) -> bool:
+        """Whether XLA makes the program of one thread."""
+        return self.whole_program and not self._is_accelerated
 
     @property
     def has_validation(self) -> bool:
@@ -284,7 +310,8 @@ class Engine(ABC):
 
         XLA takes a hundred megabytes and more to compile, and frees them.
         """
-        sums = self._run(order, n_rows, rates, n_validation)
+        n_steps, n_chunks = -(-n_rows // self.batch_size), -(-n_validation // self._chunk_rows)
+        sums = self._run(order, rates, n_rows, n_steps, n_chunks)
         if self.whole_program and not self._has_run:
             give_back()
         self._has_run = True
@@ -309,7 +336,7 @@ class Engine(ABC):
         nothing, validation = run(stream.blank(), self._n_validation)
         return total + nothing, validation
 
-    def snapshot(self) -> tuple[Arrays, Arrays]:
+    def snapshot(self) -> Snapshot:
         """Copy of the weights as the optimizer holds them, and of the statistics.
 
         The weights are averaged if the optimizer averages them.
@@ -318,13 +345,13 @@ class Engine(ABC):
         if self.optimizer.use_ema:
             params = [slots[i] for i in self._positions_of_averages()]
         kept = [v for v, is_seed in zip(others, self._seeds, strict=True) if not is_seed]
-        return values(params), values(kept[self._n_settings :])
+        return self._kept(params), self._kept(kept[self._n_settings :])
 
-    def unpacked(self, snapshot: tuple[Arrays, Arrays]) -> tuple[Arrays, Arrays]:
+    def unpacked(self, snapshot: Snapshot) -> tuple[Arrays, Arrays]:
         """A snapshot, the weights array by array in the order of the model's variables."""
-        params, statistics = snapshot
+        params, statistics = map(values, snapshot)
         if self._flat:
-            params = _unflatten(np.split, np.reshape, params[0], self._shapes)
+            params = unflatten(np.split, np.reshape, params[0], self._shapes)
         return params, statistics
 
     def optimizer_state(self) -> Arrays:
@@ -334,41 +361,42 @@ class Engine(ABC):
     # The program
 
     def _epoch(
-        self, state: State, order: Any, rates: Any, n_rows: Any, n_validation: Any, *data: Any
+        self,
+        state: State,
+        order: Any,
+        rates: Any,
+        n_rows: Any,
+        n_steps: Any,
+        n_chunks: Any,
+        *data: Any,
     ) -> tuple[State, Any, Any]:
         size = self.batch_size
         n_train = 2 + self.paired[0]
         training, validation = list(data[:n_train]), data[n_train:]
         row_number = ops.arange(size, dtype="int32")
 
-        def train_batch(i: Any, state: State, total: Any) -> tuple[Any, State, Any]:
-            index = _rows(order, i * size, size)
+        def train_batch(i: Any, state: State, total: Any) -> tuple[State, Any]:
+            index = rows_from(order, i * size, size)
             *x, weight = [ops.take(array, index, axis=0) for array in training]
             left = n_rows - i * size
             weight = weight * ops.cast(row_number < left, "float32")
             count = ops.cast(ops.minimum(left, size), "float32")
             with self.rate.at(ops.reshape(ops.slice(rates, [i], [1]), ())):
                 state, parts = self._step(state, x[0], x[-1], weight / count)
-            return i + 1, state, total + parts * count
+            return state, total + parts * count
 
         nothing = ops.zeros((self._n_parts,), "float32")
-        steps = (n_rows + size - 1) // size
-        _, state, total = ops.while_loop(
-            lambda i, *_: i < steps, train_batch, (ops.zeros((), "int32"), state, nothing)
-        )
+        state, total = self._repeat(n_steps, train_batch, state, nothing)
 
-        chunk = self._validation_rows
+        chunk = self._chunk_rows
 
-        def validate_chunk(i: Any, total: Any) -> tuple[Any, Any]:
-            *x, weight = [_rows(array, i * chunk, chunk) for array in validation]
+        def validate_chunk(i: Any, total: Any) -> tuple[Any]:
+            *x, weight = [rows_from(array, i * chunk, chunk) for array in validation]
             weights = self._unflattened(self._evaluated(state))
             losses, _ = self._losses(weights, state, x[0], x[-1], False)
-            return i + 1, total + weighted_sum(losses, weight)
+            return (total + weighted_sum(losses, weight),)
 
-        chunks = (n_validation + chunk - 1) // chunk
-        _, validation_total = ops.while_loop(
-            lambda i, *_: i < chunks, validate_chunk, (ops.zeros((), "int32"), nothing)
-        )
+        (validation_total,) = self._repeat(n_chunks, validate_chunk, nothing)
         return state, total, validation_total
 
     def _losses(
@@ -384,13 +412,13 @@ class Engine(ABC):
         """What the optimizer moves, as the model's weights."""
         if not self._flat:
             return list(params)
-        return _unflatten(ops.split, ops.reshape, params[0], self._shapes)
+        return unflatten(ops.split, ops.reshape, params[0], self._shapes)
 
     def _cut(self, gradients: Sequence[Any]) -> list[Any]:
         """Gradients, all shortened by one factor where together they are too long."""
         if self.clip_norm is None:
             return list(gradients)
-        squares = [_sum_of_squares(g, self.whole_program) for g in gradients]
+        squares = [sum_of_squares(g, self._is_serial) for g in gradients]
         length = ops.sqrt(sum(squares))
         factor = self.clip_norm / ops.maximum(length, self.clip_norm)
         return [g * factor for g in gradients]
@@ -400,7 +428,7 @@ class Engine(ABC):
         if not self._flat:
             return list(gradients)
         gradients = [ops.reshape(g, (-1,)) for g in gradients]
-        if not self.whole_program:
+        if not self._is_serial:
             return [ops.concatenate(gradients)]
         # XLA's CPU code for a concatenation is, by the chance of where the buffers lie,
         # up to thirty times slower than all the rest of the step.
@@ -440,7 +468,7 @@ class Engine(ABC):
         return rates
 
     @property
-    def _validation_rows(self) -> int:
+    def _chunk_rows(self) -> int:
         return max(self.batch_size, VALIDATION_ROWS)
 
     def _positions_of_averages(self) -> list[int]:
@@ -449,37 +477,3 @@ class Engine(ABC):
 
     def _position(self, variable: Any) -> int:
         return next(i for i, v in enumerate(self.optimizer.variables) if v is variable)
-
-
-def weighted_sum(losses: Any, weight: Any) -> Any:
-    """Sum over rows: an array of parts."""
-    return ops.sum(losses * weight[:, None], axis=0)
-
-
-def _sum_of_squares(array: Any, in_lanes: bool) -> Any:
-    """Sum of the squares of all numbers."""
-    squares = ops.square(array)
-    if in_lanes and math.prod(array.shape) % _LANES == 0:
-        # The absolute value keeps XLA from making one sum of the two.
-        squares = ops.abs(ops.sum(ops.reshape(squares, (_LANES, -1)), axis=0))
-    return ops.sum(squares)
-
-
-def _compact(array: NDArray[Any]) -> NDArray[Any]:
-    """An array that takes no memory where it is all zeros."""
-    return array if array.any() else np.broadcast_to(np.zeros((), array.dtype), array.shape)
-
-
-def _unflatten(
-    split: Any, reshape: Any, flat: Any, shapes: Sequence[tuple[int, ...]]
-) -> list[Any]:
-    """Cut one vector into arrays of these shapes."""
-    ends = np.cumsum([int(np.prod(shape)) for shape in shapes])[:-1]
-    parts = split(flat, ends.tolist())
-    return [reshape(part, shape) for part, shape in zip(parts, shapes, strict=True)]
-
-
-def _rows(array: Any, start: Any, n_rows: int) -> Any:
-    """Rows of a tensor, from a place known only when the program runs."""
-    shape = array.shape[1:]
-    return ops.slice(array, [start] + [0] * len(shape), [n_rows, *shape])

@@ -6,7 +6,7 @@ from typing import Literal, Protocol
 
 import numpy as np
 
-from skae.training._engine import Arrays, Engine
+from skae.training._engine import Arrays, Engine, Snapshot
 from skae.training._pace import Stopping
 
 Ending = Literal["max_iter", "converged", "behind", "callback", "diverged", "interrupted"]
@@ -18,8 +18,8 @@ class Training:
 
     Attributes
     ----------
-    kept : tuple of lists of ndarray
-        Snapshot of the epoch that was kept.
+    kept : tuple of lists
+        Snapshot of the epoch that was kept, as the backend holds it.
 
     unpack : callable
         Makes weights and statistics of a snapshot.
@@ -53,8 +53,8 @@ class Training:
         What it took, compilation included.
     """
 
-    kept: tuple[Arrays, Arrays]
-    unpack: Callable[[tuple[Arrays, Arrays]], tuple[Arrays, Arrays]]
+    kept: Snapshot
+    unpack: Callable[[Snapshot], tuple[Arrays, Arrays]]
     best_iter: int = 0
     parts: Arrays = field(default_factory=list)
     validation_parts: Arrays = field(default_factory=list)
