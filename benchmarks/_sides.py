@@ -105,12 +105,8 @@ def torch_fused(work):
     return _torch(work, True)
 
 
-def jax_scan(work):
-    """A hand-written JAX loop: one jitted `lax.scan` over the batches of an epoch.
-
-    The compiled epoch is kept between fits. The rows that do not fill a last batch are
-    left out of an epoch, which spares the loop up to one step.
-    """
+def jax_training(work):
+    """Training in plain JAX: a start by a seed, an epoch as a function, reconstruction."""
     import jax
     import jax.numpy as jnp
 
@@ -135,16 +131,13 @@ def jax_scan(work):
         )
         return (params, first, second, t), None
 
-    @jax.jit
     def epoch(state, data, key):
         size = min(work.batch_size, len(data))
         n_steps = len(data) // size
         order = jax.random.permutation(key, len(data))[: n_steps * size]
         return jax.lax.scan(lambda s, i: step(s, data[i]), state, order.reshape(n_steps, -1))[0]
 
-    reconstruct = jax.jit(forward)
-
-    def fit(X, seed):
+    def start(seed):
         rng = np.random.default_rng(seed)
         params = []
         for n_in, n_out in zip(work.widths, work.widths[1:], strict=False):
@@ -152,7 +145,25 @@ def jax_scan(work):
             kernel = rng.uniform(-limit, limit, (n_in, n_out)).astype(np.float32)
             params.append((jnp.asarray(kernel), jnp.zeros(n_out)))
         zeros = jax.tree.map(jnp.zeros_like, params)
-        state, data = (params, zeros, zeros, jnp.float32(0)), jnp.asarray(X)
+        return params, zeros, zeros, jnp.float32(0)
+
+    return start, epoch, forward
+
+
+def jax_scan(work):
+    """A hand-written JAX loop: one jitted `lax.scan` over the batches of an epoch.
+
+    The compiled epoch is kept between fits. The rows that do not fill a last batch are
+    left out of an epoch, which spares the loop up to one step.
+    """
+    import jax
+    import jax.numpy as jnp
+
+    start, epoch, forward = jax_training(work)
+    epoch, reconstruct = jax.jit(epoch), jax.jit(forward)
+
+    def fit(X, seed):
+        state, data = start(seed), jnp.asarray(X)
         for key in jax.random.split(jax.random.key(seed), work.epochs):
             state = epoch(state, data, key)
         trained = jax.block_until_ready(state[0])

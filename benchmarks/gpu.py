@@ -3,7 +3,9 @@
     KERAS_BACKEND=jax python benchmarks/gpu.py [--quick] [--repeats N] [--output FILE]
     KERAS_BACKEND=torch python benchmarks/gpu.py ...
 
-TensorFlow need not be installed. Without a GPU it runs on the CPU and says so.
+TensorFlow need not be installed. Without a GPU it runs on the CPU and says so. "default" is
+the estimator as it comes, on the device and on the processor of the same machine; "together"
+is many small networks trained side by side in plain JAX, as one batched product.
 """
 
 import os
@@ -25,11 +27,14 @@ from _common import (
     serve,
 )
 from _fits import compare, fit_worker
-from _sides import REFERENCE, SIDES
+from _sides import REFERENCE, SIDES, jax_training
 from _workloads import workload
 
-PARTS = ("S", "M", "search")
+PARTS = ("S", "M", "search", "default", "together")
 SIZES = [2, 4, 8, 16, 32]
+# Epochs of the images, which take the processor some seconds each.
+DEFAULT = {"S": 100, "T": 100, "M": 10}
+NETWORKS = (1, 5, 25, 100, 400)
 RAW = {
     "jax": ["JAX loop, lax.scan"],
     "torch": ["PyTorch loop, fused Adam", "PyTorch loop, plain Adam"],
@@ -133,6 +138,102 @@ def search(args, sides, figures):
     )
 
 
+def default_worker(name, quick, on_cpu):
+    """Worker: fits with the defaults, the first of which builds and compiles."""
+    if on_cpu:
+        os.environ |= {"JAX_PLATFORMS": "cpu", "CUDA_VISIBLE_DEVICES": ""}
+    import keras  # noqa: F401
+
+    import skae.training  # noqa: F401
+    from skae import AutoencoderTransformer
+
+    work = workload(name, quick)
+    X = work.data(quick)
+    cut = len(X) * 4 // 5
+    seconds = []
+    for seed in range(2):
+        model = AutoencoderTransformer(
+            work.n_components, max_iter=2 if quick else DEFAULT[name], random_state=seed
+        )
+        seconds.append(clock(model.fit, X[:cut])[0])
+    return {"first_s": seconds[0], "again_s": seconds[1], "score": model.score(X[cut:])}
+
+
+def default(args, figures):
+    """The estimator as it comes, on the device and on the processor."""
+    rows = []
+    for name, epochs in DEFAULT.items():
+        sides = {}
+        for side in ("device", "processor"):
+            runs = []
+            for repeat in range(args.repeats):
+                note(f"default, {name}, run {repeat + 1} of {args.repeats}: {side}")
+                on_cpu = side == "processor"
+                options = {"name": name, "quick": args.quick, "on_cpu": on_cpu}
+                runs.append(run_worker(__file__, "default", **options))
+            sides[side] = {
+                metric: figures.add(
+                    f"default {name}", side, metric, [run[metric] for run in runs]
+                )
+                for metric in runs[0]
+            }
+        for side, m in sides.items():
+            first, again = (ratio(m[k], sides["device"][k]) for k in ("first_s", "again_s"))
+            label = f"{name}, at most {epochs} epochs: {side}"
+            rows.append((label, m["first_s"], first, m["again_s"], again, m["score"]))
+    print_table(
+        "The defaults, and the processor of the same machine",
+        ["", "first fit, s", "/ device", "second, s", "/ device", "held-out variance"],
+        rows,
+    )
+
+
+def together_worker(n_networks, quick):
+    """Worker: seconds of 20 epochs of so many networks at once, compiled."""
+    import jax
+    import jax.numpy as jnp
+
+    work = workload("S", quick)
+    start, epoch, _ = jax_training(work)
+    together = jax.jit(jax.vmap(epoch, in_axes=(0, None, 0)))
+    data = jnp.asarray(work.data(quick))
+    keys = jax.random.split(jax.random.key(0), n_networks)
+
+    def train():
+        starts = [start(seed) for seed in range(n_networks)]
+        state = jax.tree.map(lambda *arrays: jnp.stack(arrays), *starts)
+        jax.block_until_ready(state)
+        return clock(epochs, state)[0]
+
+    def epochs(state):
+        for _ in range(20):
+            state = together(state, data, keys)
+        return jax.block_until_ready(state)
+
+    first = train()
+    return {"first_s": first, "again_s": min(train() for _ in range(3))}
+
+
+def together(args, figures):
+    """What networks side by side cost beside one."""
+    rows, alone = [], None
+    for n_networks in NETWORKS[:2] if args.quick else NETWORKS:
+        note(f"together: {n_networks}")
+        run = run_worker(__file__, "together", n_networks=n_networks, quick=args.quick)
+        if "missing" in run:
+            return
+        for metric, seconds in run.items():
+            figures.add("together", str(n_networks), metric, [seconds])
+        alone = alone or run["again_s"]
+        again = run["again_s"]
+        rows.append((str(n_networks), run["first_s"], again, again / alone / n_networks))
+    print_table(
+        "Networks trained side by side, S, 20 epochs, plain JAX",
+        ["networks", "first, s", "compiled, s", "each / one alone"],
+        rows,
+    )
+
+
 def main(args):
     """Run the parts asked for and print."""
     backend = os.environ["KERAS_BACKEND"]
@@ -147,13 +248,23 @@ def main(args):
     for part in args.parts:
         if part == "search":
             search(args, [REFERENCE, *RAW[backend]], figures)
+        elif part == "default":
+            default(args, figures)
+        elif part == "together":
+            together(args, figures)
         else:
             sides = [REFERENCE, "skae, init='pca'", "keras.Model.fit", *RAW[backend]]
             compare(__file__, part, sides, args.quick, args.repeats, figures)
     figures.save(args.output)
 
 
-WORKERS = {"fit": fit_worker, "device": device_worker, "search": search_worker}
+WORKERS = {
+    "fit": fit_worker,
+    "device": device_worker,
+    "search": search_worker,
+    "default": default_worker,
+    "together": together_worker,
+}
 
 if __name__ == "__main__":
     arguments = parse(__doc__.split("\n\n")[0], repeats=3, parts=PARTS).parse_args()
