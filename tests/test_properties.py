@@ -61,11 +61,17 @@ def test_any_table(seed, n_samples, n_features, n_components, dtype, exponent):
 def test_bucket(n, multiple_of):
     from skae.training._batches import bucket
 
-    assert n <= bucket(n) <= n + max(n // 8, 1)
+    assert n <= bucket(n) <= (2 * n if n <= 2**13 else n + n // 8)
     assert bucket(bucket(n)) == bucket(n)
     rounded = bucket(n, multiple_of)
     assert rounded % multiple_of == 0
     assert 0 <= rounded - bucket(n) < multiple_of
+
+
+def test_a_small_table_and_its_folds_have_the_same_length():
+    from skae.training._batches import bucket
+
+    assert bucket(1437) == bucket(1438) == bucket(1797) == 2048
 
 
 @many

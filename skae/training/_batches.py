@@ -7,9 +7,15 @@ from numpy.typing import NDArray
 VALIDATION_ROWS = 256
 
 
+# Up to so many rows are filled up to a power of two: a whole table then mostly shares a
+# compilation with the folds that were cut from it.
+_FEW_ROWS = 2**13
+
+
 def bucket(n: int, multiple_of: int = 1) -> int:
-    """Round up, by an eighth at most, so that similar sizes share one compilation."""
-    step = max(2 ** (max(n - 1, 1).bit_length() - 4), 1)
+    """Round up, so that similar sizes share one compilation; many rows by an eighth at most."""
+    power = 2 ** max(n - 1, 1).bit_length()
+    step = power if n <= _FEW_ROWS else power // 16
     n = -(-n // step) * step
     return -(-n // multiple_of) * multiple_of
 
