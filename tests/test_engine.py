@@ -612,6 +612,19 @@ def test_a_recorded_step_computes_the_same(monkeypatch, cache, digits, estimator
 
 
 @only_torch
+def test_a_step_of_which_something_was_missed_is_taken(monkeypatch, cache, quick, digits):
+    from skae.training import _backend_torch
+
+    def with_constants(function):
+        return lambda *arguments: lambda *_: function(*arguments)
+
+    monkeypatch.setattr(_backend_torch, "make_fx", with_constants)
+    quick().fit(digits)
+    (engine,) = engines(cache)
+    assert engine._recorded == engine._taken
+
+
+@only_torch
 def test_a_step_that_cannot_be_recorded_is_taken(cache, quick, digits):
     ae = quick(dropout=0.1).fit(digits)
     (engine,) = engines(cache)

@@ -6,7 +6,6 @@ from numpy.typing import NDArray
 # Rows that the validation pass takes at a time, at least.
 VALIDATION_ROWS = 256
 
-
 # Up to so many rows are filled up to a power of two: a whole table then mostly shares a
 # compilation with the folds that were cut from it.
 _FEW_ROWS = 2**13
