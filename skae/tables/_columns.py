@@ -2,7 +2,6 @@
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
-from math import gcd
 from typing import Any
 
 import numpy as np
@@ -10,21 +9,14 @@ from numpy.typing import NDArray
 
 from skae.tables._frames import Cells
 from skae.tables._squash import log_slope, squashed, stretched
-from skae.utils._rows import moments
 
 Array = NDArray[Any]
 
 # The least unit of flags: what is rarer than this allows lies no farther away.
 LEAST_UNIT = 0.2
 
-# Numbers that are rounded to this many decimals come back rounded.
-_MOST_DECIMALS = 8
-
-# What times are counted in: the largest that all of them are multiples of, in nanoseconds.
-_TIME_UNITS = (86400 * 10**9, 3600 * 10**9, 60 * 10**9, 10**9, 10**6, 10**3, 1)
-
-# Beyond this, float64 does not hold every integer.
-_EXACT = 2.0**53
+#: Beyond this, float64 does not hold every integer.
+EXACT = 2.0**53
 
 
 class Column(ABC):
@@ -134,7 +126,7 @@ class NumberColumn(Column):
     def encode(self, cells: Cells) -> tuple[Array, Array]:
         """See :class:`Column`."""
         values = _in_unit(cells, self.time_unit)
-        numbers = _counted(values, self.origin, self.step)
+        numbers = counted(values, self.origin, self.step)
         z = (np.where(cells.observed, numbers, self.centre) - self.centre) / self.scale
         return (squashed(z) if self.squash else z)[:, np.newaxis], cells.observed
 
@@ -298,122 +290,6 @@ class EmptyColumn(Column):
         return []
 
 
-def make_column(
-    cells: Cells,
-    weight: Array | None,
-    declared: bool,
-    max_categories: int | None,
-    squash: bool,
-) -> Column:
-    """Describe a column by the cells that are observed in rows of positive weight.
-
-    Parameters
-    ----------
-    cells : Cells
-        All cells.
-
-    weight : ndarray of shape (n_samples,) or None
-        Weights of the rows.
-
-    declared : bool
-        Whether the user says that it is categorical.
-
-    max_categories : int or None
-        How many flags a column may have.
-
-    squash : bool
-        Whether far values are drawn in.
-    """
-    counts = cells.observed if weight is None else cells.observed & (weight > 0)
-    kept = cells.values[counts]
-    if len(kept) == 0:
-        return EmptyColumn(cells.name, cells.values.dtype, time_unit=cells.unit)
-    if weight is not None:
-        weight = weight[counts]
-    if cells.family == "level" or declared:
-        return _levels_column(cells, kept, weight, max_categories)
-    if cells.family == "number" and _is_binary(kept):
-        return _levels_column(cells, kept, weight, max_categories)
-    return _number_column(cells, kept, weight, squash)
-
-
-def _number_column(
-    cells: Cells, kept: Array, weight: Array | None, squash: bool
-) -> NumberColumn:
-    is_time = cells.family == "time"
-    whole = kept.dtype.kind in "iu" or bool((kept == np.round(kept)).all())
-    origin, step = 0, 1
-    if is_time or (kept.dtype.kind in "iu" and np.abs(kept.astype(float)).max() >= _EXACT):
-        origin = int(kept.min())
-    if is_time:
-        step = _time_step(kept, origin, cells.unit)
-    numbers = _counted(kept, origin, step)
-    centre, deviation = moments(numbers[:, np.newaxis], weight)
-    constant = deviation[0] <= 1e-9 * np.abs(numbers).max()
-    kind = "date" if is_time else "integer" if whole else "numeric"
-    return NumberColumn(
-        cells.name,
-        "constant" if numbers.min() == numbers.max() else kind,
-        float(centre[0]),
-        1.0 if constant else float(deviation[0]),
-        squash,
-        origin,
-        step,
-        float(numbers.min()),
-        float(numbers.max()),
-        0 if whole or is_time else _decimals(numbers),
-        kept.dtype,
-        cells.unit,
-    )
-
-
-def _levels_column(
-    cells: Cells, kept: Array, weight: Array | None, max_categories: int | None
-) -> LevelsColumn:
-    weight = np.ones(len(kept)) if weight is None else weight
-    totals: dict[Any, float] = {}
-    for value, counts in zip(kept.tolist(), weight, strict=True):
-        totals[value] = totals.get(value, 0.0) + float(counts)
-    levels = _in_order(totals)
-    kind = {1: "constant", 2: "binary"}.get(len(levels), "categorical")
-    flag_of = {level: i for i, level in enumerate(levels)}
-    if max_categories is not None and len(levels) > max_categories:
-        # Python's sort is stable: of equals, the first ones are kept.
-        frequent = sorted(levels, key=lambda level: -totals[level])
-        own = set(frequent[: max_categories - 1])
-        levels = [*(level for level in levels if level in own), frequent[max_categories - 1]]
-        places = {level: i for i, level in enumerate(levels)}
-        flag_of = {level: places.get(level, len(levels) - 1) for level in totals}
-    share = np.zeros(len(levels))
-    for level, total in totals.items():
-        share[flag_of[level]] += total
-    share /= share.sum()
-    dtype = cells.values.dtype
-    return LevelsColumn(
-        cells.name,
-        kind,
-        tuple(levels),
-        flag_of,
-        share[1:] if kind == "binary" else share,
-        dtype,
-    )
-
-
-def _in_order(totals: dict[Any, float]) -> list[Any]:
-    """Levels sorted, or as they come where they have no order: the same in all libraries."""
-    try:
-        return sorted(totals)
-    except TypeError:
-        return list(totals)
-
-
-def _is_binary(kept: Array) -> bool:
-    """Whether these numbers are two next to each other, as 0 and 1 are, or -1 and 1."""
-    low, high = kept.min(), kept.max()
-    pairs = {(0, 1), (1, 2), (-1, 1)}
-    return (float(low), float(high)) in pairs and bool(((kept == low) | (kept == high)).all())
-
-
 def check_finite(cells: Cells) -> None:
     """Raise if cells are infinite."""
     is_float = cells.family == "number" and cells.values.dtype.kind == "f"
@@ -459,7 +335,7 @@ def _in_unit(cells: Cells, unit: str | None) -> Array:
     return cells.values * 1000 if unit == "ns" else cells.values // 1000
 
 
-def _counted(values: Array, origin: int, step: int) -> Array:
+def counted(values: Array, origin: int, step: int) -> Array:
     """Numbers counted from `origin` in steps, in float64."""
     if origin and values.dtype.kind in "iu":
         apart = values.astype(np.float64) - origin
@@ -471,29 +347,10 @@ def _counted(values: Array, origin: int, step: int) -> Array:
 
 
 def _as_integers(numbers: Array, origin: int, dtype: Any) -> Array:
-    if np.abs(numbers).max(initial=0.0) < _EXACT and -(2**63) <= origin < 2**63:
+    if np.abs(numbers).max(initial=0.0) < EXACT and -(2**63) <= origin < 2**63:
         whole = numbers.astype(np.int64)
         with np.errstate(over="ignore"):
             return np.asarray((whole + np.int64(origin)).astype(dtype))
     limits = np.iinfo(dtype)
     exact = [min(max(int(n) + origin, limits.min), limits.max) for n in numbers]
     return np.array(exact, dtype)
-
-
-def _time_step(kept: Array, origin: int, unit: str | None) -> int:
-    """The largest unit of time in which all times are whole, in theirs."""
-    smallest = 1000 if unit == "us" else 1
-    common = int(np.gcd.reduce(kept - origin)) if len(kept) > 1 else 0
-    common = gcd(common, origin)
-    for step in _TIME_UNITS:
-        if step % smallest == 0 and common % (step // smallest) == 0:
-            return step // smallest
-    return 1
-
-
-def _decimals(numbers: Array) -> int | None:
-    """To how many decimals all numbers are rounded, if to few."""
-    for decimals in range(1, _MOST_DECIMALS + 1):
-        if (np.round(numbers, decimals) == numbers).all():
-            return decimals
-    return None

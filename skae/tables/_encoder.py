@@ -16,9 +16,9 @@ from skae.tables._columns import (
     NumberColumn,
     check_cells,
     check_finite,
-    make_column,
 )
 from skae.tables._frames import Cells, Form, checked_table, read_columns
+from skae.tables._kinds import make_column
 from skae.utils._arrays import check_floats
 from skae.utils._frames import index_of
 from skae.utils._sklearn import (
