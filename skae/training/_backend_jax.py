@@ -8,7 +8,7 @@ import jax.numpy as jnp
 from keras import distribution
 from numpy.typing import NDArray
 
-from skae.training._engine import Arrays, Engine, State
+from skae.training._engine import Engine, State
 from skae.training._tensors import weighted_sum
 
 
@@ -91,16 +91,3 @@ class JaxEngine(Engine):
 
     def _mapped(self, schedule: Callable[[Any], Any]) -> Callable[[NDArray[Any]], Any]:
         return jax.jit(jax.vmap(schedule))
-
-    def _begin(self, params: Arrays, optimizer: Arrays, others: Arrays) -> None:
-        values = {"params": params, "optimizer": optimizer, "others": others}
-        self._state = {k: [self._tensor(v) for v in vs] for k, vs in values.items()}
-
-    def _fetch(self) -> tuple[Sequence[Any], Sequence[Any], Sequence[Any]]:
-        return self._state["params"], self._state["optimizer"], self._state["others"]
-
-    def _current_params(self, state: State) -> Sequence[Any]:
-        return state["params"]
-
-    def _current_slots(self, state: State) -> Sequence[Any]:
-        return state["optimizer"]

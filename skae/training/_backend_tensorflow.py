@@ -78,6 +78,12 @@ class TensorFlowEngine(Engine):
     def _fetch(self) -> tuple[Sequence[Any], Sequence[Any], Sequence[Any]]:
         return self._params, self.optimizer.variables, self._state["others"]
 
+    def _current_params(self, state: State) -> Sequence[Any]:
+        return [v.value for v in self._params]
+
+    def _current_slots(self, state: State) -> Sequence[Any]:
+        return [v.value for v in self.optimizer.variables]
+
 
 def _of_a_list(function: Any) -> Callable[[list[Any]], Any]:
     """A concrete function of all its tensors in a list.

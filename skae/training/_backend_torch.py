@@ -1,6 +1,6 @@
 """PyTorch: weights are values, and a step is recorded once and then repeated."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from threading import Lock
 from typing import Any, cast
 
@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from torch.fx.experimental.proxy_tensor import make_fx
 from torch.utils import _pytree as trees
 
-from skae.training._engine import Arrays, Engine, State
+from skae.training._engine import Engine, State
 from skae.training._tensors import weighted_sum
 
 Arguments = tuple[Any, ...]
@@ -100,20 +100,6 @@ class TorchEngine(Engine):
         return lambda steps: torch.stack(
             [torch.as_tensor(schedule(step), dtype=torch.float32) for step in steps]
         )
-
-    def _begin(self, params: Arrays, optimizer: Arrays, others: Arrays) -> None:
-        values = {"params": params, "optimizer": optimizer, "others": others}
-        # Tensors would share the memory of the arrays.
-        self._state = {k: self._tensors([v.copy() for v in vs]) for k, vs in values.items()}
-
-    def _fetch(self) -> tuple[Sequence[Any], Sequence[Any], Sequence[Any]]:
-        return self._state["params"], self._state["optimizer"], self._state["others"]
-
-    def _current_params(self, state: State) -> Sequence[Any]:
-        return state["params"]
-
-    def _current_slots(self, state: State) -> Sequence[Any]:
-        return state["optimizer"]
 
 
 def _copied(arguments: Arguments) -> Arguments:

@@ -162,13 +162,15 @@ class Engine(ABC):
     def _mapped(self, schedule: Callable[[Any], Any]) -> Callable[[NDArray[Any]], Any]:
         """A function of one step as a function of many."""
 
-    @abstractmethod
     def _fetch(self) -> tuple[Sequence[Any], Sequence[Any], Sequence[Any]]:
         """Current values of weights, optimizer variables and other variables."""
+        return self._state["params"], self._state["optimizer"], self._state["others"]
 
-    @abstractmethod
     def _begin(self, params: Arrays, optimizer: Arrays, others: Arrays) -> None:
         """Set what `_fetch` returns."""
+        values = {"params": params, "optimizer": optimizer, "others": others}
+        # Tensors may share the memory of the arrays.
+        self._state = {k: self._tensors([v.copy() for v in vs]) for k, vs in values.items()}
 
     # What the loop calls
 
@@ -446,10 +448,10 @@ class Engine(ABC):
         return [slots[i] for i in self._positions_of_averages()]
 
     def _current_params(self, state: State) -> Sequence[Any]:
-        return [v.value for v in self._params]
+        return state["params"]
 
     def _current_slots(self, state: State) -> Sequence[Any]:
-        return [v.value for v in self.optimizer.variables]
+        return state["optimizer"]
 
     # Where things stand
 
