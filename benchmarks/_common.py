@@ -216,6 +216,18 @@ class Figures:
         note("written:", path)
 
 
+def medians_of(figures, part, side, repeats, script, worker, /, **options):
+    """Medians of what a worker returns, metric by metric, in so many new processes."""
+    runs = []
+    for repeat in range(repeats):
+        note(f"{part}, run {repeat + 1} of {repeats}: {side}")
+        runs.append(run_worker(script, worker, **options))
+    return {
+        metric: figures.add(part, side, metric, [run[metric] for run in runs])
+        for metric in runs[0]
+    }
+
+
 def print_bars(bars, figures):
     """Bars as ``(claim, sign, bar, measured)`` beside what was measured."""
     rows = []

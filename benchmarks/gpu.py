@@ -18,6 +18,7 @@ import numpy as np
 from _common import (
     Figures,
     clock,
+    medians_of,
     note,
     parse,
     print_machine,
@@ -118,14 +119,9 @@ def search(args, sides, figures):
     """25 fits, five sizes by five folds, one after another."""
     medians = {}
     for side in sides:
-        runs = []
-        for repeat in range(args.repeats):
-            note(f"search, run {repeat + 1} of {args.repeats}: {side}")
-            runs.append(run_worker(__file__, "search", side=side, quick=args.quick))
-        medians[side] = {
-            metric: figures.add("search", side, metric, [run[metric] for run in runs])
-            for metric in runs[0]
-        }
+        told = ("search", side, args.repeats)
+        options = {"side": side, "quick": args.quick}
+        medians[side] = medians_of(figures, *told, __file__, "search", **options)
     skae = medians[REFERENCE]
     rows = []
     for side, m in medians.items():
@@ -165,18 +161,9 @@ def default(args, figures):
     for name, epochs in DEFAULT.items():
         sides = {}
         for side in ("device", "processor"):
-            runs = []
-            for repeat in range(args.repeats):
-                note(f"default, {name}, run {repeat + 1} of {args.repeats}: {side}")
-                on_cpu = side == "processor"
-                options = {"name": name, "quick": args.quick, "on_cpu": on_cpu}
-                runs.append(run_worker(__file__, "default", **options))
-            sides[side] = {
-                metric: figures.add(
-                    f"default {name}", side, metric, [run[metric] for run in runs]
-                )
-                for metric in runs[0]
-            }
+            told = (f"default {name}", side, args.repeats)
+            options = {"name": name, "quick": args.quick, "on_cpu": side == "processor"}
+            sides[side] = medians_of(figures, *told, __file__, "default", **options)
         for side, m in sides.items():
             first, again = (ratio(m[k], sides["device"][k]) for k in ("first_s", "again_s"))
             label = f"{name}, at most {epochs} epochs: {side}"

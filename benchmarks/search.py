@@ -13,14 +13,13 @@ os.environ.setdefault("KERAS_BACKEND", "tensorflow")
 from _common import (
     Figures,
     clock,
-    note,
+    medians_of,
     parse,
     peak_mb,
     print_bars,
     print_machine,
     print_table,
     ratio,
-    run_worker,
     serve,
 )
 
@@ -128,14 +127,8 @@ def main(args):
     rows = []
     for side in SIDES:
         repeats = args.repeats if side == "skae" else args.peer_repeats
-        runs = []
-        for repeat in range(repeats):
-            note(f"search, run {repeat + 1} of {repeats}: {side}")
-            runs.append(run_worker(__file__, "search", side=side, quick=args.quick))
-        medians[side] = {
-            metric: figures.add("search", side, metric, [run[metric] for run in runs])
-            for metric in runs[0]
-        }
+        told, options = ("search", side, repeats), {"side": side, "quick": args.quick}
+        medians[side] = medians_of(figures, *told, __file__, "search", **options)
     for side, m in medians.items():
         times = ratio(m["seconds"], medians["skae"]["seconds"])
         rows.append((side, m["seconds"], times, m["best_score"], m["best_size"], m["peak_mb"]))
