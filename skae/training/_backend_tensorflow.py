@@ -8,12 +8,19 @@ from numpy.typing import NDArray
 
 from skae.training._engine import Arrays, Engine, State
 from skae.training._tensors import weighted_sum
+from skae.utils._memory import is_apart
 
 
 class TensorFlowEngine(Engine):
     """Trains with TensorFlow."""
 
     _function: Any = None
+
+    def _tensor(self, array: NDArray[Any]) -> Any:
+        """An array on the device: where that is the CPU, many rows are not copied again."""
+        if self._is_accelerated or not is_apart(array):
+            return super()._tensor(array)
+        return tf.experimental.dlpack.from_dlpack(array.__dlpack__())
 
     def _step(self, state: State, x: Any, target: Any, weight: Any) -> tuple[State, Any]:
         weights = self._unflattened([tf.convert_to_tensor(v.value) for v in self._params])

@@ -12,7 +12,7 @@ from skae.training._batches import shuffled
 from skae.utils._rows import Rows, pad
 
 # What is trained on while the next is read.
-_CHUNK_BYTES = 2**23
+_CHUNK_BYTES = 2**24
 
 # Rows that take more than so many bytes are read in blocks, in which rows stand as they do
 # in their source: a disk that is asked for single rows reads mostly others.

@@ -33,6 +33,11 @@ def zeros_apart(shape: tuple[int, ...], dtype: type[np.generic]) -> NDArray[Any]
     return np.frombuffer(pages, dtype).reshape(shape)
 
 
+def is_apart(array: NDArray[Any]) -> bool:
+    """Whether an array that `zeros_apart` made has pages of its own."""
+    return array.nbytes >= _LARGE_PAGE
+
+
 def give_back() -> None:
     """Let the system have what was freed, where the C library keeps it and can be asked to."""
     trim = _malloc_trim()
