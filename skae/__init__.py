@@ -1,6 +1,6 @@
 """Autoencoders that behave like PCA: scikit-learn's surface, Keras underneath."""
 
-from skae import callbacks, metrics
+from skae import callbacks, metrics, parallel
 from skae.anomaly import AEAnomalyDetector
 from skae.estimators import (
     AEClassifier,
@@ -24,6 +24,7 @@ __all__ = [
     "callbacks",
     "load",
     "metrics",
+    "parallel",
     "save",
     "to_onnx",
 ]
