@@ -46,14 +46,15 @@ def side_by_side(n_fits: int) -> Iterator[None]:
 
     Notes
     -----
-    Products side by side round otherwise than alone, so a fit is not the same bits inside
-    and outside; training makes as much of that as of another order of the rows. Inside, the
-    same `n_fits` and `random_state` give the same results: they do not depend on which fits
-    happen to be run together. The best estimator, which a search fits again at its end, is
-    trained inside too, by itself.
+    Products side by side round otherwise than alone, so a fit gives other bits inside than
+    outside, and training may enlarge the difference. Inside, the same `n_fits` and
+    `random_state` give the same results: they do not depend on which fits happen to be run
+    together. The best estimator, which a search fits again at its end, is trained inside
+    too, by itself.
 
-    `n_jobs` that are given in numbers go before those of the context; leave them at None.
-    Programs are compiled for `n_fits`, and forgotten at the end of the context.
+    `n_jobs` given as a number goes before that of the context; leave it at None. A program
+    is compiled for `n_fits`, which fewer are filled up to, and forgotten at the end of the
+    context.
 
     Examples
     --------

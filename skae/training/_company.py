@@ -91,7 +91,6 @@ class Company:
         epoch = _Epoch(kind, program, fit)
         with self._changed:
             self._asked.append(epoch)
-            self._changed.notify_all()
         while not epoch.is_done:
             self._run_all(self._due(epoch))
         if epoch.error is not None:
