@@ -42,6 +42,7 @@ def many(monkeypatch):
     monkeypatch.setattr(_lazy, "_SPARSE_ENTRIES", 2**10)
     monkeypatch.setattr(_rows, "_PART_BYTES", 2**12)
     monkeypatch.setattr(_lazy_axes, "_CHUNK_ROWS", 37)
+    monkeypatch.setattr(_memory, "_LARGE_PAGE", 1)
 
 
 @pytest.fixture(scope="module")
