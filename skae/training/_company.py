@@ -91,8 +91,8 @@ class Company:
         epoch = _Epoch(kind, program, fit)
         with self._changed:
             self._asked.append(epoch)
-        while not epoch.is_done:
-            self._run_all(self._due(epoch))
+        while epochs := self._due(epoch):
+            self._run_all(epochs)
         if epoch.error is not None:
             raise epoch.error
         return epoch.outcome
@@ -125,10 +125,9 @@ class Company:
         for alike in kinds.values():
             for start in range(0, len(alike), self.n_fits):
                 self._run_group(alike[start : start + self.n_fits])
-        if epochs:
-            with self._changed:
-                self._is_running = False
-                self._changed.notify_all()
+        with self._changed:
+            self._is_running = False
+            self._changed.notify_all()
 
     def _run_group(self, group: list[_Epoch]) -> None:
         fits = [epoch.fit for epoch in group]
