@@ -58,6 +58,7 @@ _CLASSES = {
     "skae.networks._recurrent": ("RecurrentNetwork", "RecurrentStack"),
     "skae.networks._specification": ("Options",),
     "skae.networks._stacked": ("StackedNetwork",),
+    "skae.tables._cells": ("ObjectFormat",),
     "skae.tables._columns": ("EmptyColumn", "LevelsColumn", "NumberColumn"),
     "skae.tables._encoder": ("Block", "TabularEncoder"),
     "skae.tables._frames": ("Form",),

@@ -1,5 +1,6 @@
 """Columns of tables: knows nothing of networks."""
 
+from skae.tables._cells import Cells
 from skae.tables._encoder import Block, TabularEncoder
 from skae.tables._filling import (
     missing_cells,
@@ -10,7 +11,6 @@ from skae.tables._filling import (
     with_zeros,
 )
 from skae.tables._frames import (
-    Cells,
     checked_table,
     is_beyond_numbers,
     is_frame,

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from skae.tables._frames import Cells
+from skae.tables._cells import Cells
 from skae.tables._squash import log_slope, squashed, stretched
 
 Array = NDArray[Any]
@@ -336,13 +336,12 @@ def _in_unit(cells: Cells, unit: str | None) -> Array:
 
 
 def counted(values: Array, origin: int, step: int) -> Array:
-    """Numbers counted from `origin` in steps, in float64."""
+    """Numbers counted from `origin` in steps, in float64, of shape (n_cells,)."""
     if origin and values.dtype.kind in "iu":
-        apart = values.astype(np.float64) - origin
-        if len(apart) and np.abs(apart).max() < 2.0**62:
-            # The difference of what it was before it was rounded.
-            apart = (values.astype(np.int64) - np.int64(origin)).astype(np.float64)
-        return apart / step
+        distance = values.astype(np.float64) - origin
+        # The difference before it is rounded, modulo 2**64 whatever the dtype.
+        exact = (values.astype(np.uint64) - np.uint64(origin % 2**64)).view(np.int64)
+        return np.where(np.abs(distance) < 2.0**62, exact.astype(np.float64), distance) / step
     return (values.astype(np.float64) - origin) / step
 
 

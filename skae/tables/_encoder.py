@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from skae.tables._cells import Cells
 from skae.tables._columns import (
     LEAST_UNIT,
     Column,
@@ -17,7 +18,7 @@ from skae.tables._columns import (
     check_cells,
     check_finite,
 )
-from skae.tables._frames import Cells, Form, checked_table, read_columns
+from skae.tables._frames import Form, checked_table, read_columns
 from skae.tables._kinds import make_column
 from skae.utils._arrays import check_floats
 from skae.utils._frames import index_of
@@ -208,7 +209,7 @@ class TabularEncoder(TransformerMixin, BaseEstimator):
         self._missing_share = np.array(
             [np.average(~cells.observed, weights=weight) for cells in all_cells]
         )
-        self._form = Form(X)
+        self._form = Form(X, all_cells)
         self.columns_ = {column.name: column.kind for column in self._columns}
         self.blocks_ = tuple(self._blocks())
         return self

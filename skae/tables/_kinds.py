@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from skae.tables._cells import Cells
 from skae.tables._columns import (
     EXACT,
     Column,
@@ -14,7 +15,6 @@ from skae.tables._columns import (
     NumberColumn,
     counted,
 )
-from skae.tables._frames import Cells
 from skae.utils._rows import moments
 
 Array = NDArray[Any]
