@@ -1,7 +1,8 @@
 """Columns of tables: knows nothing of networks."""
 
 from skae.tables._cells import Cells
-from skae.tables._encoder import Block, TabularEncoder
+from skae.tables._columns import Block
+from skae.tables._encoder import TabularEncoder
 from skae.tables._filling import (
     missing_cells,
     only_columns,
@@ -17,6 +18,8 @@ from skae.tables._frames import (
     read_columns,
 )
 from skae.tables._gaussian import Gaussian
+from skae.tables._iso import iso_times
+from skae.tables._kinds import unseen_share
 from skae.tables._levels import TwoLevels
 from skae.tables._ranks import NormalScores
 from skae.tables._squash import SquashScale, squashed, stretched
@@ -34,6 +37,7 @@ __all__ = [
     "described",
     "is_beyond_numbers",
     "is_frame",
+    "iso_times",
     "library_of",
     "missing_cells",
     "only_columns",
@@ -41,6 +45,7 @@ __all__ = [
     "squashed",
     "stretched",
     "table_of",
+    "unseen_share",
     "with_cells",
     "with_flags",
     "with_missing",
