@@ -63,6 +63,7 @@ OBJECTS = {
     "bytes": ([b"a", b"b", b"c"] * 4, "categorical"),
     "Enum": ([*Colour] * 4, "categorical"),
     "IntEnum": ([*Size] * 6, "binary"),
+    "Interval": ([pd.Interval(i, i + 1) for i in range(3)] * 4, "categorical"),
 }
 
 
@@ -199,6 +200,10 @@ PANDAS = {
     "offset": (pd.Series(_DAYS.tz_localize("+05:30")), "date"),
     "period": (pd.Series(pd.period_range("1750-01", periods=N_ROWS, freq="Q-NOV")), "date"),
     "weeks": (pd.Series(pd.period_range("2001-01", periods=N_ROWS, freq="W")), "date"),
+    "interval": (
+        pd.Series(pd.IntervalIndex.from_breaks([0, 1, 2, 3]).repeat(4)),
+        "categorical",
+    ),
     "pd.cut": (pd.Series(pd.cut(_NUMBERS, 4)), "categorical"),
     "decimal of Arrow": (
         pd.Series([Decimal("1.25"), Decimal("2.50"), Decimal("9.75")] * 4).astype(
@@ -278,7 +283,6 @@ def test_dtypes_of_polars_and_arrow(name, tmp_path):
         {1},
         1j,
         uuid.UUID(int=1),
-        pd.Interval(0, 1),
         object(),
         int,
         datetime.time(1, tzinfo=datetime.UTC),
@@ -299,7 +303,6 @@ def test_objects_of_other_types_are_refused_by_name(make, cell):
     ("column", "found"),
     [
         (pd.Series([1j, 2j]), "complex128"),
-        (pd.Series(pd.interval_range(0, 2)), "Interval"),
         (pd.Series(pa.array([[1], [2]]), dtype=pd.ArrowDtype(pa.list_(pa.int64()))), "List"),
         (pl.Series([[1], [2]]), "List"),
         (pl.Series([{"a": 1}, {"a": 2}]), "Struct"),

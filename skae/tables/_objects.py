@@ -19,7 +19,7 @@ Array = NDArray[Any]
 _NEVER_MISSING = frozenset({str, int, bool, bytes, datetime.date, datetime.datetime})
 
 _NUMBERS = ("float", "Decimal", "Fraction")
-_CATEGORIES = ("str", "bytes", "bool", "Enum")
+_CATEGORIES = ("str", "bytes", "bool", "Enum", "Interval")
 
 
 def type_name(kind: type) -> str | None:
@@ -28,7 +28,7 @@ def type_name(kind: type) -> str | None:
         if issubclass(kind, known):
             return name
     is_pandas = kind.__module__.partition(".")[0] == "pandas"
-    return "Period" if is_pandas and kind.__name__ == "Period" else None
+    return kind.__name__ if is_pandas and kind.__name__ in ("Interval", "Period") else None
 
 
 # A bool is an int, a datetime a date, and a timedelta64 an integer of NumPy: the order counts.
