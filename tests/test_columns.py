@@ -218,7 +218,7 @@ PANDAS = {
 def test_dtypes_of_pandas(name, tmp_path):
     column, kind = PANDAS[name]
     holed = column.copy()
-    with_hole = not name.startswith(("Sparse", "uint64"))
+    with_hole = not name.startswith(("Sparse", "uint64", "interval"))
     if with_hole:
         holed[5] = None
     X = pd.DataFrame({"c": holed})
