@@ -7,9 +7,10 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import sparse
 
-from skae.tables import Cells, checked_table, is_beyond_numbers, read_columns
+from skae.tables import Cells, checked_table, numbers_of, read_columns
+from skae.utils._arrays import check_floats
 from skae.utils._lazy import LazyRows
-from skae.utils._rows import Rows, moments
+from skae.utils._rows import Rows, moments, observed_mean
 
 __all__ = ["reconstruction_error", "reconstruction_score"]
 
@@ -18,12 +19,18 @@ def variance_explained(X: Any, reconstruction: Any, sample_weight: Any = None) -
     """Share of the variance of X, over all columns together.
 
     As scikit-learn's `r2_score` weighted by variance, except that errors in constant
-    columns count.
+    columns count. Missing values of X do not count.
     """
     X, reconstruction = (
         np.asarray(rows, np.float64).reshape(len(rows), -1) for rows in (X, reconstruction)
     )
-    centre = np.average(X, axis=0, weights=sample_weight)
+    missing = np.isnan(X)
+    if missing.any():
+        centre = moments(X, None if sample_weight is None else np.asarray(sample_weight))[0]
+        X = np.where(missing, centre, X)
+        reconstruction = np.where(missing, centre, reconstruction)
+    else:
+        centre = np.average(X, axis=0, weights=sample_weight)
     lost, total = (
         np.average(np.square(X - other).sum(axis=1), weights=sample_weight)
         for other in (reconstruction, centre)
@@ -120,7 +127,9 @@ def _lost_of_column(
 
 def _rows_and_reconstruction(estimator: Any, X: Any) -> tuple[NDArray[Any], NDArray[Any]]:
     _goes_back(estimator)
-    rows = np.ascontiguousarray(X)
+    rows = check_floats(
+        numbers_of(X), "X", allow_nd=True, ensure_all_finite="allow-nan", ensure_2d=False
+    )
     reconstruction = np.ascontiguousarray(estimator.inverse_transform(estimator.transform(X)))
     if rows.shape != reconstruction.shape:
         raise ValueError(
@@ -139,9 +148,9 @@ def reconstruction_score(
     rows from their mean, both summed over rows and columns, in the space of X. A scorer
     by its signature: pass it as ``scoring=`` to a search.
 
-    Of a table with categories or missing cells, the mean over its columns: for numbers, the
-    share of the variance of the cells that are there; for categories, the share of the
-    errors that are not made, of those that naming the most frequent level makes.
+    Missing values do not count. Of a table with a column that is no number, the mean over its
+    columns: for numbers, the share of the variance; for categories, the share of the errors
+    that are not made, of those that naming the most frequent category makes.
 
     Parameters
     ----------
@@ -173,7 +182,7 @@ def reconstruction_score(
     >>> round(reconstruction_score(PCA(n_components=2).fit(X), X), 3)
     0.978
     """
-    if is_beyond_numbers(X):
+    if numbers_of(X) is None:
         reconstruction = _goes_back(estimator).inverse_transform(estimator.transform(X))
         return share_explained(X, reconstruction, sample_weight)
     if sparse.issparse(X):
@@ -200,10 +209,10 @@ def reconstruction_error(estimator: Any, X: Any) -> NDArray[Any]:
     Returns
     -------
     ndarray of shape (n_samples,)
-        Mean over the columns, in the squared units of the data. Of a table with categories
-        or missing cells, the mean over the cells that are there: squared differences over
-        the variance of the column in `X`, and for categories that are wrong one over the
-        share of rows that do not have the most frequent one.
+        Mean over the columns with an observed value, in the squared units of the data; 0 for
+        a row without any. Of a table with a column that is no number, squared differences
+        over the variance of the column in `X`, and for categories that are wrong one over
+        the share of rows that do not have the most frequent one.
 
     Examples
     --------
@@ -214,10 +223,10 @@ def reconstruction_error(estimator: Any, X: Any) -> NDArray[Any]:
     >>> reconstruction_error(PCA(n_components=2).fit(X), X).shape
     (150,)
     """
-    if is_beyond_numbers(X):
+    if numbers_of(X) is None:
         reconstruction = _goes_back(estimator).inverse_transform(estimator.transform(X))
         lost, _ = _lost_cells(X, reconstruction, None)
         there = ~np.isnan(lost)
         return np.asarray(np.nan_to_num(lost).sum(axis=1) / np.maximum(there.sum(axis=1), 1))
     rows, reconstruction = _rows_and_reconstruction(estimator, X)
-    return np.asarray(np.mean(np.square(rows - reconstruction).reshape(len(rows), -1), axis=1))
+    return observed_mean(np.square(rows - reconstruction).reshape(len(rows), -1))

@@ -97,8 +97,6 @@ def test_numbers_without_holes_are_read_as_ever(quick, blob):
     assert of_frame.table_ is None
     assert_array_equal(of_frame.transform(frame), ae.transform(blob))
     assert set(of_frame.columns_.values()) == {"numeric"}
-    with pytest.raises(ValueError, match="contains NaN"):
-        of_frame.transform(frame.where(frame > 0))
 
 
 def test_objects_that_are_numbers_are_numbers(quick, blob):
@@ -109,16 +107,6 @@ def test_objects_that_are_numbers_are_numbers(quick, blob):
 def test_columns_of_one_name(quick, blob):
     with pytest.raises(ValueError, match="several that are called 'b'"):
         quick().fit(pd.DataFrame(blob, columns=list("abbde")))
-
-
-def test_arrays_with_holes_are_tables(quick, blob):
-    X = blob.copy()
-    X[data_rng().random_sample(X.shape) < 0.2] = np.nan
-    ae = quick().fit(X)
-    assert np.isfinite(ae.transform(X)).all()
-    back = ae.reconstruct(X)
-    assert back.shape == X.shape
-    assert np.isfinite(back).all()
 
 
 def test_missing_cells_do_not_count(fitted):

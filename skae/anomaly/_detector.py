@@ -159,7 +159,7 @@ class AEAnomalyDetector(ReadsTablesMixin, TableMixin, DetectionMixin, BaseEstima
         The autoencoders, for ``scoring="reconstruction"``.
 
     table_ : TabularEncoder or None
-        How a table is encoded; None where rows are numbers without holes.
+        How a table is encoded; None where all columns are numbers.
 
     columns_ : dict of str to str
         Kind of each column, as :class:`~skae.tables.TabularEncoder` tells it.
@@ -193,7 +193,9 @@ class AEAnomalyDetector(ReadsTablesMixin, TableMixin, DetectionMixin, BaseEstima
     Of a table the error of a column is a sum over the numbers that stand for it, in units
     of what is missed of it in rows that were held out. Some columns are blank in training, so
     that the networks can say what belongs in a cell from the others alone. A missing cell
-    where none was, and a level that was not seen, are three deviations from all others.
+    where none was, and a level that was not seen, are three deviations from all others. So is
+    a missing value in numbers alone; where more than 1 % of a column are missing, its square
+    falls with that share.
 
     Rows that belong together, such as overlapping windows of a series, are not independent.
     Without `groups` they vouch for each other, and too many new rows are marked.

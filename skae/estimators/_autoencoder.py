@@ -23,7 +23,8 @@ class AutoencoderTransformer(
     :class:`~sklearn.decomposition.PCA` is, and, like PCA, it centres the data and takes
     the columns as they come: scale them in a Pipeline where their units differ.
 
-    Tables with strings, categories, booleans, dates or missing cells come as data frames,
+    A missing value is at the mean of its column where the encoder needs it, and does not
+    count in the loss. Tables with strings, categories, booleans or dates come as data frames,
     unprepared: their columns are brought to comparable size by a
     :class:`~skae.tables.TabularEncoder`, each is compared by the loss of its kind (the
     cross-entropy for categories) over the cells that are there, and what is decoded is a
@@ -153,6 +154,12 @@ class AutoencoderTransformer(
         "from_dtype": strings, booleans and categorical dtypes are, numbers are not. What
         is declared is a table in any case, an array too.
 
+    standardize : "auto" or bool, default="auto"
+        Whether each column of numbers is divided by its own standard deviation. "auto": in
+        tables with a column that is no number, as columns of several kinds have no common
+        unit; numbers alone are taken as given, as by PCA. True: in any case. False: columns
+        of numbers are divided by one scale, so that one that varies more counts for more.
+
     clip : bool, default=True
         Of a table, whether numbers that are decoded stay in the range seen in fit.
 
@@ -176,9 +183,9 @@ class AutoencoderTransformer(
         Mean of each column, in the units of the data; zeros for a table, which `table_`
         centres.
 
-    scale_ : float
-        Root of the mean variance of the columns: the one number X is divided by; 1 for a
-        table, which `table_` scales.
+    scale_ : float or ndarray of shape (n_features,)
+        What X is divided by: the root of the mean variance of the columns, or with
+        ``standardize=True`` their standard deviations; 1 for a table, which `table_` scales.
 
     loss_curve_ : list of float
         Mean training loss in each epoch, in the units of the data (squared, for the
@@ -230,7 +237,7 @@ class AutoencoderTransformer(
 
     columns_ : dict of str to str
         The kind of each column, as in :class:`~skae.tables.TabularEncoder`; "numeric" for
-        all, where X was no table with categories or missing cells.
+        all, where all columns are numbers.
 
     table_ : TabularEncoder or None
         What encodes a table into the matrix that the networks read; None: X is read as it
@@ -310,6 +317,7 @@ class AutoencoderTransformer(
         tol=5e-4,
         warm_start=False,
         categorical_features="from_dtype",
+        standardize="auto",
         clip=True,
         random_state=None,
         verbose=False,
@@ -338,6 +346,7 @@ class AutoencoderTransformer(
         self.tol = tol
         self.warm_start = warm_start
         self.categorical_features = categorical_features
+        self.standardize = standardize
         self.clip = clip
         self.random_state = random_state
         self.verbose = verbose

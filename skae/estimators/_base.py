@@ -134,7 +134,7 @@ class BaseAutoencoder(CallbackSupportMixin, BaseEstimator):
         if not goes_on:
             self._codec = make_codec(self, rows)
             self._output_shape = self._codec.output_shape
-        rows = self._codec.with_targets(rows)
+        given, rows = rows, self._codec.with_targets(rows)
         self._check_parts(rows)
         refuse_forked_process()
         if goes_on:
@@ -146,7 +146,7 @@ class BaseAutoencoder(CallbackSupportMixin, BaseEstimator):
             self._describe(rows)
             self._weight_seen = weight_of(rows, sample_weight)
         elif one_epoch and follows(self):
-            follow(self, rows, sample_weight, rng)
+            train = follow(self, given, sample_weight, rng)
         held_out = None if held_out is None else self._as_judged(held_out, rng)
         if not goes_on:
             self._build(rows, rng)
@@ -215,9 +215,9 @@ class BaseAutoencoder(CallbackSupportMixin, BaseEstimator):
         """What happens to a row before the encoder reads it, and its settings."""
         return None, {}
 
-    def _objective(self, network, mask, pools):
+    def _objective(self, network, mask, pools, rows):
         """What makes the model that is trained, its key, and the numbers it is told."""
-        loss, penalty = self._loss, make_penalty(self.penalty)
+        loss, penalty = self._codec.loss_of(self._loss, rows), make_penalty(self.penalty)
         corruption, settings = self._corruption()
         settings = {"mask": mask, **settings}
         if penalty is not None:
@@ -242,7 +242,11 @@ class BaseAutoencoder(CallbackSupportMixin, BaseEstimator):
 
     def _new_encoder(self):
         """How tables are encoded."""
-        return TabularEncoder(categorical_features=self.categorical_features, clip=self.clip)
+        return TabularEncoder(
+            categorical_features=self.categorical_features,
+            standardize=self.standardize is not False,
+            clip=self.clip,
+        )
 
     def _check_parts(self, rows):
         """Whether parameters and rows go together."""
@@ -364,7 +368,7 @@ class BaseAutoencoder(CallbackSupportMixin, BaseEstimator):
         if not self._scales_output:
             rows = Rows(self._units.inward(rows.inputs), rows.outputs, rows.weight)
         else:
-            rows = self._codec.linear_rows(rows)
+            rows = self._codec.scaled(rows)
         targets = rows.targets
         return Rows(
             rows.inputs.astype(np.float32, copy=False),
@@ -384,7 +388,7 @@ class BaseAutoencoder(CallbackSupportMixin, BaseEstimator):
             kinds = sorted(kinds - {None})
             return {f"{kind}_pool": draw_pool(kind, rng, shape) for kind in kinds}
 
-        build, key, settings = self._objective(network, mask, pools)
+        build, key, settings = self._objective(network, mask, pools, train)
         return training.train(
             build,
             key=key,

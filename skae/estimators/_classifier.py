@@ -14,6 +14,7 @@ from sklearn.utils.validation import check_consistent_length, check_is_fitted, c
 from skae.estimators._autoencoder import AutoencoderTransformer
 from skae.estimators._base import BaseAutoencoder
 from skae.estimators._calibration import fit_softmax
+from skae.estimators._codecs import feature_names, warn_if_dominated
 from skae.estimators._parameters import CONSTRAINTS
 from skae.estimators._reading import ReadsTablesMixin
 from skae.estimators._validation import check_features, check_table, fit_table
@@ -213,7 +214,10 @@ class AEClassifier(ReadsTablesMixin, MetaEstimatorMixin, ClassifierMixin, BaseEs
         """Rows as numbers, those of a table in comparable columns."""
         fit_table(self, X, sample_weight)
         if self.table_ is None:
-            return check_features(self, X, y=y, ensure_min_samples=2)
+            X, y = check_features(self, X, y=y, ensure_min_samples=2)
+            remedy = "Scale the columns, for example by a StandardScaler in a Pipeline."
+            warn_if_dominated(feature_names(self), moments(X)[1], remedy)
+            return X, y
         X, _ = check_table(self, X, fewest=2)
         check_consistent_length(X, y)
         return X, column_or_1d(y, warn=True)
@@ -252,7 +256,9 @@ class AEClassifier(ReadsTablesMixin, MetaEstimatorMixin, ClassifierMixin, BaseEs
 
     def _autoencoder(self, rng):
         if self.estimator is None:
-            autoencoder = AutoencoderTransformer(0.9, hidden_layer_sizes=(64,), max_iter=100)
+            autoencoder = AutoencoderTransformer(
+                0.9, hidden_layer_sizes=(64,), max_iter=100, standardize=False
+            )
         else:
             autoencoder = clone(self.estimator)
         if self.random_state is not None:

@@ -26,20 +26,19 @@ class DenoisingAutoencoder(
 
     It is trained to say the clean row when it reads a spoilt one [1]_. Rows are spoilt
     afresh in every epoch, by a corruption chosen by name or as an object, or come in pairs
-    with what they should become: ``fit(X, target=X_clean)``. Tables with categories or
-    missing cells come as they are, as in :class:`AutoencoderTransformer`; the share of
-    cells that a corruption takes is then of their cells.
+    with what they should become: ``fit(X, target=X_clean)``. Tables and missing values come as
+    they are, as in :class:`AutoencoderTransformer`; the share that a corruption takes is
+    then of the cells of a table.
 
-    Training starts at the best linear denoiser through the principal axes, and what is
-    held out is spoilt once, so that epochs are compared on the same noise.
+    Training starts at the best linear denoiser through the principal axes; held-out rows are
+    corrupted once, so that epochs are compared on the same noise.
 
     Parameters
     ----------
     n_components : int or float, default=0.99
         Number of columns of the code. A float between 0 and 1 is a share of variance:
         the code has as many columns as PCA needs to explain it. The default leaves out
-        next to nothing of the clean rows: what a smaller code loses, no noise is to blame
-        for, and a larger one gains hardly anything.
+        next to nothing of the clean rows, and a larger code gains hardly anything.
 
     hidden_layer_sizes : int or array-like of shape (n_layers,), default=(256, 128)
         Widths of the encoder's hidden layers; the decoder has them in reverse. An empty
@@ -152,6 +151,10 @@ class DenoisingAutoencoder(
         "from_dtype": strings, booleans and categorical dtypes are, numbers are not. What
         is declared is a table in any case, an array too.
 
+    standardize : "auto" or bool, default="auto"
+        Whether each column of numbers is divided by its own standard deviation, as in
+        :class:`AutoencoderTransformer`.
+
     clip : bool, default=True
         Of a table, whether numbers that are decoded stay in the range seen in fit.
 
@@ -160,11 +163,9 @@ class DenoisingAutoencoder(
         result in every call on the same machine.
 
     verbose : bool or int, default=False
-        Whether progress is printed: epoch, seconds left at most, loss, and what rows held
-        out say, the share of variance explained beside PCA's or, of losses other than
-        the squared error, the loss beside that of the start; in the end, what is kept.
-        True or 1: a line that is updated in a terminal, and about ten lines for each
-        start elsewhere; 2: a line for every epoch.
+        Whether progress is printed, as by :class:`AutoencoderTransformer`: True or 1, a line
+        that is updated in a terminal, and about ten lines for each start elsewhere; 2, a
+        line for every epoch.
 
     Attributes
     ----------
@@ -175,9 +176,9 @@ class DenoisingAutoencoder(
         Mean of each column, in the units of the data; zeros for a table, which `table_`
         centres.
 
-    scale_ : float
-        Root of the mean variance of the columns: the one number X is divided by; 1 for a
-        table, which `table_` scales.
+    scale_ : float or ndarray of shape (n_features,)
+        What X is divided by: the root of the mean variance of the columns, or with
+        ``standardize=True`` their standard deviations; 1 for a table, which `table_` scales.
 
     loss_curve_ : list of float
         Mean training loss in each epoch, in the units of the data (squared, for the
@@ -187,7 +188,7 @@ class DenoisingAutoencoder(
         Mean loss on the held-out rows after each epoch; None where none were held out.
 
     init_ : {"pca", "random"}
-        The start that was kept; what is told of the training is told of this one.
+        The start that was kept, to which the attributes of the training belong.
 
     start_loss_ : float
         Loss on the held-out rows before the first epoch; NaN where none were held out.
@@ -219,7 +220,7 @@ class DenoisingAutoencoder(
 
     columns_ : dict of str to str
         The kind of each column, as in :class:`~skae.tables.TabularEncoder`; "numeric" for
-        all, where X was no table with categories or missing cells.
+        all, where all columns are numbers.
 
     table_ : TabularEncoder or None
         What encodes a table into the matrix that the networks read; None: X is read as it
@@ -295,6 +296,7 @@ class DenoisingAutoencoder(
         tol=5e-4,
         warm_start=False,
         categorical_features="from_dtype",
+        standardize="auto",
         clip=True,
         random_state=None,
         verbose=False,
@@ -324,6 +326,7 @@ class DenoisingAutoencoder(
         self.tol = tol
         self.warm_start = warm_start
         self.categorical_features = categorical_features
+        self.standardize = standardize
         self.clip = clip
         self.random_state = random_state
         self.verbose = verbose
@@ -474,8 +477,7 @@ class DenoisingAutoencoder(
         super()._check_parts(rows)
         noise = self.corruption
         if noise == "auto":
-            is_clean = rows.targets is None or self.table_ is not None
-            noise = "gaussian" if is_clean else None
+            noise = "gaussian" if rows.has_own_targets else None
         self._noise = noise and make_corruption(noise, self.corruption_level)
 
     def _corruption(self):
@@ -488,12 +490,12 @@ class DenoisingAutoencoder(
             return held_out
         clean = held_out.dense()
         inputs = self._noise.corrupt(clean.inputs, self._spread, rng)
-        return Rows(inputs, clean.outputs, clean.weight)
+        return Rows(inputs, clean.outputs, clean.weight, clean.observed)
 
     def _spoilt(self, rows, rng):
         if self._noise is None:
             return None
-        if rows.targets is None or self.table_ is not None:
+        if rows.has_own_targets:
             # Enough for the one number by column of the code that noise asks for.
             rows = rows.take(slice(_MOST_SPOILT)).dense()
         return self._units.inward(self._noise.corrupt(rows.inputs, self._spread, rng))

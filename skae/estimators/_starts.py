@@ -72,7 +72,7 @@ def weights_to_start_from(estimator, rows, rng):
     network = estimator._network
     if not estimator._starts_linear:
         return opened(estimator, network.random_start(rng), rows)
-    if rows.is_lazy and rows.targets is not None:
+    if rows.is_lazy and not rows.has_own_targets:
         rows = rows.sample(FEW_BYTES)
     codec, spoilt = estimator._codec, estimator._spoilt(rows, rng)
     linear = linear_map(codec.linear_rows(rows), network.n_components, rng, spoilt)

@@ -36,7 +36,7 @@ class VAETransformer(
     after training a mixture is fitted to them and takes the place of the standard normal
     in both, where rows held out confirm that it is better (`prior`).
 
-    Tables with categories or missing cells come as they are, as in
+    Tables with categories, and missing values, come as they are, as in
     :class:`AutoencoderTransformer`; the likelihood is then that of the cells that are there,
     a normal one for numbers, and for categories their probability. Rows that are drawn are
     rows of the table.
@@ -147,6 +147,12 @@ class VAETransformer(
         "from_dtype": strings, booleans and categorical dtypes are, numbers are not. What
         is declared is a table in any case, an array too.
 
+    standardize : "auto" or bool, default="auto"
+        Whether each column of numbers is divided by its own standard deviation. "auto": in
+        tables with a column that is no number, as columns of several kinds have no common
+        unit; numbers alone are taken as given, as by PCA. True: in any case. False: columns
+        of numbers are divided by one scale, so that one that varies more counts for more.
+
     clip : bool, default=True
         Of a table, whether numbers that are decoded stay in the range seen in fit.
 
@@ -188,9 +194,9 @@ class VAETransformer(
         Mean of each column, in the units of the data; zeros for a table, which `table_`
         centres.
 
-    scale_ : float
-        Root of the mean variance of the columns: the one number X is divided by; 1 for a
-        table, which `table_` scales.
+    scale_ : float or ndarray of shape (n_features,)
+        What X is divided by: the root of the mean variance of the columns, or with
+        ``standardize=True`` their standard deviations; 1 for a table, which `table_` scales.
 
     loss_curve_ : list of float
         Mean training loss in each epoch: minus the evidence lower bound, in nats per row
@@ -239,7 +245,7 @@ class VAETransformer(
 
     columns_ : dict of str to str
         The kind of each column, as in :class:`~skae.tables.TabularEncoder`; "numeric" for
-        all, where X was no table with categories or missing cells.
+        all, where all columns are numbers.
 
     table_ : TabularEncoder or None
         What encodes a table into the matrix that the networks read; None: X is read as it
@@ -337,6 +343,7 @@ class VAETransformer(
         tol=0.01,
         warm_start=False,
         categorical_features="from_dtype",
+        standardize="auto",
         clip=True,
         random_state=None,
         verbose=False,
@@ -366,6 +373,7 @@ class VAETransformer(
         self.tol = tol
         self.warm_start = warm_start
         self.categorical_features = categorical_features
+        self.standardize = standardize
         self.clip = clip
         self.random_state = random_state
         self.verbose = verbose

@@ -77,8 +77,8 @@ def to_onnx(
 
     Notes
     -----
-    The model computes what the method does on rows of this dtype, up to roundings. It does
-    not check rows: of what is missing it says NaN.
+    The model computes what the method does on rows of this dtype, NaN where a value is
+    missing, up to roundings. It does not check rows.
 
     Examples
     --------

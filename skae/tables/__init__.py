@@ -12,8 +12,8 @@ from skae.tables._filling import (
 from skae.tables._frames import (
     Cells,
     checked_table,
-    is_beyond_numbers,
     is_frame,
+    numbers_of,
     read_columns,
 )
 from skae.tables._gaussian import Gaussian
@@ -32,10 +32,10 @@ __all__ = [
     "TwoLevels",
     "checked_table",
     "described",
-    "is_beyond_numbers",
     "is_frame",
     "library_of",
     "missing_cells",
+    "numbers_of",
     "only_columns",
     "read_columns",
     "squashed",

@@ -1,7 +1,8 @@
 """One column of a table as numbers of comparable size, and back."""
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -9,6 +10,7 @@ from numpy.typing import NDArray
 
 from skae.tables._frames import Cells
 from skae.tables._squash import log_slope, squashed, stretched
+from skae.utils._rows import scale_of
 
 Array = NDArray[Any]
 
@@ -288,6 +290,22 @@ class EmptyColumn(Column):
     def flag_names(self) -> list[str]:
         """See :class:`Column`."""
         return []
+
+
+def with_one_scale(columns: Sequence[Column]) -> list[Column]:
+    """Columns of which all that are numbers have one scale, the root of their mean variance."""
+    scales = [
+        column.scale
+        for column in columns
+        if isinstance(column, NumberColumn) and column.kind in ("numeric", "integer")
+    ]
+    scale = scale_of(np.array(scales)) if scales else 1.0
+    return [
+        replace(column, scale=scale, squash=False)
+        if isinstance(column, NumberColumn) and column.unit is None
+        else column
+        for column in columns
+    ]
 
 
 def check_finite(cells: Cells) -> None:

@@ -16,6 +16,7 @@ from skae.tables._columns import (
     NumberColumn,
     check_cells,
     check_finite,
+    with_one_scale,
 )
 from skae.tables._frames import Cells, Form, checked_table, read_columns
 from skae.tables._kinds import make_column
@@ -87,6 +88,11 @@ class TabularEncoder(TransformerMixin, BaseEstimator):
         What becomes of a level that was not seen in fit. "ignore": all flags of its column
         are off, but for the one that the rarest levels share, if there is one.
 
+    standardize : bool, default=True
+        Whether each column of numbers is divided by its own standard deviation. False: all
+        are divided by one number, the root of their mean variance, and `squash` has no
+        effect on them. Times are standardised in any case.
+
     squash : bool, default=True
         Whether values farther than three deviations from the mean are drawn in.
 
@@ -152,6 +158,7 @@ class TabularEncoder(TransformerMixin, BaseEstimator):
         "categorical_features": [StrOptions({"from_dtype"}), "array-like"],
         "max_categories": [Interval(Integral, 2, None, closed="left"), None],
         "handle_unknown": [StrOptions({"ignore", "error"})],
+        "standardize": ["boolean"],
         "squash": ["boolean"],
         "clip": ["boolean"],
     }
@@ -162,12 +169,14 @@ class TabularEncoder(TransformerMixin, BaseEstimator):
         categorical_features: Any = "from_dtype",
         max_categories: int | None = 50,
         handle_unknown: str = "ignore",
+        standardize: bool = True,
         squash: bool = True,
         clip: bool = True,
     ) -> None:
         self.categorical_features = categorical_features
         self.max_categories = max_categories
         self.handle_unknown = handle_unknown
+        self.standardize = standardize
         self.squash = squash
         self.clip = clip
 
@@ -205,6 +214,8 @@ class TabularEncoder(TransformerMixin, BaseEstimator):
             check_finite(cells)
             column = make_column(cells, weight, is_declared, self.max_categories, self.squash)
             self._columns.append(column)
+        if not self.standardize:
+            self._columns = with_one_scale(self._columns)
         self._missing_share = np.array(
             [np.average(~cells.observed, weights=weight) for cells in all_cells]
         )

@@ -18,6 +18,15 @@ Array = NDArray[Any]
 _NUMBERS = (int, float, np.integer, np.floating)
 _LEVELS = (bool, np.bool_)
 
+# Dtypes of polars and PyArrow that every consumer of arrays turns into the same floats.
+_PLAIN = (
+    nw.Int8, nw.Int16, nw.Int32, nw.Int64, nw.UInt8, nw.UInt16, nw.UInt32, nw.UInt64,
+    nw.Float32, nw.Float64,
+)  # fmt: skip
+
+# Bytes of the largest number that scikit-learn's checks keep.
+_LARGEST_ITEM = 8
+
 # Most objects of most tables: they need no closer look.
 _NEVER_MISSING = frozenset({str, int, bool})
 
@@ -57,30 +66,91 @@ def is_frame(X: Any) -> bool:
     return bool(nw.dependencies.is_into_dataframe(X))
 
 
-def is_beyond_numbers(X: Any) -> bool:
-    """Whether X is a table with cells that are missing, or no numbers nor booleans.
+def numbers_of(X: Any) -> Any:
+    """X as numbers if all of its columns are numbers or booleans; None if a column is not.
+
+    The dtypes decide, or in columns of objects the types of the observed values; missing
+    values do not.
 
     Parameters
     ----------
     X : array-like
         As the user gave it.
+
+    Returns
+    -------
+    array-like or None
+        X itself where scikit-learn reads it as numbers; otherwise a data frame of the same
+        library or an array, with floats and NaN where a value is missing.
     """
     if is_frame(X):
         _refuse_repeated_names(X)
-        columns = nw.from_native(X, eager_only=True).iter_columns()
-        return not all(map(_is_full_of_numbers, columns))
+        if all(map(_is_plain, _dtypes(X))):
+            return X
+        columns = _numeric_columns(X)
+        return None if columns is None else _frame_like(X, columns)
     if isinstance(X, list | tuple):
-        X = _array_of_objects(X)
-    kind = getattr(getattr(X, "dtype", None), "kind", "")
-    if getattr(X, "ndim", 0) != 2 or isinstance(X, np.ma.MaskedArray):
+        given, X = X, _array_of_objects(X)
+        if X.ndim != 2 or all(isinstance(cell, _NUMBERS) for cell in X.flat):
+            return given
+    kind = getattr(getattr(X, "dtype", None), "kind", "f")
+    if kind not in "USOmM" or X.ndim != 2 or isinstance(X, np.ma.MaskedArray):
+        return X
+    columns = _numeric_columns(np.asarray(X))
+    return None if columns is None else np.column_stack(columns)
+
+
+def _dtypes(X: Any) -> list[Any]:
+    """Dtypes of the columns of a table: those of pandas or NumPy, or those of narwhals."""
+    if isinstance(X, np.ndarray):
+        return [X.dtype] * X.shape[1]
+    if hasattr(X, "iloc"):
+        return list(X.dtypes)
+    return list(nw.from_native(X, eager_only=True).schema.values())
+
+
+def _is_plain(dtype: Any) -> bool:
+    """Whether scikit-learn reads columns of this dtype as floats, missing values as NaN."""
+    if not hasattr(dtype, "pyarrow_dtype"):
+        # The nullable dtypes of pandas are scikit-learn's own concern.
+        dtype = getattr(dtype, "numpy_dtype", dtype)
+    if isinstance(dtype, np.dtype):
+        return dtype.kind in "iufb" and dtype.itemsize <= _LARGEST_ITEM
+    return isinstance(dtype, _PLAIN)
+
+
+def _numeric_columns(X: Any) -> list[Array] | None:
+    """Columns of numbers and booleans as floats, (n_samples,) each; None if one is neither."""
+    columns = []
+    for dtype, cells in zip(_dtypes(X), read_columns(X), strict=True):
+        if not _holds_numbers(dtype, cells):
+            return None
+        column = np.full(len(cells.values), np.nan)
+        column[cells.observed] = cells.values[cells.observed].astype(np.float64)
+        columns.append(column)
+    return columns
+
+
+def _holds_numbers(dtype: Any, cells: Cells) -> bool:
+    """Whether a column is of numbers or booleans, by its dtype or by its observed values."""
+    if isinstance(dtype, nw.Categorical | nw.Enum) or str(dtype) == "category":
         return False
-    if kind == "f":
-        # A sum is no number where one of its terms is none, or where two are infinite.
-        with np.errstate(over="ignore", invalid="ignore"):
-            return bool(np.isnan(X.sum())) and bool(np.isnan(X).any())
-    if kind == "O":
-        return any(isinstance(cell, str) or _missing(cell) for cell in np.asarray(X).flat)
-    return kind != "" and kind in "USmM"
+    observed = cells.values[cells.observed]
+    if not len(observed):
+        # Objects without a value may be anything.
+        return str(dtype) not in ("object", "Object", "Null") and cells.family == "number"
+    return cells.family == "number" or isinstance(observed[0], _LEVELS)
+
+
+def _frame_like(X: Any, columns: Sequence[Array]) -> Any:
+    """A data frame of the library of X, with its names and its index."""
+    frame = nw.from_native(X, eager_only=True)
+    if hasattr(X, "iloc"):
+        import pandas as pd
+
+        return pd.DataFrame(dict(enumerate(columns)), index=X.index).set_axis(X.columns, axis=1)
+    named = dict(zip(frame.columns, columns, strict=True))
+    return nw.from_dict(named, backend=frame.implementation).to_native()
 
 
 def _refuse_repeated_names(X: Any) -> None:
@@ -91,14 +161,6 @@ def _refuse_repeated_names(X: Any) -> None:
             f"X must have one column of each name; it has several that are called "
             f"{', '.join(repeated)}."
         )
-
-
-def _is_full_of_numbers(series: nw.Series[Any]) -> bool:
-    if series.dtype.is_integer() or isinstance(series.dtype, nw.Boolean):
-        return not series.is_null().any()
-    if isinstance(series.dtype, nw.Object):
-        return all(isinstance(v, _NUMBERS) and not _missing(v) for v in series.to_list())
-    return series.dtype.is_numeric() and not np.isnan(series.to_numpy()).any()
 
 
 def _array_of_objects(X: Any) -> Array:

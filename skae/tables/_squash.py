@@ -42,7 +42,7 @@ class SquashScale:
     def of(cls, X: Array, weight: Array | None = None) -> "SquashScale":
         """Scale of these rows."""
         centre, scale = moments(X, weight)
-        scale[scale <= _CONSTANT * np.abs(X).max(axis=0)] = 1.0
+        scale[scale <= _CONSTANT * np.fmax.reduce(np.abs(X), axis=0, initial=0.0)] = 1.0
         levels = TwoLevels.of(X)
         apart = levels.high.astype(np.float64) / 2 - levels.low.astype(np.float64) / 2
         scale[levels.columns] = np.where(
