@@ -9,6 +9,7 @@ import numpy as np
 from skae.anomaly._neighbors import NearestRows
 from skae.anomaly._residuals import DenoisingResiduals
 from skae.anomaly._trimming import without_farthest
+from skae.estimators._monitor import fit_without_warning
 from skae.tables import SquashScale
 from skae.utils._random import offspring
 from skae.utils._rows import Rows
@@ -269,7 +270,7 @@ class ReconstructionScore:
         for part in map(rows.take, parts):
             X = _in_units(scale, part.inputs).reshape(-1, *shape)
             autoencoder = make().set_params(random_state=offspring(rng))
-            autoencoders.append(autoencoder.fit(X, sample_weight=part.weight))
+            autoencoders.append(fit_without_warning(autoencoder, X, part.weight))
         seen_range = some.inputs.min(axis=0), some.inputs.max(axis=0)
         score = cls(scale, autoencoders, shape, seen_range)
         score.usual = [

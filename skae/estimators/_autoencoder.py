@@ -203,6 +203,13 @@ class AutoencoderTransformer(
     n_iter_ : int
         Number of epochs trained.
 
+    stop_reason_ : str
+        Why training ended: "converged", no progress for `n_iter_no_change` epochs;
+        "max_iter", with a :class:`~sklearn.exceptions.ConvergenceWarning` unless ``tol=None``
+        in `partial_fit`; "pca", converged, but not better than the principal components,
+        which are kept; "callback", "interrupted" or "diverged". Of two starts,
+        that of the one that is kept.
+
     starts_ : dict of str to dict
         What each start came to, "pca" or "random", and it may be both: "loss_curve",
         "validation_loss_curve", "best_loss" and "n_iter", as the attributes of these names;
@@ -251,8 +258,11 @@ class AutoencoderTransformer(
     -----
     Training runs in Keras on the backend named by ``KERAS_BACKEND``, on a GPU where
     there is one. What is fitted is held as NumPy arrays, and prediction with dense layers
-    needs neither Keras nor a backend. When `max_iter` is reached no warning is given: the
-    best epoch is kept all the same, and ``n_iter_ == max_iter`` tells.
+    needs neither Keras nor a backend.
+
+    When training reaches `max_iter` before it has converged, the best epoch is kept, with a
+    :class:`~sklearn.exceptions.ConvergenceWarning`, as in
+    :class:`~sklearn.neural_network.MLPRegressor`. A larger `max_iter` may then explain more.
 
     References
     ----------

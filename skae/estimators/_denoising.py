@@ -202,6 +202,13 @@ class DenoisingAutoencoder(
     n_iter_ : int
         Number of epochs trained.
 
+    stop_reason_ : str
+        Why training ended: "converged", no progress for `n_iter_no_change` epochs;
+        "max_iter", with a :class:`~sklearn.exceptions.ConvergenceWarning` unless ``tol=None``
+        in `partial_fit`; "pca", converged, but not better than the linear start,
+        which is kept; "callback", "interrupted" or "diverged". Of two starts, that of the
+        one that is kept.
+
     starts_ : dict of str to dict
         What each start came to, "pca" or "random", and it may be both: "loss_curve",
         "validation_loss_curve", "best_loss" and "n_iter", as the attributes of these names;

@@ -222,12 +222,18 @@ class VAETransformer(
     n_iter_ : int
         Number of epochs trained.
 
+    stop_reason_ : str
+        Why training ended: "converged", no progress for `n_iter_no_change` epochs;
+        "max_iter", with a :class:`~sklearn.exceptions.ConvergenceWarning` unless ``tol=None``
+        in `partial_fit`; "pca", converged, but not better than probabilistic PCA, the start,
+        which is kept; "callback", "interrupted" or "diverged".
+
     starts_ : dict of str to dict
-        What each start came to, "pca" or "random", and it may be both: "loss_curve",
+        One entry, "pca" or "random", as there is a single start: "loss_curve",
         "validation_loss_curve", "best_loss" and "n_iter", as the attributes of these names;
-        "ending", why training ended: "converged", "max_iter", "behind" the first start,
-        "callback", "interrupted" or "diverged"; "seconds", compilation included. A fit that
-        goes on leaves it as it is.
+        "ending", why training ended: "converged", "max_iter", "callback", "interrupted" or
+        "diverged"; "seconds", compilation included. A fit that continues training does not
+        change it.
 
     encoder_ : keras.Model
         From rows in the units of the data, or what `table_` makes of them, to codes (the
