@@ -103,7 +103,7 @@ class AutoencoderTransformer(
         With "pca", where the principal components explain less than 80 % of the variance
         and rows are held out, the network is trained from random weights too, as long as it
         does not lag behind, and the better of the two on the rows held out is kept: see
-        `init_` and `starts_`.
+        `init_` and `starts_`. With a `penalty` or ``ordered=True`` there is one start.
 
     optimizer : str or keras.optimizers.Optimizer, default="adam"
         A Keras optimizer by name or an object, whose configuration is copied.
@@ -112,9 +112,9 @@ class AutoencoderTransformer(
             default="auto"
         For an optimizer given by name; an object brings its own. "auto": a high rate is
         held as long as the loss makes progress and then falls to zero, in three epochs
-        for every seven before [2]_; it is 0.003 for dense networks in batches of 32, 0.002 on a
-        thousand rows or fewer, and 0.001 for other networks, and grows with the root of the
-        batch. Gradients are cut to a norm of 1. `partial_fit` takes 0.001.
+        for every seven before [2]_; for dense networks in batches of 32 it is 0.002 up to a
+        thousand training rows and 0.003 from four thousand on, in between between these; for
+        other networks it is 0.001. It grows with the root of the batch. Gradients are cut to a norm of 1. `partial_fit` takes 0.001.
 
     weight_decay : float, default=0.0
         Share of the learning rate by which all weights shrink in a step, for an optimizer
@@ -185,16 +185,18 @@ class AutoencoderTransformer(
         squared error).
 
     validation_loss_curve_ : list of float or None
-        Mean loss on the held-out rows after each epoch; None where none were held out.
+        Mean validation loss after each epoch: on the held-out rows or, of fewer than ten
+        rows, on all of them; None with ``early_stopping=False`` and after `partial_fit`.
 
     init_ : {"pca", "random"}
         The start that was kept; what is told of the training is told of this one.
 
     start_loss_ : float
-        Loss on the held-out rows before the first epoch; NaN where none were held out.
+        Validation loss before the first epoch; NaN where there is no
+        `validation_loss_curve_`.
 
     best_loss_ : float
-        Loss of the epoch that was kept, on the held-out rows if there are any;
+        Validation loss of the epoch that was kept, or its training loss where there is none;
         `start_loss_` where the principal components are kept.
 
     best_iter_ : int

@@ -202,18 +202,19 @@ class VAETransformer(
         counts.
 
     validation_loss_curve_ : list of float or None
-        Mean loss on the held-out rows after each epoch, with `beta` but neither warm-up
-        nor free bits, and with the same draws in every epoch; None where no rows were
-        held out.
+        Mean validation loss after each epoch, on the held-out rows or, of fewer than ten
+        rows, on all of them; with `beta` but neither warm-up nor free bits, and with the same
+        draws in every epoch. None with ``early_stopping=False`` and after `partial_fit`.
 
     validation_loss_parts_ : dict of str to list of float or None
         Likewise in parts.
 
     start_loss_ : float
-        Loss on the held-out rows before the first epoch; NaN where none were held out.
+        Validation loss before the first epoch; NaN where there is no
+        `validation_loss_curve_`.
 
     best_loss_ : float
-        Loss of the epoch that was kept, on the held-out rows if there are any;
+        Validation loss of the epoch that was kept, or its training loss where there is none;
         `start_loss_` where the start is kept.
 
     best_iter_ : int
