@@ -10,14 +10,15 @@ A comment before a paragraph, a list or a table names what it quotes: a section 
 
 Several comments may stand before one block. Each number of the block must occur in these lines,
 rounded to the digits with which it is quoted; code is skipped. A decimal number or a percentage
-in a block without a comment is an error, so that each figure has a source. There are two other
-comments: ``figures: here; SCRIPT`` where the page itself is the record of what a script printed,
-and ``figures: none`` where nothing was measured, as with the constants of a rule.
+in a block without a comment is an error, so that each figure has a source. Two comments more:
+``figures: here; SCRIPT`` where the page itself is the record of what a script printed, and
+``figures: none`` where nothing was measured, as with the constants of a rule.
 """
 
 import re
 import sys
 from decimal import Decimal
+from itertools import chain
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -55,7 +56,7 @@ def is_quoted(number, values):
     # Zeros at the end of a large number are no digits: 90,000 for 89,879.
     exact = number.normalize() if abs(number) >= 1000 else number
     half = Decimal(10) ** exact.as_tuple().exponent / 2
-    return any(abs(value - number) <= half for value in values)
+    return any(abs(value - number) <= half or abs(-value - number) <= half for value in values)
 
 
 def numbers(text):
@@ -70,20 +71,15 @@ def sections(text):
 
 
 def quoted(mark, source):
-    """Values in the lines that a comment names."""
+    """Values in the lines that a comment names; none where a line is missing."""
     section, *words = (part.strip() for part in mark.split(";"))
-    if section not in source:
-        raise ValueError(f"{SOURCE} has no section {section!r}")
-    lines = source[section]
-    for word in words:
-        if not any(word in line for line in lines):
-            raise ValueError(f"{SOURCE}, {section}, has no line with {word!r}")
-    chosen = [line for line in lines if not words or any(word in line for word in words)]
-    return numbers("\n".join(chosen))
+    lines = source.get(section, [])
+    found = ["\n".join(line for line in lines if word in line) for word in words or [""]]
+    return numbers("\n".join(found)) if all(found) else []
 
 
 def errors(page, source):
-    """What is wrong with the figures of a page, one sentence for each block."""
+    """What is wrong with the figures of a page, a sentence for each block."""
     marks = []
     for block in blocks(page):
         mark = MARK.fullmatch(block.strip())
@@ -95,8 +91,11 @@ def errors(page, source):
         if not marks and FIGURE.search(text):
             yield f"no comment names the source of the figures in: {where}"
         if marks and not HERE.match(marks[0]):
-            values = [value for mark in marks for value in quoted(mark, source)]
-            wrong = [n for n in numbers(text) if not is_quoted(n, values)]
+            values = [quoted(mark, source) for mark in marks]
+            if not all(values):
+                yield f"{SOURCE} has no such lines: {marks}: {where}"
+            known = list(chain.from_iterable(values))
+            wrong = [n for n in numbers(text) if not is_quoted(n, known)]
             if wrong:
                 yield f"{', '.join(map(str, wrong))} not in {marks}: {where}"
         marks = []
@@ -111,7 +110,8 @@ def main(root=ROOT):
         for path in sorted(root.glob(pattern))
         for error in errors(path.read_text(), source)
     ]
-    print("\n".join(found))
+    if found:
+        print("\n".join(found))
     return int(bool(found))
 
 

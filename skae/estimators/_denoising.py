@@ -38,8 +38,7 @@ class DenoisingAutoencoder(
     n_components : int or float, default=0.99
         Number of columns of the code. A float between 0 and 1 is a share of variance:
         the code has as many columns as PCA needs to explain it. The default leaves out
-        next to nothing of the clean rows: what a smaller code loses, no noise is to blame
-        for, and a larger one gains hardly anything.
+        next to nothing of the clean rows.
 
     hidden_layer_sizes : int or array-like of shape (n_layers,), default=(256, 128)
         Widths of the encoder's hidden layers; the decoder has them in reverse. An empty
@@ -50,9 +49,8 @@ class DenoisingAutoencoder(
         :mod:`skae.networks`; `hidden_layer_sizes` is then not used. None: dense layers.
 
     activation : str, default="relu"
-        Activation of the hidden layers: "elu", "gelu", "leaky_relu", "relu", "selu",
-        "sigmoid" (or "logistic"), "silu", "softplus", "softsign", "tanh", "linear" (or
-        "identity").
+        Activation of the hidden layers: "elu", "gelu", "leaky_relu", "relu", "selu", "sigmoid"
+        (or "logistic"), "silu", "softplus", "softsign", "tanh", "linear" (or "identity").
 
     code_activation : str, default="identity"
         Activation of the code.
@@ -73,11 +71,10 @@ class DenoisingAutoencoder(
 
     loss : {"squared_error", "absolute_error", "huber", "binary_crossentropy", "cosine", \
             "ssim"}, keras.losses.Loss or callable, default="squared_error"
-        What is compared between a row and its reconstruction, the mean over columns.
-        "huber" turns from squared to absolute at one `scale_`; "binary_crossentropy" and
-        "ssim", the structural similarity of images, want X in [0, 1]; "cosine" compares
-        directions of centred rows. A Keras loss, or a function of target and output,
-        sees standardised rows.
+        What is compared between a row and its reconstruction, the mean over columns. "huber"
+        turns from squared to absolute at one `scale_`; "binary_crossentropy" and "ssim", the
+        structural similarity of images, want X in [0, 1]; "cosine" compares directions of
+        centred rows. A Keras loss, or a function of target and output, sees standardised rows.
 
     penalty : {"l1", "kl", "contractive"}, Penalty or None, default=None
         What is added to the loss: a sparse code by :class:`~skae.losses.L1Sparsity` or
@@ -110,10 +107,10 @@ class DenoisingAutoencoder(
     learning_rate : "auto", float or keras.optimizers.schedules.LearningRateSchedule, \
             default="auto"
         For an optimizer given by name; an object brings its own. "auto": a high rate is
-        held as long as the loss makes progress and then falls to zero, in three epochs
-        for every seven before [2]_; for dense networks in batches of 32 it is 0.002 up to a
-        thousand training rows and 0.003 from four thousand on, in between between these; for
-        other networks it is 0.001. It grows with the root of the batch. Gradients are cut to a norm of 1. `partial_fit` takes 0.001.
+        held as long as the loss makes progress and then falls to zero, in three epochs for
+        every seven before [2]_. It is 0.002 for dense networks, rising to 0.003 between one
+        and four thousand training rows, and 0.001 for others, times the root of `batch_size`
+        over 32. Gradients are cut to a norm of 1. `partial_fit` takes 0.001.
 
     weight_decay : float, default=0.0
         Share of the learning rate by which all weights shrink in a step, for an optimizer
@@ -126,10 +123,9 @@ class DenoisingAutoencoder(
         Epochs at most, from each start.
 
     early_stopping : bool, default=True
-        Whether rows are held out to choose the best epoch and to stop. With fewer than
-        ten rows the training rows themselves are used. If False, all rows are trained
-        on, training stops when its own loss makes no progress, and the last epoch is
-        kept.
+        Whether rows are held out to choose the best epoch and to stop. With fewer than ten rows
+        the training rows themselves are used. If False, all rows are trained on, training stops
+        when its own loss makes no progress, and the last epoch is kept.
 
     validation_fraction : float, default=0.1
         Share of the rows that are held out.
@@ -160,11 +156,11 @@ class DenoisingAutoencoder(
         result in every call on the same machine.
 
     verbose : bool or int, default=False
-        Whether progress is printed: epoch, seconds left at most, loss, and what rows held
-        out say, the share of variance explained beside PCA's or, of losses other than
-        the squared error, the loss beside that of the start; in the end, what is kept.
-        True or 1: a line that is updated in a terminal, and about ten lines for each
-        start elsewhere; 2: a line for every epoch.
+        Whether progress is printed: the epoch, the seconds that remain at most, the loss, and
+        the share of variance explained of held-out rows beside PCA's (for other losses than the
+        squared error, their loss beside that of the start); in the end, what is kept and why
+        training ended. True or 1: a line that is updated in a terminal, and about ten lines for
+        each start elsewhere; 2: a line for every epoch.
 
     Attributes
     ----------
@@ -191,8 +187,7 @@ class DenoisingAutoencoder(
         The start that was kept; what is told of the training is told of this one.
 
     start_loss_ : float
-        Validation loss before the first epoch; NaN where there is no
-        `validation_loss_curve_`.
+        Validation loss before the first epoch; NaN without `validation_loss_curve_`.
 
     best_loss_ : float
         Validation loss of the epoch that was kept, or its training loss where there is none;
@@ -205,18 +200,16 @@ class DenoisingAutoencoder(
         Number of epochs trained.
 
     stop_reason_ : str
-        Why training ended: "converged", no progress for `n_iter_no_change` epochs;
-        "max_iter", with a :class:`~sklearn.exceptions.ConvergenceWarning` unless ``tol=None``
-        in `partial_fit`; "pca", converged, but not better than the linear start,
-        which is kept; "callback", "interrupted" or "diverged". Of two starts, that of the
-        one that is kept.
+        Why training ended: "converged"; "pca", converged to nothing better than the start,
+        which is kept; "max_iter", before it converged, with a
+        :class:`~sklearn.exceptions.ConvergenceWarning` unless ``tol=None`` or in
+        `partial_fit`; "callback", "interrupted" or "diverged".
 
     starts_ : dict of str to dict
-        What each start came to, "pca" or "random", and it may be both: "loss_curve",
-        "validation_loss_curve", "best_loss" and "n_iter", as the attributes of these names;
-        "ending", why training ended: "converged", "max_iter", "behind" the first start,
-        "callback", "interrupted" or "diverged"; "seconds", compilation included. A fit that
-        goes on leaves it as it is.
+        Of each start, "pca", "random" or both: "loss_curve", "validation_loss_curve",
+        "best_loss" and "n_iter", as the attributes of these names; "ending", "max_iter" or
+        another reason as in `stop_reason_`, or "behind" the first start; "seconds", compilation
+        included. A fit that continues training does not change it.
 
     encoder_ : keras.Model
         From rows in the units of the data, or what `table_` makes of them, to codes; made
@@ -231,8 +224,7 @@ class DenoisingAutoencoder(
         all, where X was no table with categories or missing cells.
 
     table_ : TabularEncoder or None
-        What encodes a table into the matrix that the networks read; None: X is read as it
-        is.
+        What encodes a table into the matrix that the networks read; None: X is read as it is.
 
     n_features_in_ : int
         Number of columns seen during fit.

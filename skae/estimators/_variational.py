@@ -124,10 +124,9 @@ class VAETransformer(
         Epochs at most.
 
     early_stopping : bool, default=True
-        Whether rows are held out to choose the best epoch and to stop. With fewer than
-        ten rows the training rows themselves are used. If False, all rows are trained
-        on, training stops when its own loss makes no progress, and the last epoch is
-        kept.
+        Whether rows are held out to choose the best epoch and to stop. With fewer than ten rows
+        the training rows themselves are used. If False, all rows are trained on, training stops
+        when its own loss makes no progress, and the last epoch is kept.
 
     validation_fraction : float, default=0.1
         Share of the rows that are held out.
@@ -155,11 +154,11 @@ class VAETransformer(
         training. An int gives the same result in every call on the same machine.
 
     verbose : bool or int, default=False
-        Whether progress is printed: epoch, seconds left at most, loss, and what rows held
-        out say, the share of variance explained beside PCA's or, of losses other than
-        the squared error, the loss beside that of the start; in the end, what is kept.
-        True or 1: a line that is updated in a terminal, and about ten lines for each
-        start elsewhere; 2: a line for every epoch.
+        Whether progress is printed: the epoch, the seconds that remain at most, the loss, and
+        the share of variance explained of held-out rows beside PCA's (for other losses than the
+        squared error, their loss beside that of the start); in the end, what is kept and why
+        training ended. True or 1: a line that is updated in a terminal, and about ten lines for
+        each start elsewhere; 2: a line for every epoch.
 
     Attributes
     ----------
@@ -197,9 +196,8 @@ class VAETransformer(
         in the units of the data, with `beta`, warm-up and free bits.
 
     loss_parts_ : dict of str to list of float
-        What `loss_curve_` is the sum of: "reconstruction", minus the expected
-        log-likelihood of the rows given their codes, and "kl", the divergence as it
-        counts.
+        What `loss_curve_` is the sum of: "reconstruction", minus the expected log-likelihood of
+        the rows given their codes, and "kl", the divergence as it counts.
 
     validation_loss_curve_ : list of float or None
         Mean validation loss after each epoch, on the held-out rows or, of fewer than ten
@@ -210,8 +208,7 @@ class VAETransformer(
         Likewise in parts.
 
     start_loss_ : float
-        Validation loss before the first epoch; NaN where there is no
-        `validation_loss_curve_`.
+        Validation loss before the first epoch; NaN without `validation_loss_curve_`.
 
     best_loss_ : float
         Validation loss of the epoch that was kept, or its training loss where there is none;
@@ -224,17 +221,16 @@ class VAETransformer(
         Number of epochs trained.
 
     stop_reason_ : str
-        Why training ended: "converged", no progress for `n_iter_no_change` epochs;
-        "max_iter", with a :class:`~sklearn.exceptions.ConvergenceWarning` unless ``tol=None``
-        in `partial_fit`; "pca", converged, but not better than probabilistic PCA, the start,
-        which is kept; "callback", "interrupted" or "diverged".
+        Why training ended: "converged"; "pca", converged to nothing better than the start,
+        which is kept; "max_iter", before it converged, with a
+        :class:`~sklearn.exceptions.ConvergenceWarning` unless ``tol=None`` or in
+        `partial_fit`; "callback", "interrupted" or "diverged".
 
     starts_ : dict of str to dict
-        One entry, "pca" or "random", as there is a single start: "loss_curve",
-        "validation_loss_curve", "best_loss" and "n_iter", as the attributes of these names;
-        "ending", why training ended: "converged", "max_iter", "callback", "interrupted" or
-        "diverged"; "seconds", compilation included. A fit that continues training does not
-        change it.
+        Of the only start, "pca" or "random": "loss_curve", "validation_loss_curve",
+        "best_loss" and "n_iter", as the attributes of these names; "ending", "max_iter" or
+        another reason as in `stop_reason_`; "seconds", compilation included. A fit that
+        continues training does not change it.
 
     encoder_ : keras.Model
         From rows in the units of the data, or what `table_` makes of them, to codes (the
@@ -249,8 +245,7 @@ class VAETransformer(
         all, where X was no table with categories or missing cells.
 
     table_ : TabularEncoder or None
-        What encodes a table into the matrix that the networks read; None: X is read as it
-        is.
+        What encodes a table into the matrix that the networks read; None: X is read as it is.
 
     n_features_in_ : int
         Number of columns seen during fit.
