@@ -129,7 +129,7 @@ class AutoencoderTransformer(
         when its own loss makes no progress, and the last epoch is kept.
 
     validation_fraction : float, default=0.1
-        Share of the rows that are held out.
+        Share of the rows that are held out; of more than 64 MiB of rows, at most 32 MiB.
 
     n_iter_no_change : int, default=10
         Epochs without progress after which training stops, or with
