@@ -74,8 +74,8 @@ class AEAnomalyDetector(ReadsTablesMixin, TableMixin, DetectionMixin, BaseEstima
     Parameters
     ----------
     contamination : float or "auto", default="auto"
-        What sets `offset_`, the threshold. "auto": few normal rows are marked, 5 % of them
-        at most, about. A float in (0, 0.5]: with ``novelty=False`` the share of the
+        What sets `offset_`, the threshold. "auto": few normal rows are marked, about 5 % of
+        them. A float in (0, 0.5]: with ``novelty=False`` the share of the
         training rows that `fit_predict` marks; with ``novelty=True`` the share of new
         normal rows that may be marked.
 
