@@ -93,9 +93,10 @@ test-jax: .venv/.stamp-backends
 test-torch: .venv/.stamp-backends
 	KERAS_BACKEND=torch $(BIN)/python -m pytest $(BACKEND_TESTS) $(PYTEST_ARGS)
 
-lint: .venv/.stamp ## Check style and formatting
+lint: .venv/.stamp ## Check style, formatting and the figures that the guide quotes
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/python benchmarks/check_figures.py
 
 format: .venv/.stamp ## Repair style and formatting
 	$(BIN)/ruff check --fix .
@@ -112,6 +113,7 @@ doctest: .venv/.stamp ## Run the examples in docstrings, guide and README
 		--ignore-glob='*/_backend_*.py' --ignore=docs/conf.py skae docs README.md
 
 docs: .venv/.stamp ## Build the documentation in docs/_build/html
+	$(BIN)/python benchmarks/check_figures.py
 	$(BIN)/sphinx-build -W --keep-going -q -b html docs docs/_build/html
 	@echo "docs/_build/html/index.html"
 

@@ -490,7 +490,7 @@ def test_what_cannot_be_said(quick, digits):
 @pytest.mark.any_backend
 def test_the_extra_is_named_where_it_is_missing(fitted, monkeypatch):
     monkeypatch.setitem(sys.modules, "skl2onnx", None)
-    with pytest.raises(ImportError, match=r"install it with .*pip install skae\[onnx\]"):
+    with pytest.raises(ImportError, match=r"to_onnx needs skl2onnx.*-e '\.\[onnx\]'"):
         skae.to_onnx(fitted)
 
 

@@ -20,7 +20,7 @@ from skae.anomaly._table_scores import TableReconstructionScore, TableScore
 from skae.anomaly._trimming import central
 from skae.estimators._autoencoder import AutoencoderTransformer
 from skae.estimators._base import BaseAutoencoder
-from skae.estimators._monitor import FitMonitor
+from skae.estimators._monitor import FitMonitor, reached_max_iter, warn_at_max_iter
 from skae.estimators._reading import ReadsTablesMixin
 from skae.networks import whole_numbers
 from skae.tables import SquashScale
@@ -74,8 +74,8 @@ class AEAnomalyDetector(ReadsTablesMixin, TableMixin, DetectionMixin, BaseEstima
     Parameters
     ----------
     contamination : float or "auto", default="auto"
-        What sets `offset_`, the threshold. "auto": few normal rows are marked, 5 % of them
-        at most, about. A float in (0, 0.5]: with ``novelty=False`` the share of the
+        What sets `offset_`, the threshold. "auto": few normal rows are marked, about 5 % of
+        them. A float in (0, 0.5]: with ``novelty=False`` the share of the
         training rows that `fit_predict` marks; with ``novelty=True`` the share of new
         normal rows that may be marked.
 
@@ -340,7 +340,15 @@ class AEAnomalyDetector(ReadsTablesMixin, TableMixin, DetectionMixin, BaseEstima
         self._calibrate(rows.take(judged), scores[judged], kept[judged])
         self.offset_ = -self._threshold(rows)
         self.false_alarm_rate_ = self._calibration.rate(-self.offset_)
+        self._warn_at_max_iter()
         return self
+
+    def _warn_at_max_iter(self):
+        """Give one warning for the autoencoders of all folds."""
+        autoencoders = self.estimators_ or []
+        n_unfinished = sum(map(reached_max_iter, autoencoders))
+        where = f" in {n_unfinished} of the {len(autoencoders)} autoencoders"
+        warn_at_max_iter(autoencoders, where)
 
     def _kept(self, rows, rng):
         """Which rows may be trained on: where some may be anomalies, those in the midst."""

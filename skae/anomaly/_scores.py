@@ -10,6 +10,7 @@ from skae.anomaly._layout import FOREIGN, foreign_error
 from skae.anomaly._neighbors import NearestRows
 from skae.anomaly._residuals import DenoisingResiduals
 from skae.anomaly._trimming import without_farthest
+from skae.estimators._monitor import fit_without_warning
 from skae.tables import SquashScale
 from skae.utils._random import offspring
 from skae.utils._rows import Rows, filled, observed_mean
@@ -304,7 +305,7 @@ class ReconstructionScore:
         for part in map(rows.take, parts):
             X = _in_units(scale, part.inputs).reshape(-1, *shape)
             autoencoder = make().set_params(random_state=offspring(rng))
-            autoencoders.append(autoencoder.fit(X, sample_weight=part.weight))
+            autoencoders.append(fit_without_warning(autoencoder, X, part.weight))
         score = cls(scale, autoencoders, shape, _range_of(some), missing_error(some))
         score.usual = [
             score.score_of_member(j, rows.inputs[part[:MOST_JUDGED]]).mean() or 1.0

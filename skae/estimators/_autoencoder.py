@@ -51,9 +51,8 @@ class AutoencoderTransformer(
         :mod:`skae.networks`; `hidden_layer_sizes` is then not used. None: dense layers.
 
     activation : str, default="relu"
-        Activation of the hidden layers: "elu", "gelu", "leaky_relu", "relu", "selu",
-        "sigmoid" (or "logistic"), "silu", "softplus", "softsign", "tanh", "linear" (or
-        "identity").
+        Activation of the hidden layers: "elu", "gelu", "leaky_relu", "relu", "selu", "sigmoid"
+        (or "logistic"), "silu", "softplus", "softsign", "tanh", "linear" (or "identity").
 
     code_activation : str, default="identity"
         Activation of the code.
@@ -73,24 +72,22 @@ class AutoencoderTransformer(
         Whether the decoder's kernels are the encoder's, transposed.
 
     ordered : bool, default=False
-        Whether the columns of the code are ordered, as those of PCA are: the first k are a
-        code of k numbers, for every k up to `n_components` [3]_. See `truncated` and
-        `variance_explained_`. Columns are dropped from the end at random in training, in
-        which sizes share a last layer of the decoder by ranges (1, 2, 3 to 4, 5 to 8, ...).
-        After it each size is given its own, by least squares, if the loss is the squared
-        error of numbers, rows are held out, and these layers have no more than four million
-        weights. There is one start. With a share as `n_components`, the code has as many
-        columns as this network needs to explain that share of the held-out rows, or as PCA
-        needs if that is fewer. Not with `network`, `tied_weights`, `penalty` or
-        `code_activation`.
+        Whether the columns of the code are ordered, as those of PCA are: the first k are a code
+        of k numbers, for every k up to `n_components` [3]_. See `truncated` and
+        `variance_explained_`. Columns are dropped from the end at random in training, in which
+        sizes share a last layer of the decoder by ranges (1, 2, 3 to 4, 5 to 8, ...). After it
+        each size is given its own, by least squares, if the loss is the squared error of
+        numbers, rows are held out, and these layers have no more than four million weights.
+        There is one start. With a share as `n_components`, the code has as many columns as this
+        network needs to explain that share of the held-out rows, or as PCA needs if that is
+        fewer. Not with `network`, `tied_weights`, `penalty` or `code_activation`.
 
     loss : {"squared_error", "absolute_error", "huber", "binary_crossentropy", "cosine", \
             "ssim"}, keras.losses.Loss or callable, default="squared_error"
-        What is compared between a row and its reconstruction, the mean over columns.
-        "huber" turns from squared to absolute at one `scale_`; "binary_crossentropy" and
-        "ssim", the structural similarity of images, want X in [0, 1]; "cosine" compares
-        directions of centred rows. A Keras loss, or a function of target and output,
-        sees standardised rows.
+        What is compared between a row and its reconstruction, the mean over columns. "huber"
+        turns from squared to absolute at one `scale_`; "binary_crossentropy" and "ssim", the
+        structural similarity of images, want X in [0, 1]; "cosine" compares directions of
+        centred rows. A Keras loss, or a function of target and output, sees standardised rows.
 
     penalty : {"l1", "kl", "contractive"}, Penalty or None, default=None
         What is added to the loss: a sparse code by :class:`~skae.losses.L1Sparsity` or
@@ -104,7 +101,7 @@ class AutoencoderTransformer(
         With "pca", where the principal components explain less than 80 % of the variance
         and rows are held out, the network is trained from random weights too, as long as it
         does not lag behind, and the better of the two on the rows held out is kept: see
-        `init_` and `starts_`.
+        `init_` and `starts_`. With a `penalty` there is one start.
 
     optimizer : str or keras.optimizers.Optimizer, default="adam"
         A Keras optimizer by name or an object, whose configuration is copied.
@@ -112,10 +109,10 @@ class AutoencoderTransformer(
     learning_rate : "auto", float or keras.optimizers.schedules.LearningRateSchedule, \
             default="auto"
         For an optimizer given by name; an object brings its own. "auto": a high rate is
-        held as long as the loss makes progress and then falls to zero, in three epochs
-        for every seven before [2]_; it is 0.003 for dense networks in batches of 32, 0.002 on a
-        thousand rows or fewer, and 0.001 for other networks, and grows with the root of the
-        batch. Gradients are cut to a norm of 1. `partial_fit` takes 0.001.
+        held as long as the loss makes progress and then falls to zero, in three epochs for
+        every seven before [2]_. It is 0.002 for dense networks, rising to 0.003 between one
+        and four thousand training rows, and 0.001 for others, times the root of `batch_size`
+        over 32. Gradients are cut to a norm of 1. `partial_fit` takes 0.001.
 
     weight_decay : float, default=0.0
         Share of the learning rate by which all weights shrink in a step, for an optimizer
@@ -128,13 +125,12 @@ class AutoencoderTransformer(
         Epochs at most, from each start.
 
     early_stopping : bool, default=True
-        Whether rows are held out to choose the best epoch and to stop. With fewer than
-        ten rows the training rows themselves are used. If False, all rows are trained
-        on, training stops when its own loss makes no progress, and the last epoch is
-        kept.
+        Whether rows are held out to choose the best epoch and to stop. With fewer than ten rows
+        the training rows themselves are used. If False, all rows are trained on, training stops
+        when its own loss makes no progress, and the last epoch is kept.
 
     validation_fraction : float, default=0.1
-        Share of the rows that are held out.
+        Share of the rows that are held out; of more than 64 MiB of rows, at most 32 MiB.
 
     n_iter_no_change : int, default=10
         Epochs without progress after which training stops, or with
@@ -168,11 +164,11 @@ class AutoencoderTransformer(
         result in every call on the same machine.
 
     verbose : bool or int, default=False
-        Whether progress is printed: epoch, seconds left at most, loss, and what rows held
-        out say, the share of variance explained beside PCA's or, of losses other than
-        the squared error, the loss beside that of the start; in the end, what is kept.
-        True or 1: a line that is updated in a terminal, and about ten lines for each
-        start elsewhere; 2: a line for every epoch.
+        Whether progress is printed: the epoch, the seconds that remain at most, the loss, and
+        the share of variance explained of held-out rows beside PCA's (for other losses than the
+        squared error, their loss beside that of the start); in the end, what is kept and why
+        training ended. True or 1: a line that is updated in a terminal, and about ten lines for
+        each start elsewhere; 2: a line for every epoch.
 
     Attributes
     ----------
@@ -192,16 +188,17 @@ class AutoencoderTransformer(
         squared error).
 
     validation_loss_curve_ : list of float or None
-        Mean loss on the held-out rows after each epoch; None where none were held out.
+        Mean validation loss after each epoch: on the held-out rows or, of fewer than ten
+        rows, on all of them; None with ``early_stopping=False`` and after `partial_fit`.
 
     init_ : {"pca", "random"}
         The start that was kept; what is told of the training is told of this one.
 
     start_loss_ : float
-        Loss on the held-out rows before the first epoch; NaN where none were held out.
+        Validation loss before the first epoch; NaN without `validation_loss_curve_`.
 
     best_loss_ : float
-        Loss of the epoch that was kept, on the held-out rows if there are any;
+        Validation loss of the epoch that was kept, or its training loss where there is none;
         `start_loss_` where the principal components are kept.
 
     best_iter_ : int
@@ -210,12 +207,17 @@ class AutoencoderTransformer(
     n_iter_ : int
         Number of epochs trained.
 
+    stop_reason_ : str
+        Why training ended: "converged"; "pca", converged to nothing better than the start,
+        which is kept; "max_iter", before it converged, with a
+        :class:`~sklearn.exceptions.ConvergenceWarning` unless ``tol=None`` or in
+        `partial_fit`; "callback", "interrupted" or "diverged".
+
     starts_ : dict of str to dict
-        What each start came to, "pca" or "random", and it may be both: "loss_curve",
-        "validation_loss_curve", "best_loss" and "n_iter", as the attributes of these names;
-        "ending", why training ended: "converged", "max_iter", "behind" the first start,
-        "callback", "interrupted" or "diverged"; "seconds", compilation included. A fit that
-        goes on leaves it as it is.
+        Of each start, "pca", "random" or both: "loss_curve", "validation_loss_curve",
+        "best_loss" and "n_iter", as the attributes of these names; "ending", "max_iter" or
+        another reason as in `stop_reason_`, or "behind" the first start; "seconds", compilation
+        included. A fit that continues training does not change it.
 
     variance_explained_ : ndarray of shape (n_components_,)
         Only with ``ordered=True``: share of the variance of the held-out rows that the first
@@ -240,8 +242,7 @@ class AutoencoderTransformer(
         all, where all columns are numbers.
 
     table_ : TabularEncoder or None
-        What encodes a table into the matrix that the networks read; None: X is read as it
-        is.
+        What encodes a table into the matrix that the networks read; None: X is read as it is.
 
     n_features_in_ : int
         Number of columns seen during fit.
@@ -258,8 +259,11 @@ class AutoencoderTransformer(
     -----
     Training runs in Keras on the backend named by ``KERAS_BACKEND``, on a GPU where
     there is one. What is fitted is held as NumPy arrays, and prediction with dense layers
-    needs neither Keras nor a backend. When `max_iter` is reached no warning is given: the
-    best epoch is kept all the same, and ``n_iter_ == max_iter`` tells.
+    needs neither Keras nor a backend.
+
+    When training reaches `max_iter` before it has converged, the best epoch is kept, with a
+    :class:`~sklearn.exceptions.ConvergenceWarning`, as in
+    :class:`~sklearn.neural_network.MLPRegressor`. A larger `max_iter` may then explain more.
 
     References
     ----------

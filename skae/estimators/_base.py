@@ -10,7 +10,7 @@ from sklearn.base import BaseEstimator
 
 from skae.corruption import draw_pool
 from skae.estimators._codecs import make_codec
-from skae.estimators._monitor import FitMonitor, warn_or_raise
+from skae.estimators._monitor import FitMonitor, warn_at_max_iter, warn_or_raise
 from skae.estimators._pace import optimizer_of, stopping_of
 from skae.estimators._parameters import CONSTRAINTS, network_parameters, refuse_changes
 from skae.estimators._portions import follow, follows, weight_of
@@ -21,6 +21,7 @@ from skae.estimators._starts import (
     history,
     is_trusted,
     start_again,
+    stop_reason,
     weights_to_start_from,
 )
 from skae.estimators._validation import (
@@ -63,6 +64,9 @@ class BaseAutoencoder(CallbackSupportMixin, BaseEstimator):
 
     # Whether rows that are sparse, or many, are read in chunks.
     _reads_lazily = False
+
+    # False while an estimator that holds several of these gives one warning for all.
+    _warns_at_max_iter = True
 
     # Whether columns of a table count by what they have to lose.
     _weighs_columns = True
@@ -168,10 +172,13 @@ class BaseAutoencoder(CallbackSupportMixin, BaseEstimator):
             self._fall_back(rows, rng)
         if starts_twice and training.ending in ("max_iter", "converged"):
             training = start_again(self, training, course, second_rng)
+        self.stop_reason_ = stop_reason(training, judges_start and self.best_iter_ == 0)
         self._conclude(train, held_out, rng, one_epoch)
         monitor.finish()
         if self.warm_start or one_epoch:
             self._optimizer_state = training.optimizer_state
+        if self._warns_at_max_iter and not one_epoch:
+            warn_at_max_iter([self])
         return self
 
     # Saving

@@ -15,6 +15,11 @@ from skae.estimators._autoencoder import AutoencoderTransformer
 from skae.estimators._base import BaseAutoencoder
 from skae.estimators._calibration import fit_softmax
 from skae.estimators._codecs import feature_names, warn_if_dominated
+from skae.estimators._monitor import (
+    fit_without_warning,
+    reached_max_iter,
+    warn_at_max_iter,
+)
 from skae.estimators._parameters import CONSTRAINTS
 from skae.estimators._reading import ReadsTablesMixin
 from skae.estimators._validation import check_features, check_table, fit_table
@@ -188,7 +193,15 @@ class AEClassifier(ReadsTablesMixin, MetaEstimatorMixin, ClassifierMixin, BaseEs
         self.slope_, self.offsets_ = fit_softmax(
             -self._log_costs(X[judged]), labels[judged], _take(weight, judged)
         )
+        self._warn_at_max_iter()
         return self
+
+    def _warn_at_max_iter(self):
+        """Give one warning that names all classes whose autoencoder has not converged."""
+        pairs = zip(self.classes_.tolist(), self.estimators_, strict=True)
+        labels = [label for label, autoencoder in pairs if reached_max_iter(autoencoder)]
+        where = f" for the autoencoders of the classes {labels}"
+        warn_at_max_iter(self.estimators_, where)
 
     def _validate(self, X, y, sample_weight):
         """Rows, labels and weights as arrays, without the rows of weight zero."""
@@ -244,7 +257,7 @@ class AEClassifier(ReadsTablesMixin, MetaEstimatorMixin, ClassifierMixin, BaseEs
             rows = np.flatnonzero(trained & (labels == label))
             # An autoencoder wants two rows: a row and its double have a centre as well.
             rows = np.resize(rows, max(len(rows), 2))
-            autoencoder.fit(X[rows], sample_weight=_take(weight, rows))
+            fit_without_warning(autoencoder, X[rows], _take(weight, rows))
             # It keeps what it came to; classes that are trained unequally do not compare.
             if any(start["ending"] == "interrupted" for start in autoencoder.starts_.values()):
                 raise KeyboardInterrupt

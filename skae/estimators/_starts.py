@@ -145,6 +145,11 @@ def beats_start(estimator, course):
     return gained(course.before, estimator._judged_losses(held_out), held_out.weight)
 
 
+def stop_reason(training, falls_back):
+    """Why training ended; "pca" where it converged to nothing better than its start."""
+    return "pca" if falls_back and training.ending == "converged" else training.ending
+
+
 def history(estimator, training):
     """What a start came to, of which the estimator has the attributes."""
     return {
