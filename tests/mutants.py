@@ -414,7 +414,9 @@ def report(results, failing, n_all, seconds):
     n, n_killed = len(results), len(results) - len(survivors)
     folders = Counter(result["path"].split("/")[1] for result in results)
     alive = Counter(result["path"].split("/")[1] for result in survivors)
-    print(f"\n{n_killed} of {n} noticed ({n_killed / max(n, 1):.1%}), {n_all} possible, ", end="")
+    print(
+        f"\n{n_killed} of {n} noticed ({n_killed / max(n, 1):.1%}), {n_all} possible, ", end=""
+    )
     print(f"{seconds / max(n, 1):.0f} s each")
     for folder, total in sorted(folders.items()):
         print(f"  {folder:12} {total - alive[folder]} of {total}")

@@ -31,6 +31,7 @@ __all__ = [
     "LOSSES",
     "PENALTIES",
     "Contractive",
+    "EntrywiseLoss",
     "KLSparsity",
     "KerasLoss",
     "L1Sparsity",
