@@ -104,6 +104,35 @@ def test_objects_that_are_numbers_are_numbers(quick, blob):
     assert quick().fit(frame).table_ is None
 
 
+def test_a_cell_counts_by_one_over_what_its_column_has_to_lose():
+    """Numbers by their variance, categories by the entropy of their levels."""
+    rng = data_rng()
+    n = 200
+    number = rng.normal(size=n) * 3 + 5
+    number[::8] = np.nan
+    three = np.repeat(["a", "b", "c"], [100, 60, 40])
+    two = np.repeat([True, False], [180, 20])[rng.permutation(n)]
+    X = pd.DataFrame({"number": number, "three": three, "two": two})
+    ae = AutoencoderTransformer(**QUICK).fit(X)
+    said = as_array(ae.decoder_(ae.transform(X))).copy()
+    assert said.shape == (n, 5)
+    # The logits are bounded.
+    said[:, 1:] = 30 * np.tanh(said[:, 1:] / 30)
+    standard = (number - np.nanmean(number)) / np.nanstd(number)
+    lost = np.zeros((n, 3))
+    lost[:, 0] = np.square(said[:, 0] - standard)
+    levels = (three[:, None] == ["a", "b", "c"]).T
+    of_level = np.choose(levels.argmax(axis=0), said[:, 1:4].T)
+    lost[:, 1] = np.log(np.exp(said[:, 1:4]).sum(axis=1)) - of_level
+    lost[:, 2] = np.log1p(np.exp(np.where(two, -1, 1) * said[:, 4]))
+    three_shares, two_shares = np.array([0.5, 0.3, 0.2]), np.array([0.9, 0.1])
+    lost[:, 1] /= -(three_shares * np.log(three_shares)).sum()
+    lost[:, 2] /= -(two_shares * np.log(two_shares)).sum()
+    # A mean over the cells that are there.
+    expected = -np.nanmean(lost, axis=1)
+    assert_allclose(ae.score_samples(X), expected, rtol=1e-3)
+
+
 def test_columns_of_one_name(quick, blob):
     with pytest.raises(ValueError, match="several that are called 'b'"):
         quick().fit(pd.DataFrame(blob, columns=list("abbde")))

@@ -5,13 +5,17 @@ from dataclasses import replace
 import numpy as np
 
 from skae.inference import Affine
-from skae.losses import LOSSES, MixedLikelihood, MixedLoss, Outputs, probabilities
+from skae.losses import (
+    LOSSES,
+    EntrywiseLoss,
+    MixedLikelihood,
+    MixedLoss,
+    Outputs,
+    probabilities,
+)
 from skae.tables import TabularEncoder
 from skae.utils._frames import index_of
 from skae.utils._rows import moments
-
-# The losses that numbers may have.
-_NUMBER_LOSSES = ("squared_error", "absolute_error", "huber")
 
 # The least that a column has to lose: a rarer level counts no more than this allows.
 _LEAST_ENTROPY = 0.1
@@ -86,9 +90,14 @@ class TableCodec:
 
     def loss(self, loss, image_shape):
         """The loss of a table: one for numbers, and the cross-entropy for levels."""
-        if not (isinstance(loss, str) and loss in _NUMBER_LOSSES):
+        allowed = [
+            name
+            for name, known in LOSSES.items()
+            if isinstance(known, EntrywiseLoss) and not known.bounded
+        ]
+        if not (isinstance(loss, str) and loss in allowed):
             raise ValueError(
-                f"loss must be one of {', '.join(map(repr, _NUMBER_LOSSES))} for tables with "
+                f"loss must be one of {', '.join(map(repr, allowed))} for tables with "
                 f"a column that is no number; got {loss!r}."
             )
         return MixedLoss(self.outputs, LOSSES[loss].entry)

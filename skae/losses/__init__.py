@@ -33,6 +33,7 @@ __all__ = [
     "LOSSES",
     "PENALTIES",
     "Contractive",
+    "EntrywiseLoss",
     "KLSparsity",
     "KerasLoss",
     "L1Sparsity",
