@@ -8,7 +8,8 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import sparse
 
 from skae.tables import Cells, checked_table, is_beyond_numbers, read_columns
-from skae.utils._lazy import LazyRows
+from skae.utils._arrays import check_weight
+from skae.utils._lazy import LazyRows, canonical
 from skae.utils._rows import Rows, moments
 
 __all__ = ["reconstruction_error", "reconstruction_score"]
@@ -23,6 +24,7 @@ def variance_explained(X: Any, reconstruction: Any, sample_weight: Any = None) -
     X, reconstruction = (
         np.asarray(rows, np.float64).reshape(len(rows), -1) for rows in (X, reconstruction)
     )
+    sample_weight = check_weight(sample_weight, len(X))
     centre = np.average(X, axis=0, weights=sample_weight)
     lost, total = (
         np.average(np.square(X - other).sum(axis=1), weights=sample_weight)
@@ -37,20 +39,37 @@ def lazy_variance_explained(
     X: LazyRows, reconstruct: Callable[[LazyRows], NDArray[Any]], sample_weight: Any = None
 ) -> float:
     """The same of rows that are read in chunks, and what makes the reconstruction of some."""
-    weight = None if sample_weight is None else np.asarray(sample_weight, np.float64)
+    weight = check_weight(sample_weight, len(X))
     total = np.square(moments(X, weight)[1]).sum()
-    by_row = [
-        np.square(part.inputs.dense() - reconstruct(part.inputs)).sum(axis=1, dtype=np.float64)
-        for part in Rows(X).parts()
-    ]
-    lost = np.average(np.concatenate(by_row), weights=weight)
+    lost = np.average(_lazy_squares(X, reconstruct), weights=weight)
     if total == 0:
         return float(lost == 0)
     return float(1 - lost / total)
 
 
-def _as_csr(X: Any) -> Any:
-    return X.tocsr()
+def _lazy_squares(
+    X: LazyRows, reconstruct: Callable[[LazyRows], NDArray[Any]]
+) -> NDArray[np.float64]:
+    """Sum of the squared differences of each row and its reconstruction, (n_samples,)."""
+
+    def squares(part: Rows) -> NDArray[np.float64]:
+        residual = part.inputs.dense() - reconstruct(part.inputs)
+        return np.asarray(np.square(residual).sum(axis=1, dtype=np.float64))
+
+    return np.concatenate([squares(part) for part in Rows(X).parts()])
+
+
+def _by_parts(estimator: Any) -> Callable[[LazyRows], NDArray[Any]]:
+    """What reconstructs some rows of a sparse matrix."""
+    _goes_back(estimator)
+
+    def reconstruct(part: LazyRows) -> NDArray[Any]:
+        rows = estimator.inverse_transform(estimator.transform(part.given()))
+        rows = rows.toarray() if sparse.issparse(rows) else np.asarray(rows)
+        _check_shapes(estimator, part.shape, rows.shape)
+        return rows
+
+    return reconstruct
 
 
 def _goes_back(estimator: Any) -> Any:
@@ -89,7 +108,8 @@ def _lost_cells(
     """
     columns, said = (read_columns(checked_table(table)) for table in (X, reconstruction))
     n_samples = X.shape[0] if hasattr(X, "shape") else len(X)
-    weight = np.ones(n_samples) if sample_weight is None else np.asarray(sample_weight, float)
+    weight = check_weight(sample_weight, n_samples)
+    weight = np.ones(n_samples) if weight is None else weight
     pairs = zip(columns, said, strict=True)
     return np.column_stack([_lost_of_column(*pair, weight) for pair in pairs]), weight
 
@@ -122,12 +142,17 @@ def _rows_and_reconstruction(estimator: Any, X: Any) -> tuple[NDArray[Any], NDAr
     _goes_back(estimator)
     rows = np.ascontiguousarray(X)
     reconstruction = np.ascontiguousarray(estimator.inverse_transform(estimator.transform(X)))
-    if rows.shape != reconstruction.shape:
-        raise ValueError(
-            f"X has shape {rows.shape}, but its reconstruction by "
-            f"{type(estimator).__name__} has shape {reconstruction.shape}."
-        )
+    _check_shapes(estimator, rows.shape, reconstruction.shape)
     return rows, reconstruction
+
+
+def _check_shapes(estimator: Any, shape: tuple[int, ...], other: tuple[int, ...]) -> None:
+    """Raise if a reconstruction has another shape than the rows."""
+    if shape != other:
+        raise ValueError(
+            f"X has shape {shape}, but its reconstruction by {type(estimator).__name__} has "
+            f"shape {other}."
+        )
 
 
 def reconstruction_score(
@@ -173,16 +198,12 @@ def reconstruction_score(
     >>> round(reconstruction_score(PCA(n_components=2).fit(X), X), 3)
     0.978
     """
+    if sparse.issparse(X):
+        rows = LazyRows(canonical(X))
+        return lazy_variance_explained(rows, _by_parts(estimator), sample_weight)
     if is_beyond_numbers(X):
         reconstruction = _goes_back(estimator).inverse_transform(estimator.transform(X))
         return share_explained(X, reconstruction, sample_weight)
-    if sparse.issparse(X):
-        _goes_back(estimator)
-        return lazy_variance_explained(
-            LazyRows(_as_csr(X)),
-            lambda part: estimator.inverse_transform(estimator.transform(part.given())),
-            sample_weight,
-        )
     return variance_explained(*_rows_and_reconstruction(estimator, X), sample_weight)
 
 
@@ -194,8 +215,8 @@ def reconstruction_error(estimator: Any, X: Any) -> NDArray[Any]:
     estimator : fitted estimator
         A transformer, or a Pipeline of transformers, with `inverse_transform`.
 
-    X : data frame or array-like of shape (n_samples, n_features)
-        Rows.
+    X : data frame, array-like or sparse matrix of shape (n_samples, n_features)
+        Rows. Sparse ones are compared a chunk at a time.
 
     Returns
     -------
@@ -214,6 +235,9 @@ def reconstruction_error(estimator: Any, X: Any) -> NDArray[Any]:
     >>> reconstruction_error(PCA(n_components=2).fit(X), X).shape
     (150,)
     """
+    if sparse.issparse(X):
+        rows = LazyRows(canonical(X))
+        return _lazy_squares(rows, _by_parts(estimator)) / rows.shape[1]
     if is_beyond_numbers(X):
         reconstruction = _goes_back(estimator).inverse_transform(estimator.transform(X))
         lost, _ = _lost_cells(X, reconstruction, None)

@@ -217,8 +217,8 @@ class DenoisingAutoencoder(
         From codes to rows in the units of the data, made anew each time. Of a table, to
         numbers as `table_` has them, and a logit for each flag of a category.
 
-    columns_ : dict of str to str
-        The kind of each column, as in :class:`~skae.tables.TabularEncoder`; "numeric" for
+    columns_ : dict
+        The kind of each column by its name, as in :class:`~skae.tables.TabularEncoder`; "numeric" for
         all, where X was no table with categories or missing cells.
 
     table_ : TabularEncoder or None
@@ -420,7 +420,8 @@ class DenoisingAutoencoder(
             Minus the mean over columns of the loss that was trained, in the units of
             the target (squared, for the squared error).
         """
-        return -self._unit * self._losses(self._pairs(X, target))
+        losses = self._losses(self._pairs(X, target))
+        return -self._unit * losses
 
     def score(self, X, y=None, target=None, sample_weight=None):
         """Share of the variance of the target that the reconstruction of X explains.
