@@ -10,7 +10,7 @@ from sklearn.base import BaseEstimator
 
 from skae.corruption import draw_pool
 from skae.estimators._codecs import make_codec
-from skae.estimators._monitor import FitMonitor, warn_at_max_iter, warn_or_raise
+from skae.estimators._monitor import FitMonitor, as_given, warn_at_max_iter, warn_or_raise
 from skae.estimators._pace import optimizer_of, stopping_of
 from skae.estimators._parameters import CONSTRAINTS, network_parameters, refuse_changes
 from skae.estimators._portions import follow, follows, weight_of
@@ -132,7 +132,7 @@ class BaseAutoencoder(CallbackSupportMixin, BaseEstimator):
 
     def _fit(self, X, y, target, sample_weight, goes_on, one_epoch=False):
         """Validate, seed, split, build, train from one start or two, keep."""
-        monitor = FitMonitor(self)
+        monitor = FitMonitor(self, fit_data=as_given(X, y, target, sample_weight))
         fewest = 1 if one_epoch and goes_on else 2
         rows = check_training_rows(self, X, target, sample_weight, not goes_on, fewest)
         if not goes_on:
@@ -161,7 +161,7 @@ class BaseAutoencoder(CallbackSupportMixin, BaseEstimator):
         starts_twice = judges_start and self._tries_random and not is_trusted(self)
         before = self._judged_losses(held_out) if judges_start else None
         stopping = stopping_of(self, self._network, len(train), held_out is not None, one_epoch)
-        monitor.open(rows, y, held_out, stopping.max_iter, starts_twice)
+        monitor.open(rows, held_out, stopping.max_iter, starts_twice)
         course = Course(train, held_out, before, stopping, monitor)
         training = self._train(course, rng)
         warn_or_raise(training, self._starts_linear or self.n_iter_)

@@ -8,6 +8,7 @@ from joblib import Parallel, delayed
 from scipy import linalg
 from scipy.special import log_softmax, softmax
 from sklearn.base import BaseEstimator, ClassifierMixin, MetaEstimatorMixin, clone
+from sklearn.utils import assert_all_finite
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_consistent_length, check_is_fitted, column_or_1d
 
@@ -24,10 +25,10 @@ from skae.estimators._parameters import CONSTRAINTS
 from skae.estimators._reading import ReadsTablesMixin
 from skae.estimators._validation import check_features, check_table, fit_table
 from skae.tables import TabularEncoder
-from skae.utils._arrays import refuse_masked
+from skae.utils._arrays import check_weight, refuse_masked
 from skae.utils._random import generator, offspring
 from skae.utils._rows import moments
-from skae.utils._sklearn import Interval, check_sample_weight, fit_context
+from skae.utils._sklearn import Interval, fit_context
 from skae.utils._state import restores_state_on_error
 
 # Of a class with fewer rows than this none are held out.
@@ -213,14 +214,10 @@ class AEClassifier(ReadsTablesMixin, MetaEstimatorMixin, ClassifierMixin, BaseEs
         refuse_masked(y, "y")
         X, y = self._read(X, y, sample_weight)
         _check_labels(y)
-        if sample_weight is None:
+        weight = check_weight(sample_weight, len(X))
+        if weight is None:
             return X, y, None
-        weight = check_sample_weight(
-            sample_weight, X, dtype=np.float64, ensure_non_negative=True
-        )
         counts = weight > 0
-        if not counts.any():  # newer versions of scikit-learn have said so already
-            raise ValueError("sample_weight must be positive for a row at least; all are 0.")
         return X[counts], y[counts], weight[counts]
 
     def _read(self, X, y, sample_weight):
@@ -233,7 +230,9 @@ class AEClassifier(ReadsTablesMixin, MetaEstimatorMixin, ClassifierMixin, BaseEs
             return X, y
         X, _ = check_table(self, X, fewest=2)
         check_consistent_length(X, y)
-        return X, column_or_1d(y, warn=True)
+        y = column_or_1d(y, warn=True)
+        assert_all_finite(y, input_name="y")
+        return X, y
 
     def _new_encoder(self):
         """How tables are encoded."""

@@ -97,20 +97,17 @@ class DenoisingAutoencoder(
         at Glorot's uniform weights. A dense network's code that a rectifier would cut off
         ("relu", "elu" or "leaky_relu", no penalty) starts moved to where it is positive.
         With "pca", where the principal components explain less than 80 % of the variance
-        and rows are held out, the network is trained from random weights too, as long as it
-        does not lag behind, and the better of the two on the rows held out is kept: see
-        `init_` and `starts_`. With a `penalty` there is one start.
+        and rows are held out, random weights are tried too, and the better of the two is
+        kept: see `init_` and `starts_`. With a `penalty` there is one start.
 
     optimizer : str or keras.optimizers.Optimizer, default="adam"
         A Keras optimizer by name or an object, whose configuration is copied.
 
     learning_rate : "auto", float or keras.optimizers.schedules.LearningRateSchedule, \
             default="auto"
-        For an optimizer given by name; an object brings its own. "auto": a high rate is
-        held as long as the loss makes progress and then falls to zero, in three epochs for
-        every seven before [2]_. It is 0.002 for dense networks, rising to 0.003 between one
-        and four thousand training rows, and 0.001 for others, times the root of `batch_size`
-        over 32. Gradients are cut to a norm of 1. `partial_fit` takes 0.001.
+        For an optimizer given by name; an object brings its own. "auto": a high rate, held
+        as long as the loss makes progress, that then falls to zero [2]_, with gradients cut
+        to a norm of 1, as in :class:`AutoencoderTransformer`. `partial_fit` takes 0.001.
 
     weight_decay : float, default=0.0
         Share of the learning rate by which all weights shrink in a step, for an optimizer
@@ -144,9 +141,8 @@ class DenoisingAutoencoder(
         and network stay as they are.
 
     categorical_features : "from_dtype" or array-like of {bool, int, str}, default="from_dtype"
-        Of a table, the columns of numbers that are categories: a mask, positions, or names.
-        "from_dtype": strings, booleans and categorical dtypes are, numbers are not. What
-        is declared is a table in any case, an array too.
+        Of a table, the columns of numbers that are categories, as in
+        :class:`AutoencoderTransformer`.
 
     standardize : "auto" or bool, default="auto"
         Whether each column of numbers is divided by its own standard deviation, as in
@@ -221,9 +217,9 @@ class DenoisingAutoencoder(
         From codes to rows in the units of the data, made anew each time. Of a table, to
         numbers as `table_` has them, and a logit for each flag of a category.
 
-    columns_ : dict of str to str
-        The kind of each column, as in :class:`~skae.tables.TabularEncoder`; "numeric" for
-        all, where all columns are numbers.
+    columns_ : dict
+        The kind of each column by its name, as in :class:`~skae.tables.TabularEncoder`;
+        "numeric" for all, where all columns are numbers.
 
     table_ : TabularEncoder or None
         What encodes a table into the matrix that the networks read; None: X is read as it is.
@@ -425,7 +421,8 @@ class DenoisingAutoencoder(
             Minus the mean over columns of the loss that was trained, in the units of
             the target (squared, for the squared error).
         """
-        return -self._unit * self._losses(self._pairs(X, target))
+        losses = self._losses(self._pairs(X, target))
+        return -self._unit * losses
 
     def score(self, X, y=None, target=None, sample_weight=None):
         """Share of the variance of the target that the reconstruction of X explains.

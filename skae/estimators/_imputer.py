@@ -396,12 +396,19 @@ class AEImputer(TransformerMixin, BaseEstimator):
             kept = [*kept, *self._indicator_names(input_features)]
         return np.array(kept, dtype=object)
 
+    def _missing_is_nan(self):
+        """Whether missing values are NaN, None and NA, and not a value of the user's."""
+        value = self.missing_values
+        return not isinstance(value, str | Real) or (
+            not isinstance(value, str) and value != value
+        )
+
     def _checked(self, X, reset):
         """A table in which missing cells are NaN, None or NA."""
         X = checked_table(X)
         validate_data(self, X, reset=reset, skip_check_array=True)
         value = self.missing_values
-        if not isinstance(value, str | Real) or (not isinstance(value, str) and value != value):
+        if self._missing_is_nan():
             return X
         if missing_cells(X).any():
             raise ValueError(
@@ -412,7 +419,7 @@ class AEImputer(TransformerMixin, BaseEstimator):
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
-        tags.input_tags.allow_nan = True
+        tags.input_tags.allow_nan = self._missing_is_nan()
         tags.input_tags.categorical = True
         tags.input_tags.string = True
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]

@@ -7,7 +7,6 @@ import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 
 from skae.losses import LOSSES
-from skae.utils._lazy import given
 from skae.utils._rows import moments
 from skae.utils._sklearn import CallbackSupportMixin
 
@@ -34,10 +33,14 @@ class FitMonitor:
 
     n_networks : int, default=1
         How many are trained, where these are not the starts of one.
+
+    fit_data : dict, default=None
+        What callbacks get, see `as_given`; None: the estimator supports no callbacks.
     """
 
-    def __init__(self, estimator, n_networks=1):
+    def __init__(self, estimator, n_networks=1, fit_data=None):
         self.estimator = estimator
+        self.fit_data = fit_data
         self.began = time.monotonic()
         self.context = self.epoch = self.progress = None
         self.n_before = 0
@@ -50,17 +53,13 @@ class FitMonitor:
         ):
             self.context = estimator._init_callback_context(max_subtasks=None)
 
-    def open(self, rows, y, held_out, n_epochs, starts_twice):
+    def open(self, rows, held_out, n_epochs, starts_twice):
         """When the autoencoder stands at its start.
 
         Parameters
         ----------
         rows : Rows
             What it is fitted on.
-
-        y : array-like or None
-            Callbacks that score are given the target of the rows where there is no `y`,
-            since that is what an autoencoder learns.
 
         held_out : Rows or None
             What it is judged by.
@@ -78,11 +77,6 @@ class FitMonitor:
             self.terms = self._terms(rows, held_out)
         if self.context is None:
             return
-        self.fit_data = {
-            "X": given(rows.inputs),
-            "y": given(rows.outputs) if y is None else y,
-            "metadata": {} if rows.weight is None else {"sample_weight": rows.weight},
-        }
         self.context.max_subtasks = n_epochs * len(self.names)
         self.context.call_on_fit_task_begin(estimator=self.estimator, **self.fit_data)
 
@@ -154,6 +148,34 @@ class FitMonitor:
         return context is not None and context.call_on_fit_task_end(
             estimator=self.estimator, **self.fit_data, reconstruction_attributes=attributes
         )
+
+
+def as_given(X, y, target, sample_weight):
+    """Arguments of `fit` for callbacks, as the user gave them.
+
+    Parameters
+    ----------
+    X : data frame, array-like or sparse matrix of shape (n_samples, ...)
+        Rows, those of weight zero too.
+
+    y : array-like or None
+        Where it is None, callbacks that score get what the autoencoder learns to output.
+
+    target : array-like of shape (n_samples, ...) or None
+        What the rows should become; None: X.
+
+    sample_weight : array-like of shape (n_samples,) or None
+        Weights of the rows.
+
+    Returns
+    -------
+    dict
+        Arguments of the methods of a callback context.
+    """
+    if y is None:
+        y = X if target is None else target
+    metadata = {} if sample_weight is None else {"sample_weight": sample_weight}
+    return {"X": X, "y": y, "metadata": metadata}
 
 
 def _spread(estimator, held_out):

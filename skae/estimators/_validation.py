@@ -7,10 +7,10 @@ from scipy import sparse
 from sklearn.utils.validation import check_consistent_length, check_is_fitted, validate_data
 
 from skae.tables import checked_table, numbers_of
-from skae.utils._arrays import LAYOUT, check_floats, refuse_masked
-from skae.utils._lazy import FEW_BYTES, LazyRows, given
+from skae.utils._arrays import LAYOUT, check_floats, check_weight, refuse_masked
+from skae.utils._frames import column_labels
+from skae.utils._lazy import FEW_BYTES, LazyRows, canonical
 from skae.utils._rows import Rows, has_missing
-from skae.utils._sklearn import check_sample_weight
 
 # Scales whose squares, the unit of errors, are numbers of the dtype with room to spare.
 _SCALES = {np.dtype(np.float32): (1e-15, 1e15), np.dtype(np.float64): (1e-140, 1e140)}
@@ -75,17 +75,10 @@ def check_training_rows(estimator, X, target, sample_weight, reset, fewest=2):
         observed = _observed(X)
     X, target = _lazy(estimator, X), _lazy(estimator, target)
     rows = Rows(X, target, observed=observed)
-    if sample_weight is None:
+    weight = check_weight(sample_weight, len(rows), fewest)
+    if weight is None:
         return rows
-    weight = check_sample_weight(
-        sample_weight, given(X), dtype=np.float64, ensure_non_negative=True
-    )
     counts = weight > 0
-    if counts.sum() < fewest:
-        raise ValueError(
-            f"sample_weight must be positive for at least {fewest} "
-            f"{'row' if fewest == 1 else 'rows'}; it is for {counts.sum()} of {len(weight)}."
-        )
     # Only ratios matter: equal weights are none.
     weight = None if np.ptp(weight[counts]) == 0 else weight
     rows = Rows(X, target, weight, observed)
@@ -154,6 +147,7 @@ def fit_table(estimator, X, sample_weight):
         Weights of the rows.
     """
     estimator.table_ = None
+    estimator._labels = column_labels(X)
     if is_table(X, estimator.categorical_features):
         validate_data(estimator, checked_table(X), skip_check_array=True)
         estimator.table_ = estimator._new_encoder().fit(X, sample_weight=sample_weight)
@@ -236,7 +230,8 @@ def check_features(estimator, X, **options):
         return checked
     if not getattr(estimator, "_reads_lazily", False):
         return validate_data(estimator, X, **LAYOUT, **options)
-    return LazyRows(validate_data(estimator, X, **LAYOUT, accept_sparse="csr", **options))
+    X = validate_data(estimator, X, **LAYOUT, accept_sparse="csr", **options)
+    return LazyRows(canonical(X))
 
 
 def check_rows(estimator, X, **options):

@@ -246,9 +246,9 @@ class VAETransformer(
         From codes to rows in the units of the data, made anew each time. Of a table, to
         numbers as `table_` has them, and a logit for each flag of a category.
 
-    columns_ : dict of str to str
-        The kind of each column, as in :class:`~skae.tables.TabularEncoder`; "numeric" for
-        all, where all columns are numbers.
+    columns_ : dict
+        The kind of each column by its name, as in :class:`~skae.tables.TabularEncoder`;
+        "numeric" for all, where all columns are numbers.
 
     table_ : TabularEncoder or None
         What encodes a table into the matrix that the networks read; None: X is read as it is.

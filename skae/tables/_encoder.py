@@ -20,13 +20,12 @@ from skae.tables._columns import (
 )
 from skae.tables._frames import Cells, Form, checked_table, read_columns
 from skae.tables._kinds import make_column
-from skae.utils._arrays import check_floats
-from skae.utils._frames import index_of
+from skae.utils._arrays import check_floats, check_weight
+from skae.utils._frames import column_labels, index_of
 from skae.utils._sklearn import (
     Interval,
     StrOptions,
     check_feature_names_in,
-    check_sample_weight,
     fit_context,
 )
 from skae.utils._state import restores_state_on_error
@@ -101,11 +100,11 @@ class TabularEncoder(TransformerMixin, BaseEstimator):
 
     Attributes
     ----------
-    columns_ : dict of str to str
-        The kind of each column: "numeric"; "integer", for numbers that were all whole;
-        "binary", for two levels, and for numbers that are 0 and 1, 1 and 2, or -1 and 1;
-        "categorical"; "date", for times and durations; "constant", for one value only;
-        "empty", where all cells were missing.
+    columns_ : dict
+        The kind of each column, by its name as it came: "numeric"; "integer", for numbers
+        that were all whole; "binary", for two levels, and for numbers that are 0 and 1, 1
+        and 2, or -1 and 1; "categorical"; "date", for times and durations; "constant", for
+        one value only; "empty", where all cells were missing.
 
     blocks_ : tuple of Block
         Which columns of the matrix stand for each column of the table.
@@ -202,11 +201,7 @@ class TabularEncoder(TransformerMixin, BaseEstimator):
             The fitted encoder.
         """
         X = self._checked(X, reset=True)
-        weight = None
-        if sample_weight is not None:
-            weight = check_sample_weight(
-                sample_weight, np.empty(X.shape[0]), ensure_non_negative=True
-            )
+        weight = check_weight(sample_weight, X.shape[0])
         all_cells = list(read_columns(X))
         declared = self._declared([cells.name for cells in all_cells])
         self._columns: list[Column] = []
@@ -220,7 +215,7 @@ class TabularEncoder(TransformerMixin, BaseEstimator):
             [np.average(~cells.observed, weights=weight) for cells in all_cells]
         )
         self._form = Form(X)
-        self.columns_ = {column.name: column.kind for column in self._columns}
+        self._labels = column_labels(X)
         self.blocks_ = tuple(self._blocks())
         return self
 
@@ -334,6 +329,7 @@ class TabularEncoder(TransformerMixin, BaseEstimator):
         Z : ndarray of shape (n_samples, n_features_out)
             Numbers.
         """
+        self._check_fitted()
         decoded = []
         for j, (column, block) in enumerate(zip(self._columns, self.blocks_, strict=True)):
             values = column.decode(Z[:, block.start : block.stop], self.clip)
@@ -365,8 +361,17 @@ class TabularEncoder(TransformerMixin, BaseEstimator):
         return np.array(out, dtype=object)
 
     @property
+    def columns_(self) -> dict[Any, str]:
+        """Kind of each column, by its name as it came."""
+        self._check_fitted()
+        labels = getattr(self, "_labels", None) or [column.name for column in self._columns]
+        kinds = [column.kind for column in self._columns]
+        return dict(zip(labels, kinds, strict=True))
+
+    @property
     def n_numbers(self) -> int:
         """Columns of the matrix."""
+        self._check_fitted()
         last = self.blocks_[-1]
         return last.stop if last.indicator is None else last.indicator + 1
 
@@ -387,9 +392,14 @@ class TabularEncoder(TransformerMixin, BaseEstimator):
 
     def log_unit(self, column: int, z: Array) -> Array:
         """Logarithm of what one more in the matrix is in a column of numbers, at `z`."""
+        self._check_fitted()
         described = self._columns[column]
         assert isinstance(described, NumberColumn)
         return described.log_unit(z)
+
+    def _check_fitted(self) -> None:
+        if not hasattr(self, "blocks_"):
+            check_is_fitted(self)  # slow, even where it has nothing to say
 
     def _flags(self) -> tuple[Array, Array, Array]:
         is_flag = np.zeros(self.n_numbers, dtype=bool)
@@ -459,4 +469,5 @@ class TabularEncoder(TransformerMixin, BaseEstimator):
         tags = super().__sklearn_tags__()
         tags.input_tags.allow_nan = True
         tags.input_tags.categorical = True
+        tags.input_tags.string = True
         return tags

@@ -162,6 +162,22 @@ def dense(rows: Any) -> NDArray[Any]:
     return rows.dense() if isinstance(rows, LazyRows) else rows
 
 
+def canonical(X: Any) -> Any:
+    """A CSR matrix with one entry for each position, in order; X itself where it is one.
+
+    Parameters
+    ----------
+    X : sparse matrix or array of shape (n_samples, n_features)
+        Of any format; it is not changed.
+    """
+    rows = X.tocsr()
+    if rows.has_canonical_format:
+        return rows
+    rows = rows.copy() if rows is X else rows
+    rows.sum_duplicates()
+    return rows
+
+
 def given(rows: Any) -> Any:
     """Rows as the user gave them."""
     return rows.given() if isinstance(rows, LazyRows) else rows
