@@ -180,7 +180,9 @@ def reconstruction_score(
         _goes_back(estimator)
         return lazy_variance_explained(
             LazyRows(_as_csr(X)),
-            lambda part: estimator.inverse_transform(estimator.transform(part.given())),
+            lambda part: np.asarray(
+                estimator.inverse_transform(estimator.transform(part.given()))
+            ),
             sample_weight,
         )
     return variance_explained(*_rows_and_reconstruction(estimator, X), sample_weight)
