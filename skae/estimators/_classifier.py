@@ -309,7 +309,7 @@ class AEClassifier(ReadsTablesMixin, MetaEstimatorMixin, ClassifierMixin, BaseEs
         error level; no direction of the code is taken to vary less.
         """
         autoencoder = self.estimators_[label]
-        code = autoencoder.transform(X).astype(np.float64, copy=False)
+        code = autoencoder._code_of(X).astype(np.float64, copy=False)
         centre = np.average(code, axis=0, weights=weight)
         covariance = np.atleast_2d(np.cov(code.T, bias=True, aweights=weight))
         least = self.error_levels_[label] / autoencoder._unit
@@ -332,7 +332,7 @@ class AEClassifier(ReadsTablesMixin, MetaEstimatorMixin, ClassifierMixin, BaseEs
         with np.errstate(over="ignore", invalid="ignore"):
             for label, autoencoder in enumerate(self.estimators_):
                 centre, precision = self._codes[label]
-                code = autoencoder.transform(X) - centre
+                code = autoencoder._code_of(X) - centre
                 distance = np.sum(code @ precision * code, axis=1) / X.shape[1]
                 costs[:, label] = self._errors(autoencoder, X)
                 costs[:, label] += self.error_levels_[label] * distance

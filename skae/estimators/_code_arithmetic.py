@@ -165,7 +165,9 @@ def encode(estimator, X, name):
     if hasattr(X, "__len__") and not len(X):
         raise ValueError(f"{name} must have at least one row; got none.")
     try:
-        return np.asarray(estimator.transform(X))
+        # A data frame, where `set_output` asks for one, may have the other memory layout,
+        # by which sums round differently.
+        return np.ascontiguousarray(estimator.transform(X))
     except ValueError as error:
         raise ValueError(f"{name} cannot be encoded: {error}") from error
 

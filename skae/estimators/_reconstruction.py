@@ -30,7 +30,7 @@ class ReconstructionMixin(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
         ndarray of shape (n_samples, n_components_)
             The code, float32 if X is float32 and float64 otherwise.
         """
-        return self._in_parts(self._encode, self._check_rows(X))
+        return self._code_of(X)
 
     def inverse_transform(self, X):
         """Decode codes.
@@ -142,6 +142,10 @@ class ReconstructionMixin(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
                 rows.inputs, lambda part: self._reconstruct(part.dense()), sample_weight
             )
         return variance_explained(rows.outputs, self._reconstruct(rows.inputs), sample_weight)
+
+    def _code_of(self, X):
+        """The code as an array (n_samples, n_components_), whatever `set_output` asks for."""
+        return self._in_parts(self._encode, self._check_rows(X))
 
     def _in_parts(self, function, X):
         """A function of rows, a chunk at a time where they are read lazily."""

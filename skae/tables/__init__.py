@@ -2,11 +2,12 @@
 
 from skae.tables._encoder import Block, TabularEncoder
 from skae.tables._filling import (
-    missing_cells,
+    given_back,
+    in_library,
     only_columns,
     with_cells,
     with_flags,
-    with_missing,
+    with_string_names,
     with_zeros,
 )
 from skae.tables._frames import (
@@ -18,6 +19,7 @@ from skae.tables._frames import (
 )
 from skae.tables._gaussian import Gaussian
 from skae.tables._levels import TwoLevels
+from skae.tables._marks import marked_cells, missing_cells, without_cells
 from skae.tables._ranks import NormalScores
 from skae.tables._squash import SquashScale, squashed, stretched
 from skae.tables._templates import described, library_of, table_of
@@ -32,8 +34,11 @@ __all__ = [
     "TwoLevels",
     "checked_table",
     "described",
+    "given_back",
+    "in_library",
     "is_frame",
     "library_of",
+    "marked_cells",
     "missing_cells",
     "numbers_of",
     "only_columns",
@@ -43,6 +48,7 @@ __all__ = [
     "table_of",
     "with_cells",
     "with_flags",
-    "with_missing",
+    "with_string_names",
     "with_zeros",
+    "without_cells",
 ]

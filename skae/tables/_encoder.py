@@ -21,7 +21,7 @@ from skae.tables._columns import (
 from skae.tables._frames import Cells, Form, checked_table, read_columns
 from skae.tables._kinds import make_column
 from skae.utils._arrays import check_floats, check_weight
-from skae.utils._frames import column_labels, index_of
+from skae.utils._frames import column_labels, index_of, unique_names
 from skae.utils._sklearn import (
     Interval,
     StrOptions,
@@ -343,6 +343,9 @@ class TabularEncoder(TransformerMixin, BaseEstimator):
     def get_feature_names_out(self, input_features: Any = None) -> Array:
         """Names of the numbers: column, or column and level, or column and "missing".
 
+        They are unique: numbers have the name of their column, and where a flag would have
+        a name that is taken, "_2" or a higher number is added to it.
+
         Parameters
         ----------
         input_features : array-like of str, default=None
@@ -358,7 +361,7 @@ class TabularEncoder(TransformerMixin, BaseEstimator):
         for name, column, block in zip(names, self._columns, self.blocks_, strict=True):
             out += [name + flag[len(column.name) :] for flag in column.flag_names]
             out += [f"{name}_missing"] * (block.indicator is not None)
-        return np.array(out, dtype=object)
+        return np.array(unique_names(out, self.is_flag), dtype=object)
 
     @property
     def columns_(self) -> dict[Any, str]:
