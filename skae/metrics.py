@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import sparse
 
-from skae.tables import Cells, checked_table, is_beyond_numbers, read_columns
+from skae.tables import Cells, checked_table, is_beyond_numbers, iso_times, read_columns
 from skae.utils._lazy import LazyRows
 from skae.utils._rows import Rows, moments
 
@@ -97,10 +97,13 @@ def _lost_cells(
 def _lost_of_column(
     cells: Cells, said: Cells, weight: NDArray[np.float64]
 ) -> NDArray[np.float64]:
+    cells, said = _as_times(cells, said)
     there = cells.observed
     lost = np.full(len(there), np.nan)
     values, others, weight = cells.values[there], said.values[there], weight[there]
-    if not weight.sum():
+    # A column that the estimator ignores comes back missing in all rows.
+    is_ignored = cells.family == "level" and not said.observed.any()
+    if is_ignored or not weight.sum():
         return lost
     if cells.family == "level":
         levels, position = np.unique(values.astype(str), return_inverse=True)
@@ -116,6 +119,13 @@ def _lost_of_column(
     if total > 0:
         lost[there] = errors / total
     return lost
+
+
+def _as_times(cells: Cells, said: Cells) -> tuple[Cells, Cells]:
+    """Strings that are dates in both tables as times, in one unit."""
+    times, others = iso_times(cells), iso_times(said)
+    same = (times.type, times.unit) == (others.type, others.unit)
+    return (times, others) if same else (cells, said)
 
 
 def _rows_and_reconstruction(estimator: Any, X: Any) -> tuple[NDArray[Any], NDArray[Any]]:

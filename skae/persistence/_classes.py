@@ -63,6 +63,7 @@ _CLASSES = {
     "skae.tables._encoder": ("Block", "TabularEncoder"),
     "skae.tables._frames": ("Form",),
     "skae.tables._gaussian": ("Gaussian",),
+    "skae.tables._iso": ("IsoFormat",),
     "skae.tables._levels": ("TwoLevels",),
     "skae.tables._ranks": ("NormalScores",),
     "skae.tables._squash": ("SquashScale",),

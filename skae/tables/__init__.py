@@ -17,6 +17,8 @@ from skae.tables._frames import (
     read_columns,
 )
 from skae.tables._gaussian import Gaussian
+from skae.tables._iso import iso_times
+from skae.tables._kinds import unseen_share
 from skae.tables._levels import TwoLevels
 from skae.tables._ranks import NormalScores
 from skae.tables._squash import SquashScale, squashed, stretched
@@ -34,6 +36,7 @@ __all__ = [
     "described",
     "is_beyond_numbers",
     "is_frame",
+    "iso_times",
     "library_of",
     "missing_cells",
     "only_columns",
@@ -41,6 +44,7 @@ __all__ = [
     "squashed",
     "stretched",
     "table_of",
+    "unseen_share",
     "with_cells",
     "with_flags",
     "with_missing",

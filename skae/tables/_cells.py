@@ -61,6 +61,9 @@ class Cells:
 
     rounding : float
         Relative rounding of numbers, by their dtype.
+
+    declared : bool
+        Whether the dtype declares that these are categories.
     """
 
     name: str
@@ -71,6 +74,7 @@ class Cells:
     type: str = ""
     format: Any = None
     rounding: float = FLOAT64_ROUNDING
+    declared: bool = False
 
 
 @dataclass(frozen=True)

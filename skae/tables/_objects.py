@@ -112,8 +112,8 @@ def categories_of_objects(name: str, values: Array) -> Cells:
         raise TypeError(_mixed(name, names))
     if names == ["float"]:
         cells = _numbers(name, values[observed], observed, "float")
-        return Cells(name, cells.values, observed, "level", type="number")
-    return Cells(name, values, observed, "level", type="".join(names))
+        return Cells(name, cells.values, observed, "level", type="number", declared=True)
+    return Cells(name, values, observed, "level", type="".join(names), declared=True)
 
 
 def spread_out(kept: Array, observed: Array) -> Array:
