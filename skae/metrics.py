@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import sparse
 
-from skae.tables import Cells, checked_table, numbers_of, read_columns
+from skae.tables import Cells, checked_table, iso_times, numbers_of, read_columns
 from skae.utils._arrays import check_floats, check_weight
 from skae.utils._lazy import LazyRows, canonical
 from skae.utils._rows import Rows, moments, observed_mean
@@ -123,10 +123,13 @@ def _lost_cells(
 def _lost_of_column(
     cells: Cells, said: Cells, weight: NDArray[np.float64]
 ) -> NDArray[np.float64]:
+    cells, said = _as_times(cells, said)
     there = cells.observed
     lost = np.full(len(there), np.nan)
     values, others, weight = cells.values[there], said.values[there], weight[there]
-    if not weight.sum():
+    # A column that the estimator ignores comes back missing in all rows.
+    is_ignored = cells.family == "level" and not said.observed.any()
+    if is_ignored or not weight.sum():
         return lost
     if cells.family == "level":
         levels, position = np.unique(values.astype(str), return_inverse=True)
@@ -142,6 +145,13 @@ def _lost_of_column(
     if total > 0:
         lost[there] = errors / total
     return lost
+
+
+def _as_times(cells: Cells, said: Cells) -> tuple[Cells, Cells]:
+    """Strings that are dates in both tables as times, in one unit."""
+    times, others = iso_times(cells), iso_times(said)
+    same = (times.type, times.unit) == (others.type, others.unit)
+    return (times, others) if same else (cells, said)
 
 
 def _rows_and_reconstruction(estimator: Any, X: Any) -> tuple[NDArray[Any], NDArray[Any]]:

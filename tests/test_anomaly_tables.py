@@ -140,7 +140,8 @@ def test_a_name_of_its_own_is_not_odd(normal, novel):
     def named(frame, prefix):
         return frame.assign(name=[f"{prefix} {i}" for i in range(len(frame))])
 
-    detector = quick(novelty=novel).fit(named(normal, "old"))
+    with pytest.warns(UserWarning, match="identifiers or free text: 'name'"):
+        detector = quick(novelty=novel).fit(named(normal, "old"))
     assert (detector.predict(named(shop(500, 3), "new")) == -1).mean() < 0.12
 
 

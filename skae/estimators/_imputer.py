@@ -220,8 +220,7 @@ class AEImputer(TransformerMixin, BaseEstimator):
         self.encoder_ = encoder
         missing = missing_cells(X)
         self._had_missing = np.flatnonzero(missing.any(axis=0))
-        kinds = [block.kind for block in encoder.blocks_]
-        self._full = np.flatnonzero([kind != "empty" for kind in kinds])
+        self._full = np.flatnonzero([b.stop > b.start for b in encoder.blocks_])
         self._off = Z.min(axis=0, initial=np.inf)
         self._remember_units(X, Z, missing)
         self.loss_curve_ = []
@@ -253,7 +252,7 @@ class AEImputer(TransformerMixin, BaseEstimator):
         self._ends = None
         if is_frame(X) or X.dtype.kind not in "fiu":
             return
-        blocks = [block for block in self.encoder_.blocks_ if block.kind != "empty"]
+        blocks = [self.encoder_.blocks_[j] for j in self._full]
         if any(block.kind == "categorical" for block in blocks) or self._declares():
             return
         self._ends = np.zeros((X.shape[1], 4))
@@ -374,7 +373,7 @@ class AEImputer(TransformerMixin, BaseEstimator):
 
     def _finished(self, filled, missing):
         """Without empty columns, or with zeros in them, and with indicators."""
-        empty = np.setdiff1d(np.arange(missing.shape[1]), self._full)
+        empty = np.flatnonzero(self._is_empty())
         if len(empty) and self.keep_empty_features:
             filled = with_zeros(filled, empty, missing)
         elif len(empty):
@@ -385,12 +384,16 @@ class AEImputer(TransformerMixin, BaseEstimator):
                 UserWarning,
                 stacklevel=3,
             )
-            filled = only_columns(filled, self._full)
+            filled = only_columns(filled, np.flatnonzero(~self._is_empty()))
         if self.add_indicator:
             filled = with_flags(
                 filled, missing[:, self._had_missing], self._indicator_names(None)
             )
         return filled
+
+    def _is_empty(self):
+        """Columns in which no cell was observed in fit, as a mask of shape (n_features,)."""
+        return np.array([block.kind == "empty" for block in self.encoder_.blocks_])
 
     def _indicator_names(self, input_features):
         names = check_feature_names_in(self, input_features)
@@ -412,7 +415,7 @@ class AEImputer(TransformerMixin, BaseEstimator):
         """
         check_is_fitted(self)
         names = check_feature_names_in(self, input_features)
-        kept = names if self.keep_empty_features else names[self._full]
+        kept = names if self.keep_empty_features else names[~self._is_empty()]
         if self.add_indicator:
             kept = [*kept, *self._indicator_names(input_features)]
         return np.array(kept, dtype=object)

@@ -151,6 +151,7 @@ def fit_table(estimator, X, sample_weight):
     if is_table(X, estimator.categorical_features):
         validate_data(estimator, checked_table(X), skip_check_array=True)
         estimator.table_ = estimator._new_encoder().fit(X, sample_weight=sample_weight)
+        estimator.table_.check_learnable()
 
 
 def check_table(estimator, X, fewest=1):

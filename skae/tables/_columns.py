@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from skae.tables._frames import Cells
+from skae.tables._cells import Cells
 from skae.tables._squash import log_slope, squashed, stretched
 from skae.utils._rows import scale_of
 
@@ -29,8 +29,8 @@ class Column(ABC):
     name : str
         Of the column.
 
-    kind : {"numeric", "integer", "binary", "categorical", "date", "constant", "empty"}
-        What its cells are.
+    kind : str
+        One of those of :class:`~skae.tables.TabularEncoder`.
 
     width : int
         How many numbers stand for a cell.
@@ -70,7 +70,7 @@ class Column(ABC):
     @property
     @abstractmethod
     def type_name(self) -> str:
-        """What cells must be, as `_type_of` says it."""
+        """Type that cells must have, as in :class:`Cells`."""
 
     @property
     def flag_names(self) -> list[str]:
@@ -110,6 +110,9 @@ class NumberColumn(Column):
 
     time_unit : str or None
         Of times.
+
+    type : str or None
+        As in :class:`Cells`; None in files of earlier versions.
     """
 
     name: str
@@ -124,6 +127,7 @@ class NumberColumn(Column):
     decimals: int | None
     dtype: Any
     time_unit: str | None = None
+    type: str | None = None
 
     def encode(self, cells: Cells) -> tuple[Array, Array]:
         """See :class:`Column`."""
@@ -138,11 +142,11 @@ class NumberColumn(Column):
         numbers = z * self.scale + self.centre
         if clip:
             numbers = numbers.clip(self.low, self.high)
-        if self.decimals is not None:
-            numbers = np.round(numbers, self.decimals)
         if self.dtype.kind in "iu":
-            return _as_integers(numbers * self.step, self.origin, self.dtype)
-        return numbers
+            return _as_integers(np.round(numbers) * self.step, self.origin, self.dtype)
+        if self.origin:
+            numbers = numbers + self.origin
+        return numbers if self.decimals is None else np.round(numbers, self.decimals)
 
     def log_unit(self, z: Array) -> Array:
         """Logarithm of the derivative of cells by numbers, at these numbers."""
@@ -157,7 +161,7 @@ class NumberColumn(Column):
     @property
     def type_name(self) -> str:
         """See :class:`Column`."""
-        return "number" if self.time_unit is None else "time"
+        return self.type or ("number" if self.time_unit is None else "time")
 
 
 @dataclass(frozen=True)
@@ -183,6 +187,12 @@ class LevelsColumn(Column):
 
     dtype : dtype
         Of the cells.
+
+    time_unit : str or None
+        Of times that are declared categories.
+
+    type : str or None
+        As in :class:`Cells`; None in files of earlier versions.
     """
 
     name: str
@@ -191,6 +201,8 @@ class LevelsColumn(Column):
     flag_of: dict[Any, int] = field(repr=False)
     share: Array = field(repr=False)
     dtype: Any = field(repr=False)
+    time_unit: str | None = None
+    type: str | None = None
 
     def __getstate__(self) -> dict[str, Any]:
         # skops makes other keys of keys that are no strings.
@@ -207,12 +219,17 @@ class LevelsColumn(Column):
     @property
     def type_name(self) -> str:
         """See :class:`Column`."""
-        return _type_name(self.levels[0])
+        return self.type or _type_name(self.levels[0])
+
+    @property
+    def unit(self) -> str | None:
+        """See :class:`Column`."""
+        return self.time_unit
 
     @property
     def family(self) -> str:
         """See :class:`Column`."""
-        return "level"
+        return "level" if self.time_unit is None else "time"
 
     @property
     def flag_unit(self) -> float:
@@ -237,7 +254,7 @@ class LevelsColumn(Column):
 
     def flags(self, cells: Cells) -> Array:
         """Position of the level of each cell; -1: missing, or not seen in fit."""
-        values = cells.values.tolist()
+        values = _in_unit(cells, self.time_unit).tolist()
         flags = np.fromiter((self.flag_of.get(v, -1) for v in values), np.intp, len(values))
         flags[~cells.observed] = -1
         return flags
@@ -259,7 +276,7 @@ class LevelsColumn(Column):
 
 @dataclass(frozen=True)
 class EmptyColumn(Column):
-    """A column in which every cell is missing: nothing stands for it."""
+    """A column that is ignored: every cell is missing, or nearly all values differ."""
 
     name: str
     dtype: Any
@@ -269,8 +286,9 @@ class EmptyColumn(Column):
 
     def encode(self, cells: Cells) -> tuple[Array, Array]:
         """See :class:`Column`."""
-        n_samples = len(cells.observed)
-        return np.zeros((n_samples, 0)), np.zeros(n_samples, dtype=bool)
+        # No value of an identifier is one that was not seen.
+        known = cells.observed & (self.kind == "identifier")
+        return np.zeros((len(known), 0)), known
 
     def decode(self, values: Array, clip: bool) -> Array:
         """See :class:`Column`."""
@@ -322,23 +340,21 @@ def check_finite(cells: Cells) -> None:
 def check_cells(column: Column, cells: Cells) -> None:
     """Raise if cells are infinite, or not of the type that was seen in fit."""
     check_finite(cells)
-    if column.kind == "empty" or not cells.observed.any():
+    if column.width == 0 or not cells.observed.any():
         return
-    now = _type_of(cells)
-    if now != column.type_name and {now, column.type_name} != {"bool", "number"}:
+    now, before = cells.type, column.type_name
+    if before == "time" and getattr(column, "type", None) is None and cells.family == "time":
+        # Files of earlier versions do not contain which times there were.
+        now = before
+    if now != before and {now, before} != {"bool", "number"}:
         raise ValueError(
-            f"Column {column.name!r} had cells of type {column.type_name} in fit, and has "
-            f"cells of type {now} now."
+            f"Column {column.name!r} had cells of type {before} in fit, and has cells of type "
+            f"{now} now."
         )
 
 
-def _type_of(cells: Cells) -> str:
-    if cells.family == "time":
-        return "time"
-    return _type_name(cells.values[cells.observed][0])
-
-
 def _type_name(value: Any) -> str:
+    """The type of a category, for files of earlier versions."""
     if isinstance(value, bool | np.bool_):
         return "bool"
     if isinstance(value, int | float | np.integer | np.floating):
@@ -354,13 +370,12 @@ def _in_unit(cells: Cells, unit: str | None) -> Array:
 
 
 def counted(values: Array, origin: int, step: int) -> Array:
-    """Numbers counted from `origin` in steps, in float64."""
+    """Numbers counted from `origin` in steps, in float64, of shape (n_cells,)."""
     if origin and values.dtype.kind in "iu":
-        apart = values.astype(np.float64) - origin
-        if len(apart) and np.abs(apart).max() < 2.0**62:
-            # The difference of what it was before it was rounded.
-            apart = (values.astype(np.int64) - np.int64(origin)).astype(np.float64)
-        return apart / step
+        distance = values.astype(np.float64) - origin
+        # The difference before it is rounded, modulo 2**64 whatever the dtype.
+        exact = (values.astype(np.uint64) - np.uint64(origin % 2**64)).view(np.int64)
+        return np.where(np.abs(distance) < 2.0**62, exact.astype(np.float64), distance) / step
     return (values.astype(np.float64) - origin) / step
 
 

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from skae.tables._cells import Cells
 from skae.tables._columns import (
     LEAST_UNIT,
     Column,
@@ -18,7 +19,9 @@ from skae.tables._columns import (
     check_finite,
     with_one_scale,
 )
-from skae.tables._frames import Cells, Form, checked_table, read_columns
+from skae.tables._doubts import doubts_of, warn_of
+from skae.tables._frames import Form, checked_table, read_columns
+from skae.tables._iso import IsoFormat, as_times, iso_times
 from skae.tables._kinds import make_column
 from skae.utils._arrays import check_floats, check_weight
 from skae.utils._frames import column_labels, index_of, unique_names
@@ -31,6 +34,9 @@ from skae.utils._sklearn import (
 from skae.utils._state import restores_state_on_error
 
 Array = NDArray[Any]
+
+# How many columns an error names.
+_MOST_NAMED = 5
 
 
 class Block(NamedTuple):
@@ -205,18 +211,25 @@ class TabularEncoder(TransformerMixin, BaseEstimator):
         all_cells = list(read_columns(X))
         declared = self._declared([cells.name for cells in all_cells])
         self._columns: list[Column] = []
-        for cells, is_declared in zip(all_cells, declared, strict=True):
+        doubts = []
+        for j, is_declared in enumerate(declared):
+            if not is_declared:
+                all_cells[j] = iso_times(all_cells[j])
+            cells = all_cells[j]
             check_finite(cells)
             column = make_column(cells, weight, is_declared, self.max_categories, self.squash)
             self._columns.append(column)
+            if not is_declared and cells.family == "level":
+                doubts += doubts_of(cells, column)
         if not self.standardize:
             self._columns = with_one_scale(self._columns)
         self._missing_share = np.array(
             [np.average(~cells.observed, weights=weight) for cells in all_cells]
         )
-        self._form = Form(X)
+        self._form = Form(X, all_cells)
         self._labels = column_labels(X)
         self.blocks_ = tuple(self._blocks())
+        warn_of(doubts, stacklevel=3)
         return self
 
     def transform(self, X: Any) -> Array:
@@ -256,16 +269,43 @@ class TabularEncoder(TransformerMixin, BaseEstimator):
         Z = np.empty((n_samples, self.n_numbers))
         observed = np.empty((n_samples, len(self.blocks_)), dtype=bool)
         parts = zip(self._columns, self.blocks_, read_columns(X), strict=True)
-        for j, (column, block, cells) in enumerate(parts):
+        for j, (column, block, given) in enumerate(parts):
+            cells = self._understood(j, given)
             check_cells(column, cells)
             Z[:, block.start : block.stop], observed[:, j] = column.encode(cells)
             if block.indicator is not None:
-                Z[:, block.indicator] = (~cells.observed - self._missing_share[j]) / (
+                Z[:, block.indicator] = (~given.observed - self._missing_share[j]) / (
                     self._missing_unit(j)
                 )
-            if self.handle_unknown == "error" and (cells.observed & ~observed[:, j]).any():
-                self._refuse_unknown(cells, observed[:, j])
+            if self.handle_unknown == "error" and (given.observed & ~observed[:, j]).any():
+                self._refuse_unknown(given, observed[:, j])
         return Z, observed
+
+    def cells(self, X: Any) -> Iterator[Cells]:
+        """The columns of a table, with strings as times in columns that are dates.
+
+        Parameters
+        ----------
+        X : data frame or array-like of shape (n_samples, n_features)
+            A table with the columns that were seen in fit.
+        """
+        for j, given in enumerate(read_columns(checked_table(X))):
+            cells = self._understood(j, given)
+            # Where a string is no date, all are shown as they are.
+            yield cells if (cells.observed == given.observed).all() else given
+
+    def _understood(self, j: int, cells: Cells) -> Cells:
+        """Cells of a column, strings as times where the column is one of times.
+
+        A string that is no time is missing if the column was one of strings in fit.
+        Otherwise the strings stay, which are then of another type than those in fit.
+        """
+        column = self._columns[j]
+        if column.family != "time" or cells.type != "str":
+            return cells
+        times = as_times(cells, column.type_name, column.unit)
+        was_text = isinstance(self._form.formats.get(j), IsoFormat)
+        return times if was_text or (times.observed == cells.observed).all() else cells
 
     def observed(self, X: Any) -> Array:
         """Which cells are there, and no level that was not seen in fit.
@@ -333,11 +373,14 @@ class TabularEncoder(TransformerMixin, BaseEstimator):
         decoded = []
         for j, (column, block) in enumerate(zip(self._columns, self.blocks_, strict=True)):
             values = column.decode(Z[:, block.start : block.stop], self.clip)
-            observed = np.full(len(Z), block.kind != "empty")
+            observed = np.full(len(Z), column.width > 0)
             if block.indicator is not None:
                 flag = Z[:, block.indicator] * self._missing_unit(j) + self._missing_share[j]
                 observed = flag <= 0.5
-            decoded.append(Cells(column.name, values, observed, column.family, column.unit))
+            form, type_ = self._form.formats.get(j), column.type_name
+            decoded.append(
+                Cells(column.name, values, observed, column.family, column.unit, type_, form)
+            )
         return decoded
 
     def get_feature_names_out(self, input_features: Any = None) -> Array:
@@ -370,6 +413,17 @@ class TabularEncoder(TransformerMixin, BaseEstimator):
         labels = getattr(self, "_labels", None) or [column.name for column in self._columns]
         kinds = [column.kind for column in self._columns]
         return dict(zip(labels, kinds, strict=True))
+
+    def check_learnable(self) -> None:
+        """Raise if all columns are ignored: they are empty or identifiers."""
+        if any(column.width for column in self._columns):
+            return
+        reasons = {"empty": "no observed value", "identifier": "values nearly all different"}
+        found = [f"{column.name!r} ({reasons[column.kind]})" for column in self._columns]
+        raise ValueError(
+            f"X must have a column to learn from; got {', '.join(found[:_MOST_NAMED])}"
+            f"{' and others' if len(found) > _MOST_NAMED else ''}."
+        )
 
     @property
     def n_numbers(self) -> int:
@@ -463,9 +517,12 @@ class TabularEncoder(TransformerMixin, BaseEstimator):
 
     def _refuse_unknown(self, cells: Cells, known: Array) -> None:
         unknown = sorted(map(str, set(cells.values[cells.observed & ~known].tolist())))
+        what = (
+            "strings that are no date" if self.columns_[cells.name] == "date" else "categories"
+        )
         raise ValueError(
-            f"Found unknown categories in column {cells.name!r}: {', '.join(unknown[:5])}. "
-            "With handle_unknown='ignore' they are encoded as no level at all."
+            f"Found unknown {what} in column {cells.name!r}: {', '.join(unknown[:5])}. With "
+            "handle_unknown='ignore' they are encoded as no category at all."
         )
 
     def __sklearn_tags__(self) -> Any:

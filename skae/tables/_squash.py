@@ -14,9 +14,43 @@ Array = NDArray[Any]
 # How many scales from the centre values begin to count by their logarithm.
 BEND = 3.0
 
-# A column that varies by less than this share of its largest value is constant: what is
-# left are roundings.
-_CONSTANT = 1e-9
+# A deviation below this share of the largest value may come from roundings alone.
+_NARROW = 1e-9
+
+# Deviations at the level of rounding: as a share of the largest value, and in roundings of the
+# dtype. As in the moments of all rows.
+_ROUNDING = 1e-14
+_ROUNDINGS = 2.0
+
+
+def is_narrow(deviation: Any, largest: Any) -> Any:
+    """Whether columns vary little for the size of their values; all of shape (n_columns,)."""
+    return deviation <= _NARROW * largest
+
+
+def narrow_deviation(values: Array, weight: Array | None, rounding: float) -> float:
+    """Standard deviation of values that vary little for their size; 0 if by rounding alone.
+
+    Whole numbers that the dtype holds exactly are not rounded.
+
+    Parameters
+    ----------
+    values : ndarray of shape (n_samples,)
+        Values; NaN where one is missing.
+
+    weight : ndarray of shape (n_samples,) or None
+        Weights of the rows.
+
+    rounding : float
+        Relative rounding of the values.
+    """
+    values = np.asarray(values, np.float64)
+    deviation = float(moments((values - np.nanmin(values))[:, np.newaxis], weight)[1][0])
+    largest = float(np.nanmax(np.abs(values)))
+    observed = values[~np.isnan(values)]
+    is_exact = largest * rounding <= 2 and bool((observed == np.round(observed)).all())
+    least = max(_ROUNDING, _ROUNDINGS * rounding) * largest
+    return deviation if is_exact or deviation > least else 0.0
 
 
 @dataclass(frozen=True)
@@ -42,12 +76,13 @@ class SquashScale:
     def of(cls, X: Array, weight: Array | None = None) -> "SquashScale":
         """Scale of these rows."""
         centre, scale = moments(X, weight)
-        scale[scale <= _CONSTANT * np.fmax.reduce(np.abs(X), axis=0, initial=0.0)] = 1.0
+        largest = np.fmax.reduce(np.abs(X), axis=0, initial=0.0)
+        for j in np.flatnonzero(is_narrow(scale, largest) & (largest > 0)):
+            scale[j] = narrow_deviation(X[:, j], weight, np.finfo(X.dtype).eps)
         levels = TwoLevels.of(X)
         apart = levels.high.astype(np.float64) / 2 - levels.low.astype(np.float64) / 2
-        scale[levels.columns] = np.where(
-            apart > _CONSTANT * np.abs(levels.high), apart, scale[levels.columns]
-        )
+        scale[levels.columns] = np.where(scale[levels.columns] > 0, apart, 0)
+        scale[scale == 0] = 1.0
         return cls(centre, scale)
 
     def inward(self, X: Array) -> Array:
