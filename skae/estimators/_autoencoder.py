@@ -99,9 +99,8 @@ class AutoencoderTransformer(
         at Glorot's uniform weights. A dense network's code that a rectifier would cut off
         ("relu", "elu" or "leaky_relu", no penalty) starts moved to where it is positive.
         With "pca", where the principal components explain less than 80 % of the variance
-        and rows are held out, the network is trained from random weights too, as long as it
-        does not lag behind, and the better of the two on the rows held out is kept: see
-        `init_` and `starts_`. With a `penalty` there is one start.
+        and rows are held out, random weights are tried too, as long as they do not lag
+        behind, and the better of the two is kept: see `init_` and `starts_`. With a `penalty` there is one start.
 
     optimizer : str or keras.optimizers.Optimizer, default="adam"
         A Keras optimizer by name or an object, whose configuration is copied.
@@ -151,10 +150,9 @@ class AutoencoderTransformer(
         is declared is a table in any case, an array too.
 
     standardize : "auto" or bool, default="auto"
-        Whether each column of numbers is divided by its own standard deviation. "auto": in
-        tables with a column that is no number, as columns of several kinds have no common
-        unit; numbers alone are taken as given, as by PCA. True: in any case. False: columns
-        of numbers are divided by one scale, so that one that varies more counts for more.
+        Whether each column of numbers is divided by its own standard deviation, and not all
+        by one number. "auto": in tables with a column that is no number; numbers alone are
+        taken as given, as by PCA.
 
     clip : bool, default=True
         Of a table, whether numbers that are decoded stay in the range seen in fit.

@@ -147,10 +147,9 @@ class VAETransformer(
         is declared is a table in any case, an array too.
 
     standardize : "auto" or bool, default="auto"
-        Whether each column of numbers is divided by its own standard deviation. "auto": in
-        tables with a column that is no number, as columns of several kinds have no common
-        unit; numbers alone are taken as given, as by PCA. True: in any case. False: columns
-        of numbers are divided by one scale, so that one that varies more counts for more.
+        Whether each column of numbers is divided by its own standard deviation, and not all
+        by one number. "auto": in tables with a column that is no number; numbers alone are
+        taken as given, as by PCA.
 
     clip : bool, default=True
         Of a table, whether numbers that are decoded stay in the range seen in fit.
