@@ -15,7 +15,7 @@ from skae.utils._rows import Rows
 from skae.utils._sklearn import Interval, StrOptions, fit_context
 from skae.utils._state import restores_state_on_error
 
-# Rows from which the start learns how much to shrink.
+# Rows from which the shrinkage of the start is learnt.
 _MOST_SPOILT = 4096
 
 
@@ -25,8 +25,8 @@ class DenoisingAutoencoder(
     """Autoencoder that reconstructs clean rows from corrupted ones [1]_.
 
     Rows are corrupted afresh in every epoch, by a corruption chosen by name or as an object,
-    or come in pairs with their targets: ``fit(X, target=X_clean)``. Tables and missing values
-    come as in :class:`AutoencoderTransformer`; of a table, whole cells are corrupted.
+    or come with their targets: ``fit(X, target=X_clean)``. Tables and missing values come as
+    in :class:`AutoencoderTransformer`; whole cells of a table are corrupted.
 
     Training starts at the best linear denoiser through the principal axes; held-out rows are
     corrupted once, so that epochs are compared on the same noise.
@@ -34,9 +34,8 @@ class DenoisingAutoencoder(
     Parameters
     ----------
     n_components : int or float, default=0.99
-        Number of columns of the code. A float between 0 and 1 is a share of variance:
-        the code has as many columns as PCA needs to explain it. The default leaves out
-        next to nothing of the clean rows.
+        Number of columns of the code. A float between 0 and 1 is a share of variance: the
+        code has as many columns as PCA needs to explain it; by default, nearly all of it.
 
     hidden_layer_sizes : int or array-like of shape (n_layers,), default=(256, 128)
         Widths of the encoder's hidden layers; the decoder has them in reverse. An empty
