@@ -10,7 +10,7 @@ export TF_CPP_MIN_LOG_LEVEL ?= 3
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-slow test-data test-kernels test-clients test-backends test-jax \
-	test-torch lint format types imports doctest docs bench clean
+	test-torch mutants lint format types imports doctest docs bench clean
 
 help: ## Show the targets
 	@grep -E '^[a-z-]+:.*## ' Makefile | sed -E 's/^([a-z-]+):.*## (.*)/\1|\2/' \
@@ -92,6 +92,11 @@ test-jax: .venv/.stamp-backends
 
 test-torch: .venv/.stamp-backends
 	KERAS_BACKEND=torch $(BIN)/python -m pytest $(BACKEND_TESTS) $(PYTEST_ARGS)
+
+# Hours, or with MUTANTS="--sample 20 --only losses" minutes.
+MUTANTS ?= --sample 200 --jobs 2
+mutants: .venv/.stamp ## Put small faults into the package, and count those the tests notice
+	$(BIN)/python tests/mutants.py $(MUTANTS)
 
 lint: .venv/.stamp ## Check style, formatting and the figures that the guide quotes
 	$(BIN)/ruff check .

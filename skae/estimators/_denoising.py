@@ -95,7 +95,7 @@ class DenoisingAutoencoder(
         ("relu", "elu" or "leaky_relu", no penalty) starts moved to where it is positive.
         With "pca", where the principal components explain less than 80 % of the variance
         and rows are held out, random weights are tried too, as long as they do not lag
-        behind, and the better of the two is kept: see `init_` and `starts_`. With a `penalty` there is one start.
+        behind, and the better of the two is kept: see `starts_`. Not with a `penalty`.
 
     optimizer : str or keras.optimizers.Optimizer, default="adam"
         A Keras optimizer by name or an object, whose configuration is copied.
