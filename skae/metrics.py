@@ -157,7 +157,11 @@ def _as_times(cells: Cells, said: Cells) -> tuple[Cells, Cells]:
 def _rows_and_reconstruction(estimator: Any, X: Any) -> tuple[NDArray[Any], NDArray[Any]]:
     _goes_back(estimator)
     rows = check_floats(
-        numbers_of(X), "X", allow_nd=True, ensure_all_finite="allow-nan", ensure_2d=False
+        numbers_of(X, unknown=True),
+        "X",
+        allow_nd=True,
+        ensure_all_finite="allow-nan",
+        ensure_2d=False,
     )
     reconstruction = np.ascontiguousarray(estimator.inverse_transform(estimator.transform(X)))
     _check_shapes(estimator, rows.shape, reconstruction.shape)
@@ -219,7 +223,7 @@ def reconstruction_score(
     if sparse.issparse(X):
         rows = LazyRows(canonical(X))
         return lazy_variance_explained(rows, _by_parts(estimator), sample_weight)
-    if numbers_of(X) is None:
+    if numbers_of(X, unknown=True) is None:
         reconstruction = _goes_back(estimator).inverse_transform(estimator.transform(X))
         return share_explained(X, reconstruction, sample_weight)
     return variance_explained(*_rows_and_reconstruction(estimator, X), sample_weight)
@@ -256,7 +260,7 @@ def reconstruction_error(estimator: Any, X: Any) -> NDArray[Any]:
     if sparse.issparse(X):
         lazy = LazyRows(canonical(X))
         return _lazy_squares(lazy, _by_parts(estimator)) / lazy.shape[1]
-    if numbers_of(X) is None:
+    if numbers_of(X, unknown=True) is None:
         reconstruction = _goes_back(estimator).inverse_transform(estimator.transform(X))
         lost, _ = _lost_cells(X, reconstruction, None)
         there = ~np.isnan(lost)

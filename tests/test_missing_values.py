@@ -209,6 +209,25 @@ def test_integers_with_a_missing_value_are_numbers(quick):
     assert quick().fit(X.assign(c=["x", "y"] * 10)).table_ is not None
 
 
+def test_rows_without_a_value_in_a_column(quick, blob):
+    """Objects without a value are missing numbers, for an estimator of numbers."""
+    frame = pd.DataFrame(blob, columns=list("abcde"))
+    ae, one = quick().fit(frame), frame[:1].astype(object)
+    one.loc[0, "b"] = None
+    at_mean = frame[:1].assign(b=ae.mean_[1])
+    assert_array_equal(ae.transform(one), ae.transform(at_mean))
+    assert_allclose(reconstruction_score(ae, one), ae.score(one))
+
+
+def test_other_columns_than_numbers_at_predict(quick, blob):
+    frame = pd.DataFrame(blob, columns=list("abcde"))
+    for estimator in (quick(), clone(DETECTOR)):
+        estimator.fit(frame)
+        for wrong in ("text", pd.Timestamp("2024-01-01")):
+            with pytest.raises(ValueError, match=r"Column 'c' had cells of type number in fit"):
+                estimator.score_samples(frame.assign(c=wrong))
+
+
 def test_images_with_missing_values(quick, pixels):
     images = holed(pixels[:40].reshape(-1, 8, 8), 0.1)
     ae = quick(network=ConvNetwork((4,)), max_iter=1).fit(images)

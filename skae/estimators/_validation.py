@@ -6,7 +6,7 @@ import numpy as np
 from scipy import sparse
 from sklearn.utils.validation import check_consistent_length, check_is_fitted, validate_data
 
-from skae.tables import checked_table, numbers_of
+from skae.tables import check_numbers, checked_table, numbers_of
 from skae.utils._arrays import LAYOUT, check_floats, check_weight, refuse_masked
 from skae.utils._frames import column_labels
 from skae.utils._lazy import FEW_BYTES, LazyRows, canonical
@@ -220,11 +220,8 @@ def check_features(estimator, X, **options):
     """Rows as scikit-learn checks them, in one layout; NaN where a value is missing."""
     refuse_masked(X, "X")
     if not sparse.issparse(X):
-        numbers = numbers_of(X)
         options["ensure_all_finite"] = "allow-nan"
-        checked = validate_data(
-            estimator, X if numbers is None else numbers, **LAYOUT, **options
-        )
+        checked = validate_data(estimator, check_numbers(X), **LAYOUT, **options)
         rows = checked[0] if "y" in options else checked
         if options.get("reset", True) and has_missing(rows) and np.isnan(rows).all():
             raise ValueError(f"X has no observed value: all {rows.size} are missing.")

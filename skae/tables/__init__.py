@@ -21,7 +21,7 @@ from skae.tables._iso import iso_times
 from skae.tables._kinds import unseen_share
 from skae.tables._levels import TwoLevels
 from skae.tables._marks import marked_cells, missing_cells, without_cells
-from skae.tables._numbers import numbers_of
+from skae.tables._numbers import check_numbers, numbers_of
 from skae.tables._ranks import NormalScores
 from skae.tables._squash import SquashScale, squashed, stretched
 from skae.tables._templates import described, library_of, table_of
@@ -34,6 +34,7 @@ __all__ = [
     "SquashScale",
     "TabularEncoder",
     "TwoLevels",
+    "check_numbers",
     "checked_table",
     "described",
     "given_back",

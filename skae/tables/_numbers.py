@@ -25,7 +25,7 @@ _PLAIN = (
 _LARGEST_ITEM = 8
 
 
-def numbers_of(X: Any) -> Any:
+def numbers_of(X: Any, unknown: bool = False) -> Any:
     """X as numbers if all of its columns are numbers or booleans; None if a column is not.
 
     The dtypes decide, or in columns of objects the types of the observed values; missing
@@ -35,6 +35,10 @@ def numbers_of(X: Any) -> Any:
     ----------
     X : array-like
         As the user gave it.
+
+    unknown : bool, default=False
+        Whether a column of objects without an observed value counts as one of numbers: rows
+        for an estimator that was fitted on numbers may lack all values of a column.
 
     Returns
     -------
@@ -46,7 +50,7 @@ def numbers_of(X: Any) -> Any:
         refuse_repeated_names(X)
         if all(map(_is_plain, _dtypes(X))):
             return X
-        columns = _numeric_columns(X)
+        columns = _numeric_columns(X, unknown)
         return None if columns is None else _frame_like(X, columns)
     if isinstance(X, list | tuple):
         given, X = X, _array_of_objects(X)
@@ -55,8 +59,21 @@ def numbers_of(X: Any) -> Any:
     kind = getattr(getattr(X, "dtype", None), "kind", "f")
     if kind not in "USOmM" or X.ndim != 2 or isinstance(X, np.ma.MaskedArray):
         return X
-    columns = _numeric_columns(np.asarray(X))
+    columns = _numeric_columns(np.asarray(X), unknown)
     return None if columns is None else np.column_stack(columns)
+
+
+def check_numbers(X: Any) -> Any:
+    """X as numbers; an error that names the first column that is not."""
+    numbers = numbers_of(X, unknown=True)
+    if numbers is None:
+        for dtype, cells in zip(_dtypes(X), read_columns(X), strict=True):
+            if not _holds_numbers(dtype, cells, unknown=True):
+                raise ValueError(
+                    f"Column {cells.name!r} had cells of type number in fit, and has cells of "
+                    f"type {cells.type} now."
+                )
+    return numbers
 
 
 def _dtypes(X: Any) -> list[Any]:
@@ -78,11 +95,11 @@ def _is_plain(dtype: Any) -> bool:
     return isinstance(dtype, _PLAIN)
 
 
-def _numeric_columns(X: Any) -> list[Array] | None:
+def _numeric_columns(X: Any, unknown: bool) -> list[Array] | None:
     """Columns of numbers and booleans as floats, (n_samples,) each; None if one is neither."""
     columns = []
     for dtype, cells in zip(_dtypes(X), read_columns(X), strict=True):
-        if not _holds_numbers(dtype, cells):
+        if not _holds_numbers(dtype, cells, unknown):
             return None
         column = np.full(len(cells.values), np.nan)
         column[cells.observed] = cells.values[cells.observed].astype(np.float64)
@@ -90,14 +107,18 @@ def _numeric_columns(X: Any) -> list[Array] | None:
     return columns
 
 
-def _holds_numbers(dtype: Any, cells: Cells) -> bool:
+def _holds_numbers(dtype: Any, cells: Cells, unknown: bool) -> bool:
     """Whether a column is of numbers or booleans, by its dtype or by its observed values."""
     if isinstance(dtype, nw.Categorical | nw.Enum) or str(dtype) == "category":
         return False
     observed = cells.values[cells.observed]
     if not len(observed):
         # Objects without a value may be anything.
-        return str(dtype) not in ("object", "Object", "Unknown") and cells.family == "number"
+        return (
+            unknown
+            or (str(dtype) not in ("object", "Object", "Unknown")
+            and cells.family == "number")
+        )
     return cells.family == "number" or isinstance(observed[0], bool | np.bool_)
 
 
