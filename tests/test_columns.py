@@ -17,8 +17,8 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 import skae
 from data import data_rng
-from skae.tables import TabularEncoder, read_columns
-from tables import columns_of
+from skae.tables import SquashScale, TabularEncoder, read_columns
+from tables import LIBRARIES, columns_of
 
 pytestmark = pytest.mark.any_backend
 
@@ -367,3 +367,318 @@ def test_all_libraries_read_the_same_columns():
         for other in tables:
             assert_array_equal(encoder.transform(other), Z)
             assert columns_of(encoder.inverse_transform(encoder.transform(other))) == columns
+
+
+# Strings that are dates
+
+_STAMPS = pd.date_range("2024-01-31 10:20:01", periods=N_ROWS, freq="31h")
+_ODD = _STAMPS + pd.to_timedelta(np.arange(N_ROWS) % 3 * 250, unit="ms")
+STRINGS = {
+    "%Y-%m-%d": _STAMPS.strftime("%Y-%m-%d"),
+    "%Y-%m-%d %H:%M:%S": _STAMPS.strftime("%Y-%m-%d %H:%M:%S"),
+    "%Y-%m-%dT%H:%M": _STAMPS.strftime("%Y-%m-%dT%H:%M"),
+    "%Y-%m-%dT%H:%M:%SZ": _STAMPS.strftime("%Y-%m-%dT%H:%M:%SZ"),
+    "%Y-%m-%dT%H:%M:%S-03:30": _STAMPS.strftime("%Y-%m-%dT%H:%M:%S-03:30"),
+    "%Y-%m-%d %H:%M:%S.%f": _ODD.strftime("%Y-%m-%d %H:%M:%S.%f"),
+    "isoformat": [str(stamp) for stamp in _ODD.to_pydatetime()],
+    "trimmed": [str(stamp).rstrip("0") for stamp in _ODD.to_pydatetime() if stamp.microsecond],
+    "nanoseconds": [f"2024-01-{d:02d}T00:00:00.00000000{d % 7}Z" for d in range(1, 13)],
+    "%H:%M:%S": _STAMPS.strftime("%H:%M:%S"),
+    "%H:%M": _STAMPS.strftime("%H:%M"),
+    "%Y-%m": _STAMPS.strftime("%Y-%m"),
+}
+
+
+@pytest.mark.parametrize("make", LIBRARIES.values(), ids=LIBRARIES)
+@pytest.mark.parametrize("name", STRINGS)
+def test_strings_in_one_iso_format_are_dates(name, make, tmp_path):
+    cells = [*STRINGS[name], None]
+    X = make({"c": cells})
+    encoder = TabularEncoder().fit(X)
+    assert encoder.columns_ == {"c": "date"}
+    skae.save(encoder, tmp_path / "encoder.skae")
+    for each in (encoder, skae.load(tmp_path / "encoder.skae")):
+        back = each.inverse_transform(each.transform(X))
+        assert columns_of(back) == {"c": cells}
+        assert type(back) is type(X)
+
+
+def test_dates_in_strings_are_encoded_like_dates():
+    days = pd.Series(_STAMPS.normalize())
+    strings = TabularEncoder().fit(pd.DataFrame({"c": days.dt.strftime("%Y-%m-%d")}))
+    dates = TabularEncoder().fit(pd.DataFrame({"c": days}))
+    for column in (days, days.dt.strftime("%Y-%m-%d"), days.dt.strftime("%Y-%m-%dT%H:%M:%S")):
+        X = pd.DataFrame({"c": column})
+        assert_array_equal(strings.transform(X), dates.transform(X))
+    middle = strings.transform(X)[[0, 2]].mean(axis=0, keepdims=True)
+    assert strings.inverse_transform(middle)["c"].tolist() == ["2024-02-02"]
+
+
+def test_strings_with_several_offsets_are_instants():
+    cells = ["2024-03-30T10:00:00+01:00", "2024-04-01T10:00:00+02:00"]
+    encoder = encoder_of(cells)
+    back = encoder.inverse_transform(encoder.transform(_of_pandas(cells)))["c"].tolist()
+    assert back == ["2024-03-30T09:00:00+00:00", "2024-04-01T08:00:00+00:00"]
+
+
+def test_dates_that_are_declared_categories_are_categories():
+    for cells in (["2024-01-31", "2024-02-01", "2024-02-09"], list(_STAMPS[:3])):
+        X = pd.DataFrame({"c": cells})
+        encoder = TabularEncoder(categorical_features=["c"]).fit(X)
+        assert encoder.columns_ == {"c": "categorical"}
+        assert encoder.inverse_transform(encoder.transform(X)).equals(X)
+        assert encoder.observed(X[:1]).all()
+    as_dtype = pd.DataFrame({"c": ["2024-01-31", "2024-02-01", "2024-02-09"]}, dtype="category")
+    assert TabularEncoder().fit(as_dtype).columns_ == {"c": "categorical"}
+
+
+def test_strings_that_are_no_date_at_transform():
+    X = pd.DataFrame({"c": ["2024-01-01", "2024-01-05", None]})
+    new = pd.DataFrame({"c": ["2024-01-03", "soon", None, "2024-02-30", "2024-01-03T10:00Z"]})
+    Z, observed = TabularEncoder().fit(X).encode(new)
+    assert_array_equal(observed[:, 0], [True, False, False, False, False])
+    assert_array_equal(Z[:, 0], 0)
+    # Only what is missing has the flag of missing cells.
+    assert_array_equal(Z[:, 1] > 0, [False, False, True, False, False])
+    encoder = TabularEncoder(handle_unknown="error").fit(X)
+    with pytest.raises(
+        ValueError, match="no date in column 'c': 2024-01-03T10:00Z, 2024-02-30"
+    ):
+        encoder.transform(new)
+
+
+@pytest.mark.parametrize(
+    ("seen", "new", "types"),
+    [
+        (TIMES, [t.replace(tzinfo=BERLIN) for t in TIMES], "time in fit.* time with a zone"),
+        (
+            [t.replace(tzinfo=BERLIN) for t in TIMES],
+            TIMES,
+            "time with a zone in fit.* time now",
+        ),
+        (TIMES, [t - TIMES[0] for t in TIMES], "time in fit.* duration now"),
+        (TIMES, [t.time() for t in TIMES], "time in fit.* time of day now"),
+        ([t - TIMES[0] for t in TIMES], TIMES, "duration in fit.* time now"),
+        ([pd.Period(t, "M") for t in TIMES], TIMES, "period in fit.* time now"),
+        (TIMES, ["2024-01-01", "soon"], "time in fit.* str now"),
+        (TIMES, [1.5], "time in fit.* number now"),
+        ([Decimal(1), Decimal("2.5")], ["x"], "number in fit.* str now"),
+        ([*Colour], ["RED"], "Colour in fit.* str now"),
+        ([b"a", b"b"], ["a"], "bytes in fit.* str now"),
+    ],
+)
+@pytest.mark.parametrize("make", [_of_pandas, _of_polars])
+def test_types_of_fit_and_transform_differ(seen, new, types, make):
+    if make is _of_pandas or seen != [*Colour]:
+        encoder = TabularEncoder().fit(make(seen))
+        with pytest.raises(ValueError, match=f"Column 'c' had cells of type {types}"):
+            encoder.transform(make(new))
+
+
+def test_dates_of_another_class_are_dates():
+    dates = TabularEncoder().fit(_of_pandas([t.date() for t in TIMES]))
+    assert_array_equal(
+        dates.transform(pl.DataFrame({"c": TIMES})), dates.transform(_of_pandas(TIMES))
+    )
+
+
+# Identifiers and free text
+
+
+def _keys(n_rows=120):
+    return [f"key {i}" for i in range(n_rows)]
+
+
+@pytest.mark.parametrize("make", LIBRARIES.values(), ids=LIBRARIES)
+def test_identifiers_are_ignored_with_a_warning(make, tmp_path):
+    X = make({"n": np.arange(120.0) % 7, "key": _keys(), "c": ["a", "b"] * 60})
+    with pytest.warns(UserWarning, match="identifiers or free text: 'key'.*'key 0'.*[Dd]rop"):
+        encoder = TabularEncoder().fit(X)
+    assert encoder.columns_ == {"n": "integer", "key": "identifier", "c": "binary"}
+    assert encoder.transform(X).shape == (120, 2)
+    assert list(encoder.get_feature_names_out()) == ["n", "c_b"]
+    skae.save(encoder, tmp_path / "encoder.skae")
+    for each in (encoder, skae.load(tmp_path / "encoder.skae")):
+        back = each.inverse_transform(each.transform(X))
+        assert columns_of(back) == {**columns_of(X), "key": [None] * 120}
+        assert type(back) is type(X)
+        other = make({"n": [1.0, 2.0], "key": [None, "new"], "c": ["a", "b"]})
+        assert_array_equal(each.observed(other)[:, 1], [False, True])
+        assert_array_equal(each.transform(other)[:, 1], each.transform(X)[:2, 1])
+
+
+@pytest.mark.parametrize(
+    "cells",
+    [
+        pd.Categorical(_keys()),
+        pd.Series([key.encode() for key in _keys()]),
+        pd.Series(_keys(), dtype="string"),
+        pd.Series([*_keys(), *["common"] * 100]),
+        pd.Series([*_keys(), *[None] * 300]),
+    ],
+    ids=["category", "bytes", "string", "with a common one", "mostly missing"],
+)
+def test_what_is_an_identifier(cells):
+    with pytest.warns(UserWarning, match="identifiers or free text: 'c'"):
+        encoder = TabularEncoder().fit(pd.DataFrame({"c": cells}))
+    assert encoder.columns_ == {"c": "identifier"}
+
+
+@pytest.mark.parametrize(
+    "cells",
+    [
+        _keys(40),
+        [*_keys(60), *_keys(60)],
+        [*_keys(60), *["common"] * 70],
+        [f"key {i % 60}" for i in range(100)],
+    ],
+    ids=["few", "each twice", "half are common", "most twice"],
+)
+def test_what_is_no_identifier(cells):
+    assert TabularEncoder().fit(pd.DataFrame({"c": cells})).columns_ == {"c": "categorical"}
+
+
+def test_declared_identifiers_are_categories():
+    X = pd.DataFrame({"c": _keys()})
+    encoder = TabularEncoder(categorical_features=["c"], handle_unknown="error").fit(X)
+    assert encoder.transform(X).shape == (120, 50)
+
+
+def test_identifiers_in_rows_of_weight_zero_are_not_seen():
+    X = pd.DataFrame({"c": [*_keys(), *["common", "rare"] * 10]})
+    weight = np.r_[np.zeros(120), np.ones(20)]
+    assert TabularEncoder().fit(X, sample_weight=weight).columns_ == {"c": "binary"}
+
+
+def test_no_new_value_of_an_identifier_is_unknown():
+    with pytest.warns(UserWarning, match="identifiers"):
+        encoder = TabularEncoder(handle_unknown="error").fit(
+            pd.DataFrame({"c": _keys(), "n": np.arange(120)})
+        )
+    assert encoder.transform(pd.DataFrame({"c": ["new", None], "n": [1, 2]})).shape == (2, 1)
+
+
+# Numbers and dates in strings
+
+_AMOUNTS = data_rng().gamma(2, 900, 40)
+_DATES = pd.date_range("2024-01-13", periods=40, freq="11h")
+LOOKS = {
+    "1,234.50": ("numbers", [f"{v:,.2f}" for v in _AMOUNTS]),
+    "$5.20": ("numbers", [f"${v:.2f}" for v in _AMOUNTS]),
+    "5,20 EUR": ("numbers", [f"{v:.2f} EUR".replace(".", ",") for v in _AMOUNTS]),
+    "12%": ("numbers", [f"{v:.0f}%" for v in _AMOUNTS]),
+    "3.5 ": ("numbers", [f"{v:.1f} " for v in _AMOUNTS]),
+    "(3.5)": ("numbers", [f"({v:.1f})" for v in _AMOUNTS]),
+    "1e-3": ("numbers", [f"{v:.2e}" for v in _AMOUNTS]),
+    "1234": ("numbers", [f"{v:.0f}" for v in _AMOUNTS]),
+    "?": ("numbers", ["?" if i % 4 == 0 else f"{v:.1f}" for i, v in enumerate(_AMOUNTS)]),
+    "13/01/2024": ("dates", _DATES.strftime("%d/%m/%Y")),
+    "01/13/24 10:00 PM": ("dates", _DATES.strftime("%m/%d/%y %I:%M %p")),
+    "13.1.2024": ("dates", _DATES.strftime("%d.%m.%Y")),
+    "Jan 13, 2024": ("dates", _DATES.strftime("%b %d, %Y")),
+    "Sat, 13 Jan 2024 10:00:00 GMT": ("dates", _DATES.strftime("%a, %d %b %Y %H:%M:%S GMT")),
+    "2 days 01:00:00": ("dates", [str(t - _DATES[0]) for t in _DATES]),
+    "several formats": ("dates", [*_DATES.strftime("%Y-%m-%d"), "2024-01-13 10:00"]),
+    "with unknown": ("dates", [*_DATES.strftime("%Y-%m-%d"), "unknown"]),
+    "no such day": ("dates", ["2024-01-01", "2024-02-30", "2024-03-01"]),
+}
+
+
+@pytest.mark.parametrize("make", [_of_pandas, lambda cells: pl.DataFrame({"c": list(cells)})])
+@pytest.mark.parametrize("name", LOOKS)
+def test_strings_that_look_like_something_else_are_named(name, make):
+    look, cells = LOOKS[name]
+    words = {
+        "numbers": "numbers written as strings: 'c'.*pandas.to_numeric",
+        "dates": "dates or times written as strings.*: 'c'.*pandas.to_datetime",
+    }
+    with pytest.warns(UserWarning, match=words[look]) as caught:
+        encoder = TabularEncoder().fit(make(list(cells)))
+    assert encoder.columns_ == {"c": "categorical"}
+    assert len(caught) == 1
+    assert "Encoded as categories: 'c'" in str(caught[0].message)
+    TabularEncoder(categorical_features=[0]).fit(make(list(cells)))
+
+
+@pytest.mark.parametrize(
+    "cells",
+    [
+        ["1", "2", "3"],
+        ["007", "010", *[f"{i:03d}" for i in range(20)]],
+        ["1.5", "2.0"],
+        ["1.2.3", "1.10.0", "2.0.1"],
+        ["10.0.0.1", "10.0.0.2", "10.0.0.3"],
+        ["18-24", "25-34", "35-44"],
+        ["555-12-3456", "555-12-3457", "555-12-3458"],
+        ["A-1", "B-2", "C-3"],
+        ["may", "june", "march"],
+        ["5 kg", "7 kg", "9 kg"],
+        ["red", "green", ""],
+    ],
+    ids=lambda cells: cells[0],
+)
+def test_strings_that_are_categories(cells):
+    assert TabularEncoder().fit(_of_pandas(cells)).columns_["c"] in ("categorical", "binary")
+
+
+def test_numbers_in_strings_that_all_differ_have_one_warning_that_says_both():
+    X = pd.DataFrame({"c": [f"${v:,.2f}" for v in data_rng().gamma(2, 900, 200)]})
+    with pytest.warns(
+        UserWarning, match="numbers written as strings: 'c'.*Ignored.*'c'"
+    ) as caught:
+        assert TabularEncoder().fit(X).columns_ == {"c": "identifier"}
+    assert len(caught) == 1
+
+
+# Columns that vary little
+
+_RNG = data_rng()
+NARROW = {
+    "epoch microseconds": 1_700_000_000_000_000 + _RNG.randint(0, 5_000_000, 300),
+    "as floats": 1.7e15 + _RNG.randint(0, 5_000_000, 300),
+    "negative": -1.7e15 - _RNG.randint(0, 5_000_000, 300),
+    "epoch seconds within 0.1 s": 1.7e9 + _RNG.uniform(0, 0.1, 300),
+    "epoch nanoseconds": 1_700_000_000_000_000_000 + _RNG.randint(0, 5000, 300),
+    "three integers": 9_000_000_000_000_000 + _RNG.randint(0, 3, 300),
+    "three floats": 9e15 - _RNG.randint(0, 3, 300),
+    "two integers": 1_700_000_000_000_000 + _RNG.randint(0, 2, 300),
+    "float32": (1 + 1e-5 * _RNG.randint(0, 9, 300)).astype(np.float32),
+}
+_TENTH = np.float32(0.1)
+ROUNDED = {
+    "float64": 0.3 * (1 + 2.0**-52 * _RNG.randint(-3, 4, 300)),
+    "float32": _TENTH + np.spacing(_TENTH) * _RNG.randint(-2, 3, 300).astype(np.float32),
+    "two of float32": np.where(
+        _RNG.randint(0, 2, 300), _TENTH, np.nextafter(_TENTH, _TENTH + 1)
+    ),
+    "two of float64": np.where(_RNG.randint(0, 2, 300), 0.1, np.nextafter(0.1, 1.0)),
+}
+
+
+@pytest.mark.parametrize("name", NARROW)
+def test_what_varies_by_more_than_rounding_has_deviation_one(name):
+    values = NARROW[name]
+    encoder = TabularEncoder(squash=False).fit(pd.DataFrame({"c": values}))
+    Z = encoder.transform(pd.DataFrame({"c": values}))
+    assert_allclose([Z.mean(), Z.std()], [0, 1], atol=1e-9)
+    back = encoder.inverse_transform(Z)["c"]
+    assert_array_equal(back, values)
+    assert back.dtype == values.dtype
+    if values.max() < 2**53 and not name.startswith("two"):
+        X = values[:, np.newaxis].astype(np.promote_types(values.dtype, np.float32))
+        z = SquashScale.of(X).inward(X)
+        assert_allclose(z.std(), 1, atol=0.01)
+        # The mean is rounded to the nearest float64.
+        assert abs(z.mean()) <= np.spacing(np.abs(X).max()) / X.std() + 1e-4
+
+
+@pytest.mark.parametrize("name", ROUNDED)
+def test_what_varies_by_rounding_is_constant(name):
+    values = ROUNDED[name]
+    for column in (values, pl.Series(values).to_pandas()):
+        Z = TabularEncoder().fit_transform(pd.DataFrame({"c": column}))
+        assert np.abs(Z).max() < 1e-6
+    polars = pl.DataFrame({"c": values})
+    assert np.abs(TabularEncoder().fit_transform(polars)).max() < 1e-6
+    X = values[:, np.newaxis]
+    assert np.abs(SquashScale.of(X).inward(X)).max() < 1e-6

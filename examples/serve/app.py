@@ -143,10 +143,9 @@ def read_column(name, kind, values):
     try:
         if kind in ("numeric", "integer"):
             return np.array([np.nan if value is None else value for value in values], float)
-        if kind == "date":
-            return pd.to_datetime(values, format="ISO8601", utc=True).tz_localize(None)
     except (ValueError, OverflowError) as error:
         raise BadRowsError(f"Column {name!r}, which is {kind}: {error}.") from None
+    # The detector itself reads dates in ISO 8601.
     return pd.Series(values, dtype=object)
 
 

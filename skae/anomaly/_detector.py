@@ -130,8 +130,8 @@ class AEAnomalyDetector(TableMixin, ReadsTablesMixin, DetectionMixin, BaseEstima
         and rows of weight zero are then left out of each split.
 
     categorical_features : "from_dtype" or array-like of {bool, int, str}, default="from_dtype"
-        Of a table, the columns of numbers that are categories: a mask, positions, or names.
-        "from_dtype": strings, booleans and categorical dtypes are, numbers are not.
+        Of a table, the columns that are categories: a mask, positions, or names.
+        "from_dtype": booleans, categorical dtypes and strings that are no dates are.
 
     random_state : int, RandomState instance or None, default=None
         Seeds the folds, the weights and the noise. An int gives the same result in every

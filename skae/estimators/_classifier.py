@@ -67,7 +67,7 @@ class AEClassifier(ReadsTablesMixin, MetaEstimatorMixin, ClassifierMixin, BaseEs
         on the same: its probabilities are optimistic.
 
     categorical_features : "from_dtype" or array-like of {bool, int, str}, default="from_dtype"
-        Of a table, the columns of numbers that are categories, as in
+        Of a table, the columns that are categories, as in
         :class:`~skae.tables.TabularEncoder`, by which tables with categories or missing
         cells are encoded.
 

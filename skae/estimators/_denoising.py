@@ -140,8 +140,8 @@ class DenoisingAutoencoder(
         and network stay as they are.
 
     categorical_features : "from_dtype" or array-like of {bool, int, str}, default="from_dtype"
-        Of a table, the columns of numbers that are categories: a mask, positions, or names.
-        "from_dtype": strings, booleans and categorical dtypes are, numbers are not. What
+        Of a table, the columns that are categories: a mask, positions, or names.
+        "from_dtype": booleans, categorical dtypes and strings that are no dates are. What
         is declared is a table in any case, an array too.
 
     standardize : "auto" or bool, default="auto"

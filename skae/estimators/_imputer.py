@@ -64,8 +64,8 @@ class AEImputer(TransformerMixin, BaseEstimator):
         too, but not as a string, boolean or date; and a string where it is a string.
 
     categorical_features : "from_dtype" or array-like of {bool, int, str}, default="from_dtype"
-        Columns of numbers that are categories: a mask, positions, or names. Strings,
-        booleans and categorical dtypes are categories in any case.
+        Columns that are categories: a mask, positions, or names. Booleans, categorical
+        dtypes and strings that are no dates are categories in any case.
 
     hidden_layer_sizes : int or array-like of shape (n_layers,), default=(256,)
         Widths of the hidden layers of the networks.
@@ -296,6 +296,7 @@ class AEImputer(TransformerMixin, BaseEstimator):
             empty in fit. `fit` may have seen another library. Integers become floats where
             values that are not whole belong among them; arrays that are marked by a number
             or a string are float64 or objects.
+            Columns that are identifiers stay as they are, with their missing values.
         """
         filled = self._filled(X, lambda imputation, values, there: imputation(values, there))
         return in_library(filled, output_library(self))

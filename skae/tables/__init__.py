@@ -1,7 +1,8 @@
 """Columns of tables: knows nothing of networks."""
 
 from skae.tables._cells import Cells
-from skae.tables._encoder import Block, TabularEncoder
+from skae.tables._columns import Block
+from skae.tables._encoder import TabularEncoder
 from skae.tables._filling import (
     given_back,
     in_library,

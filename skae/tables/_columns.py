@@ -3,12 +3,13 @@
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from skae.tables._cells import Cells
+from skae.tables._iso import IsoFormat, as_times
 from skae.tables._squash import log_slope, squashed, stretched
 from skae.utils._rows import scale_of
 
@@ -17,8 +18,37 @@ Array = NDArray[Any]
 # The least unit of flags: what is rarer than this allows lies no farther away.
 LEAST_UNIT = 0.2
 
+# How many columns an error names.
+_MOST_NAMED = 5
+
 #: Beyond this, float64 does not hold every integer.
 EXACT = 2.0**53
+
+
+class Block(NamedTuple):
+    """Which numbers stand for a column of the table.
+
+    Attributes
+    ----------
+    name : str
+        Of the column.
+
+    kind : str
+        See :class:`TabularEncoder`.
+
+    start, stop : int
+        Where its values stand in the matrix.
+
+    indicator : int or None
+        Where the flag stands that tells that the cell is missing; None: no cell was
+        missing in fit.
+    """
+
+    name: str
+    kind: str
+    start: int
+    stop: int
+    indicator: int | None
 
 
 class Column(ABC):
@@ -351,6 +381,54 @@ def check_cells(column: Column, cells: Cells) -> None:
             f"Column {column.name!r} had cells of type {before} in fit, and has cells of type "
             f"{now} now."
         )
+
+
+def understood(column: Column, cells: Cells, form: Any) -> Cells:
+    """Cells of a column, strings as times where the column is one of times.
+
+    A string that is no time is missing if the column was one of strings in fit. Otherwise
+    the strings stay, which are then of another type than the cells in fit.
+
+    Parameters
+    ----------
+    column : Column
+        How the column is encoded.
+
+    cells : Cells
+        As they were read.
+
+    form : ObjectFormat, IsoFormat or None
+        Format of the cells in fit.
+    """
+    if column.family != "time" or cells.type != "str":
+        return cells
+    times = replace(as_times(cells, column.type_name, column.unit), format=form)
+    are_times = isinstance(form, IsoFormat) or (times.observed == cells.observed).all()
+    return times if are_times else cells
+
+
+def check_learnable(columns: Sequence[Column]) -> None:
+    """Raise if all columns are ignored: they are empty or identifiers."""
+    if any(column.width for column in columns):
+        return
+    reasons = {"empty": "no observed value", "identifier": "values nearly all different"}
+    found = [f"{column.name!r} ({reasons[column.kind]})" for column in columns]
+    raise ValueError(
+        f"X must have a column to learn from; got {', '.join(found[:_MOST_NAMED])}"
+        f"{' and others' if len(found) > _MOST_NAMED else ''}."
+    )
+
+
+def refuse_unknown(column: Column, cells: Cells, known: Array) -> None:
+    """Raise if observed cells are not known; `known` has shape (n_samples,)."""
+    unknown = sorted(map(str, set(cells.values[cells.observed & ~known].tolist())))
+    if not unknown:
+        return
+    what = "strings that are no date" if column.kind == "date" else "categories"
+    raise ValueError(
+        f"Found unknown {what} in column {column.name!r}: {', '.join(unknown[:5])}. With "
+        "handle_unknown='ignore' they are encoded as no category at all."
+    )
 
 
 def _type_name(value: Any) -> str:

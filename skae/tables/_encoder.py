@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from numbers import Integral
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,17 +12,21 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from skae.tables._cells import Cells
 from skae.tables._columns import (
     LEAST_UNIT,
+    Block,
     Column,
     LevelsColumn,
     NumberColumn,
     check_cells,
     check_finite,
+    check_learnable,
+    refuse_unknown,
+    understood,
     with_one_scale,
 )
 from skae.tables._doubts import doubts_of, warn_of
 from skae.tables._frames import Form, checked_table, read_columns
-from skae.tables._iso import IsoFormat, as_times, iso_times
-from skae.tables._kinds import make_column
+from skae.tables._iso import iso_times
+from skae.tables._kinds import declared_columns, make_column
 from skae.utils._arrays import check_floats, check_weight
 from skae.utils._frames import column_labels, index_of, unique_names
 from skae.utils._sklearn import (
@@ -35,42 +39,16 @@ from skae.utils._state import restores_state_on_error
 
 Array = NDArray[Any]
 
-# How many columns an error names.
-_MOST_NAMED = 5
-
-
-class Block(NamedTuple):
-    """Which numbers stand for a column of the table.
-
-    Attributes
-    ----------
-    name : str
-        Of the column.
-
-    kind : str
-        See :class:`TabularEncoder`.
-
-    start, stop : int
-        Where its values stand in the matrix.
-
-    indicator : int or None
-        Where the flag stands that tells that the cell is missing; None: no cell was
-        missing in fit.
-    """
-
-    name: str
-    kind: str
-    start: int
-    stop: int
-    indicator: int | None
-
 
 class TabularEncoder(TransformerMixin, BaseEstimator):
     """Tables of any columns as a matrix of comparable numbers, and back.
 
-    Numbers, integers, booleans, strings, categories, dates and missing cells are read as
-    they come, from pandas, polars, PyArrow or arrays, and `inverse_transform` gives back
-    rows of the same library, columns, dtypes and categories.
+    Numbers, dates and times, strings, booleans, categories and missing cells are read as
+    they come, from pandas, polars, PyArrow or arrays, by dtype or by the class of objects.
+    `inverse_transform` gives back rows of the same library, columns, dtypes, classes and
+    categories. Strings that are all dates or times in one format of ISO 8601 are dates. A
+    column of any other type is refused, and one of strings that is hardly one of categories
+    has a warning, by its name.
 
     Every column has about the same say in a distance or a variance: numbers and dates are
     standardised, and values farther than three deviations count by their logarithm; the
@@ -81,9 +59,9 @@ class TabularEncoder(TransformerMixin, BaseEstimator):
     Parameters
     ----------
     categorical_features : "from_dtype" or array-like of {bool, int, str}, default="from_dtype"
-        Columns of numbers that are categories: a mask, positions, or names. Strings,
-        booleans and categorical dtypes are categories in any case; "from_dtype": only
-        they are.
+        Columns that are categories, whatever their values: a mask, positions, or names.
+        Booleans and categorical dtypes are categories in any case, and strings that are no
+        dates and not nearly all different; "from_dtype": only they are.
 
     max_categories : int or None, default=50
         Flags that a column has at most. Of more levels the rarest share one flag, which
@@ -91,7 +69,9 @@ class TabularEncoder(TransformerMixin, BaseEstimator):
 
     handle_unknown : {"ignore", "error"}, default="ignore"
         What becomes of a level that was not seen in fit. "ignore": all flags of its column
-        are off, but for the one that the rarest levels share, if there is one.
+        are off, but for the one that the rarest levels share, if there is one. Strings that
+        are no date in a column of them are treated likewise: with "ignore" they stand at
+        the mean, without the flag of a missing cell.
 
     standardize : bool, default=True
         Whether each column of numbers is divided by its own standard deviation. False: all
@@ -109,8 +89,10 @@ class TabularEncoder(TransformerMixin, BaseEstimator):
     columns_ : dict
         The kind of each column, by its name as it came: "numeric"; "integer", for numbers
         that were all whole; "binary", for two levels, and for numbers that are 0 and 1, 1
-        and 2, or -1 and 1; "categorical"; "date", for times and durations; "constant", for
-        one value only; "empty", where all cells were missing.
+        and 2, or -1 and 1; "categorical"; "date", for dates, times, durations and strings
+        that are dates; "constant", for one value only; "empty", where all cells were missing;
+        "identifier", for categories that are nearly all different. Empty columns and
+        identifiers are not encoded, and their cells come back missing.
 
     blocks_ : tuple of Block
         Which columns of the matrix stand for each column of the table.
@@ -133,12 +115,20 @@ class TabularEncoder(TransformerMixin, BaseEstimator):
     steps; other numbers are exact to the rounding of float64. Integers come back whole,
     numbers with as many decimals as were seen, and times in the largest unit of which all
     were multiples (days, hours, minutes, seconds, ...). Cells come back missing where the
-    flag of a missing cell is on.
+    flag of a missing cell is on. Strings come back in the format that they had; times of
+    several offsets from UTC, in UTC. Integers of more than 64 bits are rounded as floats are.
+
+    A column is an identifier if more than 50 categories were seen, and more than
+    `max_categories`, and if more than half of all values to come are new, by the estimate
+    of Good and Turing [2]_: the share of cells whose value occurs once.
 
     References
     ----------
     .. [1] J. Pages, "Multiple Factor Analysis by Example Using R", CRC Press, 2014,
        chapter 3.
+
+    .. [2] I. J. Good, "The Population Frequencies of Species and the Estimation of
+       Population Parameters", Biometrika 40, 1953.
 
     Examples
     --------
@@ -205,11 +195,25 @@ class TabularEncoder(TransformerMixin, BaseEstimator):
         -------
         self : object
             The fitted encoder.
+
+        Raises
+        ------
+        TypeError
+            If a column is of several types, or of one that is no number, time or category.
+
+        Warns
+        -----
+        UserWarning
+            If columns are identifiers or free text, which are ignored, or if most of their
+            strings look like numbers, or like dates that are not all in one format.
+            Columns named in `categorical_features` have none.
         """
         X = self._checked(X, reset=True)
         weight = check_weight(sample_weight, X.shape[0])
         all_cells = list(read_columns(X))
-        declared = self._declared([cells.name for cells in all_cells])
+        names = [cells.name for cells in all_cells]
+        is_named = hasattr(self, "feature_names_in_")
+        declared = declared_columns(self.categorical_features, names, is_named)
         self._columns: list[Column] = []
         doubts = []
         for j, is_declared in enumerate(declared):
@@ -248,7 +252,7 @@ class TabularEncoder(TransformerMixin, BaseEstimator):
         return self.encode(X)[0]
 
     def encode(self, X: Any) -> tuple[Array, Array]:
-        """Encode a table, and tell which cells count.
+        """Encode a table, with a mask of the cells that count.
 
         Parameters
         ----------
@@ -270,15 +274,15 @@ class TabularEncoder(TransformerMixin, BaseEstimator):
         observed = np.empty((n_samples, len(self.blocks_)), dtype=bool)
         parts = zip(self._columns, self.blocks_, read_columns(X), strict=True)
         for j, (column, block, given) in enumerate(parts):
-            cells = self._understood(j, given)
+            cells = understood(column, given, self._form.formats.get(j))
             check_cells(column, cells)
             Z[:, block.start : block.stop], observed[:, j] = column.encode(cells)
             if block.indicator is not None:
                 Z[:, block.indicator] = (~given.observed - self._missing_share[j]) / (
                     self._missing_unit(j)
                 )
-            if self.handle_unknown == "error" and (given.observed & ~observed[:, j]).any():
-                self._refuse_unknown(given, observed[:, j])
+            if self.handle_unknown == "error":
+                refuse_unknown(column, given, observed[:, j])
         return Z, observed
 
     def cells(self, X: Any) -> Iterator[Cells]:
@@ -290,22 +294,9 @@ class TabularEncoder(TransformerMixin, BaseEstimator):
             A table with the columns that were seen in fit.
         """
         for j, given in enumerate(read_columns(checked_table(X))):
-            cells = self._understood(j, given)
+            cells = understood(self._columns[j], given, self._form.formats.get(j))
             # Where a string is no date, all are shown as they are.
             yield cells if (cells.observed == given.observed).all() else given
-
-    def _understood(self, j: int, cells: Cells) -> Cells:
-        """Cells of a column, strings as times where the column is one of times.
-
-        A string that is no time is missing if the column was one of strings in fit.
-        Otherwise the strings stay, which are then of another type than those in fit.
-        """
-        column = self._columns[j]
-        if column.family != "time" or cells.type != "str":
-            return cells
-        times = as_times(cells, column.type_name, column.unit)
-        was_text = isinstance(self._form.formats.get(j), IsoFormat)
-        return times if was_text or (times.observed == cells.observed).all() else cells
 
     def observed(self, X: Any) -> Array:
         """Which cells are there, and no level that was not seen in fit.
@@ -416,14 +407,7 @@ class TabularEncoder(TransformerMixin, BaseEstimator):
 
     def check_learnable(self) -> None:
         """Raise if all columns are ignored: they are empty or identifiers."""
-        if any(column.width for column in self._columns):
-            return
-        reasons = {"empty": "no observed value", "identifier": "values nearly all different"}
-        found = [f"{column.name!r} ({reasons[column.kind]})" for column in self._columns]
-        raise ValueError(
-            f"X must have a column to learn from; got {', '.join(found[:_MOST_NAMED])}"
-            f"{' and others' if len(found) > _MOST_NAMED else ''}."
-        )
+        check_learnable(self._columns)
 
     @property
     def n_numbers(self) -> int:
@@ -482,27 +466,6 @@ class TabularEncoder(TransformerMixin, BaseEstimator):
             )
         return X
 
-    def _declared(self, names: list[str]) -> Array:
-        """Which columns the user declares to be categorical."""
-        given = self.categorical_features
-        if isinstance(given, str):
-            return np.zeros(len(names), dtype=bool)
-        chosen = np.atleast_1d(np.asarray(given))
-        declared = np.zeros(len(names), dtype=bool)
-        if chosen.dtype == bool and len(chosen) == len(names):
-            return chosen
-        if chosen.dtype.kind in "iu" and np.isin(chosen, np.arange(len(names))).all():
-            declared[chosen] = True
-            return declared
-        is_named = chosen.dtype.kind in "UO" and hasattr(self, "feature_names_in_")
-        if len(chosen) and not (is_named and set(chosen) <= set(names)):
-            raise ValueError(
-                "categorical_features must be 'from_dtype', a mask over the "
-                f"{len(names)} columns, their positions, or names of columns of a data "
-                f"frame; got {given!r}."
-            )
-        return np.isin(names, chosen)
-
     def _blocks(self) -> Iterator[Block]:
         start = 0
         for column, share in zip(self._columns, self._missing_share, strict=True):
@@ -514,16 +477,6 @@ class TabularEncoder(TransformerMixin, BaseEstimator):
     def _missing_unit(self, j: int) -> float:
         share = float(self._missing_share[j])
         return max(float(np.sqrt(share * (1 - share))), LEAST_UNIT)
-
-    def _refuse_unknown(self, cells: Cells, known: Array) -> None:
-        unknown = sorted(map(str, set(cells.values[cells.observed & ~known].tolist())))
-        what = (
-            "strings that are no date" if self.columns_[cells.name] == "date" else "categories"
-        )
-        raise ValueError(
-            f"Found unknown {what} in column {cells.name!r}: {', '.join(unknown[:5])}. With "
-            "handle_unknown='ignore' they are encoded as no category at all."
-        )
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

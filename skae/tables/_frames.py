@@ -290,7 +290,8 @@ class Form:
         series = []
         for j, array in enumerate(arrays):
             dtype = self.template.dtypes.iloc[j]
-            if array.dtype == object:
+            if array.dtype == object or str(dtype).startswith("dictionary"):
+                array = array.astype(object)
                 series.append(pd.Series(array, index=index, dtype=dtype))
                 continue
             column = pd.Series(array, index=index)

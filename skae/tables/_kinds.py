@@ -1,6 +1,7 @@
 """What a column of a table is, by its cells."""
 
 from collections import Counter
+from collections.abc import Sequence
 from math import gcd
 from typing import Any
 
@@ -16,7 +17,7 @@ from skae.tables._columns import (
     NumberColumn,
     counted,
 )
-from skae.tables._squash import is_narrow, narrow_deviation
+from skae.tables._squash import is_narrow, narrow_moments
 from skae.utils._rows import moments
 
 Array = NDArray[Any]
@@ -112,6 +113,39 @@ def unseen_share(counts: Counter[Any]) -> float:
     return sum(n == 1 for n in counts.values()) / max(counts.total(), 1)
 
 
+def declared_columns(given: Any, names: Sequence[str], is_named: bool) -> Array:
+    """Columns that the user declares to be categorical, as a mask of shape (n_columns,).
+
+    Parameters
+    ----------
+    given : "from_dtype" or array-like of {bool, int, str}
+        A mask, positions, or names.
+
+    names : sequence of str
+        Of the columns.
+
+    is_named : bool
+        Whether these are the names of a data frame.
+    """
+    declared = np.zeros(len(names), dtype=bool)
+    if isinstance(given, str):
+        return declared
+    chosen = np.atleast_1d(np.asarray(given))
+    if chosen.dtype == bool and len(chosen) == len(names):
+        return chosen
+    if chosen.dtype.kind in "iu" and np.isin(chosen, np.arange(len(names))).all():
+        declared[chosen] = True
+        return declared
+    are_names = chosen.dtype.kind in "UO" and is_named and set(chosen) <= set(names)
+    if len(chosen) and not are_names:
+        raise ValueError(
+            "categorical_features must be 'from_dtype', a mask over the "
+            f"{len(names)} columns, their positions, or names of columns of a data "
+            f"frame; got {given!r}."
+        )
+    return np.isin(names, chosen)
+
+
 def _number_column(
     cells: Cells, kept: Array, weight: Array | None, squash: bool
 ) -> NumberColumn:
@@ -124,10 +158,10 @@ def _number_column(
         step = _time_step(kept, origin, cells.unit)
     numbers = counted(kept, origin, step)
     centre, deviation = _moments(numbers, weight)
-    if not origin and is_narrow(deviation, np.abs(numbers).max()):
+    if not origin and is_narrow(deviation, np.abs(numbers).max(), cells.rounding):
         deviation = 0.0
         if kept.min() < kept.max():
-            deviation = narrow_deviation(kept, weight, cells.rounding)
+            _, deviation = narrow_moments(kept, weight, cells.rounding)
             origin = int(np.floor(kept.min()))
             numbers = counted(kept, origin, step)
             centre, _ = _moments(numbers, weight)

@@ -114,10 +114,8 @@ def _holds_numbers(dtype: Any, cells: Cells, unknown: bool) -> bool:
     observed = cells.values[cells.observed]
     if not len(observed):
         # Objects without a value may be anything.
-        return (
-            unknown
-            or (str(dtype) not in ("object", "Object", "Unknown")
-            and cells.family == "number")
+        return unknown or (
+            str(dtype) not in ("object", "Object", "Unknown") and cells.family == "number"
         )
     return cells.family == "number" or isinstance(observed[0], bool | np.bool_)
 

@@ -14,24 +14,23 @@ Array = NDArray[Any]
 # How many scales from the centre values begin to count by their logarithm.
 BEND = 3.0
 
-# A deviation below this share of the largest value may come from roundings alone.
+# Deviations below this share of the largest value may come from roundings alone. Those below
+# the second one do, or those of less than so many roundings of a coarser dtype.
 _NARROW = 1e-9
-
-# Deviations at the level of rounding: as a share of the largest value, and in roundings of the
-# dtype. As in the moments of all rows.
 _ROUNDING = 1e-14
 _ROUNDINGS = 2.0
 
 
-def is_narrow(deviation: Any, largest: Any) -> Any:
+def is_narrow(deviation: Any, largest: Any, rounding: float) -> Any:
     """Whether columns vary little for the size of their values; all of shape (n_columns,)."""
-    return deviation <= _NARROW * largest
+    return deviation <= max(_NARROW, _ROUNDINGS * rounding) * largest
 
 
-def narrow_deviation(values: Array, weight: Array | None, rounding: float) -> float:
-    """Standard deviation of values that vary little for their size; 0 if by rounding alone.
+def narrow_moments(values: Array, weight: Array | None, rounding: float) -> tuple[float, float]:
+    """Mean and standard deviation of values that vary little for their size.
 
-    Whole numbers that the dtype holds exactly are not rounded.
+    Both are computed after the least value is taken off. The deviation is 0 if it may come
+    from rounding alone; whole numbers that the dtype holds exactly are not rounded.
 
     Parameters
     ----------
@@ -44,13 +43,16 @@ def narrow_deviation(values: Array, weight: Array | None, rounding: float) -> fl
     rounding : float
         Relative rounding of the values.
     """
-    values = np.asarray(values, np.float64)
-    deviation = float(moments((values - np.nanmin(values))[:, np.newaxis], weight)[1][0])
-    largest = float(np.nanmax(np.abs(values)))
-    observed = values[~np.isnan(values)]
-    is_exact = largest * rounding <= 2 and bool((observed == np.round(observed)).all())
-    least = max(_ROUNDING, _ROUNDINGS * rounding) * largest
-    return deviation if is_exact or deviation > least else 0.0
+    observed = ~np.isnan(values)
+    values = values[observed].astype(np.float64)
+    if not len(values):
+        return 0.0, 0.0
+    weight = None if weight is None else weight[observed]
+    least, largest = values.min(), np.abs(values).max()
+    mean, deviation = moments((values - least)[:, np.newaxis], weight)
+    is_exact = largest * rounding <= 2 and bool((values == np.round(values)).all())
+    is_real = is_exact or deviation[0] > max(_ROUNDING, _ROUNDINGS * rounding) * largest
+    return float(least + mean[0]), float(deviation[0]) if is_real else 0.0
 
 
 @dataclass(frozen=True)
@@ -76,9 +78,10 @@ class SquashScale:
     def of(cls, X: Array, weight: Array | None = None) -> "SquashScale":
         """Scale of these rows."""
         centre, scale = moments(X, weight)
+        rounding = float(np.finfo(X.dtype).eps)
         largest = np.fmax.reduce(np.abs(X), axis=0, initial=0.0)
-        for j in np.flatnonzero(is_narrow(scale, largest) & (largest > 0)):
-            scale[j] = narrow_deviation(X[:, j], weight, np.finfo(X.dtype).eps)
+        for j in np.flatnonzero(is_narrow(scale, largest, rounding)):
+            centre[j], scale[j] = narrow_moments(X[:, j], weight, rounding)
         levels = TwoLevels.of(X)
         apart = levels.high.astype(np.float64) / 2 - levels.low.astype(np.float64) / 2
         scale[levels.columns] = np.where(scale[levels.columns] > 0, apart, 0)
