@@ -100,8 +100,6 @@ def test_numbers_without_holes_are_read_as_ever(quick, blob):
     assert of_frame.table_ is None
     assert_array_equal(of_frame.transform(frame), ae.transform(blob))
     assert set(of_frame.columns_.values()) == {"numeric"}
-    with pytest.raises(ValueError, match="contains NaN"):
-        of_frame.transform(frame.where(frame > 0))
 
 
 def test_objects_that_are_numbers_are_numbers(quick, blob):
@@ -109,19 +107,38 @@ def test_objects_that_are_numbers_are_numbers(quick, blob):
     assert quick().fit(frame).table_ is None
 
 
+def test_a_cell_counts_by_one_over_what_its_column_has_to_lose():
+    """Numbers by their variance, categories by the entropy of their levels."""
+    rng = data_rng()
+    n = 200
+    number = rng.normal(size=n) * 3 + 5
+    number[::8] = np.nan
+    three = np.repeat(["a", "b", "c"], [100, 60, 40])
+    two = np.repeat([True, False], [180, 20])[rng.permutation(n)]
+    X = pd.DataFrame({"number": number, "three": three, "two": two})
+    ae = AutoencoderTransformer(**QUICK).fit(X)
+    said = as_array(ae.decoder_(ae.transform(X))).copy()
+    assert said.shape == (n, 5)
+    # The logits are bounded.
+    said[:, 1:] = 30 * np.tanh(said[:, 1:] / 30)
+    standard = (number - np.nanmean(number)) / np.nanstd(number)
+    lost = np.zeros((n, 3))
+    lost[:, 0] = np.square(said[:, 0] - standard)
+    levels = (three[:, None] == ["a", "b", "c"]).T
+    of_level = np.choose(levels.argmax(axis=0), said[:, 1:4].T)
+    lost[:, 1] = np.log(np.exp(said[:, 1:4]).sum(axis=1)) - of_level
+    lost[:, 2] = np.log1p(np.exp(np.where(two, -1, 1) * said[:, 4]))
+    three_shares, two_shares = np.array([0.5, 0.3, 0.2]), np.array([0.9, 0.1])
+    lost[:, 1] /= -(three_shares * np.log(three_shares)).sum()
+    lost[:, 2] /= -(two_shares * np.log(two_shares)).sum()
+    # A mean over the cells that are there.
+    expected = -np.nanmean(lost, axis=1)
+    assert_allclose(ae.score_samples(X), expected, rtol=1e-3)
+
+
 def test_columns_of_one_name(quick, blob):
     with pytest.raises(ValueError, match="several that are called 'b'"):
         quick().fit(pd.DataFrame(blob, columns=list("abbde")))
-
-
-def test_arrays_with_holes_are_tables(quick, blob):
-    X = blob.copy()
-    X[data_rng().random_sample(X.shape) < 0.2] = np.nan
-    ae = quick().fit(X)
-    assert np.isfinite(ae.transform(X)).all()
-    back = ae.reconstruct(X)
-    assert back.shape == X.shape
-    assert np.isfinite(back).all()
 
 
 def test_missing_cells_do_not_count(fitted):

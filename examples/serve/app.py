@@ -128,20 +128,17 @@ def as_frame(detector, rows):
             raise BadRowsError(
                 f"Row {i}: columns {missing} are missing, {unknown} are unknown."
             )
-    may_be_missing = detector.table_ is not None
     read = {
-        name: read_column(name, kind, [row[name] for row in rows], may_be_missing)
+        name: read_column(name, kind, [row[name] for row in rows])
         for name, kind in columns.items()
     }
     return pd.DataFrame(read)
 
 
-def read_column(name, kind, values, may_be_missing):
-    """Values of one column, as what their kind says they are."""
+def read_column(name, kind, values):
+    """Values of one column, by its kind; null is a missing value."""
     for value in values:
-        if value is None and may_be_missing:
-            continue
-        if not is_of_kind(value, kind):
+        if value is not None and not is_of_kind(value, kind):
             raise BadRowsError(f"Column {name!r}, which is {kind}, cannot hold {value!r:.50}.")
     try:
         if kind in ("numeric", "integer"):

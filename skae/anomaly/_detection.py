@@ -167,7 +167,8 @@ class DetectionMixin(OutlierMixin):
             Of a table a data frame like X: with valid categories, whole numbers where all
             were, and missing cells where these are what is expected.
         """
-        values = self._score.expected(self._rows(X))
+        rows = self._rows(X)
+        values = self._score.expected(rows)
         if self._layout is not None:
             return self.table_.decode(values, index=index_of(X))
         return self._in_the_form_of(X, values)

@@ -13,7 +13,7 @@ Array = NDArray[Any]
 
 # How many deviations a cell lies from all others that is missing where none was, or has a
 # level that none had, as long as no more than this share of cells may be expected to.
-_FOREIGN = 3.0
+FOREIGN = 3.0
 _FOREIGN_SHARE = 0.01
 _LEAST_FOREIGN = 1e-3
 
@@ -35,6 +35,21 @@ def share_of_new_levels(columns: Iterable[Cells], weight: Any) -> Array:
         values = cells.values[counts].tolist() if cells.family == "level" else []
         shares.append(unseen_share(Counter(values)))
     return np.array(shares)
+
+
+def foreign_error(share: Array) -> Array:
+    """Deviations by which a missing value or an unseen category counts, (n_columns,).
+
+    Three, as long as no more than one value in a hundred may be expected to be such; the
+    square falls with the share beyond.
+
+    Parameters
+    ----------
+    share : ndarray of shape (n_columns,)
+        Share of such values that may be expected in each column.
+    """
+    rarity = np.sqrt(_FOREIGN_SHARE / np.maximum(share, _FOREIGN_SHARE))
+    return np.maximum(FOREIGN * rarity, _LEAST_FOREIGN)
 
 
 class TableLayout:
@@ -63,8 +78,7 @@ class TableLayout:
     """
 
     def __init__(self, blocks: Sequence[Block], new_share: Array) -> None:
-        rarity = np.sqrt(_FOREIGN_SHARE / np.maximum(new_share, _FOREIGN_SHARE))
-        self._foreign = np.maximum(_FOREIGN * rarity, _LEAST_FOREIGN)
+        self._foreign = foreign_error(new_share)
         last = blocks[-1]
         self.n_numbers = last.stop if last.indicator is None else last.indicator + 1
         self.columns = np.zeros((len(blocks), self.n_numbers))

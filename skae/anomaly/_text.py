@@ -49,7 +49,8 @@ def describe_cells(
     fair = contributions.mean()
     named = [i for i in order if contributions[i] > fair] or list(order[:1])
     return "; ".join(
-        f"{names[i]} {number(values[i])}, expected about {number(expected[i], 3)}"
+        f"{names[i]} {'missing' if np.isnan(values[i]) else number(values[i])}, "
+        f"expected about {number(expected[i], 3)}"
         for i in named
     )
 

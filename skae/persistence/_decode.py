@@ -5,6 +5,7 @@ A node is made of earlier nodes only, so nothing is nested and nothing contains 
 
 from collections.abc import Callable
 from dataclasses import MISSING, fields, is_dataclass
+from inspect import signature
 from math import prod
 from typing import Any
 
@@ -116,13 +117,23 @@ class Decoder:
                 state = {**_defaults(kind), **state}
             _check_names(name, state, names, exactly=True)
         else:
-            wanted = kind._get_param_names() if issubclass(kind, BaseEstimator) else ()
+            wanted = _parameters(kind)
+            # Those that came after the file was written have their defaults.
+            state = {**wanted, **state} if state else {}
             _check_names(name, state, wanted)
             hidden = [key for key in state if callable(getattr(kind, key, None))]
             check(not hidden, f"An object {name} has attributes in place of methods: {hidden}.")
         made = object.__new__(kind)
         vars(made).update(state)
         return made
+
+
+def _parameters(kind: Any) -> dict[str, Any]:
+    """Parameters of an estimator that have a default, and their defaults."""
+    if not issubclass(kind, BaseEstimator):
+        return {}
+    parameters = signature(kind).parameters.values()
+    return {each.name: each.default for each in parameters if each.default is not each.empty}
 
 
 def _defaults(kind: Any) -> dict[str, Any]:

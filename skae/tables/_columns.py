@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from skae.tables._cells import Cells
 from skae.tables._iso import IsoFormat, as_times
 from skae.tables._squash import log_slope, squashed, stretched
+from skae.utils._rows import scale_of
 
 Array = NDArray[Any]
 
@@ -337,6 +338,22 @@ class EmptyColumn(Column):
     def flag_names(self) -> list[str]:
         """See :class:`Column`."""
         return []
+
+
+def with_one_scale(columns: Sequence[Column]) -> list[Column]:
+    """Columns of which all that are numbers have one scale, the root of their mean variance."""
+    scales = [
+        column.scale
+        for column in columns
+        if isinstance(column, NumberColumn) and column.kind in ("numeric", "integer")
+    ]
+    scale = scale_of(np.array(scales)) if scales else 1.0
+    return [
+        replace(column, scale=scale, squash=False)
+        if isinstance(column, NumberColumn) and column.unit is None
+        else column
+        for column in columns
+    ]
 
 
 def check_finite(cells: Cells) -> None:

@@ -21,18 +21,18 @@ from skae.tables._columns import (
     check_learnable,
     refuse_unknown,
     understood,
+    with_one_scale,
 )
 from skae.tables._doubts import doubts_of, warn_of
 from skae.tables._frames import Form, checked_table, read_columns
 from skae.tables._iso import iso_times
 from skae.tables._kinds import declared_columns, make_column
-from skae.utils._arrays import check_floats
-from skae.utils._frames import index_of
+from skae.utils._arrays import check_floats, check_weight
+from skae.utils._frames import column_labels, index_of, unique_names
 from skae.utils._sklearn import (
     Interval,
     StrOptions,
     check_feature_names_in,
-    check_sample_weight,
     fit_context,
 )
 from skae.utils._state import restores_state_on_error
@@ -73,6 +73,11 @@ class TabularEncoder(TransformerMixin, BaseEstimator):
         are no date in a column of them are treated likewise: with "ignore" they stand at
         the mean, without the flag of a missing cell.
 
+    standardize : bool, default=True
+        Whether each column of numbers is divided by its own standard deviation. False: all
+        are divided by one number, the root of their mean variance, and `squash` has no
+        effect on them. Times are standardised in any case.
+
     squash : bool, default=True
         Whether values farther than three deviations from the mean are drawn in.
 
@@ -81,13 +86,13 @@ class TabularEncoder(TransformerMixin, BaseEstimator):
 
     Attributes
     ----------
-    columns_ : dict of str to str
-        The kind of each column: "numeric"; "integer", for numbers that were all whole;
-        "binary", for two levels, and for numbers that are 0 and 1, 1 and 2, or -1 and 1;
-        "categorical"; "date", for dates, times, durations and strings that are dates;
-        "constant", for one value only; "empty", where all cells were missing;
-        "identifier", for categories that are nearly all different. Nothing stands for a
-        column that is empty or an identifier, and its cells come back missing.
+    columns_ : dict
+        The kind of each column, by its name as it came: "numeric"; "integer", for numbers
+        that were all whole; "binary", for two levels, and for numbers that are 0 and 1, 1
+        and 2, or -1 and 1; "categorical"; "date", for dates, times, durations and strings
+        that are dates; "constant", for one value only; "empty", where all cells were missing;
+        "identifier", for categories that are nearly all different. Empty columns and
+        identifiers are not encoded, and their cells come back missing.
 
     blocks_ : tuple of Block
         Which columns of the matrix stand for each column of the table.
@@ -148,6 +153,7 @@ class TabularEncoder(TransformerMixin, BaseEstimator):
         "categorical_features": [StrOptions({"from_dtype"}), "array-like"],
         "max_categories": [Interval(Integral, 2, None, closed="left"), None],
         "handle_unknown": [StrOptions({"ignore", "error"})],
+        "standardize": ["boolean"],
         "squash": ["boolean"],
         "clip": ["boolean"],
     }
@@ -158,12 +164,14 @@ class TabularEncoder(TransformerMixin, BaseEstimator):
         categorical_features: Any = "from_dtype",
         max_categories: int | None = 50,
         handle_unknown: str = "ignore",
+        standardize: bool = True,
         squash: bool = True,
         clip: bool = True,
     ) -> None:
         self.categorical_features = categorical_features
         self.max_categories = max_categories
         self.handle_unknown = handle_unknown
+        self.standardize = standardize
         self.squash = squash
         self.clip = clip
 
@@ -201,11 +209,7 @@ class TabularEncoder(TransformerMixin, BaseEstimator):
             Columns named in `categorical_features` have none.
         """
         X = self._checked(X, reset=True)
-        weight = None
-        if sample_weight is not None:
-            weight = check_sample_weight(
-                sample_weight, np.empty(X.shape[0]), ensure_non_negative=True
-            )
+        weight = check_weight(sample_weight, X.shape[0])
         all_cells = list(read_columns(X))
         names = [cells.name for cells in all_cells]
         is_named = hasattr(self, "feature_names_in_")
@@ -221,11 +225,13 @@ class TabularEncoder(TransformerMixin, BaseEstimator):
             self._columns.append(column)
             if not is_declared and cells.family == "level":
                 doubts += doubts_of(cells, column)
+        if not self.standardize:
+            self._columns = with_one_scale(self._columns)
         self._missing_share = np.array(
             [np.average(~cells.observed, weights=weight) for cells in all_cells]
         )
         self._form = Form(X, all_cells)
-        self.columns_ = {column.name: column.kind for column in self._columns}
+        self._labels = column_labels(X)
         self.blocks_ = tuple(self._blocks())
         warn_of(doubts, stacklevel=3)
         return self
@@ -246,7 +252,7 @@ class TabularEncoder(TransformerMixin, BaseEstimator):
         return self.encode(X)[0]
 
     def encode(self, X: Any) -> tuple[Array, Array]:
-        """Encode a table, and tell which cells count.
+        """Encode a table, with a mask of the cells that count.
 
         Parameters
         ----------
@@ -354,6 +360,7 @@ class TabularEncoder(TransformerMixin, BaseEstimator):
         Z : ndarray of shape (n_samples, n_features_out)
             Numbers.
         """
+        self._check_fitted()
         decoded = []
         for j, (column, block) in enumerate(zip(self._columns, self.blocks_, strict=True)):
             values = column.decode(Z[:, block.start : block.stop], self.clip)
@@ -370,6 +377,9 @@ class TabularEncoder(TransformerMixin, BaseEstimator):
     def get_feature_names_out(self, input_features: Any = None) -> Array:
         """Names of the numbers: column, or column and level, or column and "missing".
 
+        They are unique: numbers have the name of their column, and where a flag would have
+        a name that is taken, "_2" or a higher number is added to it.
+
         Parameters
         ----------
         input_features : array-like of str, default=None
@@ -385,7 +395,15 @@ class TabularEncoder(TransformerMixin, BaseEstimator):
         for name, column, block in zip(names, self._columns, self.blocks_, strict=True):
             out += [name + flag[len(column.name) :] for flag in column.flag_names]
             out += [f"{name}_missing"] * (block.indicator is not None)
-        return np.array(out, dtype=object)
+        return np.array(unique_names(out, self.is_flag), dtype=object)
+
+    @property
+    def columns_(self) -> dict[Any, str]:
+        """Kind of each column, by its name as it came."""
+        self._check_fitted()
+        labels = getattr(self, "_labels", None) or [column.name for column in self._columns]
+        kinds = [column.kind for column in self._columns]
+        return dict(zip(labels, kinds, strict=True))
 
     def check_learnable(self) -> None:
         """Raise if all columns are ignored: they are empty or identifiers."""
@@ -394,6 +412,7 @@ class TabularEncoder(TransformerMixin, BaseEstimator):
     @property
     def n_numbers(self) -> int:
         """Columns of the matrix."""
+        self._check_fitted()
         last = self.blocks_[-1]
         return last.stop if last.indicator is None else last.indicator + 1
 
@@ -414,9 +433,14 @@ class TabularEncoder(TransformerMixin, BaseEstimator):
 
     def log_unit(self, column: int, z: Array) -> Array:
         """Logarithm of what one more in the matrix is in a column of numbers, at `z`."""
+        self._check_fitted()
         described = self._columns[column]
         assert isinstance(described, NumberColumn)
         return described.log_unit(z)
+
+    def _check_fitted(self) -> None:
+        if not hasattr(self, "blocks_"):
+            check_is_fitted(self)  # slow, even where it has nothing to say
 
     def _flags(self) -> tuple[Array, Array, Array]:
         is_flag = np.zeros(self.n_numbers, dtype=bool)
@@ -458,4 +482,5 @@ class TabularEncoder(TransformerMixin, BaseEstimator):
         tags = super().__sklearn_tags__()
         tags.input_tags.allow_nan = True
         tags.input_tags.categorical = True
+        tags.input_tags.string = True
         return tags

@@ -15,10 +15,8 @@ from skae.tables._objects import (
     categories_of_objects,
     cells_of_objects,
     finest_unit,
-    is_missing,
     refuse_type,
     spread_out,
-    type_name,
 )
 from skae.tables._templates import described, table_of
 from skae.utils._arrays import refuse_masked
@@ -31,33 +29,7 @@ def is_frame(X: Any) -> bool:
     return bool(nw.dependencies.is_into_dataframe(X))
 
 
-def is_beyond_numbers(X: Any) -> bool:
-    """Whether X is a table with cells that are missing, or no numbers nor booleans.
-
-    Parameters
-    ----------
-    X : array-like
-        As the user gave it.
-    """
-    if is_frame(X):
-        _refuse_repeated_names(X)
-        columns = nw.from_native(X, eager_only=True).iter_columns()
-        return not all(map(_is_full_of_numbers, columns))
-    if isinstance(X, list | tuple):
-        X = _array_of_objects(X)
-    kind = getattr(getattr(X, "dtype", None), "kind", "")
-    if getattr(X, "ndim", 0) != 2 or isinstance(X, np.ma.MaskedArray):
-        return False
-    if kind == "f":
-        # A sum is no number where one of its terms is none, or where two are infinite.
-        with np.errstate(over="ignore", invalid="ignore"):
-            return bool(np.isnan(X.sum())) and bool(np.isnan(X).any())
-    if kind == "O":
-        return any(isinstance(cell, str) or is_missing(cell) for cell in np.asarray(X).flat)
-    return kind != "" and kind in "USmM"
-
-
-def _refuse_repeated_names(X: Any) -> None:
+def refuse_repeated_names(X: Any) -> None:
     """Raise if several columns of pandas have one name; other libraries have refused it."""
     if hasattr(X, "iloc") and not X.columns.is_unique:
         repeated = sorted({repr(name) for name in X.columns[X.columns.duplicated()]})
@@ -65,24 +37,6 @@ def _refuse_repeated_names(X: Any) -> None:
             f"X must have one column of each name; it has several that are called "
             f"{', '.join(repeated)}."
         )
-
-
-def _is_full_of_numbers(series: nw.Series[Any]) -> bool:
-    if series.dtype.is_integer() or isinstance(series.dtype, nw.Boolean):
-        return not series.is_null().any()
-    if isinstance(series.dtype, nw.Object):
-        return all(
-            type_name(type(v)) == "float" and not is_missing(v) for v in series.to_list()
-        )
-    return series.dtype.is_numeric() and not np.isnan(series.to_numpy()).any()
-
-
-def _array_of_objects(X: Any) -> Array:
-    """Lists of rows as an array; empty where they are not all of one length."""
-    try:
-        return np.array(X, dtype=object)
-    except ValueError:
-        return np.empty(0)
 
 
 def checked_table(X: Any) -> Any:
@@ -94,7 +48,7 @@ def checked_table(X: Any) -> Any:
         If two columns have the same name, or X is no table.
     """
     if is_frame(X):
-        _refuse_repeated_names(X)
+        refuse_repeated_names(X)
         return X
     refuse_masked(X, "X")
     options: dict[str, Any] = {"ensure_all_finite": "allow-nan", "input_name": "X"}
