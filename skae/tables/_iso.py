@@ -3,7 +3,7 @@
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,10 +13,10 @@ from skae.tables._objects import spread_out
 
 Array = NDArray[Any]
 
-_DATE = r"(?P<date>\d{4}-\d\d(?P<day>-\d\d)?)"
-_CLOCK = r"(?P<clock>\d\d:\d\d(?P<seconds>:\d\d(?:\.(?P<digits>\d{1,9}))?)?)"
-_ZONE = r"(?P<zone>Z|[+-]\d\d(?::?\d\d)?)"
-_PATTERN = re.compile(rf"{_DATE}(?:(?P<separator>[T ]){_CLOCK}{_ZONE}?)?")
+_DATE = r"(\d{4}-\d\d(-\d\d)?)"
+_CLOCK = r"(\d\d:\d\d(:\d\d(?:\.(\d{1,9}))?)?)"
+_ZONE = r"(Z|[+-]\d\d(?::?\d\d)?)"
+_PATTERN = re.compile(rf"{_DATE}(?:([T ]){_CLOCK}{_ZONE}?)?")
 _CLOCK_PATTERN = re.compile(_CLOCK)
 
 # Half of a month in microseconds: added to a time, it makes the month that contains it the one
@@ -113,15 +113,15 @@ def iso_times(cells: Cells) -> Cells:
     if cells.type != "str" or cells.declared or not cells.observed.any():
         return cells
     texts = cells.values[cells.observed]
-    if _match(texts[0]) is None:
+    if _parts(texts[0]) is None:
         return cells
     places, unique = _factorized(texts)
-    matches = [_match(text) for text in unique]
-    format = _common_format(matches)
+    found = [_parts(text) for text in unique]
+    format = _common_format(found)
     if format is None:
         return cells
     unit = "ns" if format.digits > 6 else "us"
-    counts, valid = _counts(matches, unit)
+    counts, valid = _counts(found, unit)
     if not valid.all():
         return cells
     values = spread_out(counts[places], cells.observed)
@@ -146,9 +146,9 @@ def as_times(cells: Cells, type: str, unit: Any) -> Cells:
     """
     observed = cells.observed.copy()
     places, unique = _factorized(cells.values[observed])
-    matches = [_match(text) for text in unique]
-    matches = [match if match and _type(match) == type else None for match in matches]
-    counts, valid = _counts(matches, unit)
+    found = [_parts(text) for text in unique]
+    found = [parts if parts and parts.type == type else None for parts in found]
+    counts, valid = _counts(found, unit)
     values = spread_out(counts[places], observed)
     observed[cells.observed] = valid[places]
     return replace(cells, values=values, observed=observed, family="time", unit=unit, type=type)
@@ -161,89 +161,97 @@ def _factorized(texts: Array) -> tuple[Array, list[str]]:
     return np.array(places, dtype=np.intp), list(position)
 
 
-def _match(text: str) -> Any:
-    return _PATTERN.fullmatch(text) or _CLOCK_PATTERN.fullmatch(text)
+class _Parts(NamedTuple):
+    """Parts of a date or time as they are written; empty: there is none."""
+
+    date: str
+    day: str
+    separator: str
+    clock: str
+    seconds: str
+    digits: str
+    zone: str
+
+    @property
+    def type(self) -> str:
+        """As in :class:`Cells`."""
+        if not self.date:
+            return "time of day"
+        return "time with a zone" if self.zone else "time"
+
+    @property
+    def smallest(self) -> str:
+        """As the parts of :class:`IsoFormat`."""
+        if self.clock:
+            return "second" if self.seconds else "minute"
+        return "day" if self.day else "month"
 
 
-def _part(match: Any, name: str) -> str:
-    return match.groupdict().get(name) or ""
+def _parts(text: str) -> _Parts | None:
+    """The parts of a string; None: it is no date or time."""
+    match = _PATTERN.fullmatch(text)
+    if match:
+        return _Parts._make(match.groups(""))
+    match = _CLOCK_PATTERN.fullmatch(text)
+    return _Parts._make(["", "", "", *match.groups(""), ""]) if match else None
 
 
-def _type(match: Any) -> str:
-    if not _part(match, "date"):
-        return "time of day"
-    return "time with a zone" if _part(match, "zone") else "time"
-
-
-def _parts(match: Any) -> str:
-    """The smallest part of a date or time."""
-    if _part(match, "clock"):
-        return "second" if _part(match, "seconds") else "minute"
-    return "day" if _part(match, "day") else "month"
-
-
-def _common_format(matches: Sequence[Any]) -> IsoFormat | None:
+def _common_format(found: Sequence[_Parts | None]) -> IsoFormat | None:
     """The format of all texts; None if they have several, or one is no date."""
-    if not all(matches):
+    dates = [parts for parts in found if parts is not None]
+    shapes = {(p.type, p.smallest, p.separator, _zone_style(p.zone)) for p in dates}
+    if len(shapes) != 1 or len(dates) < len(found):
         return None
-    shapes = {
-        (_type(match), _parts(match), _part(match, "separator"), _zone_style(match))
-        for match in matches
-    }
-    if len(shapes) > 1:
-        return None
-    type_, parts, separator, style = shapes.pop()
-    digits = {len(_part(match, "digits")) for match in matches}
+    type_, smallest, separator, style = shapes.pop()
+    digits = {len(parts.digits) for parts in dates}
     most = max(digits)
     fraction = "unless zero" if digits == {0, most} else "trimmed"
     fraction = "always" if len(digits) == 1 else fraction
-    zones = {_part(match, "zone") for match in matches}
+    zones = {parts.zone for parts in dates}
     # Several offsets, as of summer and winter: instants, which are written in UTC.
     zone = zones.pop() if len(zones) == 1 else style
-    return IsoFormat(type_, parts, separator, most, fraction, zone)
+    return IsoFormat(type_, smallest, separator, most, fraction, zone)
 
 
-def _zone_style(match: Any) -> str:
-    """The offset zero, written like that of a time."""
-    zone = _part(match, "zone")
+def _zone_style(zone: str) -> str:
+    """The offset zero, written like this one."""
     return zone if zone in ("", "Z") else "+" + re.sub(r"\d", "0", zone[1:])
 
 
-def _counts(matches: Sequence[Any], unit: Any) -> tuple[Array, Array]:
-    """Counts of time since 1970 in UTC, and which are valid dates, both (n_matches,)."""
-    texts = [match and _plain(match) for match in matches]
-    offsets = [match and _offset(_part(match, "zone")) for match in matches]
-    scale = 1000 if unit == "ns" else 1
+def _counts(found: Sequence[_Parts | None], unit: Any) -> tuple[Array, Array]:
+    """Counts of time since 1970 in UTC, and which are valid dates, both (n_texts,)."""
+    texts = [_plain(parts) if parts else "NaT" for parts in found]
+    offsets = np.array([_offset(parts.zone) if parts else 0 for parts in found], np.int64)
     times = _counted(texts, unit)
     valid = ~np.isnat(times)
     if unit == "ns":
         # Beyond the years that it reaches, NumPy counts in circles.
         valid &= times.astype("M8[us]") == _counted(texts, "us")
-    counts = times.astype(np.int64) - scale * np.array([o or 0 for o in offsets], np.int64)
-    return np.where(valid, counts, 0), valid
+        offsets = offsets * 1000
+    return np.where(valid, times.astype(np.int64) - offsets, 0), valid
 
 
-def _plain(match: Any) -> str:
+def _plain(parts: _Parts) -> str:
     """A date and a time as NumPy reads them, without a zone."""
-    clock, date = _part(match, "clock"), _part(match, "date") or "1970-01-01"
-    return f"{date}T{clock}" if clock else date
+    date = parts.date or "1970-01-01"
+    return f"{date}T{parts.clock}" if parts.clock else date
 
 
-def _counted(texts: Sequence[str | None], unit: Any) -> Array:
-    """Times of NumPy, NaT for no text and for what is no date, of shape (n_texts,)."""
+def _counted(texts: Sequence[str], unit: Any) -> Array:
+    """Times of NumPy, NaT for what is no date, of shape (n_texts,)."""
     try:
-        return np.array([text or "NaT" for text in texts], f"M8[{unit}]")
+        return np.array(texts, f"M8[{unit}]")
     except ValueError:
         return np.array([_time(text, unit) for text in texts], f"M8[{unit}]")
 
 
-def _time(text: str | None, unit: Any) -> Any:
+def _time(text: str, unit: Any) -> Any:
     try:
-        return np.datetime64(text or "NaT", unit)
+        return np.datetime64(text, unit)
     except ValueError:
         return np.datetime64("NaT", unit)
 
 
 def is_iso(text: str) -> bool:
     """Whether a string looks like a date or time in one of the formats."""
-    return _match(text) is not None
+    return _parts(text) is not None
