@@ -372,9 +372,9 @@ def test_amounts_of_every_class_are_numbers(kind):
     items, amounts = _orders()
     exact = [Decimal(f"{amount:.2f}") for amount in [*amounts, 9120]]
     columns = {
+        "amount": [float(amount) for amount in exact] if kind == "float" else exact,
         "colour": ["red", "blue", "red"] * 100 + ["red"],
         "items": [*items.tolist(), 28],
-        "amount": [float(amount) for amount in exact] if kind == "float" else exact,
     }
     make = {"polars": pl.DataFrame, "pyarrow": pa.table}.get(kind, pd.DataFrame)
     X = make(columns)
@@ -389,7 +389,7 @@ def test_identifiers_do_not_count(normal):
     X = normal.assign(key=[f"order {i}" for i in range(len(normal))])
     with pytest.warns(UserWarning, match="identifiers or free text: 'key'") as caught:
         detector = quick().fit(X)
-    assert len(caught) == 1
+    assert sum("identifiers" in str(each.message) for each in caught) == 1
     new = X[:20].assign(key=[None, "new"] * 10)
     assert_array_equal(detector.score_samples(new), detector.score_samples(X[:20]))
     assert_allclose(detector.explain(X[:20])["key"], 0, atol=1e-6)

@@ -685,3 +685,16 @@ def test_what_varies_by_rounding_is_constant(name):
     assert np.abs(TabularEncoder().fit_transform(polars)).max() < 1e-6
     X = values[:, np.newaxis]
     assert np.abs(SquashScale.of(X).inward(X)).max() < 1e-6
+
+
+def test_a_column_without_a_value_is_what_its_dtype_is():
+    for column, family in (
+        (pd.Series([None] * 3, dtype="string"), "level"),
+        (pd.Series([None] * 3, dtype="category"), "level"),
+        (pd.Series([pd.NaT] * 3), "time"),
+        (pd.Series([pd.NaT] * 3, dtype="period[M]"), "time"),
+        (pd.Series([None] * 3, dtype="Float64"), "number"),
+    ):
+        (cells,) = read_columns(pd.DataFrame({"c": column}))
+        assert cells.family == family
+        assert TabularEncoder().fit(pd.DataFrame({"c": column})).columns_ == {"c": "empty"}

@@ -469,7 +469,7 @@ def test_identifiers_do_not_count(kind):
     X = _with_keys()
     with pytest.warns(UserWarning, match="identifiers or free text: 'key'.*'note'") as caught:
         ae = kind(**QUICK).fit(X)
-    assert len(caught) == 1
+    assert sum("identifiers" in str(each.message) for each in caught) == 1
     without = kind(**QUICK).fit(X.drop(columns=_KEYS))
     plain = X.drop(columns=_KEYS)
     assert_array_equal(ae.transform(X), without.transform(plain))
@@ -487,14 +487,14 @@ def test_identifiers_do_not_count_in_other_estimators():
     plain, y = X.drop(columns=_KEYS), (X["size"] > 0).astype(int)
     with pytest.warns(UserWarning, match="identifiers") as caught:
         classifier = AEClassifier(random_state=0, n_jobs=1).fit(X, y)
-    assert len(caught) == 1
+    assert sum("identifiers" in str(each.message) for each in caught) == 1
     other = AEClassifier(random_state=0, n_jobs=1).fit(plain, y)
     assert_array_equal(classifier.predict_proba(X), other.predict_proba(plain))
     holed = X.copy()
     holed.loc[::4, ["size", "key"]] = None
     with pytest.warns(UserWarning, match="identifiers") as caught:
         imputer = AEImputer(n_steps=30, random_state=0).fit(holed)
-    assert len(caught) == 1
+    assert sum("identifiers" in str(each.message) for each in caught) == 1
     filled = imputer.transform(holed)
     assert filled["key"].equals(holed["key"])
     assert list(filled.columns) == list(imputer.get_feature_names_out()) == list(X.columns)

@@ -83,6 +83,8 @@ def doubts_of(cells: Cells, column: Column) -> list[Doubt]:
         How they are encoded.
     """
     is_ignored = column.kind == "identifier"
+    if not (is_ignored or column.width):
+        return []
     values = cells.values[cells.observed].tolist()
     looks_like, example = "", str(values[0])
     if cells.type == "str" and not cells.declared and (is_ignored or column.width > 2):

@@ -147,7 +147,11 @@ def _of_series(series: nw.Series[Any], name: str | None = None) -> Cells:
         return categories_of_objects(name, objects)
     if dtype.is_nested() and not series.is_null().all():
         refuse_type(name, f"the dtype {dtype}")
-    return cells_of_objects(name, objects)
+    cells = cells_of_objects(name, objects)
+    if not cells.observed.any() and isinstance(dtype, nw.String | nw.Binary):
+        # Without a value it is what its dtype is, and no number.
+        return replace(cells, family="level")
+    return cells
 
 
 # Relative roundings of the floats that other libraries give as float64.
