@@ -64,8 +64,8 @@ def _by_parts(estimator: Any) -> Callable[[LazyRows], NDArray[Any]]:
     _goes_back(estimator)
 
     def reconstruct(part: LazyRows) -> NDArray[Any]:
-        rows = estimator.inverse_transform(estimator.transform(part.given()))
-        rows = rows.toarray() if sparse.issparse(rows) else np.asarray(rows)
+        made: Any = estimator.inverse_transform(estimator.transform(part.given()))
+        rows = np.asarray(made.toarray() if sparse.issparse(made) else made)
         _check_shapes(estimator, part.shape, rows.shape)
         return rows
 
@@ -199,8 +199,8 @@ def reconstruction_score(
     0.978
     """
     if sparse.issparse(X):
-        rows = LazyRows(canonical(X))
-        return lazy_variance_explained(rows, _by_parts(estimator), sample_weight)
+        lazy = LazyRows(canonical(X))
+        return lazy_variance_explained(lazy, _by_parts(estimator), sample_weight)
     if is_beyond_numbers(X):
         reconstruction = _goes_back(estimator).inverse_transform(estimator.transform(X))
         return share_explained(X, reconstruction, sample_weight)
@@ -236,8 +236,8 @@ def reconstruction_error(estimator: Any, X: Any) -> NDArray[Any]:
     (150,)
     """
     if sparse.issparse(X):
-        rows = LazyRows(canonical(X))
-        return _lazy_squares(rows, _by_parts(estimator)) / rows.shape[1]
+        squares = _lazy_squares(LazyRows(canonical(X)), _by_parts(estimator))
+        return squares / X.shape[1]
     if is_beyond_numbers(X):
         reconstruction = _goes_back(estimator).inverse_transform(estimator.transform(X))
         lost, _ = _lost_cells(X, reconstruction, None)

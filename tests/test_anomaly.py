@@ -333,7 +333,7 @@ def test_bad_groups(visits):
     with pytest.raises(ValueError, match="groups contains NaN"):
         quick().fit(X, groups=np.where(groups == 3, np.nan, groups))
     mixed = np.array([*groups[1:].tolist(), "last"], dtype=object)
-    with pytest.raises(TypeError, match="groups must be of one type .* got int, str"):
+    with pytest.raises(TypeError, match=r"groups must be of one type .* got int, str"):
         quick().fit(X, groups=mixed)
 
 

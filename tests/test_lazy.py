@@ -269,9 +269,7 @@ def doubled(X, form, index_dtype=np.int32):
 @pytest.mark.any_backend
 @pytest.mark.parametrize("index_dtype", [np.int32, np.int64])
 @pytest.mark.parametrize("form", FORMATS)
-@pytest.mark.parametrize(
-    "kind", [AutoencoderTransformer, DenoisingAutoencoder, VAETransformer]
-)
+@pytest.mark.parametrize("kind", [AutoencoderTransformer, DenoisingAutoencoder, VAETransformer])
 def test_an_entry_in_several_parts_is_their_sum(words, form, index_dtype, kind):
     words = words[:, words.any(axis=0)]
     X = doubled(words, form, index_dtype)

@@ -134,7 +134,7 @@ BAD_WEIGHTS = {
     "nan": lambda w: np.where(np.arange(len(w)) == 5, np.nan, w),
     "too few": lambda w: w[:-1],
     "two columns": lambda w: np.c_[w, w],
-    "strings": lambda w: w.astype(str).tolist()[:-1] + ["heavy"],
+    "strings": lambda w: [*w.astype(str).tolist()[:-1], "heavy"],
 }
 
 
@@ -143,7 +143,11 @@ BAD_WEIGHTS = {
 def test_bad_weights_of_a_score(digits, fitted, kind):
     weight = BAD_WEIGHTS[kind](np.ones(len(digits)))
     vae = VAETransformer(2, hidden_layer_sizes=(4,), max_iter=1, n_draws=1).fit(digits[:40])
-    table = pd.DataFrame(digits[:, 10:13]).add_prefix("x").assign(kind=np.where(digits[:, 20] > 8, "a", "b"))
+    table = (
+        pd.DataFrame(digits[:, 10:13])
+        .add_prefix("x")
+        .assign(kind=np.where(digits[:, 20] > 8, "a", "b"))
+    )
     tabular = AutoencoderTransformer(1, hidden_layer_sizes=(4,), max_iter=1).fit(table)
     scores = {
         "array": lambda: reconstruction_score(fitted, digits, sample_weight=weight),

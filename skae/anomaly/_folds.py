@@ -192,8 +192,8 @@ def _positions(part: Any, number: int, n_samples: int) -> Array:
         )
     if part.size and not 0 <= part.min() <= part.max() < n_samples:
         raise ValueError(
-            f"cv must give positions of rows from 0 to {n_samples - 1}; those of split {number} "
-            f"range from {part.min()} to {part.max()}."
+            f"cv must give positions of rows from 0 to {n_samples - 1}; those of split "
+            f"{number} range from {part.min()} to {part.max()}."
         )
     return part
 
@@ -219,9 +219,8 @@ def positive_weight(sample_weight: Any, n_positive: int) -> Array:
     n_positive : int
         How many are positive.
     """
-    if sample_weight is None or np.ndim(sample_weight) == 0:
-        return np.ones(n_positive, bool)
-    return np.asarray(np.asarray(sample_weight) > 0)
+    weight = np.asarray(1.0 if sample_weight is None else sample_weight)
+    return np.ones(n_positive, bool) if weight.ndim == 0 else np.asarray(weight > 0)
 
 
 def check_groups(X: Any, groups: Any) -> Array | None:

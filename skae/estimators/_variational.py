@@ -238,8 +238,8 @@ class VAETransformer(
         numbers as `table_` has them, and a logit for each flag of a category.
 
     columns_ : dict
-        The kind of each column by its name, as in :class:`~skae.tables.TabularEncoder`; "numeric" for
-        all, where X was no table with categories or missing cells.
+        The kind of each column by its name, as in :class:`~skae.tables.TabularEncoder`;
+        "numeric" for all, where X was no table with categories or missing cells.
 
     table_ : TabularEncoder or None
         What encodes a table into the matrix that the networks read; None: X is read as it
