@@ -65,7 +65,7 @@ def _by_parts(estimator: Any) -> Callable[[LazyRows], NDArray[Any]]:
 
     def reconstruct(part: LazyRows) -> NDArray[Any]:
         made: Any = estimator.inverse_transform(estimator.transform(part.given()))
-        rows = np.asarray(made.toarray() if sparse.issparse(made) else made)
+        rows = np.asarray(canonical(made).toarray() if sparse.issparse(made) else made)
         _check_shapes(estimator, part.shape, rows.shape)
         return rows
 
@@ -236,8 +236,8 @@ def reconstruction_error(estimator: Any, X: Any) -> NDArray[Any]:
     (150,)
     """
     if sparse.issparse(X):
-        squares = _lazy_squares(LazyRows(canonical(X)), _by_parts(estimator))
-        return squares / X.shape[1]
+        lazy = LazyRows(canonical(X))
+        return _lazy_squares(lazy, _by_parts(estimator)) / lazy.shape[1]
     if is_beyond_numbers(X):
         reconstruction = _goes_back(estimator).inverse_transform(estimator.transform(X))
         lost, _ = _lost_cells(X, reconstruction, None)
