@@ -9,7 +9,6 @@ from scipy.stats import false_discovery_control
 from sklearn.base import OutlierMixin
 
 from skae.anomaly._text import describe_cells, describe_table_cells, texts_of
-from skae.tables import checked_table, read_columns
 from skae.utils._frames import column_names, in_the_form_of, index_of
 
 
@@ -210,7 +209,7 @@ class DetectionMixin(OutlierMixin):
 
     def _describe_table(self, X, rows, n_columns):
         blamed, shares, expected = self._score.reasons(rows)
-        columns = read_columns(checked_table(X)), self.table_.decoded_cells(expected)
+        columns = self.table_.cells(X), self.table_.decoded_cells(expected)
         cells = (texts_of(each, self.table_) for each in columns)
         parts = np.where(blamed, shares, -1.0)
         each = (*(zip(*columns, strict=True) for columns in cells), parts)

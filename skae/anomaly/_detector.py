@@ -21,7 +21,7 @@ from skae.anomaly._table_scores import TableReconstructionScore, TableScore
 from skae.anomaly._trimming import central
 from skae.estimators._autoencoder import AutoencoderTransformer
 from skae.estimators._base import BaseAutoencoder
-from skae.estimators._monitor import FitMonitor
+from skae.estimators._monitor import FitMonitor, reached_max_iter, warn_at_max_iter
 from skae.estimators._reading import ReadsTablesMixin
 from skae.networks import whole_numbers
 from skae.tables import SquashScale
@@ -75,8 +75,8 @@ class AEAnomalyDetector(TableMixin, ReadsTablesMixin, DetectionMixin, BaseEstima
     Parameters
     ----------
     contamination : float or "auto", default="auto"
-        What sets `offset_`, the threshold. "auto": few normal rows are marked, 5 % of them
-        at most, about. A float in (0, 0.5]: with ``novelty=False`` the share of the
+        What sets `offset_`, the threshold. "auto": few normal rows are marked, about 5 % of
+        them. A float in (0, 0.5]: with ``novelty=False`` the share of the
         training rows that `fit_predict` marks; with ``novelty=True`` the share of new
         normal rows that may be marked.
 
@@ -130,8 +130,8 @@ class AEAnomalyDetector(TableMixin, ReadsTablesMixin, DetectionMixin, BaseEstima
         and rows of weight zero are then left out of each split.
 
     categorical_features : "from_dtype" or array-like of {bool, int, str}, default="from_dtype"
-        Of a table, the columns of numbers that are categories: a mask, positions, or names.
-        "from_dtype": strings, booleans and categorical dtypes are, numbers are not.
+        Of a table, the columns that are categories: a mask, positions, or names.
+        "from_dtype": booleans, categorical dtypes and strings that are no dates are.
 
     random_state : int, RandomState instance or None, default=None
         Seeds the folds, the weights and the noise. An int gives the same result in every
@@ -162,7 +162,7 @@ class AEAnomalyDetector(TableMixin, ReadsTablesMixin, DetectionMixin, BaseEstima
         The autoencoders, for ``scoring="reconstruction"``.
 
     table_ : TabularEncoder or None
-        How a table is encoded; None where rows are numbers without holes.
+        How a table is encoded; None where all columns are numbers.
 
     columns_ : dict
         Kind of each column by its name, as :class:`~skae.tables.TabularEncoder` tells it.
@@ -196,7 +196,9 @@ class AEAnomalyDetector(TableMixin, ReadsTablesMixin, DetectionMixin, BaseEstima
     Of a table the error of a column is a sum over the numbers that stand for it, in units
     of what is missed of it in rows that were held out. Some columns are blank in training, so
     that the networks can say what belongs in a cell from the others alone. A missing cell
-    where none was, and a level that was not seen, are three deviations from all others.
+    where none was, and a level that was not seen, are three deviations from all others. So is
+    a missing value in numbers alone; where more than 1 % of a column are missing, its square
+    falls with that share.
 
     Rows that belong together, such as overlapping windows of a series, are not independent.
     Without `groups` they vouch for each other, and too many new rows are marked.
@@ -342,7 +344,15 @@ class AEAnomalyDetector(TableMixin, ReadsTablesMixin, DetectionMixin, BaseEstima
         self._calibrate(rows.take(judged), scores[judged], kept[judged])
         self.offset_ = -self._threshold(rows)
         self.false_alarm_rate_ = self._calibration.rate(-self.offset_)
+        self._warn_at_max_iter()
         return self
+
+    def _warn_at_max_iter(self):
+        """Give one warning for the autoencoders of all folds."""
+        autoencoders = self.estimators_ or []
+        n_unfinished = sum(map(reached_max_iter, autoencoders))
+        where = f" in {n_unfinished} of the {len(autoencoders)} autoencoders"
+        warn_at_max_iter(autoencoders, where)
 
     def _splitter(self):
         """`cv`, or the splits of an iterator, which gives them once."""

@@ -30,7 +30,7 @@ class TableMixin:
         self._layout = None
         if self.table_ is None:
             return rows
-        new_share = share_of_new_levels(X, sample_weight)
+        new_share = share_of_new_levels(self.table_.cells(X), sample_weight)
         self._layout = TableLayout(self.table_.blocks_, new_share)
         return Rows(self._layout.joined(rows.inputs, rows.observed), None, rows.weight)
 

@@ -10,6 +10,16 @@ from skae.losses import LOSSES
 from skae.utils._rows import moments
 from skae.utils._sklearn import CallbackSupportMixin
 
+# The last line of `verbose` for each `stop_reason_` but "max_iter".
+_ENDINGS = {
+    "converged": "converged",
+    "pca": "converged, no better than the start",
+    "behind": "behind the first start",
+    "callback": "stopped by a callback",
+    "interrupted": "interrupted",
+    "diverged": "the loss was not finite",
+}
+
 
 class FitMonitor:
     """Tells the user and the callbacks of an estimator about each epoch.
@@ -100,8 +110,17 @@ class FitMonitor:
         if self.progress is not None:
             run = len(self.names) == 2 and self.estimator.init_ == "random"
             epoch = self.estimator.best_iter_ - self.n_before
-            self.progress.finish(int(run), epoch, time.monotonic() - self.began)
+            seconds = time.monotonic() - self.began
+            self.progress.finish(int(run), epoch, seconds, self._ending())
         self._told(self.context, dict)
+
+    def _ending(self):
+        """Why training ended, as the last line says it."""
+        reason = self.estimator.stop_reason_
+        if reason == "max_iter":
+            progress = ", not converged" * reached_max_iter(self.estimator)
+            return f"stopped at max_iter={self.estimator.max_iter}{progress}"
+        return _ENDINGS[reason]
 
     def _terms(self, rows, held_out):
         """How losses of the autoencoder are told."""
@@ -122,7 +141,7 @@ class FitMonitor:
             return ""  # what random weights explain tells nothing
         options, (corruption, _) = ae._options(True), ae._corruption()
         linear = {options.code_activation, options.output_activation} == {"linear"}
-        is_pca = linear and corruption is None and rows.targets is None
+        is_pca = linear and corruption is None and rows.has_own_targets
         return "PCA" if is_pca else "start"
 
     def _told(self, context, attributes):
@@ -202,3 +221,39 @@ def warn_or_raise(training, has_start, kept=None):
         ConvergenceWarning,
         stacklevel=6,
     )
+
+
+def fit_without_warning(estimator, X, sample_weight):
+    """Fit one of several estimators, for all of which :func:`warn_at_max_iter` warns once."""
+    estimator._warns_at_max_iter = False
+    try:
+        return estimator.fit(X, sample_weight=sample_weight)
+    finally:
+        del estimator._warns_at_max_iter
+
+
+def reached_max_iter(estimator):
+    """True if training ended at `max_iter`, and not on purpose, as it does without `tol`."""
+    return estimator.stop_reason_ == "max_iter" and estimator.tol is not None
+
+
+def warn_at_max_iter(estimators, where=""):
+    """Warn if training of any of these estimators reached `max_iter` before it converged.
+
+    Parameters
+    ----------
+    estimators : list of autoencoder
+        Fitted.
+
+    where : str, default=""
+        Where there are several: which of them have not converged.
+    """
+    unfinished = [each for each in estimators if reached_max_iter(each)]
+    if unfinished:
+        warnings.warn(
+            f"Maximum epochs (max_iter={unfinished[0].max_iter}) reached and the optimization "
+            f"hasn't converged yet{where}. Increase max_iter, or set tol=None to train for "
+            "max_iter epochs without this warning.",
+            ConvergenceWarning,
+            stacklevel=6,
+        )

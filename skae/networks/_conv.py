@@ -73,7 +73,7 @@ class ConvNetwork(Network):
     >>> from skae.networks import ConvNetwork
     >>> images = load_digits().images[:300]
     >>> ae = AutoencoderTransformer(
-    ...     4, network=ConvNetwork(filters=(8, 4)), max_iter=2, random_state=0
+    ...     4, network=ConvNetwork(filters=(8, 4)), max_iter=2, tol=None, random_state=0
     ... )
     >>> ae.fit_transform(images).shape
     (300, 4)

@@ -26,8 +26,8 @@ class Units(Protocol):
         """Of each column."""
 
     @property
-    def scale(self) -> float:
-        """Of all columns."""
+    def scale(self) -> float | NDArray[Any]:
+        """Of all columns, or of each."""
 
     def inward(self, X: NDArray[Any]) -> NDArray[Any]:
         """Rows less the centre, over the scale."""
