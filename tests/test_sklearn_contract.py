@@ -522,7 +522,43 @@ def fits(estimator, X):
     return True
 
 
-# Before fit, and names
+# Before fit, weights, and names
+
+
+BAD_WEIGHTS = {
+    "negative": [-1.0] + [1.0] * 29,
+    "missing": [np.nan] + [1.0] * 29,
+    "infinite": [np.inf] + [1.0] * 29,
+    "all zero": [0.0] * 30,
+    "too few": [1.0] * 29,
+    "two columns": np.ones((30, 2)),
+    "strings": ["heavy"] * 30,
+}
+
+
+@pytest.mark.any_data
+@pytest.mark.any_backend
+@pytest.mark.parametrize("kind", BAD_WEIGHTS)
+@pytest.mark.parametrize("is_table", [False, True])
+@pytest.mark.parametrize(
+    "estimator",
+    [
+        autoencoder(),
+        denoiser(),
+        variational(),
+        AEAnomalyDetector(**DETECTS),
+        by_reconstruction(autoencoder()),
+        AEClassifier(autoencoder()),
+        TabularEncoder(),
+    ],
+    ids=lambda estimator: type(estimator).__name__,
+)
+def test_bad_weights_are_named(estimator, is_table, kind):
+    X = pd.DataFrame(data_rng().normal(size=(30, 3))).add_prefix("x")
+    if is_table:
+        X["x1"] = np.where(X["x1"] > 0, "high", "low")
+    with pytest.raises(ValueError, match=r"[Ss]ample.weight"):
+        clone(estimator).fit(X, np.arange(30) % 2, sample_weight=BAD_WEIGHTS[kind])
 
 
 @pytest.mark.any_data
