@@ -460,3 +460,114 @@ def test_a_column_that_follows_from_the_others_does_not_drown_them(encoded):
     _, layout = encoded
     usual = TableScore(layout, [], np.array([1.0, 0.001, 1.999]), None, []).usual
     assert_allclose(usual, [1, 0.02, 1.999], rtol=1e-6)
+
+
+# Which cells of a table are wrong together
+
+
+class Disturbed:
+    """Residuals where a wrong cell that is seen disturbs what is expected of the others.
+
+    What should be is zero. Of rows whose first cell is negative the first two cells vouch for
+    each other: as long as one of them is seen, the other two cells are missed by ten each.
+    """
+
+    def corrupted(self, X, blank):
+        return X, np.zeros((len(X), 4), bool) if blank is None else blank
+
+    def squared_of(self, rows):
+        return np.array([self.missed(*row) for row in zip(*rows, strict=True)])
+
+    def missed(self, x, blank):
+        square = np.square(x[:4])
+        if x[0] < 0:
+            return np.where([0, 0, 1, 1], 10.0 * (not blank[:2].all()), 0.0)
+        seen = square * ~blank
+        return square + 0.5 * (seen.sum() - seen)
+
+    def said(self, X, blank):
+        return np.where(blank, 0.0, X[:, :4])
+
+
+class AtZero:
+    """Nearest rows: one, at zero."""
+
+    rows, usual, n_neighbors, n_candidates = np.zeros((1, 8)), np.ones(1), 1, 1
+
+    def shares(self, X):
+        return np.full(X.shape, 1 / 8)
+
+
+ROWS = np.array(
+    [
+        [4.0, 0.1, 0, 0],  # one wrong cell
+        [4.0, 0.2, 0, 4],  # two
+        [0.5, 0.1, 0, 0.2],  # none that is clear
+        [-7.0, 7, 0.5, 0],  # two that vouch for each other
+    ]
+)
+
+
+@pytest.fixture
+def reasons():
+    """A score of which every part is known, and what it says of the rows."""
+    frame = pd.DataFrame(data_rng().normal(size=(20, 4)), columns=list("abcd"))
+    layout = TableLayout(TabularEncoder().fit(frame).blocks_, np.zeros(4))
+    score = TableScore(layout, [Disturbed(), Disturbed()], np.ones(4), AtZero(), [])
+    return score, np.hstack([ROWS, np.zeros((4, 4))])
+
+
+def left(x, blank):
+    """What is missed of the cells that are seen."""
+    return (Disturbed().missed(x, blank) * ~blank).sum()
+
+
+def test_cells_are_blamed_that_spare_the_others(reasons):
+    score, X = reasons
+    blamed, shares, said = score.reasons(X)
+    assert_array_equal(blamed, [[1, 0, 0, 0], [1, 0, 0, 1], [1, 0, 0, 0], [1, 1, 0, 0]])
+    assert_allclose(said, np.where(blamed, 0, ROWS))
+    for x, blame, share in zip(X, blamed, shares, strict=True):
+        missed = Disturbed().missed(x, np.zeros(4, bool))
+        plain = (0.25 + missed / missed.sum()) / 2
+        # Of a row of which nothing is blamed, the cell with the largest share is.
+        blame = blame if left(x, blame) < left(x, np.zeros(4, bool)) - 4 else np.zeros(4, bool)
+        spared = [
+            left(x, blame & (at != np.arange(4))) - left(x, blame | (at == np.arange(4)))
+            for at in range(4)
+        ]
+        spared = np.where(plain >= 0.25 / 4, spared, 0)
+        weighed = plain * np.sqrt(np.maximum(spared, 1e-9))
+        assert_allclose(share, weighed / weighed.sum(), atol=1e-4)
+
+
+def test_no_more_than_four_cells_are_blamed():
+    frame = pd.DataFrame(data_rng().normal(size=(20, 7)))
+    frame.columns = list("abcdefg")
+    layout = TableLayout(TabularEncoder().fit(frame).blocks_, np.zeros(7))
+
+    class Own:
+        """Each wrong cell is missed, and disturbs the last one."""
+
+        def corrupted(self, X, blank):
+            return X, np.zeros((len(X), 7), bool) if blank is None else blank
+
+        def squared_of(self, rows):
+            square = np.square(rows[0][:, :7])
+            square[:, 6] = (square * ~rows[1])[:, :6].sum(axis=1)
+            return square
+
+        def said(self, X, blank):
+            return X[:, :7]
+
+    class Zero(AtZero):
+        rows = np.zeros((1, 14))
+
+        def shares(self, X):
+            return np.full(X.shape, 1 / 14)
+
+    score = TableScore(layout, [Own()], np.ones(7), Zero(), [])
+    X = np.zeros((1, 14))
+    X[0, :6] = [5, 7, 6, 5.5, 6.5, 4.5]
+    blamed, _, _ = score.reasons(X)
+    assert_array_equal(np.flatnonzero(blamed[0]), [1, 2, 4, 6])
