@@ -214,7 +214,7 @@ def functions(tree, scope=""):
 
 
 def recorded(n_jobs):
-    """Seconds of processors and calls of each test; files of tests that are new or changed are run."""
+    """Seconds and calls of each test; files of tests that are new or changed are run."""
     RECORDS.mkdir(exist_ok=True)
     records, tasks, missing = {}, [], []
     for path in sorted(ROOT.glob("tests/test_*.py")):
