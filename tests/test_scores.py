@@ -8,6 +8,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from data import data_rng
 from skae import AEAnomalyDetector
 from skae.anomaly._bulk import BulkCalibration, _tail_scale, _truncated_mean
+from skae.anomaly._conformal import lower_quantile
 from skae.anomaly._folds import Folds
 from skae.anomaly._layout import TableLayout, share_of_new_levels
 from skae.anomaly._levels import LevelEffects
@@ -15,7 +16,7 @@ from skae.anomaly._neighbors import NearestRows
 from skae.anomaly._residuals import DenoisingResiduals
 from skae.anomaly._scores import DenoisingScore, ReconstructionScore
 from skae.anomaly._table_residuals import TableResiduals
-from skae.anomaly._table_scores import TableScore
+from skae.anomaly._table_scores import TableScore, _usual
 from skae.anomaly._trimming import central, without_farthest
 from skae.tables import SquashScale, TabularEncoder, TwoLevels
 
@@ -163,8 +164,23 @@ def test_cells_with_more_than_their_share_are_filled_by_the_networks(reference):
     seen = np.array([-9.0, -9, -9]), np.array([99.0, 0.9, 9])
     score = DenoisingScore(scale, residuals, nearest, 2.0, seen, [])
     X = scale.outward(np.array([[40.0, 0.8, 1.1], [1.0, -30.0, 0.9]]))
-    # The mean of both networks is one, in units of the column and within what was seen.
-    assert_allclose(score.expected(X)[:, [0, 1, 1]][[0, 1], [0, 1]], [12, 0.9])
+    # The mean of both networks is one, in units of the column and within what was seen. The
+    # other cells have less than their share, and are as they were.
+    assert_allclose(score.expected(X), [[12, 0.9, 1], [12, 0.9, 1]])
+
+
+def test_a_row_that_is_repaired_without_error_has_a_score(reference, by_hand):
+    """The least there is, and shares that add up to one."""
+    rows, known, Z = reference
+    perfect = DenoisingResiduals(lambda read: np.zeros((len(read), 3)), 0.5, NOISE, rows)
+    score = DenoisingScore(
+        SquashScale(np.zeros(3), np.ones(3)), [perfect], NearestRows(rows, known[:1], 2, False),
+        2.0, (np.full(3, -9.0), np.full(3, 9.0)), [],
+    )  # fmt: skip
+    X = np.zeros((1, 3))
+    assert 0 < score.score(X)[0] < 1e-3 * score.score(Z).min()
+    by_distance = distance_shares(X, rows, known[:1], 2)
+    assert_allclose(score.shares(X), (1 / 3 + by_distance) / 2, atol=1e-6)
 
 
 def numbers(n=120):
@@ -279,6 +295,21 @@ def test_effects_are_ridge_regression_of_clipped_logarithms():
     assert_allclose(effects.limit, high - middle)
 
 
+def test_two_values_are_nearly_all_there_is_and_neither_is_rare():
+    n = 200
+
+    def is_one(n_rare, n_others):
+        column = np.zeros(n)
+        column[:n_rare] = 1
+        column[n - n_others :] = np.linspace(2.13, 2.87, n_others)
+        return len(TwoLevels.of(column[:, None]).columns) == 1
+
+    assert is_one(6, 0)
+    assert not is_one(3, 0)
+    assert is_one(60, 19)
+    assert not is_one(60, 21)
+
+
 # Rows that are trimmed, and folds
 
 
@@ -348,6 +379,20 @@ def test_p_values_beyond_the_bulk():
     middle, high = np.quantile(np.r_[np.linspace(0, 1, 11), 9, 9], [0.5, 0.8])
     assert_allclose(far.threshold(1e-9), np.exp(middle + 3 * (high - middle)))
     assert calibration.least == 0
+
+
+@pytest.mark.parametrize("weight", [np.full(11, 7.0), np.array([1.0] * 5 + [3.0] * 6)])
+def test_weights_of_the_bulk_count_by_their_ratios(weight):
+    scores = np.exp(np.linspace(0, 1, 11))
+    calibration = BulkCalibration(scores[::-1], weight[::-1])
+    middle, high = (lower_quantile(np.log(scores), share, weight) for share in (0.5, 0.8))
+    ratio = weight / weight.mean()
+    tail = np.log(scores) > high
+    excess, length = np.log(scores[tail]) - high, 3 * (high - middle) - (high - middle)
+    scale = _tail_scale(excess, ratio[tail], length)
+    share = weight[tail].sum() / weight.sum()
+    at = high + 0.3
+    assert_allclose(calibration.p_values(np.exp([at])), share * np.exp(-0.3 / scale))
 
 
 # Tables
@@ -460,6 +505,17 @@ def test_a_column_that_follows_from_the_others_does_not_drown_them(encoded):
     _, layout = encoded
     usual = TableScore(layout, [], np.array([1.0, 0.001, 1.999]), None, []).usual
     assert_allclose(usual, [1, 0.02, 1.999], rtol=1e-6)
+
+
+def test_what_is_usual_is_that_of_trusted_rows_that_were_held_out():
+    missed = np.array([[1.0, 2], [3, 4], [np.nan, np.nan], [6, 9]])
+    weight = np.array([1.0, 2, 5, 1])
+    everyone = np.ones(4, bool)
+    assert_allclose(_usual(missed, everyone, None), [10 / 3, 5])
+    assert_allclose(_usual(missed, everyone, weight), [13 / 4, 19 / 4])
+    assert_allclose(_usual(missed, np.array([True, True, True, False]), None), [2, 3])
+    # Where none of them was held out, others must do.
+    assert_allclose(_usual(missed, np.array([False, False, True, False]), None), [10 / 3, 5])
 
 
 # Which cells of a table are wrong together
