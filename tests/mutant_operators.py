@@ -33,14 +33,19 @@ _COMMUTATIVE = {
     "minimum", "maximum", "min", "max", "gcd", "logaddexp", "hypot", "zip", "isinstance", "add",
 }  # fmt: skip
 # Arguments whose change is an error at once or none at all.
-_IDLE_KEYWORDS = {"dtype", "name", "copy", "strict", "stacklevel", "kind", "order", "out"}
+_IDLE_KEYWORDS = {
+    "dtype", "name", "copy", "strict", "stacklevel", "kind", "order", "out", "seed",
+    "eager_only",
+}  # fmt: skip
+# Calls whose arguments say nothing: messages, and seeds that are set before they are used.
+_IDLE_CALLS = {"warn", "field", "cast", "TypeVar", "SeedGenerator"}
 _IDLE_FUNCTIONS = {"__repr__", "__str__"}
 # What bounds memory, time or rounding, and is no part of any result.
 _IDLE_NAMES = {
     "__all__", "_CHUNK_ENTRIES", "_CHUNK_ROWS", "_FEW_ENTRIES", "_ENTRIES_BESIDE",
     "_POOL_SIZE", "_POOL_BATCHES", "_MOST_OUTLINES", "_N_WORKERS", "_STEPS_TO_SHARE",
     "_MOST_JUDGED", "MOST_JUDGED", "_MOST_SEARCHED", "TINY", "SAME", "_EPSILON", "n_workers",
-    "worth_it",
+    "worth_it", "_BITS",
 }  # fmt: skip
 # What runs on another backend than the tests do.
 _OTHER_BACKEND, _OF_OTHER_BACKEND = "torch", {"uniform", "_mixed", "_GOLDEN", "_FACTORS"}
@@ -129,7 +134,7 @@ def _is_idle(node, names):
     if isinstance(node, ast.If) and _OTHER_BACKEND in ast.unparse(node.test):
         return True
     names = {*names, *_defined(node), getattr(node, "name", "")}
-    if isinstance(node, ast.Call) and _name(node) in ("warn", "field", "cast", "TypeVar"):
+    if isinstance(node, ast.Call) and _name(node) in _IDLE_CALLS:
         return True
     if isinstance(node, ast.keyword) and node.arg in _IDLE_KEYWORDS:
         return True

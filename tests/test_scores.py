@@ -1,5 +1,7 @@
 """What the scores of the anomaly detector are: each against plain NumPy."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -18,6 +20,7 @@ from skae.anomaly._scores import DenoisingScore, ReconstructionScore
 from skae.anomaly._table_residuals import TableResiduals
 from skae.anomaly._table_scores import TableScore, _usual
 from skae.anomaly._trimming import central, without_farthest
+from skae.networks import DenseCoder
 from skae.tables import SquashScale, TabularEncoder, TwoLevels
 
 pytestmark = pytest.mark.any_backend
@@ -214,6 +217,19 @@ def test_the_score_of_a_detector_from_its_parts(novelty):
     by_distance = distance_shares(Z, nearest.rows, nearest._known, k)
     shares = (np.mean(by_error, axis=0) + by_distance) / 2
     assert_allclose(detector.explain(X), expected[:, None] * shares, rtol=1e-3, atol=1e-5)
+
+
+def test_denoisers_are_plain_networks_that_read_the_level():
+    detector = AEAnomalyDetector(**QUICK).fit(numbers())
+    for residuals in detector._score.residuals:
+        coder = DenseCoder(5, 4, (8,), "leaky_relu", "linear", linear_path=False)
+        assert residuals.denoiser.coder == coder
+    table = AEAnomalyDetector(**QUICK).fit(shop(90))
+    # Six numbers, a flag for each of three columns that is blank, and the level.
+    assert table._score.residuals[0].denoiser.coder == replace(coder, n_inputs=10, n_outputs=6)
+    curves = detector._score.loss_curves
+    assert len(curves) == 3
+    assert_allclose(detector.loss_curve_, np.mean(curves, axis=0))
 
 
 def test_the_unit_of_a_detector_is_the_median_of_rows_held_out():
