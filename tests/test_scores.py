@@ -326,6 +326,13 @@ def test_two_values_are_nearly_all_there_is_and_neither_is_rare():
     assert not is_one(60, 21)
 
 
+@pytest.mark.parametrize(("other", "are_levels"), [(1.0, False), (-0.5, False), (0.3, True)])
+def test_numbers_that_go_on_in_the_same_step_are_no_two_levels(other, are_levels):
+    column = np.tile([0.0, 0.5], 100)
+    column[:8] = other
+    assert (len(TwoLevels.of(column[:, None]).columns) == 1) is are_levels
+
+
 # Rows that are trimmed, and folds
 
 
