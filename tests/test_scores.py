@@ -22,6 +22,7 @@ from skae.anomaly._table_scores import TableScore, _usual
 from skae.anomaly._trimming import central, without_farthest
 from skae.networks import DenseCoder
 from skae.tables import SquashScale, TabularEncoder, TwoLevels
+from skae.utils._rows import Rows
 
 pytestmark = pytest.mark.any_backend
 
@@ -275,6 +276,42 @@ def test_reconstruction_in_units_of_columns():
     assert_allclose(score.expected(X), [[2, 2], [1, 4]])
 
 
+class Fitting(Known):
+    """The same, as an estimator that is told its seed and rows."""
+
+    def set_params(self, random_state):
+        return self
+
+    def fit(self, X, sample_weight=None):
+        self.X, self.weight, self.loss_curve_ = X, sample_weight, [float(len(X))]
+        return self
+
+
+def test_what_is_usual_of_reconstruction_is_that_of_the_rows_seen():
+    rng = data_rng()
+    X, weight = rng.normal(size=(12, 2)) + [5, 0], rng.randint(1, 3, 12).astype(float)
+    seen = np.stack([np.arange(12) < 6, (np.arange(12) >= 6) & (np.arange(12) < 10)])
+    folds = Folds(seen, [np.arange(6, 12), np.arange(6)])
+    made = []
+
+    def make():
+        made.append(Fitting(0.5))
+        return made[-1]
+
+    score = ReconstructionScore.fit(Rows(X, None, weight), folds, rng, make, (2,))
+    scale = SquashScale.of(X[:10], weight[:10])
+    assert_allclose([score.scale.centre, score.scale.scale], [scale.centre, scale.scale])
+    Z = scale.inward(X)
+    assert_allclose(
+        score.usual, [0.5 * np.square(Z[mask]).sum(axis=1).mean() for mask in seen], rtol=1e-6
+    )
+    for mask, one in zip(seen, made, strict=True):
+        assert_allclose(np.sort(one.X, axis=0), np.sort(Z[mask], axis=0))
+        assert_array_equal(np.sort(one.weight), np.sort(weight[mask]))
+    assert score.loss_curves == [[6.0], [4.0]]
+    assert_array_equal(score.seen_range, [X[:10].min(axis=0), X[:10].max(axis=0)])
+
+
 def test_losses_that_are_not_errors_are_refused():
     score = ReconstructionScore(None, [Known(-1.0)], (2,), None)
     with pytest.raises(ValueError, match="so never positive; that of Known reaches 5"):
@@ -462,6 +499,15 @@ def test_missing_cells_do_not_count_and_foreign_ones_are_far(encoded):
     assert_array_equal(layout.outward(X[:, :6])[:, 6:], np.zeros((2, 3)))
 
 
+def test_a_cell_of_a_column_of_which_half_is_missing_is_not_foreign():
+    table = pd.DataFrame({"size": [1.0, np.nan, 3, np.nan], "kind": list("abab")})
+    encoder = TabularEncoder().fit(table)
+    layout = TableLayout(encoder.blocks_, np.zeros(2))
+    X = layout.joined(*encoder.encode(table))
+    assert not X[:, layout.n_numbers :].any()
+    assert_array_equal(layout.parts(X)[1][:, 0], [1, 0, 1, 0])
+
+
 def test_columns_in_which_new_values_are_usual_are_less_foreign(encoded):
     encoder, _ = encoded
     layout = TableLayout(encoder.blocks_, np.array([0.0, 0.25, 1.0]))
@@ -547,8 +593,8 @@ def test_what_is_usual_is_that_of_trusted_rows_that_were_held_out():
 class Disturbed:
     """Residuals where a wrong cell that is seen disturbs what is expected of the others.
 
-    What should be is zero. Of rows whose first cell is negative the first two cells vouch for
-    each other: as long as one of them is seen, the other two cells are missed by ten each.
+    What should be is zero. Of rows whose first cell is negative the cells beyond two vouch for
+    each other: as long as one of them is seen, the others are missed by ten each.
     """
 
     def corrupted(self, X, blank):
@@ -560,7 +606,8 @@ class Disturbed:
     def missed(self, x, blank):
         square = np.square(x[:4])
         if x[0] < 0:
-            return np.where([0, 0, 1, 1], 10.0 * (not blank[:2].all()), 0.0)
+            vouches = np.abs(x[:4]) > 2
+            return np.where(vouches, 0.0, 10.0 * (not blank[vouches].all()))
         seen = square * ~blank
         return square + 0.5 * (seen.sum() - seen)
 
@@ -583,6 +630,7 @@ ROWS = np.array(
         [4.0, 0.2, 0, 4],  # two
         [0.5, 0.1, 0, 0.2],  # none that is clear
         [-7.0, 7, 0.5, 0],  # two that vouch for each other
+        [-7.0, 7, 0, 7],  # three
     ]
 )
 
@@ -593,7 +641,7 @@ def reasons():
     frame = pd.DataFrame(data_rng().normal(size=(20, 4)), columns=list("abcd"))
     layout = TableLayout(TabularEncoder().fit(frame).blocks_, np.zeros(4))
     score = TableScore(layout, [Disturbed(), Disturbed()], np.ones(4), AtZero(), [])
-    return score, np.hstack([ROWS, np.zeros((4, 4))])
+    return score, np.hstack([ROWS, np.zeros((5, 4))])
 
 
 def left(x, blank):
@@ -604,7 +652,8 @@ def left(x, blank):
 def test_cells_are_blamed_that_spare_the_others(reasons):
     score, X = reasons
     blamed, shares, said = score.reasons(X)
-    assert_array_equal(blamed, [[1, 0, 0, 0], [1, 0, 0, 1], [1, 0, 0, 0], [1, 1, 0, 0]])
+    expected = [[1, 0, 0, 0], [1, 0, 0, 1], [1, 0, 0, 0], [1, 1, 0, 0], [1, 1, 0, 1]]
+    assert_array_equal(blamed, expected)
     assert_allclose(said, np.where(blamed, 0, ROWS))
     for x, blame, share in zip(X, blamed, shares, strict=True):
         missed = Disturbed().missed(x, np.zeros(4, bool))
