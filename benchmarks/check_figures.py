@@ -82,9 +82,9 @@ def errors(page, source):
     """What is wrong with the figures of a page, a sentence for each block."""
     marks = []
     for block in blocks(page):
-        mark = MARK.fullmatch(block.strip())
-        if mark:
-            marks.append(mark[1])
+        comments = [MARK.fullmatch(line) for line in block.strip().splitlines()]
+        if all(comments):
+            marks += [comment[1] for comment in comments]
             continue
         text = "" if SKIPPED.match(block) else prose(block)
         where = " ".join(text.split())[:60]

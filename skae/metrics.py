@@ -70,8 +70,8 @@ def _by_parts(estimator: Any) -> Callable[[LazyRows], NDArray[Any]]:
     _goes_back(estimator)
 
     def reconstruct(part: LazyRows) -> NDArray[Any]:
-        rows = estimator.inverse_transform(estimator.transform(part.given()))
-        rows = np.asarray(rows.toarray() if sparse.issparse(rows) else rows)  # type: ignore[attr-defined]
+        made: Any = estimator.inverse_transform(estimator.transform(part.given()))
+        rows = np.asarray(canonical(made).toarray() if sparse.issparse(made) else made)
         _check_shapes(estimator, part.shape, rows.shape)
         return rows
 
@@ -221,8 +221,8 @@ def reconstruction_score(
     0.978
     """
     if sparse.issparse(X):
-        rows = LazyRows(canonical(X))
-        return lazy_variance_explained(rows, _by_parts(estimator), sample_weight)
+        lazy = LazyRows(canonical(X))
+        return lazy_variance_explained(lazy, _by_parts(estimator), sample_weight)
     if numbers_of(X, unknown=True) is None:
         reconstruction = _goes_back(estimator).inverse_transform(estimator.transform(X))
         return share_explained(X, reconstruction, sample_weight)

@@ -27,16 +27,28 @@ _FUNCTIONS = {
     "repeat": "tile", "exp": "expm1", "log": "log1p", "square": "abs",
 }  # fmt: skip
 _FUNCTIONS |= {new: old for old, new in _FUNCTIONS.items() if old not in ("exp", "log")}
-_COMMUTATIVE = {"minimum", "maximum", "logaddexp", "hypot", "zip", "isinstance", "add"}
+# Python's own, which are functions of no module.
+_BUILTINS = {"min", "max", "any", "all"}
+_COMMUTATIVE = {
+    "minimum", "maximum", "min", "max", "gcd", "logaddexp", "hypot", "zip", "isinstance", "add",
+}  # fmt: skip
 # Arguments whose change is an error at once or none at all.
-_IDLE_KEYWORDS = {"dtype", "name", "copy", "strict", "stacklevel", "kind", "order", "out"}
+_IDLE_KEYWORDS = {
+    "dtype", "name", "copy", "strict", "stacklevel", "kind", "order", "out", "seed",
+    "eager_only",
+}  # fmt: skip
+# Calls whose arguments say nothing: messages, and seeds that are set before they are used.
+_IDLE_CALLS = {"warn", "field", "cast", "TypeVar", "SeedGenerator"}
 _IDLE_FUNCTIONS = {"__repr__", "__str__"}
 # What bounds memory, time or rounding, and is no part of any result.
 _IDLE_NAMES = {
     "__all__", "_CHUNK_ENTRIES", "_CHUNK_ROWS", "_FEW_ENTRIES", "_ENTRIES_BESIDE",
     "_POOL_SIZE", "_POOL_BATCHES", "_MOST_OUTLINES", "_N_WORKERS", "_STEPS_TO_SHARE",
-    "_MOST_JUDGED", "MOST_JUDGED", "_MOST_SEARCHED", "TINY", "SAME", "_EPSILON",
+    "_MOST_JUDGED", "MOST_JUDGED", "_MOST_SEARCHED", "TINY", "SAME", "_EPSILON", "n_workers",
+    "worth_it", "_BITS",
 }  # fmt: skip
+# What runs on another backend than the tests do.
+_OTHER_BACKEND, _OF_OTHER_BACKEND = "torch", {"uniform", "_mixed", "_GOLDEN", "_FACTORS"}
 
 
 @dataclass(frozen=True)
@@ -119,11 +131,14 @@ def _is_idle(node, names):
         return True
     if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
         return True
-    if isinstance(node, ast.Call) and _name(node) in ("warn", "field", "cast", "TypeVar"):
+    if isinstance(node, ast.If) and _OTHER_BACKEND in ast.unparse(node.test):
+        return True
+    names = {*names, *_defined(node), getattr(node, "name", "")}
+    if isinstance(node, ast.Call) and _name(node) in _IDLE_CALLS:
         return True
     if isinstance(node, ast.keyword) and node.arg in _IDLE_KEYWORDS:
         return True
-    return getattr(node, "name", "") in _IDLE_FUNCTIONS or bool(_IDLE_NAMES & set(names))
+    return bool(names & (_IDLE_FUNCTIONS | _IDLE_NAMES | _OF_OTHER_BACKEND))
 
 
 def _children(node):
@@ -200,7 +215,7 @@ def _name(call):
 
 def _call(node):
     name = _name(node)
-    if name in _FUNCTIONS:
+    if name in _FUNCTIONS and (isinstance(node.func, ast.Attribute) or name in _BUILTINS):
         field = "attr" if isinstance(node.func, ast.Attribute) else "id"
         yield "function", _with(node, func=_with(node.func, **{field: _FUNCTIONS[name]}))
     for keyword in node.keywords:

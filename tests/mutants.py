@@ -16,6 +16,7 @@ import hashlib
 import json
 import os
 import random
+import resource
 import shutil
 import signal
 import subprocess
@@ -36,9 +37,9 @@ FOLDERS = "losses", "corruption", "networks", "models", "anomaly", "tables"
 # They run for long and call everything, or nothing in their own process.
 LEFT_OUT = "test_examples", "test_sklearn_contract", "test_processes", "test_architecture"
 
-# Seconds that a process may take: at least, and for each second in which its tests were
-# recorded. What takes longer does not end, which is noticed.
-LEAST_LIMIT, PATIENCE = 90, 8
+# Seconds of processors that a process may use: at least, and for each second of its tests. What
+# needs more does not end, which is noticed. What waits for ever is ended after a while too.
+LEAST_LIMIT, PATIENCE, WAITING = 60, 5, 20
 
 _CALL = "__import__('sys').__dict__.setdefault('skae_calls', set()).add({!r})"
 
@@ -58,7 +59,7 @@ def load_libraries():
     import sklearn.model_selection  # noqa: F401
 
 
-def start(sandbox, files, plugin, output):
+def start(sandbox, files, plugin, output, limit):
     """Run pytest in a copy of the repository, in another process; returns its id."""
     process = os.fork()
     if process:
@@ -66,6 +67,7 @@ def start(sandbox, files, plugin, output):
     code = 1
     try:
         os.setsid()
+        resource.setrlimit(resource.RLIMIT_CPU, (limit, limit + 10))
         log = os.open(output.with_suffix(".log"), os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
         for stream in (1, 2):
             os.dup2(log, stream)
@@ -101,12 +103,12 @@ class Recorder:
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_protocol(self, item, nextitem):
         self._calls.clear()
-        begin = time.perf_counter()
+        begin = time.process_time()
         result = yield
         calls = set(self._calls)
         for name in item.fixturenames:
             calls |= self._of_fixture.get(name, set())
-        self.result[item.nodeid] = round(time.perf_counter() - begin, 3), sorted(calls)
+        self.result[item.nodeid] = round(time.process_time() - begin, 3), sorted(calls)
         return result
 
     def pytest_runtest_logreport(self, report):
@@ -144,12 +146,12 @@ def run_all(tasks, n_jobs, folder):
     ----------
     tasks : iterable of callable
         Each is given a copy of the repository and a path for its output, and returns the
-        id of a process and after how many seconds it is ended.
+        id of a process and how many seconds of processors it may use.
 
     Yields
     ------
     tuple
-        Position of the task, exit code (None: ended by us) and output path.
+        Position of the task, exit code (None: it took too long) and output path.
     """
     free = [copied(folder / f"copy{i}") for i in range(n_jobs)]
     waiting, running = list(enumerate(tasks)), {}
@@ -158,7 +160,7 @@ def run_all(tasks, n_jobs, folder):
             i, task = waiting.pop(0)
             sandbox, output = free.pop(), folder / f"output{i}.json"
             process, limit = task(sandbox, output)
-            running[process] = i, sandbox, output, time.monotonic() + limit
+            running[process] = i, sandbox, output, time.monotonic() + WAITING * limit
         for process, (i, sandbox, output, end) in list(running.items()):
             done, status = os.waitpid(process, os.WNOHANG)
             late = not done and time.monotonic() > end
@@ -168,7 +170,8 @@ def run_all(tasks, n_jobs, folder):
             if done or late:
                 del running[process]
                 free.append(sandbox)
-                yield i, None if late else os.waitstatus_to_exitcode(status), output
+                code = None if late else os.waitstatus_to_exitcode(status)
+                yield i, None if code == -signal.SIGXCPU else code, output
         time.sleep(0.05)
 
 
@@ -246,7 +249,8 @@ def recorded(n_jobs):
 def _recording(file):
     def task(sandbox, output):
         instrument(sandbox)
-        return start(sandbox, [file], Recorder(), output), 1800
+        limit = 3600
+        return start(sandbox, [file], Recorder(), output, limit), limit
 
     return task
 
@@ -324,8 +328,8 @@ def _trial(mutant, tests, seconds):
             source = (ROOT / mutant.path).read_text("utf-8")
             (sandbox / mutant.path).write_text(mutant.applied(source), "utf-8")
         files = list(dict.fromkeys(test.split("::")[0] for test in tests))
-        process = start(sandbox, files, Chosen(tests), output)
-        return process, LEAST_LIMIT + PATIENCE * seconds
+        limit = round(LEAST_LIMIT + PATIENCE * seconds)
+        return start(sandbox, files, Chosen(tests), output, limit), limit
 
     return task
 
@@ -379,7 +383,7 @@ def main():
     parser.add_argument("--seed", type=int, default=0, help="of the draw")
     parser.add_argument("--jobs", type=int, default=1, help="processes side by side")
     parser.add_argument("--only", default="", help="part of the path of the modules")
-    parser.add_argument("--budget", type=float, default=40, help="seconds of tests a fault")
+    parser.add_argument("--budget", type=float, default=20, help="seconds of tests a fault")
     parser.add_argument("--output", default=RECORDS / "mutants.json", type=Path)
     args = parser.parse_args()
 

@@ -21,6 +21,7 @@ from skae.models import (
     _imputation,
     _leveled,
     _objective,
+    _ordered,
     _table,
     _variational,
 )
@@ -148,6 +149,19 @@ def test_each_row_is_trained_at_a_size_of_either_half_by_their_weights():
     expected = np.mean(
         [weight[size - 1] * loss_of_size(network, weights, size) for size in (1, 2)], axis=0
     )
+    assert_allclose(losses(objective, X)[:, 0], expected, rtol=1e-4)
+
+
+def test_sizes_of_a_band_are_drawn_evenly_on_a_logarithmic_scale(monkeypatch):
+    """Half of a step beyond: of two rows in the band of three and four, one has either."""
+    monkeypatch.setattr(_ordered, "uniform", lambda shape, seed: ops.full(shape, 0.5))
+    network, weights, objective, weight = ordered(4)
+    one, two, three, four = (
+        weight[size - 1] * loss_of_size(network, weights, size) for size in (1, 2, 3, 4)
+    )
+    # The bands have two rows each: the first two rows, the third twice, and the second and the
+    # first; 3 * (5 / 3) ** 0.25 is a three, and 3 * (5 / 3) ** 0.75 is a four.
+    expected = [(one[0] + four[0]) / 2, (one[1] + three[1]) / 2, two[2]]
     assert_allclose(losses(objective, X)[:, 0], expected, rtol=1e-4)
 
 

@@ -1,5 +1,8 @@
 """Every entry of a registry trains, is saved and exported, and so does one that is new."""
 
+import ast
+import inspect
+
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
@@ -13,6 +16,7 @@ from skae.losses import LIKELIHOODS, LOSSES, PENALTIES, EntrywiseLoss, Loss, Pen
 from skae.networks import ACTIVATIONS, SYNONYMS, Network
 from skae.persistence import _classes
 from skae.plotting import _loss_curve
+from skae.tables import TabularEncoder
 from tables import people
 from test_saving import assert_same, through_a_file
 
@@ -213,3 +217,22 @@ def test_every_entry_is_in_the_docstring(name, registry, parameter):
     ((kind, words),) = ((p.type, p.desc) for p in doc["Parameters"] if p.name == parameter)
     text = " ".join([kind, *words])
     assert [key for key in registry if f'"{key}"' not in text] == []
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        *CORRUPTIONS.values(),
+        *PENALTIES.values(),
+        networks.ConvNetwork,
+        networks.RecurrentNetwork,
+        TabularEncoder,
+    ],
+)
+def test_docstrings_name_every_parameter_and_its_default(kind):
+    docscrape = pytest.importorskip("numpydoc.docscrape")
+    documented = {p.name: p.type for p in docscrape.ClassDoc(kind)["Parameters"]}
+    parameters = inspect.signature(kind).parameters
+    assert list(documented) == list(parameters)
+    for key, text in documented.items():
+        assert ast.literal_eval(text.split("default=")[1]) == parameters[key].default, key

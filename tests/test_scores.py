@@ -1,5 +1,7 @@
 """What the scores of the anomaly detector are: each against plain NumPy."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -8,6 +10,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from data import data_rng
 from skae import AEAnomalyDetector
 from skae.anomaly._bulk import BulkCalibration, _tail_scale, _truncated_mean
+from skae.anomaly._conformal import lower_quantile
 from skae.anomaly._folds import Folds
 from skae.anomaly._layout import TableLayout, share_of_new_levels
 from skae.anomaly._levels import LevelEffects
@@ -15,9 +18,11 @@ from skae.anomaly._neighbors import NearestRows
 from skae.anomaly._residuals import DenoisingResiduals
 from skae.anomaly._scores import DenoisingScore, ReconstructionScore
 from skae.anomaly._table_residuals import TableResiduals
-from skae.anomaly._table_scores import TableScore
+from skae.anomaly._table_scores import TableScore, _usual
 from skae.anomaly._trimming import central, without_farthest
+from skae.networks import DenseCoder
 from skae.tables import SquashScale, TabularEncoder, TwoLevels
+from skae.utils._rows import Rows
 
 pytestmark = pytest.mark.any_backend
 
@@ -163,8 +168,23 @@ def test_cells_with_more_than_their_share_are_filled_by_the_networks(reference):
     seen = np.array([-9.0, -9, -9]), np.array([99.0, 0.9, 9])
     score = DenoisingScore(scale, residuals, nearest, 2.0, seen, [])
     X = scale.outward(np.array([[40.0, 0.8, 1.1], [1.0, -30.0, 0.9]]))
-    # The mean of both networks is one, in units of the column and within what was seen.
-    assert_allclose(score.expected(X)[:, [0, 1, 1]][[0, 1], [0, 1]], [12, 0.9])
+    # The mean of both networks is one, in units of the column and within what was seen. The
+    # other cells have less than their share, and are as they were.
+    assert_allclose(score.expected(X), [[12, 0.9, 1], [12, 0.9, 1]])
+
+
+def test_a_row_that_is_repaired_without_error_has_a_score(reference, by_hand):
+    """The least there is, and shares that add up to one."""
+    rows, known, Z = reference
+    perfect = DenoisingResiduals(lambda read: np.zeros((len(read), 3)), 0.5, NOISE, rows)
+    score = DenoisingScore(
+        SquashScale(np.zeros(3), np.ones(3)), [perfect], NearestRows(rows, known[:1], 2, False),
+        2.0, (np.full(3, -9.0), np.full(3, 9.0)), [],
+    )  # fmt: skip
+    X = np.zeros((1, 3))
+    assert 0 < score.score(X)[0] < 1e-3 * score.score(Z).min()
+    by_distance = distance_shares(X, rows, known[:1], 2)
+    assert_allclose(score.shares(X), (1 / 3 + by_distance) / 2, atol=1e-6)
 
 
 def numbers(n=120):
@@ -198,6 +218,19 @@ def test_the_score_of_a_detector_from_its_parts(novelty):
     by_distance = distance_shares(Z, nearest.rows, nearest._known, k)
     shares = (np.mean(by_error, axis=0) + by_distance) / 2
     assert_allclose(detector.explain(X), expected[:, None] * shares, rtol=1e-3, atol=1e-5)
+
+
+def test_denoisers_are_plain_networks_that_read_the_level():
+    detector = AEAnomalyDetector(**QUICK).fit(numbers())
+    for residuals in detector._score.residuals:
+        coder = DenseCoder(5, 4, (8,), "leaky_relu", "linear", linear_path=False)
+        assert residuals.denoiser.coder == coder
+    table = AEAnomalyDetector(**QUICK).fit(shop(90))
+    # Six numbers, a flag for each of three columns that is blank, and the level.
+    assert table._score.residuals[0].denoiser.coder == replace(coder, n_inputs=10, n_outputs=6)
+    curves = detector._score.loss_curves
+    assert len(curves) == 3
+    assert_allclose(detector.loss_curve_, np.mean(curves, axis=0))
 
 
 def test_the_unit_of_a_detector_is_the_median_of_rows_held_out():
@@ -243,6 +276,42 @@ def test_reconstruction_in_units_of_columns():
     assert_allclose(score.expected(X), [[2, 2], [1, 4]])
 
 
+class Fitting(Known):
+    """The same, as an estimator that is told its seed and rows."""
+
+    def set_params(self, random_state):
+        return self
+
+    def fit(self, X, sample_weight=None):
+        self.X, self.weight, self.loss_curve_ = X, sample_weight, [float(len(X))]
+        return self
+
+
+def test_what_is_usual_of_reconstruction_is_that_of_the_rows_seen():
+    rng = data_rng()
+    X, weight = rng.normal(size=(12, 2)) + [5, 0], rng.randint(1, 3, 12).astype(float)
+    seen = np.stack([np.arange(12) < 6, (np.arange(12) >= 6) & (np.arange(12) < 10)])
+    folds = Folds(seen, [np.arange(6, 12), np.arange(6)])
+    made = []
+
+    def make():
+        made.append(Fitting(0.5))
+        return made[-1]
+
+    score = ReconstructionScore.fit(Rows(X, None, weight), folds, rng, make, (2,))
+    scale = SquashScale.of(X[:10], weight[:10])
+    assert_allclose([score.scale.centre, score.scale.scale], [scale.centre, scale.scale])
+    Z = scale.inward(X)
+    assert_allclose(
+        score.usual, [0.5 * np.square(Z[mask]).sum(axis=1).mean() for mask in seen], rtol=1e-6
+    )
+    for mask, one in zip(seen, made, strict=True):
+        assert_allclose(np.sort(one.X, axis=0), np.sort(Z[mask], axis=0))
+        assert_array_equal(np.sort(one.weight), np.sort(weight[mask]))
+    assert score.loss_curves == [[6.0], [4.0]]
+    assert_array_equal(score.seen_range, [X[:10].min(axis=0), X[:10].max(axis=0)])
+
+
 def test_losses_that_are_not_errors_are_refused():
     score = ReconstructionScore(None, [Known(-1.0)], (2,), None)
     with pytest.raises(ValueError, match="so never positive; that of Known reaches 5"):
@@ -277,6 +346,28 @@ def test_effects_are_ridge_regression_of_clipped_logarithms():
     assert_allclose(effects.effect, expected, rtol=1e-4)
     assert_allclose(effects.share, np.average(X[:, 1:], axis=0, weights=w))
     assert_allclose(effects.limit, high - middle)
+
+
+def test_two_values_are_nearly_all_there_is_and_neither_is_rare():
+    n = 200
+
+    def is_one(n_rare, n_others):
+        column = np.zeros(n)
+        column[:n_rare] = 1
+        column[n - n_others :] = np.linspace(2.13, 2.87, n_others)
+        return len(TwoLevels.of(column[:, None]).columns) == 1
+
+    assert is_one(6, 0)
+    assert not is_one(3, 0)
+    assert is_one(60, 19)
+    assert not is_one(60, 21)
+
+
+@pytest.mark.parametrize(("other", "are_levels"), [(1.0, False), (-0.5, False), (0.3, True)])
+def test_numbers_that_go_on_in_the_same_step_are_no_two_levels(other, are_levels):
+    column = np.tile([0.0, 0.5], 100)
+    column[:8] = other
+    assert (len(TwoLevels.of(column[:, None]).columns) == 1) is are_levels
 
 
 # Rows that are trimmed, and folds
@@ -350,6 +441,20 @@ def test_p_values_beyond_the_bulk():
     assert calibration.least == 0
 
 
+@pytest.mark.parametrize("weight", [np.full(11, 7.0), np.array([1.0] * 5 + [3.0] * 6)])
+def test_weights_of_the_bulk_count_by_their_ratios(weight):
+    scores = np.exp(np.linspace(0, 1, 11))
+    calibration = BulkCalibration(scores[::-1], weight[::-1])
+    middle, high = (lower_quantile(np.log(scores), share, weight) for share in (0.5, 0.8))
+    ratio = weight / weight.mean()
+    tail = np.log(scores) > high
+    excess, length = np.log(scores[tail]) - high, 3 * (high - middle) - (high - middle)
+    scale = _tail_scale(excess, ratio[tail], length)
+    share = weight[tail].sum() / weight.sum()
+    at = high + 0.3
+    assert_allclose(calibration.p_values(np.exp([at])), share * np.exp(-0.3 / scale))
+
+
 # Tables
 
 
@@ -392,6 +497,15 @@ def test_missing_cells_do_not_count_and_foreign_ones_are_far(encoded):
     assert_array_equal(parts[1], [[1, 1, 0, 0, 0, 0], [0, 1, 1, 1, 1, 1]])
     assert_array_equal(layout.inward(X), X[:, :6])
     assert_array_equal(layout.outward(X[:, :6])[:, 6:], np.zeros((2, 3)))
+
+
+def test_a_cell_of_a_column_of_which_half_is_missing_is_not_foreign():
+    table = pd.DataFrame({"size": [1.0, np.nan, 3, np.nan], "kind": list("abab")})
+    encoder = TabularEncoder().fit(table)
+    layout = TableLayout(encoder.blocks_, np.zeros(2))
+    X = layout.joined(*encoder.encode(table))
+    assert not X[:, layout.n_numbers :].any()
+    assert_array_equal(layout.parts(X)[1][:, 0], [1, 0, 1, 0])
 
 
 def test_columns_in_which_new_values_are_usual_are_less_foreign(encoded):
@@ -460,3 +574,128 @@ def test_a_column_that_follows_from_the_others_does_not_drown_them(encoded):
     _, layout = encoded
     usual = TableScore(layout, [], np.array([1.0, 0.001, 1.999]), None, []).usual
     assert_allclose(usual, [1, 0.02, 1.999], rtol=1e-6)
+
+
+def test_what_is_usual_is_that_of_trusted_rows_that_were_held_out():
+    missed = np.array([[1.0, 2], [3, 4], [np.nan, np.nan], [6, 9]])
+    weight = np.array([1.0, 2, 5, 1])
+    everyone = np.ones(4, bool)
+    assert_allclose(_usual(missed, everyone, None), [10 / 3, 5])
+    assert_allclose(_usual(missed, everyone, weight), [13 / 4, 19 / 4])
+    assert_allclose(_usual(missed, np.array([True, True, True, False]), None), [2, 3])
+    # Where none of them was held out, others must do.
+    assert_allclose(_usual(missed, np.array([False, False, True, False]), None), [10 / 3, 5])
+
+
+# Which cells of a table are wrong together
+
+
+class Disturbed:
+    """Residuals where a wrong cell that is seen disturbs what is expected of the others.
+
+    What should be is zero. Of rows whose first cell is negative the cells beyond two vouch for
+    each other: as long as one of them is seen, the others are missed by ten each.
+    """
+
+    def corrupted(self, X, blank):
+        return X, np.zeros((len(X), 4), bool) if blank is None else blank
+
+    def squared_of(self, rows):
+        return np.array([self.missed(*row) for row in zip(*rows, strict=True)])
+
+    def missed(self, x, blank):
+        square = np.square(x[:4])
+        if x[0] < 0:
+            vouches = np.abs(x[:4]) > 2
+            return np.where(vouches, 0.0, 10.0 * (not blank[vouches].all()))
+        seen = square * ~blank
+        return square + 0.5 * (seen.sum() - seen)
+
+    def said(self, X, blank):
+        return np.where(blank, 0.0, X[:, :4])
+
+
+class AtZero:
+    """Nearest rows: one, at zero."""
+
+    rows, usual, n_neighbors, n_candidates = np.zeros((1, 8)), np.ones(1), 1, 1
+
+    def shares(self, X):
+        return np.full(X.shape, 1 / 8)
+
+
+ROWS = np.array(
+    [
+        [4.0, 0.1, 0, 0],  # one wrong cell
+        [4.0, 0.2, 0, 4],  # two
+        [0.5, 0.1, 0, 0.2],  # none that is clear
+        [-7.0, 7, 0.5, 0],  # two that vouch for each other
+        [-7.0, 7, 0, 7],  # three
+    ]
+)
+
+
+@pytest.fixture
+def reasons():
+    """A score of which every part is known, and what it says of the rows."""
+    frame = pd.DataFrame(data_rng().normal(size=(20, 4)), columns=list("abcd"))
+    layout = TableLayout(TabularEncoder().fit(frame).blocks_, np.zeros(4))
+    score = TableScore(layout, [Disturbed(), Disturbed()], np.ones(4), AtZero(), [])
+    return score, np.hstack([ROWS, np.zeros((5, 4))])
+
+
+def left(x, blank):
+    """What is missed of the cells that are seen."""
+    return (Disturbed().missed(x, blank) * ~blank).sum()
+
+
+def test_cells_are_blamed_that_spare_the_others(reasons):
+    score, X = reasons
+    blamed, shares, said = score.reasons(X)
+    expected = [[1, 0, 0, 0], [1, 0, 0, 1], [1, 0, 0, 0], [1, 1, 0, 0], [1, 1, 0, 1]]
+    assert_array_equal(blamed, expected)
+    assert_allclose(said, np.where(blamed, 0, ROWS))
+    for x, blame, share in zip(X, blamed, shares, strict=True):
+        missed = Disturbed().missed(x, np.zeros(4, bool))
+        plain = (0.25 + missed / missed.sum()) / 2
+        # Of a row of which nothing is blamed, the cell with the largest share is.
+        blame = blame if left(x, blame) < left(x, np.zeros(4, bool)) - 4 else np.zeros(4, bool)
+        spared = [
+            left(x, blame & (at != np.arange(4))) - left(x, blame | (at == np.arange(4)))
+            for at in range(4)
+        ]
+        spared = np.where(plain >= 0.25 / 4, spared, 0)
+        weighed = plain * np.sqrt(np.maximum(spared, 1e-9))
+        assert_allclose(share, weighed / weighed.sum(), atol=1e-4)
+
+
+def test_no_more_than_four_cells_are_blamed():
+    frame = pd.DataFrame(data_rng().normal(size=(20, 7)))
+    frame.columns = list("abcdefg")
+    layout = TableLayout(TabularEncoder().fit(frame).blocks_, np.zeros(7))
+
+    class Own:
+        """Each wrong cell is missed, and disturbs the last one."""
+
+        def corrupted(self, X, blank):
+            return X, np.zeros((len(X), 7), bool) if blank is None else blank
+
+        def squared_of(self, rows):
+            square = np.square(rows[0][:, :7])
+            square[:, 6] = (square * ~rows[1])[:, :6].sum(axis=1)
+            return square
+
+        def said(self, X, blank):
+            return X[:, :7]
+
+    class Zero(AtZero):
+        rows = np.zeros((1, 14))
+
+        def shares(self, X):
+            return np.full(X.shape, 1 / 14)
+
+    score = TableScore(layout, [Own()], np.ones(7), Zero(), [])
+    X = np.zeros((1, 14))
+    X[0, :6] = [5, 7, 6, 5.5, 6.5, 4.5]
+    blamed, _, _ = score.reasons(X)
+    assert_array_equal(np.flatnonzero(blamed[0]), [1, 2, 4, 6])

@@ -317,3 +317,76 @@ def test_numbers_of_any_size_come_back(values):
     encoder = TabularEncoder().fit(X)
     back = encoder.inverse_transform(encoder.transform(X))
     assert_allclose(back, X, rtol=0, atol=1e-12 * np.abs(X).max())
+
+
+def test_the_numbers_that_stand_for_cells_by_hand():
+    weight = np.array([1.0, 2, 1, 1, 3, 2])
+    number = np.array([1.0, 2, 3, np.nan, 5, 9])
+    kinds, two = np.array(list("aabbcb")), np.array([1, 0, 1, 1, 0, 1], bool)
+    days = np.array(["2024-01-01", "2024-01-03", "2024-01-02"] * 2, "M8[us]")
+    X = pd.DataFrame({"number": number, "kind": kinds, "two": two, "day": days})
+    encoder = TabularEncoder().fit(X, sample_weight=weight)
+
+    def standard(values, weight):
+        mean = np.average(values, weights=weight)
+        return (values - mean) / np.sqrt(np.average(np.square(values - mean), weights=weight))
+
+    there = ~np.isnan(number)
+    cell = np.zeros(6)
+    cell[there] = standard(number[there], weight[there])
+    flags = (kinds[:, None] == list("abc")).astype(float)
+    shares = np.average(flags, axis=0, weights=weight)
+    unit = np.sqrt((shares * (1 - shares)).sum())
+    # A flag of one cell in ten, and a column of two values: their own deviations.
+    missing = standard(1.0 * ~there, weight)
+    expected = np.column_stack(
+        [
+            cell,
+            missing,
+            (flags - shares) / unit,
+            standard(1.0 * two, weight),
+            standard(np.array([0.0, 2, 1] * 2), weight),
+        ]
+    )
+    assert_allclose(encoder.transform(X), expected, atol=1e-12)
+    assert_array_equal(encoder.is_flag, [False, True, True, True, True, True, False])
+    of_two = np.average(two, weights=weight)
+    assert_allclose(encoder.flag_share, [0, 0.1, *shares, of_two, 0])
+    deviation = np.sqrt(of_two * (1 - of_two))
+    assert_allclose(encoder.flag_unit, [1, 0.3, *[unit] * 3, deviation, 1])
+    # What one more in the matrix is: the deviation, of days in microseconds.
+    day = np.array([0.0, 2, 1] * 2)
+    spread = np.sqrt(
+        np.average(np.square(day - np.average(day, weights=weight)), weights=weight)
+    )
+    log_unit = encoder.log_unit(3, np.array([0.0, 6.0]))
+    assert_allclose(log_unit - log_unit[0], [0, 1])
+    assert_allclose(np.exp(log_unit[0]), spread * 86400e6)
+
+
+@pytest.mark.parametrize(
+    ("values", "kind"),
+    [
+        ([0, 1, 1], "binary"), ([1, 2, 2], "binary"), ([-1, 1, 1], "binary"),
+        ([0, 2, 2], "integer"), ([0, 1, 2], "integer"), ([2, 3, 3], "integer"),
+        ([0.0, 0.5, 1.0], "numeric"), ([4, 4, 4], "constant"),
+    ],
+)  # fmt: skip
+def test_two_numbers_next_to_each_other_are_levels(values, kind):
+    encoder = TabularEncoder().fit(pd.DataFrame({"x": values}))
+    assert encoder.columns_ == {"x": kind}
+
+
+@pytest.mark.parametrize(
+    ("step", "unit"),
+    [(1, "D"), (1, "h"), (7, "m"), (15, "s"), (3, "ms"), (250, "us"), (2, "D")],
+)
+def test_times_come_back_in_the_step_that_they_had(step, unit):
+    """Between two times there is nothing finer than they are."""
+    times = np.array("2024-01-01", "M8[us]") + step * np.arange(5) * np.timedelta64(1, unit)
+    encoder = TabularEncoder().fit(pd.DataFrame({"at": times}))
+    Z = encoder.transform(pd.DataFrame({"at": times[1:3]}))
+    back = encoder.inverse_transform(Z.mean(axis=0, keepdims=True))["at"].to_numpy()
+    apart = back - np.array("2024-01-01", "M8[us]")
+    assert apart % np.timedelta64(1, unit) == np.timedelta64(0)
+    assert times[1] <= back <= times[2]

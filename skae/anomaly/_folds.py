@@ -219,9 +219,8 @@ def positive_weight(sample_weight: Any, n_positive: int) -> Array:
     n_positive : int
         How many are positive.
     """
-    if sample_weight is None or np.ndim(sample_weight) == 0:
-        return np.ones(n_positive, bool)
-    return np.asarray(np.asarray(sample_weight) > 0)
+    weight = np.asarray(1.0 if sample_weight is None else sample_weight)
+    return np.ones(n_positive, bool) if weight.ndim == 0 else np.asarray(weight > 0)
 
 
 def check_groups(X: Any, groups: Any) -> Array | None:

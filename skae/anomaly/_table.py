@@ -5,6 +5,7 @@ from dataclasses import replace
 from sklearn.utils import get_tags
 
 from skae.anomaly._layout import TableLayout, share_of_new_levels
+from skae.estimators._base import BaseAutoencoder
 from skae.estimators._validation import check_rows, check_table, check_training_rows
 from skae.tables import TabularEncoder
 from skae.utils._rows import Rows
@@ -15,7 +16,7 @@ class TableMixin:
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
-        if self.scoring == "reconstruction" and self.estimator is not None:
+        if self.scoring == "reconstruction" and isinstance(self.estimator, BaseAutoencoder):
             # Its network is given the rows, or what a table is encoded in.
             accepted = get_tags(self.estimator).input_tags
             tags.input_tags = replace(accepted, sparse=False)

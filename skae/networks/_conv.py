@@ -109,8 +109,8 @@ class ConvNetwork(Network):
 
     @property
     def takes_flat_rows(self) -> bool:
-        """Whether flat rows are series, or their shape as images is known."""
-        return self.n_dims == 1 or self.image_shape is not None
+        """Whether the shape of flat rows is known."""
+        return self.image_shape is not None
 
     def row_shapes(self, input_shape: Shape, output_shape: Shape) -> tuple[Shape, Shape]:
         """Shapes of a row and of its reconstruction, with channels."""

@@ -95,6 +95,11 @@ class RecurrentNetwork(Network):
         self.bidirectional = bidirectional
         self.series_shape = series_shape
 
+    @property
+    def takes_flat_rows(self) -> bool:
+        """Whether the shape of flat rows is known."""
+        return self.series_shape is not None
+
     def row_shapes(self, input_shape: Shape, output_shape: Shape) -> tuple[Shape, Shape]:
         """Shapes of a row and of its reconstruction, as (steps, features)."""
         validate_parameters(self)

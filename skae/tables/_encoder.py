@@ -293,10 +293,14 @@ class TabularEncoder(TransformerMixin, BaseEstimator):
         X : data frame or array-like of shape (n_samples, n_features)
             A table with the columns that were seen in fit.
         """
-        for j, given in enumerate(read_columns(checked_table(X))):
-            cells = understood(self._columns[j], given, self._form.formats.get(j))
-            # Where a string is no date, all are shown as they are.
-            yield cells if (cells.observed == given.observed).all() else given
+        self._check_fitted()
+        return (self._shown(j, cells) for j, cells in enumerate(read_columns(checked_table(X))))
+
+    def _shown(self, j: int, given: Cells) -> Cells:
+        """The cells of column `j` as they are shown to the user."""
+        cells = understood(self._columns[j], given, self._form.formats.get(j))
+        # Where a string is no date, all are shown as they are.
+        return cells if (cells.observed == given.observed).all() else given
 
     def observed(self, X: Any) -> Array:
         """Which cells are there, and no level that was not seen in fit.
@@ -407,6 +411,7 @@ class TabularEncoder(TransformerMixin, BaseEstimator):
 
     def check_learnable(self) -> None:
         """Raise if all columns are ignored: they are empty or identifiers."""
+        self._check_fitted()
         check_learnable(self._columns)
 
     @property
