@@ -26,6 +26,7 @@ _NUMBER = re.compile(
     r"(?:\d{1,3}(?:[,.' \u00a0\u202f]\d{3})+(?:[.,]\d+)?|\d+(?:[.,]\d*)?|[.,]\d+)"
     rf"(?:[eE][-+]?\d+)?\s*(?:[%‰]|{_CURRENCY})?\s*\)?\s*"
 )
+_MEASURE = re.compile(r"\s*[-+]?\d+(?:[.,]\d+)?\s*([^\W\d_]{1,4}\d?(?:/[^\W\d_]{1,4}\d?)?)\s*")
 _DIGITS = re.compile(r"[-+]?(?:0|[1-9]\d*)")
 _CODE = re.compile(r"\d+")
 
@@ -41,10 +42,12 @@ _DATE = re.compile(
             | {_WEEKDAY}?\d{{1,2}}(?:st|nd|rd|th)?[-\s.]*{_MONTH}[-\s,]*(?:\d{{4}}|\d\d)
             | {_WEEKDAY}?{_MONTH}\s*\d{{1,2}}(?:st|nd|rd|th)?,?\s*\d{{4}}
             | {_MONTH}[-\s]*(?:\d{{4}}|\d\d)
+            | \d{{4}}-?[QW]\d\d?(?:-\d)?
         )
         (?:,?[\sT]+{_CLOCK}(?:\s*[a-z]{{1,5}}|\s*[-+]\d\d:?\d\d)?)?
         | {_CLOCK}
         | -?\d+\s+days?(?:,?\s+{_CLOCK})?
+        | -?P(?:\d+[YMWD])*(?:T(?:\d+(?:\.\d+)?[HMS])+)?
     )\s*""",
     re.IGNORECASE | re.VERBOSE,
 )
@@ -104,15 +107,25 @@ def look_of(counts: Counter[str]) -> tuple[str, str]:
     """
     dates = [text for text in counts if _DATE.fullmatch(text) or is_iso(text)]
     numbers = [text for text in counts if _NUMBER.fullmatch(text)]
-    least = _LEAST_ALIKE * counts.total()
-    if sum(counts[text] for text in dates) >= least:
-        return "dates", dates[0]
     are_codes = all(map(_CODE.fullmatch, numbers)) and not (
         len(numbers) > _MOST_CODES and all(map(_DIGITS.fullmatch, numbers))
     )
-    if sum(counts[text] for text in numbers) >= least and not are_codes:
-        return "numbers", numbers[0]
+    for look, alike in (
+        ("dates", dates),
+        ("numbers", [] if are_codes else numbers),
+        ("numbers", _measures(counts)),
+    ):
+        if alike and sum(counts[text] for text in alike) >= _LEAST_ALIKE * counts.total():
+            return look, alike[0]
     return "", next(iter(counts))
+
+
+def _measures(counts: Counter[str]) -> list[str]:
+    """Strings that are numbers with one and the same unit, if there are many."""
+    found = {text: match[1] for text in counts if (match := _MEASURE.fullmatch(text))}
+    units = Counter(found.values()).most_common(1)
+    measures = [text for text, unit in found.items() if unit == units[0][0]]
+    return measures if len(measures) > _MOST_CODES else []
 
 
 _REMEDIES = {
