@@ -289,7 +289,8 @@ class Fitting(Known):
 
 def test_what_is_usual_of_reconstruction_is_that_of_the_rows_seen():
     rng = data_rng()
-    X, weight = rng.normal(size=(12, 2)) + [5, 0], rng.randint(1, 3, 12).astype(float)
+    X = rng.normal(loc=(5, 0), size=(12, 2))
+    weight = rng.randint(1, 3, 12).astype(float)
     seen = np.stack([np.arange(12) < 6, (np.arange(12) >= 6) & (np.arange(12) < 10)])
     folds = Folds(seen, [np.arange(6, 12), np.arange(6)])
     made = []
