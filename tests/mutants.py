@@ -41,7 +41,7 @@ LEFT_OUT = "test_examples", "test_sklearn_contract", "test_processes", "test_arc
 # needs more does not end, which is noticed. What waits for ever is ended after a while too.
 LEAST_LIMIT, PATIENCE, WAITING = 60, 5, 20
 
-_CALL = "__import__('sys').__dict__.setdefault('skae_calls', set()).add({!r})"
+_CALL = "__import__('sys').__dict__.setdefault('skae_calls', set()).add({!r})  # a block"
 
 
 # Processes: each is forked from this one, where TensorFlow is loaded already.
@@ -83,7 +83,7 @@ def start(sandbox, files, plugin, output, limit):
 
 
 class Recorder:
-    """Learns how long each test takes and which functions it calls."""
+    """Learns how long each test takes and which blocks of functions it reaches."""
 
     def __init__(self):
         self.result = {}
@@ -186,17 +186,19 @@ def copied(sandbox):
     return sandbox
 
 
-# Which tests call which function
+# Which tests reach which block
 
 
 def instrument(sandbox):
-    """Let every function of the folders note that it was called."""
+    """Let every block of the functions of the folders note that it was reached."""
     for path in modules(sandbox):
         tree = ast.parse(path.read_text("utf-8"))
         for scope, function in functions(tree):
-            call = _CALL.format(f"{path.relative_to(sandbox).as_posix()}:{scope}")
-            at = 1 if ast.get_docstring(function) else 0
-            function.body[at:at] = ast.parse(call).body
+            documented = ast.get_docstring(function) is not None
+            for i, block in enumerate(list(blocks(function))):
+                call = _CALL.format(f"{path.relative_to(sandbox).as_posix()}:{scope}#{i}")
+                at = int(documented and i == 0)
+                block[at:at] = ast.parse(call).body
         path.write_text(ast.unparse(ast.fix_missing_locations(tree)), "utf-8")
 
 
@@ -213,6 +215,15 @@ def functions(tree, scope=""):
             yield from functions(node, f"{scope}{node.name}.")
 
 
+def blocks(function):
+    """Lists of statements: the body, and what stands under conditions and in loops."""
+    for node in ast.walk(function):
+        for name in ("body", "orelse", "finalbody"):
+            block = getattr(node, name, None)
+            if isinstance(block, list) and block:
+                yield block
+
+
 def recorded(n_jobs):
     """Seconds and calls of each test; files of tests that are new or changed are run."""
     RECORDS.mkdir(exist_ok=True)
@@ -220,7 +231,7 @@ def recorded(n_jobs):
     for path in sorted(ROOT.glob("tests/test_*.py")):
         if path.stem in LEFT_OUT:
             continue
-        digest = hashlib.sha256(path.read_bytes()).hexdigest()
+        digest = hashlib.sha256(path.read_bytes() + _CALL.encode()).hexdigest()
         record = RECORDS / f"{path.stem}.json"
         held = json.loads(record.read_text()) if record.exists() else {}
         if held.get("digest") == digest:
@@ -258,8 +269,8 @@ def _recording(file):
 def chosen(mutant, records, budget):
     """Tests that may notice a fault: the most specific and quickest first, up to a budget.
 
-    After them come other tests of the same files: a model that was compiled for one test
-    runs in the next without a call.
+    After them come other tests of the same files: what was compiled for one test runs in the
+    next without a call.
     """
     faulty = places_of(mutant)
     calls = {test: faulty & set(called) for test, (_, called) in records.items()}
@@ -281,28 +292,35 @@ def chosen(mutant, records, budget):
 
 
 def places_of(mutant):
-    """The functions in which a fault shows."""
-    every = {f"{mutant.path}:{scope}" for scope in scopes_of(mutant.path)}
-    if mutant.scope and not mutant.scope.endswith("."):
-        return {f"{mutant.path}:{mutant.scope}"}
-    if mutant.scope:
-        return {place for place in every if mutant.scope in place}
+    """The blocks in which a fault shows."""
+    known = dict(functions_of(mutant.path))
+    if mutant.scope in known:
+        blocks_of = list(blocks(known[mutant.scope]))
+        around = [i for i, block in enumerate(blocks_of) if _holds(block, mutant.start)]
+        # Of blocks inside each other the last is the innermost; none: it is a default.
+        return {f"{mutant.path}:{mutant.scope}#{max(around, default=0)}"}
     users = {place for name in mutant.names for place in users_of(name)}
-    return users or every
+    in_class = {f"{mutant.path}:{scope}#0" for scope in known if scope.startswith(mutant.scope)}
+    return users or in_class
+
+
+def _holds(block, place):
+    last = block[-1].end_lineno, block[-1].end_col_offset
+    return (block[0].lineno, block[0].col_offset) <= place < last
 
 
 @cache
-def scopes_of(path):
-    return [scope for scope, _ in functions(ast.parse((ROOT / path).read_text("utf-8")))]
+def functions_of(path):
+    return tuple(functions(ast.parse((ROOT / path).read_text("utf-8"))))
 
 
 @cache
 def users_of(name):
     """Functions of the folders that use a name of the top of a module."""
     return {
-        f"{path.relative_to(ROOT).as_posix()}:{scope}"
+        f"{path.relative_to(ROOT).as_posix()}:{scope}#0"
         for path in modules(ROOT)
-        for scope, function in functions(ast.parse(path.read_text("utf-8")))
+        for scope, function in functions_of(path.relative_to(ROOT).as_posix())
         if any(isinstance(n, ast.Name) and n.id == name for n in ast.walk(function))
     }
 

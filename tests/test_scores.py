@@ -173,6 +173,24 @@ def test_cells_with_more_than_their_share_are_filled_by_the_networks(reference):
     assert_allclose(score.expected(X), [[12, 0.9, 1], [12, 0.9, 1]])
 
 
+def test_cells_that_turn_out_to_be_as_expected_are_given_back():
+    """The second column should be what the first is, and the first should be two."""
+
+    def denoiser(read):
+        return np.stack([np.full(len(read), 2.0), read[:, 0], read[:, 2]], axis=1)
+
+    rows = 0.01 * data_rng().normal(size=(10, 3))
+    residuals = DenoisingResiduals(denoiser, 0.5, NOISE, rows)
+    nearest = NearestRows(rows, np.ones((1, 10), bool), 2, False)
+    seen = np.full(3, -9.0), np.full(3, 9.0)
+    scale = SquashScale(np.zeros(3), np.ones(3))
+    score = DenoisingScore(scale, [residuals], nearest, 2.0, seen, [])
+    X = np.array([[-2.0, 2.1, 0.5]])
+    assert (score.shares(X)[0, :2] > 1 / 3).all()
+    # Were the first cell given back and not the second, minus two would be expected of it.
+    assert_allclose(score.expected(X), [[2, 2, 0.5]], atol=1e-6)
+
+
 def test_a_row_that_is_repaired_without_error_has_a_score(reference, by_hand):
     """The least there is, and shares that add up to one."""
     rows, known, Z = reference
@@ -289,7 +307,8 @@ class Fitting(Known):
 
 def test_what_is_usual_of_reconstruction_is_that_of_the_rows_seen():
     rng = data_rng()
-    X, weight = rng.normal(size=(12, 2)) + [5, 0], rng.randint(1, 3, 12).astype(float)
+    X = rng.normal(loc=(5, 0), size=(12, 2))
+    weight = rng.randint(1, 3, 12).astype(float)
     seen = np.stack([np.arange(12) < 6, (np.arange(12) >= 6) & (np.arange(12) < 10)])
     folds = Folds(seen, [np.arange(6, 12), np.arange(6)])
     made = []
