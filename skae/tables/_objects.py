@@ -131,8 +131,8 @@ def refuse_type(name: str, what: str) -> None:
 def _refusal(name: str, what: str) -> str:
     return (
         f"Column {name!r} must have real numbers, dates or times, strings, booleans or "
-        f"categories; got {what}. Turn it into strings, for example with astype(str), into "
-        "numbers, or drop it."
+        f"categories; got {what}. This column of the argument must be turned into strings, "
+        "for example with astype(str), or into numbers, or dropped."
     )
 
 
