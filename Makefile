@@ -10,7 +10,7 @@ export TF_CPP_MIN_LOG_LEVEL ?= 3
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-slow test-data test-kernels test-clients test-backends test-jax \
-	test-torch lint format types imports doctest docs bench clean
+	test-torch mutants lint format types imports doctest docs bench clean
 
 help: ## Show the targets
 	@grep -E '^[a-z-]+:.*## ' Makefile | sed -E 's/^([a-z-]+):.*## (.*)/\1|\2/' \
@@ -93,9 +93,15 @@ test-jax: .venv/.stamp-backends
 test-torch: .venv/.stamp-backends
 	KERAS_BACKEND=torch $(BIN)/python -m pytest $(BACKEND_TESTS) $(PYTEST_ARGS)
 
-lint: .venv/.stamp ## Check style and formatting
+# Hours, or with MUTANTS="--sample 20 --only losses" minutes.
+MUTANTS ?= --sample 200 --jobs 2
+mutants: .venv/.stamp ## Put small faults into the package, and count those the tests notice
+	$(BIN)/python tests/mutants.py $(MUTANTS)
+
+lint: .venv/.stamp ## Check style, formatting and the figures that the guide quotes
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/python benchmarks/check_figures.py
 
 format: .venv/.stamp ## Repair style and formatting
 	$(BIN)/ruff check --fix .
@@ -112,6 +118,7 @@ doctest: .venv/.stamp ## Run the examples in docstrings, guide and README
 		--ignore-glob='*/_backend_*.py' --ignore=docs/conf.py skae docs README.md
 
 docs: .venv/.stamp ## Build the documentation in docs/_build/html
+	$(BIN)/python benchmarks/check_figures.py
 	$(BIN)/sphinx-build -W --keep-going -q -b html docs docs/_build/html
 	@echo "docs/_build/html/index.html"
 

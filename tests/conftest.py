@@ -11,15 +11,15 @@ from skae import AutoencoderTransformer
 from skae.corruption import _draws
 from skae.estimators import _starts
 
-_SHARE_TO_TRUST = _starts._SHARE_TO_TRUST
 
+@pytest.fixture(autouse=True)
+def one_start(request, monkeypatch):
+    """Where a test is marked so, PCA is trusted whatever it explains: half the training.
 
-@pytest.fixture(scope="session", autouse=True)
-def one_start():
-    """PCA is trusted whatever it explains: half the training, half the compilations."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(_starts, "_SHARE_TO_TRUST", 0.0)
-        yield
+    What is fitted once for many tests starts as it does for users: these fixtures come first.
+    """
+    if request.node.get_closest_marker("one_start"):
+        monkeypatch.setattr(_starts, "_SHARE_TO_TRUST", 0.0)
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -75,12 +75,6 @@ def xla_is_marked(request, handed_to_xla):
     used = any(handed_to_xla)
     handed_to_xla.clear()
     assert not used or request.node.get_closest_marker("xla"), "mark this test with `xla`"
-
-
-@pytest.fixture
-def two_starts(monkeypatch):
-    """PCA is trusted as users have it."""
-    monkeypatch.setattr(_starts, "_SHARE_TO_TRUST", _SHARE_TO_TRUST)
 
 
 @pytest.fixture(scope="session")

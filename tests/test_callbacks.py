@@ -53,6 +53,7 @@ class Recorder:
         return context.task_id + 1 == self.stop_at
 
 
+@pytest.mark.one_start
 def test_every_epoch_is_told(quick, digits):
     recorder = Recorder()
     ae = quick().set_callbacks(recorder).fit(digits)
@@ -62,7 +63,7 @@ def test_every_epoch_is_told(quick, digits):
     assert recorder.scores[-1] == ae.score(digits)
 
 
-def test_epochs_of_a_second_start_are_told_too(quick, digits, two_starts):
+def test_epochs_of_a_second_start_are_told_too(quick, digits):
     recorder = Recorder()
     ae = quick(n_components=1).set_callbacks(recorder).fit(digits)
     assert recorder.ended == [*(("epoch", i) for i in range(6)), ("fit", 0)]
@@ -70,7 +71,7 @@ def test_epochs_of_a_second_start_are_told_too(quick, digits, two_starts):
     assert recorder.scores[-1] == ae.score(digits)
 
 
-def test_a_callback_that_stops_the_first_start_stops_the_fit(quick, digits, two_starts):
+def test_a_callback_that_stops_the_first_start_stops_the_fit(quick, digits):
     recorder = Recorder(stop_at=2)
     ae = quick(n_components=1).set_callbacks(recorder).fit(digits)
     assert recorder.begun == ["fit", "epoch", "epoch"]
@@ -114,6 +115,7 @@ def test_a_callback_that_fails_leaves_what_was_fitted(quick, digits):
     assert ae.n_components_ == 5
 
 
+@pytest.mark.one_start
 def test_scoring_monitor_logs_a_score_per_epoch(quick, digits):
     monitor = callback.ScoringMonitor(scoring={"explained": reconstruction_score})
     ae = quick().set_callbacks(monitor).fit(digits)
@@ -177,7 +179,7 @@ def test_time_that_is_not_up_changes_nothing(quick, digits, fitted, ticks):
 
 
 @pytest.mark.parametrize("seconds", [2, 5])
-def test_time_is_counted_over_both_starts(quick, digits, ticks, two_starts, seconds):
+def test_time_is_counted_over_both_starts(quick, digits, ticks, seconds):
     """A second start is not begun when it is up, and is stopped when it is up by then."""
     recorder = Recorder()
     ae = quick(n_components=1, tol=None).set_callbacks(recorder, TimeLimit(seconds)).fit(digits)

@@ -223,6 +223,50 @@ def test_long_gradients_are_cut_where_the_rate_is_ours(quick, pixels, monkeypatc
     assert np.abs(free - still).max() > 1e-4
 
 
+class Product(keras.Model):
+    """Loss of each row: its product with weights, whose gradient is the mean row."""
+
+    def __init__(self, shapes=((3,), (2,))):
+        super().__init__()
+        self.arrays = [self.add_weight(shape=shape, initializer="zeros") for shape in shapes]
+        self.built = True
+
+    def call(self, inputs, training=False):
+        x, _ = inputs
+        return keras.ops.matmul(x, keras.ops.concatenate(self.arrays))
+
+
+@pytest.mark.parametrize(
+    ("size", "clip", "factor"),
+    [(0.4, 1.0, 1.0), (0.4, None, 1.0), (5.0, 1.0, 0.2), (5.0, 2.0, 0.4), (5.0, None, 1.0)],
+)
+def test_only_gradients_longer_than_the_limit_are_cut_to_it(cache, size, clip, factor):
+    gradient = size * np.array([0.1, -0.5, 0.5, 0.5, np.sqrt(0.24)], np.float32)
+    assert_allclose(np.linalg.norm(gradient), size, rtol=1e-6)
+    done = training.train(
+        Product,
+        None,
+        [np.ones(3, np.float32), np.zeros(2, np.float32)],
+        Rows(np.tile(gradient, (8, 1))),
+        None,
+        optimizer="sgd",
+        learning_rate=1.0,
+        clip_norm=clip,
+        batch_size=8,
+        stopping=training.Stopping(1, 10, None, keep_best=False),
+        rng=np.random.RandomState(0),
+        monitor=Silent(),
+    )
+    # Both arrays by one factor, that of their common length.
+    weights = np.concatenate(done.weights)
+    assert_allclose(weights, [1, 1, 1, 0, 0] - factor * gradient, rtol=1e-5, atol=1e-6)
+
+
+def test_the_limit_of_gradients_is_one_where_the_rate_is_ours(quick):
+    assert _pace.optimizer_of(quick(learning_rate="auto"))["clip_norm"] == 1
+    assert _pace.optimizer_of(quick(learning_rate=0.1))["clip_norm"] is None
+
+
 def test_an_optimizer_object_is_the_same_as_its_name(quick, pixels):
     by_name = settle(quick, pixels, "adam", learning_rate=0.01)
     by_object = settle(quick, pixels, keras.optimizers.Adam(0.01))

@@ -9,8 +9,6 @@ import pytest
 
 from data import data_rng
 
-pytestmark = pytest.mark.usefixtures("two_starts")
-
 EXAMPLES = Path(__file__).resolve().parent.parent / "examples"
 PICTURES = {
     "compression": {"compression_25", "compression_32"},

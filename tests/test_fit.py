@@ -249,7 +249,7 @@ def test_going_on_may_change_all_else(quick, digits, params):
     assert ae.fit(digits).n_iter_ > 1
 
 
-def test_going_on_after_a_second_start(quick, digits, two_starts):
+def test_going_on_after_a_second_start(quick, digits):
     """The network kept may be that of random weights, which has no linear path."""
     for seed in range(2):
         ae = quick(n_components=1, warm_start=True, random_state=seed).fit(digits)

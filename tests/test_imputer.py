@@ -14,6 +14,8 @@ from sklearn.pipeline import make_pipeline
 
 from data import data_rng
 from skae import AEImputer
+from skae.estimators._imputation import shares
+from skae.estimators._imputation_training import taken_out
 from skae.tables import Gaussian, NormalScores
 from tables import LIBRARIES, columns_of, people
 
@@ -460,3 +462,38 @@ def test_expected_cells_are_those_of_the_regression():
     fitted = design @ np.linalg.lstsq(design, X[:, 0])[0]
     apart = np.square(model.fill(X, there)[:, 0] - fitted).mean()
     assert apart < 0.01 * X[:, 0].var()
+
+
+# What it learns from
+
+
+def test_cells_are_taken_as_rows_miss_them():
+    """Of rows without missing cells, those of the column that others miss are taken oftener."""
+    n = 20_000
+    there = np.ones((n, 2), bool)
+    there[n // 2 :, 0] = False
+    kept = taken_out(there, np.random.RandomState(0))
+    assert not (kept & ~there).any()
+    gone = 1 - kept[: n // 2].mean(axis=0)
+    # Half of the rows lose cells at a rate of up to 0.7; the others at one of up to 0.3, and
+    # what another row misses, which is the first cell in half of them.
+    assert_allclose(gone, [(0.35 + 1 - 0.5 * 0.85) / 2, (0.35 + 0.15) / 2], atol=0.02)
+
+
+def test_answers_are_weighed_by_what_they_miss():
+    """Ridge regression to equal shares, which are not negative and add up to one."""
+    rng = data_rng()
+    target = rng.normal(size=400)
+    told = target[:, None] + rng.normal(size=(400, 3)) * [0.1, 0.1, 5]
+    share = shares(told, target)
+    assert_allclose(share.sum(), 1)
+    assert_allclose(share, [0.5, 0.5, 0], atol=0.06)
+    assert_allclose(shares(told[:3], target[:3]), np.full(3, 1 / 3))
+    prior = target.var() * (0.005 * 400 + 1.25)
+    # By Lagrange, where no share is at its end.
+    told = target[:, None] + rng.normal(size=(400, 2))
+    matrix = np.zeros((3, 3))
+    matrix[:2, :2] = told.T @ told + prior * np.eye(2)
+    matrix[2, :2] = matrix[:2, 2] = 1
+    expected = np.linalg.solve(matrix, [*(told.T @ target + prior / 2), 1])[:2]
+    assert_allclose(shares(told, target), expected, atol=1e-4)

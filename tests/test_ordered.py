@@ -58,6 +58,32 @@ def test_more_columns_explain_more_and_more_than_pca(quick, digits):
     assert_allclose(scores, explained, atol=0.1)
 
 
+def harmonic_mean_of_pca(X):
+    """Of the mean squared errors of one and of two principal components."""
+    lost = []
+    for size in (1, 2):
+        pca = PCA(size, svd_solver="full").fit(X)
+        lost.append(np.square(X - pca.inverse_transform(pca.transform(X))).mean())
+    harmonic = 1 / np.mean(1 / np.array(lost))
+    assert np.mean(lost) > 2 * harmonic
+    return harmonic
+
+
+def test_a_size_counts_by_one_over_what_it_loses_at_the_start(quick, blob):
+    start = {"early_stopping": False, "batch_size": 60, "max_iter": 1, "learning_rate": 1e-12}
+    ordered = quick(n_components=2, ordered=True, **start).fit(blob)
+    assert_allclose(ordered.loss_curve_[0], harmonic_mean_of_pca(blob), rtol=1e-4)
+
+
+def test_rows_are_validated_by_the_weights_of_sizes_too(quick, blob):
+    """Rows held out are like the others: they lose about as much."""
+    X = np.repeat(blob, 50, axis=0)
+    params = {"n_components": 2, "ordered": True, "max_iter": 1, "learning_rate": 1e-12}
+    ordered = quick(**params).fit(X)
+    assert_allclose(ordered.start_loss_, harmonic_mean_of_pca(X), rtol=0.2)
+    assert_allclose(ordered.validation_loss_curve_[0], ordered.start_loss_, rtol=1e-3)
+
+
 def test_the_curve_of_pca_is_that_of_pca(quick, digits):
     ae = quick(**PARAMS, early_stopping=False).fit(digits)
     ratios = PCA(5).fit(digits).explained_variance_ratio_

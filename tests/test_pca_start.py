@@ -10,6 +10,7 @@ from sklearn.model_selection import train_test_split
 from sklearn.preprocessing import StandardScaler
 
 from data import data_rng
+from skae.utils._judgement import gained
 
 pytestmark = pytest.mark.any_backend
 
@@ -91,6 +92,52 @@ def test_training_improves_on_pca(quick, pixels):
     score = ae.fit(pixels).score(pixels)
     explained = r2_score(pixels, pca_reconstruction(pixels, 3), multioutput="variance_weighted")
     assert score > explained + 0.05
+
+
+# A gain that chance explains
+
+# Relative gains of 0.1 and -0.1, more often the former: their mean is 0.02 on both, and its
+# standard error a tenth of what it is for one hundred times as many rows.
+LOSSES = np.tile([1.1, 1.1, 1.1, 0.9, 0.9], (2, 1)) * 0.5
+LOSSES[1] = 1 - LOSSES[0]
+
+
+@pytest.mark.any_data
+def test_a_gain_within_its_standard_error_is_none():
+    before, after = LOSSES
+    assert after.mean() < before.mean()
+    assert not gained(before, after)
+    assert gained(*np.repeat(LOSSES, 100, axis=1))
+    # As many rows, as their weights say: the standard error is that of the rows.
+    assert not gained(before, after, np.full(5, 100.0))
+
+
+@pytest.mark.any_data
+def test_a_gain_is_of_most_rows_and_of_the_mean():
+    before = np.ones(20)
+    of_one_row, of_the_others = np.full(20, 1.01), np.full(20, 0.9)
+    of_one_row[0], of_the_others[0] = 0, 10
+    assert of_one_row.mean() < 1 < of_the_others.mean()
+    assert not gained(before, of_one_row)
+    assert not gained(before, of_the_others)
+    assert gained(before, of_the_others, np.arange(20) > 0)
+    assert gained(before, 0.9 * before)
+    assert not gained(before, before)
+    assert not gained(before, 1.1 * before)
+    assert not gained(np.zeros(3), np.zeros(3))
+
+
+@pytest.mark.any_data
+def test_what_only_a_few_rows_gain_by_is_not_kept(quick):
+    """The loss of held-out rows falls by a third, and most of them gain nothing."""
+    rng = data_rng()
+    X = np.hstack([rng.normal(size=(300, 2)), 0.05 * rng.normal(size=(300, 2))])
+    X[::10, 2] += 6 * np.abs(X[::10, 0])
+    ae = quick(n_components=2, max_iter=6, learning_rate=0.01).fit(X)
+    assert min(ae.validation_loss_curve_) < 0.8 * ae.start_loss_
+    assert ae.best_iter_ == 0
+    assert ae.best_loss_ == ae.start_loss_
+    assert_allclose(ae.reconstruct(X), pca_reconstruction(X, 2), atol=1e-3)
 
 
 # Awkward shapes

@@ -16,7 +16,7 @@ from skae.networks import ConvNetwork
 from skae.training._engine import Engine
 from skae.utils._arrays import as_array
 
-pytestmark = [pytest.mark.usefixtures("two_starts"), pytest.mark.any_backend]
+pytestmark = pytest.mark.any_backend
 
 # Of the digits one component explains a seventh.
 PARAMS = {"n_components": 1, "hidden_layer_sizes": (32,), "max_iter": 30}

@@ -32,8 +32,6 @@ from skae import (
 from skae.metrics import reconstruction_score
 from skae.tables import TabularEncoder
 
-pytestmark = pytest.mark.usefixtures("two_starts")
-
 SCIKIT_LEARN = tuple(map(int, sklearn.__version__.split(".")[:2]))
 
 TINY = {"hidden_layer_sizes": (4,), "max_iter": 2, "random_state": 0}

@@ -84,6 +84,7 @@ def test_nothing_unless_asked(quick, digits, capsys):
     assert capsys.readouterr() == ("", "")
 
 
+@pytest.mark.one_start
 def test_an_epoch_beside_the_principal_components(quick, digits, lines):
     ae = quick(verbose=True).fit(digits)
     *epochs, kept = lines()
@@ -93,7 +94,7 @@ def test_an_epoch_beside_the_principal_components(quick, digits, lines):
         assert re.match(told, line), line
         assert line.endswith(f"loss {ae.loss_curve_[i - 1]:.5g}")
     told = rf"Kept epoch {ae.best_iter_}: held-out variance explained {SHARE} \(PCA {SHARE}\), "
-    assert re.fullmatch(told + r"[\d.]+ s\.", kept), kept
+    assert re.fullmatch(told + r"[\d.]+ s; stopped at max_iter=3, not converged\.", kept), kept
 
 
 @pytest.mark.parametrize("params", [{}, {"penalty": "l1"}, {"output_activation": "sigmoid"}])
@@ -114,6 +115,7 @@ def test_variance_explained_is_that_of_score(quick, pixels, lines, monkeypatch, 
     assert told == pytest.approx(score, abs=2e-4)
 
 
+@pytest.mark.one_start
 def test_what_is_beside_it_is_what_principal_components_explain(quick, digits, lines):
     start = quick(verbose=1, learning_rate=1e-9).fit(digits)
     *_, kept = lines()
@@ -122,6 +124,7 @@ def test_what_is_beside_it_is_what_principal_components_explain(quick, digits, l
     assert told[1] == told[2]
 
 
+@pytest.mark.one_start
 @pytest.mark.parametrize(
     ("params", "told"),
     [
@@ -145,6 +148,7 @@ def test_losses_of_the_start_are_those_of_the_attributes(quick, digits, lines):
     assert told in lines()[0]
 
 
+@pytest.mark.one_start
 def test_a_few_rows_are_not_held_out(quick, digits, lines):
     quick(verbose=1, n_components=2, max_iter=1).fit(digits[:8])
     assert "Epoch 1/1: training variance explained" in lines()[0]
@@ -156,7 +160,7 @@ def test_rows_that_do_not_vary_have_no_share(quick, lines):
     assert "held-out loss" in lines()[0]
 
 
-def test_each_start_has_its_name(quick, digits, lines, two_starts):
+def test_each_start_has_its_name(quick, digits, lines):
     ae = quick(n_components=1, verbose=1).fit(digits)
     *epochs, kept = lines()
     told = [line.split(":")[0] for line in epochs]
@@ -202,12 +206,14 @@ def test_other_estimators(digits, lines):
 # How often, and how long
 
 
+@pytest.mark.one_start
 def test_about_ten_lines_of_many_epochs(quick, digits, lines):
     quick(verbose=1, max_iter=95, tol=None, hidden_layer_sizes=()).fit(digits)
     told = [int(re.match(r"Epoch (\d+)", line)[1]) for line in lines()[:-1]]
     assert told == [1, *range(10, 91, 10), 95]
 
 
+@pytest.mark.one_start
 def test_each_epoch_has_a_line_where_two_is_said(quick, digits, lines, terminal):
     quick(verbose=2, max_iter=15, tol=None).fit(digits)
     assert len(lines()) == 16
@@ -254,7 +260,7 @@ def test_durations(clock, lines, seconds, told):
 # In a terminal
 
 
-def test_one_line_that_is_updated(quick, digits, terminal, two_starts):
+def test_one_line_that_is_updated(quick, digits, terminal):
     screen = terminal()
     quick(n_components=1, verbose=1).fit(digits)
     first, second, kept, rest = screen.lines
@@ -275,6 +281,7 @@ def test_a_shorter_line_leaves_nothing_of_a_longer_one(clock, terminal):
     assert len(short) == len(long)
 
 
+@pytest.mark.one_start
 def test_a_narrow_terminal_shows_whole_parts(quick, digits, terminal):
     """The loss goes first, then words, then the seconds left, then what is explained."""
     told = rf"Epoch 3/3: explained {SHARE} \(PCA {SHARE}\)"
@@ -289,6 +296,7 @@ def test_a_narrow_terminal_shows_whole_parts(quick, digits, terminal):
     assert screen.lines[0] == "Epoch 3/3"
 
 
+@pytest.mark.one_start
 def test_an_error_does_not_continue_the_line(quick, digits, terminal):
     pytest.importorskip("sklearn.callback")
 

@@ -64,7 +64,7 @@ class CodeArithmeticMixin:
         >>> from sklearn.datasets import load_digits
         >>> from skae import AutoencoderTransformer
         >>> X = load_digits().data
-        >>> ae = AutoencoderTransformer(8, max_iter=5, random_state=0).fit(X)
+        >>> ae = AutoencoderTransformer(8, max_iter=5, tol=None, random_state=0).fit(X)
         >>> ae.interpolate(X[[0]], X[[1]], weights=[0.25, 0.5, 0.75]).shape
         (1, 3, 64)
         """
@@ -104,7 +104,7 @@ class CodeArithmeticMixin:
         >>> from sklearn.datasets import load_digits
         >>> from skae import AutoencoderTransformer
         >>> X = load_digits().data
-        >>> ae = AutoencoderTransformer(8, max_iter=5, random_state=0).fit(X)
+        >>> ae = AutoencoderTransformer(8, max_iter=5, tol=None, random_state=0).fit(X)
         >>> ae.latent_traversal(X, components=[0, 1]).shape
         (2, 7, 64)
         """

@@ -64,8 +64,8 @@ class AEImputer(TransformerMixin, BaseEstimator):
         too, but not as a string, boolean or date; and a string where it is a string.
 
     categorical_features : "from_dtype" or array-like of {bool, int, str}, default="from_dtype"
-        Columns of numbers that are categories: a mask, positions, or names. Strings,
-        booleans and categorical dtypes are categories in any case.
+        Columns that are categories: a mask, positions, or names. Booleans, categorical
+        dtypes and strings that are no dates are categories in any case.
 
     hidden_layer_sizes : int or array-like of shape (n_layers,), default=(256,)
         Widths of the hidden layers of the networks.
@@ -220,8 +220,7 @@ class AEImputer(TransformerMixin, BaseEstimator):
         self.encoder_ = encoder
         missing = missing_cells(X)
         self._had_missing = np.flatnonzero(missing.any(axis=0))
-        kinds = [block.kind for block in encoder.blocks_]
-        self._full = np.flatnonzero([kind != "empty" for kind in kinds])
+        self._full = np.flatnonzero([b.stop > b.start for b in encoder.blocks_])
         self._off = Z.min(axis=0, initial=np.inf)
         self._remember_units(X, Z, missing)
         self.loss_curve_ = []
@@ -253,7 +252,7 @@ class AEImputer(TransformerMixin, BaseEstimator):
         self._ends = None
         if is_frame(X) or X.dtype.kind not in "fiu":
             return
-        blocks = [block for block in self.encoder_.blocks_ if block.kind != "empty"]
+        blocks = [self.encoder_.blocks_[j] for j in self._full]
         if any(block.kind == "categorical" for block in blocks) or self._declares():
             return
         self._ends = np.zeros((X.shape[1], 4))
@@ -297,6 +296,7 @@ class AEImputer(TransformerMixin, BaseEstimator):
             empty in fit. `fit` may have seen another library. Integers become floats where
             values that are not whole belong among them; arrays that are marked by a number
             or a string are float64 or objects.
+            Columns that are identifiers stay as they are, with their missing values.
         """
         filled = self._filled(X, lambda imputation, values, there: imputation(values, there))
         return in_library(filled, output_library(self))
@@ -374,7 +374,7 @@ class AEImputer(TransformerMixin, BaseEstimator):
 
     def _finished(self, filled, missing):
         """Without empty columns, or with zeros in them, and with indicators."""
-        empty = np.setdiff1d(np.arange(missing.shape[1]), self._full)
+        empty = np.flatnonzero(self._is_empty())
         if len(empty) and self.keep_empty_features:
             filled = with_zeros(filled, empty, missing)
         elif len(empty):
@@ -385,12 +385,16 @@ class AEImputer(TransformerMixin, BaseEstimator):
                 UserWarning,
                 stacklevel=3,
             )
-            filled = only_columns(filled, self._full)
+            filled = only_columns(filled, np.flatnonzero(~self._is_empty()))
         if self.add_indicator:
             filled = with_flags(
                 filled, missing[:, self._had_missing], self._indicator_names(None)
             )
         return filled
+
+    def _is_empty(self):
+        """Columns in which no cell was observed in fit, as a mask of shape (n_features,)."""
+        return np.array([block.kind == "empty" for block in self.encoder_.blocks_])
 
     def _indicator_names(self, input_features):
         names = check_feature_names_in(self, input_features)
@@ -412,10 +416,17 @@ class AEImputer(TransformerMixin, BaseEstimator):
         """
         check_is_fitted(self)
         names = check_feature_names_in(self, input_features)
-        kept = names if self.keep_empty_features else names[self._full]
+        kept = names if self.keep_empty_features else names[~self._is_empty()]
         if self.add_indicator:
             kept = [*kept, *self._indicator_names(input_features)]
         return np.array(kept, dtype=object)
+
+    def _missing_is_nan(self):
+        """Whether missing values are NaN, None and NA, and not a value of the user's."""
+        value = self.missing_values
+        return not isinstance(value, str | Real) or (
+            not isinstance(value, str) and value != value
+        )
 
     def _checked(self, X, reset):
         """A table as it was given, with the columns that were seen in fit."""
@@ -426,7 +437,7 @@ class AEImputer(TransformerMixin, BaseEstimator):
     def _without_marks(self, X):
         """A table in which missing cells are NaN, None or NA."""
         value = self.missing_values
-        if not isinstance(value, str | Real) or (not isinstance(value, str) and value != value):
+        if self._missing_is_nan():
             return X
         marked = marked_cells(X, value)
         X = without_cells(X, marked, value)
@@ -439,7 +450,7 @@ class AEImputer(TransformerMixin, BaseEstimator):
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
-        tags.input_tags.allow_nan = True
+        tags.input_tags.allow_nan = self._missing_is_nan()
         tags.input_tags.categorical = True
         tags.input_tags.string = True
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]

@@ -5,13 +5,17 @@ from dataclasses import replace
 import numpy as np
 
 from skae.inference import Affine
-from skae.losses import LOSSES, MixedLikelihood, MixedLoss, Outputs, probabilities
+from skae.losses import (
+    LOSSES,
+    EntrywiseLoss,
+    MixedLikelihood,
+    MixedLoss,
+    Outputs,
+    probabilities,
+)
 from skae.tables import TabularEncoder
 from skae.utils._frames import index_of
 from skae.utils._rows import moments
-
-# The losses that numbers may have.
-_NUMBER_LOSSES = ("squared_error", "absolute_error", "huber")
 
 # The least that a column has to lose: a rarer level counts no more than this allows.
 _LEAST_ENTROPY = 0.1
@@ -86,10 +90,15 @@ class TableCodec:
 
     def loss(self, loss, image_shape):
         """The loss of a table: one for numbers, and the cross-entropy for levels."""
-        if not (isinstance(loss, str) and loss in _NUMBER_LOSSES):
+        allowed = [
+            name
+            for name, known in LOSSES.items()
+            if isinstance(known, EntrywiseLoss) and not known.bounded
+        ]
+        if not (isinstance(loss, str) and loss in allowed):
             raise ValueError(
-                f"loss must be one of {', '.join(map(repr, _NUMBER_LOSSES))} for tables with "
-                f"categories or missing cells; got {loss!r}."
+                f"loss must be one of {', '.join(map(repr, allowed))} for tables with "
+                f"a column that is no number; got {loss!r}."
             )
         return MixedLoss(self.outputs, LOSSES[loss].entry)
 
@@ -97,10 +106,22 @@ class TableCodec:
         """The likelihood of a table: a density for numbers, a probability for levels."""
         if likelihood.bounded:
             raise ValueError(
-                "likelihood must be 'gaussian' for tables with categories or missing cells, "
-                "of which numbers have a normal distribution and categories a probability."
+                "likelihood must be 'gaussian' for tables with a column that is no number: "
+                "numbers have a normal distribution there, and categories a probability."
             )
         return MixedLikelihood(self.outputs)
+
+    def filled(self, X):
+        """Rows as the encoder made them: no value of the matrix is missing."""
+        return X
+
+    def loss_of(self, loss, rows):
+        """The loss of these rows, whose targets hold the weights of their values."""
+        return loss
+
+    def likelihood_of(self, likelihood, rows):
+        """The likelihood of these rows, whose targets hold the weights of their values."""
+        return likelihood
 
     def linear_rows(self, rows):
         """Rows and targets that a linear model can compare: in the units of the matrix."""
@@ -249,8 +270,10 @@ class TableCodec:
             mean, deviation = moments(cells, weight)
             if width:
                 worth[j] = 1 / max(_entropy(mean), _LEAST_ENTROPY)
-            else:
+            elif self.encoder.standardize:
                 worth[j] = 1 / max(deviation[0] ** 2, _LEAST_VARIANCE)
+            else:
+                worth[j] = 1.0
         return worth
 
 

@@ -64,7 +64,7 @@ class RecurrentNetwork(Network):
     >>> phase = np.random.RandomState(0).uniform(0, 6, (100, 1, 2))
     >>> series = np.sin(phase + np.linspace(0, 6, 12)[:, None])
     >>> ae = AutoencoderTransformer(
-    ...     4, network=RecurrentNetwork("gru", units=8), max_iter=2, random_state=0
+    ...     4, network=RecurrentNetwork("gru", units=8), max_iter=2, tol=None, random_state=0
     ... )
     >>> ae.fit_transform(series).shape
     (100, 4)

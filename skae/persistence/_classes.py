@@ -2,6 +2,7 @@
 
 A name in a file is that of the folder and of the class, wherever in the folder it stands. A
 class that moves to another folder or is renamed keeps its name in files by an entry of its own.
+Entries of the registries of corruptions, losses, likelihoods and penalties need none here.
 """
 
 from collections.abc import Callable
@@ -9,6 +10,8 @@ from functools import cache
 from importlib import import_module
 from typing import Any
 
+from skae.corruption import CORRUPTIONS
+from skae.losses import LIKELIHOODS, LOSSES, PENALTIES, EntrywiseLoss
 from skae.persistence._errors import SavedFileError
 
 # Which classes each module has whose objects an estimator may hold.
@@ -24,13 +27,7 @@ _CLASSES = {
     "skae.anomaly._table_residuals": ("TableResiduals",),
     "skae.anomaly._table_scores": ("TableReconstructionScore", "TableScore"),
     "skae.callbacks": ("TimeLimit",),
-    "skae.corruption._corruptions": (
-        "GaussianNoise",
-        "MaskingNoise",
-        "SaltAndPepperNoise",
-        "Spread",
-        "SwapNoise",
-    ),
+    "skae.corruption._corruptions": ("Spread",),
     "skae.estimators._autoencoder": ("AutoencoderTransformer",),
     "skae.estimators._classifier": ("AEClassifier",),
     "skae.estimators._codecs": ("RowsCodec",),
@@ -45,11 +42,7 @@ _CLASSES = {
     "skae.inference._latent": ("LatentForward",),
     "skae.inference._nearness": ("NearnessForward",),
     "skae.losses._keras": ("KerasLoss",),
-    "skae.losses._likelihood": ("Bernoulli", "Gaussian"),
     "skae.losses._mixed": ("MixedLikelihood", "MixedLoss", "Outputs"),
-    "skae.losses._penalties": ("Contractive", "KLSparsity", "L1Sparsity"),
-    "skae.losses._reconstruction": ("CosineLoss", "EntrywiseLoss"),
-    "skae.losses._ssim": ("SSIMLoss",),
     "skae.networks._conv": ("ConvNetwork", "ConvStack"),
     "skae.networks._dense": ("DenseCoder", "DenseNetwork"),
     "skae.networks._keras": ("KerasModels", "KerasNetwork", "Source"),
@@ -58,10 +51,12 @@ _CLASSES = {
     "skae.networks._recurrent": ("RecurrentNetwork", "RecurrentStack"),
     "skae.networks._specification": ("Options",),
     "skae.networks._stacked": ("StackedNetwork",),
-    "skae.tables._columns": ("EmptyColumn", "LevelsColumn", "NumberColumn"),
-    "skae.tables._encoder": ("Block", "TabularEncoder"),
+    "skae.tables._cells": ("ObjectFormat",),
+    "skae.tables._columns": ("Block", "EmptyColumn", "LevelsColumn", "NumberColumn"),
+    "skae.tables._encoder": ("TabularEncoder",),
     "skae.tables._frames": ("Form",),
     "skae.tables._gaussian": ("Gaussian",),
+    "skae.tables._iso": ("IsoFormat",),
     "skae.tables._levels": ("TwoLevels",),
     "skae.tables._ranks": ("NormalScores",),
     "skae.tables._squash": ("SquashScale",),
@@ -78,13 +73,9 @@ _CLASSES = {
     ),
 }
 
-_FUNCTIONS: dict[str, tuple[str, ...]] = {
-    "skae.losses._reconstruction": (
-        "absolute_error",
-        "binary_crossentropy",
-        "huber",
-        "squared_error",
-    ),
+_REGISTRIES: dict[str, tuple[dict[str, Any], ...]] = {
+    "corruption": (CORRUPTIONS,),
+    "losses": (LIKELIHOODS, LOSSES, PENALTIES),
 }
 
 #: What :func:`skae.load` gives back.
@@ -99,45 +90,67 @@ ESTIMATORS = (
 )
 
 
-def _in_files(known: dict[str, tuple[str, ...]]) -> dict[str, tuple[str, str]]:
+_CLASS_OF = {
+    f"{module.split('.')[1]}.{name}": (module, name)
+    for module, names in _CLASSES.items()
+    for name in names
+}
+
+
+def _registered_classes() -> dict[str, type]:
+    """Classes of the entries of the registries, by their names in files."""
     return {
-        f"{module.split('.')[1]}.{name}": (module, name)
-        for module, names in known.items()
-        for name in names
+        f"{folder}.{kind.__name__}": kind
+        for folder, registries in _REGISTRIES.items()
+        for registry in registries
+        for entry in registry.values()
+        for kind in (entry if isinstance(entry, type) else type(entry),)
     }
 
 
-_CLASS_OF = _in_files(_CLASSES)
-_FUNCTION_OF = _in_files(_FUNCTIONS)
+def _registered_functions() -> dict[str, Callable[..., Any]]:
+    """Functions of the entries of the losses, by their names in files."""
+    return {
+        f"losses.{name}": loss.entry
+        for name, loss in LOSSES.items()
+        if isinstance(loss, EntrywiseLoss)
+    }
 
 
 def class_named(name: Any) -> type:
     """A class that files may name."""
-    return _imported(_CLASS_OF, name, "class")
+    if isinstance(name, str) and name in _CLASS_OF:
+        module, attribute = _CLASS_OF[name]
+        found: type = getattr(import_module(module), attribute)
+        return found
+    return _found(_registered_classes(), name, "class")
 
 
 def function_named(name: Any) -> Callable[..., Any]:
     """A function that files may name."""
-    return _imported(_FUNCTION_OF, name, "function")
+    return _found(_registered_functions(), name, "function")
 
 
-def _imported(known: dict[str, tuple[str, str]], name: Any, what: str) -> Any:
+def _found(known: dict[str, Any], name: Any, kind: str) -> Any:
     if not isinstance(name, str) or name not in known:
-        raise SavedFileError(f"The file names a {what} that it may not: {name!r:.80}.")
-    module, attribute = known[name]
-    return getattr(import_module(module), attribute)
+        raise SavedFileError(f"The file names a {kind} that it may not: {name!r:.80}.")
+    return known[name]
 
 
 @cache
-def names_of_classes() -> dict[type, str]:
-    """The name in files of each class."""
+def _names_of_listed_classes() -> dict[type, str]:
     return {class_named(name): name for name in _CLASS_OF}
 
 
-@cache
+def names_of_classes() -> dict[type, str]:
+    """The name in files of each class."""
+    registered = {kind: name for name, kind in _registered_classes().items()}
+    return _names_of_listed_classes() | registered
+
+
 def names_of_functions() -> dict[Callable[..., Any], str]:
     """The name in files of each function."""
-    return {function_named(name): name for name in _FUNCTION_OF}
+    return {function: name for name, function in _registered_functions().items()}
 
 
 def trusted_types() -> list[str]:
@@ -169,6 +182,6 @@ def trusted_types() -> list[str]:
     >>> "skae.estimators._autoencoder.AutoencoderTransformer" in trusted_types()
     True
     """
-    known = (*_CLASS_OF.values(), *_FUNCTION_OF.values())
-    ours = [f"{module}.{name}" for module, name in known if module.startswith("skae.")]
-    return sorted([*ours, "numpy.dtype"])
+    known: tuple[Any, ...] = (*names_of_classes(), *names_of_functions())
+    names = [f"{entry.__module__}.{entry.__qualname__}" for entry in known]
+    return sorted({*(name for name in names if name.startswith("skae.")), "numpy.dtype"})

@@ -58,7 +58,7 @@ class LatentSpaceDisplay:
     >>> from skae import AutoencoderTransformer
     >>> from skae.plotting import LatentSpaceDisplay
     >>> X, y = load_digits(return_X_y=True)
-    >>> ae = AutoencoderTransformer(2, max_iter=5, random_state=0).fit(X)
+    >>> ae = AutoencoderTransformer(2, max_iter=5, tol=None, random_state=0).fit(X)
     >>> display = LatentSpaceDisplay.from_estimator(ae, X, y, y_name="digit")
     >>> len(display.scatters_)
     10

@@ -7,7 +7,8 @@ import narwhals.stable.v2 as nw
 import numpy as np
 from numpy.typing import NDArray
 
-from skae.tables._frames import Cells, Form, is_frame
+from skae.tables._cells import Cells
+from skae.tables._frames import Form, is_frame, read_columns
 from skae.tables._marks import TIMES, objects_of, replaced, table_like, type_of
 from skae.utils._frames import index_of
 
@@ -188,7 +189,8 @@ def _filling(series: nw.Series[Any], cells: Cells) -> nw.Series[Any]:
         values = np.array([float(value) for value in values])
     elif isinstance(dtype, nw.Boolean):
         values = values.astype(np.float64).astype(bool)
-    form = Form(series.to_frame().to_native())
+    frame = series.to_frame().to_native()
+    form = Form(frame, list(read_columns(frame)))
     index = nw.maybe_get_index(series)
     filled = form.build([(values, cells.observed, cells.unit)], index)
     return nw.from_native(filled, eager_only=True)[:, 0]

@@ -1,0 +1,215 @@
+"""Every entry of a registry trains, is saved and exported, and so does one that is new."""
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose
+
+import saved_estimators as saved
+import skae
+from saved_estimators import SMALL
+from skae import AutoencoderTransformer, DenoisingAutoencoder, VAETransformer, networks
+from skae.corruption import CORRUPTIONS, Corruption
+from skae.losses import LIKELIHOODS, LOSSES, PENALTIES, EntrywiseLoss, Loss, Penalty
+from skae.networks import ACTIVATIONS, SYNONYMS, Network
+from skae.persistence import _classes
+from skae.plotting import _loss_curve
+from tables import people
+from test_saving import assert_same, through_a_file
+
+pytest.importorskip("skl2onnx")
+onnxruntime = pytest.importorskip("onnxruntime")
+
+pytestmark = [pytest.mark.any_data, pytest.mark.any_backend]
+
+NETWORKS = {
+    "ConvNetwork": lambda: networks.ConvNetwork((2,), image_shape=(8, 8)),
+    "KerasNetwork": saved.models,
+    "RecurrentNetwork": lambda: networks.RecurrentNetwork(units=2, series_shape=(8, 8)),
+}
+
+
+def plain(**params):
+    return AutoencoderTransformer(3, **SMALL, **params)
+
+
+def entries():
+    """One estimator for each entry of each registry."""
+    for name in LOSSES:
+        yield f"loss {name}", plain(loss=name)
+    for name in CORRUPTIONS:
+        yield f"corruption {name}", DenoisingAutoencoder(3, corruption=name, **SMALL)
+    for name in PENALTIES:
+        yield f"penalty {name}", plain(penalty=name, code_activation="sigmoid")
+    for name in LIKELIHOODS:
+        yield f"likelihood {name}", VAETransformer(3, likelihood=name, n_draws=4, **SMALL)
+    for name in (*ACTIVATIONS, *SYNONYMS):
+        yield f"activation {name}", plain(activation=name, code_activation=name)
+    for name, make in NETWORKS.items():
+        yield f"network {name}", plain(network=make())
+
+
+ENTRIES = dict(entries())
+
+
+@pytest.fixture
+def rows(pixels, request):
+    """What a loss of images compares are images."""
+    return pixels[:60].reshape(-1, 8, 8) if "ssim" in request.node.name else pixels[:60]
+
+
+@pytest.mark.parametrize("name", ENTRIES)
+def test_an_entry_trains_and_is_saved_and_exported(rows, tmp_path, name):
+    estimator = ENTRIES[name].fit(rows)
+    assert np.isfinite(estimator.loss_curve_).all()
+    loaded = through_a_file(estimator, tmp_path / "estimator.skae")
+    assert_same(saved.answers(estimator, rows), saved.answers(loaded, rows))
+    if name == "network KerasNetwork":
+        # Its models call a function that is no layer.
+        with pytest.raises(NotImplementedError, match="cannot say the layer 'tanh'"):
+            skae.to_onnx(loaded, output="reconstruct")
+    else:
+        assert_exported(loaded, rows)
+
+
+def assert_exported(estimator, X):
+    """ONNX models compute what the methods return."""
+    X = X.astype(np.float32)
+    for output in ("reconstruct", "score_samples"):
+        model = skae.to_onnx(estimator, output=output).SerializeToString()
+        (got,) = onnxruntime.InferenceSession(model).run(None, {"X": X})
+        expected = getattr(estimator, output)(X)
+        assert_allclose(got, expected, rtol=1e-4, atol=1e-4 * np.abs(expected).max())
+
+
+@pytest.mark.parametrize("name", [*CORRUPTIONS, *PENALTIES])
+def test_an_object_with_parameters_is_saved_by_itself(tmp_path, name):
+    parameter = "corruption" if name in CORRUPTIONS else "penalty"
+    entry = (CORRUPTIONS | PENALTIES)[name]()
+    numbers = {key: 0.25 for key, value in entry.get_params().items() if type(value) is float}
+    given = DenoisingAutoencoder(**{parameter: entry.set_params(**numbers)})
+    loaded = getattr(through_a_file(given, tmp_path / "estimator.skae"), parameter)
+    assert type(loaded) is type(entry)
+    assert loaded.get_params() == entry.get_params()
+
+
+def test_every_kind_of_network_is_walked():
+    public = [getattr(networks, name) for name in networks.__all__]
+    kinds = [kind for kind in public if isinstance(kind, type) and issubclass(kind, Network)]
+    assert {kind.__name__ for kind in kinds} - {"Network"} == set(NETWORKS)
+
+
+# A new entry needs no other
+
+
+class Cubic(Loss):
+    power = 3
+
+    def per_sample(self, xp, target, output):
+        return xp.mean(xp.abs(output - target) ** 3, axis=1)
+
+
+def log_cosh(xp, target, output):
+    return xp.logaddexp(output - target, target - output) - np.log(2)
+
+
+class SignNoise(Corruption):
+    _parameter_constraints = {}
+
+    def __init__(self, level=0.5):
+        self.level = level
+
+    def _settings(self, spread):
+        return {"share": self.level, "zero": spread.zero}
+
+    def apply(self, xp, draws, settings, x):
+        turned = self._chosen(xp, draws, settings, x) < settings["corruption_share"]
+        return xp.where(turned, 2 * settings["corruption_zero"] - x, x)
+
+
+class Largest(Penalty):
+    def __init__(self, weight=0.1):
+        self.weight = weight
+
+    def per_sample(self, ops, settings, code, encode, x, draws):
+        return settings["penalty_weight"] * ops.max(ops.abs(code), axis=1)
+
+
+NEW = {
+    "cubic": (LOSSES, Cubic(), "loss"),
+    "log_cosh": (LOSSES, EntrywiseLoss(log_cosh), "loss"),
+    "sign": (CORRUPTIONS, SignNoise, "corruption"),
+    "largest": (PENALTIES, Largest, "penalty"),
+}
+
+
+@pytest.fixture(params=NEW)
+def new(request, monkeypatch):
+    """An estimator with an entry that was added to its registry and nowhere else."""
+    name = request.param
+    registry, entry, parameter = NEW[name]
+    monkeypatch.setitem(registry, name, entry)
+    # Made of the registry when the package was imported.
+    options = DenoisingAutoencoder._parameter_constraints[parameter][0]
+    monkeypatch.setattr(options, "options", {*options.options, name})
+    return DenoisingAutoencoder(3, **SMALL, **{parameter: name})
+
+
+def test_a_new_entry_trains_and_is_saved_and_exported(new, pixels, tmp_path):
+    loaded = through_a_file(new.fit(pixels), tmp_path / "estimator.skae")
+    assert loaded.loss_curve_ == new.loss_curve_
+    assert_same(saved.answers(new, pixels), saved.answers(loaded, pixels))
+    assert_exported(loaded, pixels)
+
+
+def test_a_new_loss_of_entries_is_one_of_tables(monkeypatch, tmp_path):
+    monkeypatch.setitem(LOSSES, "log_cosh", EntrywiseLoss(log_cosh, power=1))
+    options = AutoencoderTransformer._parameter_constraints["loss"][0]
+    monkeypatch.setattr(options, "options", {*options.options, "log_cosh"})
+    table = people()
+    fitted = plain(loss="log_cosh").fit(table)
+    loaded = through_a_file(fitted, tmp_path / "estimator.skae")
+    assert_same(loaded.score_samples(table), fitted.score_samples(table))
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+def test_tables_have_the_losses_of_unbounded_entries(loss):
+    fits = isinstance(LOSSES[loss], EntrywiseLoss) and not LOSSES[loss].bounded
+    if fits:
+        assert np.isfinite(plain(loss=loss).fit(people()).loss_curve_).all()
+    else:
+        with pytest.raises(ValueError, match="for tables .*; got '" + loss):
+            plain(loss=loss).fit(people())
+
+
+# What is not made of a registry is checked against it
+
+
+def test_every_loss_has_a_label_in_plots():
+    assert set(_loss_curve._LOSS_NAMES) == set(LOSSES)
+
+
+def test_every_class_that_files_may_name_is_there():
+    names = _classes.names_of_classes()
+    assert len(set(names.values())) == len(names)
+    for kind, name in names.items():
+        assert _classes.class_named(name) is kind
+    for function, name in _classes.names_of_functions().items():
+        assert _classes.function_named(name) is function
+
+
+@pytest.mark.parametrize(
+    ("name", "registry", "parameter"),
+    [
+        ("AutoencoderTransformer", LOSSES, "loss"),
+        ("AutoencoderTransformer", PENALTIES, "penalty"),
+        ("AutoencoderTransformer", ACTIVATIONS, "activation"),
+        ("DenoisingAutoencoder", CORRUPTIONS, "corruption"),
+        ("VAETransformer", LIKELIHOODS, "likelihood"),
+    ],
+)
+def test_every_entry_is_in_the_docstring(name, registry, parameter):
+    docscrape = pytest.importorskip("numpydoc.docscrape")
+    doc = docscrape.ClassDoc(getattr(skae, name))
+    ((kind, words),) = ((p.type, p.desc) for p in doc["Parameters"] if p.name == parameter)
+    text = " ".join([kind, *words])
+    assert [key for key in registry if f'"{key}"' not in text] == []
