@@ -478,7 +478,7 @@ def test_what_cannot_be_said(quick, digits):
     register_converters()
     with pytest.raises(NotImplementedError, match="cannot say how a table is encoded"):
         skl2onnx.to_onnx(table, digits[:, :5])
-    with pytest.raises(NotImplementedError, match="to_onnx cannot say AEClassifier; it can"):
+    with pytest.raises(NotImplementedError, match="does not support AEClassifier; it supports"):
         skae.to_onnx(AEClassifier(quick()).fit(digits, digits[:, 20] > 8))
     loss = quick(loss=keras.losses.LogCosh(), max_iter=1).fit(digits)
     assert run(skae.to_onnx(loss), digits.astype(np.float32))[0].shape == (300, 3)

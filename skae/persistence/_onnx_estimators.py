@@ -29,9 +29,9 @@ def check_can_be_said(estimator: Any) -> None:
     if estimator.table_ is not None:
         raise NotImplementedError(
             f"to_onnx cannot say how a table is encoded: this {type(estimator).__name__} was "
-            "fitted on a table with strings, categories or dates. It can be fitted on the "
-            "numbers that a ColumnTransformer makes of them, or on "
-            "TabularEncoder().fit_transform(X)."
+            "fitted on a table with strings, categories or dates. Fit a Pipeline that turns "
+            "them into numbers first: make_pipeline(make_column_transformer((StandardScaler(), "
+            f"[...]), (OneHotEncoder(), [...])), {type(estimator).__name__}())."
         )
 
 

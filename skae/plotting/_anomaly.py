@@ -1,5 +1,7 @@
 """AnomalyScoreDisplay."""
 
+from numbers import Integral
+
 import numpy as np
 
 from skae.plotting._axes import COLORS, GREY, axes_for, set_title, split
@@ -123,6 +125,7 @@ class AnomalyScoreDisplay:
         """
         detector = unwrap(estimator, "score_samples")
         scores = estimator.score_samples(X)
+        _check_row(row, len(scores))
         explanation = None
         if row is not None:
             steps = estimator[:-1] if hasattr(estimator, "steps") else None
@@ -208,13 +211,16 @@ class AnomalyScoreDisplay:
         return self
 
     def _draw_histogram(self, ax):
-        odd = -np.asarray(self.scores, dtype=np.float64)
-        held_out = None if self.held_out is None else -np.asarray(self.held_out)
+        odd = -_finite("scores", self.scores)
+        held_out = None if self.held_out is None else -_finite("held_out", self.held_out)
         everything = odd if held_out is None else np.r_[odd, held_out]
         last = np.quantile(everything, _LAST_BIN)
         if self.offset is not None:
             last = max(last, -1.5 * self.offset)
-        edges = np.linspace(everything.min(), max(last, everything.min() + 1e-9), 41)
+        first = everything.min()
+        # Scores that are all the same have a bar that is a tenth of them wide.
+        least = 0.1 * abs(first) or 0.1
+        edges = np.linspace(first, last if last > first else first + least, 41)
         style = {"bins": edges, "density": True}
         ax.hist(odd.clip(max=edges[-1]), color=COLORS[5], label=f"{len(odd)} rows", **style)
         if held_out is not None:
@@ -235,6 +241,11 @@ class AnomalyScoreDisplay:
         names = column_names(None, len(parts))
         if self.feature_names is not None:
             names = [str(name) for name in self.feature_names]
+        if len(names) != len(parts):
+            raise ValueError(
+                f"feature_names must name the {len(parts)} columns of the explanation; got "
+                f"{len(names)} names."
+            )
         order = np.argsort(-parts, kind="stable")
         shown, rest = order[: self.n_columns], order[self.n_columns :]
         labels, values = [names[i] for i in shown], list(parts[shown])
@@ -247,3 +258,26 @@ class AnomalyScoreDisplay:
         ax.invert_yaxis()
         ax.set_xlabel(f"Part in the score of the row, {parts.sum():.3g}")
         return bars
+
+
+def _check_row(row, n_samples):
+    """Raise if `row` is no position among so many rows."""
+    if row is None:
+        return
+    if not isinstance(row, Integral) or not -n_samples <= row < n_samples:
+        raise ValueError(
+            f"row must be the position of a row of X, an integer from 0 to {n_samples - 1}, or "
+            f"None; got {row!r}."
+        )
+
+
+def _finite(name, scores):
+    """Scores as an array (n_samples,) of finite numbers."""
+    scores = np.asarray(scores, dtype=np.float64).ravel()
+    n_others = int((~np.isfinite(scores)).sum())
+    if not len(scores) or n_others:
+        raise ValueError(
+            f"{name} must be finite numbers, at least one; got {len(scores)} numbers, of which "
+            f"{n_others} are NaN or infinite."
+        )
+    return scores

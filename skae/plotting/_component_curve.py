@@ -154,17 +154,19 @@ class ComponentCurveDisplay:
 
     def _mark_share(self, ax):
         ax.axhline(self.share, color=GREY, ls=":", lw=1, zorder=1)
-        enough = np.flatnonzero(np.asarray(self.explained) >= self.share)
+        explained = np.asarray(self.explained)
+        enough = np.flatnonzero(explained >= self.share)
         if not len(enough):
             return
         self.n_components_ = size = int(enough[0]) + 1
         ax.plot(
-            size, self.explained[size - 1], "*", ms=13, color="black", mec="white", zorder=4,
+            size, explained[size - 1], "*", ms=13, color="black", mec="white", zorder=4,
             ls="none", label=f"{self.share:.0%} by {size} columns",
         )  # fmt: skip
 
 
 def _line(ax, curve, color, label):
+    curve = np.asarray(curve, dtype=np.float64)
     marker = "." if len(curve) <= 40 else None
     sizes = np.arange(1, len(curve) + 1)
     return ax.plot(sizes, curve, color=color, label=label, marker=marker)

@@ -8,7 +8,7 @@ import numpy as np
 
 from skae.plotting._axes import GREY, draw_lines, split
 from skae.plotting._mosaic import Band, draw_mosaic, mosaic_size
-from skae.plotting._rows import as_images, as_series
+from skae.plotting._rows import as_images, as_series, limits_of
 from skae.utils._frames import column_names
 
 # Panels of series in one line.
@@ -30,8 +30,9 @@ def _images(originals, others, *, n_shown, image_shape, errors, **_):
 
     def draw(ax):
         # The scale of the originals: a reconstruction beyond it is cut off, as on screen.
-        limits = np.nanmin(shown), np.nanmax(shown)
-        artists = draw_mosaic(ax, bands, cmap="gray", error_cmap="magma", limits=limits)
+        artists = draw_mosaic(
+            ax, bands, cmap="gray", error_cmap="magma", limits=limits_of(shown)
+        )
         colorbar = None
         if errors:
             colorbar = ax.figure.colorbar(
@@ -74,17 +75,19 @@ def _series(originals, others, *, n_shown, **_):
 
 
 def _table(originals, others, *, n_shown, feature_names, **_):
-    names = feature_names or column_names(None, originals.shape[1])
+    names = column_names(None, originals.shape[1])
+    if feature_names is not None:
+        names = [str(name) for name in feature_names]
     if len(names) != originals.shape[1]:
         raise ValueError(
             f"feature_names must name {originals.shape[1]} columns; got {len(names)}."
         )
-    spread = np.nanstd(originals, axis=0)
+    spread = _deviations(originals)
     # A constant column has no standard deviation to measure by: its own units are left.
     spread = np.where(spread > 0, spread, 1)
     shown = originals[:n_shown]
     differences = {name: (rows[:n_shown] - shown) / spread for name, rows in others.items()}
-    most = max(np.nanmax(np.abs(values)) for values in differences.values()) or 1
+    most = max(np.abs(limits_of(*differences.values()))) or 1
 
     def draw(ax):
         axes = split(ax, 1, len(others), sharey=True)
@@ -105,6 +108,14 @@ def _table(originals, others, *, n_shown, feature_names, **_):
     if originals.shape[1] * n_shown <= _MOST_NUMBERS:
         title += ": original, and below it what became of it"
     return (np.clip(width, 7.2, 16), 0.42 * n_shown + 2.0), draw, title
+
+
+def _deviations(rows):
+    """Standard deviation of each column, (n_features,), over the values that are there."""
+    observed = ~np.isnan(rows)
+    n_observed = np.maximum(observed.sum(axis=0), 1)
+    residuals = rows - np.nansum(rows, axis=0) / n_observed
+    return np.sqrt(np.nansum(np.square(residuals), axis=0) / n_observed)
 
 
 def _write_numbers(ax, originals, others, is_dark):

@@ -12,7 +12,7 @@ from skae.estimators._code_arithmetic import (
 )
 from skae.plotting._axes import COLORS, axes_for, set_title, split
 from skae.plotting._mosaic import Band, draw_mosaic, label_columns, mosaic_size
-from skae.plotting._rows import as_images, numeric
+from skae.plotting._rows import as_images, limits_of, numeric
 
 
 class LatentPathDisplay:
@@ -336,5 +336,4 @@ class LatentPathDisplay:
 
 def _range_of(*arrays):
     """Of the data that a path was made from, so that grey means what it means there."""
-    arrays = [numeric("X", array) for array in arrays]
-    return min(map(np.nanmin, arrays)), max(map(np.nanmax, arrays))
+    return limits_of(*(numeric("X", array) for array in arrays))

@@ -1,15 +1,14 @@
 """LatentSpaceDisplay."""
 
-import numpy as np
 from sklearn.decomposition import PCA
-from sklearn.utils import check_array, check_consistent_length, column_or_1d
-from sklearn.utils.multiclass import type_of_target
+from sklearn.utils import check_array, check_consistent_length
 
 from skae.estimators._code_arithmetic import check_components
 from skae.plotting._axes import COLORS, MARKERS, axes_for
+from skae.plotting._labels import read_labels
 
-# Whole numbers with more distinct values than this are measured, not classes.
-_MOST_CLASSES = 20
+# Points without a label lie below the others.
+_MISSING = {"color": "0.85", "marker": "o", "zorder": 0.5, "label": "missing"}
 
 
 class LatentSpaceDisplay:
@@ -23,8 +22,10 @@ class LatentSpaceDisplay:
         The codes, of two columns or more.
 
     y : array-like of shape (n_samples,), default=None
-        What colours the points: classes (text, or up to 20 different whole numbers) get
-        a legend, other numbers a colour bar.
+        What colours the points: classes (strings, categories, booleans, or up to 20
+        different whole numbers) get a legend, other numbers, dates and durations a colour
+        bar. Points whose label is missing (None, NaN, NaT, NA) are grey. Of more than 30
+        classes, all but the 29 most frequent are drawn as one.
 
     components : (int, int) or "pca", default=(0, 1)
         The columns of the code to draw. "pca": the first two principal components of
@@ -42,10 +43,11 @@ class LatentSpaceDisplay:
         The figure.
 
     scatters_ : list of matplotlib PathCollection
-        The points: one collection for each class, or one for all.
+        The points: one collection for each class, or one for all, and one for those whose
+        label is missing.
 
     legend_ : matplotlib Legend or None
-        The legend, where y has classes.
+        The legend, where y has classes or missing labels.
 
     colorbar_ : matplotlib Colorbar or None
         The colour bar, where y is measured.
@@ -143,8 +145,8 @@ class LatentSpaceDisplay:
             The display, with its attributes ending in an underscore.
         """
         points, labels = self._plane()
-        y = None if self.y is None else column_or_1d(self.y)
-        check_consistent_length(points, y)
+        y = None if self.y is None else read_labels(self.y)
+        check_consistent_length(points, None if y is None else y.observed)
         style = {
             "s": 18,
             "alpha": 0.7,
@@ -158,8 +160,12 @@ class LatentSpaceDisplay:
         if y is None:
             self.scatters_ = [ax.scatter(*points.T, **{"color": COLORS[0], **style})]
         else:
-            draw = self._draw_classes if _has_classes(y) else self._draw_measured
-            draw(ax, points, y, style)
+            draw = self._draw_measured if y.classes is None else self._draw_classes
+            self.scatters_ = draw(ax, points, y, style)
+            if not y.observed.all():
+                missing = points[~y.observed]
+                self.scatters_.append(ax.scatter(*missing.T, **{**style, **_MISSING}))
+            self._draw_legend(ax, y)
         ax.set(xlabel=labels[0], ylabel=labels[1], title="Codes in the plane")
         ax.grid(alpha=0.25)
         return self
@@ -172,6 +178,8 @@ class LatentSpaceDisplay:
                 raise ValueError(
                     f"components must be two columns or 'pca'; got {self.components!r}."
                 )
+            if (codes == codes[0]).all():
+                raise ValueError("components='pca' needs codes of two rows that differ.")
             pca = PCA(2, svd_solver="full").set_output(transform="default").fit(codes)
             labels = [
                 f"Principal component {i + 1} of the code ({share:.0%} of its variance)"
@@ -182,28 +190,36 @@ class LatentSpaceDisplay:
         return codes[:, chosen], [f"Component {i} of the code" for i in chosen]
 
     def _draw_classes(self, ax, points, y, style):
-        self.scatters_ = []
-        classes = np.unique(y)
-        for i, label in enumerate(classes):
+        scatters = []
+        for i, (label, rows) in enumerate(y.classes.items()):
             look = {"color": COLORS[i % len(COLORS)], "marker": MARKERS[i % len(MARKERS)]}
-            at = points[y == label]
-            self.scatters_.append(ax.scatter(*at.T, label=str(label), **{**look, **style}))
-        self.legend_ = ax.legend(
-            title=self.y_name, loc="upper left", bbox_to_anchor=(1.01, 1),
-            frameon=False, ncols=-(-len(classes) // 16),
-        )  # fmt: skip
-        for handle in self.legend_.legend_handles:
-            handle.set(alpha=1, sizes=[36])
+            scatters.append(ax.scatter(*points[rows].T, label=label, **{**look, **style}))
+        return scatters
 
     def _draw_measured(self, ax, points, y, style):
-        self.scatters_ = [ax.scatter(*points.T, c=y, **{"cmap": "viridis", **style})]
-        self.colorbar_ = ax.figure.colorbar(self.scatters_[0], ax=ax, label=self.y_name or "y")
+        from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
+
+        values = y.values[y.observed]
+        drawn = ax.scatter(*points[y.observed].T, c=values, **{"cmap": "viridis", **style})
+        label = (self.y_name or "y") + (f" ({y.unit})" if y.unit else "")
+        self.colorbar_ = ax.figure.colorbar(drawn, ax=ax, label=label)
         self.colorbar_.solids.set(alpha=1)
+        if y.are_dates:
+            locator = AutoDateLocator()
+            self.colorbar_.locator = locator
+            self.colorbar_.formatter = ConciseDateFormatter(locator)
+            self.colorbar_.update_ticks()
+        return [drawn]
 
-
-def _has_classes(y):
-    if y.dtype.kind in "OUSb":
-        return True
-    if type_of_target(y) == "continuous":
-        return False
-    return len(np.unique(y)) <= _MOST_CLASSES
+    def _draw_legend(self, ax, y):
+        if y.classes is None:
+            if y.observed.all():
+                return
+            self.legend_ = ax.legend(frameon=False)
+        else:
+            self.legend_ = ax.legend(
+                title=self.y_name, loc="upper left", bbox_to_anchor=(1.01, 1),
+                frameon=False, ncols=-(-len(self.scatters_) // 16),
+            )  # fmt: skip
+        for handle in self.legend_.legend_handles:
+            handle.set(alpha=1, sizes=[36])

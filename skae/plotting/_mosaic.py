@@ -4,6 +4,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from skae.plotting._rows import limits_of
+
 # Between two images, as a share of their height.
 _GAP = 0.08
 
@@ -23,7 +25,7 @@ def mosaic_size(bands):
     longest = max(len(line) for band in bands for line in band.label.split("\n"))
     side = np.clip(11 / columns, 0.55, 1.1)
     return (
-        side * columns + 0.09 * longest + (1.0 if any(b.is_error for b in bands) else 0.3),
+        side * columns + 0.09 * longest + (1.3 if any(b.is_error for b in bands) else 0.3),
         max(side * len(bands) * min(height / width, 3) + 0.8, 1.9),
     )
 
@@ -35,9 +37,9 @@ def draw_mosaic(ax, bands, *, cmap, error_cmap, limits=None):
     """
     height, width = bands[0].images.shape[1:3]
     gap = _GAP * height
-    values = np.concatenate([band.images.ravel() for band in bands if not band.is_error])
-    low, high = limits or (np.nanmin(values), np.nanmax(values))
-    most = max([np.nanmax(b.images) for b in bands if b.is_error], default=0) or 1.0
+    low, high = limits or limits_of(*(band.images for band in bands if not band.is_error))
+    errors = [band.images for band in bands if band.is_error]
+    most = (limits_of(*errors)[1] if errors else 0) or 1.0
     artists = []
     for i, band in enumerate(bands):
         scale = (

@@ -3,6 +3,7 @@
 from skae.plotting import _kinds
 from skae.plotting._axes import axes_for, set_title
 from skae.plotting._rows import choose_kind, numeric, reconstruct
+from skae.tables import is_frame
 from skae.utils._frames import column_names
 
 
@@ -31,7 +32,7 @@ class ReconstructionDisplay:
         (height, width) or (height, width, channels) of the image in each row.
 
     feature_names : list of str, default=None
-        Names of the columns of a table.
+        Names of the columns of a table. None: those of a data frame, else x0, x1 and so on.
 
     n_samples : int, default=10
         How many rows are drawn: the first.
@@ -125,8 +126,6 @@ class ReconstructionDisplay:
         ReconstructionDisplay
             The display.
         """
-        if feature_names is None and hasattr(X, "columns"):
-            feature_names = column_names(X, None)
         return cls.from_arrays(
             X,
             {name or _name_of(estimator): reconstruct(estimator, X)},
@@ -204,6 +203,9 @@ class ReconstructionDisplay:
             The display, with its attributes ending in an underscore.
         """
         originals, others = self._arrays()
+        names = self.feature_names
+        if names is None and is_frame(self.originals):
+            names = column_names(self.originals, originals.shape[1])
         kind = choose_kind(self.kind, originals, self.image_shape)
         prepare = _kinds.KINDS[kind]
         size, draw, title = prepare(
@@ -211,7 +213,7 @@ class ReconstructionDisplay:
             others,
             n_shown=min(self.n_samples, len(originals)),
             image_shape=self.image_shape,
-            feature_names=self.feature_names,
+            feature_names=names,
             errors=errors,
         )
         ax = axes_for(type(self).__name__, ax, size)

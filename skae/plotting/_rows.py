@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from skae.tables import is_frame, read_columns
+
 
 def unwrap(estimator, attribute):
     """The estimator, or the last one inside a pipeline or search, that has `attribute`."""
@@ -31,7 +33,9 @@ def reconstruct(estimator, X):
 
 
 def numeric(name, rows):
-    """An array of float64, with its number of axes checked."""
+    """An array of float64, with its number of axes checked; missing values are NaN."""
+    if is_frame(rows):
+        rows = _numbers_of(name, rows)
     try:
         rows = np.asarray(rows, dtype=np.float64)
     except (TypeError, ValueError) as error:
@@ -41,6 +45,32 @@ def numeric(name, rows):
             f"{name} must be rows, an array of two to four axes; got shape {rows.shape}."
         )
     return rows
+
+
+def _numbers_of(name, frame):
+    """The columns of a data frame as an array (n_samples, n_features)."""
+    columns, others = [], []
+    for cells in read_columns(frame):
+        are_flags = all(isinstance(cell, bool) for cell in cells.values[cells.observed])
+        if cells.family == "number" or (cells.family == "level" and are_flags):
+            column = np.full(len(cells.observed), np.nan)
+            column[cells.observed] = cells.values[cells.observed]
+            columns.append(column)
+        else:
+            others.append(cells.name)
+    if others:
+        raise ValueError(
+            f"{name} must hold numbers only; these columns hold others: "
+            f"{', '.join(map(repr, others))}."
+        )
+    return np.column_stack(columns)
+
+
+def limits_of(*arrays):
+    """Least and greatest of the finite values of arrays; 0 and 1 where there are none."""
+    values = np.concatenate([np.ravel(array) for array in arrays])
+    values = values[np.isfinite(values)]
+    return (values.min(), values.max()) if len(values) else (0.0, 1.0)
 
 
 def choose_kind(kind, rows, image_shape):

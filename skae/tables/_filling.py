@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from skae.tables._cells import Cells
 from skae.tables._frames import Form, is_frame, read_columns
-from skae.tables._marks import TIMES, objects_of, replaced, table_like, type_of
+from skae.tables._marks import TIMES, replaced, table_like, type_of
 from skae.utils._frames import index_of
 
 Array = NDArray[Any]
@@ -37,12 +37,8 @@ def with_cells(X: Any, cells: list[Cells], missing: Array, form: Form) -> Any:
     """
     if not is_frame(X):
         return _array_with_cells(X, cells, missing)
-    cells = list(cells)
     columns = list(nw.from_native(X, eager_only=True).iter_columns())
     some = np.flatnonzero(missing.any(axis=0))
-    for j in some:
-        if isinstance(columns[j].dtype, nw.Object):
-            cells[j] = _as_objects(cells[j], objects_of(columns[j])[~missing[:, j]])
     if _has_dtypes_of(X, form.template):
         others = nw.from_native(form.build(_parts(cells), index_of(X)), eager_only=True)
         fillings = {j: others[:, int(j)] for j in some}

@@ -9,7 +9,8 @@ from numpy.typing import ArrayLike, NDArray
 
 def column_names(X: Any, n_columns: int) -> list[str]:
     """Those of a data frame, else x0, x1, ... as in scikit-learn."""
-    columns = getattr(X, "columns", None)
+    # PyArrow calls the names so, and has columns of cells.
+    columns = getattr(X, "column_names", getattr(X, "columns", None))
     if columns is None:
         return [f"x{i}" for i in range(n_columns)]
     return [str(name) for name in columns]

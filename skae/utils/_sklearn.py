@@ -69,6 +69,25 @@ def nearest(
     return distances, positions
 
 
+def column_positions(transformer: Any) -> dict[str, list[int]]:
+    """The positions of the columns that each part of a ColumnTransformer takes.
+
+    Parameters
+    ----------
+    transformer : ColumnTransformer
+        Fitted.
+
+    Returns
+    -------
+    dict of str to list of int
+        By the name of the part; only of parts that take some.
+    """
+    found = transformer._transformer_to_input_indices
+    return {
+        name: [int(at) for at in columns] for name, columns in found.items() if len(columns)
+    }
+
+
 def output_library(estimator: Any) -> str:
     """What `transform` is to return, by `set_output` or the global configuration.
 
@@ -101,6 +120,7 @@ __all__ = [
     "StrOptions",
     "check_feature_names_in",
     "check_sample_weight",
+    "column_positions",
     "fit_context",
     "nearest",
     "output_library",
