@@ -21,7 +21,7 @@ from skae.anomaly._table_residuals import TableResiduals
 from skae.anomaly._table_scores import TableScore, _usual
 from skae.anomaly._trimming import central, without_farthest
 from skae.networks import DenseCoder
-from skae.tables import SquashScale, TabularEncoder, TwoLevels
+from skae.tables import SquashScale, TabularEncoder, TwoLevels, read_columns
 from skae.utils._rows import Rows
 
 pytestmark = pytest.mark.any_backend
@@ -536,8 +536,9 @@ def test_columns_in_which_new_values_are_usual_are_less_foreign(encoded):
 
 def test_the_share_of_values_that_are_new():
     table = pd.DataFrame({"key": list("aabcd"), "number": [1.0, 2, 3, 4, 5]})
-    assert_allclose(share_of_new_levels(table, None), [3 / 5, 0])
-    assert_allclose(share_of_new_levels(table, np.array([1, 0, 1, 1, 0])), [1, 0])
+    columns = list(read_columns(table))
+    assert_allclose(share_of_new_levels(columns, None), [3 / 5, 0])
+    assert_allclose(share_of_new_levels(columns, np.array([1, 0, 1, 1, 0])), [1, 0])
 
 
 class Remembering:

@@ -77,7 +77,14 @@ class DenoisingScore:
     missing_error = _MISSING_ERROR
 
     def __init__(
-        self, scale, residuals, nearest, noise_level, seen_range, loss_curves, missing_error
+        self,
+        scale,
+        residuals,
+        nearest,
+        noise_level,
+        seen_range,
+        loss_curves,
+        missing_error=_MISSING_ERROR,
     ):
         self.scale = scale
         self.residuals = residuals
@@ -265,7 +272,7 @@ class ReconstructionScore:
     # Of columns in which no value was missing in fit, and of tables, which mark them.
     missing_error = _MISSING_ERROR
 
-    def __init__(self, scale, autoencoders, shape, seen_range, missing_error):
+    def __init__(self, scale, autoencoders, shape, seen_range, missing_error=_MISSING_ERROR):
         self.scale = scale
         self.autoencoders = autoencoders
         self.shape = shape

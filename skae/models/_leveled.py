@@ -7,7 +7,7 @@ import keras
 from keras import ops
 
 from skae.corruption import PooledDraws
-from skae.losses import Loss
+from skae.losses import LOSSES, Loss
 from skae.models._settings import Settings
 from skae.networks import SINGLE
 
@@ -46,12 +46,15 @@ class LeveledDenoisingObjective(DenoiserObjective):
         Shapes of "noise_level", the highest level, and of the pools of random numbers,
         "normal_pool" and "uniform_pool".
 
-    loss : Loss
+    loss : Loss, default=LOSSES["squared_error"]
         The squared error, of all values or of the observed ones.
     """
 
     def __init__(
-        self, denoiser: Any, settings: Mapping[str, tuple[int, ...]], loss: Loss
+        self,
+        denoiser: Any,
+        settings: Mapping[str, tuple[int, ...]],
+        loss: Loss = LOSSES["squared_error"],
     ) -> None:
         super().__init__(denoiser, settings)
         self.loss_of_row = loss

@@ -114,18 +114,23 @@ class Decoder:
             names = [field.name for field in fields(kind)]
             if set(state) <= set(names):
                 # Fields that came after the file was written have their defaults.
-                state = {**_defaults(kind), **state}
+                state |= _without(_defaults(kind), state)
             _check_names(name, state, names, exactly=True)
         else:
             wanted = _parameters(kind)
             # Those that came after the file was written have their defaults.
-            state = {**wanted, **state} if state else {}
+            state |= _without(wanted, state) if state else {}
             _check_names(name, state, wanted)
             hidden = [key for key in state if callable(getattr(kind, key, None))]
             check(not hidden, f"An object {name} has attributes in place of methods: {hidden}.")
         made = object.__new__(kind)
         vars(made).update(state)
         return made
+
+
+def _without(defaults: dict[str, Any], state: dict[str, Any]) -> dict[str, Any]:
+    """The defaults of what a state lacks."""
+    return {key: value for key, value in defaults.items() if key not in state}
 
 
 def _parameters(kind: Any) -> dict[str, Any]:
