@@ -98,9 +98,10 @@ MUTANTS ?= --sample 200 --jobs 2
 mutants: .venv/.stamp ## Put small faults into the package, and count those the tests notice
 	$(BIN)/python tests/mutants.py $(MUTANTS)
 
-lint: .venv/.stamp ## Check style and formatting
+lint: .venv/.stamp ## Check style, formatting and the figures that the guide quotes
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/python benchmarks/check_figures.py
 
 format: .venv/.stamp ## Repair style and formatting
 	$(BIN)/ruff check --fix .
@@ -117,6 +118,7 @@ doctest: .venv/.stamp ## Run the examples in docstrings, guide and README
 		--ignore-glob='*/_backend_*.py' --ignore=docs/conf.py skae docs README.md
 
 docs: .venv/.stamp ## Build the documentation in docs/_build/html
+	$(BIN)/python benchmarks/check_figures.py
 	$(BIN)/sphinx-build -W --keep-going -q -b html docs docs/_build/html
 	@echo "docs/_build/html/index.html"
 

@@ -80,7 +80,7 @@ def estimators():
     made = {
         "PCA": (lambda: PCA(6), numbers, "transform"),
         "AutoencoderTransformer": (
-            lambda: AutoencoderTransformer(6, max_iter=5, random_state=0),
+            lambda: AutoencoderTransformer(6, max_iter=5, tol=None, random_state=0),
             numbers,
             "transform",
         ),

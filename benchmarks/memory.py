@@ -132,7 +132,7 @@ def warm_up():
     """Import everything and compile something, before memory is counted."""
     from skae import AutoencoderTransformer
 
-    AutoencoderTransformer(2, hidden_layer_sizes=(4,), max_iter=1).fit(np.eye(50))
+    AutoencoderTransformer(2, hidden_layer_sizes=(4,), max_iter=1, tol=None).fit(np.eye(50))
     return anonymous_mb()
 
 

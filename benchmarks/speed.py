@@ -86,7 +86,7 @@ def transform_worker(network, dtype, quick):
         widths = (64, *hidden, 10)
         sides[f"bare products for init={init!r}"] = _bare(rng, widths, dtype, init == "pca")
         model = AutoencoderTransformer(
-            10, hidden_layer_sizes=hidden, init=init, max_iter=1, random_state=0
+            10, hidden_layer_sizes=hidden, init=init, max_iter=1, tol=None, random_state=0
         )
         sides[f"skae, init={init!r}"] = model.fit(X[:2000]).transform
     budget = 0.1 if quick else 2.0
@@ -149,7 +149,7 @@ def pickle_worker(folder, quick):
 
     X = load_digits().data
     autoencoder = AutoencoderTransformer(
-        10, hidden_layer_sizes=(32,), max_iter=1 if quick else 10, random_state=0
+        10, hidden_layer_sizes=(32,), max_iter=1 if quick else 10, tol=None, random_state=0
     )
     for name, reducer in zip(PIPELINES, [PCA(10), autoencoder], strict=True):
         pipe = make_pipeline(StandardScaler(), reducer).fit(X)

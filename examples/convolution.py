@@ -50,7 +50,8 @@ def best_pca(digits, spoilt):
 def denoise(script, digits):
     """The plain network and two that were trained on spoilt images."""
     common = {
-        "network": NETWORK, "batch_size": 64, "max_iter": script.epochs(8), "random_state": 0,
+        "network": NETWORK, "batch_size": 64, "max_iter": script.epochs(8), "tol": None,
+        "random_state": 0,
     }  # fmt: skip
     plain, seconds = timed_fit(AutoencoderTransformer(64, **common), digits.train)
     rows = [("none", "plain", *quality(digits.test, plain.reconstruct(digits.test)), seconds)]
@@ -80,8 +81,9 @@ def denoise(script, digits):
 def generate(script, digits):
     """New digits."""
     vae = VAETransformer(
-        16, network=NETWORK, likelihood="bernoulli", max_iter=script.epochs(8), random_state=0
-    )
+        16, network=NETWORK, likelihood="bernoulli", max_iter=script.epochs(8), tol=None,
+        random_state=0,
+    )  # fmt: skip
     vae, seconds = timed_fit(vae, digits.train)
     print(
         f"\nConvolutional variational autoencoder: {vae.n_active_} of 16 numbers in use, at "

@@ -7,9 +7,10 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import sparse
 
-from skae.tables import Cells, checked_table, is_beyond_numbers, read_columns
-from skae.utils._lazy import LazyRows
-from skae.utils._rows import Rows, moments
+from skae.tables import Cells, checked_table, iso_times, numbers_of, read_columns
+from skae.utils._arrays import check_floats, check_weight
+from skae.utils._lazy import LazyRows, canonical
+from skae.utils._rows import Rows, moments, observed_mean
 
 __all__ = ["reconstruction_error", "reconstruction_score"]
 
@@ -18,12 +19,19 @@ def variance_explained(X: Any, reconstruction: Any, sample_weight: Any = None) -
     """Share of the variance of X, over all columns together.
 
     As scikit-learn's `r2_score` weighted by variance, except that errors in constant
-    columns count.
+    columns count. Missing values of X do not count.
     """
     X, reconstruction = (
         np.asarray(rows, np.float64).reshape(len(rows), -1) for rows in (X, reconstruction)
     )
-    centre = np.average(X, axis=0, weights=sample_weight)
+    sample_weight = check_weight(sample_weight, len(X))
+    missing = np.isnan(X)
+    if missing.any():
+        centre = moments(X, sample_weight)[0]
+        X = np.where(missing, centre, X)
+        reconstruction = np.where(missing, centre, reconstruction)
+    else:
+        centre = np.average(X, axis=0, weights=sample_weight)
     lost, total = (
         np.average(np.square(X - other).sum(axis=1), weights=sample_weight)
         for other in (reconstruction, centre)
@@ -37,20 +45,37 @@ def lazy_variance_explained(
     X: LazyRows, reconstruct: Callable[[LazyRows], NDArray[Any]], sample_weight: Any = None
 ) -> float:
     """The same of rows that are read in chunks, and what makes the reconstruction of some."""
-    weight = None if sample_weight is None else np.asarray(sample_weight, np.float64)
+    weight = check_weight(sample_weight, len(X))
     total = np.square(moments(X, weight)[1]).sum()
-    by_row = [
-        np.square(part.inputs.dense() - reconstruct(part.inputs)).sum(axis=1, dtype=np.float64)
-        for part in Rows(X).parts()
-    ]
-    lost = np.average(np.concatenate(by_row), weights=weight)
+    lost = np.average(_lazy_squares(X, reconstruct), weights=weight)
     if total == 0:
         return float(lost == 0)
     return float(1 - lost / total)
 
 
-def _as_csr(X: Any) -> Any:
-    return X.tocsr()
+def _lazy_squares(
+    X: LazyRows, reconstruct: Callable[[LazyRows], NDArray[Any]]
+) -> NDArray[np.float64]:
+    """Sum of the squared differences of each row and its reconstruction, (n_samples,)."""
+
+    def squares(part: Rows) -> NDArray[np.float64]:
+        residual = part.inputs.dense() - reconstruct(part.inputs)
+        return np.asarray(np.square(residual).sum(axis=1, dtype=np.float64))
+
+    return np.concatenate([squares(part) for part in Rows(X).parts()])
+
+
+def _by_parts(estimator: Any) -> Callable[[LazyRows], NDArray[Any]]:
+    """What reconstructs some rows of a sparse matrix."""
+    _goes_back(estimator)
+
+    def reconstruct(part: LazyRows) -> NDArray[Any]:
+        made: Any = estimator.inverse_transform(estimator.transform(part.given()))
+        rows = np.asarray(canonical(made).toarray() if sparse.issparse(made) else made)
+        _check_shapes(estimator, part.shape, rows.shape)
+        return rows
+
+    return reconstruct
 
 
 def _goes_back(estimator: Any) -> Any:
@@ -89,7 +114,8 @@ def _lost_cells(
     """
     columns, said = (read_columns(checked_table(table)) for table in (X, reconstruction))
     n_samples = X.shape[0] if hasattr(X, "shape") else len(X)
-    weight = np.ones(n_samples) if sample_weight is None else np.asarray(sample_weight, float)
+    weight = check_weight(sample_weight, n_samples)
+    weight = np.ones(n_samples) if weight is None else weight
     pairs = zip(columns, said, strict=True)
     return np.column_stack([_lost_of_column(*pair, weight) for pair in pairs]), weight
 
@@ -97,10 +123,13 @@ def _lost_cells(
 def _lost_of_column(
     cells: Cells, said: Cells, weight: NDArray[np.float64]
 ) -> NDArray[np.float64]:
+    cells, said = _as_times(cells, said)
     there = cells.observed
     lost = np.full(len(there), np.nan)
     values, others, weight = cells.values[there], said.values[there], weight[there]
-    if not weight.sum():
+    # A column that the estimator ignores comes back missing in all rows.
+    is_ignored = cells.family == "level" and not said.observed.any()
+    if is_ignored or not weight.sum():
         return lost
     if cells.family == "level":
         levels, position = np.unique(values.astype(str), return_inverse=True)
@@ -118,16 +147,34 @@ def _lost_of_column(
     return lost
 
 
+def _as_times(cells: Cells, said: Cells) -> tuple[Cells, Cells]:
+    """Strings that are dates in both tables as times, in one unit."""
+    times, others = iso_times(cells), iso_times(said)
+    same = (times.type, times.unit) == (others.type, others.unit)
+    return (times, others) if same else (cells, said)
+
+
 def _rows_and_reconstruction(estimator: Any, X: Any) -> tuple[NDArray[Any], NDArray[Any]]:
     _goes_back(estimator)
-    rows = np.ascontiguousarray(X)
+    rows = check_floats(
+        numbers_of(X, unknown=True),
+        "X",
+        allow_nd=True,
+        ensure_all_finite="allow-nan",
+        ensure_2d=False,
+    )
     reconstruction = np.ascontiguousarray(estimator.inverse_transform(estimator.transform(X)))
-    if rows.shape != reconstruction.shape:
-        raise ValueError(
-            f"X has shape {rows.shape}, but its reconstruction by "
-            f"{type(estimator).__name__} has shape {reconstruction.shape}."
-        )
+    _check_shapes(estimator, rows.shape, reconstruction.shape)
     return rows, reconstruction
+
+
+def _check_shapes(estimator: Any, shape: tuple[int, ...], other: tuple[int, ...]) -> None:
+    """Raise if a reconstruction has another shape than the rows."""
+    if shape != other:
+        raise ValueError(
+            f"X has shape {shape}, but its reconstruction by {type(estimator).__name__} has "
+            f"shape {other}."
+        )
 
 
 def reconstruction_score(
@@ -139,9 +186,9 @@ def reconstruction_score(
     rows from their mean, both summed over rows and columns, in the space of X. A scorer
     by its signature: pass it as ``scoring=`` to a search.
 
-    Of a table with categories or missing cells, the mean over its columns: for numbers, the
-    share of the variance of the cells that are there; for categories, the share of the
-    errors that are not made, of those that naming the most frequent level makes.
+    Missing values do not count. Of a table with a column that is no number, the mean over its
+    columns: for numbers, the share of the variance; for categories, the share of the errors
+    that are not made, of those that naming the most frequent category makes.
 
     Parameters
     ----------
@@ -173,16 +220,12 @@ def reconstruction_score(
     >>> round(reconstruction_score(PCA(n_components=2).fit(X), X), 3)
     0.978
     """
-    if is_beyond_numbers(X):
+    if sparse.issparse(X):
+        lazy = LazyRows(canonical(X))
+        return lazy_variance_explained(lazy, _by_parts(estimator), sample_weight)
+    if numbers_of(X, unknown=True) is None:
         reconstruction = _goes_back(estimator).inverse_transform(estimator.transform(X))
         return share_explained(X, reconstruction, sample_weight)
-    if sparse.issparse(X):
-        _goes_back(estimator)
-        return lazy_variance_explained(
-            LazyRows(_as_csr(X)),
-            lambda part: estimator.inverse_transform(estimator.transform(part.given())),
-            sample_weight,
-        )
     return variance_explained(*_rows_and_reconstruction(estimator, X), sample_weight)
 
 
@@ -194,16 +237,16 @@ def reconstruction_error(estimator: Any, X: Any) -> NDArray[Any]:
     estimator : fitted estimator
         A transformer, or a Pipeline of transformers, with `inverse_transform`.
 
-    X : data frame or array-like of shape (n_samples, n_features)
-        Rows.
+    X : data frame, array-like or sparse matrix of shape (n_samples, n_features)
+        Rows. Sparse ones are compared a chunk at a time.
 
     Returns
     -------
     ndarray of shape (n_samples,)
-        Mean over the columns, in the squared units of the data. Of a table with categories
-        or missing cells, the mean over the cells that are there: squared differences over
-        the variance of the column in `X`, and for categories that are wrong one over the
-        share of rows that do not have the most frequent one.
+        Mean over the columns with an observed value, in the squared units of the data; 0 for
+        a row without any. Of a table with a column that is no number, squared differences
+        over the variance of the column in `X`, and for categories that are wrong one over
+        the share of rows that do not have the most frequent one.
 
     Examples
     --------
@@ -214,10 +257,13 @@ def reconstruction_error(estimator: Any, X: Any) -> NDArray[Any]:
     >>> reconstruction_error(PCA(n_components=2).fit(X), X).shape
     (150,)
     """
-    if is_beyond_numbers(X):
+    if sparse.issparse(X):
+        lazy = LazyRows(canonical(X))
+        return _lazy_squares(lazy, _by_parts(estimator)) / lazy.shape[1]
+    if numbers_of(X, unknown=True) is None:
         reconstruction = _goes_back(estimator).inverse_transform(estimator.transform(X))
         lost, _ = _lost_cells(X, reconstruction, None)
         there = ~np.isnan(lost)
         return np.asarray(np.nan_to_num(lost).sum(axis=1) / np.maximum(there.sum(axis=1), 1))
     rows, reconstruction = _rows_and_reconstruction(estimator, X)
-    return np.asarray(np.mean(np.square(rows - reconstruction).reshape(len(rows), -1), axis=1))
+    return observed_mean(np.square(rows - reconstruction).reshape(len(rows), -1))

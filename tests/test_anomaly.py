@@ -12,7 +12,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.base import clone
 from sklearn.ensemble import IsolationForest
 from sklearn.metrics import roc_auc_score
-from sklearn.model_selection import ShuffleSplit
+from sklearn.model_selection import KFold, PredefinedSplit, ShuffleSplit, StratifiedKFold
 
 from data import data_rng
 from skae import AEAnomalyDetector, AutoencoderTransformer, DenoisingAutoencoder
@@ -185,6 +185,111 @@ def test_one_set_of_rows_may_be_held_out(normal):
     assert detector.false_alarm_rate_ == pytest.approx(5 / 101)
 
 
+FOLD = np.arange(400) % 3
+
+
+class OwnSplitter:
+    """Splits by positions that it holds; looks at the rows it is given."""
+
+    def get_n_splits(self, X=None, y=None, groups=None):
+        return 3
+
+    def split(self, X, y=None, groups=None):
+        assert len(X) == len(FOLD)
+        assert np.ptp(X[:, 0]) > 0
+        return PredefinedSplit(FOLD).split()
+
+
+POSITIONS = {
+    "pairs": lambda: list(PredefinedSplit(FOLD).split()),
+    "lists": lambda: [(a.tolist(), b.tolist()) for a, b in PredefinedSplit(FOLD).split()],
+    "masks": lambda: [(fold != FOLD, fold == FOLD) for fold in range(3)],
+    "generator": lambda: PredefinedSplit(FOLD).split(),
+    "predefined": lambda: PredefinedSplit(FOLD),
+    "own": OwnSplitter,
+}
+
+
+@pytest.mark.any_backend
+@pytest.mark.parametrize("kind", POSITIONS)
+def test_positions_are_those_of_the_rows_as_given(normal, kind):
+    """Rows of weight zero are dropped, and the positions of the others stay what they were."""
+    counted = np.arange(400) % 4 != 0
+    few = {"novelty": True, "n_steps": 2}
+    weighted = quick(**few, cv=POSITIONS[kind]())
+    weighted.fit(normal, sample_weight=counted.astype(float))
+    without = quick(**few, cv=PredefinedSplit(FOLD[counted])).fit(normal[counted])
+    assert_array_equal(weighted.calibration_scores_, without.calibration_scores_)
+    assert_array_equal(weighted.score_samples(normal), without.score_samples(normal))
+
+
+@pytest.mark.any_backend
+@pytest.mark.parametrize("cv", [3, KFold(3), ShuffleSplit(2, random_state=0)])
+def test_folds_that_follow_from_the_number_of_rows_are_of_rows_with_weight(normal, cv):
+    counted = np.arange(400) >= 300
+    weighted = quick(cv=cv, n_steps=2).fit(normal, sample_weight=counted)
+    without = quick(cv=cv, n_steps=2).fit(normal[counted])
+    assert_array_equal(weighted.score_samples(normal), without.score_samples(normal))
+
+
+@pytest.mark.any_backend
+def test_a_split_of_rows_without_weight_is_left_out(normal):
+    """With the rows of one fold gone, two of the three folds are left."""
+    detector = quick(novelty=True, n_steps=2, cv=PredefinedSplit(FOLD))
+    detector.fit(normal, sample_weight=(FOLD != 1).astype(float))
+    assert len(detector.calibration_scores_) == (FOLD != 1).sum()
+
+
+@pytest.mark.any_backend
+def test_rows_that_no_split_has_are_not_calibrated_on(normal):
+    detector = quick(novelty=True, n_steps=2, cv=[(np.arange(100), np.arange(100, 120))])
+    assert len(detector.fit(normal).calibration_scores_) == 20
+
+
+@pytest.mark.any_backend
+def test_an_iterator_of_splits_serves_every_fit(normal):
+    detector = quick(n_steps=2, cv=KFold(3).split(normal))
+    once = detector.fit(normal).score_samples(normal)
+    assert_array_equal(detector.fit(normal).score_samples(normal), once)
+    listed = quick(n_steps=2, cv=list(KFold(3).split(normal))).fit(normal)
+    assert_array_equal(listed.score_samples(normal), once)
+    # Another iterator is another set of splits, and one that was used up has none.
+    detector.set_params(cv=KFold(2).split(normal)).fit(normal)
+    with pytest.raises(ValueError, match="cv is an iterator without splits, or was used up"):
+        quick(n_steps=2, cv=detector.cv).fit(normal)
+
+
+BAD_SPLITS = {
+    "beyond the rows": ([([0, 1], [2]), ([0], [400])], "from 0 to 399; those of split 1"),
+    "negative": ([([0, 1], [-1])], "from 0 to 399; .* range from -1 to -1"),
+    "nothing held out": ([([0, 1], [])], "cv must hold out at least one row; split 0"),
+    "nothing to train on": ([([], [2])], "cv must train on at least one row; split 0"),
+    "both": ([([0, 1, 2], [2, 3, 1])], "cv must hold out .* split 0 has 2 rows in both"),
+    "no splits": ([], "cv must hold out rows of positive weight"),
+    "fractions": ([([0.5], [1])], "cv must give positions .* dtype float64"),
+    "a short mask": ([([True, False], [False, True])], r"masks of shape \(400,\)"),
+    "no pairs": ([3, 4], "cv must give pairs of positions, .* split 0 is 3"),
+    "one part": ([([0, 1],)], "cv must give pairs of positions"),
+    "labels": (StratifiedKFold(3), r"cv=StratifiedKFold\(.* cannot split the rows"),
+}
+
+
+@pytest.mark.any_data
+@pytest.mark.any_backend
+@pytest.mark.parametrize("kind", BAD_SPLITS)
+def test_bad_splits(normal, kind):
+    cv, says = BAD_SPLITS[kind]
+    with pytest.raises(ValueError, match=says):
+        quick(cv=cv).fit(normal)
+
+
+@pytest.mark.any_data
+@pytest.mark.any_backend
+def test_splits_without_a_row_that_counts(normal):
+    with pytest.raises(ValueError, match="cv must hold out rows of positive weight"):
+        quick(cv=[(FOLD > 0, FOLD == 0)]).fit(normal, sample_weight=FOLD == 0)
+
+
 @pytest.fixture(scope="module")
 def visits():
     """Rows in groups, those of a group nearly the same, and rows of other groups."""
@@ -225,6 +330,11 @@ def test_bad_groups(visits):
         quick().fit(X, groups=groups[:-1])
     with pytest.raises(ValueError, match=r"groups must have one entry .* \(480, 1\)"):
         quick().fit(X, groups=groups[:, np.newaxis])
+    with pytest.raises(ValueError, match="groups contains NaN"):
+        quick().fit(X, groups=np.where(groups == 3, np.nan, groups))
+    mixed = np.array([*groups[1:].tolist(), "last"], dtype=object)
+    with pytest.raises(TypeError, match=r"groups must be of one type .* got int, str"):
+        quick().fit(X, groups=mixed)
 
 
 @pytest.mark.any_backend

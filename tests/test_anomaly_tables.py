@@ -1,9 +1,12 @@
 """The anomaly detector on people's own tables: what it finds, and what it says of it."""
 
 import pickle
+import re
+from decimal import Decimal
 
 import numpy as np
 import pandas as pd
+import polars as pl
 import pyarrow as pa
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
@@ -140,7 +143,8 @@ def test_a_name_of_its_own_is_not_odd(normal, novel):
     def named(frame, prefix):
         return frame.assign(name=[f"{prefix} {i}" for i in range(len(frame))])
 
-    detector = quick(novelty=novel).fit(named(normal, "old"))
+    with pytest.warns(UserWarning, match="identifiers or free text: 'name'"):
+        detector = quick(novelty=novel).fit(named(normal, "old"))
     assert (detector.predict(named(shop(500, 3), "new")) == -1).mean() < 0.12
 
 
@@ -352,3 +356,106 @@ def test_flags_of_cells_that_are_foreign():
     _, counts, foreign = layout.parts(layout.joined(*encoder.encode(odd)))
     assert_array_equal(foreign[0] > 0, [True, True, False])
     assert counts[0, 0] == 0
+
+
+# Columns of other types
+
+
+def _orders(n_rows=300):
+    rng = data_rng()
+    items = rng.randint(1, 30, n_rows)
+    return items, (8 * items + rng.normal(size=n_rows)).round(2)
+
+
+@pytest.mark.parametrize("kind", ["Decimal", "polars", "pyarrow", "float"])
+def test_amounts_of_every_class_are_numbers(kind):
+    items, amounts = _orders()
+    exact = [Decimal(f"{amount:.2f}") for amount in [*amounts, 9120]]
+    columns = {
+        "amount": [float(amount) for amount in exact] if kind == "float" else exact,
+        "colour": ["red", "blue", "red"] * 100 + ["red"],
+        "items": [*items.tolist(), 28],
+    }
+    make = {"polars": pl.DataFrame, "pyarrow": pa.table}.get(kind, pd.DataFrame)
+    X = make(columns)
+    last = X.slice(300) if kind == "pyarrow" else X[300:]
+    detector = quick().fit(X)
+    assert detector.columns_["amount"] == "numeric"
+    assert detector.predict(last) == -1
+    assert re.fullmatch(r"amount 9,120, expected about (1|2)\d\d", detector.describe(last)[0])
+
+
+def test_identifiers_do_not_count(normal):
+    X = normal.assign(key=[f"order {i}" for i in range(len(normal))])
+    with pytest.warns(UserWarning, match="identifiers or free text: 'key'") as caught:
+        detector = quick().fit(X)
+    assert sum("identifiers" in str(each.message) for each in caught) == 1
+    new = X[:20].assign(key=[None, "new"] * 10)
+    assert_array_equal(detector.score_samples(new), detector.score_samples(X[:20]))
+    assert_allclose(detector.explain(X[:20])["key"], 0, atol=1e-6)
+    assert detector.expected(X[:20])["key"].isna().all()
+    assert not any("key" in text for text in detector.describe(new))
+    plain = quick().fit(normal)
+    assert np.corrcoef(plain.score_samples(normal), detector.score_samples(X))[0, 1] > 0.95
+
+
+def test_times_in_words():
+    n_rows = 300
+    days = pd.date_range("2024-01-01", periods=n_rows)
+    minutes = data_rng().randint(480, 720, n_rows)
+    X = pd.DataFrame(
+        {
+            "day": days.strftime("%Y-%m-%d"),
+            "clock": [f"{m // 60:02d}:{m % 60:02d}" for m in minutes],
+            "month": pd.Series(days.to_period("M")),
+            "took": pd.to_timedelta(minutes - 400, unit="min"),
+            "number": np.arange(n_rows) + data_rng().normal(size=n_rows),
+            "minutes": minutes + data_rng().normal(size=n_rows),
+        }
+    )
+    detector = quick(novelty=True).fit(X)
+    assert set(detector.columns_.values()) == {"date", "numeric"}
+    new = X[150:151]
+    others = {
+        "day": new.assign(day="2022-01-01"),
+        "clock": new.assign(clock="23:50"),
+        "month": new.assign(month=pd.Period("2019-03", "M")),
+        "took": new.assign(took=pd.Timedelta("40 days")),
+    }
+    texts = {name: detector.describe(rows)[0] for name, rows in others.items()}
+    assert re.search("day 2022-01-01, expected about 2024-0[4-7]-..", texts["day"])
+    assert re.search(r"clock 23:50, expected about (0[89]|1[01]):\d\d", texts["clock"])
+    assert re.search(r"month 2019-03, expected about 2024-0[4-7]", texts["month"])
+    assert re.search(r"took 40 days, 0:00:00, expected about [1-5]:\d\d:\d\d", texts["took"])
+
+
+def test_a_string_that_is_no_date_is_foreign():
+    X = pd.DataFrame(
+        {
+            "day": pd.date_range("2024-01-01", periods=300).strftime("%Y-%m-%d"),
+            "number": np.arange(300) + data_rng().normal(size=300),
+            "other": np.arange(300) + data_rng().normal(size=300),
+        }
+    )
+    detector = quick(novelty=True).fit(X)
+    new = X[150:152].assign(day=["2024-05-30", "soon"])
+    usual, foreign = detector.score_samples(new)
+    assert foreign < 2 * usual
+    assert detector.describe(new)[1].startswith('day "soon", expected about 2024-0')
+
+
+@pytest.mark.parametrize("unit", [1, 10**6])
+def test_epochs_in_an_array(unit):
+    """Seconds or microseconds within seconds: columns count as they do from their own zero."""
+    rng = data_rng()
+    clock = rng.uniform(0, 5, 300).round(6)
+    other = clock + 0.05 * rng.normal(size=300)
+    near = np.column_stack([clock * unit, other, rng.normal(size=300)])
+    odd = near[:1] + np.array([0, 3, 0])
+    scores = []
+    for shift in (0, 1_700_000_000 * unit):
+        origin = np.array([shift, 0, 0])
+        detector = quick(novelty=True).fit(near + origin)
+        scores.append(detector.score_samples(np.vstack([near, odd]) + origin))
+    assert_allclose(scores[1], scores[0], rtol=0.05)
+    assert scores[1][-1] < 1.2 * scores[1][:-1].min()

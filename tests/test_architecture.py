@@ -91,6 +91,7 @@ OWN_WORDS = {
         "loss_curve_",
         "validation_loss_curve_",
         "best_loss_",
+        "starts_",
         "encoder_",
     },
 }

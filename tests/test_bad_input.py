@@ -48,7 +48,6 @@ def raises_and_keeps(fitted, digits):
 
 
 BAD_X = {
-    "nan": (lambda X: with_entry(X, np.nan), ValueError, "contains NaN"),
     "inf": (lambda X: with_entry(X, np.inf), ValueError, "contains infinity"),
     "complex": (lambda X: with_entry(X, 1j, complex), ValueError, "Complex data"),
     "text": (
@@ -66,8 +65,8 @@ BAD_X = {
 @pytest.mark.parametrize("kind", BAD_X)
 def test_bad_rows(kind, digits, raises_and_keeps):
     spoil, error, match = BAD_X[kind]
-    # Rows may have more axes where the estimator learns their shape, and missing cells.
-    fits = [] if kind in ("three dimensions", "nan") else ["fit", "partial_fit"]
+    # Rows may have more axes where the estimator learns their shape.
+    fits = [] if kind == "three dimensions" else ["fit", "partial_fit"]
     for method in [*fits, *METHODS]:
         raises_and_keeps(lambda ae, m=method: getattr(ae, m)(spoil(digits)), error, match)
 
@@ -149,6 +148,7 @@ BAD_PARAMETERS = {
     "tol": [-1e-3, "small"],
     "warm_start": ["yes", None],
     "categorical_features": ["all", None, [64], ["age"], [True]],
+    "standardize": ["no", None],
     "clip": ["no", None],
     "ordered": ["yes", None, 2],
     "random_state": ["seed", -1, 0.5],
@@ -382,4 +382,4 @@ def test_after_an_interrupted_fit_the_next_is_as_ever(quick, digits, fitted, mon
 def test_a_fit_that_goes_well_warns_of_nothing(quick, digits):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        quick().fit(digits).score(digits)
+        quick(max_iter=100, tol=0.05).fit(digits).score(digits)

@@ -6,15 +6,24 @@ import warnings
 
 import joblib
 import numpy as np
+import pandas as pd
+import polars as pl
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
+from scipy import sparse
 from sklearn.base import clone
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from skae import VAETransformer, callbacks
+from data import data_rng
+from skae import (
+    AutoencoderTransformer,
+    DenoisingAutoencoder,
+    VAETransformer,
+    callbacks,
+)
 from skae.callbacks import TimeLimit
 from skae.metrics import reconstruction_score
 
@@ -144,6 +153,87 @@ def test_progress_bar_through_search_and_pipeline(quick, digits, capfd):
     assert "GridSearchCV" in shown
     assert "AutoencoderTransformer" in shown
     assert not hasattr(search.best_estimator_[-1], "_skl_callbacks")
+
+
+# What callbacks are given
+
+
+class Scores(Recorder):
+    """Remembers what it is given, and scores it as the guide shows."""
+
+    def on_fit_task_begin(self, estimator, context, *, X=None, y=None, metadata=None):
+        super().on_fit_task_begin(estimator, context)
+        self.given = X, y, metadata
+
+    def on_fit_task_end(
+        self, estimator, context, *, X=None, y=None, metadata=None, fitted_estimator=None
+    ):
+        assert all(map(lambda a, b: a is b, self.given, (X, y, metadata)))
+        self.code = fitted_estimator.transform(X)
+        self.scores.append(fitted_estimator.score(X))
+        self.weighted = fitted_estimator.score(X, y, **metadata)
+
+
+def mixed(n_rows=60):
+    rng = data_rng()
+    size = rng.normal(size=n_rows)
+    kind = np.where(size > rng.normal(size=n_rows), "large", "small")
+    return pd.DataFrame({"size": size, "kind": kind, "hole": np.where(size > 1, np.nan, size)})
+
+
+GIVEN = {
+    "array": lambda: data_rng().normal(size=(60, 5)),
+    "single precision": lambda: data_rng().normal(size=(60, 5)).astype(np.float32),
+    "list": lambda: data_rng().normal(size=(60, 5)).tolist(),
+    "frame of numbers": lambda: pd.DataFrame(data_rng().normal(size=(60, 5))),
+    "table": mixed,
+    "table of polars": lambda: pl.from_pandas(mixed()),
+    "images": lambda: data_rng().normal(size=(60, 4, 3)),
+    "sparse": lambda: sparse.csc_array(data_rng().poisson(0.5, size=(60, 5)) * 1.0),
+}
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("kind", GIVEN)
+@pytest.mark.parametrize(
+    "estimator", [AutoencoderTransformer, DenoisingAutoencoder, VAETransformer]
+)
+def test_callbacks_are_given_what_the_user_gave(estimator, kind, weighted):
+    """Rows of weight zero too, so that X, y and weights are of one length."""
+    X, callback = GIVEN[kind](), Scores()
+    weight = (np.arange(60) % 3).astype(float) if weighted else None
+    ae = estimator(2, hidden_layer_sizes=(4,), max_iter=2, n_iter_no_change=9, random_state=0)
+    ae.set_callbacks(callback).fit(X, sample_weight=weight)
+    given, target, metadata = callback.given
+    assert given is X
+    assert target is X
+    assert metadata == {} if weight is None else metadata["sample_weight"] is weight
+    assert len(callback.scores) >= 3
+    assert callback.scores[-1] == ae.score(X)
+    assert callback.weighted == ae.score(X, sample_weight=weight)
+    assert_array_equal(callback.code, ae.transform(X))
+    ae.partial_fit(X, sample_weight=weight)
+    assert callback.given[0] is X
+
+
+def test_callbacks_are_given_labels_and_targets(digits):
+    ae = DenoisingAutoencoder(2, hidden_layer_sizes=(4,), max_iter=1, random_state=0)
+    labels, target, weight = np.arange(300), digits[:, ::-1], np.arange(300) % 2
+    callback = Scores()
+    ae.set_callbacks(callback).fit(digits, labels, sample_weight=weight)
+    assert callback.given[1] is labels
+    ae.fit(digits, target=target, sample_weight=weight)
+    assert callback.given[1] is target
+    assert callback.given[2] == {"sample_weight": weight}
+
+
+def test_scoring_monitor_of_a_table():
+    X = mixed()
+    monitor = callback.ScoringMonitor(scoring={"explained": reconstruction_score})
+    ae = AutoencoderTransformer(1, hidden_layer_sizes=(4,), max_iter=2, random_state=0)
+    ae.set_callbacks(monitor).fit(X)
+    log = [row for row in monitor.get_logs().data if row["task_name"] == "fit"]
+    assert_allclose(log[-1]["explained"], ae.score(X))
 
 
 # A limit to the time

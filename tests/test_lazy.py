@@ -10,6 +10,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse
 from sklearn.base import clone
 from sklearn.decomposition import TruncatedSVD
+from sklearn.preprocessing import MaxAbsScaler
 
 from data import data_rng
 from skae import (
@@ -21,7 +22,7 @@ from skae import (
 )
 from skae.estimators import _validation
 from skae.inference import Affine
-from skae.metrics import reconstruction_score
+from skae.metrics import reconstruction_error, reconstruction_score
 from skae.networks import MOST_EXACT, KerasNetwork, _lazy_axes, linear_map, principal_axes
 from skae.training import _engine, _stream
 from skae.utils import _lazy, _memory, _rows
@@ -251,6 +252,69 @@ def test_sparse_rows_give_what_dense_rows_give(words, form):
     assert reconstruction_score(thin, X) == pytest.approx(thin.score(words))
 
 
+def doubled(X, form, index_dtype=np.int32):
+    """A sparse matrix with each entry in two parts, a few zeros among them, out of order."""
+    entries = sparse.coo_array(X)
+    row, column = np.tile(entries.row, 3), np.tile(entries.col, 3)
+    value = np.concatenate([0.25 * entries.data, 0.75 * entries.data, 0 * entries.data])
+    major, minor = (column, row) if "csc" in form.__name__ else (row, column)
+    order = np.lexsort((data_rng().permutation(len(row)), major))
+    if "coo" in form.__name__:
+        return form((value, (row, column)), shape=X.shape)
+    ends = np.searchsorted(major[order], np.arange(max(major) + 2)).astype(index_dtype)
+    parts = value[order], minor[order].astype(index_dtype), ends
+    return form(parts, shape=X.shape)
+
+
+@pytest.mark.any_backend
+@pytest.mark.parametrize("index_dtype", [np.int32, np.int64])
+@pytest.mark.parametrize("form", FORMATS)
+@pytest.mark.parametrize("kind", [AutoencoderTransformer, DenoisingAutoencoder, VAETransformer])
+def test_an_entry_in_several_parts_is_their_sum(words, form, index_dtype, kind):
+    words = words[:, words.any(axis=0)]
+    X = doubled(words, form, index_dtype)
+    before = [part.copy() for part in (X.data, *getattr(X, "coords", ()))]
+    ae = kind(2, hidden_layer_sizes=(4,), max_iter=1, random_state=0)
+    plain = clone(ae).fit(sparse.csr_array(words))
+    ae.fit(X)
+    assert ae.scale_ == plain.scale_
+    assert_array_equal(ae.mean_, plain.mean_)
+    assert_array_equal(ae.transform(X), plain.transform(sparse.csr_array(words)))
+    assert ae.score(X) == pytest.approx(plain.score(words))
+    assert reconstruction_score(ae, X) == pytest.approx(reconstruction_score(plain, words))
+    # What the user holds is left as it was.
+    after = (X.data, *getattr(X, "coords", ()))
+    assert all(map(np.array_equal, before, after))
+    assert not getattr(X, "has_canonical_format", False)
+
+
+@pytest.mark.any_backend
+@pytest.mark.parametrize("form", [*FORMATS, sparse.lil_array, sparse.dok_array])
+def test_errors_of_sparse_rows(words, form):
+    X = form(words)
+    for transformer in (TruncatedSVD(4, random_state=0), MaxAbsScaler()):
+        transformer.fit(words)
+        error = reconstruction_error(transformer, X)
+        assert error.shape == (len(words),)
+        assert_allclose(error, reconstruction_error(transformer, words), atol=1e-12)
+        score = reconstruction_score(transformer, X)
+        assert score == pytest.approx(reconstruction_score(transformer, words))
+
+
+@pytest.mark.any_backend
+def test_reconstructions_of_sparse_rows_of_another_shape(words):
+    class Cut:
+        def transform(self, X):
+            return X
+
+        def inverse_transform(self, X):
+            return X[:, 1:]
+
+    for measure in (reconstruction_score, reconstruction_error):
+        with pytest.raises(ValueError, match=r"\(200, 40\).*Cut.*\(200, 39\)"):
+            measure(Cut(), sparse.csr_array(words))
+
+
 def test_sparse_rows_in_chunks(many, words):
     X = sparse.csr_array(words.astype(np.float32))
     weight = 1.0 + np.arange(len(words)) % 2
@@ -315,8 +379,7 @@ def test_sparse_rows_are_numbers_without_holes(quick, words):
 @pytest.mark.any_data
 def test_sparse_rows_where_others_were_fitted_on(quick, words):
     X = sparse.csr_array(words)
-    with_hole = np.where(np.arange(words.size).reshape(words.shape) == 3, np.nan, words)
     with pytest.raises(TypeError, match=r"X is sparse, but .* on a table"):
-        quick(max_iter=1).fit(with_hole).transform(X)
+        quick(max_iter=1, categorical_features=[0]).fit(words).transform(X)
     with pytest.raises(TypeError, match=r"X is sparse, but .* rows of shape \(8, 5\)"):
         quick(max_iter=1).fit(words.reshape(-1, 8, 5)).transform(X)

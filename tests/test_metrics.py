@@ -1,8 +1,10 @@
 """One yardstick for everything that transforms and goes back."""
 
 import numpy as np
+import pandas as pd
 import pytest
 from numpy.testing import assert_allclose
+from scipy import sparse
 from sklearn.decomposition import NMF, PCA, FastICA, KernelPCA, TruncatedSVD
 from sklearn.metrics import r2_score
 from sklearn.model_selection import cross_val_score
@@ -10,6 +12,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import Normalizer, StandardScaler
 
 from data import data_rng
+from skae import AutoencoderTransformer, VAETransformer
 from skae.metrics import reconstruction_error, reconstruction_score
 
 TRANSFORMERS = {
@@ -123,3 +126,38 @@ def test_reconstructions_of_another_shape(digits):
 
     with pytest.raises(ValueError, match=r"\(300, 64\).*Cut.*\(300, 63\)"):
         reconstruction_score(Cut(), digits)
+
+
+BAD_WEIGHTS = {
+    "negative": lambda w: np.where(np.arange(len(w)) == 5, -1.0, w),
+    "all zero": np.zeros_like,
+    "nan": lambda w: np.where(np.arange(len(w)) == 5, np.nan, w),
+    "too few": lambda w: w[:-1],
+    "two columns": lambda w: np.c_[w, w],
+    "strings": lambda w: [*w.astype(str).tolist()[:-1], "heavy"],
+}
+
+
+@pytest.mark.any_data
+@pytest.mark.parametrize("kind", BAD_WEIGHTS)
+def test_bad_weights_of_a_score(digits, fitted, kind):
+    weight = BAD_WEIGHTS[kind](np.ones(len(digits)))
+    vae = VAETransformer(2, hidden_layer_sizes=(4,), max_iter=1, n_draws=1).fit(digits[:40])
+    table = (
+        pd.DataFrame(digits[:, 10:13])
+        .add_prefix("x")
+        .assign(kind=np.where(digits[:, 20] > 8, "a", "b"))
+    )
+    tabular = AutoencoderTransformer(1, hidden_layer_sizes=(4,), max_iter=1).fit(table)
+    scores = {
+        "array": lambda: reconstruction_score(fitted, digits, sample_weight=weight),
+        "sparse": lambda: reconstruction_score(
+            fitted, sparse.csr_array(digits), sample_weight=weight
+        ),
+        "table": lambda: reconstruction_score(tabular, table, sample_weight=weight),
+        "score": lambda: fitted.score(digits, sample_weight=weight),
+        "likelihood": lambda: vae.score(digits, sample_weight=weight),
+    }
+    for score in scores.values():
+        with pytest.raises(ValueError, match=r"[Ss]ample.weight"):
+            score()

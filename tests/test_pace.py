@@ -54,6 +54,25 @@ def test_noise_is_no_end():
     assert paced(stopping(), noisy)[1] == 70
 
 
+@pytest.mark.parametrize("rate", [0.01, None], ids=["held, then falling", "constant"])
+@pytest.mark.parametrize(
+    ("losses", "tol", "converged"),
+    [
+        (np.ones(100), 5e-4, True),
+        (0.97 ** np.arange(100), 5e-4, False),
+        # No progress, but the epochs are too few to show it.
+        (np.ones(8), 5e-4, False),
+        (np.ones(100), None, False),
+    ],
+)
+def test_training_has_converged_where_it_ends_without_max_iter(rate, losses, tol, converged):
+    pace = stopping(rate=rate, tol=tol, max_iter=len(losses)).pace(np.inf)
+    for loss in losses:
+        if pace.ends(loss):
+            break
+    assert pace.has_converged == converged
+
+
 def test_without_a_tolerance_all_epochs_are_used():
     rates, held = paced(stopping(tol=None), np.ones(100))
     assert (len(rates), held) == (100, 70)

@@ -52,7 +52,7 @@ def test_matplotlib_is_imported_when_something_is_drawn():
 
 def test_without_matplotlib_the_error_says_how_to_get_it(monkeypatch):
     monkeypatch.setitem(sys.modules, "matplotlib.pyplot", None)
-    with pytest.raises(ImportError, match=r"LossCurveDisplay.*pip install skae\[plot\]"):
+    with pytest.raises(ImportError, match=r"LossCurveDisplay.*pip install -e '\.\[plot\]'"):
         LossCurveDisplay.from_curves([3, 2, 1])
 
 

@@ -94,7 +94,7 @@ import keras, numpy as np
 from skae import *
 from skae.networks import ConvNetwork, KerasNetwork
 X = np.load(sys.argv[1])
-small = {"hidden_layer_sizes": (8,), "max_iter": 2, "random_state": 0}
+small = {"hidden_layer_sizes": (8,), "max_iter": 2, "tol": None, "random_state": 0}
 encoder = keras.Sequential([keras.Input((64,)), keras.layers.Dense(3)])
 decoder = keras.Sequential([keras.Input((3,)), keras.layers.Dense(64)])
 for estimator in (

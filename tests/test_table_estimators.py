@@ -4,6 +4,8 @@ import pickle
 
 import numpy as np
 import pandas as pd
+import polars as pl
+import pyarrow as pa
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy.stats import norm
@@ -17,6 +19,7 @@ from data import data_rng
 from settings import QUICK
 from skae import (
     AEClassifier,
+    AEImputer,
     AutoencoderTransformer,
     DenoisingAutoencoder,
     VAETransformer,
@@ -97,8 +100,6 @@ def test_numbers_without_holes_are_read_as_ever(quick, blob):
     assert of_frame.table_ is None
     assert_array_equal(of_frame.transform(frame), ae.transform(blob))
     assert set(of_frame.columns_.values()) == {"numeric"}
-    with pytest.raises(ValueError, match="contains NaN"):
-        of_frame.transform(frame.where(frame > 0))
 
 
 def test_objects_that_are_numbers_are_numbers(quick, blob):
@@ -138,16 +139,6 @@ def test_a_cell_counts_by_one_over_what_its_column_has_to_lose():
 def test_columns_of_one_name(quick, blob):
     with pytest.raises(ValueError, match="several that are called 'b'"):
         quick().fit(pd.DataFrame(blob, columns=list("abbde")))
-
-
-def test_arrays_with_holes_are_tables(quick, blob):
-    X = blob.copy()
-    X[data_rng().random_sample(X.shape) < 0.2] = np.nan
-    ae = quick().fit(X)
-    assert np.isfinite(ae.transform(X)).all()
-    back = ae.reconstruct(X)
-    assert back.shape == X.shape
-    assert np.isfinite(back).all()
 
 
 def test_missing_cells_do_not_count(fitted):
@@ -405,3 +396,167 @@ def test_tables_with_little_to_learn(columns, quick):
     ae = quick().fit(X)
     assert np.isfinite(ae.transform(X)).all()
     assert_valid(ae.reconstruct(X), X)
+
+
+# Columns of types that data come in
+
+
+def _growing(dates, n_rows=400):
+    """A number that grows with the day."""
+    noise = 0.05 * data_rng().normal(size=n_rows)
+    return pd.DataFrame({"day": dates, "x": 0.01 * np.arange(n_rows) + noise})
+
+
+_DAYS = pd.date_range("2024-01-01", periods=400)
+_DATES = {
+    "datetime64": _DAYS,
+    "date": pd.Series(list(_DAYS.date), dtype=object),
+    "datetime": pd.Series(list(_DAYS.to_pydatetime()), dtype=object),
+    "string": _DAYS.strftime("%Y-%m-%d"),
+    "Period": pd.Series(_DAYS.to_period("D")),
+}
+
+
+@pytest.fixture(scope="module")
+def of_datetimes():
+    """Codes, and days that are imputed, of a table of datetime64."""
+    X = _growing(_DAYS)
+    holed = X.copy()
+    holed.loc[::5, "day"] = None
+    ae = AutoencoderTransformer(1, random_state=0, max_iter=30).fit(X)
+    imputer = AEImputer(n_steps=100, random_state=0).fit(holed)
+    return ae.transform(X), pd.to_datetime(ae.reconstruct(X)["day"]), imputer.transform(holed)
+
+
+@pytest.mark.parametrize("name", _DATES)
+def test_dates_of_every_class_are_dates(name, of_datetimes):
+    code, days, filled = of_datetimes
+    assert np.abs((days - _DAYS).dt.days).mean() < 8
+    X = _growing(_DATES[name])
+    ae = AutoencoderTransformer(1, random_state=0, max_iter=30).fit(X)
+    assert_array_equal(ae.transform(X), code)
+    back = ae.reconstruct(X)["day"]
+    assert set(map(type, back)) == set(map(type, X["day"]))
+    assert_array_equal(pd.to_datetime(back.astype(str)), days)
+    holed = X.copy()
+    holed.loc[::5, "day"] = None
+    imputed = AEImputer(n_steps=100, random_state=0).fit(holed).transform(holed)
+    assert_array_equal(pd.to_datetime(imputed["day"].astype(str)), filled["day"])
+    assert set(map(type, imputed["day"])) == set(map(type, X["day"]))
+    assert ae.score(X) > 0.99
+
+
+def _with_keys(n_rows=300):
+    """Two numbers that belong together, and columns that nothing follows from."""
+    rng = data_rng()
+    size = rng.normal(size=n_rows)
+    return pd.DataFrame(
+        {
+            "key": [f"order {i}" for i in rng.permutation(n_rows)],
+            "size": size,
+            "weight": 2 * size + 0.1 * rng.normal(size=n_rows),
+            "note": [f"see {i}, {i % 7}" for i in range(n_rows)],
+            "colour": rng.choice(["red", "blue"], n_rows),
+        }
+    )
+
+
+_KEYS = ["key", "note"]
+
+
+@pytest.mark.parametrize("kind", [AutoencoderTransformer, DenoisingAutoencoder, VAETransformer])
+def test_identifiers_do_not_count(kind):
+    X = _with_keys()
+    with pytest.warns(UserWarning, match="identifiers or free text: 'key'.*'note'") as caught:
+        ae = kind(**QUICK).fit(X)
+    assert sum("identifiers" in str(each.message) for each in caught) == 1
+    without = kind(**QUICK).fit(X.drop(columns=_KEYS))
+    plain = X.drop(columns=_KEYS)
+    assert_array_equal(ae.transform(X), without.transform(plain))
+    assert ae.score(X) == without.score(plain)
+    assert_array_equal(ae.score_samples(X), without.score_samples(plain))
+    back = ae.reconstruct(X)
+    assert back[_KEYS].isna().all(axis=None)
+    assert back.drop(columns=_KEYS).equals(without.reconstruct(plain))
+    new = X.assign(key=X["key"] + " new", note=None)
+    assert_array_equal(ae.score_samples(new), ae.score_samples(X))
+
+
+def test_identifiers_do_not_count_in_other_estimators():
+    X = _with_keys()
+    plain, y = X.drop(columns=_KEYS), (X["size"] > 0).astype(int)
+    with pytest.warns(UserWarning, match="identifiers") as caught:
+        classifier = AEClassifier(random_state=0, n_jobs=1).fit(X, y)
+    assert sum("identifiers" in str(each.message) for each in caught) == 1
+    other = AEClassifier(random_state=0, n_jobs=1).fit(plain, y)
+    assert_array_equal(classifier.predict_proba(X), other.predict_proba(plain))
+    holed = X.copy()
+    holed.loc[::4, ["size", "key"]] = None
+    with pytest.warns(UserWarning, match="identifiers") as caught:
+        imputer = AEImputer(n_steps=30, random_state=0).fit(holed)
+    assert sum("identifiers" in str(each.message) for each in caught) == 1
+    filled = imputer.transform(holed)
+    assert filled["key"].equals(holed["key"])
+    assert list(filled.columns) == list(imputer.get_feature_names_out()) == list(X.columns)
+    others = AEImputer(n_steps=30, random_state=0).fit_transform(holed.drop(columns=_KEYS))
+    assert_array_equal(filled["size"], others["size"])
+
+
+def test_identifiers_in_scores_of_any_pipeline():
+    """A column that comes back missing in every row is not scored."""
+    X = _with_keys()
+    with pytest.warns(UserWarning, match="identifiers"):
+        pca = make_pipeline(TabularEncoder(), PCA(1)).fit(X)
+    plain = X.drop(columns=_KEYS)
+    other = make_pipeline(TabularEncoder(), PCA(1)).fit(plain)
+    assert reconstruction_score(pca, X) == reconstruction_score(other, plain)
+    assert_array_equal(reconstruction_error(pca, X), reconstruction_error(other, plain))
+
+
+def test_dates_in_strings_are_scored_as_dates():
+    X = pd.DataFrame({"day": _DAYS[:40].strftime("%Y-%m-%d")})
+
+    class NextDay:
+        def transform(self, X):
+            return X
+
+        def inverse_transform(self, X):
+            return X.assign(day=_DAYS[1:41].strftime("%Y-%m-%d"))
+
+    variance = np.arange(40).var()
+    assert_allclose(reconstruction_score(NextDay(), X), 1 - 1 / variance)
+
+
+@pytest.mark.any_data
+@pytest.mark.parametrize(
+    "kind", [AutoencoderTransformer, DenoisingAutoencoder, VAETransformer, AEClassifier]
+)
+@pytest.mark.parametrize(
+    "cells",
+    [
+        pd.Series([None] * 20, dtype=object),
+        pd.Series([None] * 20, dtype="string"),
+        pd.Series([pd.NaT] * 20),
+        pl.Series([None] * 20),
+        pa.nulls(20),
+    ],
+    ids=["object", "string", "NaT", "polars", "pyarrow"],
+)
+def test_a_table_without_a_value_names_its_columns(kind, cells):
+    make = {"pandas": pd.DataFrame, "polars": pl.DataFrame}.get(
+        type(cells).__module__.partition(".")[0], pa.table
+    )
+    match = r"X must have a column to learn from; got 'a' \(no observed value\), 'b' \("
+    with pytest.raises(ValueError, match=match):
+        kind().fit(make({"a": cells, "b": cells}), np.arange(20) % 2)
+
+
+@pytest.mark.any_data
+def test_a_table_of_keys_alone_is_refused(quick):
+    with (
+        pytest.warns(UserWarning, match="identifiers"),
+        pytest.raises(
+            ValueError, match=r"learn from; got 'key' \(values nearly all different\)"
+        ),
+    ):
+        quick().fit(_with_keys()[["key"]])

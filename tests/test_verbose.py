@@ -94,7 +94,7 @@ def test_an_epoch_beside_the_principal_components(quick, digits, lines):
         assert re.match(told, line), line
         assert line.endswith(f"loss {ae.loss_curve_[i - 1]:.5g}")
     told = rf"Kept epoch {ae.best_iter_}: held-out variance explained {SHARE} \(PCA {SHARE}\), "
-    assert re.fullmatch(told + r"[\d.]+ s\.", kept), kept
+    assert re.fullmatch(told + r"[\d.]+ s; stopped at max_iter=3, not converged\.", kept), kept
 
 
 @pytest.mark.parametrize("params", [{}, {"penalty": "l1"}, {"output_activation": "sigmoid"}])

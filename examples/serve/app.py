@@ -128,28 +128,24 @@ def as_frame(detector, rows):
             raise BadRowsError(
                 f"Row {i}: columns {missing} are missing, {unknown} are unknown."
             )
-    may_be_missing = detector.table_ is not None
     read = {
-        name: read_column(name, kind, [row[name] for row in rows], may_be_missing)
+        name: read_column(name, kind, [row[name] for row in rows])
         for name, kind in columns.items()
     }
     return pd.DataFrame(read)
 
 
-def read_column(name, kind, values, may_be_missing):
-    """Values of one column, as what their kind says they are."""
+def read_column(name, kind, values):
+    """Values of one column, by its kind; null is a missing value."""
     for value in values:
-        if value is None and may_be_missing:
-            continue
-        if not is_of_kind(value, kind):
+        if value is not None and not is_of_kind(value, kind):
             raise BadRowsError(f"Column {name!r}, which is {kind}, cannot hold {value!r:.50}.")
     try:
         if kind in ("numeric", "integer"):
             return np.array([np.nan if value is None else value for value in values], float)
-        if kind == "date":
-            return pd.to_datetime(values, format="ISO8601", utc=True).tz_localize(None)
     except (ValueError, OverflowError) as error:
         raise BadRowsError(f"Column {name!r}, which is {kind}: {error}.") from None
+    # The detector itself reads dates in ISO 8601.
     return pd.Series(values, dtype=object)
 
 

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from skae.corruption import draw_pool
 from skae.inference import DenseForward
+from skae.losses import LOSSES, ObservedLoss
 from skae.networks import DenseCoder
 from skae.utils._random import offspring
 from skae.utils._rows import Rows
@@ -77,7 +78,7 @@ class DenoiserTraining:
         ----------
         rows : Rows
             Rows, in comparable columns. With `columns`, the targets tell which numbers
-            count.
+            count; without, they are the rows, NaN where a value is missing, or None.
 
         parts : sequence of ndarray of int
             Which rows each denoiser is trained on.
@@ -93,7 +94,7 @@ class DenoiserTraining:
         """
         d, k = rows.inputs.shape[1], 0 if columns is None else len(columns)
         coder = DenseCoder(d + k + 1, d, self.hidden, "leaky_relu", "linear", linear_path=False)
-        settings = {
+        settings: dict[str, Any] = {
             "noise_level": np.float32(self.noise_level),
             "normal_pool": draw_pool("normal", rng, (self.batch_size, d)),
             "uniform_pool": draw_pool("uniform", rng, (self.batch_size, max(k, 1))),
@@ -136,21 +137,23 @@ class DenoiserTraining:
 
         rows = rows.take(part[self._index(len(part), rng)])
         shapes = {name: np.shape(value) for name, value in settings.items()}
+        loss = LOSSES["squared_error"]
+        if "columns" not in shapes and rows.targets is not None:
+            loss = ObservedLoss(loss)
 
         def build() -> Any:
             from skae.models import LeveledDenoisingObjective, TableDenoisingObjective
 
-            kind = (
-                LeveledDenoisingObjective if rows.targets is None else TableDenoisingObjective
-            )
-            return kind(coder.build("denoiser"), shapes)
+            if "columns" in shapes:
+                return TableDenoisingObjective(coder.build("denoiser"), shapes)
+            return LeveledDenoisingObjective(coder.build("denoiser"), shapes, loss)
 
         return training.train_for(
             self.n_steps,
             self.learning_rate,
             rows,
             build=build,
-            key=("denoiser", coder, *shapes.values()),
+            key=("denoiser", coder, loss, *shapes.values()),
             weights=coder.random_weights(rng),
             settings=[np.asarray(value, np.float32) for value in settings.values()],
             batch_size=self.batch_size,

@@ -9,7 +9,6 @@ from scipy.stats import false_discovery_control
 from sklearn.base import OutlierMixin
 
 from skae.anomaly._text import describe_cells, describe_table_cells, texts_of
-from skae.tables import checked_table, read_columns
 from skae.utils._frames import column_names, in_the_form_of, index_of
 
 
@@ -168,7 +167,8 @@ class DetectionMixin(OutlierMixin):
             Of a table a data frame like X: with valid categories, whole numbers where all
             were, and missing cells where these are what is expected.
         """
-        values = self._score.expected(self._rows(X))
+        rows = self._rows(X)
+        values = self._score.expected(rows)
         if self._layout is not None:
             return self.table_.decode(values, index=index_of(X))
         return self._in_the_form_of(X, values)
@@ -209,7 +209,7 @@ class DetectionMixin(OutlierMixin):
 
     def _describe_table(self, X, rows, n_columns):
         blamed, shares, expected = self._score.reasons(rows)
-        columns = read_columns(checked_table(X)), self.table_.decoded_cells(expected)
+        columns = self.table_.cells(X), self.table_.decoded_cells(expected)
         cells = (texts_of(each, self.table_) for each in columns)
         parts = np.where(blamed, shares, -1.0)
         each = (*(zip(*columns, strict=True) for columns in cells), parts)

@@ -1,6 +1,7 @@
 """AEAnomalyDetector."""
 
 import warnings
+from collections.abc import Iterator
 from functools import partial
 from numbers import Integral, Real
 
@@ -12,7 +13,7 @@ from skae.anomaly._bulk import BulkCalibration
 from skae.anomaly._conformal import Calibration, lower_quantile
 from skae.anomaly._denoiser import DenoiserTraining
 from skae.anomaly._detection import DetectionMixin
-from skae.anomaly._folds import Folds, check_groups, split_folds
+from skae.anomaly._folds import Folds, check_groups, positive_weight, split_folds
 from skae.anomaly._levels import LevelEffects
 from skae.anomaly._scores import DenoisingScore, ReconstructionScore
 from skae.anomaly._table import TableMixin
@@ -20,7 +21,7 @@ from skae.anomaly._table_scores import TableReconstructionScore, TableScore
 from skae.anomaly._trimming import central
 from skae.estimators._autoencoder import AutoencoderTransformer
 from skae.estimators._base import BaseAutoencoder
-from skae.estimators._monitor import FitMonitor
+from skae.estimators._monitor import FitMonitor, reached_max_iter, warn_at_max_iter
 from skae.estimators._reading import ReadsTablesMixin
 from skae.networks import whole_numbers
 from skae.tables import SquashScale
@@ -50,7 +51,7 @@ def _may_hold_anomalies(detector):
     return True
 
 
-class AEAnomalyDetector(ReadsTablesMixin, TableMixin, DetectionMixin, BaseEstimator):
+class AEAnomalyDetector(TableMixin, ReadsTablesMixin, DetectionMixin, BaseEstimator):
     """Anomaly detection by denoising autoencoders and the nearest training rows.
 
     The score of a row is the geometric mean of two numbers. One is the error of wide
@@ -74,8 +75,8 @@ class AEAnomalyDetector(ReadsTablesMixin, TableMixin, DetectionMixin, BaseEstima
     Parameters
     ----------
     contamination : float or "auto", default="auto"
-        What sets `offset_`, the threshold. "auto": few normal rows are marked, 5 % of them
-        at most, about. A float in (0, 0.5]: with ``novelty=False`` the share of the
+        What sets `offset_`, the threshold. "auto": few normal rows are marked, about 5 % of
+        them. A float in (0, 0.5]: with ``novelty=False`` the share of the
         training rows that `fit_predict` marks; with ``novelty=True`` the share of new
         normal rows that may be marked.
 
@@ -123,12 +124,14 @@ class AEAnomalyDetector(ReadsTablesMixin, TableMixin, DetectionMixin, BaseEstima
         How rows are held out to calibrate. An int: as many folds, drawn at random, each a
         model; None: five. A generator or an iterable of pairs of positions: as given; a
         single split, ``ShuffleSplit(1)``, trains one model and calibrates it on the rows
-        held out, which is cheaper where `estimator` is costly. Rows of weight zero are not
-        counted.
+        held out, which is cheaper where `estimator` is costly. An int and scikit-learn's
+        splitters split the rows of positive weight. Positions (an iterable, a
+        ``PredefinedSplit``, a splitter of your own) are those of the rows of X as given,
+        and rows of weight zero are then left out of each split.
 
     categorical_features : "from_dtype" or array-like of {bool, int, str}, default="from_dtype"
-        Of a table, the columns of numbers that are categories: a mask, positions, or names.
-        "from_dtype": strings, booleans and categorical dtypes are, numbers are not.
+        Of a table, the columns that are categories: a mask, positions, or names.
+        "from_dtype": booleans, categorical dtypes and strings that are no dates are.
 
     random_state : int, RandomState instance or None, default=None
         Seeds the folds, the weights and the noise. An int gives the same result in every
@@ -159,10 +162,10 @@ class AEAnomalyDetector(ReadsTablesMixin, TableMixin, DetectionMixin, BaseEstima
         The autoencoders, for ``scoring="reconstruction"``.
 
     table_ : TabularEncoder or None
-        How a table is encoded; None where rows are numbers without holes.
+        How a table is encoded; None where all columns are numbers.
 
-    columns_ : dict of str to str
-        Kind of each column, as :class:`~skae.tables.TabularEncoder` tells it.
+    columns_ : dict
+        Kind of each column by its name, as :class:`~skae.tables.TabularEncoder` tells it.
 
     n_features_in_ : int
         Number of columns seen during fit.
@@ -193,7 +196,9 @@ class AEAnomalyDetector(ReadsTablesMixin, TableMixin, DetectionMixin, BaseEstima
     Of a table the error of a column is a sum over the numbers that stand for it, in units
     of what is missed of it in rows that were held out. Some columns are blank in training, so
     that the networks can say what belongs in a cell from the others alone. A missing cell
-    where none was, and a level that was not seen, are three deviations from all others.
+    where none was, and a level that was not seen, are three deviations from all others. So is
+    a missing value in numbers alone; where more than 1 % of a column are missing, its square
+    falls with that share.
 
     Rows that belong together, such as overlapping windows of a series, are not independent.
     Without `groups` they vouch for each other, and too many new rows are marked.
@@ -325,11 +330,12 @@ class AEAnomalyDetector(ReadsTablesMixin, TableMixin, DetectionMixin, BaseEstima
         self : object
             The fitted detector. When `fit` fails, what was fitted before is kept.
         """
-        groups = check_groups(X, groups, sample_weight)
+        groups = check_groups(X, groups)
         rows = self._training_rows(X, sample_weight)
         refuse_forked_process()
         rng = np.random.RandomState(offspring(self.random_state))
-        splits = split_folds(self.cv, len(rows), groups, rng)
+        counted = positive_weight(sample_weight, len(rows))
+        splits = split_folds(self._splitter(), len(counted), groups, rng, counted, X)
         kept = self._kept(rows, rng)
         folds = Folds.of(splits, kept)
         self._score = self._learn(rows, folds, rng)
@@ -338,7 +344,31 @@ class AEAnomalyDetector(ReadsTablesMixin, TableMixin, DetectionMixin, BaseEstima
         self._calibrate(rows.take(judged), scores[judged], kept[judged])
         self.offset_ = -self._threshold(rows)
         self.false_alarm_rate_ = self._calibration.rate(-self.offset_)
+        self._warn_at_max_iter()
         return self
+
+    def _warn_at_max_iter(self):
+        """Give one warning for the autoencoders of all folds."""
+        autoencoders = self.estimators_ or []
+        n_unfinished = sum(map(reached_max_iter, autoencoders))
+        where = f" in {n_unfinished} of the {len(autoencoders)} autoencoders"
+        warn_at_max_iter(autoencoders, where)
+
+    def _splitter(self):
+        """`cv`, or the splits of an iterator, which gives them once."""
+        if not isinstance(self.cv, Iterator):
+            vars(self).pop("_splits_read", None)
+            return self.cv
+        iterator, splits = getattr(self, "_splits_read", (None, None))
+        if iterator is not self.cv:
+            splits = list(self.cv)
+            self._splits_read = self.cv, splits
+        if not splits:
+            raise ValueError(
+                f"cv is an iterator without splits, or was used up before; got {self.cv!r}. "
+                "Give a list of the splits, which can be used again."
+            )
+        return splits
 
     def _kept(self, rows, rng):
         """Which rows may be trained on: where some may be anomalies, those in the midst."""

@@ -1,48 +1,55 @@
 """Which numbers of an encoded table stand for which of its columns."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from skae.tables import Block, checked_table, read_columns
+from skae.tables import Block, Cells, unseen_share
 
 Array = NDArray[Any]
 
 # How many deviations a cell lies from all others that is missing where none was, or has a
 # level that none had, as long as no more than this share of cells may be expected to.
-_FOREIGN = 3.0
+FOREIGN = 3.0
 _FOREIGN_SHARE = 0.01
 _LEAST_FOREIGN = 1e-3
 
 
-def share_of_new_levels(X: Any, weight: Array | None) -> Array:
+def share_of_new_levels(columns: Iterable[Cells], weight: Any) -> Array:
     """What share of cells to come may have a level that none had, by column.
-
-    That of the levels that one cell alone has, as Good and Turing estimate it [1]_.
 
     Parameters
     ----------
-    X : data frame or ndarray of shape (n_samples, n_columns)
-        A table.
+    columns : iterable of Cells
+        The columns of a table.
 
     weight : array-like of shape (n_samples,) or None
         Weights of the rows; those of weight zero are as good as absent.
-
-    References
-    ----------
-    .. [1] I. J. Good, "The Population Frequencies of Species and the Estimation of Population
-       Parameters", Biometrika 40, 1953.
     """
     shares = []
-    for cells in read_columns(checked_table(X)):
+    for cells in columns:
         counts = cells.observed if weight is None else cells.observed & (np.asarray(weight) > 0)
-        times = Counter(cells.values[counts].tolist()) if cells.family == "level" else Counter()
-        alone = sum(n == 1 for n in times.values())
-        shares.append(alone / max(counts.sum(), 1))
+        values = cells.values[counts].tolist() if cells.family == "level" else []
+        shares.append(unseen_share(Counter(values)))
     return np.array(shares)
+
+
+def foreign_error(share: Array) -> Array:
+    """Deviations by which a missing value or an unseen category counts, (n_columns,).
+
+    Three, as long as no more than one value in a hundred may be expected to be such; the
+    square falls with the share beyond.
+
+    Parameters
+    ----------
+    share : ndarray of shape (n_columns,)
+        Share of such values that may be expected in each column.
+    """
+    rarity = np.sqrt(_FOREIGN_SHARE / np.maximum(share, _FOREIGN_SHARE))
+    return np.maximum(FOREIGN * rarity, _LEAST_FOREIGN)
 
 
 class TableLayout:
@@ -71,8 +78,7 @@ class TableLayout:
     """
 
     def __init__(self, blocks: Sequence[Block], new_share: Array) -> None:
-        rarity = np.sqrt(_FOREIGN_SHARE / np.maximum(new_share, _FOREIGN_SHARE))
-        self._foreign = np.maximum(_FOREIGN * rarity, _LEAST_FOREIGN)
+        self._foreign = foreign_error(new_share)
         last = blocks[-1]
         self.n_numbers = last.stop if last.indicator is None else last.indicator + 1
         self.columns = np.zeros((len(blocks), self.n_numbers))

@@ -74,15 +74,20 @@ class LevelEffects:
         log = log.clip(middle - _FAR * width, middle + _FAR * width)
         weight = np.ones(len(X)) if weight is None else weight / weight.mean()
         has = levels.has_high(X).astype(np.float64)
-        share = weight @ has / weight.sum()
+        observed = ~np.isnan(X[:, levels.columns])
+        total = weight.sum() if observed.all() else weight @ observed
+        share = weight @ has / total
         root = np.sqrt(weight)
         centred = log - weight @ log / weight.sum()
         effect = lsqr(
-            root[:, np.newaxis] * (has - share), root * centred, damp=np.sqrt(_PRIOR_ROWS)
+            root[:, np.newaxis] * np.where(observed, has - share, 0.0),
+            root * centred,
+            damp=np.sqrt(_PRIOR_ROWS),
         )[0]
         return cls(levels, share, effect, _MOST_EXCUSED * width)
 
     def factors(self, X: Array) -> Array:
         """What the score of each row is multiplied by."""
-        effect = (self.levels.has_high(X) - self.share) @ self.effect
+        observed = ~np.isnan(X[:, self.levels.columns])
+        effect = np.where(observed, self.levels.has_high(X) - self.share, 0.0) @ self.effect
         return np.asarray(np.exp(-effect.clip(-self.limit, self.limit)))

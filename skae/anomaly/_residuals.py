@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from skae.inference import DenseForward
+from skae.utils._rows import filled
 
 Array = NDArray[Any]
 
@@ -36,10 +37,11 @@ class DenoisingResiduals:
         self.level = level
         self.noise = noise
         self.usual = 1.0
-        self.usual = float(self.squared(rows).mean()) or 1.0
+        self.usual = float(np.nanmean(self.squared(rows))) or 1.0
 
     def corrupted(self, Z: Array, level: float) -> Array:
         """What the denoiser reads of rows: each draw with both signs, and the level."""
+        Z = filled(Z)
         size = Z.dtype.type(level) * self.noise.astype(Z.dtype)
         read = np.empty((2 * len(size), len(Z), Z.shape[1] + 1), Z.dtype)
         np.add(Z, size[:, np.newaxis], out=read[::2, :, :-1])
@@ -48,12 +50,12 @@ class DenoisingResiduals:
         return read.reshape(-1, read.shape[-1])
 
     def squared(self, Z: Array, read: Array | None = None) -> Array:
-        """Squared residual of each cell, (n_samples, n_features).
+        """Squared residual of each value, (n_samples, n_features); NaN where one is missing.
 
         Parameters
         ----------
         Z : ndarray of shape (n_samples, n_features)
-            Rows.
+            Rows, NaN where a value is missing.
 
         read : ndarray or None
             The rows, corrupted; None: they are yet to be.

@@ -6,12 +6,14 @@ New rows are judged by all of them.
 
 import numpy as np
 
+from skae.anomaly._layout import FOREIGN, foreign_error
 from skae.anomaly._neighbors import NearestRows
 from skae.anomaly._residuals import DenoisingResiduals
 from skae.anomaly._trimming import without_farthest
+from skae.estimators._monitor import fit_without_warning
 from skae.tables import SquashScale
 from skae.utils._random import offspring
-from skae.utils._rows import Rows
+from skae.utils._rows import Rows, filled, observed_mean
 
 # At which share of the highest noise level rows are judged, and with how many pairs of
 # opposite noise. Higher levels cost as much and tell no more.
@@ -31,6 +33,10 @@ _ROUNDS = 5
 _TRIALS = 3
 _WRONG = 0.25
 
+# Error of a missing value in a column in which none was missing in fit, in mean squared
+# errors of a value.
+_MISSING_ERROR = FOREIGN**2
+
 # Of a score without a scale; two of these in a product are far below any real score.
 TINY = 1e-9
 
@@ -40,6 +46,8 @@ class DenoisingScore:
 
     Both are squared differences in standardised columns, averaged over columns, in units
     of their mean over training rows; the score is the geometric mean over members as well.
+    Rows may have NaN: a missing value is at the mean where networks and distances need one,
+    and its error is that of :func:`missing_error`.
 
     Parameters
     ----------
@@ -60,15 +68,24 @@ class DenoisingScore:
 
     loss_curves : list of list of float
         Mean training loss of each epoch, of each member.
+
+    missing_error : float or ndarray of shape (n_features,)
+        Error of a missing value in each column.
     """
 
-    def __init__(self, scale, residuals, nearest, noise_level, seen_range, loss_curves):
+    # Of columns in which no value was missing in fit.
+    missing_error = _MISSING_ERROR
+
+    def __init__(
+        self, scale, residuals, nearest, noise_level, seen_range, loss_curves, missing_error
+    ):
         self.scale = scale
         self.residuals = residuals
         self.nearest = nearest
         self.noise_level = noise_level
         self.seen_range = seen_range
         self.loss_curves = loss_curves
+        self.missing_error = missing_error
 
     @classmethod
     def fit(cls, rows, folds, rng, monitor, *, training, n_neighbors, n_reference, doubted):
@@ -103,7 +120,8 @@ class DenoisingScore:
         scale = SquashScale.of(some.inputs, some.weight)
         Z = scale.inward(rows.inputs)
         parts = [rng.permutation(np.flatnonzero(mask)) for mask in folds.seen]
-        denoisers, loss_curves = training.train(Rows(Z, None, rows.weight), parts, rng, monitor)
+        clean = Rows(filled(Z), None if rows.observed is None else Z, rows.weight)
+        denoisers, loss_curves = training.train(clean, parts, rng, monitor)
         level = LEVEL * training.noise_level
         noise = rng.standard_normal((PAIRS, Z.shape[1]))
         residuals = [
@@ -112,15 +130,18 @@ class DenoisingScore:
         ]
         if doubted:
             single = Z.astype(np.float32)
-            missed = folds.judged(lambda j, i: residuals[j].squared(single[i]).mean(axis=1))
+            missed = folds.judged(lambda j, i: observed_mean(residuals[j].squared(single[i])))
             fewer = trusted & without_farthest(missed, Z, doubted)
             if (folds.seen & fewer).sum(axis=1).min() > 1:
                 trusted = fewer
         reference = rng.permutation(np.flatnonzero(trusted))[:n_reference]
         known = folds.seen[:, reference]
-        nearest = NearestRows(Z[reference], known, n_neighbors, relative=doubted is None)
-        seen_range = some.inputs.min(axis=0), some.inputs.max(axis=0)
-        return cls(scale, residuals, nearest, training.noise_level, seen_range, loss_curves)
+        near = filled(Z[reference])
+        nearest = NearestRows(near, known, n_neighbors, relative=doubted is None)
+        level, seen_range = training.noise_level, _range_of(some)
+        return cls(
+            scale, residuals, nearest, level, seen_range, loss_curves, missing_error(some)
+        )
 
     def score(self, X):
         """The score of each row, by all members."""
@@ -159,15 +180,22 @@ class DenoisingScore:
     def _logarithms(self, X, members):
         """Logarithms of the scores by these members, (n_members, n_samples)."""
         Z = self.scale.inward(X)
-        far = self.nearest.scores(Z, members)
-        missed = np.stack([each.mean(axis=1) for each in self._missed(members, Z, X.dtype)])
+        missing = _of_missing(X, self.missing_error).sum(axis=1)
+        far = self.nearest.scores(filled(Z), members) + missing
+        missed = [observed_mean(each) for each in self._missed(members, Z, X.dtype)]
+        missed = np.stack(missed) + missing
         return (np.log(missed + TINY) + np.log(far + TINY)) / 2
 
     def _shares(self, X):
         Z = self.scale.inward(X)
-        shares = self.nearest.shares(Z)
+        shares = self.nearest.shares(filled(Z))
+        missing = _of_missing(X, self.missing_error)
+        if missing.any():
+            far = self.nearest.scores(filled(Z), self._all).mean(axis=0)[:, np.newaxis]
+            shares = (far * shares + missing) / (far + missing.sum(axis=1, keepdims=True))
+        n_observed = (~np.isnan(X)).sum(axis=1, keepdims=True)
         for missed in self._missed(self._all, Z, X.dtype):
-            missed = missed + TINY
+            missed = np.where(np.isnan(X), missing * n_observed, missed) + TINY
             # The logarithm of the score is half that of each: each hands out a half.
             shares += missed / missed.sum(axis=1, keepdims=True) / len(self._all)
         return shares / 2
@@ -181,17 +209,18 @@ class DenoisingScore:
 
     def _expected(self, X):
         Z = self.scale.inward(X)
-        blank = self._shares(X) > 1 / Z.shape[1]
+        missing = np.isnan(Z)
+        Z, blank = filled(Z), (self._shares(X) > 1 / Z.shape[1]) | missing
         for _ in range(_TRIALS):
-            filled = self._filled(Z, blank)
-            missed = np.square(Z - filled) * blank
-            wrong = missed > _WRONG * missed.max(axis=1, keepdims=True)
+            restored = self._filled(Z, blank)
+            missed = np.square(Z - restored) * (blank & ~missing)
+            wrong = (missed > _WRONG * missed.max(axis=1, keepdims=True)) | missing
             if (wrong == blank).all():
                 break
             blank = wrong
         else:
-            filled = self._filled(Z, blank)
-        return self.scale.outward(filled).clip(*self.seen_range)
+            restored = self._filled(Z, blank)
+        return self.scale.outward(restored).clip(*self.seen_range)
 
     def _filled(self, Z, blank):
         """What the networks make of rows whose blank cells are taken from themselves."""
@@ -228,13 +257,20 @@ class ReconstructionScore:
 
     seen_range : tuple of ndarray of shape (n_features,)
         Least and greatest value of each column, in the units of the data.
+
+    missing_error : float or ndarray of shape (n_features,)
+        Error of a missing value in each column, in mean losses.
     """
 
-    def __init__(self, scale, autoencoders, shape, seen_range):
+    # Of columns in which no value was missing in fit, and of tables, which mark them.
+    missing_error = _MISSING_ERROR
+
+    def __init__(self, scale, autoencoders, shape, seen_range, missing_error):
         self.scale = scale
         self.autoencoders = autoencoders
         self.shape = shape
         self.seen_range = seen_range
+        self.missing_error = missing_error
         self.usual = [1.0] * len(autoencoders)
 
     @classmethod
@@ -269,9 +305,8 @@ class ReconstructionScore:
         for part in map(rows.take, parts):
             X = _in_units(scale, part.inputs).reshape(-1, *shape)
             autoencoder = make().set_params(random_state=offspring(rng))
-            autoencoders.append(autoencoder.fit(X, sample_weight=part.weight))
-        seen_range = some.inputs.min(axis=0), some.inputs.max(axis=0)
-        score = cls(scale, autoencoders, shape, seen_range)
+            autoencoders.append(fit_without_warning(autoencoder, X, part.weight))
+        score = cls(scale, autoencoders, shape, _range_of(some), missing_error(some))
         score.usual = [
             score.score_of_member(j, rows.inputs[part[:MOST_JUDGED]]).mean() or 1.0
             for j, part in enumerate(parts)
@@ -290,6 +325,7 @@ class ReconstructionScore:
     def score_of_member(self, member, X):
         """The score of each row, by one member."""
         autoencoder = self.autoencoders[member]
+        missing = _of_missing(X, self.missing_error).sum(axis=1)
         X = _in_units(self.scale, X).reshape(-1, *self.shape)
         losses = -autoencoder.score_samples(X).astype(np.float64, copy=False)
         if losses.min() < 0:
@@ -298,12 +334,14 @@ class ReconstructionScore:
                 f"so never positive; that of {type(autoencoder).__name__} reaches "
                 f"{-losses.min():.6g}."
             )
-        return losses / self.usual[member]
+        return losses / self.usual[member] + missing
 
     def shares(self, X):
         """Part of each column in the score of each row, by its squared residual."""
+        missing = _of_missing(X, self.missing_error) * X.shape[1] * np.mean(self.usual)
         X = _in_units(self.scale, X)
-        squared = self._mean(lambda j: np.square(X - self._reconstructed(j, X))) + TINY
+        squared = self._mean(lambda j: np.square(X - self._reconstructed(j, X)))
+        squared = np.where(np.isnan(X), missing, squared) + TINY
         return squared / squared.sum(axis=1, keepdims=True)
 
     def expected(self, X):
@@ -321,6 +359,26 @@ class ReconstructionScore:
     def _reconstructed(self, member, X):
         rows = self.autoencoders[member].reconstruct(X.reshape(-1, *self.shape))
         return rows.reshape(len(X), -1)
+
+
+def missing_error(rows):
+    """Squared error of a missing value in each column, (n_features,).
+
+    As of a category that was not seen: the more are missing, the less one counts.
+    """
+    if rows.observed is None:
+        return np.full(rows.inputs.shape[1], _MISSING_ERROR)
+    return foreign_error(1 - np.average(rows.observed, axis=0, weights=rows.weight)) ** 2
+
+
+def _of_missing(X, error):
+    """Part of each missing value in the mean error of its row, (n_samples, n_features)."""
+    return np.where(np.isnan(X), error, 0.0) / X.shape[1]
+
+
+def _range_of(rows):
+    """Least and greatest observed value of each column, (n_features,) each."""
+    return np.fmin.reduce(rows.inputs, axis=0), np.fmax.reduce(rows.inputs, axis=0)
 
 
 def _in_units(scale, X):

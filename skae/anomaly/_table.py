@@ -1,6 +1,11 @@
 """From a table to rows that the detector compares, and back to its columns."""
 
+from dataclasses import replace
+
+from sklearn.utils import get_tags
+
 from skae.anomaly._layout import TableLayout, share_of_new_levels
+from skae.estimators._base import BaseAutoencoder
 from skae.estimators._validation import check_rows, check_table, check_training_rows
 from skae.tables import TabularEncoder
 from skae.utils._rows import Rows
@@ -8,6 +13,14 @@ from skae.utils._rows import Rows
 
 class TableMixin:
     """How a detector reads tables of any columns, with holes or without."""
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        if self.scoring == "reconstruction" and isinstance(self.estimator, BaseAutoencoder):
+            # Its network is given the rows, or what a table is encoded in.
+            accepted = get_tags(self.estimator).input_tags
+            tags.input_tags = replace(accepted, sparse=False)
+        return tags
 
     def _new_encoder(self):
         return TabularEncoder(categorical_features=self.categorical_features)
@@ -18,7 +31,7 @@ class TableMixin:
         self._layout = None
         if self.table_ is None:
             return rows
-        new_share = share_of_new_levels(X, sample_weight)
+        new_share = share_of_new_levels(self.table_.cells(X), sample_weight)
         self._layout = TableLayout(self.table_.blocks_, new_share)
         return Rows(self._layout.joined(rows.inputs, rows.observed), None, rows.weight)
 

@@ -49,7 +49,8 @@ def describe_cells(
     fair = contributions.mean()
     named = [i for i in order if contributions[i] > fair] or list(order[:1])
     return "; ".join(
-        f"{names[i]} {number(values[i])}, expected about {number(expected[i], 3)}"
+        f"{names[i]} {'missing' if np.isnan(values[i]) else number(values[i])}, "
+        f"expected about {number(expected[i], 3)}"
         for i in named
     )
 
@@ -76,7 +77,7 @@ def _texts(cells: Cells, row: int, kind: str) -> tuple[str, str]:
         return "missing", "missing"
     value = cells.values[row]
     if cells.unit is not None:
-        text = _time(value, cells.unit)
+        text = _time(cells, row)
         return text, f"about {text}"
     if isinstance(value, bool | np.bool_) or not isinstance(
         value, int | float | np.integer | np.floating
@@ -87,9 +88,14 @@ def _texts(cells: Cells, row: int, kind: str) -> tuple[str, str]:
     return text, f"about {number(float(value), 3)}" if kind in _CONTINUOUS else text
 
 
-def _time(count: int, unit: Any) -> str:
-    """A time as ISO 8601 writes it, no finer than it must be."""
-    text = str(np.datetime64(int(count), unit))
+def _time(cells: Cells, row: int) -> str:
+    """A time as it is written, or as ISO 8601 writes it, no finer than it must be."""
+    value, unit = cells.values[row : row + 1].astype(np.int64), cells.unit
+    if cells.type == "duration":
+        return str(value.astype(f"m8[{unit}]").astype("m8[us]").tolist()[0])
+    if cells.format is not None and cells.type in ("period", "time of day"):
+        return str(cells.format.objects(value, unit)[0])
+    text = str(value.astype(f"M8[{unit}]")[0])
     whole = text.split(".")[0] if set(text.partition(".")[2]) <= {"0"} else text
     return whole.removesuffix("T00:00:00")
 

@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from skae.anomaly._neighbors import SAME
 from skae.tables import TwoLevels
+from skae.utils._rows import filled
 from skae.utils._sklearn import nearest
 
 Array = NDArray[Any]
@@ -27,7 +28,7 @@ def central(Z: Array, share: float, rng: np.random.RandomState) -> Array:
     Parameters
     ----------
     Z : ndarray of shape (n_samples, n_features)
-        Rows, in comparable columns.
+        Rows, in comparable columns; NaN where a value is missing.
 
     share : float
         Share of the rows that is dropped.
@@ -39,13 +40,13 @@ def central(Z: Array, share: float, rng: np.random.RandomState) -> Array:
     -------
     ndarray of bool of shape (n_samples,)
     """
-    reference = Z
+    rows = reference = filled(Z)
     if len(Z) > _MOST_REFERENCE:
-        reference = Z[rng.permutation(len(Z))[:_MOST_REFERENCE]]
+        reference = rows[rng.permutation(len(Z))[:_MOST_REFERENCE]]
     rank = min(max(20, len(reference) // 20), len(reference) - 2)
     if rank < 1:
         return np.ones(len(Z), dtype=bool)
-    distance, _ = nearest(Z, reference, rank + 1, metric="manhattan")
+    distance, _ = nearest(rows, reference, rank + 1, metric="manhattan")
     itself = distance[:, 0] < SAME
     far = np.where(itself, distance[:, rank], distance[:, rank - 1])
     return without_farthest(far, Z, share)

@@ -23,7 +23,8 @@ class AutoencoderTransformer(
     :class:`~sklearn.decomposition.PCA` is, and, like PCA, it centres the data and takes
     the columns as they come: scale them in a Pipeline where their units differ.
 
-    Tables with strings, categories, booleans, dates or missing cells come as data frames,
+    A missing value is at the mean of its column where the encoder needs it, and does not
+    count in the loss. Tables with strings, categories, booleans or dates come as data frames,
     unprepared: their columns are brought to comparable size by a
     :class:`~skae.tables.TabularEncoder`, each is compared by the loss of its kind (the
     cross-entropy for categories) over the cells that are there, and what is decoded is a
@@ -50,9 +51,8 @@ class AutoencoderTransformer(
         :mod:`skae.networks`; `hidden_layer_sizes` is then not used. None: dense layers.
 
     activation : str, default="relu"
-        Activation of the hidden layers: "elu", "gelu", "leaky_relu", "relu", "selu",
-        "sigmoid" (or "logistic"), "silu", "softplus", "softsign", "tanh", "linear" (or
-        "identity").
+        Activation of the hidden layers: "elu", "gelu", "leaky_relu", "relu", "selu", "sigmoid"
+        (or "logistic"), "silu", "softplus", "softsign", "tanh", "linear" (or "identity").
 
     code_activation : str, default="identity"
         Activation of the code.
@@ -72,24 +72,22 @@ class AutoencoderTransformer(
         Whether the decoder's kernels are the encoder's, transposed.
 
     ordered : bool, default=False
-        Whether the columns of the code are ordered, as those of PCA are: the first k are a
-        code of k numbers, for every k up to `n_components` [3]_. See `truncated` and
-        `variance_explained_`. Columns are dropped from the end at random in training, in
-        which sizes share a last layer of the decoder by ranges (1, 2, 3 to 4, 5 to 8, ...).
-        After it each size is given its own, by least squares, if the loss is the squared
-        error of numbers, rows are held out, and these layers have no more than four million
-        weights. There is one start. With a share as `n_components`, the code has as many
-        columns as this network needs to explain that share of the held-out rows, or as PCA
-        needs if that is fewer. Not with `network`, `tied_weights`, `penalty` or
-        `code_activation`.
+        Whether the columns of the code are ordered, as those of PCA are: the first k are a code
+        of k numbers, for every k up to `n_components` [3]_. See `truncated` and
+        `variance_explained_`. Columns are dropped from the end at random in training, in which
+        sizes share a last layer of the decoder by ranges (1, 2, 3 to 4, 5 to 8, ...). After it
+        each size is given its own, by least squares, if the loss is the squared error of
+        numbers, rows are held out, and these layers have no more than four million weights.
+        There is one start. With a share as `n_components`, the code has as many columns as this
+        network needs to explain that share of the held-out rows, or as PCA needs if that is
+        fewer. Not with `network`, `tied_weights`, `penalty` or `code_activation`.
 
     loss : {"squared_error", "absolute_error", "huber", "binary_crossentropy", "cosine", \
             "ssim"}, keras.losses.Loss or callable, default="squared_error"
-        What is compared between a row and its reconstruction, the mean over columns.
-        "huber" turns from squared to absolute at one `scale_`; "binary_crossentropy" and
-        "ssim", the structural similarity of images, want X in [0, 1]; "cosine" compares
-        directions of centred rows. A Keras loss, or a function of target and output,
-        sees standardised rows.
+        What is compared between a row and its reconstruction, the mean over columns. "huber"
+        turns from squared to absolute at one `scale_`; "binary_crossentropy" and "ssim", the
+        structural similarity of images, want X in [0, 1]; "cosine" compares directions of
+        centred rows. A Keras loss, or a function of target and output, sees standardised rows.
 
     penalty : {"l1", "kl", "contractive"}, Penalty or None, default=None
         What is added to the loss: a sparse code by :class:`~skae.losses.L1Sparsity` or
@@ -101,9 +99,8 @@ class AutoencoderTransformer(
         at Glorot's uniform weights. A dense network's code that a rectifier would cut off
         ("relu", "elu" or "leaky_relu", no penalty) starts moved to where it is positive.
         With "pca", where the principal components explain less than 80 % of the variance
-        and rows are held out, the network is trained from random weights too, as long as it
-        does not lag behind, and the better of the two on the rows held out is kept: see
-        `init_` and `starts_`.
+        and rows are held out, random weights are tried too, as long as they do not lag
+        behind, and the better of the two is kept: see `starts_`. Not with a `penalty`.
 
     optimizer : str or keras.optimizers.Optimizer, default="adam"
         A Keras optimizer by name or an object, whose configuration is copied.
@@ -111,10 +108,10 @@ class AutoencoderTransformer(
     learning_rate : "auto", float or keras.optimizers.schedules.LearningRateSchedule, \
             default="auto"
         For an optimizer given by name; an object brings its own. "auto": a high rate is
-        held as long as the loss makes progress and then falls to zero, in three epochs
-        for every seven before [2]_; it is 0.003 for dense networks in batches of 32, 0.002 on a
-        thousand rows or fewer, and 0.001 for other networks, and grows with the root of the
-        batch. Gradients are cut to a norm of 1. `partial_fit` takes 0.001.
+        held as long as the loss makes progress and then falls to zero, in three epochs for
+        every seven before [2]_. It is 0.002 for dense networks, rising to 0.003 between one
+        and four thousand training rows, and 0.001 for others, times the root of `batch_size`
+        over 32. Gradients are cut to a norm of 1. `partial_fit` takes 0.001.
 
     weight_decay : float, default=0.0
         Share of the learning rate by which all weights shrink in a step, for an optimizer
@@ -127,13 +124,12 @@ class AutoencoderTransformer(
         Epochs at most, from each start.
 
     early_stopping : bool, default=True
-        Whether rows are held out to choose the best epoch and to stop. With fewer than
-        ten rows the training rows themselves are used. If False, all rows are trained
-        on, training stops when its own loss makes no progress, and the last epoch is
-        kept.
+        Whether rows are held out to choose the best epoch and to stop. With fewer than ten rows
+        the training rows themselves are used. If False, all rows are trained on, training stops
+        when its own loss makes no progress, and the last epoch is kept.
 
     validation_fraction : float, default=0.1
-        Share of the rows that are held out.
+        Share of the rows that are held out; of more than 64 MiB of rows, at most 32 MiB.
 
     n_iter_no_change : int, default=10
         Epochs without progress after which training stops, or with
@@ -149,9 +145,14 @@ class AutoencoderTransformer(
         and network stay as they are.
 
     categorical_features : "from_dtype" or array-like of {bool, int, str}, default="from_dtype"
-        Of a table, the columns of numbers that are categories: a mask, positions, or names.
-        "from_dtype": strings, booleans and categorical dtypes are, numbers are not. What
+        Of a table, the columns that are categories: a mask, positions, or names.
+        "from_dtype": booleans, categorical dtypes and strings that are no dates are. What
         is declared is a table in any case, an array too.
+
+    standardize : "auto" or bool, default="auto"
+        Whether each column of numbers is divided by its own standard deviation, and not all
+        by one number. "auto": in tables with a column that is no number; numbers alone are
+        taken as given, as by PCA.
 
     clip : bool, default=True
         Of a table, whether numbers that are decoded stay in the range seen in fit.
@@ -161,11 +162,11 @@ class AutoencoderTransformer(
         result in every call on the same machine.
 
     verbose : bool or int, default=False
-        Whether progress is printed: epoch, seconds left at most, loss, and what rows held
-        out say, the share of variance explained beside PCA's or, of losses other than
-        the squared error, the loss beside that of the start; in the end, what is kept.
-        True or 1: a line that is updated in a terminal, and about ten lines for each
-        start elsewhere; 2: a line for every epoch.
+        Whether progress is printed: the epoch, the seconds that remain at most, the loss, and
+        the share of variance explained of held-out rows beside PCA's (for other losses than the
+        squared error, their loss beside that of the start); in the end, what is kept and why
+        training ended. True or 1: a line that is updated in a terminal, and about ten lines for
+        each start elsewhere; 2: a line for every epoch.
 
     Attributes
     ----------
@@ -176,25 +177,26 @@ class AutoencoderTransformer(
         Mean of each column, in the units of the data; zeros for a table, which `table_`
         centres.
 
-    scale_ : float
-        Root of the mean variance of the columns: the one number X is divided by; 1 for a
-        table, which `table_` scales.
+    scale_ : float or ndarray of shape (n_features,)
+        What X is divided by: the root of the mean variance of the columns, or with
+        ``standardize=True`` their standard deviations; 1 for a table, which `table_` scales.
 
     loss_curve_ : list of float
         Mean training loss in each epoch, in the units of the data (squared, for the
         squared error).
 
     validation_loss_curve_ : list of float or None
-        Mean loss on the held-out rows after each epoch; None where none were held out.
+        Mean validation loss after each epoch: on the held-out rows or, of fewer than ten
+        rows, on all of them; None with ``early_stopping=False`` and after `partial_fit`.
 
     init_ : {"pca", "random"}
         The start that was kept; what is told of the training is told of this one.
 
     start_loss_ : float
-        Loss on the held-out rows before the first epoch; NaN where none were held out.
+        Validation loss before the first epoch; NaN without `validation_loss_curve_`.
 
     best_loss_ : float
-        Loss of the epoch that was kept, on the held-out rows if there are any;
+        Validation loss of the epoch that was kept, or its training loss where there is none;
         `start_loss_` where the principal components are kept.
 
     best_iter_ : int
@@ -203,12 +205,17 @@ class AutoencoderTransformer(
     n_iter_ : int
         Number of epochs trained.
 
+    stop_reason_ : str
+        Why training ended: "converged"; "pca", converged to nothing better than the start,
+        which is kept; "max_iter", before it converged, with a
+        :class:`~sklearn.exceptions.ConvergenceWarning` unless ``tol=None`` or in
+        `partial_fit`; "callback", "interrupted" or "diverged".
+
     starts_ : dict of str to dict
-        What each start came to, "pca" or "random", and it may be both: "loss_curve",
-        "validation_loss_curve", "best_loss" and "n_iter", as the attributes of these names;
-        "ending", why training ended: "converged", "max_iter", "behind" the first start,
-        "callback", "interrupted" or "diverged"; "seconds", compilation included. A fit that
-        goes on leaves it as it is.
+        Of each start, "pca", "random" or both: "loss_curve", "validation_loss_curve",
+        "best_loss" and "n_iter", as the attributes of these names; "ending", "max_iter" or
+        another reason as in `stop_reason_`, or "behind" the first start; "seconds", compilation
+        included. A fit that continues training does not change it.
 
     variance_explained_ : ndarray of shape (n_components_,)
         Only with ``ordered=True``: share of the variance of the held-out rows that the first
@@ -228,13 +235,12 @@ class AutoencoderTransformer(
         From codes to rows in the units of the data, made anew each time. Of a table, to
         numbers as `table_` has them, and a logit for each flag of a category.
 
-    columns_ : dict of str to str
-        The kind of each column, as in :class:`~skae.tables.TabularEncoder`; "numeric" for
-        all, where X was no table with categories or missing cells.
+    columns_ : dict
+        The kind of each column by its name, as in :class:`~skae.tables.TabularEncoder`;
+        "numeric" for all, where all columns are numbers.
 
     table_ : TabularEncoder or None
-        What encodes a table into the matrix that the networks read; None: X is read as it
-        is.
+        What encodes a table into the matrix that the networks read; None: X is read as it is.
 
     n_features_in_ : int
         Number of columns seen during fit.
@@ -251,8 +257,11 @@ class AutoencoderTransformer(
     -----
     Training runs in Keras on the backend named by ``KERAS_BACKEND``, on a GPU where
     there is one. What is fitted is held as NumPy arrays, and prediction with dense layers
-    needs neither Keras nor a backend. When `max_iter` is reached no warning is given: the
-    best epoch is kept all the same, and ``n_iter_ == max_iter`` tells.
+    needs neither Keras nor a backend.
+
+    When training reaches `max_iter` before it has converged, the best epoch is kept, with a
+    :class:`~sklearn.exceptions.ConvergenceWarning`, as in
+    :class:`~sklearn.neural_network.MLPRegressor`. A larger `max_iter` may then explain more.
 
     References
     ----------
@@ -310,6 +319,7 @@ class AutoencoderTransformer(
         tol=5e-4,
         warm_start=False,
         categorical_features="from_dtype",
+        standardize="auto",
         clip=True,
         random_state=None,
         verbose=False,
@@ -338,6 +348,7 @@ class AutoencoderTransformer(
         self.tol = tol
         self.warm_start = warm_start
         self.categorical_features = categorical_features
+        self.standardize = standardize
         self.clip = clip
         self.random_state = random_state
         self.verbose = verbose

@@ -10,7 +10,7 @@ from sklearn.base import BaseEstimator
 
 from skae.corruption import draw_pool
 from skae.estimators._codecs import make_codec
-from skae.estimators._monitor import FitMonitor, warn_or_raise
+from skae.estimators._monitor import FitMonitor, as_given, warn_at_max_iter, warn_or_raise
 from skae.estimators._pace import optimizer_of, stopping_of
 from skae.estimators._parameters import CONSTRAINTS, network_parameters, refuse_changes
 from skae.estimators._portions import follow, follows, weight_of
@@ -21,6 +21,7 @@ from skae.estimators._starts import (
     history,
     is_trusted,
     start_again,
+    stop_reason,
     weights_to_start_from,
 )
 from skae.estimators._validation import (
@@ -63,6 +64,9 @@ class BaseAutoencoder(CallbackSupportMixin, BaseEstimator):
 
     # Whether rows that are sparse, or many, are read in chunks.
     _reads_lazily = False
+
+    # False while an estimator that holds several of these gives one warning for all.
+    _warns_at_max_iter = True
 
     # Whether columns of a table count by what they have to lose.
     _weighs_columns = True
@@ -128,13 +132,13 @@ class BaseAutoencoder(CallbackSupportMixin, BaseEstimator):
 
     def _fit(self, X, y, target, sample_weight, goes_on, one_epoch=False):
         """Validate, seed, split, build, train from one start or two, keep."""
-        monitor = FitMonitor(self)
+        monitor = FitMonitor(self, fit_data=as_given(X, y, target, sample_weight))
         fewest = 1 if one_epoch and goes_on else 2
         rows = check_training_rows(self, X, target, sample_weight, not goes_on, fewest)
         if not goes_on:
             self._codec = make_codec(self, rows)
             self._output_shape = self._codec.output_shape
-        rows = self._codec.with_targets(rows)
+        given, rows = rows, self._codec.with_targets(rows)
         self._check_parts(rows)
         refuse_forked_process()
         if goes_on:
@@ -146,7 +150,7 @@ class BaseAutoencoder(CallbackSupportMixin, BaseEstimator):
             self._describe(rows)
             self._weight_seen = weight_of(rows, sample_weight)
         elif one_epoch and follows(self):
-            follow(self, rows, sample_weight, rng)
+            train = follow(self, given, sample_weight, rng)
         held_out = None if held_out is None else self._as_judged(held_out, rng)
         if not goes_on:
             self._build(rows, rng)
@@ -157,7 +161,7 @@ class BaseAutoencoder(CallbackSupportMixin, BaseEstimator):
         starts_twice = judges_start and self._tries_random and not is_trusted(self)
         before = self._judged_losses(held_out) if judges_start else None
         stopping = stopping_of(self, self._network, len(train), held_out is not None, one_epoch)
-        monitor.open(rows, y, held_out, stopping.max_iter, starts_twice)
+        monitor.open(rows, held_out, stopping.max_iter, starts_twice)
         course = Course(train, held_out, before, stopping, monitor)
         training = self._train(course, rng)
         warn_or_raise(training, self._starts_linear or self.n_iter_)
@@ -168,10 +172,13 @@ class BaseAutoencoder(CallbackSupportMixin, BaseEstimator):
             self._fall_back(rows, rng)
         if starts_twice and training.ending in ("max_iter", "converged"):
             training = start_again(self, training, course, second_rng)
+        self.stop_reason_ = stop_reason(training, judges_start and self.best_iter_ == 0)
         self._conclude(train, held_out, rng, one_epoch)
         monitor.finish()
         if self.warm_start or one_epoch:
             self._optimizer_state = training.optimizer_state
+        if self._warns_at_max_iter and not one_epoch:
+            warn_at_max_iter([self])
         return self
 
     # Saving
@@ -215,9 +222,9 @@ class BaseAutoencoder(CallbackSupportMixin, BaseEstimator):
         """What happens to a row before the encoder reads it, and its settings."""
         return None, {}
 
-    def _objective(self, network, mask, pools):
+    def _objective(self, network, mask, pools, rows):
         """What makes the model that is trained, its key, and the numbers it is told."""
-        loss, penalty = self._loss, make_penalty(self.penalty)
+        loss, penalty = self._codec.loss_of(self._loss, rows), make_penalty(self.penalty)
         corruption, settings = self._corruption()
         settings = {"mask": mask, **settings}
         if penalty is not None:
@@ -242,7 +249,11 @@ class BaseAutoencoder(CallbackSupportMixin, BaseEstimator):
 
     def _new_encoder(self):
         """How tables are encoded."""
-        return TabularEncoder(categorical_features=self.categorical_features, clip=self.clip)
+        return TabularEncoder(
+            categorical_features=self.categorical_features,
+            standardize=self.standardize is not False,
+            clip=self.clip,
+        )
 
     def _check_parts(self, rows):
         """Whether parameters and rows go together."""
@@ -364,7 +375,7 @@ class BaseAutoencoder(CallbackSupportMixin, BaseEstimator):
         if not self._scales_output:
             rows = Rows(self._units.inward(rows.inputs), rows.outputs, rows.weight)
         else:
-            rows = self._codec.linear_rows(rows)
+            rows = self._codec.scaled(rows)
         targets = rows.targets
         return Rows(
             rows.inputs.astype(np.float32, copy=False),
@@ -384,7 +395,7 @@ class BaseAutoencoder(CallbackSupportMixin, BaseEstimator):
             kinds = sorted(kinds - {None})
             return {f"{kind}_pool": draw_pool(kind, rng, shape) for kind in kinds}
 
-        build, key, settings = self._objective(network, mask, pools)
+        build, key, settings = self._objective(network, mask, pools, train)
         return training.train(
             build,
             key=key,

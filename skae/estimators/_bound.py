@@ -54,7 +54,8 @@ class BoundMixin:
     def _build(self, rows, rng):
         super()._build(rows, rng)
         self._likelihood = self._codec.likelihood(LIKELIHOODS[self.likelihood])
-        if self.table_ is not None:
+        self._mean_log_volume = None
+        if rows.observed is not None:
             volumes = self._codec.log_volumes(rows)
             self._mean_log_volume = float(np.average(volumes, weights=rows.weight))
 
@@ -99,7 +100,7 @@ class BoundMixin:
         before_output = self._codec.before_output(rows, whole, activation)
         return self._network.linear_start(rng, model, *before_output, floor)
 
-    def _objective(self, network, mask, pools):
+    def _objective(self, network, mask, pools, rows):
         batch_size = rows_in_batch(self.batch_size, self._n_training)
         settings = {
             "mask": mask,
@@ -111,7 +112,7 @@ class BoundMixin:
         }
         settings |= pools({"normal"})
         shapes = {name: np.shape(value) for name, value in settings.items()}
-        likelihood = self._likelihood
+        likelihood = self._codec.likelihood_of(self._likelihood, rows)
 
         def build():
             from skae.models import VariationalObjective
@@ -122,9 +123,12 @@ class BoundMixin:
 
     def _log_volume(self):
         """What the units of the data add to minus the log-likelihood of a row."""
-        if self.table_ is not None:
+        if not self._scales_output and self.table_ is None:
+            return 0.0
+        if getattr(self, "_mean_log_volume", None) is not None:
             return self._mean_log_volume
-        return len(self.mean_) * np.log(self.scale_) if self._scales_output else 0.0
+        log_scale = np.log(self.scale_)
+        return log_scale.sum() if np.ndim(log_scale) else len(self.mean_) * log_scale
 
     def _networks(self, weights, statistics):
         held = super()._networks(weights, statistics)

@@ -8,20 +8,27 @@ from joblib import Parallel, delayed
 from scipy import linalg
 from scipy.special import log_softmax, softmax
 from sklearn.base import BaseEstimator, ClassifierMixin, MetaEstimatorMixin, clone
+from sklearn.utils import assert_all_finite
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_consistent_length, check_is_fitted, column_or_1d
 
 from skae.estimators._autoencoder import AutoencoderTransformer
 from skae.estimators._base import BaseAutoencoder
 from skae.estimators._calibration import fit_softmax
+from skae.estimators._codecs import feature_names, warn_if_dominated
+from skae.estimators._monitor import (
+    fit_without_warning,
+    reached_max_iter,
+    warn_at_max_iter,
+)
 from skae.estimators._parameters import CONSTRAINTS
 from skae.estimators._reading import ReadsTablesMixin
 from skae.estimators._validation import check_features, check_table, fit_table
 from skae.tables import TabularEncoder
-from skae.utils._arrays import refuse_masked
+from skae.utils._arrays import check_weight, refuse_masked
 from skae.utils._random import generator, offspring
 from skae.utils._rows import moments
-from skae.utils._sklearn import Interval, check_sample_weight, fit_context
+from skae.utils._sklearn import Interval, fit_context
 from skae.utils._state import restores_state_on_error
 
 # Of a class with fewer rows than this none are held out.
@@ -60,7 +67,7 @@ class AEClassifier(ReadsTablesMixin, MetaEstimatorMixin, ClassifierMixin, BaseEs
         on the same: its probabilities are optimistic.
 
     categorical_features : "from_dtype" or array-like of {bool, int, str}, default="from_dtype"
-        Of a table, the columns of numbers that are categories, as in
+        Of a table, the columns that are categories, as in
         :class:`~skae.tables.TabularEncoder`, by which tables with categories or missing
         cells are encoded.
 
@@ -187,7 +194,15 @@ class AEClassifier(ReadsTablesMixin, MetaEstimatorMixin, ClassifierMixin, BaseEs
         self.slope_, self.offsets_ = fit_softmax(
             -self._log_costs(X[judged]), labels[judged], _take(weight, judged)
         )
+        self._warn_at_max_iter()
         return self
+
+    def _warn_at_max_iter(self):
+        """Give one warning that names all classes whose autoencoder has not converged."""
+        pairs = zip(self.classes_.tolist(), self.estimators_, strict=True)
+        labels = [label for label, autoencoder in pairs if reached_max_iter(autoencoder)]
+        where = f" for the autoencoders of the classes {labels}"
+        warn_at_max_iter(self.estimators_, where)
 
     def _validate(self, X, y, sample_weight):
         """Rows, labels and weights as arrays, without the rows of weight zero."""
@@ -199,24 +214,25 @@ class AEClassifier(ReadsTablesMixin, MetaEstimatorMixin, ClassifierMixin, BaseEs
         refuse_masked(y, "y")
         X, y = self._read(X, y, sample_weight)
         _check_labels(y)
-        if sample_weight is None:
+        weight = check_weight(sample_weight, len(X))
+        if weight is None:
             return X, y, None
-        weight = check_sample_weight(
-            sample_weight, X, dtype=np.float64, ensure_non_negative=True
-        )
         counts = weight > 0
-        if not counts.any():  # newer versions of scikit-learn have said so already
-            raise ValueError("sample_weight must be positive for a row at least; all are 0.")
         return X[counts], y[counts], weight[counts]
 
     def _read(self, X, y, sample_weight):
         """Rows as numbers, those of a table in comparable columns."""
         fit_table(self, X, sample_weight)
         if self.table_ is None:
-            return check_features(self, X, y=y, ensure_min_samples=2)
+            X, y = check_features(self, X, y=y, ensure_min_samples=2)
+            remedy = "Scale the columns, for example by a StandardScaler in a Pipeline."
+            warn_if_dominated(feature_names(self), moments(X)[1], remedy)
+            return X, y
         X, _ = check_table(self, X, fewest=2)
         check_consistent_length(X, y)
-        return X, column_or_1d(y, warn=True)
+        y = column_or_1d(y, warn=True)
+        assert_all_finite(y, input_name="y")
+        return X, y
 
     def _new_encoder(self):
         """How tables are encoded."""
@@ -240,7 +256,7 @@ class AEClassifier(ReadsTablesMixin, MetaEstimatorMixin, ClassifierMixin, BaseEs
             rows = np.flatnonzero(trained & (labels == label))
             # An autoencoder wants two rows: a row and its double have a centre as well.
             rows = np.resize(rows, max(len(rows), 2))
-            autoencoder.fit(X[rows], sample_weight=_take(weight, rows))
+            fit_without_warning(autoencoder, X[rows], _take(weight, rows))
             # It keeps what it came to; classes that are trained unequally do not compare.
             if any(start["ending"] == "interrupted" for start in autoencoder.starts_.values()):
                 raise KeyboardInterrupt
@@ -252,7 +268,9 @@ class AEClassifier(ReadsTablesMixin, MetaEstimatorMixin, ClassifierMixin, BaseEs
 
     def _autoencoder(self, rng):
         if self.estimator is None:
-            autoencoder = AutoencoderTransformer(0.9, hidden_layer_sizes=(64,), max_iter=100)
+            autoencoder = AutoencoderTransformer(
+                0.9, hidden_layer_sizes=(64,), max_iter=100, standardize=False
+            )
         else:
             autoencoder = clone(self.estimator)
         if self.random_state is not None:
@@ -291,7 +309,7 @@ class AEClassifier(ReadsTablesMixin, MetaEstimatorMixin, ClassifierMixin, BaseEs
         error level; no direction of the code is taken to vary less.
         """
         autoencoder = self.estimators_[label]
-        code = autoencoder.transform(X).astype(np.float64, copy=False)
+        code = autoencoder._code_of(X).astype(np.float64, copy=False)
         centre = np.average(code, axis=0, weights=weight)
         covariance = np.atleast_2d(np.cov(code.T, bias=True, aweights=weight))
         least = self.error_levels_[label] / autoencoder._unit
@@ -314,7 +332,7 @@ class AEClassifier(ReadsTablesMixin, MetaEstimatorMixin, ClassifierMixin, BaseEs
         with np.errstate(over="ignore", invalid="ignore"):
             for label, autoencoder in enumerate(self.estimators_):
                 centre, precision = self._codes[label]
-                code = autoencoder.transform(X) - centre
+                code = autoencoder._code_of(X) - centre
                 distance = np.sum(code @ precision * code, axis=1) / X.shape[1]
                 costs[:, label] = self._errors(autoencoder, X)
                 costs[:, label] += self.error_levels_[label] * distance

@@ -64,7 +64,7 @@ class CodeArithmeticMixin:
         >>> from sklearn.datasets import load_digits
         >>> from skae import AutoencoderTransformer
         >>> X = load_digits().data
-        >>> ae = AutoencoderTransformer(8, max_iter=5, random_state=0).fit(X)
+        >>> ae = AutoencoderTransformer(8, max_iter=5, tol=None, random_state=0).fit(X)
         >>> ae.interpolate(X[[0]], X[[1]], weights=[0.25, 0.5, 0.75]).shape
         (1, 3, 64)
         """
@@ -104,7 +104,7 @@ class CodeArithmeticMixin:
         >>> from sklearn.datasets import load_digits
         >>> from skae import AutoencoderTransformer
         >>> X = load_digits().data
-        >>> ae = AutoencoderTransformer(8, max_iter=5, random_state=0).fit(X)
+        >>> ae = AutoencoderTransformer(8, max_iter=5, tol=None, random_state=0).fit(X)
         >>> ae.latent_traversal(X, components=[0, 1]).shape
         (2, 7, 64)
         """
@@ -165,7 +165,9 @@ def encode(estimator, X, name):
     if hasattr(X, "__len__") and not len(X):
         raise ValueError(f"{name} must have at least one row; got none.")
     try:
-        return np.asarray(estimator.transform(X))
+        # A data frame, where `set_output` asks for one, may have the other memory layout,
+        # by which sums round differently.
+        return np.ascontiguousarray(estimator.transform(X))
     except ValueError as error:
         raise ValueError(f"{name} cannot be encoded: {error}") from error
 

@@ -15,31 +15,27 @@ from skae.utils._rows import Rows
 from skae.utils._sklearn import Interval, StrOptions, fit_context
 from skae.utils._state import restores_state_on_error
 
-# Rows from which the start learns how much to shrink.
+# Rows from which the shrinkage of the start is learnt.
 _MOST_SPOILT = 4096
 
 
 class DenoisingAutoencoder(
     ReadsLazyMixin, ReadsTablesMixin, CodeArithmeticMixin, ReconstructionMixin, BaseAutoencoder
 ):
-    """Autoencoder that repairs spoilt rows.
+    """Autoencoder that reconstructs clean rows from corrupted ones [1]_.
 
-    It is trained to say the clean row when it reads a spoilt one [1]_. Rows are spoilt
-    afresh in every epoch, by a corruption chosen by name or as an object, or come in pairs
-    with what they should become: ``fit(X, target=X_clean)``. Tables with categories or
-    missing cells come as they are, as in :class:`AutoencoderTransformer`; the share of
-    cells that a corruption takes is then of their cells.
+    Rows are corrupted afresh in every epoch, by a corruption chosen by name or as an object,
+    or come with their targets: ``fit(X, target=X_clean)``. Tables and missing values come as
+    in :class:`AutoencoderTransformer`; whole cells of a table are corrupted.
 
-    Training starts at the best linear denoiser through the principal axes, and what is
-    held out is spoilt once, so that epochs are compared on the same noise.
+    Training starts at the best linear denoiser through the principal axes; held-out rows are
+    corrupted once, so that epochs are compared on the same noise.
 
     Parameters
     ----------
     n_components : int or float, default=0.99
-        Number of columns of the code. A float between 0 and 1 is a share of variance:
-        the code has as many columns as PCA needs to explain it. The default leaves out
-        next to nothing of the clean rows: what a smaller code loses, no noise is to blame
-        for, and a larger one gains hardly anything.
+        Number of columns of the code. A float between 0 and 1 is a share of variance: the
+        code has as many columns as PCA needs to explain it; by default, nearly all of it.
 
     hidden_layer_sizes : int or array-like of shape (n_layers,), default=(256, 128)
         Widths of the encoder's hidden layers; the decoder has them in reverse. An empty
@@ -50,9 +46,8 @@ class DenoisingAutoencoder(
         :mod:`skae.networks`; `hidden_layer_sizes` is then not used. None: dense layers.
 
     activation : str, default="relu"
-        Activation of the hidden layers: "elu", "gelu", "leaky_relu", "relu", "selu",
-        "sigmoid" (or "logistic"), "silu", "softplus", "softsign", "tanh", "linear" (or
-        "identity").
+        Activation of the hidden layers: "elu", "gelu", "leaky_relu", "relu", "selu", "sigmoid"
+        (or "logistic"), "silu", "softplus", "softsign", "tanh", "linear" (or "identity").
 
     code_activation : str, default="identity"
         Activation of the code.
@@ -73,11 +68,10 @@ class DenoisingAutoencoder(
 
     loss : {"squared_error", "absolute_error", "huber", "binary_crossentropy", "cosine", \
             "ssim"}, keras.losses.Loss or callable, default="squared_error"
-        What is compared between a row and its reconstruction, the mean over columns.
-        "huber" turns from squared to absolute at one `scale_`; "binary_crossentropy" and
-        "ssim", the structural similarity of images, want X in [0, 1]; "cosine" compares
-        directions of centred rows. A Keras loss, or a function of target and output,
-        sees standardised rows.
+        What is compared between a row and its reconstruction, the mean over columns. "huber"
+        turns from squared to absolute at one `scale_`; "binary_crossentropy" and "ssim", the
+        structural similarity of images, want X in [0, 1]; "cosine" compares directions of
+        centred rows. A Keras loss, or a function of target and output, sees standardised rows.
 
     penalty : {"l1", "kl", "contractive"}, Penalty or None, default=None
         What is added to the loss: a sparse code by :class:`~skae.losses.L1Sparsity` or
@@ -100,9 +94,8 @@ class DenoisingAutoencoder(
         at Glorot's uniform weights. A dense network's code that a rectifier would cut off
         ("relu", "elu" or "leaky_relu", no penalty) starts moved to where it is positive.
         With "pca", where the principal components explain less than 80 % of the variance
-        and rows are held out, the network is trained from random weights too, as long as it
-        does not lag behind, and the better of the two on the rows held out is kept: see
-        `init_` and `starts_`.
+        and rows are held out, random weights are tried too, as long as they do not lag
+        behind, and the better of the two is kept: see `starts_`. Not with a `penalty`.
 
     optimizer : str or keras.optimizers.Optimizer, default="adam"
         A Keras optimizer by name or an object, whose configuration is copied.
@@ -110,10 +103,10 @@ class DenoisingAutoencoder(
     learning_rate : "auto", float or keras.optimizers.schedules.LearningRateSchedule, \
             default="auto"
         For an optimizer given by name; an object brings its own. "auto": a high rate is
-        held as long as the loss makes progress and then falls to zero, in three epochs
-        for every seven before [2]_; it is 0.003 for dense networks in batches of 32, 0.002 on a
-        thousand rows or fewer, and 0.001 for other networks, and grows with the root of the
-        batch. Gradients are cut to a norm of 1. `partial_fit` takes 0.001.
+        held as long as the loss makes progress and then falls to zero, in three epochs for
+        every seven before [2]_. It is 0.002 for dense networks, rising to 0.003 between one
+        and four thousand training rows, and 0.001 for others, times the root of `batch_size`
+        over 32. Gradients are cut to a norm of 1. `partial_fit` takes 0.001.
 
     weight_decay : float, default=0.0
         Share of the learning rate by which all weights shrink in a step, for an optimizer
@@ -126,13 +119,12 @@ class DenoisingAutoencoder(
         Epochs at most, from each start.
 
     early_stopping : bool, default=True
-        Whether rows are held out to choose the best epoch and to stop. With fewer than
-        ten rows the training rows themselves are used. If False, all rows are trained
-        on, training stops when its own loss makes no progress, and the last epoch is
-        kept.
+        Whether rows are held out to choose the best epoch and to stop. With fewer than ten rows
+        the training rows themselves are used. If False, all rows are trained on, training stops
+        when its own loss makes no progress, and the last epoch is kept.
 
     validation_fraction : float, default=0.1
-        Share of the rows that are held out.
+        Share of the rows that are held out; of more than 64 MiB of rows, at most 32 MiB.
 
     n_iter_no_change : int, default=10
         Epochs without progress after which training stops, or with
@@ -148,9 +140,14 @@ class DenoisingAutoencoder(
         and network stay as they are.
 
     categorical_features : "from_dtype" or array-like of {bool, int, str}, default="from_dtype"
-        Of a table, the columns of numbers that are categories: a mask, positions, or names.
-        "from_dtype": strings, booleans and categorical dtypes are, numbers are not. What
+        Of a table, the columns that are categories: a mask, positions, or names.
+        "from_dtype": booleans, categorical dtypes and strings that are no dates are. What
         is declared is a table in any case, an array too.
+
+    standardize : "auto" or bool, default="auto"
+        Whether each column of numbers is divided by its own standard deviation, and not all
+        by one number. "auto": in tables with a column that is no number; numbers alone are
+        taken as given, as by PCA.
 
     clip : bool, default=True
         Of a table, whether numbers that are decoded stay in the range seen in fit.
@@ -160,11 +157,11 @@ class DenoisingAutoencoder(
         result in every call on the same machine.
 
     verbose : bool or int, default=False
-        Whether progress is printed: epoch, seconds left at most, loss, and what rows held
-        out say, the share of variance explained beside PCA's or, of losses other than
-        the squared error, the loss beside that of the start; in the end, what is kept.
-        True or 1: a line that is updated in a terminal, and about ten lines for each
-        start elsewhere; 2: a line for every epoch.
+        Whether progress is printed: the epoch, the seconds that remain at most, the loss, and
+        the share of variance explained of held-out rows beside PCA's (for other losses than the
+        squared error, their loss beside that of the start); in the end, what is kept and why
+        training ended. True or 1: a line that is updated in a terminal, and about ten lines for
+        each start elsewhere; 2: a line for every epoch.
 
     Attributes
     ----------
@@ -175,25 +172,26 @@ class DenoisingAutoencoder(
         Mean of each column, in the units of the data; zeros for a table, which `table_`
         centres.
 
-    scale_ : float
-        Root of the mean variance of the columns: the one number X is divided by; 1 for a
-        table, which `table_` scales.
+    scale_ : float or ndarray of shape (n_features,)
+        What X is divided by: the root of the mean variance of the columns, or with
+        ``standardize=True`` their standard deviations; 1 for a table, which `table_` scales.
 
     loss_curve_ : list of float
         Mean training loss in each epoch, in the units of the data (squared, for the
         squared error).
 
     validation_loss_curve_ : list of float or None
-        Mean loss on the held-out rows after each epoch; None where none were held out.
+        Mean validation loss after each epoch: on the held-out rows or, of fewer than ten
+        rows, on all of them; None with ``early_stopping=False`` and after `partial_fit`.
 
     init_ : {"pca", "random"}
         The start that was kept; what is told of the training is told of this one.
 
     start_loss_ : float
-        Loss on the held-out rows before the first epoch; NaN where none were held out.
+        Validation loss before the first epoch; NaN without `validation_loss_curve_`.
 
     best_loss_ : float
-        Loss of the epoch that was kept, on the held-out rows if there are any;
+        Validation loss of the epoch that was kept, or its training loss where there is none;
         `start_loss_` where the principal components are kept.
 
     best_iter_ : int
@@ -202,12 +200,17 @@ class DenoisingAutoencoder(
     n_iter_ : int
         Number of epochs trained.
 
+    stop_reason_ : str
+        Why training ended: "converged"; "pca", converged to nothing better than the start,
+        which is kept; "max_iter", before it converged, with a
+        :class:`~sklearn.exceptions.ConvergenceWarning` unless ``tol=None`` or in
+        `partial_fit`; "callback", "interrupted" or "diverged".
+
     starts_ : dict of str to dict
-        What each start came to, "pca" or "random", and it may be both: "loss_curve",
-        "validation_loss_curve", "best_loss" and "n_iter", as the attributes of these names;
-        "ending", why training ended: "converged", "max_iter", "behind" the first start,
-        "callback", "interrupted" or "diverged"; "seconds", compilation included. A fit that
-        goes on leaves it as it is.
+        Of each start, "pca", "random" or both: "loss_curve", "validation_loss_curve",
+        "best_loss" and "n_iter", as the attributes of these names; "ending", "max_iter" or
+        another reason as in `stop_reason_`, or "behind" the first start; "seconds", compilation
+        included. A fit that continues training does not change it.
 
     encoder_ : keras.Model
         From rows in the units of the data, or what `table_` makes of them, to codes; made
@@ -217,13 +220,12 @@ class DenoisingAutoencoder(
         From codes to rows in the units of the data, made anew each time. Of a table, to
         numbers as `table_` has them, and a logit for each flag of a category.
 
-    columns_ : dict of str to str
-        The kind of each column, as in :class:`~skae.tables.TabularEncoder`; "numeric" for
-        all, where X was no table with categories or missing cells.
+    columns_ : dict
+        The kind of each column by its name, as in :class:`~skae.tables.TabularEncoder`;
+        "numeric" for all, where all columns are numbers.
 
     table_ : TabularEncoder or None
-        What encodes a table into the matrix that the networks read; None: X is read as it
-        is.
+        What encodes a table into the matrix that the networks read; None: X is read as it is.
 
     n_features_in_ : int
         Number of columns seen during fit.
@@ -295,6 +297,7 @@ class DenoisingAutoencoder(
         tol=5e-4,
         warm_start=False,
         categorical_features="from_dtype",
+        standardize="auto",
         clip=True,
         random_state=None,
         verbose=False,
@@ -324,6 +327,7 @@ class DenoisingAutoencoder(
         self.tol = tol
         self.warm_start = warm_start
         self.categorical_features = categorical_features
+        self.standardize = standardize
         self.clip = clip
         self.random_state = random_state
         self.verbose = verbose
@@ -336,15 +340,13 @@ class DenoisingAutoencoder(
         Parameters
         ----------
         X : data frame or array-like of shape (n_samples, n_features) or (n_samples, ...)
-            Training rows, at least two. Images and series may have more axes, and tables
-            columns of any kind, and missing cells.
+            Training rows, at least two, as in :class:`AutoencoderTransformer`.
 
         y : Ignored
             Not used, present for API consistency by convention.
 
         target : array-like of shape (n_samples, n_outputs) or (n_samples, ...), default=None
-            What each row should become, in any shape: clean rows, or colour images from
-            grey ones. None: X itself.
+            What each row should become, in any shape. None: X itself.
 
         sample_weight : array-like of shape (n_samples,), default=None
             Weights of the rows.
@@ -363,8 +365,7 @@ class DenoisingAutoencoder(
     def partial_fit(self, X, y=None, target=None, sample_weight=None):
         """Train for one epoch on X, going on from where training stands.
 
-        Centre and scale are those of all rows so far, and the start is that of the first:
-        see `AutoencoderTransformer.partial_fit`. `early_stopping` has no effect.
+        As `AutoencoderTransformer.partial_fit`; `early_stopping` has no effect.
 
         Parameters
         ----------
@@ -389,12 +390,12 @@ class DenoisingAutoencoder(
         return self._fit(X, y, target, sample_weight, goes_on, one_epoch=True)
 
     def denoise(self, X):
-        """Repair rows: encode X as it comes and decode it.
+        """Encode corrupted rows as they come and decode them.
 
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features) or (n_samples, ...)
-            Spoilt rows.
+            Corrupted rows.
 
         Returns
         -------
@@ -420,7 +421,8 @@ class DenoisingAutoencoder(
             Minus the mean over columns of the loss that was trained, in the units of
             the target (squared, for the squared error).
         """
-        return -self._unit * self._losses(self._pairs(X, target))
+        losses = self._losses(self._pairs(X, target))
+        return -self._unit * losses
 
     def score(self, X, y=None, target=None, sample_weight=None):
         """Share of the variance of the target that the reconstruction of X explains.
@@ -428,7 +430,7 @@ class DenoisingAutoencoder(
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features) or (n_samples, ...)
-            Rows, read as they come.
+            Rows, as they come.
 
         y : Ignored
             Not used, present for API consistency by convention.
@@ -474,8 +476,7 @@ class DenoisingAutoencoder(
         super()._check_parts(rows)
         noise = self.corruption
         if noise == "auto":
-            is_clean = rows.targets is None or self.table_ is not None
-            noise = "gaussian" if is_clean else None
+            noise = "gaussian" if rows.has_own_targets else None
         self._noise = noise and make_corruption(noise, self.corruption_level)
 
     def _corruption(self):
@@ -488,12 +489,12 @@ class DenoisingAutoencoder(
             return held_out
         clean = held_out.dense()
         inputs = self._noise.corrupt(clean.inputs, self._spread, rng)
-        return Rows(inputs, clean.outputs, clean.weight)
+        return Rows(inputs, clean.outputs, clean.weight, clean.observed)
 
     def _spoilt(self, rows, rng):
         if self._noise is None:
             return None
-        if rows.targets is None or self.table_ is not None:
+        if rows.has_own_targets:
             # Enough for the one number by column of the code that noise asks for.
             rows = rows.take(slice(_MOST_SPOILT)).dense()
         return self._units.inward(self._noise.corrupt(rows.inputs, self._spread, rng))

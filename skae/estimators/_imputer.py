@@ -15,15 +15,20 @@ from skae.networks import keras_name, whole_numbers
 from skae.tables import (
     TabularEncoder,
     checked_table,
+    given_back,
+    in_library,
     is_frame,
+    marked_cells,
     missing_cells,
     only_columns,
     stretched,
     with_cells,
     with_flags,
-    with_missing,
+    with_string_names,
     with_zeros,
+    without_cells,
 )
+from skae.utils._frames import unique_names
 from skae.utils._process import refuse_forked_process
 from skae.utils._random import generator, offspring
 from skae.utils._sklearn import (
@@ -32,6 +37,7 @@ from skae.utils._sklearn import (
     StrOptions,
     check_feature_names_in,
     fit_context,
+    output_library,
 )
 from skae.utils._state import restores_state_on_error
 
@@ -53,12 +59,13 @@ class AEImputer(TransformerMixin, BaseEstimator):
     Parameters
     ----------
     missing_values : int, float, str, numpy.nan, None or pandas.NA, default=numpy.nan
-        What stands for a missing cell. NaN, None and NA are all missing with any of the
-        three.
+        What stands for a missing value. NaN, None and NA are all missing with any of the
+        three. A number is missing where a column of any dtype has it, categories and objects
+        too, but not as a string, boolean or date; and a string where it is a string.
 
     categorical_features : "from_dtype" or array-like of {bool, int, str}, default="from_dtype"
-        Columns of numbers that are categories: a mask, positions, or names. Strings,
-        booleans and categorical dtypes are categories in any case.
+        Columns that are categories: a mask, positions, or names. Booleans, categorical
+        dtypes and strings that are no dates are categories in any case.
 
     hidden_layer_sizes : int or array-like of shape (n_layers,), default=(256,)
         Widths of the hidden layers of the networks.
@@ -80,7 +87,8 @@ class AEImputer(TransformerMixin, BaseEstimator):
 
     add_indicator : bool, default=False
         Whether columns that tell which cells were missing are appended, for each column
-        in which cells were missing in fit.
+        in which cells were missing in fit: "missingindicator_" and its name, with "_2" at the
+        end, or a higher number, where another column has that name.
 
     keep_empty_features : bool, default=False
         Whether columns that were empty in fit are kept: numbers are then zero, and
@@ -204,7 +212,7 @@ class AEImputer(TransformerMixin, BaseEstimator):
         self : object
             The fitted imputer. When `fit` fails, what was fitted before is kept.
         """
-        X = self._checked(X, reset=True)
+        X = self._without_marks(self._checked(X, reset=True))
         refuse_forked_process()
         rng = np.random.RandomState(offspring(self.random_state))
         encoder = TabularEncoder(categorical_features=self.categorical_features)
@@ -212,8 +220,7 @@ class AEImputer(TransformerMixin, BaseEstimator):
         self.encoder_ = encoder
         missing = missing_cells(X)
         self._had_missing = np.flatnonzero(missing.any(axis=0))
-        kinds = [block.kind for block in encoder.blocks_]
-        self._full = np.flatnonzero([kind != "empty" for kind in kinds])
+        self._full = np.flatnonzero([b.stop > b.start for b in encoder.blocks_])
         self._off = Z.min(axis=0, initial=np.inf)
         self._remember_units(X, Z, missing)
         self.loss_curve_ = []
@@ -245,7 +252,7 @@ class AEImputer(TransformerMixin, BaseEstimator):
         self._ends = None
         if is_frame(X) or X.dtype.kind not in "fiu":
             return
-        blocks = [block for block in self.encoder_.blocks_ if block.kind != "empty"]
+        blocks = [self.encoder_.blocks_[j] for j in self._full]
         if any(block.kind == "categorical" for block in blocks) or self._declares():
             return
         self._ends = np.zeros((X.shape[1], 4))
@@ -285,10 +292,14 @@ class AEImputer(TransformerMixin, BaseEstimator):
         Returns
         -------
         data frame or ndarray of shape (n_samples, n_features_out)
-            In the library and with the dtypes that came, without columns that were empty in
-            fit.
+            A new table in the library and with the dtypes of X, without columns that were
+            empty in fit. `fit` may have seen another library. Integers become floats where
+            values that are not whole belong among them; arrays that are marked by a number
+            or a string are float64 or objects.
+            Columns that are identifiers stay as they are, with their missing values.
         """
-        return self._filled(X, lambda imputation, values, there: imputation(values, there))
+        filled = self._filled(X, lambda imputation, values, there: imputation(values, there))
+        return in_library(filled, output_library(self))
 
     def sample(self, X, n_draws=5, random_state=None):
         """Fill missing cells with draws and not with what is expected of them.
@@ -321,41 +332,49 @@ class AEImputer(TransformerMixin, BaseEstimator):
 
     def _filled(self, X, fill):
         check_is_fitted(self)
-        X = self._checked(X, reset=False)
+        given = self._checked(X, reset=False)
+        X = self._without_marks(given)
         with warnings.catch_warnings():
             # What is to be said of names has been said.
-            warnings.filterwarnings("ignore", "X does not have valid feature names")
+            warnings.filterwarnings("ignore", "X (has|does not have valid) feature names")
             Z, there = self.encoder_.encode(X)
         missing = missing_cells(X)
         filled = X
         if missing.any() and self._imputation is not None:
             layout, values, there = self._laid_out(Z, there)
-            filled = self._decoded(X, Z, fill(self._imputation, values, there), layout)
-            keeps = np.isin(np.arange(missing.shape[1]), self._full)
-            filled = with_cells(X, filled, missing & keeps)
-        return self._finished(filled, X, missing)
+            values = fill(self._imputation, values, there)
+            missing_here = missing & np.isin(np.arange(missing.shape[1]), self._full)
+            if self._ends is not None and not is_frame(X) and X.dtype.kind == "f":
+                filled = np.where(missing_here, self._in_units(X, values, layout), X)
+            else:
+                cells = self._decoded(Z, values)
+                filled = with_cells(X, cells, missing_here, self.encoder_._form)
+        filled = given_back(self._finished(filled, missing), given)
+        return with_string_names(filled, self.get_feature_names_out())
 
-    def _decoded(self, X, Z, values, layout):
-        """A table for filled values."""
+    def _in_units(self, X, values, layout):
+        """Filled values (n_samples, n_values) in the units and the dtype of an array X."""
+        table = np.full(X.shape, np.nan)
+        plain = np.where(layout.is_number, stretched(values), values)
+        for j, column in zip(self._full, plain.T, strict=True):
+            low, high, read_low, read_high = self._ends[j]
+            unit = (high - low) / (read_high - read_low) if high > low else 0.0
+            table[:, j] = np.clip(low + (column - read_low) * unit, low, high)
+        return table.astype(X.dtype)
+
+    def _decoded(self, Z, values):
+        """Cells of the table for filled values (n_samples, n_values) in its matrix Z."""
         blocks = [self.encoder_.blocks_[j] for j in self._full]
-        if self._ends is not None and not is_frame(X):
-            table = np.full(X.shape, np.nan)
-            plain = np.where(layout.is_number, stretched(values), values)
-            for j, column in zip(self._full, plain.T, strict=True):
-                low, high, read_low, read_high = self._ends[j]
-                unit = (high - low) / (read_high - read_low) if high > low else 0.0
-                table[:, j] = np.clip(low + (column - read_low) * unit, low, high)
-            return table.astype(X.dtype if X.dtype.kind == "f" else np.float64)
         Z = Z.copy()
         Z[:, np.concatenate([np.arange(b.start, b.stop) for b in blocks])] = values
         for block in blocks:
             if block.indicator is not None:
                 Z[:, block.indicator] = self._off[block.indicator]
-        return self.encoder_.decode(Z, index=getattr(X, "index", None))
+        return self.encoder_.decoded_cells(Z)
 
-    def _finished(self, filled, X, missing):
+    def _finished(self, filled, missing):
         """Without empty columns, or with zeros in them, and with indicators."""
-        empty = np.setdiff1d(np.arange(missing.shape[1]), self._full)
+        empty = np.flatnonzero(self._is_empty())
         if len(empty) and self.keep_empty_features:
             filled = with_zeros(filled, empty, missing)
         elif len(empty):
@@ -366,16 +385,22 @@ class AEImputer(TransformerMixin, BaseEstimator):
                 UserWarning,
                 stacklevel=3,
             )
-            filled = only_columns(filled, self._full)
+            filled = only_columns(filled, np.flatnonzero(~self._is_empty()))
         if self.add_indicator:
             filled = with_flags(
                 filled, missing[:, self._had_missing], self._indicator_names(None)
             )
-        return filled if filled is not X else filled.copy() if not is_frame(X) else filled
+        return filled
+
+    def _is_empty(self):
+        """Columns in which no cell was observed in fit, as a mask of shape (n_features,)."""
+        return np.array([block.kind == "empty" for block in self.encoder_.blocks_])
 
     def _indicator_names(self, input_features):
         names = check_feature_names_in(self, input_features)
-        return [f"missingindicator_{name}" for name in names[self._had_missing]]
+        derived = [f"missingindicator_{name}" for name in names[self._had_missing]]
+        is_derived = np.arange(len(names) + len(derived)) >= len(names)
+        return unique_names([*names, *derived], is_derived)[len(names) :]
 
     def get_feature_names_out(self, input_features=None):
         """Names of the columns that `transform` returns.
@@ -391,28 +416,41 @@ class AEImputer(TransformerMixin, BaseEstimator):
         """
         check_is_fitted(self)
         names = check_feature_names_in(self, input_features)
-        kept = names if self.keep_empty_features else names[self._full]
+        kept = names if self.keep_empty_features else names[~self._is_empty()]
         if self.add_indicator:
             kept = [*kept, *self._indicator_names(input_features)]
         return np.array(kept, dtype=object)
 
+    def _missing_is_nan(self):
+        """Whether missing values are NaN, None and NA, and not a value of the user's."""
+        value = self.missing_values
+        return not isinstance(value, str | Real) or (
+            not isinstance(value, str) and value != value
+        )
+
     def _checked(self, X, reset):
-        """A table in which missing cells are NaN, None or NA."""
+        """A table as it was given, with the columns that were seen in fit."""
         X = checked_table(X)
         validate_data(self, X, reset=reset, skip_check_array=True)
+        return X
+
+    def _without_marks(self, X):
+        """A table in which missing cells are NaN, None or NA."""
         value = self.missing_values
-        if not isinstance(value, str | Real) or (not isinstance(value, str) and value != value):
+        if self._missing_is_nan():
             return X
-        if missing_cells(X).any():
+        marked = marked_cells(X, value)
+        X = without_cells(X, marked, value)
+        if (missing_cells(X) & ~marked).any():
             raise ValueError(
                 f"Input X contains NaN, but missing_values={value!r} says what is missing: "
                 "replace one by the other."
             )
-        return with_missing(X, value)
+        return X
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
-        tags.input_tags.allow_nan = True
+        tags.input_tags.allow_nan = self._missing_is_nan()
         tags.input_tags.categorical = True
         tags.input_tags.string = True
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]

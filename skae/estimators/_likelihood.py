@@ -7,6 +7,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from skae.estimators._prior import draw, log_gain
 from skae.losses import posterior
+from skae.utils._arrays import check_weight
 from skae.utils._random import generator
 from skae.utils._sklearn import Interval, validate_parameter_constraints
 
@@ -147,7 +148,8 @@ class LikelihoodMixin:
             Nats per row. The share of variance explained is given by
             :func:`skae.metrics.reconstruction_score`.
         """
-        return float(np.average(self.score_samples(X), weights=sample_weight))
+        scores = self.score_samples(X)
+        return float(np.average(scores, weights=check_weight(sample_weight, len(scores))))
 
     def _encode(self, X):
         return np.ascontiguousarray(self._latent.posterior(X)[0])

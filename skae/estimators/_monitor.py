@@ -7,9 +7,18 @@ import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 
 from skae.losses import LOSSES
-from skae.utils._lazy import given
 from skae.utils._rows import moments
 from skae.utils._sklearn import CallbackSupportMixin
+
+# The last line of `verbose` for each `stop_reason_` but "max_iter".
+_ENDINGS = {
+    "converged": "converged",
+    "pca": "converged, no better than the start",
+    "behind": "behind the first start",
+    "callback": "stopped by a callback",
+    "interrupted": "interrupted",
+    "diverged": "the loss was not finite",
+}
 
 
 class FitMonitor:
@@ -24,10 +33,14 @@ class FitMonitor:
 
     n_networks : int, default=1
         How many are trained, where these are not the starts of one.
+
+    fit_data : dict, default=None
+        What callbacks get, see `as_given`; None: the estimator supports no callbacks.
     """
 
-    def __init__(self, estimator, n_networks=1):
+    def __init__(self, estimator, n_networks=1, fit_data=None):
         self.estimator = estimator
+        self.fit_data = fit_data
         self.began = time.monotonic()
         self.context = self.epoch = self.progress = None
         self.n_before = 0
@@ -40,17 +53,13 @@ class FitMonitor:
         ):
             self.context = estimator._init_callback_context(max_subtasks=None)
 
-    def open(self, rows, y, held_out, n_epochs, starts_twice):
+    def open(self, rows, held_out, n_epochs, starts_twice):
         """When the autoencoder stands at its start.
 
         Parameters
         ----------
         rows : Rows
             What it is fitted on.
-
-        y : array-like or None
-            Callbacks that score are given the target of the rows where there is no `y`,
-            since that is what an autoencoder learns.
 
         held_out : Rows or None
             What it is judged by.
@@ -68,11 +77,6 @@ class FitMonitor:
             self.terms = self._terms(rows, held_out)
         if self.context is None:
             return
-        self.fit_data = {
-            "X": given(rows.inputs),
-            "y": given(rows.outputs) if y is None else y,
-            "metadata": {} if rows.weight is None else {"sample_weight": rows.weight},
-        }
         self.context.max_subtasks = n_epochs * len(self.names)
         self.context.call_on_fit_task_begin(estimator=self.estimator, **self.fit_data)
 
@@ -106,8 +110,17 @@ class FitMonitor:
         if self.progress is not None:
             run = len(self.names) == 2 and self.estimator.init_ == "random"
             epoch = self.estimator.best_iter_ - self.n_before
-            self.progress.finish(int(run), epoch, time.monotonic() - self.began)
+            seconds = time.monotonic() - self.began
+            self.progress.finish(int(run), epoch, seconds, self._ending())
         self._told(self.context, dict)
+
+    def _ending(self):
+        """Why training ended, as the last line says it."""
+        reason = self.estimator.stop_reason_
+        if reason == "max_iter":
+            progress = ", not converged" * reached_max_iter(self.estimator)
+            return f"stopped at max_iter={self.estimator.max_iter}{progress}"
+        return _ENDINGS[reason]
 
     def _terms(self, rows, held_out):
         """How losses of the autoencoder are told."""
@@ -128,13 +141,41 @@ class FitMonitor:
             return ""  # what random weights explain tells nothing
         options, (corruption, _) = ae._options(True), ae._corruption()
         linear = {options.code_activation, options.output_activation} == {"linear"}
-        is_pca = linear and corruption is None and rows.targets is None
+        is_pca = linear and corruption is None and rows.has_own_targets
         return "PCA" if is_pca else "start"
 
     def _told(self, context, attributes):
         return context is not None and context.call_on_fit_task_end(
             estimator=self.estimator, **self.fit_data, reconstruction_attributes=attributes
         )
+
+
+def as_given(X, y, target, sample_weight):
+    """Arguments of `fit` for callbacks, as the user gave them.
+
+    Parameters
+    ----------
+    X : data frame, array-like or sparse matrix of shape (n_samples, ...)
+        Rows, those of weight zero too.
+
+    y : array-like or None
+        Where it is None, callbacks that score get what the autoencoder learns to output.
+
+    target : array-like of shape (n_samples, ...) or None
+        What the rows should become; None: X.
+
+    sample_weight : array-like of shape (n_samples,) or None
+        Weights of the rows.
+
+    Returns
+    -------
+    dict
+        Arguments of the methods of a callback context.
+    """
+    if y is None:
+        y = X if target is None else target
+    metadata = {} if sample_weight is None else {"sample_weight": sample_weight}
+    return {"X": X, "y": y, "metadata": metadata}
 
 
 def _spread(estimator, held_out):
@@ -180,3 +221,39 @@ def warn_or_raise(training, has_start, kept=None):
         ConvergenceWarning,
         stacklevel=6,
     )
+
+
+def fit_without_warning(estimator, X, sample_weight):
+    """Fit one of several estimators, for all of which :func:`warn_at_max_iter` warns once."""
+    estimator._warns_at_max_iter = False
+    try:
+        return estimator.fit(X, sample_weight=sample_weight)
+    finally:
+        del estimator._warns_at_max_iter
+
+
+def reached_max_iter(estimator):
+    """True if training ended at `max_iter`, and not on purpose, as it does without `tol`."""
+    return estimator.stop_reason_ == "max_iter" and estimator.tol is not None
+
+
+def warn_at_max_iter(estimators, where=""):
+    """Warn if training of any of these estimators reached `max_iter` before it converged.
+
+    Parameters
+    ----------
+    estimators : list of autoencoder
+        Fitted.
+
+    where : str, default=""
+        Where there are several: which of them have not converged.
+    """
+    unfinished = [each for each in estimators if reached_max_iter(each)]
+    if unfinished:
+        warnings.warn(
+            f"Maximum epochs (max_iter={unfinished[0].max_iter}) reached and the optimization "
+            f"hasn't converged yet{where}. Increase max_iter, or set tol=None to train for "
+            "max_iter epochs without this warning.",
+            ConvergenceWarning,
+            stacklevel=6,
+        )

@@ -128,10 +128,10 @@ class OrderedCodeMixin:
             self._size_weight = self._weights_of_sizes(_some(rows), weights, statistics)
         return weights
 
-    def _objective(self, network, mask, pools):
+    def _objective(self, network, mask, pools, rows):
         if not self.ordered:
-            return super()._objective(network, mask, pools)
-        loss = self._loss
+            return super()._objective(network, mask, pools, rows)
+        loss = self._codec.loss_of(self._loss, rows)
         settings = {"size_weight": self._size_weight}
 
         def build():
@@ -154,7 +154,8 @@ class OrderedCodeMixin:
             for name in ("variance_explained_", "pca_variance_explained_"):
                 vars(self).pop(name, None)
             return
-        if held_out is not None and not one_epoch and self._gains_by_heads():
+        complete = held_out is not None and train.observed is None
+        if complete and not one_epoch and self._gains_by_heads():
             self._give_heads(train, held_out)
         judged = _some(train if held_out is None else held_out)
         self.variance_explained_ = self._explained_by_size(judged)
@@ -246,8 +247,8 @@ class OrderedCodeMixin:
 
     def _explained_by_pca(self, train, judged, rng):
         """The same of the principal components of the training rows."""
-        train, judged = map(self._codec.linear_rows, (train, judged))
-        linear = linear_map(train, self._network.n_components, rng)
+        linear = linear_map(self._codec.linear_rows(train), self._network.n_components, rng)
+        judged = self._codec.scaled(judged)
         code = judged.inputs @ linear.encoder
         outputs = (
             code[:, :size] @ linear.decoder[:size]

@@ -44,6 +44,7 @@ CONSTRAINTS: dict = {
     "tol": [Interval(Real, 0, None, closed="left"), None],
     "warm_start": ["boolean"],
     "categorical_features": [StrOptions({"from_dtype"}), "array-like"],
+    "standardize": [StrOptions({"auto"}), "boolean"],
     "clip": ["boolean"],
     "random_state": ["random_state"],
     "verbose": ["verbose"],

@@ -33,7 +33,8 @@ def follows(estimator):
     keep the encoder of the first portion.
     """
     known = getattr(estimator, "_weight_seen", None) is not None
-    return known and estimator.table_ is None and can_move(estimator._network)
+    one_scale = np.ndim(estimator.scale_) == 0
+    return known and estimator.table_ is None and one_scale and can_move(estimator._network)
 
 
 def follow(estimator, rows, sample_weight, rng):
@@ -55,14 +56,20 @@ def follow(estimator, rows, sample_weight, rng):
 
     rng : RandomState
         Draws the weights where training starts again.
+
+    Returns
+    -------
+    Rows
+        The portion, with missing values at the mean of all rows so far.
     """
     seen, varied = estimator._weight_seen, estimator._codec.deviation.any()
     scale = estimator.scale_ if varied else 0.0
-    move(estimator, rows, weight_of(rows, sample_weight))
+    rows = move(estimator, rows, weight_of(rows, sample_weight))
     is_second = estimator.n_iter_ == 1 and estimator._weight_seen >= 2 * seen
     if is_second and estimator.scale_ > _TOO_NARROW * scale:
         estimator._set_weights(estimator._start(rows, rng))
         estimator._optimizer_state = None
+    return rows
 
 
 def move(estimator, rows, weight):
@@ -78,10 +85,16 @@ def move(estimator, rows, weight):
 
     weight : float
         How much they count beside those seen before.
+
+    Returns
+    -------
+    Rows
+        The portion, with missing values at the mean of all rows so far.
     """
     before, after = estimator._units, estimator._target_units
     estimator._weight_seen = estimator._weight_seen + weight
     estimator._codec = estimator._codec.with_more(rows, weight / estimator._weight_seen)
+    rows = estimator._codec.with_targets(rows)
     estimator._describe(rows, goes_on=True)
     changes = (
         _change(before, estimator._units),
@@ -89,6 +102,7 @@ def move(estimator, rows, weight):
     )
     weights = moved(estimator._network, estimator._weights, *changes)
     vars(estimator).update(estimator._networks(weights, estimator._statistics))
+    return rows
 
 
 def _change(old, new):

@@ -7,7 +7,6 @@ from sklearn.utils.validation import check_is_fitted
 from skae.estimators._validation import check_rows, check_scale, read_rows
 from skae.metrics import lazy_variance_explained, share_explained, variance_explained
 from skae.utils._arrays import check_floats
-from skae.utils._lazy import LazyRows
 from skae.utils._process import refuse_forked_process
 from skae.utils._rows import Rows
 
@@ -31,7 +30,7 @@ class ReconstructionMixin(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
         ndarray of shape (n_samples, n_components_)
             The code, float32 if X is float32 and float64 otherwise.
         """
-        return self._in_parts(self._encode, self._check_rows(X))
+        return self._code_of(X)
 
     def inverse_transform(self, X):
         """Decode codes.
@@ -103,7 +102,7 @@ class ReconstructionMixin(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
         target = rows.outputs
         if self._scales_output:
             output, target = map(self._target_units.inward, (output, target))
-        return self._loss.per_sample(np, target, output)
+        return self._codec.loss_of(self._loss, rows).per_sample(np, target, output)
 
     def score(self, X, y=None, sample_weight=None):
         """Share of the variance of X that the reconstruction explains.
@@ -137,12 +136,16 @@ class ReconstructionMixin(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
         check_is_fitted(self)
         if self.table_ is not None:
             return share_explained(X, self.reconstruct(X), sample_weight=sample_weight)
-        X = self._rows(X).inputs
-        if isinstance(X, LazyRows):
+        rows = self._rows(X)
+        if rows.is_lazy:
             return lazy_variance_explained(
-                X, lambda part: self._reconstruct(part.dense()), sample_weight
+                rows.inputs, lambda part: self._reconstruct(part.dense()), sample_weight
             )
-        return variance_explained(X, self._reconstruct(X), sample_weight=sample_weight)
+        return variance_explained(rows.outputs, self._reconstruct(rows.inputs), sample_weight)
+
+    def _code_of(self, X):
+        """The code as an array (n_samples, n_components_), whatever `set_output` asks for."""
+        return self._in_parts(self._encode, self._check_rows(X))
 
     def _in_parts(self, function, X):
         """A function of rows, a chunk at a time where they are read lazily."""
@@ -155,7 +158,9 @@ class ReconstructionMixin(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
         return self._decoder(self._encode(X))
 
     def _check_rows(self, X):
-        return check_rows(self, X)
+        """Flat rows, missing values at the mean of their column."""
+        X = check_rows(self, X)
+        return self._codec.filled(X)
 
     def _rows(self, X):
         """Rows and, of a table, what should be said of them."""
@@ -168,8 +173,9 @@ class ReconstructionMixin(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
 
     @property
     def _unit(self):
-        """The unit of the loss, in the units of the data."""
-        return self._target_units.scale**self._loss.power if self._scales_output else 1.0
+        """The unit of the loss, in the units of the data; 1 if columns are standardised."""
+        scale = self._target_units.scale
+        return scale**self._loss.power if self._scales_output and np.ndim(scale) == 0 else 1.0
 
     @property
     def encoder_(self):

@@ -72,7 +72,7 @@ def weights_to_start_from(estimator, rows, rng):
     network = estimator._network
     if not estimator._starts_linear:
         return opened(estimator, network.random_start(rng), rows)
-    if rows.is_lazy and rows.targets is not None:
+    if rows.is_lazy and not rows.has_own_targets:
         rows = rows.sample(FEW_BYTES)
     codec, spoilt = estimator._codec, estimator._spoilt(rows, rng)
     linear = linear_map(codec.linear_rows(rows), network.n_components, rng, spoilt)
@@ -143,6 +143,11 @@ def beats_start(estimator, course):
     """Whether the network is better than the first start by more than chance explains."""
     held_out = course.held_out
     return gained(course.before, estimator._judged_losses(held_out), held_out.weight)
+
+
+def stop_reason(training, falls_back):
+    """Why training ended; "pca" where it converged to nothing better than its start."""
+    return "pca" if falls_back and training.ending == "converged" else training.ending
 
 
 def history(estimator, training):

@@ -98,7 +98,7 @@ class TableCodec:
         if not (isinstance(loss, str) and loss in allowed):
             raise ValueError(
                 f"loss must be one of {', '.join(map(repr, allowed))} for tables with "
-                f"categories or missing cells; got {loss!r}."
+                f"a column that is no number; got {loss!r}."
             )
         return MixedLoss(self.outputs, LOSSES[loss].entry)
 
@@ -106,10 +106,22 @@ class TableCodec:
         """The likelihood of a table: a density for numbers, a probability for levels."""
         if likelihood.bounded:
             raise ValueError(
-                "likelihood must be 'gaussian' for tables with categories or missing cells, "
-                "of which numbers have a normal distribution and categories a probability."
+                "likelihood must be 'gaussian' for tables with a column that is no number: "
+                "numbers have a normal distribution there, and categories a probability."
             )
         return MixedLikelihood(self.outputs)
+
+    def filled(self, X):
+        """Rows as the encoder made them: no value of the matrix is missing."""
+        return X
+
+    def loss_of(self, loss, rows):
+        """The loss of these rows, whose targets hold the weights of their values."""
+        return loss
+
+    def likelihood_of(self, likelihood, rows):
+        """The likelihood of these rows, whose targets hold the weights of their values."""
+        return likelihood
 
     def linear_rows(self, rows):
         """Rows and targets that a linear model can compare: in the units of the matrix."""
@@ -258,8 +270,10 @@ class TableCodec:
             mean, deviation = moments(cells, weight)
             if width:
                 worth[j] = 1 / max(_entropy(mean), _LEAST_ENTROPY)
-            else:
+            elif self.encoder.standardize:
                 worth[j] = 1 / max(deviation[0] ** 2, _LEAST_VARIANCE)
+            else:
+                worth[j] = 1.0
         return worth
 
 

@@ -6,11 +6,11 @@ import numpy as np
 from scipy import sparse
 from sklearn.utils.validation import check_consistent_length, check_is_fitted, validate_data
 
-from skae.tables import checked_table, is_beyond_numbers
-from skae.utils._arrays import LAYOUT, check_floats, refuse_masked
-from skae.utils._lazy import FEW_BYTES, LazyRows, given
-from skae.utils._rows import Rows
-from skae.utils._sklearn import check_sample_weight
+from skae.tables import check_numbers, checked_table, numbers_of
+from skae.utils._arrays import LAYOUT, check_floats, check_weight, refuse_masked
+from skae.utils._frames import column_labels
+from skae.utils._lazy import FEW_BYTES, LazyRows, canonical
+from skae.utils._rows import Rows, has_missing
 
 # Scales whose squares, the unit of errors, are numbers of the dtype with room to spare.
 _SCALES = {np.dtype(np.float32): (1e-15, 1e15), np.dtype(np.float64): (1e-140, 1e140)}
@@ -71,19 +71,14 @@ def check_training_rows(estimator, X, target, sample_weight, reset, fewest=2):
         estimator._output_shape = estimator._input_shape
     else:
         check_needs_no_target(estimator)
+    if estimator.table_ is None and target is None:
+        observed = _observed(X)
     X, target = _lazy(estimator, X), _lazy(estimator, target)
     rows = Rows(X, target, observed=observed)
-    if sample_weight is None:
+    weight = check_weight(sample_weight, len(rows), fewest)
+    if weight is None:
         return rows
-    weight = check_sample_weight(
-        sample_weight, given(X), dtype=np.float64, ensure_non_negative=True
-    )
     counts = weight > 0
-    if counts.sum() < fewest:
-        raise ValueError(
-            f"sample_weight must be positive for at least {fewest} "
-            f"{'row' if fewest == 1 else 'rows'}; it is for {counts.sum()} of {len(weight)}."
-        )
     # Only ratios matter: equal weights are none.
     weight = None if np.ptp(weight[counts]) == 0 else weight
     rows = Rows(X, target, weight, observed)
@@ -96,19 +91,27 @@ def _flat(X):
 
 
 def _lazy(estimator, X):
-    """Rows that are read in chunks where they are sparse, or many and the estimator can."""
+    """Rows that are read in chunks where they are sparse, or many and the estimator can.
+
+    Rows with missing values are held as a whole.
+    """
     if X is None or isinstance(X, LazyRows):
         return X
     if estimator.table_ is not None or not getattr(estimator, "_reads_lazily", False):
         return X
     rows = LazyRows(X)
-    return rows if rows.nbytes > FEW_BYTES else X
+    return rows if rows.nbytes > FEW_BYTES and not has_missing(X) else X
+
+
+def _observed(X):
+    """Mask of the observed values of an array, (n_samples, n_features); None: all are."""
+    return None if isinstance(X, LazyRows) or not has_missing(X) else ~np.isnan(X)
 
 
 def is_table(X, categorical_features):
-    """Whether X must be encoded: it has categories, other types, or missing cells.
+    """Whether X must be encoded: a column is no number, or is declared to be categorical.
 
-    Numbers without holes are rows as they are, in a data frame too.
+    Numbers are rows as they are, in a data frame and with missing values too.
 
     Parameters
     ----------
@@ -126,7 +129,7 @@ def is_table(X, categorical_features):
                 f"only; got {categorical_features!r}."
             )
         return False
-    return bool(declares) or is_beyond_numbers(X)
+    return bool(declares) or numbers_of(X) is None
 
 
 def fit_table(estimator, X, sample_weight):
@@ -144,9 +147,11 @@ def fit_table(estimator, X, sample_weight):
         Weights of the rows.
     """
     estimator.table_ = None
+    estimator._labels = column_labels(X)
     if is_table(X, estimator.categorical_features):
         validate_data(estimator, checked_table(X), skip_check_array=True)
         estimator.table_ = estimator._new_encoder().fit(X, sample_weight=sample_weight)
+        estimator.table_.check_learnable()
 
 
 def check_table(estimator, X, fewest=1):
@@ -170,8 +175,8 @@ def check_table(estimator, X, fewest=1):
     """
     if sparse.issparse(X):
         raise TypeError(
-            f"X is sparse, but {type(estimator).__name__} was fitted on a table with "
-            "categories or missing cells: it takes data frames and dense arrays."
+            f"X is sparse, but {type(estimator).__name__} was fitted on a table with a "
+            "column that is no number: it takes data frames and dense arrays."
         )
     Z, observed = estimator.table_.encode(X)
     if len(Z) < fewest:
@@ -186,8 +191,8 @@ def check_target(estimator, X, target, reset):
     """What rows should become, flat."""
     if estimator.table_ is not None:
         raise ValueError(
-            "target must be None for tables with categories or missing cells, which the "
-            f"network is trained to say; got {type(target).__name__}."
+            "target must be None for tables with a column that is no number, whose loss "
+            f"compares columns by their kind; got {type(target).__name__}."
         )
     target = check_floats(target, "target", allow_nd=True)
     check_consistent_length(X, target)
@@ -212,15 +217,26 @@ def check_needs_no_target(estimator):
 
 
 def check_features(estimator, X, **options):
-    """Rows as scikit-learn checks them, in one layout and without masked entries."""
+    """Rows as scikit-learn checks them, in one layout; NaN where a value is missing."""
     refuse_masked(X, "X")
-    if not (sparse.issparse(X) and getattr(estimator, "_reads_lazily", False)):
+    if not sparse.issparse(X):
+        options["ensure_all_finite"] = "allow-nan"
+        checked = validate_data(estimator, check_numbers(X), **LAYOUT, **options)
+        rows = checked[0] if "y" in options else checked
+        if options.get("reset", True) and has_missing(rows) and np.isnan(rows).all():
+            raise ValueError(f"X has no observed value: all {rows.size} are missing.")
+        return checked
+    if not getattr(estimator, "_reads_lazily", False):
         return validate_data(estimator, X, **LAYOUT, **options)
-    return LazyRows(validate_data(estimator, X, **LAYOUT, accept_sparse="csr", **options))
+    X = validate_data(estimator, X, **LAYOUT, accept_sparse="csr", **options)
+    return LazyRows(canonical(X))
 
 
 def check_rows(estimator, X, **options):
-    """Rows for a fitted estimator, flat: in the shape it was fitted on, or flat already."""
+    """Rows for a fitted estimator, flat: in the shape it was fitted on, or flat already.
+
+    Missing values of numbers are NaN.
+    """
     if not estimator.__sklearn_is_fitted__():
         check_is_fitted(estimator)  # slow, even where it has nothing to say
     if estimator.table_ is not None:
@@ -247,7 +263,7 @@ def check_rows(estimator, X, **options):
 
 
 def read_rows(estimator, X):
-    """Rows for a fitted estimator and, of a table, which cells are there.
+    """Rows for a fitted estimator, and which of their values were observed.
 
     Parameters
     ----------
@@ -258,7 +274,8 @@ def read_rows(estimator, X):
         Rows.
     """
     if estimator.table_ is None:
-        return Rows(_lazy(estimator, check_rows(estimator, X)))
+        X = check_rows(estimator, X)
+        return Rows(_lazy(estimator, X), observed=_observed(X))
     Z, observed = check_table(estimator, X)
     return Rows(Z, observed=observed)
 
@@ -281,11 +298,15 @@ def check_bounded(parameter, value, instead, rows):
         Training rows in the units of the data.
     """
     target = rows.outputs
-    if target.min() < 0 or target.max() > 1:
-        which = "X" if rows.targets is None else "target"
+    if rows.observed is None:
+        low, high = target.min(), target.max()
+    else:
+        low, high = np.nanmin(target), np.nanmax(target)
+    if low < 0 or high > 1:
+        which = "X" if rows.has_own_targets else "target"
         raise ValueError(
             f"{parameter}={value!r} needs {which} in [0, 1]; {which} ranges from "
-            f"{target.min():.6g} to {target.max():.6g}. Scale it with "
+            f"{low:.6g} to {high:.6g}. Scale it with "
             f"sklearn.preprocessing.MinMaxScaler or choose {instead}."
         )
 
@@ -298,15 +319,17 @@ def check_scale(name, scale, dtype):
     name : str
         The parameter it came in.
 
-    scale : float
-        Root of the mean variance of its columns.
+    scale : float or ndarray of shape (n_features,)
+        Root of the mean variance of its columns, or the standard deviation of each.
 
     dtype : dtype
         In which it is computed with.
     """
     low, high = _SCALES[np.dtype(dtype)]
-    if low <= scale <= high:
+    outside = [value for value in np.ravel(scale) if not low <= value <= high]
+    if not outside:
         return
+    scale = outside[0]
     power = math.floor(math.log10(scale))
     raise ValueError(
         f"{name} varies by about {scale:.2g}, which is out of reach in {np.dtype(dtype)}: the "

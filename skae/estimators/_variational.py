@@ -36,7 +36,7 @@ class VAETransformer(
     after training a mixture is fitted to them and takes the place of the standard normal
     in both, where rows held out confirm that it is better (`prior`).
 
-    Tables with categories or missing cells come as they are, as in
+    Tables with categories, and missing values, come as they are, as in
     :class:`AutoencoderTransformer`; the likelihood is then that of the cells that are there,
     a normal one for numbers, and for categories their probability. Rows that are drawn are
     rows of the table.
@@ -124,13 +124,12 @@ class VAETransformer(
         Epochs at most.
 
     early_stopping : bool, default=True
-        Whether rows are held out to choose the best epoch and to stop. With fewer than
-        ten rows the training rows themselves are used. If False, all rows are trained
-        on, training stops when its own loss makes no progress, and the last epoch is
-        kept.
+        Whether rows are held out to choose the best epoch and to stop. With fewer than ten rows
+        the training rows themselves are used. If False, all rows are trained on, training stops
+        when its own loss makes no progress, and the last epoch is kept.
 
     validation_fraction : float, default=0.1
-        Share of the rows that are held out.
+        Share of the rows that are held out; of more than 64 MiB of rows, at most 32 MiB.
 
     n_iter_no_change : int, default=20
         Epochs without progress after which training stops.
@@ -143,9 +142,14 @@ class VAETransformer(
         network and the steps of the warm-up stay as they are.
 
     categorical_features : "from_dtype" or array-like of {bool, int, str}, default="from_dtype"
-        Of a table, the columns of numbers that are categories: a mask, positions, or names.
-        "from_dtype": strings, booleans and categorical dtypes are, numbers are not. What
+        Of a table, the columns that are categories: a mask, positions, or names.
+        "from_dtype": booleans, categorical dtypes and strings that are no dates are. What
         is declared is a table in any case, an array too.
+
+    standardize : "auto" or bool, default="auto"
+        Whether each column of numbers is divided by its own standard deviation, and not all
+        by one number. "auto": in tables with a column that is no number; numbers alone are
+        taken as given, as by PCA.
 
     clip : bool, default=True
         Of a table, whether numbers that are decoded stay in the range seen in fit.
@@ -155,11 +159,11 @@ class VAETransformer(
         training. An int gives the same result in every call on the same machine.
 
     verbose : bool or int, default=False
-        Whether progress is printed: epoch, seconds left at most, loss, and what rows held
-        out say, the share of variance explained beside PCA's or, of losses other than
-        the squared error, the loss beside that of the start; in the end, what is kept.
-        True or 1: a line that is updated in a terminal, and about ten lines for each
-        start elsewhere; 2: a line for every epoch.
+        Whether progress is printed: the epoch, the seconds that remain at most, the loss, and
+        the share of variance explained of held-out rows beside PCA's (for other losses than the
+        squared error, their loss beside that of the start); in the end, what is kept and why
+        training ended. True or 1: a line that is updated in a terminal, and about ten lines for
+        each start elsewhere; 2: a line for every epoch.
 
     Attributes
     ----------
@@ -188,32 +192,31 @@ class VAETransformer(
         Mean of each column, in the units of the data; zeros for a table, which `table_`
         centres.
 
-    scale_ : float
-        Root of the mean variance of the columns: the one number X is divided by; 1 for a
-        table, which `table_` scales.
+    scale_ : float or ndarray of shape (n_features,)
+        What X is divided by: the root of the mean variance of the columns, or with
+        ``standardize=True`` their standard deviations; 1 for a table, which `table_` scales.
 
     loss_curve_ : list of float
         Mean training loss in each epoch: minus the evidence lower bound, in nats per row
         in the units of the data, with `beta`, warm-up and free bits.
 
     loss_parts_ : dict of str to list of float
-        What `loss_curve_` is the sum of: "reconstruction", minus the expected
-        log-likelihood of the rows given their codes, and "kl", the divergence as it
-        counts.
+        What `loss_curve_` is the sum of: "reconstruction", minus the expected log-likelihood of
+        the rows given their codes, and "kl", the divergence as it counts.
 
     validation_loss_curve_ : list of float or None
-        Mean loss on the held-out rows after each epoch, with `beta` but neither warm-up
-        nor free bits, and with the same draws in every epoch; None where no rows were
-        held out.
+        Mean validation loss after each epoch, on the held-out rows or, of fewer than ten
+        rows, on all of them; with `beta` but neither warm-up nor free bits, and with the same
+        draws in every epoch. None with ``early_stopping=False`` and after `partial_fit`.
 
     validation_loss_parts_ : dict of str to list of float or None
         Likewise in parts.
 
     start_loss_ : float
-        Loss on the held-out rows before the first epoch; NaN where none were held out.
+        Validation loss before the first epoch; NaN without `validation_loss_curve_`.
 
     best_loss_ : float
-        Loss of the epoch that was kept, on the held-out rows if there are any;
+        Validation loss of the epoch that was kept, or its training loss where there is none;
         `start_loss_` where the start is kept.
 
     best_iter_ : int
@@ -222,12 +225,17 @@ class VAETransformer(
     n_iter_ : int
         Number of epochs trained.
 
+    stop_reason_ : str
+        Why training ended: "converged"; "pca", converged to nothing better than the start,
+        which is kept; "max_iter", before it converged, with a
+        :class:`~sklearn.exceptions.ConvergenceWarning` unless ``tol=None`` or in
+        `partial_fit`; "callback", "interrupted" or "diverged".
+
     starts_ : dict of str to dict
-        What each start came to, "pca" or "random", and it may be both: "loss_curve",
-        "validation_loss_curve", "best_loss" and "n_iter", as the attributes of these names;
-        "ending", why training ended: "converged", "max_iter", "behind" the first start,
-        "callback", "interrupted" or "diverged"; "seconds", compilation included. A fit that
-        goes on leaves it as it is.
+        Of the only start, "pca" or "random": "loss_curve", "validation_loss_curve",
+        "best_loss" and "n_iter", as the attributes of these names; "ending", "max_iter" or
+        another reason as in `stop_reason_`; "seconds", compilation included. A fit that
+        continues training does not change it.
 
     encoder_ : keras.Model
         From rows in the units of the data, or what `table_` makes of them, to codes (the
@@ -237,13 +245,12 @@ class VAETransformer(
         From codes to rows in the units of the data, made anew each time. Of a table, to
         numbers as `table_` has them, and a logit for each flag of a category.
 
-    columns_ : dict of str to str
-        The kind of each column, as in :class:`~skae.tables.TabularEncoder`; "numeric" for
-        all, where X was no table with categories or missing cells.
+    columns_ : dict
+        The kind of each column by its name, as in :class:`~skae.tables.TabularEncoder`;
+        "numeric" for all, where all columns are numbers.
 
     table_ : TabularEncoder or None
-        What encodes a table into the matrix that the networks read; None: X is read as it
-        is.
+        What encodes a table into the matrix that the networks read; None: X is read as it is.
 
     n_features_in_ : int
         Number of columns seen during fit.
@@ -337,6 +344,7 @@ class VAETransformer(
         tol=0.01,
         warm_start=False,
         categorical_features="from_dtype",
+        standardize="auto",
         clip=True,
         random_state=None,
         verbose=False,
@@ -366,6 +374,7 @@ class VAETransformer(
         self.tol = tol
         self.warm_start = warm_start
         self.categorical_features = categorical_features
+        self.standardize = standardize
         self.clip = clip
         self.random_state = random_state
         self.verbose = verbose

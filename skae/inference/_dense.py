@@ -25,7 +25,7 @@ class Affine(NamedTuple):
     """Units of the data: ``(x - centre) / scale`` is what a network sees."""
 
     centre: Array
-    scale: float
+    scale: float | Array
 
     def inward(self, X: Any) -> Any:
         """From the units of the data to the network's."""
@@ -46,9 +46,8 @@ class Affine(NamedTuple):
 
     def is_far_for(self, dtype: np.dtype[Any]) -> bool:
         """Whether the centre is too far from zero for rows of this dtype."""
-        return bool(
-            dtype == np.float32 and np.abs(self.centre).max() > _FAR_FROM_ZERO * self.scale
-        )
+        far = np.abs(self.centre) > _FAR_FROM_ZERO * np.asarray(self.scale)
+        return bool(dtype == np.float32 and far.any())
 
 
 class DenseForward:
@@ -176,7 +175,7 @@ class DenseForward:
         if self.before is not None:
             before = self.before if self.before.is_far_for(dtype) else None
             for kernel, output in [(0, 0), *path]:
-                weights[kernel] /= self.before.scale
+                weights[kernel] /= np.reshape(self.before.scale, (-1, 1))
                 if before is None:
                     weights[output + 1] -= self.before.centre @ weights[kernel]
         if after is not None:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from skae.inference._compiled import CompiledForward
 from skae.inference._dense import Affine, DenseForward
 from skae.inference._importance import log_likelihood
-from skae.losses import Likelihood, divergence, posterior
+from skae.losses import Likelihood, ObservedLikelihood, divergence, posterior
 from skae.utils._threads import share_out
 
 Array = NDArray[Any]
@@ -156,7 +156,7 @@ class LatentForward:
         std, volume = np.exp(0.5 * log_variance), 0.0
         if self.units is not None:
             target = self.units.inward(target)
-            volume = target.shape[1] * np.log(self.units.scale)
+            volume = self._log_volume(target)
         scores = np.empty(len(X))
         far = (np.abs(target) > _FAR).any(axis=1) | self.likelihood.bounded
         for rows, dtype in ((~far, np.dtype(np.float32)), (far, X.dtype)):
@@ -182,14 +182,25 @@ class LatentForward:
         log_volume = 0.0
         if self.units is not None:
             X, outputs = self.units.inward(X), self.units.inward(outputs)
-            log_volume = X.shape[1] * np.log(self.units.scale)
+            log_volume = self._log_volume(X)
         return self._per_draw(X, outputs, len(codes)) + X.dtype.type(log_volume)
+
+    def _log_volume(self, target: Array) -> Any:
+        """Logarithm of the scales of the observed values: a number, or (n_samples,)."""
+        assert self.units is not None
+        log_scale, missing = np.log(self.units.scale), np.isnan(target)
+        if not missing.any() and np.ndim(log_scale) == 0:
+            return target.shape[1] * log_scale
+        return np.where(missing, 0.0, log_scale).sum(axis=1)
 
     def _per_draw(self, target: Array, outputs: Array, n_draws: int) -> Array:
         """Minus the log-likelihood by draw and row, (n_draws, n_samples)."""
         variance = None if self.variance is None else self.variance.astype(target.dtype)
         outputs = outputs.reshape(n_draws, len(target), -1)
-        per_sample = self.likelihood.per_sample
+        likelihood = self.likelihood
+        if np.isnan(target).any():
+            likelihood = ObservedLikelihood(likelihood)  # type: ignore[arg-type]
+        per_sample = likelihood.per_sample
         return np.array([per_sample(np, target, output, variance) for output in outputs])
 
 

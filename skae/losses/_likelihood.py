@@ -61,6 +61,11 @@ class Gaussian(Likelihood):
         distance = xp.sum(xp.square(target - output) / variance, axis=1)
         return 0.5 * (distance + xp.sum(xp.log(variance)) + target.shape[1] * log(2 * pi))
 
+    def per_entry(self, xp: Any, target: Any, output: Any, variance: Any) -> Any:
+        """Minus the log-likelihood of each entry, (n_samples, n_outputs)."""
+        distance = xp.square(target - output) / variance
+        return 0.5 * (distance + xp.log(variance) + log(2 * pi))
+
 
 @dataclass(frozen=True)
 class Bernoulli(Likelihood):
@@ -70,7 +75,36 @@ class Bernoulli(Likelihood):
 
     def per_sample(self, xp: Any, target: Any, output: Any, variance: Any) -> Any:
         """Binary cross-entropy, summed over the columns."""
-        return xp.sum(binary_crossentropy(xp, target, output), axis=1)
+        return xp.sum(self.per_entry(xp, target, output, variance), axis=1)
+
+    def per_entry(self, xp: Any, target: Any, output: Any, variance: Any) -> Any:
+        """Minus the log-likelihood of each entry, (n_samples, n_outputs)."""
+        return binary_crossentropy(xp, target, output)
+
+
+@dataclass(frozen=True)
+class ObservedLikelihood(Likelihood):
+    """The likelihood of the observed values of a row: a target that is NaN does not count.
+
+    Parameters
+    ----------
+    likelihood : Gaussian or Bernoulli
+        Of independent entries.
+    """
+
+    likelihood: Gaussian | Bernoulli
+
+    @property
+    def noisy(self) -> bool:  # type: ignore[override]
+        """As of the likelihood of all entries."""
+        return self.likelihood.noisy
+
+    def per_sample(self, xp: Any, target: Any, output: Any, variance: Any) -> Any:
+        """Sum over the observed entries."""
+        missing = xp.isnan(target)
+        target = xp.where(missing, output, target)
+        entries = self.likelihood.per_entry(xp, target, output, variance)
+        return xp.sum(xp.where(missing, xp.zeros_like(entries), entries), axis=1)
 
 
 LIKELIHOODS: dict[str, Likelihood] = {"gaussian": Gaussian(), "bernoulli": Bernoulli()}

@@ -100,6 +100,31 @@ class EntrywiseLoss(Loss):
 
 
 @dataclass(frozen=True)
+class ObservedLoss(Loss):
+    """A loss over the observed values of a row: a target that is NaN does not count.
+
+    Parameters
+    ----------
+    loss : Loss
+        A mean over entries becomes one over the observed entries. In any other loss the
+        output takes the place of a missing target.
+    """
+
+    loss: Loss
+
+    def per_sample(self, xp: Any, target: Any, output: Any) -> Any:
+        """One value per row; 0 for a row without an observed value."""
+        missing = xp.isnan(target)
+        target = xp.where(missing, output, target)
+        if not isinstance(self.loss, EntrywiseLoss):
+            return self.loss.per_sample(xp, target, output)
+        observed = xp.where(missing, xp.zeros_like(target), xp.ones_like(target))
+        axes = tuple(range(1, len(target.shape)))
+        total = xp.sum(observed * self.loss.entry(xp, target, output), axis=axes)
+        return total / xp.maximum(xp.sum(observed, axis=axes), 1)
+
+
+@dataclass(frozen=True)
 class CosineLoss(Loss):
     """One minus the cosine of the angle between target and output, both centred."""
 

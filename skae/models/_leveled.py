@@ -7,6 +7,7 @@ import keras
 from keras import ops
 
 from skae.corruption import PooledDraws
+from skae.losses import Loss
 from skae.models._settings import Settings
 from skae.networks import SINGLE
 
@@ -44,7 +45,16 @@ class LeveledDenoisingObjective(DenoiserObjective):
     settings : mapping of str to tuple of int
         Shapes of "noise_level", the highest level, and of the pools of random numbers,
         "normal_pool" and "uniform_pool".
+
+    loss : Loss
+        The squared error, of all values or of the observed ones.
     """
+
+    def __init__(
+        self, denoiser: Any, settings: Mapping[str, tuple[int, ...]], loss: Loss
+    ) -> None:
+        super().__init__(denoiser, settings)
+        self.loss_of_row = loss
 
     def call(self, inputs: tuple[Any, Any], training: bool = False) -> Any:
         """Mean squared error over the columns of each row.
@@ -52,7 +62,7 @@ class LeveledDenoisingObjective(DenoiserObjective):
         Parameters
         ----------
         inputs : tuple of tensors, (x, target)
-            Rows; the target is not used.
+            Rows; the target is the clean row, NaN where a value is missing.
 
         training : bool
             Whether noise is added, at levels between zero and the highest; else at zero.
@@ -61,7 +71,7 @@ class LeveledDenoisingObjective(DenoiserObjective):
         -------
         tensor of shape (n_rows, 1)
         """
-        x, _ = inputs
+        x, target = inputs
         settings = self.settings.values()
         level, noisy = ops.zeros_like(x[:, :1]), x
         if training:
@@ -69,4 +79,4 @@ class LeveledDenoisingObjective(DenoiserObjective):
             level = settings["noise_level"] * draws.uniform(level)
             noisy = x + level * draws.normal(x)
         output = self.denoiser(ops.concatenate([noisy, level], axis=1), training=training)
-        return ops.mean(ops.square(output - x), axis=1, keepdims=True)
+        return ops.expand_dims(self.loss_of_row.per_sample(ops, target, output), 1)

@@ -73,7 +73,7 @@ class ConvNetwork(Network):
     >>> from skae.networks import ConvNetwork
     >>> images = load_digits().images[:300]
     >>> ae = AutoencoderTransformer(
-    ...     4, network=ConvNetwork(filters=(8, 4)), max_iter=2, random_state=0
+    ...     4, network=ConvNetwork(filters=(8, 4)), max_iter=2, tol=None, random_state=0
     ... )
     >>> ae.fit_transform(images).shape
     (300, 4)
@@ -106,6 +106,11 @@ class ConvNetwork(Network):
         self.upsampling = upsampling
         self.n_dims = n_dims
         self.image_shape = image_shape
+
+    @property
+    def takes_flat_rows(self) -> bool:
+        """Whether the shape of flat rows is known."""
+        return self.image_shape is not None
 
     def row_shapes(self, input_shape: Shape, output_shape: Shape) -> tuple[Shape, Shape]:
         """Shapes of a row and of its reconstruction, with channels."""

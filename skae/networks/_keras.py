@@ -76,7 +76,7 @@ class KerasNetwork(Network):
     ...         [keras.Input((n_components,)), layers.Dense(16, "relu"), layers.Dense(64)]
     ...     )
     >>> ae = AutoencoderTransformer(
-    ...     4, network=KerasNetwork(encoder, decoder), max_iter=2, random_state=0
+    ...     4, network=KerasNetwork(encoder, decoder), max_iter=2, tol=None, random_state=0
     ... )
     >>> ae.fit_transform(X).shape
     (300, 4)

@@ -72,6 +72,8 @@ def _sparse_product(
     n_features = rows.shape[1]
     centre = np.zeros(n_features) if rows.units is None else rows.units.centre
     scale = 1.0 if rows.units is None else rows.units.scale
+    if basis is not None and np.ndim(scale):
+        basis = basis / np.reshape(scale, (-1, 1))
     total = np.zeros((n_features, n_features if basis is None else basis.shape[1]))
     sums = np.zeros(n_features)
     for at, chunk in rows.pieces(_CHUNK_ROWS):
@@ -86,4 +88,7 @@ def _sparse_product(
     seen, known = (centre, sums) if basis is None else (centre @ basis, sums @ basis)
     total -= np.outer(sums, seen) + np.outer(centre, known)
     total += weight.sum() * np.outer(centre, seen)
-    return np.asarray(total / scale**2)
+    if not np.ndim(scale):
+        return np.asarray(total / scale**2)
+    column = np.reshape(scale, (-1, 1))
+    return np.asarray(total / (column * column.T if basis is None else column))

@@ -64,7 +64,7 @@ class RecurrentNetwork(Network):
     >>> phase = np.random.RandomState(0).uniform(0, 6, (100, 1, 2))
     >>> series = np.sin(phase + np.linspace(0, 6, 12)[:, None])
     >>> ae = AutoencoderTransformer(
-    ...     4, network=RecurrentNetwork("gru", units=8), max_iter=2, random_state=0
+    ...     4, network=RecurrentNetwork("gru", units=8), max_iter=2, tol=None, random_state=0
     ... )
     >>> ae.fit_transform(series).shape
     (100, 4)
@@ -94,6 +94,11 @@ class RecurrentNetwork(Network):
         self.n_layers = n_layers
         self.bidirectional = bidirectional
         self.series_shape = series_shape
+
+    @property
+    def takes_flat_rows(self) -> bool:
+        """Whether the shape of flat rows is known."""
+        return self.series_shape is not None
 
     def row_shapes(self, input_shape: Shape, output_shape: Shape) -> tuple[Shape, Shape]:
         """Shapes of a row and of its reconstruction, as (steps, features)."""

@@ -47,6 +47,11 @@ class Network(ABC, BaseEstimator):
 
     _parameter_constraints: dict[str, list[Any]] = {}
 
+    @property
+    def takes_flat_rows(self) -> bool:
+        """Whether rows may come flat, as those of a table do."""
+        return True
+
     @abstractmethod
     def row_shapes(self, input_shape: Shape, output_shape: Shape) -> tuple[Shape, Shape]:
         """Shapes of a row and of its reconstruction, as the network sees them.

@@ -4,7 +4,8 @@ A node is made of earlier nodes only, so nothing is nested and nothing contains 
 """
 
 from collections.abc import Callable
-from dataclasses import fields, is_dataclass
+from dataclasses import MISSING, fields, is_dataclass
+from inspect import signature
 from math import prod
 from typing import Any
 
@@ -110,15 +111,34 @@ class Decoder:
             _check_names(name, state, kind._fields, exactly=True)
             return tuple.__new__(kind, [state[field] for field in kind._fields])
         if is_dataclass(kind):
-            _check_names(name, state, [field.name for field in fields(kind)], exactly=True)
+            names = [field.name for field in fields(kind)]
+            if set(state) <= set(names):
+                # Fields that came after the file was written have their defaults.
+                state = {**_defaults(kind), **state}
+            _check_names(name, state, names, exactly=True)
         else:
-            wanted = kind._get_param_names() if issubclass(kind, BaseEstimator) else ()
+            wanted = _parameters(kind)
+            # Those that came after the file was written have their defaults.
+            state = {**wanted, **state} if state else {}
             _check_names(name, state, wanted)
             hidden = [key for key in state if callable(getattr(kind, key, None))]
             check(not hidden, f"An object {name} has attributes in place of methods: {hidden}.")
         made = object.__new__(kind)
         vars(made).update(state)
         return made
+
+
+def _parameters(kind: Any) -> dict[str, Any]:
+    """Parameters of an estimator that have a default, and their defaults."""
+    if not issubclass(kind, BaseEstimator):
+        return {}
+    parameters = signature(kind).parameters.values()
+    return {each.name: each.default for each in parameters if each.default is not each.empty}
+
+
+def _defaults(kind: Any) -> dict[str, Any]:
+    """Fields of a dataclass that have a default, and their defaults."""
+    return {f.name: f.default for f in fields(kind) if f.default is not MISSING}
 
 
 def _check_names(name: str, state: dict[str, Any], wanted: Any, exactly: bool = False) -> None:

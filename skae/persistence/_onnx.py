@@ -14,6 +14,7 @@ from skae.persistence import _onnx_detector  # noqa: F401, tells outputs_of of t
 from skae.persistence._files import replacing
 from skae.persistence._onnx_estimators import check_can_be_said, outputs_of
 from skae.persistence._onnx_graph import Graph, Tensor
+from skae.utils._extras import missing_package
 from skae.utils._sklearn import BaseSearchCV
 
 _TRANSFORMERS = (AutoencoderTransformer, DenoisingAutoencoder, VAETransformer)
@@ -77,8 +78,8 @@ def to_onnx(
 
     Notes
     -----
-    The model computes what the method does on rows of this dtype, up to roundings. It does
-    not check rows: of what is missing it says NaN.
+    The model computes what the method does on rows of this dtype, NaN where a value is
+    missing, up to roundings. It does not check rows.
 
     Examples
     --------
@@ -87,7 +88,9 @@ def to_onnx(
     >>> from sklearn.preprocessing import StandardScaler
     >>> import skae
     >>> X = load_digits().data[:300]
-    >>> ae = skae.AutoencoderTransformer(3, hidden_layer_sizes=(8,), max_iter=2, random_state=0)
+    >>> ae = skae.AutoencoderTransformer(
+    ...     3, hidden_layer_sizes=(8,), max_iter=2, tol=None, random_state=0
+    ... )
     >>> pipe = make_pipeline(StandardScaler(), ae).fit(X)
     >>> model = skae.to_onnx(pipe)
     >>> [output.name for output in model.graph.output]
@@ -277,7 +280,5 @@ def _skl2onnx() -> Any:
     try:
         import skl2onnx
     except ImportError as error:
-        raise ImportError(
-            "to_onnx needs skl2onnx; install it with the extra `onnx`: pip install skae[onnx]."
-        ) from error
+        raise missing_package("to_onnx", "skl2onnx", "onnx") from error
     return skl2onnx

@@ -59,11 +59,19 @@ def _scores(detector: Any, rows: Tensor) -> Tensor:
     low, high = (level.astype(np.float64) for level in (levels.low, levels.high))
     off = xp.abs(rows.astype(np.float64).take(levels.columns) - high)
     has_high = off.compared("LessOrEqual", ON_A_LEVEL * (high - low)).astype(np.float64)
-    effect = xp.sum((has_high - effects.share) * effects.effect, axis=1)
+    observed = 1 - xp.isnan(rows.take(levels.columns)).astype(np.float64)
+    effect = xp.sum(observed * (has_high - effects.share) * effects.effect, axis=1)
     return scores * xp.exp(-xp.clip(effect, -effects.limit, effects.limit))
 
 
+def _of_missing(score: Any, rows: Tensor) -> Tensor:
+    """Error of the missing values of each row, (n_samples,) in float64."""
+    error = np.broadcast_to(score.missing_error, rows.shape[1]) / rows.shape[1]
+    return xp.sum(xp.isnan(rows).astype(np.float64) * error, axis=1)
+
+
 def _by_reconstruction(score: ReconstructionScore, rows: Tensor) -> Tensor:
+    missing = _of_missing(score, rows)
     if score.scale is not None:
         rows = _squashed(score.scale, rows).astype(rows.dtype)
     scores = []
@@ -71,16 +79,17 @@ def _by_reconstruction(score: ReconstructionScore, rows: Tensor) -> Tensor:
         check_can_be_said(autoencoder)
         samples = outputs_of(autoencoder)["score_samples"](autoencoder, rows)
         scores.append(-samples.astype(np.float64) / usual)
-    return _mean(scores)
+    return _mean(scores) + missing
 
 
 def _by_denoising(score: Any, rows: Tensor) -> Tensor:
-    Z = _squashed(score.scale, rows)
+    Z, missing, error = _squashed(score.scale, rows), xp.isnan(rows), _of_missing(score, rows)
+    Z = missing.where(xp.zeros_like(Z), Z)
     far = _distances(score.nearest, Z)
     read = Z.astype(rows.dtype)
-    missed = [_missed(residuals, read) for residuals in score.residuals]
+    missed = [_missed(residuals, read, missing) for residuals in score.residuals]
     logarithms = [
-        xp.log(part + TINY) for pair in zip(missed, far, strict=True) for part in pair
+        xp.log(part + error + TINY) for pair in zip(missed, far, strict=True) for part in pair
     ]
     return xp.exp(_mean(logarithms))
 
@@ -97,8 +106,10 @@ def _squashed(scale: SquashScale, rows: Tensor) -> Tensor:
     return size.compared("Greater", BEND).where(drawn_in, z)
 
 
-def _missed(residuals: Any, Z: Tensor) -> Tensor:
-    """Mean squared residual of each row, in float64."""
+def _missed(residuals: Any, Z: Tensor, missing: Tensor) -> Tensor:
+    """Mean squared residual of the observed values of each row, in float64."""
+    observed = 1 - missing.astype(Z.dtype)
+    n_observed = xp.maximum(xp.sum(observed, axis=1), 1)
     coder, (kernel, bias, *rest) = residuals.denoiser.coder, residuals.denoiser.weights
     coder = replace(coder, n_inputs=coder.n_inputs - 1)
     kernel, of_level = kernel[:-1].astype(np.float64), kernel[-1].astype(np.float64)
@@ -108,7 +119,8 @@ def _missed(residuals: Any, Z: Tensor) -> Tensor:
             # What is added to every row, and the level that is told, are part of the bias.
             shifted = bias + level * draw @ kernel + residuals.level * of_level
             output = said(DenseForward(coder, [kernel, shifted, *rest]), Z)
-            squares.append(xp.mean(xp.square(output - Z), axis=1).astype(np.float64))
+            total = xp.sum(observed * xp.square(output - Z), axis=1)
+            squares.append((total / n_observed).astype(np.float64))
     return _mean(squares) / residuals.usual
 
 

@@ -8,7 +8,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from skae.estimators import AutoencoderTransformer, DenoisingAutoencoder, VAETransformer
 from skae.inference import log_likelihood, normal_points
-from skae.losses import KerasLoss, posterior
+from skae.losses import KerasLoss, ObservedLikelihood, ObservedLoss, posterior
 from skae.persistence import _onnx_functions as xp
 from skae.persistence._onnx_graph import Tensor
 from skae.persistence._onnx_networks import inward, said
@@ -29,14 +29,19 @@ def check_can_be_said(estimator: Any) -> None:
     if estimator.table_ is not None:
         raise NotImplementedError(
             f"to_onnx cannot say how a table is encoded: this {type(estimator).__name__} was "
-            "fitted on strings, categories, dates or missing cells. It can be fitted on the "
+            "fitted on a table with strings, categories or dates. It can be fitted on the "
             "numbers that a ColumnTransformer makes of them, or on "
             "TabularEncoder().fit_transform(X)."
         )
 
 
 def _transform(estimator: Any, rows: Tensor) -> Tensor:
-    return said(estimator._encoder, rows)
+    return said(estimator._encoder, _filled(estimator, rows))
+
+
+def _filled(estimator: Any, rows: Tensor) -> Tensor:
+    """Rows with missing values at the mean of their column, (n_samples, n_features)."""
+    return xp.isnan(rows).where(rows.like(estimator._units.centre), rows)
 
 
 def _reconstruct(estimator: Any, rows: Tensor) -> Tensor:
@@ -58,11 +63,11 @@ def _score_samples(estimator: Any, rows: Tensor) -> Tensor:
             "of another shape, which it would have to read; it can say transform and "
             "reconstruct."
         )
-    output = said(estimator._decoder, said(estimator._encoder, rows))
+    output = said(estimator._decoder, _transform(estimator, rows))
     if estimator._scales_output:
         units = estimator._target_units
         rows, output = inward(units, rows), inward(units, output)
-    return loss.per_sample(xp, rows, output) * -estimator._unit
+    return ObservedLoss(loss).per_sample(xp, rows, output) * -estimator._unit
 
 
 @outputs_of.register(AutoencoderTransformer)
@@ -76,18 +81,20 @@ def _outputs_of_autoencoder(estimator: Any) -> dict[str, Any]:
 
 
 def _mean_of_posterior(estimator: Any, rows: Tensor) -> Tensor:
-    return posterior(xp, said(estimator._encoder, rows))[0]
+    return posterior(xp, _transform(estimator, rows))[0]
 
 
 def _log_likelihood(estimator: Any, rows: Tensor) -> Tensor:
     """By the same points in every call, which are constants."""
     latent = estimator._latent
-    mean, log_variance = posterior(xp, said(latent.encoder, rows))
+    mean, log_variance = posterior(xp, _transform(estimator, rows))
     points = normal_points(int(estimator.n_draws), mean.shape[1]).astype(rows.dtype)
     target, log_volume = rows, 0.0
     if latent.units is not None:
         target = inward(latent.units, rows)
-        log_volume = len(latent.units.centre) * float(np.log(latent.units.scale))
+        log_scale = np.broadcast_to(np.log(latent.units.scale), len(latent.units.centre))
+        observed = 1 - xp.isnan(rows).astype(np.float64)
+        log_volume = xp.sum(observed * log_scale, axis=1)
     log_joint = partial(_log_joint, estimator, target)
     scores = log_likelihood(xp, mean, xp.exp(0.5 * log_variance), log_joint, points)
     return (scores - log_volume).astype(rows.dtype)
@@ -99,7 +106,8 @@ def _log_joint(estimator: Any, target: Tensor, codes: Tensor) -> Tensor:
     codes = codes.reshape(None, size)
     outputs = said(latent.decoder, codes, scaled=False)
     repeated = target.then("Tile", np.array([n_draws, 1], np.int64))
-    missed = latent.likelihood.per_sample(xp, repeated, outputs, latent.variance)
+    likelihood = ObservedLikelihood(latent.likelihood)
+    missed = likelihood.per_sample(xp, repeated, outputs, latent.variance)
     wide = codes.astype(np.float64)
     if estimator.prior_ is None:
         prior = -0.5 * xp.sum(xp.square(wide), axis=1)

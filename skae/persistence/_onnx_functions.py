@@ -49,6 +49,28 @@ def minimum(x: Tensor, y: Any) -> Tensor:
     return x.paired("Min", y)
 
 
+def isnan(x: Tensor) -> Tensor:
+    """Whether each entry is NaN."""
+    result = x.then("IsNaN")
+    result.dtype = np.dtype(bool)
+    return result
+
+
+def where(condition: Tensor, yes: Tensor, no: Tensor) -> Tensor:
+    """Entries of `yes` where the condition holds, of `no` elsewhere."""
+    return condition.where(yes, no)
+
+
+def zeros_like(x: Tensor) -> Tensor:
+    """Zero, for every entry."""
+    return x.like(0.0)
+
+
+def ones_like(x: Tensor) -> Tensor:
+    """One, for every entry."""
+    return x.like(1.0)
+
+
 def clip(x: Tensor, low: Any, high: Any) -> Tensor:
     """Within limits."""
     return minimum(maximum(x, low), high)

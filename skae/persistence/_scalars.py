@@ -122,6 +122,17 @@ def _zone(name: Any) -> Any:
     return datetime.UTC if name == "UTC" else ZoneInfo(name)
 
 
+def _of_offset(zone: datetime.timezone) -> list[Any]:
+    offset = zone.utcoffset(None)
+    return [offset.days, offset.seconds, offset.microseconds]
+
+
+def _offset(days: Any, seconds: Any, microseconds: Any) -> datetime.timezone:
+    offset = datetime.timedelta(days, seconds, microseconds)
+    # Plain UTC, and no copy of it: its name and its text are others.
+    return datetime.timezone(offset) if offset else datetime.UTC
+
+
 def _datetime(text: str, zone: Any, fold: Any) -> datetime.datetime:
     moment = datetime.datetime.fromisoformat(text)
     return moment.replace(tzinfo=_zone(zone), fold=fold)
@@ -198,6 +209,8 @@ _KINDS: dict[str, _Kind] = {
         lambda left, right, closed: _pandas().Interval(read(left), read(right), closed),
     ),
     "period": (lambda v: [v.ordinal, v.freqstr], _period),
+    "zone": (lambda v: [zone_name(v)], _zone),
+    "offset": (_of_offset, _offset),
 }
 
 _KIND_OF: dict[type, str] = {
@@ -208,5 +221,7 @@ _KIND_OF: dict[type, str] = {
     datetime.datetime: "datetime",
     datetime.timedelta: "timedelta",
     Decimal: "decimal",
+    ZoneInfo: "zone",
+    datetime.timezone: "offset",
     **{type(np.dtype(code)): "dtype" for code in "?bhilqBHILQefdFDOSUMm"},
 }

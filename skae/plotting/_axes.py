@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from skae.utils._extras import missing_package
+
 # Okabe and Ito, "Color Universal Design", 2008; the yellow, pale on white, comes last.
 COLORS = (
     "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#F0E442",
@@ -17,9 +19,7 @@ def import_pyplot(caller):
     try:
         import matplotlib.pyplot as plt
     except ImportError as error:
-        raise ImportError(
-            f"{caller} draws with matplotlib, which is not installed: pip install skae[plot]"
-        ) from error
+        raise missing_package(caller, "matplotlib", "plot") from error
     return plt
 
 

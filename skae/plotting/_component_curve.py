@@ -47,7 +47,8 @@ class ComponentCurveDisplay:
     >>> from skae import AutoencoderTransformer
     >>> from skae.plotting import ComponentCurveDisplay
     >>> X = load_digits().data
-    >>> ae = AutoencoderTransformer(8, ordered=True, max_iter=5, random_state=0).fit(X)
+    >>> ae = AutoencoderTransformer(8, ordered=True, max_iter=5, tol=None, random_state=0)
+    >>> ae = ae.fit(X)
     >>> display = ComponentCurveDisplay.from_estimator(ae)
     >>> display.ax_.get_xlabel()
     'Columns of the code'
@@ -171,8 +172,7 @@ def _line(ax, curve, color, label):
 
 def _curve_of_pca(pca, X):
     """What the first principal components explain of rows."""
-    X = np.asarray(X)
-    code = pca.transform(X)
+    code = np.ascontiguousarray(pca.transform(X))
     sizes = range(1, code.shape[1] + 1)
     kept = (np.where(np.arange(code.shape[1]) < k, code, 0) for k in sizes)
     return [variance_explained(X, pca.inverse_transform(columns)) for columns in kept]

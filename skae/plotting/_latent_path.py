@@ -60,7 +60,7 @@ class LatentPathDisplay:
     >>> from skae import AutoencoderTransformer
     >>> from skae.plotting import LatentPathDisplay
     >>> X = load_digits().data
-    >>> ae = AutoencoderTransformer(8, max_iter=5, random_state=0).fit(X)
+    >>> ae = AutoencoderTransformer(8, max_iter=5, tol=None, random_state=0).fit(X)
     >>> display = LatentPathDisplay.from_estimator(ae, X[[0]], X[[1]], image_shape=(8, 8))
     >>> display.rows.shape
     (1, 10, 64)

@@ -56,7 +56,7 @@ class LatentSpaceDisplay:
     >>> from skae import AutoencoderTransformer
     >>> from skae.plotting import LatentSpaceDisplay
     >>> X, y = load_digits(return_X_y=True)
-    >>> ae = AutoencoderTransformer(2, max_iter=5, random_state=0).fit(X)
+    >>> ae = AutoencoderTransformer(2, max_iter=5, tol=None, random_state=0).fit(X)
     >>> display = LatentSpaceDisplay.from_estimator(ae, X, y, y_name="digit")
     >>> len(display.scatters_)
     10
@@ -166,13 +166,13 @@ class LatentSpaceDisplay:
 
     def _plane(self):
         """Two columns and what to call them."""
-        codes = check_array(self.codes, ensure_min_features=2, input_name="codes")
+        codes = check_array(self.codes, order="C", ensure_min_features=2, input_name="codes")
         if isinstance(self.components, str):
             if self.components != "pca":
                 raise ValueError(
                     f"components must be two columns or 'pca'; got {self.components!r}."
                 )
-            pca = PCA(2, svd_solver="full").fit(codes)
+            pca = PCA(2, svd_solver="full").set_output(transform="default").fit(codes)
             labels = [
                 f"Principal component {i + 1} of the code ({share:.0%} of its variance)"
                 for i, share in enumerate(pca.explained_variance_ratio_)

@@ -64,7 +64,7 @@ class LossCurveDisplay:
     >>> from skae import AutoencoderTransformer
     >>> from skae.plotting import LossCurveDisplay
     >>> X = load_digits().data
-    >>> ae = AutoencoderTransformer(8, max_iter=5, random_state=0).fit(X)
+    >>> ae = AutoencoderTransformer(8, max_iter=5, tol=None, random_state=0).fit(X)
     >>> display = LossCurveDisplay.from_estimator(ae)
     >>> display.ax_.get_xlabel()
     'Epoch'

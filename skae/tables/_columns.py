@@ -1,22 +1,54 @@
 """One column of a table as numbers of comparable size, and back."""
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from skae.tables._frames import Cells
+from skae.tables._cells import Cells
+from skae.tables._iso import IsoFormat, as_times
 from skae.tables._squash import log_slope, squashed, stretched
+from skae.utils._rows import scale_of
 
 Array = NDArray[Any]
 
 # The least unit of flags: what is rarer than this allows lies no farther away.
 LEAST_UNIT = 0.2
 
+# How many columns an error names.
+_MOST_NAMED = 5
+
 #: Beyond this, float64 does not hold every integer.
 EXACT = 2.0**53
+
+
+class Block(NamedTuple):
+    """Which numbers stand for a column of the table.
+
+    Attributes
+    ----------
+    name : str
+        Of the column.
+
+    kind : str
+        See :class:`TabularEncoder`.
+
+    start, stop : int
+        Where its values stand in the matrix.
+
+    indicator : int or None
+        Where the flag stands that tells that the cell is missing; None: no cell was
+        missing in fit.
+    """
+
+    name: str
+    kind: str
+    start: int
+    stop: int
+    indicator: int | None
 
 
 class Column(ABC):
@@ -27,8 +59,8 @@ class Column(ABC):
     name : str
         Of the column.
 
-    kind : {"numeric", "integer", "binary", "categorical", "date", "constant", "empty"}
-        What its cells are.
+    kind : str
+        One of those of :class:`~skae.tables.TabularEncoder`.
 
     width : int
         How many numbers stand for a cell.
@@ -68,7 +100,7 @@ class Column(ABC):
     @property
     @abstractmethod
     def type_name(self) -> str:
-        """What cells must be, as `_type_of` says it."""
+        """Type that cells must have, as in :class:`Cells`."""
 
     @property
     def flag_names(self) -> list[str]:
@@ -108,6 +140,9 @@ class NumberColumn(Column):
 
     time_unit : str or None
         Of times.
+
+    type : str or None
+        As in :class:`Cells`; None in files of earlier versions.
     """
 
     name: str
@@ -122,6 +157,7 @@ class NumberColumn(Column):
     decimals: int | None
     dtype: Any
     time_unit: str | None = None
+    type: str | None = None
 
     def encode(self, cells: Cells) -> tuple[Array, Array]:
         """See :class:`Column`."""
@@ -136,11 +172,11 @@ class NumberColumn(Column):
         numbers = z * self.scale + self.centre
         if clip:
             numbers = numbers.clip(self.low, self.high)
-        if self.decimals is not None:
-            numbers = np.round(numbers, self.decimals)
         if self.dtype.kind in "iu":
-            return _as_integers(numbers * self.step, self.origin, self.dtype)
-        return numbers
+            return _as_integers(np.round(numbers) * self.step, self.origin, self.dtype)
+        if self.origin:
+            numbers = numbers + self.origin
+        return numbers if self.decimals is None else np.round(numbers, self.decimals)
 
     def log_unit(self, z: Array) -> Array:
         """Logarithm of the derivative of cells by numbers, at these numbers."""
@@ -155,7 +191,7 @@ class NumberColumn(Column):
     @property
     def type_name(self) -> str:
         """See :class:`Column`."""
-        return "number" if self.time_unit is None else "time"
+        return self.type or ("number" if self.time_unit is None else "time")
 
 
 @dataclass(frozen=True)
@@ -181,6 +217,12 @@ class LevelsColumn(Column):
 
     dtype : dtype
         Of the cells.
+
+    time_unit : str or None
+        Of times that are declared categories.
+
+    type : str or None
+        As in :class:`Cells`; None in files of earlier versions.
     """
 
     name: str
@@ -189,6 +231,8 @@ class LevelsColumn(Column):
     flag_of: dict[Any, int] = field(repr=False)
     share: Array = field(repr=False)
     dtype: Any = field(repr=False)
+    time_unit: str | None = None
+    type: str | None = None
 
     def __getstate__(self) -> dict[str, Any]:
         # skops makes other keys of keys that are no strings.
@@ -205,12 +249,17 @@ class LevelsColumn(Column):
     @property
     def type_name(self) -> str:
         """See :class:`Column`."""
-        return _type_name(self.levels[0])
+        return self.type or _type_name(self.levels[0])
+
+    @property
+    def unit(self) -> str | None:
+        """See :class:`Column`."""
+        return self.time_unit
 
     @property
     def family(self) -> str:
         """See :class:`Column`."""
-        return "level"
+        return "level" if self.time_unit is None else "time"
 
     @property
     def flag_unit(self) -> float:
@@ -235,7 +284,7 @@ class LevelsColumn(Column):
 
     def flags(self, cells: Cells) -> Array:
         """Position of the level of each cell; -1: missing, or not seen in fit."""
-        values = cells.values.tolist()
+        values = _in_unit(cells, self.time_unit).tolist()
         flags = np.fromiter((self.flag_of.get(v, -1) for v in values), np.intp, len(values))
         flags[~cells.observed] = -1
         return flags
@@ -257,7 +306,7 @@ class LevelsColumn(Column):
 
 @dataclass(frozen=True)
 class EmptyColumn(Column):
-    """A column in which every cell is missing: nothing stands for it."""
+    """A column that is ignored: every cell is missing, or nearly all values differ."""
 
     name: str
     dtype: Any
@@ -267,8 +316,9 @@ class EmptyColumn(Column):
 
     def encode(self, cells: Cells) -> tuple[Array, Array]:
         """See :class:`Column`."""
-        n_samples = len(cells.observed)
-        return np.zeros((n_samples, 0)), np.zeros(n_samples, dtype=bool)
+        # No value of an identifier is one that was not seen.
+        known = cells.observed & (self.kind == "identifier")
+        return np.zeros((len(known), 0)), known
 
     def decode(self, values: Array, clip: bool) -> Array:
         """See :class:`Column`."""
@@ -290,6 +340,22 @@ class EmptyColumn(Column):
         return []
 
 
+def with_one_scale(columns: Sequence[Column]) -> list[Column]:
+    """Columns of which all that are numbers have one scale, the root of their mean variance."""
+    scales = [
+        column.scale
+        for column in columns
+        if isinstance(column, NumberColumn) and column.kind in ("numeric", "integer")
+    ]
+    scale = scale_of(np.array(scales)) if scales else 1.0
+    return [
+        replace(column, scale=scale, squash=False)
+        if isinstance(column, NumberColumn) and column.unit is None
+        else column
+        for column in columns
+    ]
+
+
 def check_finite(cells: Cells) -> None:
     """Raise if cells are infinite."""
     is_float = cells.family == "number" and cells.values.dtype.kind == "f"
@@ -304,23 +370,69 @@ def check_finite(cells: Cells) -> None:
 def check_cells(column: Column, cells: Cells) -> None:
     """Raise if cells are infinite, or not of the type that was seen in fit."""
     check_finite(cells)
-    if column.kind == "empty" or not cells.observed.any():
+    if column.width == 0 or not cells.observed.any():
         return
-    now = _type_of(cells)
-    if now != column.type_name and {now, column.type_name} != {"bool", "number"}:
+    now, before = cells.type, column.type_name
+    if before == "time" and getattr(column, "type", None) is None and cells.family == "time":
+        # Files of earlier versions do not contain which times there were.
+        now = before
+    if now != before and {now, before} != {"bool", "number"}:
         raise ValueError(
-            f"Column {column.name!r} had cells of type {column.type_name} in fit, and has "
-            f"cells of type {now} now."
+            f"Column {column.name!r} had cells of type {before} in fit, and has cells of type "
+            f"{now} now."
         )
 
 
-def _type_of(cells: Cells) -> str:
-    if cells.family == "time":
-        return "time"
-    return _type_name(cells.values[cells.observed][0])
+def understood(column: Column, cells: Cells, form: Any) -> Cells:
+    """Cells of a column, strings as times where the column is one of times.
+
+    A string that is no time is missing if the column was one of strings in fit. Otherwise
+    the strings stay, which are then of another type than the cells in fit.
+
+    Parameters
+    ----------
+    column : Column
+        How the column is encoded.
+
+    cells : Cells
+        As they were read.
+
+    form : ObjectFormat, IsoFormat or None
+        Format of the cells in fit.
+    """
+    if column.family != "time" or cells.type != "str":
+        return cells
+    times = replace(as_times(cells, column.type_name, column.unit), format=form)
+    are_times = isinstance(form, IsoFormat) or (times.observed == cells.observed).all()
+    return times if are_times else cells
+
+
+def check_learnable(columns: Sequence[Column]) -> None:
+    """Raise if all columns are ignored: they are empty or identifiers."""
+    if any(column.width for column in columns):
+        return
+    reasons = {"empty": "no observed value", "identifier": "values nearly all different"}
+    found = [f"{column.name!r} ({reasons[column.kind]})" for column in columns]
+    raise ValueError(
+        f"X must have a column to learn from; got {', '.join(found[:_MOST_NAMED])}"
+        f"{' and others' if len(found) > _MOST_NAMED else ''}."
+    )
+
+
+def refuse_unknown(column: Column, cells: Cells, known: Array) -> None:
+    """Raise if observed cells are not known; `known` has shape (n_samples,)."""
+    unknown = sorted(map(str, set(cells.values[cells.observed & ~known].tolist())))
+    if not unknown:
+        return
+    what = "strings that are no date" if column.kind == "date" else "categories"
+    raise ValueError(
+        f"Found unknown {what} in column {column.name!r}: {', '.join(unknown[:5])}. With "
+        "handle_unknown='ignore' they are encoded as no category at all."
+    )
 
 
 def _type_name(value: Any) -> str:
+    """The type of a category, for files of earlier versions."""
     if isinstance(value, bool | np.bool_):
         return "bool"
     if isinstance(value, int | float | np.integer | np.floating):
@@ -336,13 +448,12 @@ def _in_unit(cells: Cells, unit: str | None) -> Array:
 
 
 def counted(values: Array, origin: int, step: int) -> Array:
-    """Numbers counted from `origin` in steps, in float64."""
+    """Numbers counted from `origin` in steps, in float64, of shape (n_cells,)."""
     if origin and values.dtype.kind in "iu":
-        apart = values.astype(np.float64) - origin
-        if len(apart) and np.abs(apart).max() < 2.0**62:
-            # The difference of what it was before it was rounded.
-            apart = (values.astype(np.int64) - np.int64(origin)).astype(np.float64)
-        return apart / step
+        distance = values.astype(np.float64) - origin
+        # The difference before it is rounded, modulo 2**64 whatever the dtype.
+        exact = (values.astype(np.uint64) - np.uint64(origin % 2**64)).view(np.int64)
+        return np.where(np.abs(distance) < 2.0**62, exact.astype(np.float64), distance) / step
     return (values.astype(np.float64) - origin) / step
 
 

@@ -2,30 +2,37 @@
 
 from collections.abc import Iterator
 from numbers import Integral
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from skae.tables._cells import Cells
 from skae.tables._columns import (
     LEAST_UNIT,
+    Block,
     Column,
     LevelsColumn,
     NumberColumn,
     check_cells,
     check_finite,
+    check_learnable,
+    refuse_unknown,
+    understood,
+    with_one_scale,
 )
-from skae.tables._frames import Cells, Form, checked_table, read_columns
-from skae.tables._kinds import make_column
-from skae.utils._arrays import check_floats
-from skae.utils._frames import index_of
+from skae.tables._doubts import doubts_of, warn_of
+from skae.tables._frames import Form, checked_table, read_columns
+from skae.tables._iso import iso_times
+from skae.tables._kinds import declared_columns, make_column
+from skae.utils._arrays import check_floats, check_weight
+from skae.utils._frames import column_labels, index_of, unique_names
 from skae.utils._sklearn import (
     Interval,
     StrOptions,
     check_feature_names_in,
-    check_sample_weight,
     fit_context,
 )
 from skae.utils._state import restores_state_on_error
@@ -33,38 +40,15 @@ from skae.utils._state import restores_state_on_error
 Array = NDArray[Any]
 
 
-class Block(NamedTuple):
-    """Which numbers stand for a column of the table.
-
-    Attributes
-    ----------
-    name : str
-        Of the column.
-
-    kind : str
-        See :class:`TabularEncoder`.
-
-    start, stop : int
-        Where its values stand in the matrix.
-
-    indicator : int or None
-        Where the flag stands that tells that the cell is missing; None: no cell was
-        missing in fit.
-    """
-
-    name: str
-    kind: str
-    start: int
-    stop: int
-    indicator: int | None
-
-
 class TabularEncoder(TransformerMixin, BaseEstimator):
     """Tables of any columns as a matrix of comparable numbers, and back.
 
-    Numbers, integers, booleans, strings, categories, dates and missing cells are read as
-    they come, from pandas, polars, PyArrow or arrays, and `inverse_transform` gives back
-    rows of the same library, columns, dtypes and categories.
+    Numbers, dates and times, strings, booleans, categories and missing cells are read as
+    they come, from pandas, polars, PyArrow or arrays, by dtype or by the class of objects.
+    `inverse_transform` gives back rows of the same library, columns, dtypes, classes and
+    categories. Strings that are all dates or times in one format of ISO 8601 are dates. A
+    column of any other type is refused, and one of strings that is hardly one of categories
+    has a warning, by its name.
 
     Every column has about the same say in a distance or a variance: numbers and dates are
     standardised, and values farther than three deviations count by their logarithm; the
@@ -75,9 +59,9 @@ class TabularEncoder(TransformerMixin, BaseEstimator):
     Parameters
     ----------
     categorical_features : "from_dtype" or array-like of {bool, int, str}, default="from_dtype"
-        Columns of numbers that are categories: a mask, positions, or names. Strings,
-        booleans and categorical dtypes are categories in any case; "from_dtype": only
-        they are.
+        Columns that are categories, whatever their values: a mask, positions, or names.
+        Booleans and categorical dtypes are categories in any case, and strings that are no
+        dates and not nearly all different; "from_dtype": only they are.
 
     max_categories : int or None, default=50
         Flags that a column has at most. Of more levels the rarest share one flag, which
@@ -85,7 +69,14 @@ class TabularEncoder(TransformerMixin, BaseEstimator):
 
     handle_unknown : {"ignore", "error"}, default="ignore"
         What becomes of a level that was not seen in fit. "ignore": all flags of its column
-        are off, but for the one that the rarest levels share, if there is one.
+        are off, but for the one that the rarest levels share, if there is one. Strings that
+        are no date in a column of them are treated likewise: with "ignore" they stand at
+        the mean, without the flag of a missing cell.
+
+    standardize : bool, default=True
+        Whether each column of numbers is divided by its own standard deviation. False: all
+        are divided by one number, the root of their mean variance, and `squash` has no
+        effect on them. Times are standardised in any case.
 
     squash : bool, default=True
         Whether values farther than three deviations from the mean are drawn in.
@@ -95,11 +86,13 @@ class TabularEncoder(TransformerMixin, BaseEstimator):
 
     Attributes
     ----------
-    columns_ : dict of str to str
-        The kind of each column: "numeric"; "integer", for numbers that were all whole;
-        "binary", for two levels, and for numbers that are 0 and 1, 1 and 2, or -1 and 1;
-        "categorical"; "date", for times and durations; "constant", for one value only;
-        "empty", where all cells were missing.
+    columns_ : dict
+        The kind of each column, by its name as it came: "numeric"; "integer", for numbers
+        that were all whole; "binary", for two levels, and for numbers that are 0 and 1, 1
+        and 2, or -1 and 1; "categorical"; "date", for dates, times, durations and strings
+        that are dates; "constant", for one value only; "empty", where all cells were missing;
+        "identifier", for categories that are nearly all different. Empty columns and
+        identifiers are not encoded, and their cells come back missing.
 
     blocks_ : tuple of Block
         Which columns of the matrix stand for each column of the table.
@@ -122,12 +115,20 @@ class TabularEncoder(TransformerMixin, BaseEstimator):
     steps; other numbers are exact to the rounding of float64. Integers come back whole,
     numbers with as many decimals as were seen, and times in the largest unit of which all
     were multiples (days, hours, minutes, seconds, ...). Cells come back missing where the
-    flag of a missing cell is on.
+    flag of a missing cell is on. Strings come back in the format that they had; times of
+    several offsets from UTC, in UTC. Integers of more than 64 bits are rounded as floats are.
+
+    A column is an identifier if more than 50 categories were seen, and more than
+    `max_categories`, and if more than half of all values to come are new, by the estimate
+    of Good and Turing [2]_: the share of cells whose value occurs once.
 
     References
     ----------
     .. [1] J. Pages, "Multiple Factor Analysis by Example Using R", CRC Press, 2014,
        chapter 3.
+
+    .. [2] I. J. Good, "The Population Frequencies of Species and the Estimation of
+       Population Parameters", Biometrika 40, 1953.
 
     Examples
     --------
@@ -152,6 +153,7 @@ class TabularEncoder(TransformerMixin, BaseEstimator):
         "categorical_features": [StrOptions({"from_dtype"}), "array-like"],
         "max_categories": [Interval(Integral, 2, None, closed="left"), None],
         "handle_unknown": [StrOptions({"ignore", "error"})],
+        "standardize": ["boolean"],
         "squash": ["boolean"],
         "clip": ["boolean"],
     }
@@ -162,12 +164,14 @@ class TabularEncoder(TransformerMixin, BaseEstimator):
         categorical_features: Any = "from_dtype",
         max_categories: int | None = 50,
         handle_unknown: str = "ignore",
+        standardize: bool = True,
         squash: bool = True,
         clip: bool = True,
     ) -> None:
         self.categorical_features = categorical_features
         self.max_categories = max_categories
         self.handle_unknown = handle_unknown
+        self.standardize = standardize
         self.squash = squash
         self.clip = clip
 
@@ -191,26 +195,45 @@ class TabularEncoder(TransformerMixin, BaseEstimator):
         -------
         self : object
             The fitted encoder.
+
+        Raises
+        ------
+        TypeError
+            If a column is of several types, or of one that is no number, time or category.
+
+        Warns
+        -----
+        UserWarning
+            If columns are identifiers or free text, which are ignored, or if most of their
+            strings look like numbers, or like dates that are not all in one format.
+            Columns named in `categorical_features` have none.
         """
         X = self._checked(X, reset=True)
-        weight = None
-        if sample_weight is not None:
-            weight = check_sample_weight(
-                sample_weight, np.empty(X.shape[0]), ensure_non_negative=True
-            )
+        weight = check_weight(sample_weight, X.shape[0])
         all_cells = list(read_columns(X))
-        declared = self._declared([cells.name for cells in all_cells])
+        names = [cells.name for cells in all_cells]
+        is_named = hasattr(self, "feature_names_in_")
+        declared = declared_columns(self.categorical_features, names, is_named)
         self._columns: list[Column] = []
-        for cells, is_declared in zip(all_cells, declared, strict=True):
+        doubts = []
+        for j, is_declared in enumerate(declared):
+            if not is_declared:
+                all_cells[j] = iso_times(all_cells[j])
+            cells = all_cells[j]
             check_finite(cells)
             column = make_column(cells, weight, is_declared, self.max_categories, self.squash)
             self._columns.append(column)
+            if not is_declared and cells.family == "level":
+                doubts += doubts_of(cells, column)
+        if not self.standardize:
+            self._columns = with_one_scale(self._columns)
         self._missing_share = np.array(
             [np.average(~cells.observed, weights=weight) for cells in all_cells]
         )
-        self._form = Form(X)
-        self.columns_ = {column.name: column.kind for column in self._columns}
+        self._form = Form(X, all_cells)
+        self._labels = column_labels(X)
         self.blocks_ = tuple(self._blocks())
+        warn_of(doubts, stacklevel=3)
         return self
 
     def transform(self, X: Any) -> Array:
@@ -229,7 +252,7 @@ class TabularEncoder(TransformerMixin, BaseEstimator):
         return self.encode(X)[0]
 
     def encode(self, X: Any) -> tuple[Array, Array]:
-        """Encode a table, and tell which cells count.
+        """Encode a table, with a mask of the cells that count.
 
         Parameters
         ----------
@@ -250,16 +273,34 @@ class TabularEncoder(TransformerMixin, BaseEstimator):
         Z = np.empty((n_samples, self.n_numbers))
         observed = np.empty((n_samples, len(self.blocks_)), dtype=bool)
         parts = zip(self._columns, self.blocks_, read_columns(X), strict=True)
-        for j, (column, block, cells) in enumerate(parts):
+        for j, (column, block, given) in enumerate(parts):
+            cells = understood(column, given, self._form.formats.get(j))
             check_cells(column, cells)
             Z[:, block.start : block.stop], observed[:, j] = column.encode(cells)
             if block.indicator is not None:
-                Z[:, block.indicator] = (~cells.observed - self._missing_share[j]) / (
+                Z[:, block.indicator] = (~given.observed - self._missing_share[j]) / (
                     self._missing_unit(j)
                 )
-            if self.handle_unknown == "error" and (cells.observed & ~observed[:, j]).any():
-                self._refuse_unknown(cells, observed[:, j])
+            if self.handle_unknown == "error":
+                refuse_unknown(column, given, observed[:, j])
         return Z, observed
+
+    def cells(self, X: Any) -> Iterator[Cells]:
+        """The columns of a table, with strings as times in columns that are dates.
+
+        Parameters
+        ----------
+        X : data frame or array-like of shape (n_samples, n_features)
+            A table with the columns that were seen in fit.
+        """
+        self._check_fitted()
+        return (self._shown(j, cells) for j, cells in enumerate(read_columns(checked_table(X))))
+
+    def _shown(self, j: int, given: Cells) -> Cells:
+        """The cells of column `j` as they are shown to the user."""
+        cells = understood(self._columns[j], given, self._form.formats.get(j))
+        # Where a string is no date, all are shown as they are.
+        return cells if (cells.observed == given.observed).all() else given
 
     def observed(self, X: Any) -> Array:
         """Which cells are there, and no level that was not seen in fit.
@@ -323,18 +364,25 @@ class TabularEncoder(TransformerMixin, BaseEstimator):
         Z : ndarray of shape (n_samples, n_features_out)
             Numbers.
         """
+        self._check_fitted()
         decoded = []
         for j, (column, block) in enumerate(zip(self._columns, self.blocks_, strict=True)):
             values = column.decode(Z[:, block.start : block.stop], self.clip)
-            observed = np.full(len(Z), block.kind != "empty")
+            observed = np.full(len(Z), column.width > 0)
             if block.indicator is not None:
                 flag = Z[:, block.indicator] * self._missing_unit(j) + self._missing_share[j]
                 observed = flag <= 0.5
-            decoded.append(Cells(column.name, values, observed, column.family, column.unit))
+            form, type_ = self._form.formats.get(j), column.type_name
+            decoded.append(
+                Cells(column.name, values, observed, column.family, column.unit, type_, form)
+            )
         return decoded
 
     def get_feature_names_out(self, input_features: Any = None) -> Array:
         """Names of the numbers: column, or column and level, or column and "missing".
+
+        They are unique: numbers have the name of their column, and where a flag would have
+        a name that is taken, "_2" or a higher number is added to it.
 
         Parameters
         ----------
@@ -351,11 +399,25 @@ class TabularEncoder(TransformerMixin, BaseEstimator):
         for name, column, block in zip(names, self._columns, self.blocks_, strict=True):
             out += [name + flag[len(column.name) :] for flag in column.flag_names]
             out += [f"{name}_missing"] * (block.indicator is not None)
-        return np.array(out, dtype=object)
+        return np.array(unique_names(out, self.is_flag), dtype=object)
+
+    @property
+    def columns_(self) -> dict[Any, str]:
+        """Kind of each column, by its name as it came."""
+        self._check_fitted()
+        labels = getattr(self, "_labels", None) or [column.name for column in self._columns]
+        kinds = [column.kind for column in self._columns]
+        return dict(zip(labels, kinds, strict=True))
+
+    def check_learnable(self) -> None:
+        """Raise if all columns are ignored: they are empty or identifiers."""
+        self._check_fitted()
+        check_learnable(self._columns)
 
     @property
     def n_numbers(self) -> int:
         """Columns of the matrix."""
+        self._check_fitted()
         last = self.blocks_[-1]
         return last.stop if last.indicator is None else last.indicator + 1
 
@@ -376,9 +438,14 @@ class TabularEncoder(TransformerMixin, BaseEstimator):
 
     def log_unit(self, column: int, z: Array) -> Array:
         """Logarithm of what one more in the matrix is in a column of numbers, at `z`."""
+        self._check_fitted()
         described = self._columns[column]
         assert isinstance(described, NumberColumn)
         return described.log_unit(z)
+
+    def _check_fitted(self) -> None:
+        if not hasattr(self, "blocks_"):
+            check_is_fitted(self)  # slow, even where it has nothing to say
 
     def _flags(self) -> tuple[Array, Array, Array]:
         is_flag = np.zeros(self.n_numbers, dtype=bool)
@@ -404,27 +471,6 @@ class TabularEncoder(TransformerMixin, BaseEstimator):
             )
         return X
 
-    def _declared(self, names: list[str]) -> Array:
-        """Which columns the user declares to be categorical."""
-        given = self.categorical_features
-        if isinstance(given, str):
-            return np.zeros(len(names), dtype=bool)
-        chosen = np.atleast_1d(np.asarray(given))
-        declared = np.zeros(len(names), dtype=bool)
-        if chosen.dtype == bool and len(chosen) == len(names):
-            return chosen
-        if chosen.dtype.kind in "iu" and np.isin(chosen, np.arange(len(names))).all():
-            declared[chosen] = True
-            return declared
-        is_named = chosen.dtype.kind in "UO" and hasattr(self, "feature_names_in_")
-        if len(chosen) and not (is_named and set(chosen) <= set(names)):
-            raise ValueError(
-                "categorical_features must be 'from_dtype', a mask over the "
-                f"{len(names)} columns, their positions, or names of columns of a data "
-                f"frame; got {given!r}."
-            )
-        return np.isin(names, chosen)
-
     def _blocks(self) -> Iterator[Block]:
         start = 0
         for column, share in zip(self._columns, self._missing_share, strict=True):
@@ -437,15 +483,9 @@ class TabularEncoder(TransformerMixin, BaseEstimator):
         share = float(self._missing_share[j])
         return max(float(np.sqrt(share * (1 - share))), LEAST_UNIT)
 
-    def _refuse_unknown(self, cells: Cells, known: Array) -> None:
-        unknown = sorted(map(str, set(cells.values[cells.observed & ~known].tolist())))
-        raise ValueError(
-            f"Found unknown categories in column {cells.name!r}: {', '.join(unknown[:5])}. "
-            "With handle_unknown='ignore' they are encoded as no level at all."
-        )
-
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         tags.input_tags.allow_nan = True
         tags.input_tags.categorical = True
+        tags.input_tags.string = True
         return tags

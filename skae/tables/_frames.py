@@ -1,7 +1,8 @@
 """Tables as they come, column by column, and back: pandas, polars, PyArrow, arrays."""
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from types import MappingProxyType
 from typing import Any, Literal
 
 import narwhals.stable.v2 as nw
@@ -9,47 +10,18 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.utils.validation import check_array
 
+from skae.tables._cells import FLOAT64_ROUNDING, Cells, ObjectFormat, as_objects
+from skae.tables._objects import (
+    categories_of_objects,
+    cells_of_objects,
+    finest_unit,
+    refuse_type,
+    spread_out,
+)
 from skae.tables._templates import described, table_of
 from skae.utils._arrays import refuse_masked
 
 Array = NDArray[Any]
-
-# Objects that are numbers; a bool, which Python counts as one, is a level.
-_NUMBERS = (int, float, np.integer, np.floating)
-_LEVELS = (bool, np.bool_)
-
-# Most objects of most tables: they need no closer look.
-_NEVER_MISSING = frozenset({str, int, bool})
-
-
-@dataclass(frozen=True)
-class Cells:
-    """The cells of one column.
-
-    Attributes
-    ----------
-    name : str
-        Of the column.
-
-    values : ndarray of shape (n_samples,)
-        Integers or floats, for numbers; counted from 1970 in `unit`, for times; objects,
-        for levels. What stands where a cell is missing means nothing.
-
-    observed : ndarray of bool of shape (n_samples,)
-        Which cells are not missing.
-
-    family : {"number", "level", "time"}
-        What the dtype says of the values.
-
-    unit : {"ns", "us"} or None
-        Of times.
-    """
-
-    name: str
-    values: Array
-    observed: Array
-    family: str
-    unit: str | None = None
 
 
 def is_frame(X: Any) -> bool:
@@ -57,33 +29,7 @@ def is_frame(X: Any) -> bool:
     return bool(nw.dependencies.is_into_dataframe(X))
 
 
-def is_beyond_numbers(X: Any) -> bool:
-    """Whether X is a table with cells that are missing, or no numbers nor booleans.
-
-    Parameters
-    ----------
-    X : array-like
-        As the user gave it.
-    """
-    if is_frame(X):
-        _refuse_repeated_names(X)
-        columns = nw.from_native(X, eager_only=True).iter_columns()
-        return not all(map(_is_full_of_numbers, columns))
-    if isinstance(X, list | tuple):
-        X = _array_of_objects(X)
-    kind = getattr(getattr(X, "dtype", None), "kind", "")
-    if getattr(X, "ndim", 0) != 2 or isinstance(X, np.ma.MaskedArray):
-        return False
-    if kind == "f":
-        # A sum is no number where one of its terms is none, or where two are infinite.
-        with np.errstate(over="ignore", invalid="ignore"):
-            return bool(np.isnan(X.sum())) and bool(np.isnan(X).any())
-    if kind == "O":
-        return any(isinstance(cell, str) or _missing(cell) for cell in np.asarray(X).flat)
-    return kind != "" and kind in "USmM"
-
-
-def _refuse_repeated_names(X: Any) -> None:
+def refuse_repeated_names(X: Any) -> None:
     """Raise if several columns of pandas have one name; other libraries have refused it."""
     if hasattr(X, "iloc") and not X.columns.is_unique:
         repeated = sorted({repr(name) for name in X.columns[X.columns.duplicated()]})
@@ -91,22 +37,6 @@ def _refuse_repeated_names(X: Any) -> None:
             f"X must have one column of each name; it has several that are called "
             f"{', '.join(repeated)}."
         )
-
-
-def _is_full_of_numbers(series: nw.Series[Any]) -> bool:
-    if series.dtype.is_integer() or isinstance(series.dtype, nw.Boolean):
-        return not series.is_null().any()
-    if isinstance(series.dtype, nw.Object):
-        return all(isinstance(v, _NUMBERS) and not _missing(v) for v in series.to_list())
-    return series.dtype.is_numeric() and not np.isnan(series.to_numpy()).any()
-
-
-def _array_of_objects(X: Any) -> Array:
-    """Lists of rows as an array; empty where they are not all of one length."""
-    try:
-        return np.array(X, dtype=object)
-    except ValueError:
-        return np.empty(0)
 
 
 def checked_table(X: Any) -> Any:
@@ -118,7 +48,7 @@ def checked_table(X: Any) -> Any:
         If two columns have the same name, or X is no table.
     """
     if is_frame(X):
-        _refuse_repeated_names(X)
+        refuse_repeated_names(X)
         return X
     refuse_masked(X, "X")
     options: dict[str, Any] = {"ensure_all_finite": "allow-nan", "input_name": "X"}
@@ -144,124 +74,110 @@ def read_columns(X: Any) -> Iterator[Cells]:
 
 
 def _of_pandas(name: str, column: Any) -> Cells:
-    """The cells of a column of pandas; those of NumPy's numbers without a detour."""
-    kind = column.dtype.kind if isinstance(column.dtype, np.dtype) else "O"
-    if kind in "iuf":
-        values = column.to_numpy()
-        return _of_array(name, values.astype(np.float64) if kind == "f" else values)
-    return _of_series(nw.from_native(column, series_only=True))
+    """Cells of a column of pandas, by its dtype; those of NumPy without a detour."""
+    dtype = column.dtype
+    if isinstance(dtype, np.dtype):
+        return _of_pandas_array(name, column.to_numpy())
+    kind = type(dtype).__name__
+    if kind == "SparseDtype":
+        return _of_pandas(name, column.sparse.to_dense())
+    if kind == "DatetimeTZDtype":
+        naive = column.dt.tz_convert("UTC").dt.tz_localize(None)
+        return replace(_of_pandas(name, naive), type="time with a zone")
+    if kind == "PeriodDtype":
+        form = ObjectFormat("Period", frequency=column.array.freqstr)
+        starts = _of_pandas(name, column.dt.to_timestamp())
+        return replace(starts, type="period", format=form)
+    return _of_series(nw.from_native(column, series_only=True), name)
+
+
+def _of_pandas_array(name: str, values: Array) -> Cells:
+    """Cells of an array of pandas, whose floats of any size become float64."""
+    if values.dtype.kind != "f":
+        return _of_array(name, values)
+    cells = _of_array(name, values)
+    return replace(cells, values=values.astype(np.float64))
 
 
 def _of_array(name: str, values: Array) -> Cells:
-    if values.dtype.kind == "f":
-        return Cells(name, values, ~np.isnan(values), "number")
-    everything = np.ones(len(values), dtype=bool)
-    if values.dtype.kind in "iu":
-        return Cells(name, values, everything, "number")
-    if values.dtype.kind in "mM":
-        return _times(name, values)
-    return _of_objects(name, values.astype(object))
+    """Cells of an array of any dtype of NumPy, of shape (n_cells,)."""
+    kind = values.dtype.kind
+    if kind == "f":
+        rounding = max(float(np.finfo(values.dtype).eps), FLOAT64_ROUNDING)
+        if values.itemsize > 8:
+            values = values.astype(np.float64)
+        observed = ~np.isnan(values)
+        return Cells(name, values, observed, "number", type="number", rounding=rounding)
+    if kind in "iu":
+        everything = np.ones(len(values), dtype=bool)
+        return Cells(name, values, everything, "number", type="number")
+    if kind in "mM":
+        return _of_times(name, values)
+    if kind not in "bOSU":
+        refuse_type(name, f"the dtype {values.dtype}")
+    return cells_of_objects(name, values.astype(object))
 
 
-def _of_series(series: nw.Series[Any]) -> Cells:
-    name, dtype = str(series.name), series.dtype
-    if dtype.is_integer():
+def _of_times(name: str, values: Array) -> Cells:
+    """Cells of times or durations of NumPy, of shape (n_cells,)."""
+    observed, unit, kind = ~np.isnat(values), finest_unit(values.dtype), values.dtype.kind
+    counts = values[observed].astype(f"{kind}8[{unit}]").astype(np.int64)
+    type_ = "time" if kind == "M" else "duration"
+    return Cells(name, spread_out(counts, observed), observed, "time", unit, type_)
+
+
+def _of_series(series: nw.Series[Any], name: str | None = None) -> Cells:
+    """Cells of a series of any library, by its dtype."""
+    name, dtype = str(series.name) if name is None else name, series.dtype
+    if dtype.is_integer() and not isinstance(dtype, nw.Int128 | nw.UInt128):
         observed = ~series.is_null().to_numpy()
-        kept = series.drop_nulls().to_numpy()
-        return Cells(name, _spread_out(kept, observed), observed, "number")
-    if dtype.is_numeric():
+        whole = spread_out(series.drop_nulls().to_numpy(), observed)
+        return Cells(name, whole, observed, "number", type="number")
+    if dtype.is_float() or dtype.is_decimal():
         values = series.cast(nw.Float64).to_numpy()
-        return Cells(name, values, ~np.isnan(values), "number")
+        rounding = _ROUNDINGS.get(str(dtype), FLOAT64_ROUNDING)
+        return Cells(
+            name, values, ~np.isnan(values), "number", type="number", rounding=rounding
+        )
     if isinstance(dtype, nw.Date | nw.Datetime | nw.Duration):
-        return _of_times(name, series)
-    cells = _of_objects(name, _objects(series.to_list()))
+        return _of_time_series(name, series)
+    objects = as_objects(series.to_list())
     if isinstance(dtype, nw.Categorical | nw.Enum):
         # Numbers that are declared categories are categories.
-        return Cells(name, cells.values, cells.observed, "level")
+        return categories_of_objects(name, objects)
+    if dtype.is_nested() and not series.is_null().all():
+        refuse_type(name, f"the dtype {dtype}")
+    cells = cells_of_objects(name, objects)
+    if not cells.observed.any() and isinstance(dtype, nw.String | nw.Binary):
+        # Without a value it is what its dtype is, and no number.
+        return replace(cells, family="level")
     return cells
 
 
-def _of_times(name: str, series: nw.Series[Any]) -> Cells:
+# Relative roundings of the floats that other libraries give as float64.
+_ROUNDINGS = {
+    "Float16": float(np.finfo(np.float16).eps),
+    "Float32": float(np.finfo(np.float32).eps),
+}
+
+
+def _of_time_series(name: str, series: nw.Series[Any]) -> Cells:
     unit: Literal["ns", "us"] = "us"
     if getattr(series.dtype, "time_unit", None) == "ns":
         unit = "ns"
     observed = ~series.is_null().to_numpy()
-    kept = series.drop_nulls()
+    kept, type_ = series.drop_nulls(), "time"
     if isinstance(series.dtype, nw.Duration):
         # Their totals of microseconds are rounded on the way.
-        counts = kept.to_numpy().astype(f"m8[{unit}]")
+        counts, type_ = kept.to_numpy().astype(f"m8[{unit}]"), "duration"
     else:
         if isinstance(series.dtype, nw.Date):
             kept = kept.cast(nw.Datetime("us"))
+        elif getattr(series.dtype, "time_zone", None) is not None:
+            type_ = "time with a zone"
         counts = kept.dt.timestamp(unit).to_numpy()
-    values = _spread_out(counts.astype(np.int64), observed)
-    return Cells(name, values, observed, "time", unit=unit)
-
-
-def _times(name: str, values: Array) -> Cells:
-    unit = "ns" if np.datetime_data(values.dtype)[0] == "ns" else "us"
-    counts = values.astype(f"{values.dtype.kind}8[{unit}]").astype(np.int64)
-    return Cells(name, counts, ~np.isnat(values), "time", unit=unit)
-
-
-def _of_objects(name: str, values: Array) -> Cells:
-    """Cells of a column of objects: all numbers, or all of one other type."""
-    observed = ~_is_missing(values)
-    kept = values[observed]
-    names = sorted({_type_name(kind) for kind in set(map(type, kept))})
-    if names in ([], ["float"]):
-        numbers = np.full(len(values), np.nan)
-        numbers[observed] = kept.astype(np.float64)
-        return Cells(name, numbers, observed, "number")
-    if len(names) > 1:
-        raise TypeError(
-            f"Column {name!r} of the argument must be of uniformly strings or numbers, or of "
-            f"one other type; got {', '.join(names)}. Give it one type, for example by "
-            "astype(str)."
-        )
-    try:
-        hash(kept[0])
-    except TypeError:
-        raise TypeError(
-            f"Column {name!r} of the argument must be of strings, numbers, booleans, times or "
-            f"categories; got {names[0]}."
-        ) from None
-    return Cells(name, values, observed, "level")
-
-
-def _type_name(kind: type) -> str:
-    if issubclass(kind, _LEVELS):
-        return "bool"
-    if issubclass(kind, _NUMBERS):
-        return "float"
-    return "str" if issubclass(kind, str) else kind.__name__
-
-
-def _is_missing(values: Array) -> Array:
-    """Which objects are None or not equal to themselves, as NaN, NaT and NA are."""
-    missing = (type(v) not in _NEVER_MISSING and _missing(v) for v in values)
-    return np.fromiter(missing, bool, len(values))
-
-
-def _missing(value: Any) -> bool:
-    if value is None or value is getattr(nw.dependencies.get_pandas(), "NA", None):
-        return True
-    # Strings are compared at no cost; what cannot be compared is not missing.
-    return value.__ne__(value) is True or value is np.ma.masked
-
-
-def _objects(values: Sequence[Any]) -> Array:
-    """An array of these objects, whatever they are."""
-    array = np.empty(len(values), dtype=object)
-    array[:] = values
-    return array
-
-
-def _spread_out(kept: Array, observed: Array) -> Array:
-    """The values that are not missing at their places, any of them at the others."""
-    values = np.zeros(len(observed), kept.dtype)
-    values[observed] = kept
-    return values
+    values = spread_out(counts.astype(np.int64), observed)
+    return Cells(name, values, observed, "time", unit, type_)
 
 
 class Form:
@@ -271,12 +187,27 @@ class Form:
     ----------
     X : data frame or ndarray
         As `checked_table` gave it.
+
+    columns : sequence of Cells
+        The cells of its columns.
+
+    Attributes
+    ----------
+    formats : mapping of int to ObjectFormat or IsoFormat
+        By position, how the values of a column become the objects that the cells were;
+        columns whose dtype is enough have none.
     """
 
-    def __init__(self, X: Any) -> None:
+    # Files of earlier versions have none.
+    formats: Mapping[int, Any] = MappingProxyType({})
+
+    def __init__(self, X: Any, columns: Sequence[Cells]) -> None:
         self.template = X[:0]
+        self.formats = {
+            j: cells.format for j, cells in enumerate(columns) if cells.format is not None
+        }
         self._missing: dict[int, Any] = {}
-        for j, cells in enumerate(read_columns(X)):
+        for j, cells in enumerate(columns):
             if cells.observed.all():
                 continue
             first = int(np.argmin(cells.observed))
@@ -321,7 +252,9 @@ class Form:
     def _of_column(self, j: int, values: Array, observed: Array, unit: str | None) -> Any:
         """Values with missing ones among them, as a library reads them."""
         if not observed.any():
-            return _objects([self._missing.get(j)] * len(values))
+            return as_objects([self._missing.get(j)] * len(values))
+        if j in self.formats:
+            return self._objects(j, values, observed, unit)
         if unit is not None:
             dtype = nw.from_native(self.template, eager_only=True)[:, j].dtype
             kind = "m" if isinstance(dtype, nw.Duration) else "M"
@@ -335,11 +268,19 @@ class Form:
         filled[~observed] = self._missing.get(j)
         return filled
 
+    def _objects(self, j: int, values: Array, observed: Array, unit: str | None) -> Array:
+        """Objects in the format of a column, all of shape (n_samples,)."""
+        objects = as_objects([self._missing.get(j)] * len(values))
+        objects[observed] = self.formats[j].objects(values[observed], unit)
+        return objects
+
     def _array(self, columns: Sequence[tuple[Array, Array, str | None]]) -> Array:
         dtype = self.template.dtype
         rows = np.empty((len(columns[0][0]), len(columns)), dtype)
         for j, (values, observed, unit) in enumerate(columns):
-            if unit is not None:
+            if j in self.formats:
+                values = self._objects(j, values, observed, unit)
+            elif unit is not None:
                 values = values.astype(np.int64).view(f"{dtype.kind}8[{unit}]")
             rows[:, j] = values
             if not observed.all():
@@ -353,7 +294,8 @@ class Form:
         series = []
         for j, array in enumerate(arrays):
             dtype = self.template.dtypes.iloc[j]
-            if array.dtype == object:
+            if array.dtype == object or str(dtype).startswith("dictionary"):
+                array = array.astype(object)
                 series.append(pd.Series(array, index=index, dtype=dtype))
                 continue
             column = pd.Series(array, index=index)
@@ -378,21 +320,32 @@ class Form:
         import pyarrow as pa
 
         schema = self.template.schema
-        columns = []
-        for field, array in zip(schema, arrays, strict=True):
-            if pa.types.is_dictionary(field.type):
-                column = pa.array(array.tolist(), field.type.value_type).dictionary_encode()
-            elif array.dtype == object:
-                column = pa.array(array.tolist(), field.type)
-            elif array.dtype.kind in "mM":
-                column = pa.array(array)
-            else:
-                column = pa.array(array, from_pandas=True)
-            columns.append(column.cast(field.type))
+        columns = [_arrow_column(pa, a, f.type) for f, a in zip(schema, arrays, strict=True)]
         return pa.table(columns, schema=schema)
 
 
+def _arrow_column(pa: Any, array: Array, dtype: Any) -> Any:
+    if pa.types.is_dictionary(dtype):
+        column = pa.array(array.tolist(), dtype.value_type).dictionary_encode()
+    elif pa.types.is_run_end_encoded(dtype):
+        import pyarrow.compute as pc
+
+        return pc.run_end_encode(_arrow_column(pa, array, dtype.value_type), dtype.run_end_type)
+    elif isinstance(dtype, pa.BaseExtensionType):
+        storage = pa.array(array.tolist()).cast(dtype.storage_type)
+        return pa.ExtensionArray.from_storage(dtype, storage)
+    elif array.dtype == object:
+        column = pa.array(array.tolist(), dtype)
+    elif array.dtype.kind in "mM":
+        column = pa.array(array)
+    else:
+        column = pa.array(array, from_pandas=True)
+    return column.cast(dtype)
+
+
 def _polars_series(pl: Any, name: str, array: Array, dtype: Any) -> Any:
+    if dtype == pl.Object:
+        return pl.Series(name, array.tolist(), dtype=dtype)
     if array.dtype.kind in "mM":
         series = pl.Series(name, array)
         if getattr(dtype, "time_zone", None) is not None:

@@ -44,22 +44,25 @@ class TwoLevels(NamedTuple):
         Parameters
         ----------
         X : ndarray of shape (n_samples, n_features)
-            Rows.
+            Rows; NaN where a value is missing, which does not count.
         """
         some = X[:: max(len(X) // _MOST_SEARCHED, 1)]
         columns, pairs = [], []
         for j in range(X.shape[1]):
-            values, counts = np.unique(some[:, j], return_counts=True)
+            column = some[~np.isnan(some[:, j]), j]
+            values, counts = np.unique(column, return_counts=True)
             order = np.argsort(-counts, kind="stable")
             pair, others = np.sort(values[order[:2]]), values[order[2:]]
             # On some of the rows the shares are not exact.
-            few = counts[order[2:]].sum() <= 2 * _MOST_OTHERS * len(some)
+            few = counts[order[2:]].sum() <= 2 * _MOST_OTHERS * len(column)
             if len(pair) == 2 and few and not _goes_on(pair[0], pair[1], others):
                 columns.append(j)
                 pairs.append(pair)
         levels = np.array(pairs, dtype=X.dtype).reshape(-1, 2).T
         found = cls(np.array(columns, dtype=np.intp), *levels)
-        either, high = found.has_level(X).mean(axis=0), found.has_high(X).mean(axis=0)
+        observed = (~np.isnan(X[:, found.columns])).mean(axis=0)
+        either = found.has_level(X).mean(axis=0) / observed
+        high = found.has_high(X).mean(axis=0) / observed
         rarer = np.minimum(high, either - high)
         two = (either >= 1 - _MOST_OTHERS) & (rarer >= _LEAST_SHARE)
         return cls(found.columns[two], found.low[two], found.high[two])

@@ -14,9 +14,45 @@ Array = NDArray[Any]
 # How many scales from the centre values begin to count by their logarithm.
 BEND = 3.0
 
-# A column that varies by less than this share of its largest value is constant: what is
-# left are roundings.
-_CONSTANT = 1e-9
+# Deviations below this share of the largest value may come from roundings alone. Those below
+# the second one do, or those of less than so many roundings of a coarser dtype.
+_NARROW = 1e-9
+_ROUNDING = 1e-14
+_ROUNDINGS = 2.0
+
+
+def is_narrow(deviation: Any, largest: Any, rounding: float) -> Any:
+    """Whether columns vary little for the size of their values; all of shape (n_columns,)."""
+    return deviation <= max(_NARROW, _ROUNDINGS * rounding) * largest
+
+
+def narrow_moments(values: Array, weight: Array | None, rounding: float) -> tuple[float, float]:
+    """Mean and standard deviation of values that vary little for their size.
+
+    Both are computed after the least value is taken off. The deviation is 0 if it may come
+    from rounding alone; whole numbers that the dtype holds exactly are not rounded.
+
+    Parameters
+    ----------
+    values : ndarray of shape (n_samples,)
+        Values; NaN where one is missing.
+
+    weight : ndarray of shape (n_samples,) or None
+        Weights of the rows.
+
+    rounding : float
+        Relative rounding of the values.
+    """
+    observed = ~np.isnan(values)
+    values = values[observed].astype(np.float64)
+    if not len(values):
+        return 0.0, 0.0
+    weight = None if weight is None else weight[observed]
+    least, largest = values.min(), np.abs(values).max()
+    mean, deviation = moments((values - least)[:, np.newaxis], weight)
+    is_exact = largest * rounding <= 2 and bool((values == np.round(values)).all())
+    is_real = is_exact or deviation[0] > max(_ROUNDING, _ROUNDINGS * rounding) * largest
+    return float(least + mean[0]), float(deviation[0]) if is_real else 0.0
 
 
 @dataclass(frozen=True)
@@ -42,12 +78,14 @@ class SquashScale:
     def of(cls, X: Array, weight: Array | None = None) -> "SquashScale":
         """Scale of these rows."""
         centre, scale = moments(X, weight)
-        scale[scale <= _CONSTANT * np.abs(X).max(axis=0)] = 1.0
+        rounding = float(np.finfo(X.dtype).eps)
+        largest = np.fmax.reduce(np.abs(X), axis=0, initial=0.0)
+        for j in np.flatnonzero(is_narrow(scale, largest, rounding)):
+            centre[j], scale[j] = narrow_moments(X[:, j], weight, rounding)
         levels = TwoLevels.of(X)
         apart = levels.high.astype(np.float64) / 2 - levels.low.astype(np.float64) / 2
-        scale[levels.columns] = np.where(
-            apart > _CONSTANT * np.abs(levels.high), apart, scale[levels.columns]
-        )
+        scale[levels.columns] = np.where(scale[levels.columns] > 0, apart, 0)
+        scale[scale == 0] = 1.0
         return cls(centre, scale)
 
     def inward(self, X: Array) -> Array:

@@ -14,9 +14,11 @@ import numpy as np
 _PANDAS_NAMES = re.compile(r"[A-Za-z]+\d*|(string|str)(\[(python|pyarrow)\])?|period\[[\w-]+\]|"
                            r"interval\[[\w\[\], -]+\]")  # fmt: skip
 _ARROW_NAMES = re.compile(r"[a-z_]+\d*(\[[a-z]+\])?")
+_ARROW_MAKERS = {"timestamp", "binary", "decimal32", "decimal64", "decimal128", "decimal256"}
 _POLARS_NAMES = {
-    "Binary", "Boolean", "Categorical", "Date", "Float32", "Float64", "Int8", "Int16", "Int32",
-    "Int64", "Null", "Object", "String", "Time", "UInt8", "UInt16", "UInt32", "UInt64",
+    "Binary", "Boolean", "Categorical", "Date", "Float16", "Float32", "Float64", "Int8",
+    "Int16", "Int32", "Int64", "Int128", "Null", "Object", "String", "Time", "UInt8", "UInt16",
+    "UInt32", "UInt64", "UInt128",
 }  # fmt: skip
 
 
@@ -42,7 +44,7 @@ def described(table: Any) -> list[Any]:
     said = [library, *describe(table)]
     try:
         comes_back = same(table, make(*said[1:]))
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, LookupError, NotImplementedError):
         comes_back = False
     if not comes_back:
         raise TypeError(f"a table of {library} with dtypes that cannot be said")
@@ -108,6 +110,10 @@ def _of_dtype(dtype: Any) -> Any:
         return ["time zone", dtype.unit, str(dtype.tz)]
     if kind == "ArrowDtype":
         return ["arrow", _of_arrow_type(dtype.pyarrow_dtype)]
+    if kind == "SparseDtype":
+        return ["sparse", _of_dtype(dtype.subtype), dtype.fill_value]
+    if str(dtype) == "string":
+        return ["name", f"string[{dtype.storage}]"]
     return ["name", str(dtype)]
 
 
@@ -121,6 +127,9 @@ def _dtype(pd: Any, said: Any) -> Any:
         return pd.CategoricalDtype(categories, ordered)
     if kind == "time zone":
         return pd.DatetimeTZDtype(*parts)
+    if kind == "sparse":
+        subtype, fill_value = parts
+        return pd.SparseDtype(_dtype(pd, subtype), fill_value)
     if kind == "arrow":
         return pd.ArrowDtype(_arrow_type(_module("pyarrow"), *parts))
     _check(_PANDAS_NAMES.fullmatch(*parts), "an unknown dtype")
@@ -207,8 +216,10 @@ def _of_arrow_type(kind: Any) -> list[Any]:
         return ["dictionary", *parts, kind.ordered]
     if types.is_timestamp(kind):
         return ["timestamp", kind.unit, kind.tz]
-    if types.is_decimal128(kind):
-        return ["decimal128", kind.precision, kind.scale]
+    if types.is_decimal(kind):
+        return [f"decimal{kind.bit_width}", kind.precision, kind.scale]
+    if types.is_fixed_size_binary(kind):
+        return ["binary", kind.byte_width]
     return [str(kind)]
 
 
@@ -217,7 +228,7 @@ def _arrow_type(pa: Any, said: Any) -> Any:
     if name == "dictionary":
         index, value, ordered = arguments
         return pa.dictionary(_arrow_type(pa, index), _arrow_type(pa, value), ordered)
-    if name in ("timestamp", "decimal128"):
+    if arguments and name in _ARROW_MAKERS:
         return getattr(pa, name)(*arguments)
     _check(_ARROW_NAMES.fullmatch(name) and not arguments, "an unknown dtype")
     return pa.type_for_alias(name)

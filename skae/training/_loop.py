@@ -161,7 +161,7 @@ def run(
                 training.ending = "callback"
                 break
             if pace.ends(judged):
-                training.ending = "converged"
+                training.ending = "converged" if pace.has_converged else "max_iter"
                 break
             if stopping.lags(pace.curve, first):
                 training.ending = "behind"

@@ -125,6 +125,11 @@ class Pace(ABC):
     def rates(self) -> Rates:
         """Of the next epoch."""
 
+    @property
+    @abstractmethod
+    def has_converged(self) -> bool:
+        """True once the loss has made no progress for `n_iter_no_change` epochs."""
+
     def ends(self, loss: float) -> bool:
         """Take note of the loss after an epoch; whether training ends with it."""
         self.curve.append(loss)
@@ -144,13 +149,18 @@ class Patience(Pace):
         super().__init__(stopping, start)
         self._milestone, self._waited = start, 0
 
+    @property
+    def has_converged(self) -> bool:
+        """True once the loss has made no progress for `n_iter_no_change` epochs."""
+        return self._waited >= self.stopping.n_iter_no_change
+
     def _ends(self) -> bool:
         if self.stopping.tol is None:
             return False
         self._waited += 1
         if self.curve[-1] < self._milestone - self.stopping.tol:
             self._milestone, self._waited = self.curve[-1], 0
-        return self._waited >= self.stopping.n_iter_no_change
+        return self.has_converged
 
 
 class HoldAndFall(Pace):
@@ -172,6 +182,11 @@ class HoldAndFall(Pace):
             return rate * left / self._n_falling, rate * (left - 1) / self._n_falling
         rise = min(_RISE, self.stopping.max_iter / 10)
         return rate * min(done / rise, 1), rate * min((done + 1) / rise, 1)
+
+    @property
+    def has_converged(self) -> bool:
+        """False where the rate had to fall because `max_iter` was near."""
+        return self._n_slow == _IN_A_ROW
 
     def _ends(self) -> bool:
         done, most = len(self.curve), self.stopping.max_iter

@@ -92,8 +92,8 @@ class Progress:
             self._write("")
             self._width = 0
 
-    def finish(self, run: int, epoch: int, seconds: float) -> None:
-        """Say what was kept.
+    def finish(self, run: int, epoch: int, seconds: float, ending: str) -> None:
+        """Print what is kept of a fit, and why training ended.
 
         Parameters
         ----------
@@ -101,7 +101,10 @@ class Progress:
             Of which run the network of which epoch; 0 is the start.
 
         seconds : float
-            What the fit took.
+            Duration of the fit.
+
+        ending : str
+            Why training ended.
         """
         training, name = self.runs[run], self.names[run]
         if epoch:
@@ -113,7 +116,7 @@ class Progress:
             told = f"loss {self._loss(training, epoch):.5g}"
         # A single epoch of which there is nothing to choose has had its line.
         if training.max_iter > 1 or math.isfinite(training.validation_curve[0]):
-            self._write(_sentence([f"kept {kept}", told, _duration(seconds)]) + ".")
+            self._write(_sentence([f"kept {kept}", told, _duration(seconds)]) + f"; {ending}.")
 
     def _notice(self, training: Training) -> None:
         if not self.runs or training is not self.runs[-1]:

@@ -6,6 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.utils import check_array
 
+from skae.utils._sklearn import check_sample_weight
+
 #: The dtypes that are computed in; others become the first.
 DTYPES = (np.float64, np.float32)
 
@@ -45,6 +47,47 @@ def check_floats(values: Any, name: str, **options: Any) -> NDArray[Any]:
     """
     refuse_masked(values, name)
     return np.asarray(check_array(values, input_name=name, **{**LAYOUT, **options}))
+
+
+def check_weight(
+    sample_weight: Any, n_samples: int, fewest: int = 1
+) -> NDArray[np.float64] | None:
+    """Weights of rows, none of them negative and some of them positive.
+
+    Parameters
+    ----------
+    sample_weight : array-like of shape (n_samples,), float or None
+        As the user gave it.
+
+    n_samples : int
+        Number of rows.
+
+    fewest : int, default=1
+        How many weights must be positive.
+
+    Returns
+    -------
+    ndarray of shape (n_samples,) or None
+        None: all rows count the same.
+    """
+    if sample_weight is None:
+        return None
+    rows = np.broadcast_to(0.0, n_samples)
+    try:
+        weight = check_sample_weight(
+            sample_weight, rows, dtype=np.float64, ensure_non_negative=True
+        )
+    except ValueError as error:
+        if "weight" in str(error):
+            raise
+        raise ValueError(f"sample_weight must be numbers: {error}") from error
+    n_positive = np.count_nonzero(weight > 0)
+    if n_positive < fewest:
+        raise ValueError(
+            f"sample_weight must be positive for at least {fewest} "
+            f"{'row' if fewest == 1 else 'rows'}; it is for {n_positive} of {n_samples}."
+        )
+    return np.asarray(weight)
 
 
 def refuse_masked(values: Any, name: str) -> None:

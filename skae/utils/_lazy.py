@@ -26,8 +26,8 @@ class Units(Protocol):
         """Of each column."""
 
     @property
-    def scale(self) -> float:
-        """Of all columns."""
+    def scale(self) -> float | NDArray[Any]:
+        """Of all columns, or of each."""
 
     def inward(self, X: NDArray[Any]) -> NDArray[Any]:
         """Rows less the centre, over the scale."""
@@ -160,6 +160,22 @@ class LazyRows:
 def dense(rows: Any) -> NDArray[Any]:
     """Rows as an array, whatever they are."""
     return rows.dense() if isinstance(rows, LazyRows) else rows
+
+
+def canonical(X: Any) -> Any:
+    """A CSR matrix with one entry for each position, in order; X itself where it is one.
+
+    Parameters
+    ----------
+    X : sparse matrix or array of shape (n_samples, n_features)
+        Of any format; it is not changed.
+    """
+    rows = X.tocsr()
+    if rows.has_canonical_format:
+        return rows
+    rows = rows.copy() if rows is X else rows
+    rows.sum_duplicates()
+    return rows
 
 
 def given(rows: Any) -> Any:

@@ -28,7 +28,8 @@ class Rows:
         Weights of the rows; None: all the same. Only their ratios matter.
 
     observed : ndarray of bool of shape (n_samples, n_columns) or None
-        Of the rows of a table, which cells are there; None: all.
+        Which values of the inputs were observed and are the targets too; None: all, or
+        there are other targets.
     """
 
     inputs: Any
@@ -43,6 +44,11 @@ class Rows:
     def outputs(self) -> Any:
         """What the decoder should say."""
         return self.inputs if self.targets is None else self.targets
+
+    @property
+    def has_own_targets(self) -> bool:
+        """Whether the decoder should output the inputs, as far as they were observed."""
+        return self.targets is None or self.observed is not None
 
     @property
     def is_lazy(self) -> bool:
@@ -155,14 +161,48 @@ def moments(
     Returns
     -------
     mean, deviation : ndarray of shape (n_features,)
-        The deviation of a constant column is zero.
+        Of the observed values: NaN is missing. The deviation of a constant column is zero,
+        and so are both of a column without an observed value.
     """
     is_sparse = isinstance(X, LazyRows) and X.is_sparse
     found = _sparse_moments(X, weight) if is_sparse else _dense_moments(X, weight)
     deviation = found.deviation * found.unit
     deviation[deviation <= _ROUNDING * np.maximum(found.high, -found.low)] = 0.0
     constant = found.high == found.low
-    return np.where(constant, found.high, found.mean * found.unit), deviation
+    mean = np.where(constant, found.high, found.mean * found.unit)
+    for j in np.flatnonzero(np.isnan(mean)):
+        values = np.asarray(X[:, j])
+        observed = ~np.isnan(values)
+        column = values[observed, np.newaxis]
+        if len(column):
+            each = None if weight is None else weight[observed]
+            (mean[j],), (deviation[j],) = moments(column, each)
+        else:
+            mean[j] = deviation[j] = 0.0
+    return mean, deviation
+
+
+def observed_mean(values: NDArray[Any]) -> NDArray[Any]:
+    """Mean of each row over its values that are not NaN, (n_samples,); 0 without any."""
+    missing = np.isnan(values)
+    if not missing.any():
+        return np.asarray(values.mean(axis=1))
+    n_observed = np.maximum((~missing).sum(axis=1), 1)
+    return np.asarray(
+        np.where(missing, 0, values).sum(axis=1) / n_observed.astype(values.dtype)
+    )
+
+
+def filled(values: NDArray[Any]) -> NDArray[Any]:
+    """Centred values, (n_samples, n_features), with zero in place of NaN."""
+    return np.where(np.isnan(values), values.dtype.type(0), values)
+
+
+def has_missing(X: Any) -> bool:
+    """Whether an array has NaN, found in most cases by one sum."""
+    # A sum is no number where one of its terms is none, or where two are infinite.
+    with np.errstate(over="ignore", invalid="ignore"):
+        return bool(np.isnan(X.sum())) and bool(np.isnan(X).any())
 
 
 class _Moments(NamedTuple):

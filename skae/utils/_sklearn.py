@@ -14,6 +14,7 @@ from sklearn.utils._param_validation import (
     StrOptions,
     validate_parameter_constraints,
 )
+from sklearn.utils._set_output import _get_output_config
 from sklearn.utils.validation import _check_feature_names_in as check_feature_names_in
 from sklearn.utils.validation import _check_sample_weight as check_sample_weight
 
@@ -68,6 +69,21 @@ def nearest(
     return distances, positions
 
 
+def output_library(estimator: Any) -> str:
+    """What `transform` is to return, by `set_output` or the global configuration.
+
+    Parameters
+    ----------
+    estimator : transformer
+        Whose `transform` is meant.
+
+    Returns
+    -------
+    {"default", "pandas", "polars"}
+    """
+    return str(_get_output_config("transform", estimator)["dense"])
+
+
 def validate_parameters(part: Any) -> None:
     """Check the parameters of a part (network, corruption, penalty) by its constraints."""
     validate_parameter_constraints(
@@ -87,6 +103,7 @@ __all__ = [
     "check_sample_weight",
     "fit_context",
     "nearest",
+    "output_library",
     "validate_parameter_constraints",
     "validate_parameters",
 ]

@@ -1,0 +1,167 @@
+"""Columns of strings that are hardly categories: warnings at fit that name them."""
+
+import re
+import warnings
+from collections import Counter
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from skae.tables._cells import Cells
+from skae.tables._columns import Column
+from skae.tables._iso import is_iso
+
+# Of the cells of a column, this share must look like a number or a date.
+_LEAST_ALIKE = 0.5
+
+# Plain digits are more often the name of a thing than its measure: they are taken for numbers
+# where there are more values than this, and none has zeros in front.
+_MOST_CODES = 10
+
+# How many characters of a value are shown.
+_MOST_SHOWN = 24
+
+_CURRENCY = r"(?:[$€£¥₹]|USD|EUR|GBP|JPY|CHF)"
+_NUMBER = re.compile(
+    rf"\s*\(?\s*[-+\u2212]?\s*{_CURRENCY}?\s*[-+\u2212]?"
+    r"(?:\d{1,3}(?:[,.' \u00a0\u202f]\d{3})+(?:[.,]\d+)?|\d+(?:[.,]\d*)?|[.,]\d+)"
+    rf"(?:[eE][-+]?\d+)?\s*(?:[%‰]|{_CURRENCY})?\s*\)?\s*"
+)
+_MEASURE = re.compile(r"\s*[-+]?\d+(?:[.,]\d+)?\s*([^\W\d_]{1,4}\d?(?:/[^\W\d_]{1,4}\d?)?)\s*")
+_DIGITS = re.compile(r"[-+]?(?:0|[1-9]\d*)")
+_CODE = re.compile(r"\d+")
+
+_MONTH = r"(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]*\.?"
+_WEEKDAY = r"(?:[a-z]{3,9},?\s+)"
+_CLOCK = r"\d{1,3}:\d\d(?::\d\d(?:[.,]\d+)?)?(?:\s*[ap]\.?m\.?)?"
+_DATE = re.compile(
+    rf"""\s*(?:
+        (?:
+            \d{{1,2}}[-/]\d{{1,2}}[-/](?:\d{{4}}|\d\d)
+            | \d{{1,2}}\.\s?\d{{1,2}}\.\s?\d{{4}}
+            | \d{{4}}[-/.]\d{{1,2}}[-/.]\d{{1,2}}
+            | {_WEEKDAY}?\d{{1,2}}(?:st|nd|rd|th)?[-\s.]*{_MONTH}[-\s,]*(?:\d{{4}}|\d\d)
+            | {_WEEKDAY}?{_MONTH}\s*\d{{1,2}}(?:st|nd|rd|th)?,?\s*\d{{4}}
+            | {_MONTH}[-\s]*(?:\d{{4}}|\d\d)
+            | \d{{4}}-?[QW]\d\d?(?:-\d)?
+        )
+        (?:,?[\sT]+{_CLOCK}(?:\s*[a-z]{{1,5}}|\s*[-+]\d\d:?\d\d)?)?
+        | {_CLOCK}
+        | -?\d+\s+days?(?:,?\s+{_CLOCK})?
+        | -?P(?:\d+[YMWD])*(?:T(?:\d+(?:\.\d+)?[HMS])+)?
+    )\s*""",
+    re.IGNORECASE | re.VERBOSE,
+)
+
+
+class Doubt(NamedTuple):
+    """A column of strings that may be something else.
+
+    Attributes
+    ----------
+    name, example : str
+        Of the column, and of its values.
+
+    looks_like : {"numbers", "dates", ""}
+        What nearly all values look like.
+
+    is_ignored : bool
+        Whether the column is ignored, as nearly all values differ.
+    """
+
+    name: str
+    example: str
+    looks_like: str
+    is_ignored: bool
+
+
+def doubts_of(cells: Cells, column: Column) -> list[Doubt]:
+    """The doubt about a column of categories that nobody declares to be one, if there is one.
+
+    Parameters
+    ----------
+    cells : Cells
+        Its cells.
+
+    column : Column
+        How they are encoded.
+    """
+    is_ignored = column.kind == "identifier"
+    if not (is_ignored or column.width):
+        return []
+    values = cells.values[cells.observed].tolist()
+    looks_like, example = "", str(values[0])
+    if cells.type == "str" and not cells.declared and (is_ignored or column.width > 2):
+        looks_like, example = look_of(Counter(values))
+    if not (looks_like or is_ignored):
+        return []
+    return [Doubt(column.name, example, looks_like, is_ignored)]
+
+
+def look_of(counts: Counter[str]) -> tuple[str, str]:
+    """What most of some strings look like, "numbers", "dates" or nothing, and an example.
+
+    Parameters
+    ----------
+    counts : Counter
+        How often each string was seen.
+    """
+    dates = [text for text in counts if _DATE.fullmatch(text) or is_iso(text)]
+    numbers = [text for text in counts if _NUMBER.fullmatch(text)]
+    are_codes = all(map(_CODE.fullmatch, numbers)) and not (
+        len(numbers) > _MOST_CODES and all(map(_DIGITS.fullmatch, numbers))
+    )
+    for look, alike in (
+        ("dates", dates),
+        ("numbers", [] if are_codes else numbers),
+        ("numbers", _measures(counts)),
+    ):
+        if alike and sum(counts[text] for text in alike) >= _LEAST_ALIKE * counts.total():
+            return look, alike[0]
+    return "", next(iter(counts))
+
+
+def _measures(counts: Counter[str]) -> list[str]:
+    """Strings that are numbers with one and the same unit, if there are many."""
+    found = {text: match[1] for text in counts if (match := _MEASURE.fullmatch(text))}
+    units = Counter(found.values()).most_common(1)
+    measures = [text for text, unit in found.items() if unit == units[0][0]]
+    return measures if len(measures) > _MOST_CODES else []
+
+
+_REMEDIES = {
+    "numbers": (
+        "numbers written as strings",
+        "Convert them to numbers before fit, for example with pandas.to_numeric after "
+        "removing signs and separators",
+    ),
+    "dates": (
+        "dates or times written as strings, not all in one ISO 8601 format",
+        "Convert them to dates before fit, for example with pandas.to_datetime",
+    ),
+    "": (
+        "identifiers or free text",
+        "Drop them, or encode text and dates in them before fit",
+    ),
+}
+
+
+def warn_of(doubts: Sequence[Doubt], stacklevel: int) -> None:
+    """Warn once of all columns that look alike, by their names."""
+    for looks_like, (what, remedy) in _REMEDIES.items():
+        alike = [doubt for doubt in doubts if doubt.looks_like == looks_like]
+        if not alike:
+            continue
+        shown = ", ".join(f"{d.name!r} (such as {d.example!r:.{_MOST_SHOWN}})" for d in alike)
+        ignored = [repr(doubt.name) for doubt in alike if doubt.is_ignored]
+        encoded = [repr(doubt.name) for doubt in alike if not doubt.is_ignored]
+        outcomes = [
+            f"Encoded as categories: {', '.join(encoded)}. " * bool(encoded),
+            f"Ignored, as their values are nearly all different: {', '.join(ignored)}. "
+            * bool(ignored),
+        ]
+        warnings.warn(
+            f"X has columns that look like {what}: {shown}. {''.join(outcomes)}{remedy}; or "
+            "name them in categorical_features, if they are categories.",
+            UserWarning,
+            stacklevel=stacklevel,
+        )

@@ -1,0 +1,707 @@
+"""Columns of every type: understood and given back as they came, or refused by name."""
+
+import datetime
+import enum
+import pickle
+import uuid
+from decimal import Decimal
+from fractions import Fraction
+from zoneinfo import ZoneInfo
+
+import numpy as np
+import pandas as pd
+import polars as pl
+import pyarrow as pa
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+
+import skae
+from data import data_rng
+from skae.tables import SquashScale, TabularEncoder, read_columns
+from tables import LIBRARIES, columns_of
+
+pytestmark = pytest.mark.any_backend
+
+N_ROWS = 12
+_SECONDS = [int(i) * 7 for i in data_rng().randint(0, 3_000_000, N_ROWS)]
+TIMES = [datetime.datetime(2024, 1, 1) + datetime.timedelta(seconds=s) for s in _SECONDS]
+BERLIN = ZoneInfo("Europe/Berlin")
+
+
+class Colour(enum.Enum):
+    RED = 1
+    BLUE = 2
+    GREEN = 3
+
+
+class Size(enum.IntEnum):
+    SMALL = 1
+    LARGE = 9
+
+
+#: Objects, and the kind of column that they are.
+OBJECTS = {
+    "date": ([t.date() for t in TIMES], "date"),
+    "datetime": (TIMES, "date"),
+    "datetime with a zone": ([t.replace(tzinfo=BERLIN) for t in TIMES], "date"),
+    "datetime with an offset": (
+        [t.replace(tzinfo=datetime.timezone(datetime.timedelta(hours=5))) for t in TIMES],
+        "date",
+    ),
+    "time of day": ([t.time() for t in TIMES], "date"),
+    "timedelta": ([t - TIMES[0] for t in TIMES], "date"),
+    "Timestamp": ([pd.Timestamp(t, tz="Asia/Tokyo") for t in TIMES], "date"),
+    "Timedelta": ([pd.Timedelta(t - TIMES[0]) for t in TIMES], "date"),
+    "Period": ([pd.Period(t, "M") for t in TIMES], "date"),
+    "datetime64": ([np.datetime64(t) for t in TIMES], "date"),
+    "timedelta64": ([np.timedelta64(t - TIMES[0]) for t in TIMES], "date"),
+    "Decimal": ([Decimal(s).scaleb(-2) for s in _SECONDS], "numeric"),
+    "Fraction": ([Fraction(s, 7 * 64) for s in _SECONDS], "numeric"),
+    "int": (_SECONDS, "integer"),
+    "int beyond 2**63": ([2**63 + s for s in _SECONDS], "integer"),
+    "bool": ([True, False, False] * 4, "binary"),
+    "bytes": ([b"a", b"b", b"c"] * 4, "categorical"),
+    "Enum": ([*Colour] * 4, "categorical"),
+    "IntEnum": ([*Size] * 6, "binary"),
+    "Interval": ([pd.Interval(i, i + 1) for i in range(3)] * 4, "categorical"),
+}
+
+
+def _of_pandas(cells):
+    return pd.DataFrame({"c": pd.Series(cells, dtype=object)})
+
+
+def _of_polars(cells):
+    return pl.DataFrame({"c": pl.Series("c", cells, dtype=pl.Object)})
+
+
+def _of_array(cells):
+    array = np.empty((len(cells), 1), dtype=object)
+    array[:, 0] = cells
+    return array
+
+
+def objects_of(table):
+    if isinstance(table, np.ndarray):
+        return table[:, 0].tolist()
+    return table["c"].to_list()
+
+
+# polars makes no series of members of an Enum and None.
+@pytest.mark.parametrize(
+    ("name", "make"),
+    [
+        (name, make)
+        for name in OBJECTS
+        for make in (_of_pandas, _of_array, *[_of_polars] * (name != "Enum"))
+    ],
+)
+def test_objects_come_back_as_they_were(name, make):
+    cells, kind = OBJECTS[name]
+    X = make([*cells, None])
+    encoder = TabularEncoder().fit(X)
+    assert list(encoder.columns_.values()) == [kind]
+    for again in (encoder, pickle.loads(pickle.dumps(encoder))):
+        back = objects_of(again.inverse_transform(again.transform(X)))
+        assert back == [*cells, None]
+        assert list(map(type, back)) == [*map(type, cells), type(None)]
+        zones = [getattr(cell, "tzinfo", None) for cell in cells]
+        assert [getattr(cell, "tzinfo", None) for cell in back] == [*zones, None]
+
+
+@pytest.mark.parametrize("name", [name for name in OBJECTS if "Enum" not in name])
+def test_objects_are_saved(name, tmp_path):
+    X = _of_pandas(OBJECTS[name][0])
+    encoder = TabularEncoder().fit(X)
+    skae.save(encoder, tmp_path / "encoder.skae")
+    loaded = skae.load(tmp_path / "encoder.skae")
+    back = loaded.inverse_transform(encoder.transform(X))["c"]
+    assert back.tolist() == X["c"].tolist()
+    assert set(map(type, back)) == set(map(type, X["c"]))
+
+
+def test_objects_between_those_seen_are_of_their_type():
+    """Half-way between two rows, and not one of the rows."""
+    for name in ("date", "Decimal", "Period", "time of day"):
+        cells = OBJECTS[name][0]
+        X = _of_pandas(cells)
+        encoder = TabularEncoder().fit(X)
+        middle = encoder.transform(X)[:2].mean(axis=0, keepdims=True)
+        (between,) = encoder.inverse_transform(middle)["c"]
+        assert type(between) is type(cells[0])
+        assert min(cells[:2]) < between < max(cells[:2])
+    amount = encoder_of([Decimal("0.25"), Decimal("1.00")]).inverse_transform([[0.1]])["c"][0]
+    assert amount.as_tuple().exponent == -2
+
+
+def encoder_of(cells):
+    return TabularEncoder().fit(_of_pandas(cells))
+
+
+def test_a_month_is_the_one_that_starts_nearest():
+    months = [pd.Period("2024-01", "M"), pd.Period("2024-03", "M")]
+    encoder = encoder_of(months)
+    near = encoder.transform(_of_pandas(months))[1:] * 0.9
+    assert encoder.inverse_transform(near)["c"][0] == months[1]
+
+
+def test_exact_numbers_among_plain_ones():
+    cells = [Decimal("1.50"), 0, Decimal("2.25"), None]
+    encoder = encoder_of(cells)
+    back = encoder.inverse_transform(encoder.transform(_of_pandas(cells)))["c"].tolist()
+    assert back == cells
+    assert type(back[1]) is Decimal
+
+
+def test_times_of_several_zones_are_instants():
+    hours = [datetime.timezone(datetime.timedelta(hours=h)) for h in (1, 2)]
+    cells = [t.replace(tzinfo=hours[i % 2]) for i, t in enumerate(TIMES)]
+    encoder = encoder_of(cells)
+    back = encoder.inverse_transform(encoder.transform(_of_pandas(cells)))["c"].tolist()
+    assert back == cells
+    assert {cell.tzinfo for cell in back} == {datetime.UTC}
+
+
+def test_missing_objects_of_all_sorts():
+    marks = [
+        None,
+        pd.NaT,
+        pd.NA,
+        np.nan,
+        np.float64("nan"),
+        Decimal("nan"),
+        np.datetime64("nat"),
+    ]
+    for cells in (
+        [datetime.date(2024, 1, 1), datetime.date(2024, 2, 1)],
+        [1.5, 2.25],
+        ["x", "y"],
+    ):
+        (column,) = read_columns(_of_pandas([*cells, *marks]))
+        assert column.observed.tolist() == [True, True] + [False] * len(marks)
+
+
+# Dtypes of the libraries
+
+_NUMBERS = np.array([3.5, 1, 2, 9, 4, 7, 8, 2.5, 6, 1.5, 0.5, 11])
+_LARGE = 2**63 + np.arange(N_ROWS, dtype=np.uint64)
+_DAYS = pd.date_range("2024", periods=N_ROWS, freq="31h")
+
+PANDAS = {
+    "Sparse": (pd.Series(_NUMBERS.clip(2)).astype(pd.SparseDtype(float, 2.0)), "numeric"),
+    "Sparse integers": (pd.Series(_NUMBERS.astype(int)).astype("Sparse[int]"), "integer"),
+    "Sparse times": (pd.Series(_DAYS).astype("Sparse[datetime64[us]]"), "date"),
+    "longdouble": (pd.Series(_NUMBERS.astype(np.longdouble)), "numeric"),
+    "float16": (pd.Series(_NUMBERS.astype(np.float16)), "numeric"),
+    "Float32": (pd.Series(_NUMBERS).astype("Float32"), "numeric"),
+    "UInt64": (pd.Series(_LARGE).astype("UInt64"), "integer"),
+    "uint64": (pd.Series(_LARGE), "integer"),
+    "dateutil": (pd.Series(_DAYS.tz_localize("dateutil/Europe/Berlin")), "date"),
+    "offset": (pd.Series(_DAYS.tz_localize("+05:30")), "date"),
+    "period": (pd.Series(pd.period_range("1750-01", periods=N_ROWS, freq="Q-NOV")), "date"),
+    "weeks": (pd.Series(pd.period_range("2001-01", periods=N_ROWS, freq="W")), "date"),
+    "interval": (
+        pd.Series(pd.IntervalIndex.from_breaks([0, 1, 2, 3]).repeat(4)),
+        "categorical",
+    ),
+    "pd.cut": (pd.Series(pd.cut(_NUMBERS, 4)), "categorical"),
+    "decimal of Arrow": (
+        pd.Series([Decimal("1.25"), Decimal("2.50"), Decimal("9.75")] * 4).astype(
+            pd.ArrowDtype(pa.decimal128(9, 2))
+        ),
+        "numeric",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", PANDAS)
+def test_dtypes_of_pandas(name, tmp_path):
+    column, kind = PANDAS[name]
+    holed = column.copy()
+    with_hole = not name.startswith(("Sparse", "uint64", "interval"))
+    if with_hole:
+        holed[5] = None
+    X = pd.DataFrame({"c": holed})
+    encoder = TabularEncoder().fit(X)
+    assert encoder.columns_ == {"c": kind}
+    back = encoder.inverse_transform(encoder.transform(X))
+    pd.testing.assert_frame_equal(back, X)
+    if name not in ("longdouble", "dateutil"):
+        skae.save(encoder, tmp_path / "encoder.skae")
+        loaded = skae.load(tmp_path / "encoder.skae")
+        pd.testing.assert_frame_equal(loaded.inverse_transform(loaded.transform(X)), X)
+
+
+_DECIMALS = [Decimal("1.25"), Decimal("2.50"), None, Decimal("7.75")] * 3
+_CLOCK = [datetime.time(1), datetime.time(2, 30), None, datetime.time(5)] * 3
+ARROW = {
+    "decimal32": pa.array(_DECIMALS, pa.decimal32(5, 2)),
+    "decimal128": pa.array(_DECIMALS, pa.decimal128(20, 2)),
+    "decimal256": pa.array(_DECIMALS, pa.decimal256(50, 2)),
+    "halffloat": pa.array([1.5, 2.25, None, 7.0] * 3, pa.float16()),
+    "date64": pa.array([TIMES[0].date(), None, TIMES[1].date()] * 4, pa.date64()),
+    "time32": pa.array(_CLOCK, pa.time32("s")),
+    "time64": pa.array(_CLOCK, pa.time64("ns")),
+    "offset": pa.array(TIMES, pa.timestamp("us", "+02:00")),
+    "binary": pa.array([b"ab", b"cd", None, b"ef"] * 3, pa.binary(2)),
+    "string_view": pa.array(["a", "b", None, "c"] * 3, pa.string_view()),
+}
+POLARS = {
+    "Decimal": pl.Series(_DECIMALS, dtype=pl.Decimal(10, 2)),
+    "Int128": pl.Series([2**63, 2**63 + 5, None, 2**63 + 9] * 3, dtype=pl.Int128),
+    "UInt64": pl.Series([2**63, 2**63 + 1, None, 2**63 + 9] * 3, dtype=pl.UInt64),
+    "Float16": pl.Series([1.5, 2.25, None, 7.0] * 3, dtype=pl.Float16),
+    "Time": pl.Series(_CLOCK, dtype=pl.Time),
+    "Binary": pl.Series([b"ab", b"cd", None, b"ef"] * 3, dtype=pl.Binary),
+    "zone": pl.Series(TIMES, dtype=pl.Datetime("ns", "Europe/Berlin")),
+}
+OTHERS = {
+    **{f"Arrow's {name}": pa.table({"c": cells}) for name, cells in ARROW.items()},
+    **{f"polars' {name}": pl.DataFrame({"c": cells}) for name, cells in POLARS.items()},
+}
+
+
+@pytest.mark.parametrize("name", OTHERS)
+def test_dtypes_of_polars_and_arrow(name, tmp_path):
+    X = OTHERS[name]
+    encoder = TabularEncoder().fit(X)
+    is_text = "inary" in name or "string" in name
+    assert (encoder.columns_["c"] == "categorical") == is_text
+    skae.save(encoder, tmp_path / "encoder.skae")
+    for each in (encoder, skae.load(tmp_path / "encoder.skae")):
+        back = each.inverse_transform(each.transform(X))
+        assert back.equals(X)
+        assert back.schema == X.schema
+
+
+@pytest.mark.parametrize(
+    "cell",
+    [
+        (1, 2),
+        [1],
+        {"a": 1},
+        {1},
+        1j,
+        uuid.UUID(int=1),
+        object(),
+        int,
+        datetime.time(1, tzinfo=datetime.UTC),
+        bytearray(b"a"),
+    ],
+    ids=lambda cell: type(cell).__name__,
+)
+@pytest.mark.parametrize("make", [_of_pandas, _of_array])
+def test_objects_of_other_types_are_refused_by_name(make, cell):
+    X = make([cell, cell, None])
+    with pytest.raises(
+        TypeError, match=rf"Column '(c|x0)' must have.*got {type(cell).__name__}"
+    ):
+        TabularEncoder().fit(X)
+
+
+@pytest.mark.parametrize(
+    ("column", "found"),
+    [
+        (pd.Series([1j, 2j]), "complex128"),
+        (pd.Series(pa.array([[1], [2]]), dtype=pd.ArrowDtype(pa.list_(pa.int64()))), "List"),
+        (pl.Series([[1], [2]]), "List"),
+        (pl.Series([{"a": 1}, {"a": 2}]), "Struct"),
+        (pa.array([[1], [2]]), "List"),
+        (pa.array([{"a": 1}] * 2), "Struct"),
+        (pa.array([b"1" * 16] * 2, pa.uuid()), "UUID"),
+    ],
+    ids=str,
+)
+def test_dtypes_that_are_no_column_of_a_table_are_refused_by_name(column, found):
+    make = {"pandas": pd.DataFrame, "polars": pl.DataFrame}.get(
+        type(column).__module__.partition(".")[0], pa.table
+    )
+    with pytest.raises(TypeError, match=rf"Column 'c' must have.*got .*{found}"):
+        TabularEncoder().fit(make({"n": [1, 2], "c": column}))
+
+
+@pytest.mark.parametrize(
+    ("cells", "names"),
+    [
+        (
+            [TIMES[0], TIMES[1].replace(tzinfo=BERLIN)],
+            "datetime objects that cannot be compared",
+        ),
+        ([pd.Period("2024", "M"), pd.Period("2024", "D")], "Period objects that cannot"),
+        ([TIMES[0].date(), TIMES[1]], "date, datetime"),
+        ([Decimal(1), Fraction(1, 3)], "Decimal, Fraction"),
+        ([Colour.RED, Size.LARGE], "Colour, Size"),
+        ([Decimal(1), "1"], "Decimal, str"),
+    ],
+)
+def test_objects_that_do_not_belong_together_name_the_column(cells, names):
+    with pytest.raises(TypeError, match=rf"Column 'c' .*got {names}"):
+        encoder_of(cells)
+
+
+def test_integers_of_any_size_are_exact():
+    for least in (-(2**63), 2**62, 2**63, 2**64 - 100):
+        cells = [least + i for i in (0, 1, 5, 40, 99)]
+        dtype = np.int64 if least < 0 or least < 2**63 else np.uint64
+        X = np.array(cells, dtype)[:, np.newaxis]
+        encoder = TabularEncoder().fit(X)
+        assert_array_equal(encoder.inverse_transform(encoder.transform(X)), X)
+        assert_allclose(encoder.transform(X).std(), 1)
+        alone = encoder.transform(X[2:3])
+        assert_array_equal(alone, encoder.transform(X)[2:3])
+
+
+def test_all_libraries_read_the_same_columns():
+    """A table that was fitted in one library is encoded in another."""
+    columns = {
+        "amount": _DECIMALS,
+        "day": [t.date() for t in TIMES],
+        "clock": _CLOCK,
+        "word": ["a", "b", None] * 4,
+    }
+    tables = [
+        pd.DataFrame({name: pd.Series(cells, dtype=object) for name, cells in columns.items()}),
+        pl.DataFrame(columns),
+        pa.table(columns),
+    ]
+    for fitted in tables:
+        encoder = TabularEncoder().fit(fitted)
+        Z = encoder.transform(fitted)
+        for other in tables:
+            assert_array_equal(encoder.transform(other), Z)
+            assert columns_of(encoder.inverse_transform(encoder.transform(other))) == columns
+
+
+# Strings that are dates
+
+_STAMPS = pd.date_range("2024-01-31 10:20:01", periods=N_ROWS, freq="31h")
+_ODD = _STAMPS + pd.to_timedelta(np.arange(N_ROWS) % 3 * 250, unit="ms")
+STRINGS = {
+    "%Y-%m-%d": _STAMPS.strftime("%Y-%m-%d"),
+    "%Y-%m-%d %H:%M:%S": _STAMPS.strftime("%Y-%m-%d %H:%M:%S"),
+    "%Y-%m-%dT%H:%M": _STAMPS.strftime("%Y-%m-%dT%H:%M"),
+    "%Y-%m-%dT%H:%M:%SZ": _STAMPS.strftime("%Y-%m-%dT%H:%M:%SZ"),
+    "%Y-%m-%dT%H:%M:%S-03:30": _STAMPS.strftime("%Y-%m-%dT%H:%M:%S-03:30"),
+    "%Y-%m-%d %H:%M:%S.%f": _ODD.strftime("%Y-%m-%d %H:%M:%S.%f"),
+    "isoformat": [str(stamp) for stamp in _ODD.to_pydatetime()],
+    "trimmed": [str(stamp).rstrip("0") for stamp in _ODD.to_pydatetime() if stamp.microsecond],
+    "nanoseconds": [f"2024-01-{d:02d}T00:00:00.00000000{d % 7}Z" for d in range(1, 13)],
+    "%H:%M:%S": _STAMPS.strftime("%H:%M:%S"),
+    "%H:%M": _STAMPS.strftime("%H:%M"),
+    "%Y-%m": _STAMPS.strftime("%Y-%m"),
+}
+
+
+@pytest.mark.parametrize("make", LIBRARIES.values(), ids=LIBRARIES)
+@pytest.mark.parametrize("name", STRINGS)
+def test_strings_in_one_iso_format_are_dates(name, make, tmp_path):
+    cells = [*STRINGS[name], None]
+    X = make({"c": cells})
+    encoder = TabularEncoder().fit(X)
+    assert encoder.columns_ == {"c": "date"}
+    skae.save(encoder, tmp_path / "encoder.skae")
+    for each in (encoder, skae.load(tmp_path / "encoder.skae")):
+        back = each.inverse_transform(each.transform(X))
+        assert columns_of(back) == {"c": cells}
+        assert type(back) is type(X)
+
+
+def test_dates_in_strings_are_encoded_like_dates():
+    days = pd.Series(_STAMPS.normalize())
+    strings = TabularEncoder().fit(pd.DataFrame({"c": days.dt.strftime("%Y-%m-%d")}))
+    dates = TabularEncoder().fit(pd.DataFrame({"c": days}))
+    for column in (days, days.dt.strftime("%Y-%m-%d"), days.dt.strftime("%Y-%m-%dT%H:%M:%S")):
+        X = pd.DataFrame({"c": column})
+        assert_array_equal(strings.transform(X), dates.transform(X))
+    middle = strings.transform(X)[[0, 2]].mean(axis=0, keepdims=True)
+    assert strings.inverse_transform(middle)["c"].tolist() == ["2024-02-02"]
+
+
+def test_strings_with_several_offsets_are_instants():
+    cells = ["2024-03-30T10:00:00+01:00", "2024-04-01T10:00:00+02:00"]
+    encoder = encoder_of(cells)
+    back = encoder.inverse_transform(encoder.transform(_of_pandas(cells)))["c"].tolist()
+    assert back == ["2024-03-30T09:00:00+00:00", "2024-04-01T08:00:00+00:00"]
+
+
+def test_dates_that_are_declared_categories_are_categories():
+    for cells in (["2024-01-31", "2024-02-01", "2024-02-09"], list(_STAMPS[:3])):
+        X = pd.DataFrame({"c": cells})
+        encoder = TabularEncoder(categorical_features=["c"]).fit(X)
+        assert encoder.columns_ == {"c": "categorical"}
+        assert encoder.inverse_transform(encoder.transform(X)).equals(X)
+        assert encoder.observed(X[:1]).all()
+    as_dtype = pd.DataFrame({"c": ["2024-01-31", "2024-02-01", "2024-02-09"]}, dtype="category")
+    assert TabularEncoder().fit(as_dtype).columns_ == {"c": "categorical"}
+
+
+def test_strings_that_are_no_date_at_transform():
+    X = pd.DataFrame({"c": ["2024-01-01", "2024-01-05", None]})
+    new = pd.DataFrame({"c": ["2024-01-03", "soon", None, "2024-02-30", "2024-01-03T10:00Z"]})
+    Z, observed = TabularEncoder().fit(X).encode(new)
+    assert_array_equal(observed[:, 0], [True, False, False, False, False])
+    assert_array_equal(Z[:, 0], 0)
+    # Only what is missing has the flag of missing cells.
+    assert_array_equal(Z[:, 1] > 0, [False, False, True, False, False])
+    encoder = TabularEncoder(handle_unknown="error").fit(X)
+    with pytest.raises(
+        ValueError, match="no date in column 'c': 2024-01-03T10:00Z, 2024-02-30"
+    ):
+        encoder.transform(new)
+
+
+@pytest.mark.parametrize(
+    ("seen", "new", "types"),
+    [
+        (TIMES, [t.replace(tzinfo=BERLIN) for t in TIMES], "time in fit.* time with a zone"),
+        (
+            [t.replace(tzinfo=BERLIN) for t in TIMES],
+            TIMES,
+            "time with a zone in fit.* time now",
+        ),
+        (TIMES, [t - TIMES[0] for t in TIMES], "time in fit.* duration now"),
+        (TIMES, [t.time() for t in TIMES], "time in fit.* time of day now"),
+        ([t - TIMES[0] for t in TIMES], TIMES, "duration in fit.* time now"),
+        ([pd.Period(t, "M") for t in TIMES], TIMES, "period in fit.* time now"),
+        (TIMES, ["2024-01-01", "soon"], "time in fit.* str now"),
+        (TIMES, [1.5], "time in fit.* number now"),
+        ([Decimal(1), Decimal("2.5")], ["x"], "number in fit.* str now"),
+        ([*Colour], ["RED"], "Colour in fit.* str now"),
+        ([b"a", b"b"], ["a"], "bytes in fit.* str now"),
+    ],
+)
+@pytest.mark.parametrize("make", [_of_pandas, _of_polars])
+def test_types_of_fit_and_transform_differ(seen, new, types, make):
+    if make is _of_pandas or seen != [*Colour]:
+        encoder = TabularEncoder().fit(make(seen))
+        with pytest.raises(ValueError, match=f"Column 'c' had cells of type {types}"):
+            encoder.transform(make(new))
+
+
+def test_dates_of_another_class_are_dates():
+    dates = TabularEncoder().fit(_of_pandas([t.date() for t in TIMES]))
+    assert_array_equal(
+        dates.transform(pl.DataFrame({"c": TIMES})), dates.transform(_of_pandas(TIMES))
+    )
+
+
+# Identifiers and free text
+
+
+def _keys(n_rows=120):
+    return [f"key {i}" for i in range(n_rows)]
+
+
+@pytest.mark.parametrize("make", LIBRARIES.values(), ids=LIBRARIES)
+def test_identifiers_are_ignored_with_a_warning(make, tmp_path):
+    X = make({"n": np.arange(120.0) % 7, "key": _keys(), "c": ["a", "b"] * 60})
+    with pytest.warns(UserWarning, match="identifiers or free text: 'key'.*'key 0'.*[Dd]rop"):
+        encoder = TabularEncoder().fit(X)
+    assert encoder.columns_ == {"n": "integer", "key": "identifier", "c": "binary"}
+    assert encoder.transform(X).shape == (120, 2)
+    assert list(encoder.get_feature_names_out()) == ["n", "c_b"]
+    skae.save(encoder, tmp_path / "encoder.skae")
+    for each in (encoder, skae.load(tmp_path / "encoder.skae")):
+        back = each.inverse_transform(each.transform(X))
+        assert columns_of(back) == {**columns_of(X), "key": [None] * 120}
+        assert type(back) is type(X)
+        other = make({"n": [1.0, 2.0], "key": [None, "new"], "c": ["a", "b"]})
+        assert_array_equal(each.observed(other)[:, 1], [False, True])
+        assert_array_equal(each.transform(other)[:, 1], each.transform(X)[:2, 1])
+
+
+@pytest.mark.parametrize(
+    "cells",
+    [
+        pd.Categorical(_keys()),
+        pd.Series([key.encode() for key in _keys()]),
+        pd.Series(_keys(), dtype="string"),
+        pd.Series([*_keys(), *["common"] * 100]),
+        pd.Series([*_keys(), *[None] * 300]),
+    ],
+    ids=["category", "bytes", "string", "with a common one", "mostly missing"],
+)
+def test_what_is_an_identifier(cells):
+    with pytest.warns(UserWarning, match="identifiers or free text: 'c'"):
+        encoder = TabularEncoder().fit(pd.DataFrame({"c": cells}))
+    assert encoder.columns_ == {"c": "identifier"}
+
+
+@pytest.mark.parametrize(
+    "cells",
+    [
+        _keys(40),
+        [*_keys(60), *_keys(60)],
+        [*_keys(60), *["common"] * 70],
+        [f"key {i % 60}" for i in range(100)],
+    ],
+    ids=["few", "each twice", "half are common", "most twice"],
+)
+def test_what_is_no_identifier(cells):
+    assert TabularEncoder().fit(pd.DataFrame({"c": cells})).columns_ == {"c": "categorical"}
+
+
+def test_declared_identifiers_are_categories():
+    X = pd.DataFrame({"c": _keys()})
+    encoder = TabularEncoder(categorical_features=["c"], handle_unknown="error").fit(X)
+    assert encoder.transform(X).shape == (120, 50)
+
+
+def test_identifiers_in_rows_of_weight_zero_are_not_seen():
+    X = pd.DataFrame({"c": [*_keys(), *["common", "rare"] * 10]})
+    weight = np.r_[np.zeros(120), np.ones(20)]
+    assert TabularEncoder().fit(X, sample_weight=weight).columns_ == {"c": "binary"}
+
+
+def test_no_new_value_of_an_identifier_is_unknown():
+    with pytest.warns(UserWarning, match="identifiers"):
+        encoder = TabularEncoder(handle_unknown="error").fit(
+            pd.DataFrame({"c": _keys(), "n": np.arange(120)})
+        )
+    assert encoder.transform(pd.DataFrame({"c": ["new", None], "n": [1, 2]})).shape == (2, 1)
+
+
+# Numbers and dates in strings
+
+_AMOUNTS = data_rng().gamma(2, 900, 40)
+_DATES = pd.date_range("2024-01-13", periods=40, freq="11h")
+LOOKS = {
+    "1,234.50": ("numbers", [f"{v:,.2f}" for v in _AMOUNTS]),
+    "$5.20": ("numbers", [f"${v:.2f}" for v in _AMOUNTS]),
+    "5,20 EUR": ("numbers", [f"{v:.2f} EUR".replace(".", ",") for v in _AMOUNTS]),
+    "12%": ("numbers", [f"{v:.0f}%" for v in _AMOUNTS]),
+    "3.5 ": ("numbers", [f"{v:.1f} " for v in _AMOUNTS]),
+    "(3.5)": ("numbers", [f"({v:.1f})" for v in _AMOUNTS]),
+    "1e-3": ("numbers", [f"{v:.2e}" for v in _AMOUNTS]),
+    "1234": ("numbers", [f"{v:.0f}" for v in _AMOUNTS]),
+    "12.5 kg": ("numbers", [f"{v:.1f} kg" for v in _AMOUNTS]),
+    "90km/h": ("numbers", [f"{v:.0f}km/h" for v in _AMOUNTS]),
+    "?": ("numbers", ["?" if i % 4 == 0 else f"{v:.1f}" for i, v in enumerate(_AMOUNTS)]),
+    "13/01/2024": ("dates", _DATES.strftime("%d/%m/%Y")),
+    "01/13/24 10:00 PM": ("dates", _DATES.strftime("%m/%d/%y %I:%M %p")),
+    "13.1.2024": ("dates", _DATES.strftime("%d.%m.%Y")),
+    "Jan 13, 2024": ("dates", _DATES.strftime("%b %d, %Y")),
+    "Sat, 13 Jan 2024 10:00:00 GMT": ("dates", _DATES.strftime("%a, %d %b %Y %H:%M:%S GMT")),
+    "2 days 01:00:00": ("dates", [str(t - _DATES[0]) for t in _DATES]),
+    "P2DT1H": ("dates", [f"P{i}DT{i % 9}H" for i in range(40)]),
+    "2024Q1": ("dates", [f"{2014 + i // 4}Q{i % 4 + 1}" for i in range(40)]),
+    "2024-W05": ("dates", _DATES.strftime("%G-W%V")),
+    "several formats": ("dates", [*_DATES.strftime("%Y-%m-%d"), "2024-01-13 10:00"]),
+    "with unknown": ("dates", [*_DATES.strftime("%Y-%m-%d"), "unknown"]),
+    "no such day": ("dates", ["2024-01-01", "2024-02-30", "2024-03-01"]),
+}
+
+
+@pytest.mark.parametrize("make", [_of_pandas, lambda cells: pl.DataFrame({"c": list(cells)})])
+@pytest.mark.parametrize("name", LOOKS)
+def test_strings_that_look_like_something_else_are_named(name, make):
+    look, cells = LOOKS[name]
+    words = {
+        "numbers": "numbers written as strings: 'c'.*pandas.to_numeric",
+        "dates": "dates or times written as strings.*: 'c'.*pandas.to_datetime",
+    }
+    with pytest.warns(UserWarning, match=words[look]) as caught:
+        encoder = TabularEncoder().fit(make(list(cells)))
+    assert encoder.columns_ == {"c": "categorical"}
+    assert len(caught) == 1
+    assert "Encoded as categories: 'c'" in str(caught[0].message)
+    TabularEncoder(categorical_features=[0]).fit(make(list(cells)))
+
+
+@pytest.mark.parametrize(
+    "cells",
+    [
+        ["1", "2", "3"],
+        ["007", "010", *[f"{i:03d}" for i in range(20)]],
+        ["1.5", "2.0"],
+        ["1.2.3", "1.10.0", "2.0.1"],
+        ["10.0.0.1", "10.0.0.2", "10.0.0.3"],
+        ["18-24", "25-34", "35-44"],
+        ["555-12-3456", "555-12-3457", "555-12-3458"],
+        ["A-1", "B-2", "C-3"],
+        ["may", "june", "march"],
+        ["5 kg", "7 kg", "9 kg"],
+        [f"{i}{'ABC'[i % 3]}" for i in range(40)],
+        [f"level {i}" for i in range(40)],
+        ["red", "green", ""],
+    ],
+    ids=lambda cells: cells[0],
+)
+def test_strings_that_are_categories(cells):
+    assert TabularEncoder().fit(_of_pandas(cells)).columns_["c"] in ("categorical", "binary")
+
+
+def test_numbers_in_strings_that_all_differ_have_one_warning_that_says_both():
+    X = pd.DataFrame({"c": [f"${v:,.2f}" for v in data_rng().gamma(2, 900, 200)]})
+    with pytest.warns(
+        UserWarning, match="numbers written as strings: 'c'.*Ignored.*'c'"
+    ) as caught:
+        assert TabularEncoder().fit(X).columns_ == {"c": "identifier"}
+    assert len(caught) == 1
+
+
+# Columns that vary little
+
+_RNG = data_rng()
+NARROW = {
+    "epoch microseconds": 1_700_000_000_000_000 + _RNG.randint(0, 5_000_000, 300),
+    "as floats": 1.7e15 + _RNG.randint(0, 5_000_000, 300),
+    "negative": -1.7e15 - _RNG.randint(0, 5_000_000, 300),
+    "epoch seconds within 0.1 s": 1.7e9 + _RNG.uniform(0, 0.1, 300),
+    "epoch nanoseconds": 1_700_000_000_000_000_000 + _RNG.randint(0, 5000, 300),
+    "three integers": 9_000_000_000_000_000 + _RNG.randint(0, 3, 300),
+    "three floats": 9e15 - _RNG.randint(0, 3, 300),
+    "two integers": 1_700_000_000_000_000 + _RNG.randint(0, 2, 300),
+    "float32": (1 + 1e-5 * _RNG.randint(0, 9, 300)).astype(np.float32),
+}
+_TENTH = np.float32(0.1)
+ROUNDED = {
+    "float64": 0.3 * (1 + 2.0**-52 * _RNG.randint(-3, 4, 300)),
+    "float32": _TENTH + np.spacing(_TENTH) * _RNG.randint(-2, 3, 300).astype(np.float32),
+    "two of float32": np.where(
+        _RNG.randint(0, 2, 300), _TENTH, np.nextafter(_TENTH, _TENTH + 1)
+    ),
+    "two of float64": np.where(_RNG.randint(0, 2, 300), 0.1, np.nextafter(0.1, 1.0)),
+}
+
+
+@pytest.mark.parametrize("name", NARROW)
+def test_what_varies_by_more_than_rounding_has_deviation_one(name):
+    values = NARROW[name]
+    encoder = TabularEncoder(squash=False).fit(pd.DataFrame({"c": values}))
+    Z = encoder.transform(pd.DataFrame({"c": values}))
+    assert_allclose([Z.mean(), Z.std()], [0, 1], atol=1e-9)
+    back = encoder.inverse_transform(Z)["c"]
+    assert_array_equal(back, values)
+    assert back.dtype == values.dtype
+    if values.max() < 2**53 and not name.startswith("two"):
+        X = values[:, np.newaxis].astype(np.promote_types(values.dtype, np.float32))
+        z = SquashScale.of(X).inward(X)
+        assert_allclose(z.std(), 1, atol=0.01)
+        # The mean is rounded to the nearest float64.
+        assert abs(z.mean()) <= np.spacing(np.abs(X).max()) / X.std() + 1e-4
+
+
+@pytest.mark.parametrize("name", ROUNDED)
+def test_what_varies_by_rounding_is_constant(name):
+    values = ROUNDED[name]
+    for column in (values, pl.Series(values).to_pandas()):
+        Z = TabularEncoder().fit_transform(pd.DataFrame({"c": column}))
+        assert np.abs(Z).max() < 1e-6
+    polars = pl.DataFrame({"c": values})
+    assert np.abs(TabularEncoder().fit_transform(polars)).max() < 1e-6
+    X = values[:, np.newaxis]
+    assert np.abs(SquashScale.of(X).inward(X)).max() < 1e-6
+
+
+def test_a_column_without_a_value_is_what_its_dtype_is():
+    for column, family in (
+        (pd.Series([None] * 3, dtype="string"), "level"),
+        (pd.Series([None] * 3, dtype="category"), "level"),
+        (pd.Series([pd.NaT] * 3), "time"),
+        (pd.Series([pd.NaT] * 3, dtype="period[M]"), "time"),
+        (pd.Series([None] * 3, dtype="Float64"), "number"),
+    ):
+        (cells,) = read_columns(pd.DataFrame({"c": column}))
+        assert cells.family == family
+        assert TabularEncoder().fit(pd.DataFrame({"c": column})).columns_ == {"c": "empty"}

@@ -1,0 +1,139 @@
+"""Sentences of README and guide that a script can compare with what they speak of."""
+
+import importlib.util
+import re
+import shutil
+import tomllib
+from pathlib import Path
+
+import pytest
+
+import skae
+from skae.utils._extras import missing_package
+
+pytestmark = [pytest.mark.any_data, pytest.mark.any_backend]
+
+ROOT = Path(skae.__file__).parents[1]
+GUIDE = [ROOT / "README.md", *sorted(ROOT.glob("docs/**/*.rst"))]
+
+
+@pytest.fixture(scope="module")
+def check_figures():
+    path = ROOT / "benchmarks" / "check_figures.py"
+    spec = importlib.util.spec_from_file_location("check_figures", path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture
+def copy(tmp_path):
+    """README, guide and figures, to be changed."""
+    for path in [*GUIDE, ROOT / "benchmarks" / "README.md"]:
+        target = tmp_path / path.relative_to(ROOT)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(path, target)
+    return tmp_path
+
+
+def change(path, before, after):
+    text = path.read_text()
+    assert text.count(before) == 1, before
+    path.write_text(text.replace(before, after))
+
+
+def test_figures_are_those_of_the_benchmarks(check_figures, capsys):
+    assert check_figures.main() == 0, capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("page", "before", "after", "error"),
+    [
+        ("README.md", "| 0.625 | 0.773 | 0.776 |", "| 0.625 | 0.773 | 0.778 |", "0.778 not in"),
+        ("README.md", "0.682 against 0.646", "0.646", None),
+        (
+            "benchmarks/README.md",
+            "| 0.625 | 0.773 | 0.776 |",
+            "| 0.626 | 0.773 | 0.776 |",
+            "0.625",
+        ),
+        ("benchmarks/README.md", "### search.py", "### searching.py", "no such lines"),
+        ("benchmarks/README.md", "| **mean** | 84.0", "| **mean** | 85.0", "84.0 not in"),
+        (
+            "docs/user_guide/serving.rst",
+            "and `describe` 3.5 ms",
+            "and `describe` 3.9 ms",
+            "3.9",
+        ),
+        ("docs/user_guide/wait.rst", "benchmarks/wait.py\n\n", "\n\n", "no such lines"),
+        ("README.md", "M 3 epochs", "M 7 epochs", "7 not in"),
+        ("docs/quick_start.rst", "and back:", "and back, in 1.5 ms:", "no comment names"),
+        ("docs/quick_start.rst", "and back:", "and back, for 40 %:", "no comment names"),
+        ("docs/quick_start.rst", "and back:", "and back, of `0.5` in Python 3.11:", None),
+    ],
+)
+def test_a_figure_that_is_not_measured_is_found(
+    check_figures, copy, capsys, page, before, after, error
+):
+    change(copy / page, before, after)
+    assert check_figures.main(copy) == (error is not None)
+    printed = capsys.readouterr().out
+    assert error is None or error in printed
+
+
+def test_digits_are_rounded_and_not_cut(check_figures):
+    quoted = check_figures.is_quoted
+    values = check_figures.numbers("0.806 and -1.27, 89,879 rows or 31.1")
+    for right in ("0.81", "0.806", "1.27", "-1.3", "90,000", "31"):
+        assert quoted(check_figures.numbers(right)[0], values), right
+    for wrong in ("0.80", "0.807", "1.26", "80,000", "32", "8"):
+        assert not quoted(check_figures.numbers(wrong)[0], values), wrong
+
+
+@pytest.fixture(scope="module")
+def extras():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    return set(project["optional-dependencies"])
+
+
+def test_extras_that_are_named_exist_and_can_be_installed(extras):
+    """From a checkout: there is no package on PyPI yet."""
+    for path in [*GUIDE, *ROOT.glob("skae/**/*.py"), ROOT / "benchmarks" / "README.md"]:
+        text = path.read_text()
+        named = re.findall(r"pip install.*?['\"]?\.\[([\w,]+)\]", text)
+        assert {name for names in named for name in names.split(",")} <= extras, path
+        assert "install skae" not in text, path
+        assert "skae[" not in text, path
+
+
+def test_every_extra_is_explained(extras):
+    page = (ROOT / "docs" / "install.rst").read_text()
+    assert set(re.findall(r"   \* - `\.\[([\w]+)\]`", page)) == extras - {"progress"}
+
+
+def test_a_missing_package_names_its_extra(extras):
+    for caller, package, extra in [("f", "skl2onnx", "onnx"), ("g", "matplotlib", "plot")]:
+        message = str(missing_package(caller, package, extra))
+        assert extra in extras
+        assert message.startswith(f"{caller} needs {package}")
+        assert f"pip install -e '.[{extra}]'" in message
+
+
+def test_recipes_name_what_is_there():
+    """Files, registries and methods in "Where to add what"."""
+    page = (ROOT / "docs" / "architecture.rst").read_text()
+    recipes = page.partition("Where to add what")[2]
+    package = "\n".join(path.read_text() for path in ROOT.glob("skae/**/*.py"))
+    for name in re.findall(r"``([^`]+)``", recipes):
+        if name.endswith(".py"):
+            assert list((ROOT / "skae").glob(name)), name
+        else:
+            assert re.search(rf"\b{re.escape(name.split('.')[-1])}\b", package), name
+
+
+def test_a_few_rows_have_a_validation_loss(quick, digits):
+    """As the docstring says: of fewer than ten rows, on all of them."""
+    ae = quick(n_components=2).fit(digits[:9])
+    assert len(ae.validation_loss_curve_) == ae.n_iter_
+    assert quick(early_stopping=False).fit(digits).validation_loss_curve_ is None
+    assert quick().partial_fit(digits).validation_loss_curve_ is None
