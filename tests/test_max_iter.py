@@ -139,7 +139,7 @@ def test_a_time_limit_is_no_max_iter(quick, digits, warned):
 
 @pytest.mark.parametrize("kept", ["pca", "random"])
 def test_of_two_starts_that_which_is_kept_gives_the_reason(
-    quick, digits, two_starts, monkeypatch, warned, kept
+    quick, digits, monkeypatch, warned, kept
 ):
     train = BaseAutoencoder._train
 
