@@ -119,13 +119,13 @@ def test_random_weights_are_drawn_by_fans_and_biases_are_zero(linear_path):
     for array in network.random_start(np.random.RandomState(0)):
         if array.ndim == 1:
             assert not array.any()
-        elif array.any():
-            limit = np.sqrt(6 / sum(array.shape))
-            assert 0.9 * limit < np.abs(array).max() <= limit
-        else:
+        elif set(array.shape) == {50, 20}:
             # The path beside the hidden layers begins at nothing.
             assert linear_path
-            assert set(array.shape) == {50, 20}
+            assert not array.any()
+        else:
+            limit = np.sqrt(6 / sum(array.shape))
+            assert 0.9 * limit < np.abs(array).max() <= limit
 
 
 # Linear models of tables
