@@ -119,13 +119,13 @@ def test_random_weights_are_drawn_by_fans_and_biases_are_zero(linear_path):
     for array in network.random_start(np.random.RandomState(0)):
         if array.ndim == 1:
             assert not array.any()
-        elif array.any():
-            limit = np.sqrt(6 / sum(array.shape))
-            assert 0.9 * limit < np.abs(array).max() <= limit
-        else:
+        elif set(array.shape) == {50, 20}:
             # The path beside the hidden layers begins at nothing.
             assert linear_path
-            assert set(array.shape) == {50, 20}
+            assert not array.any()
+        else:
+            limit = np.sqrt(6 / sum(array.shape))
+            assert 0.9 * limit < np.abs(array).max() <= limit
 
 
 # Linear models of tables
@@ -234,3 +234,17 @@ def test_means_over_near_rows():
         second[0] / second[0].sum(),
         atol=0.03,
     )
+
+
+@pytest.mark.parametrize("tied", [False, True])
+def test_weights_of_both_directions_are_split_and_joined(tied):
+    network = DenseNetwork(6, 2, hidden=(4, 3), tied=tied)
+    weights = network.random_start(np.random.RandomState(0))
+    assert [array.shape for array in weights] == network.shapes
+    encoder, decoder = network.split(weights)
+    for array, again in zip(weights, network.joined(encoder, decoder), strict=True):
+        assert_array_equal(array, again)
+    if tied:
+        kernels = [array for array in encoder if array.ndim == 2]
+        mirrored = [array for array in decoder if array.ndim == 2]
+        assert_array_equal(mirrored[0], kernels[2].T)

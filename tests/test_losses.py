@@ -10,6 +10,7 @@ from data import data_rng
 from skae.losses import (
     LIKELIHOODS,
     LOSSES,
+    KerasLoss,
     MixedLikelihood,
     MixedLoss,
     Outputs,
@@ -110,6 +111,18 @@ def test_ssim_by_windows():
         for i in range(2)
     ]
     assert_allclose(values, expected, atol=1e-5)
+
+
+def test_losses_of_keras_are_told_apart_by_what_they_compute():
+    """Equal ones share a compiled program, and no others."""
+    losses = keras.losses
+    assert KerasLoss(losses.LogCosh()) == KerasLoss(losses.LogCosh())
+    assert KerasLoss(losses.Huber(1.0)) != KerasLoss(losses.Huber(2.0))
+    assert KerasLoss(losses.LogCosh()) != KerasLoss(losses.MeanSquaredError())
+    functions = losses.mean_squared_error, losses.mean_absolute_error
+    assert KerasLoss(functions[0]) == KerasLoss(functions[0])
+    assert KerasLoss(functions[0]) != KerasLoss(functions[1])
+    assert make_loss(functions[1], (2,)) == KerasLoss(functions[1])
 
 
 # Likelihoods

@@ -175,7 +175,7 @@ def test_a_denoiser_reads_noisy_rows_and_the_level(monkeypatch, training):
     monkeypatch.setattr(_leveled, "PooledDraws", Given([[0.0], [0.5], [1.0]], NOISE))
     denoiser, kernel = linear(5, 4)
     settings = {"noise_level": 2.0, "normal_pool": [0.0], "uniform_pool": [0.0]}
-    objective = made(LeveledDenoisingObjective, denoiser, settings=settings)
+    objective = made(LeveledDenoisingObjective, denoiser, settings=settings, loss=SQUARED)
     level = np.array([[0.0], [1.0], [2.0]]) * training
     output = np.hstack([X + level * NOISE, level]) @ kernel
     expected = np.square(output - X).mean(axis=1, keepdims=True)

@@ -21,7 +21,7 @@ from skae.anomaly._table_residuals import TableResiduals
 from skae.anomaly._table_scores import TableScore, _usual
 from skae.anomaly._trimming import central, without_farthest
 from skae.networks import DenseCoder
-from skae.tables import SquashScale, TabularEncoder, TwoLevels, read_columns
+from skae.tables import SquashScale, TabularEncoder, TwoLevels
 from skae.utils._rows import Rows
 
 pytestmark = pytest.mark.any_backend
@@ -133,7 +133,7 @@ def by_hand(reference):
     residuals = [DenoisingResiduals(f, 0.5, NOISE, rows) for f in (halving, shifting)]
     nearest = NearestRows(rows, known, 2, False)
     seen = np.array([-2.0, -2, -2]), np.array([2.0, 2, 2])
-    return DenoisingScore(scale, residuals, nearest, 2.0, seen, [])
+    return DenoisingScore(scale, residuals, nearest, 2.0, seen, [], 9.0)
 
 
 def test_the_score_is_a_geometric_mean_of_error_and_distance(reference, by_hand):
@@ -166,7 +166,7 @@ def test_cells_with_more_than_their_share_are_filled_by_the_networks(reference):
     scale = SquashScale(np.array([10.0, 0, 0]), np.array([2.0, 1, 1]))
     nearest = NearestRows(rows, known, 2, False)
     seen = np.array([-9.0, -9, -9]), np.array([99.0, 0.9, 9])
-    score = DenoisingScore(scale, residuals, nearest, 2.0, seen, [])
+    score = DenoisingScore(scale, residuals, nearest, 2.0, seen, [], 9.0)
     X = scale.outward(np.array([[40.0, 0.8, 1.1], [1.0, -30.0, 0.9]]))
     # The mean of both networks is one, in units of the column and within what was seen. The
     # other cells have less than their share, and are as they were.
@@ -184,7 +184,7 @@ def test_cells_that_turn_out_to_be_as_expected_are_given_back():
     nearest = NearestRows(rows, np.ones((1, 10), bool), 2, False)
     seen = np.full(3, -9.0), np.full(3, 9.0)
     scale = SquashScale(np.zeros(3), np.ones(3))
-    score = DenoisingScore(scale, [residuals], nearest, 2.0, seen, [])
+    score = DenoisingScore(scale, [residuals], nearest, 2.0, seen, [], 9.0)
     X = np.array([[-2.0, 2.1, 0.5]])
     assert (score.shares(X)[0, :2] > 1 / 3).all()
     # Were the first cell given back and not the second, minus two would be expected of it.
@@ -197,7 +197,7 @@ def test_a_row_that_is_repaired_without_error_has_a_score(reference, by_hand):
     perfect = DenoisingResiduals(lambda read: np.zeros((len(read), 3)), 0.5, NOISE, rows)
     score = DenoisingScore(
         SquashScale(np.zeros(3), np.ones(3)), [perfect], NearestRows(rows, known[:1], 2, False),
-        2.0, (np.full(3, -9.0), np.full(3, 9.0)), [],
+        2.0, (np.full(3, -9.0), np.full(3, 9.0)), [], 9.0,
     )  # fmt: skip
     X = np.zeros((1, 3))
     assert 0 < score.score(X)[0] < 1e-3 * score.score(Z).min()
@@ -275,7 +275,7 @@ class Known:
 def test_the_score_by_reconstruction_is_a_mean_in_usual_losses():
     X = np.array([[1.0, 2], [3, 0]])
     seen = np.array([-2.0, -2]), np.array([2.0, 1.2])
-    score = ReconstructionScore(None, [Known(0.5), Known(0.25)], (2,), seen)
+    score = ReconstructionScore(None, [Known(0.5), Known(0.25)], (2,), seen, 9.0)
     score.usual = [2.0, 0.5]
     total = np.square(X).sum(axis=1)
     assert_allclose(score.score(X), (0.5 * total / 2 + 0.25 * total / 0.5) / 2)
@@ -288,7 +288,7 @@ def test_reconstruction_in_units_of_columns():
     X = np.array([[3.0, 2], [1, 6]])
     scale = SquashScale(np.array([1.0, 2]), np.array([2.0, 4]))
     Z = np.array([[1.0, 0], [0, 1]])
-    score = ReconstructionScore(scale, [Known(0.5)], (2,), (np.zeros(2), np.full(2, 9.0)))
+    score = ReconstructionScore(scale, [Known(0.5)], (2,), (np.zeros(2), np.full(2, 9.0)), 9.0)
     assert_allclose(score.score(X), [0.5, 0.5])
     assert_allclose(score.shares(X), Z, atol=1e-8)
     assert_allclose(score.expected(X), [[2, 2], [1, 4]])
@@ -332,7 +332,7 @@ def test_what_is_usual_of_reconstruction_is_that_of_the_rows_seen():
 
 
 def test_losses_that_are_not_errors_are_refused():
-    score = ReconstructionScore(None, [Known(-1.0)], (2,), None)
+    score = ReconstructionScore(None, [Known(-1.0)], (2,), None, 9.0)
     with pytest.raises(ValueError, match="so never positive; that of Known reaches 5"):
         score.score(np.array([[1.0, 2]]))
 
@@ -519,12 +519,13 @@ def test_missing_cells_do_not_count_and_foreign_ones_are_far(encoded):
 
 
 def test_a_cell_of_a_column_of_which_half_is_missing_is_not_foreign():
-    table = pd.DataFrame({"size": [1.0, np.nan, 3, np.nan], "kind": list("abab")})
+    table = pd.DataFrame({"kind": list("abab"), "size": [1.0, np.nan, 3, np.nan]})
     encoder = TabularEncoder().fit(table)
     layout = TableLayout(encoder.blocks_, np.zeros(2))
     X = layout.joined(*encoder.encode(table))
-    assert not X[:, layout.n_numbers :].any()
-    assert_array_equal(layout.parts(X)[1][:, 0], [1, 0, 1, 0])
+    assert layout.n_numbers == 3
+    assert not X[:, 3:].any()
+    assert_array_equal(layout.parts(X)[1][:, 1], [1, 0, 1, 0])
 
 
 def test_columns_in_which_new_values_are_usual_are_less_foreign(encoded):
@@ -536,9 +537,10 @@ def test_columns_in_which_new_values_are_usual_are_less_foreign(encoded):
 
 def test_the_share_of_values_that_are_new():
     table = pd.DataFrame({"key": list("aabcd"), "number": [1.0, 2, 3, 4, 5]})
-    columns = list(read_columns(table))
-    assert_allclose(share_of_new_levels(columns, None), [3 / 5, 0])
-    assert_allclose(share_of_new_levels(columns, np.array([1, 0, 1, 1, 0])), [1, 0])
+    encoder = TabularEncoder().fit(table)
+    assert_allclose(share_of_new_levels(encoder.cells(table), None), [3 / 5, 0])
+    weight = np.array([1, 0, 1, 1, 0])
+    assert_allclose(share_of_new_levels(encoder.cells(table), weight), [1, 0])
 
 
 class Remembering:

@@ -45,7 +45,10 @@ def _identity(function: Any) -> Any:
     kind = type(function)
     if not hasattr(function, "get_config"):
         return function
+    # Not every loss of Keras has all of its arguments in its configuration: Huber's delta.
+    arguments = getattr(function, "_fn_kwargs", {})
     try:
-        return (kind.__module__, kind.__qualname__, json.dumps(function.get_config()))
+        config = json.dumps([function.get_config(), arguments])
+        return (kind.__module__, kind.__qualname__, config)
     except TypeError:
         return function
