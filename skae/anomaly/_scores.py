@@ -348,7 +348,7 @@ class ReconstructionScore:
         missing = _of_missing(X, self.missing_error) * X.shape[1] * np.mean(self.usual)
         X = _in_units(self.scale, X)
         squared = self._mean(lambda j: np.square(X - self._reconstructed(j, X)))
-        squared = np.where(np.isnan(X), missing, squared) + TINY
+        squared = np.nan_to_num(np.where(np.isnan(X), missing, squared)) + TINY
         return squared / squared.sum(axis=1, keepdims=True)
 
     def expected(self, X):
@@ -360,8 +360,14 @@ class ReconstructionScore:
         return reconstructed.clip(*self.seen_range)
 
     def _mean(self, of_member):
-        values = (of_member(j).astype(np.float64) for j in range(len(self.autoencoders)))
-        return sum(values) / len(self.autoencoders)
+        values = [of_member(j).astype(np.float64) for j in range(len(self.autoencoders))]
+        mean = sum(values) / len(values)
+        if np.isnan(mean).any():
+            # A column without a value in a fold is NaN where its autoencoder reconstructs.
+            known = sum(~np.isnan(each) for each in values)
+            total = sum(np.nan_to_num(each) for each in values)
+            mean = np.where(known > 0, total / np.maximum(known, 1), np.nan)
+        return mean
 
     def _reconstructed(self, member, X):
         rows = self.autoencoders[member].reconstruct(X.reshape(-1, *self.shape))
@@ -371,11 +377,13 @@ class ReconstructionScore:
 def missing_error(rows):
     """Squared error of a missing value in each column, (n_features,).
 
-    As of a category that was not seen: the more are missing, the less one counts.
+    As of a category that was not seen: the more are missing, the less one counts. Zero where
+    all are missing.
     """
     if rows.observed is None:
         return np.full(rows.inputs.shape[1], _MISSING_ERROR)
-    return foreign_error(1 - np.average(rows.observed, axis=0, weights=rows.weight)) ** 2
+    observed = np.average(rows.observed, axis=0, weights=rows.weight)
+    return np.where(observed > 0, foreign_error(1 - observed) ** 2, 0.0)
 
 
 def _of_missing(X, error):

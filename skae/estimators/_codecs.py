@@ -42,12 +42,12 @@ class RowsCodec:
     def __init__(self, rows, output_shape, standardize=False):
         self.output_shape = output_shape
         self._standardize = standardize
+        self._observed_share = _observed_share(rows)
         self._moments = self._target_moments = moments(rows.inputs, rows.weight)
         self.units = self.target_units = self._units_of("X", self._moments, rows.inputs)
         if rows.targets is not None:
             self._target_moments = moments(rows.targets, rows.weight)
             self.target_units = self._units_of("target", self._target_moments, rows.targets)
-        self._observed_share = _observed_share(rows)
 
     @property
     def deviation(self):
@@ -202,9 +202,12 @@ class RowsCodec:
         return (observed * log_scale).sum(axis=1)
 
     def _units_of(self, name, moments, X):
-        """Centre and scale of these moments of X."""
+        """Centre and scale of these moments of X; columns without a value do not count."""
         mean, deviation = moments
-        scale = scale_of(deviation)
+        has_values = np.ones(len(mean), bool)
+        if name == "X" and len(self.empty):
+            has_values[self.empty] = False
+        scale = scale_of(deviation[has_values])
         if self._standardize:
             scale = np.where(deviation > 0, deviation, 1.0)
         check_scale(name, scale, X.dtype)
@@ -244,14 +247,7 @@ def _observed_share(rows):
 def _warn_of_columns(estimator, codec):
     """Name columns without an observed value, and one that holds nearly all the variance."""
     names = feature_names(estimator)
-    if len(codec.empty):
-        empty = [names[j] if len(estimator._input_shape) == 1 else j for j in codec.empty]
-        warnings.warn(
-            f"Features without any observed values: {empty}. They "
-            "have no effect, and are NaN where rows are reconstructed.",
-            UserWarning,
-            stacklevel=2,
-        )
+    warn_of_empty(estimator, codec.empty)
     if estimator.standardize == "auto" and len(estimator._input_shape) == 1:
         warn_if_dominated(
             names,
@@ -259,6 +255,29 @@ def _warn_of_columns(estimator, codec):
             "standardize=True divides each column by its standard deviation; standardize=False "
             "takes the columns as they are, without this warning.",
         )
+
+
+def warn_of_empty(estimator, empty):
+    """Name the columns without an observed value; positions of flat rows for images.
+
+    Parameters
+    ----------
+    estimator : estimator
+        Whose rows were validated.
+
+    empty : ndarray of int
+        Positions of these columns.
+    """
+    if not len(empty):
+        return
+    names = feature_names(estimator) if len(estimator._input_shape) == 1 else None
+    shown = [int(j) if names is None else names[j] for j in empty]
+    warnings.warn(
+        f"Features without any observed values: {shown}. They have no effect, and are NaN "
+        "where rows are reconstructed.",
+        UserWarning,
+        stacklevel=2,
+    )
 
 
 def feature_names(estimator):

@@ -87,8 +87,8 @@ class AEImputer(TransformerMixin, BaseEstimator):
 
     add_indicator : bool, default=False
         Whether columns that tell which cells were missing are appended, for each column
-        in which cells were missing in fit: "missingindicator_" and its name, with "_2" at the
-        end, or a higher number, where another column has that name.
+        in which cells were missing in fit: ``missingindicator_`` and its name, with "_2" at
+        the end, or a higher number, where another column has that name.
 
     keep_empty_features : bool, default=False
         Whether columns that were empty in fit are kept: numbers are then zero, and

@@ -228,7 +228,15 @@ def check_features(estimator, X, **options):
         return checked
     if not getattr(estimator, "_reads_lazily", False):
         return validate_data(estimator, X, **LAYOUT, **options)
-    X = validate_data(estimator, X, **LAYOUT, accept_sparse="csr", **options)
+    try:
+        X = validate_data(estimator, X, **LAYOUT, accept_sparse="csr", **options)
+    except ValueError as error:
+        if "contains NaN" not in str(error):
+            raise
+        raise ValueError(
+            "Input X contains NaN: missing values are supported in dense rows only. Give "
+            "X.toarray(), or fill them first."
+        ) from None
     return LazyRows(canonical(X))
 
 

@@ -10,7 +10,7 @@ from skae.anomaly._neighbors import SAME
 from skae.anomaly._scores import TINY, ReconstructionScore
 from skae.inference import DenseForward
 from skae.persistence import _onnx_functions as xp
-from skae.persistence._onnx_estimators import check_can_be_said, outputs_of
+from skae.persistence._onnx_estimators import check_can_be_said, outputs_of, without_columns
 from skae.persistence._onnx_graph import Graph, Tensor
 from skae.persistence._onnx_networks import said
 from skae.tables import SquashScale
@@ -50,6 +50,8 @@ def _decision(detector: Any, rows: Tensor) -> Tensor:
 def _scores(detector: Any, rows: Tensor) -> Tensor:
     """The score of each row, in float64."""
     score = detector._score
+    if detector._observed is not None:
+        rows = without_columns(rows, np.flatnonzero(~detector._observed))
     kind = _by_reconstruction if isinstance(score, ReconstructionScore) else _by_denoising
     scores = kind(score, rows) / detector._usual
     effects = detector._effects

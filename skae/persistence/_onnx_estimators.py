@@ -41,7 +41,17 @@ def _transform(estimator: Any, rows: Tensor) -> Tensor:
 
 def _filled(estimator: Any, rows: Tensor) -> Tensor:
     """Rows with missing values at the mean of their column, (n_samples, n_features)."""
+    rows = without_columns(rows, estimator._codec.empty)
     return xp.isnan(rows).where(rows.like(estimator._units.centre), rows)
+
+
+def without_columns(rows: Tensor, columns: Any) -> Tensor:
+    """Rows of which these columns are missing, (n_samples, n_features)."""
+    if not len(columns):
+        return rows
+    missing = np.zeros(rows.shape[1], rows.dtype)
+    missing[columns] = np.nan
+    return rows + missing
 
 
 def _reconstruct(estimator: Any, rows: Tensor) -> Tensor:
@@ -63,6 +73,7 @@ def _score_samples(estimator: Any, rows: Tensor) -> Tensor:
             "of another shape, which it would have to read; it can say transform and "
             "reconstruct."
         )
+    rows = without_columns(rows, estimator._codec.empty)
     output = said(estimator._decoder, _transform(estimator, rows))
     if estimator._scales_output:
         units = estimator._target_units
@@ -87,6 +98,7 @@ def _mean_of_posterior(estimator: Any, rows: Tensor) -> Tensor:
 def _log_likelihood(estimator: Any, rows: Tensor) -> Tensor:
     """By the same points in every call, which are constants."""
     latent = estimator._latent
+    rows = without_columns(rows, estimator._codec.empty)
     mean, log_variance = posterior(xp, _transform(estimator, rows))
     points = normal_points(int(estimator.n_draws), mean.shape[1]).astype(rows.dtype)
     target, log_volume = rows, 0.0
