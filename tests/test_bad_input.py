@@ -4,6 +4,9 @@ import inspect
 import warnings
 
 import numpy as np
+import pandas as pd
+import polars as pl
+import pyarrow as pa
 import pytest
 from numpy.testing import assert_array_equal
 from sklearn.base import clone
@@ -12,11 +15,13 @@ from sklearn.exceptions import ConvergenceWarning, NotFittedError
 from skae import (
     AEAnomalyDetector,
     AEClassifier,
+    AEImputer,
     AutoencoderTransformer,
     DenoisingAutoencoder,
     VAETransformer,
 )
 from skae.corruption import GaussianNoise
+from skae.tables import TabularEncoder
 from skae.training._engine import Engine
 
 pytestmark = pytest.mark.any_data
@@ -199,6 +204,60 @@ def test_masked_entries_are_missing(fitted, digits, raises_and_keeps):
     )
     images = masked(digits.reshape(-1, 8, 8))
     with pytest.raises(ValueError, match=says):
+        clone(fitted).fit(images)
+
+
+def test_masked_entries_are_missing_values_where_those_are_allowed(fitted, digits):
+    spoilt = masked(digits.astype(np.int64))
+    with pytest.raises(ValueError, match=r"Pass X.astype\(float\).filled\(numpy.nan\)"):
+        fitted.transform(spoilt)
+    with pytest.raises(ValueError, match=r"Pass X.filled\(numpy.nan\)"):
+        AEImputer().fit(masked(digits))
+    assert np.isfinite(fitted.transform(spoilt.astype(float).filled(np.nan))).all()
+    denoiser = DenoisingAutoencoder(hidden_layer_sizes=(4,), max_iter=1)
+    for fit in (
+        lambda: denoiser.fit(digits, target=masked(digits)),
+        lambda: AEClassifier().fit(digits, masked(np.arange(len(digits)) % 2)),
+        lambda: fitted.inverse_transform(masked(fitted.transform(digits))),
+    ):
+        with pytest.raises(ValueError, match="must have none"):
+            fit()
+
+
+INFINITE = {
+    "pandas": (lambda X: pd.DataFrame(X, columns=list("abc")), "b"),
+    "polars": (lambda X: pl.DataFrame(X, schema=list("abc")), "b"),
+    "PyArrow": (lambda X: pa.table(list(X.T), names=list("abc")), "b"),
+    "array": (lambda X: X, "x1"),
+    "float32": (lambda X: X.astype(np.float32), "x1"),
+    "list": (lambda X: X.tolist(), "x1"),
+}
+
+
+@pytest.mark.parametrize("make", INFINITE.values(), ids=INFINITE)
+def test_infinite_numbers_name_their_column(make, fitted):
+    make, name = make
+    X = np.arange(60.0).reshape(20, 3) % 7
+    spoilt = make(with_entry(X, -np.inf))
+    says = f"Input X contains infinity .* in column '{name}', in 1 of 20 rows"
+    ae = clone(fitted).fit(make(X))
+    y = np.arange(20) % 2
+    for call in (
+        ae.transform,
+        clone(fitted).fit,
+        lambda X: AEClassifier().fit(X, y),
+        AEAnomalyDetector().fit,
+        TabularEncoder().fit,
+        AEImputer().fit,
+    ):
+        with pytest.raises(ValueError, match=says):
+            call(spoilt)
+
+
+def test_infinite_pixels_have_no_column(fitted, digits):
+    images = digits.reshape(-1, 8, 8).copy()
+    images[3, 1, 2] = np.inf
+    with pytest.raises(ValueError, match="Input X contains infinity"):
         clone(fitted).fit(images)
 
 

@@ -240,8 +240,29 @@ def test_images_with_missing_values(quick, pixels):
 def test_targets_for_rows_with_missing_values(gaps, blob):
     ae = DenoisingAutoencoder(**QUICK).fit(gaps, target=blob)
     assert np.isfinite(ae.score(gaps, target=blob))
-    with pytest.raises(ValueError, match="target contains NaN"):
-        clone(ae).fit(blob, target=gaps)
+    says = r"target contains NaN, in \d+ of \d+ values: target must have no .* X may have them"
+    for call in (clone(ae).fit, ae.score, ae.partial_fit):
+        with pytest.raises(ValueError, match=says):
+            call(blob, target=gaps)
+
+
+@pytest.mark.parametrize("make", [np.asarray, pd.DataFrame, pl.DataFrame], ids=str)
+@pytest.mark.parametrize("mark", [np.inf, -np.inf])
+def test_infinity_that_marks_missing_values(make, mark, blob, gaps):
+    marked = np.where(np.isnan(gaps), mark, gaps)
+    imputer = AEImputer(missing_values=mark, n_steps=5, n_estimators=1, random_state=0)
+    expected = clone(imputer).set_params(missing_values=np.nan).fit_transform(make(gaps))
+    assert_array_equal(imputer.fit_transform(make(marked)), expected)
+    with pytest.raises(ValueError, match=r"infinity .* column"):
+        imputer.transform(make(np.where(np.isnan(gaps), -mark, gaps)))
+
+
+def test_infinity_marks_no_integer():
+    X = pd.DataFrame({"a": np.arange(20), "b": [np.inf, *range(19)]})
+    imputer = AEImputer(missing_values=np.inf, n_steps=5, n_estimators=1, random_state=0)
+    filled = imputer.fit_transform(X)
+    assert_array_equal(filled["a"], X["a"])
+    assert np.isfinite(filled["b"]).all()
 
 
 def test_columns_without_a_value(quick, blob):

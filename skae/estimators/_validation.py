@@ -4,11 +4,16 @@ import math
 
 import numpy as np
 from scipy import sparse
-from sklearn.utils.validation import check_consistent_length, check_is_fitted, validate_data
+from sklearn.utils.validation import (
+    check_array,
+    check_consistent_length,
+    check_is_fitted,
+    validate_data,
+)
 
-from skae.tables import check_numbers, checked_table, numbers_of
+from skae.tables import Cells, check_finite, check_numbers, checked_table, numbers_of
 from skae.utils._arrays import LAYOUT, check_floats, check_weight, refuse_masked
-from skae.utils._frames import column_labels
+from skae.utils._frames import column_labels, column_names
 from skae.utils._lazy import FEW_BYTES, LazyRows, canonical
 from skae.utils._rows import Rows, has_missing
 
@@ -194,7 +199,14 @@ def check_target(estimator, X, target, reset):
             "target must be None for tables with a column that is no number, whose loss "
             f"compares columns by their kind; got {type(target).__name__}."
         )
-    target = check_floats(target, "target", allow_nd=True)
+    refuse_masked(target, "target")
+    target = check_floats(target, "target", allow_nd=True, ensure_all_finite="allow-nan")
+    n_missing = np.isnan(target).sum()
+    if n_missing:
+        raise ValueError(
+            f"Input target contains NaN, in {n_missing} of {target.size} values: target must "
+            "have no missing values, X may have them."
+        )
     check_consistent_length(X, target)
     if reset:
         estimator._output_shape = target.shape[1:]
@@ -218,10 +230,9 @@ def check_needs_no_target(estimator):
 
 def check_features(estimator, X, **options):
     """Rows as scikit-learn checks them, in one layout; NaN where a value is missing."""
-    refuse_masked(X, "X")
+    refuse_masked(X, "X", takes_missing=True)
     if not sparse.issparse(X):
-        options["ensure_all_finite"] = "allow-nan"
-        checked = validate_data(estimator, check_numbers(X), **LAYOUT, **options)
+        checked = _validated(estimator, check_numbers(X), options)
         rows = checked[0] if "y" in options else checked
         if options.get("reset", True) and has_missing(rows) and np.isnan(rows).all():
             raise ValueError(f"X has no observed value: all {rows.size} are missing.")
@@ -240,6 +251,21 @@ def check_features(estimator, X, **options):
     return LazyRows(canonical(X))
 
 
+def _validated(estimator, X, options):
+    """What scikit-learn's checks return for numbers; an infinite one names its column."""
+    options = {**LAYOUT, **options, "ensure_all_finite": "allow-nan"}
+    try:
+        return validate_data(estimator, X, **options)
+    except ValueError as error:
+        if "Input X contains infinity" in str(error):
+            rows = check_array(X, **LAYOUT, ensure_all_finite=False, allow_nd=True)
+            if rows.ndim == 2:
+                names = column_names(X, rows.shape[1])
+                for name, column in zip(names, rows.T, strict=True):
+                    check_finite(Cells(name, column, ~np.isnan(column), "number"))
+        raise
+
+
 def check_rows(estimator, X, **options):
     """Rows for a fitted estimator, flat: in the shape it was fitted on, or flat already.
 
@@ -252,7 +278,7 @@ def check_rows(estimator, X, **options):
     shape = estimator._input_shape
     if len(shape) == 1:
         return check_features(estimator, X, reset=False, **options)
-    refuse_masked(X, "X")
+    refuse_masked(X, "X", takes_missing=True)
     if sparse.issparse(X):
         raise TypeError(
             f"X is sparse, but {type(estimator).__name__} was fitted on rows of shape {shape}: "

@@ -50,13 +50,13 @@ def checked_table(X: Any) -> Any:
     if is_frame(X):
         refuse_repeated_names(X)
         return X
-    refuse_masked(X, "X")
-    options: dict[str, Any] = {"ensure_all_finite": "allow-nan", "input_name": "X"}
+    refuse_masked(X, "X", takes_missing=True)
     if not hasattr(X, "dtype") and np.asarray(X, dtype=object).ndim == 2:
         # NumPy makes strings of everything in a list that has one.
         inferred = np.asarray(X)
         X = inferred if inferred.dtype.kind not in "US" else np.asarray(X, dtype=object)
-    return check_array(X, dtype=None, **options)
+    # An infinite value may be a mark, and is otherwise refused with its column.
+    return check_array(X, dtype=None, ensure_all_finite=False, input_name="X")
 
 
 def read_columns(X: Any) -> Iterator[Cells]:

@@ -113,7 +113,7 @@ def without_cells(X: Any, gone: Array, mark: Any) -> Any:
 def _equal_cells(cells: Array, mark: Any) -> Array:
     """Which cells of an array of any shape are of the type of the mark and equal to it."""
     kind, wanted = cells.dtype.kind, type_of(mark)
-    if kind in "iu" and wanted == "number" and mark == np.round(mark):
+    if kind in "iu" and wanted == "number" and mark % 1 == 0:
         mark = int(mark)  # as a float it would be compared with rounded integers
     if kind == "O":
         same = (type_of(cell) == wanted and bool(cell == mark) for cell in cells.flat)

@@ -45,7 +45,7 @@ def check_floats(values: Any, name: str, **options: Any) -> NDArray[Any]:
     ndarray
         float32 or float64, rows one after the other.
     """
-    refuse_masked(values, name)
+    refuse_masked(values, name, options.get("ensure_all_finite") == "allow-nan")
     return np.asarray(check_array(values, input_name=name, **{**LAYOUT, **options}))
 
 
@@ -90,7 +90,7 @@ def check_weight(
     return np.asarray(weight)
 
 
-def refuse_masked(values: Any, name: str) -> None:
+def refuse_masked(values: Any, name: str, takes_missing: bool = False) -> None:
     """Raise if entries of a masked array are masked: they are missing, as NaN is.
 
     Parameters
@@ -100,11 +100,19 @@ def refuse_masked(values: Any, name: str) -> None:
 
     name : str
         The parameter that it came in.
+
+    takes_missing : bool, default=False
+        Whether the values may have NaN.
     """
     n_masked = np.ma.getmaskarray(values).sum() if isinstance(values, np.ma.MaskedArray) else 0
     if n_masked:
+        floats = "" if values.dtype.kind in "fO" else ".astype(float)"
+        advice = (
+            f"Pass {name}{floats}.filled(numpy.nan), in which they are missing."
+            if takes_missing
+            else f"{name} must have none: replace them by values, or leave out their rows."
+        )
         raise ValueError(
             f"{name} is a masked array with {n_masked} masked entries, which are missing "
-            f"values. Fill them first, for example with sklearn.impute.SimpleImputer on "
-            f"{name}.filled(numpy.nan)."
+            f"values. {advice}"
         )
