@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import sparse
 
-from skae.tables import Cells, checked_table, iso_times, numbers_of, read_columns
+from skae.tables import Cells, checked_table, counted, iso_times, numbers_of, read_columns
 from skae.utils._arrays import check_floats, check_weight
 from skae.utils._lazy import LazyRows, canonical
 from skae.utils._rows import Rows, moments, observed_mean
@@ -136,7 +136,8 @@ def _lost_of_column(
         counts = np.bincount(position, weights=weight, minlength=len(levels))
         errors, total = (values != others).astype(float), 1 - counts.max() / counts.sum()
     else:
-        values, others = values.astype(np.float64), others.astype(np.float64)
+        origin = int(values.min()) if values.dtype.kind in "iuO" else 0
+        values, others = counted(values, origin, 1), counted(others, origin, 1)
         centre = np.average(values, weights=weight)
         # Where nothing is said, the mean.
         others = np.where(said.observed[there], others, centre)

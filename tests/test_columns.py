@@ -17,6 +17,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 import skae
 from data import data_rng
+from skae.metrics import share_explained
 from skae.tables import SquashScale, TabularEncoder, read_columns
 from tables import LIBRARIES, columns_of
 
@@ -338,6 +339,91 @@ def test_dtypes_that_are_no_column_of_a_table_are_refused_by_name(column, found)
 def test_objects_that_do_not_belong_together_name_the_column(cells, names):
     with pytest.raises(TypeError, match=rf"Column 'c' .*got {names}"):
         encoder_of(cells)
+
+
+BEYOND = [10**20 + i for i in range(50)]
+#: Whole numbers that float64 rounds to one or two.
+WHOLE = {
+    "int": lambda: pd.Series(BEYOND),
+    "negative": lambda: pd.Series([-n for n in BEYOND]),
+    "NumPy's integers": lambda: pd.Series([np.int64(2**60 + i) for i in range(50)], dtype="O"),
+    "int and a missing one": lambda: pd.Series([None, *BEYOND[1:]], dtype=object),
+    "Decimal": lambda: pd.Series([Decimal(n) for n in BEYOND]),
+    "Decimal with decimals": lambda: pd.Series([Decimal(f"{n}.00") for n in BEYOND]),
+    "Fraction": lambda: pd.Series([Fraction(n) for n in BEYOND]),
+    "Arrow in pandas": lambda: pd.Series(
+        [Decimal(n) for n in BEYOND], dtype=pd.ArrowDtype(pa.decimal128(30, 0))
+    ),
+    "Int128": lambda: pl.Series([10**30 + i for i in range(50)], dtype=pl.Int128),
+    "polars Decimal": lambda: pl.Series([Decimal(n) for n in BEYOND], dtype=pl.Decimal(30, 0)),
+    "PyArrow": lambda: pa.array([Decimal(n) for n in BEYOND], pa.decimal128(30, 0)),
+}
+
+
+def beside_letters(column):
+    """A table of the library of a column, with letters beside it."""
+    library = {pd.Series: pd.DataFrame, pl.Series: pl.DataFrame}.get(type(column), pa.table)
+    return library({"v": column, "c": list("ab") * 25})
+
+
+@pytest.mark.parametrize("make", WHOLE.values(), ids=WHOLE)
+def test_whole_numbers_beyond_float64_are_exact(make, tmp_path):
+    X = beside_letters(make())
+    encoder = TabularEncoder().fit(X)
+    Z = encoder.transform(X)
+    assert encoder.columns_["v"] == "integer"
+    assert_allclose(np.abs(np.diff(Z[1:, 0])), 1 / np.std(np.arange(50)), rtol=0.05)
+    assert encoder.inverse_transform(Z).equals(X)
+    assert_array_equal(encoder.transform(X[2:3]), Z[2:3])
+    skae.save(encoder, tmp_path / "encoder.skae")
+    assert_array_equal(skae.load(tmp_path / "encoder.skae").transform(X), Z)
+
+
+@pytest.mark.parametrize("make", WHOLE.values(), ids=WHOLE)
+def test_whole_numbers_beyond_float64_as_categories(make):
+    X = beside_letters(make())[:6]
+    encoder = TabularEncoder(categorical_features=["v"]).fit(X)
+    assert encoder.columns_["v"] == "categorical"
+    assert encoder.inverse_transform(encoder.transform(X)).equals(X)
+
+
+def test_numbers_of_other_sizes_beside_whole_numbers_beyond_float64():
+    letters = ["a", "b"]
+    encoder = TabularEncoder().fit(beside_letters(pd.Series(BEYOND)))
+    for near in ([Decimal(BEYOND[3]), 10**20], [Fraction(BEYOND[3])] * 2):
+        Z = encoder.transform(pd.DataFrame({"v": near, "c": letters}))
+        assert_array_equal(encoder.inverse_transform(Z)["v"], list(map(int, near)))
+    far = [encoder.transform(pd.DataFrame({"v": v, "c": letters})) for v in ([5, 7], [5.5, 7])]
+    assert_array_equal(far[0], far[1])
+    assert (far[0][:, 0] < -3).all()
+    wide = pd.DataFrame({"v": [10**20, 3, 10**19, 0], "c": letters * 2})
+    encoder = TabularEncoder().fit(wide)
+    assert_allclose(
+        encoder.inverse_transform(encoder.transform(wide))["v"].astype(float),
+        wide["v"].astype(float),
+        rtol=1e-12,
+        atol=1e5,
+    )
+
+
+@pytest.mark.parametrize("least", [2**60, -(10**20)])
+def test_share_explained_of_whole_numbers_beyond_float64(least):
+    X = pd.DataFrame({"v": [least + i for i in range(50)]})
+    # Twice as far from the mean as the mean is: four variances are lost.
+    assert_allclose(share_explained(X, X[::-1].reset_index(drop=True)), 1 - 4)
+    assert share_explained(X, X) == 1
+
+
+@pytest.mark.parametrize("name", ["int and a missing one", "Int128", "polars Decimal"])
+def test_whole_numbers_beyond_float64_are_imputed_exactly(name):
+    column = WHOLE[name]()
+    if not hasattr(column, "iloc"):
+        column = pl.Series([None, *column[1:]], dtype=column.dtype)
+    imputer = skae.AEImputer(n_steps=2, n_estimators=1, random_state=0)
+    filled = list(imputer.fit_transform(beside_letters(column))["v"])
+    assert filled[1:] == list(column[1:])
+    # A value between the others, which float64 would have put onto the least or beyond.
+    assert filled[1] < filled[0] < filled[-1]
 
 
 def test_integers_of_any_size_are_exact():

@@ -1,7 +1,7 @@
 """Columns of tables: knows nothing of networks."""
 
 from skae.tables._cells import Cells
-from skae.tables._columns import Block, check_finite
+from skae.tables._columns import Block, check_finite, counted
 from skae.tables._encoder import TabularEncoder
 from skae.tables._filling import (
     given_back,
@@ -38,6 +38,7 @@ __all__ = [
     "check_finite",
     "check_numbers",
     "checked_table",
+    "counted",
     "described",
     "given_back",
     "in_library",

@@ -15,6 +15,9 @@ Array = NDArray[Any]
 #: Relative rounding of the values of a column, unless its dtype is a coarser one.
 FLOAT64_ROUNDING = float(np.finfo(np.float64).eps)
 
+#: Beyond this, float64 does not hold every integer.
+EXACT = 2.0**53
+
 _DAY = 86400 * 10**6
 
 # Half of the usual length of periods that are not all equally long, in microseconds: added to
@@ -38,7 +41,8 @@ class Cells:
         Of the column.
 
     values : ndarray of shape (n_samples,)
-        Integers or floats, for numbers; counted from 1970 in `unit`, for times; objects,
+        Integers or floats, for numbers, and Python's integers where they are too large for
+        both; counted from 1970 in `unit`, for times; objects,
         for categories. The value where a cell is missing has no meaning.
 
     observed : ndarray of bool of shape (n_samples,)
@@ -120,12 +124,14 @@ def in_microseconds(values: Array, unit: str | None) -> Array:
 
 
 def _ints(format: ObjectFormat, values: Array, unit: Any) -> list[Any]:
-    return [int(value) for value in np.round(values).tolist()]
+    return [round(value) for value in values.tolist()]
 
 
 def _decimals(format: ObjectFormat, values: Array, unit: Any) -> list[Any]:
+    if values.dtype.kind != "O":
+        values = values.astype(np.float64)
     # Zero is added for the sign of a negative zero.
-    exact = (Decimal(repr(value + 0.0)) for value in values.astype(np.float64).tolist())
+    exact = (Decimal(repr(value + 0)) for value in values.tolist())
     return [Decimal(f"{value:.{format.scale}f}") for value in exact]
 
 

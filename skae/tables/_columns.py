@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from skae.tables._cells import Cells
+from skae.tables._cells import EXACT, Cells, as_objects
 from skae.tables._iso import IsoFormat, as_times
 from skae.tables._squash import log_slope, squashed, stretched
 from skae.utils._rows import scale_of
@@ -20,9 +20,6 @@ LEAST_UNIT = 0.2
 
 # How many columns an error names.
 _MOST_NAMED = 5
-
-#: Beyond this, float64 does not hold every integer.
-EXACT = 2.0**53
 
 
 class Block(NamedTuple):
@@ -172,7 +169,7 @@ class NumberColumn(Column):
         numbers = z * self.scale + self.centre
         if clip:
             numbers = numbers.clip(self.low, self.high)
-        if self.dtype.kind in "iu":
+        if self.dtype.kind in "iuO":
             return _as_integers(np.round(numbers) * self.step, self.origin, self.dtype)
         if self.origin:
             numbers = numbers + self.origin
@@ -449,6 +446,8 @@ def _in_unit(cells: Cells, unit: str | None) -> Array:
 
 def counted(values: Array, origin: int, step: int) -> Array:
     """Numbers counted from `origin` in steps, in float64, of shape (n_cells,)."""
+    if values.dtype == object:
+        return (values - origin).astype(np.float64) / step
     if origin and values.dtype.kind in "iu":
         distance = values.astype(np.float64) - origin
         # The difference before it is rounded, modulo 2**64 whatever the dtype.
@@ -458,6 +457,9 @@ def counted(values: Array, origin: int, step: int) -> Array:
 
 
 def _as_integers(numbers: Array, origin: int, dtype: Any) -> Array:
+    """Whole numbers counted from `origin` as integers, both of shape (n_cells,)."""
+    if dtype.kind == "O":
+        return as_objects([int(n) + origin for n in numbers])
     if np.abs(numbers).max(initial=0.0) < EXACT and -(2**63) <= origin < 2**63:
         whole = numbers.astype(np.int64)
         with np.errstate(over="ignore"):

@@ -181,7 +181,8 @@ def _plain_series(series: nw.Series[Any], cells: Cells, time_code: str) -> nw.Se
 def _filling(series: nw.Series[Any], cells: Cells) -> nw.Series[Any]:
     """Cells as a column of the library and dtype of another."""
     values, dtype = cells.values, series.dtype
-    if dtype.is_numeric() and values.dtype.kind not in "iuf":
+    are_integers = values.dtype.kind in "iu" or all(type(value) is int for value in values)
+    if dtype.is_numeric() and values.dtype.kind != "f" and not are_integers:
         values = np.array([float(value) for value in values])
     elif isinstance(dtype, nw.Boolean):
         values = values.astype(np.float64).astype(bool)

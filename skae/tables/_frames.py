@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.utils.validation import check_array
 
-from skae.tables._cells import FLOAT64_ROUNDING, Cells, ObjectFormat, as_objects
+from skae.tables._cells import EXACT, FLOAT64_ROUNDING, Cells, ObjectFormat, as_objects
 from skae.tables._objects import (
     categories_of_objects,
     cells_of_objects,
@@ -135,6 +135,8 @@ def _of_series(series: nw.Series[Any], name: str | None = None) -> Cells:
         return Cells(name, whole, observed, "number", type="number")
     if dtype.is_float() or dtype.is_decimal():
         values = series.cast(nw.Float64).to_numpy()
+        if dtype.is_decimal() and (np.abs(values) >= EXACT).any():
+            return cells_of_objects(name, as_objects(series.to_list()))
         rounding = _ROUNDINGS.get(str(dtype), FLOAT64_ROUNDING)
         return Cells(
             name, values, ~np.isnan(values), "number", type="number", rounding=rounding

@@ -8,9 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from skae.tables._cells import Cells
+from skae.tables._cells import EXACT, Cells
 from skae.tables._columns import (
-    EXACT,
     Column,
     EmptyColumn,
     LevelsColumn,
@@ -150,9 +149,10 @@ def _number_column(
     cells: Cells, kept: Array, weight: Array | None, squash: bool
 ) -> NumberColumn:
     is_time = cells.family == "time"
-    whole = kept.dtype.kind in "iu" or bool((kept == np.round(kept)).all())
+    are_integers = kept.dtype.kind in "iuO"
+    whole = are_integers or bool((kept == np.round(kept)).all())
     origin, step = 0, 1
-    if is_time or (kept.dtype.kind in "iu" and np.abs(kept.astype(float)).max() >= EXACT):
+    if is_time or (are_integers and np.abs(kept.astype(float)).max() >= EXACT):
         origin = int(kept.min())
     if is_time:
         step = _time_step(kept, origin, cells.unit)

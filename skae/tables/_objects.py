@@ -11,7 +11,7 @@ import narwhals.stable.v2 as nw
 import numpy as np
 from numpy.typing import NDArray
 
-from skae.tables._cells import Cells, ObjectFormat, as_objects
+from skae.tables._cells import EXACT, Cells, ObjectFormat, as_objects
 
 Array = NDArray[Any]
 
@@ -177,7 +177,18 @@ def _numbers(name: str, kept: Array, observed: Array, kind: str | None) -> Cells
         raise ValueError(
             f"Input X contains infinity or a value too large for float64 in column {name!r}."
         ) from None
+    if _needs_python_integers(kept, values[observed], kind):
+        values = spread_out(as_objects([int(v) for v in kept]), observed)
     return Cells(name, values, observed, "number", type="number" if kind else "", format=form)
+
+
+def _needs_python_integers(kept: Array, rounded: Array, kind: str | None) -> bool:
+    """Whether these numbers, of shape (n_cells,), are whole, and float64 rounds them."""
+    if not EXACT <= np.abs(rounded).max(initial=0.0) < np.inf:
+        return False
+    # Floats are themselves rounded, unless they are a few among exact numbers.
+    are_exact = kind != "float" or all(isinstance(v, int | np.integer) for v in kept)
+    return are_exact and all(v == int(v) for v in kept)
 
 
 def _number_format(kept: Array, kind: str | None) -> ObjectFormat | None:
