@@ -541,6 +541,53 @@ def test_what_is_no_identifier(cells):
     assert TabularEncoder().fit(pd.DataFrame({"c": cells})).columns_ == {"c": "categorical"}
 
 
+@pytest.mark.parametrize("dtype", ["U", "S", object])
+@pytest.mark.filterwarnings("ignore:X has columns that look like identifiers")
+def test_identifiers_of_arrays_are_decoded_as_none(dtype, tmp_path):
+    rows = np.arange(90)
+    table = np.array([[f"key {i:02d}", "ab"[i % 2], "xyz"[i % 3]] for i in rows]).astype(dtype)
+    encoder = TabularEncoder().fit(table)
+    skae.save(encoder, tmp_path / "encoder.skae")
+    for each in (encoder, skae.load(tmp_path / "encoder.skae")):
+        decoded = each.inverse_transform(encoder.transform(table))
+        assert decoded.dtype == object
+        assert all(cell is None for cell in decoded[:, 0])
+        assert_array_equal(decoded[:, 1:], table[:, 1:].astype(object))
+        # And can be read again.
+        assert_array_equal(each.transform(decoded), encoder.transform(table))
+    encoder.fit(table[:, 1:])
+    decoded = encoder.inverse_transform(encoder.transform(table[:, 1:]))
+    assert decoded.dtype == table.dtype
+    assert_array_equal(decoded, table[:, 1:])
+
+
+@pytest.mark.parametrize(
+    ("breaks", "dtype"),
+    [
+        (np.arange(121), "interval[float64, left]"),
+        (np.arange(121, dtype=np.uint64), "interval[float64, left]"),
+        (np.arange(121) / 2, "interval[float64, left]"),
+        (pd.date_range("2024-01-01", periods=121, unit="us"), "interval[datetime64[us], left]"),
+    ],
+)
+@pytest.mark.filterwarnings("ignore:X has columns that look like identifiers")
+def test_intervals_that_are_identifiers_are_decoded_as_missing(breaks, dtype):
+    keys = pd.IntervalIndex.from_breaks(breaks, closed="left")
+    table = pd.DataFrame({"key": keys, "number": data_rng().rand(120)})
+    encoder = TabularEncoder().fit(table)
+    decoded = encoder.inverse_transform(encoder.transform(table))
+    assert decoded["key"].dtype == dtype
+    assert decoded["key"].isna().all()
+    assert_allclose(decoded["number"], table["number"])
+
+
+def test_intervals_of_integers_that_are_categories_stay_so():
+    keys = pd.IntervalIndex.from_breaks(np.arange(5)).repeat(30)
+    table = pd.DataFrame({"key": keys, "number": data_rng().rand(120)})
+    encoder = TabularEncoder().fit(table)
+    assert encoder.inverse_transform(encoder.transform(table))["key"].equals(table["key"])
+
+
 def test_declared_identifiers_are_categories():
     X = pd.DataFrame({"c": _keys()})
     encoder = TabularEncoder(categorical_features=["c"], handle_unknown="error").fit(X)

@@ -276,6 +276,9 @@ class Form:
 
     def _array(self, columns: Sequence[tuple[Array, Array, str | None]]) -> Array:
         dtype = self.template.dtype
+        if dtype.kind in "biuSU" and not all(there.all() for _, there, _ in columns):
+            # It has no missing value.
+            dtype = np.dtype(object)
         rows = np.empty((len(columns[0][0]), len(columns)), dtype)
         for j, (values, observed, unit) in enumerate(columns):
             if j in self.formats:
@@ -284,7 +287,7 @@ class Form:
                 values = values.astype(np.int64).view(f"{dtype.kind}8[{unit}]")
             rows[:, j] = values
             if not observed.all():
-                missing = "NaT" if dtype.kind in "mM" else np.nan
+                missing = {"m": "NaT", "M": "NaT", "f": np.nan}.get(dtype.kind)
                 rows[~observed, j] = self._missing.get(j, missing)
         return rows
 
@@ -294,6 +297,8 @@ class Form:
         series = []
         for j, array in enumerate(arrays):
             dtype = self.template.dtypes.iloc[j]
+            if isinstance(dtype, pd.IntervalDtype) and pd.isna(array).any():
+                dtype = _with_missing(dtype)
             if array.dtype == object or str(dtype).startswith("dictionary"):
                 array = array.astype(object)
                 series.append(pd.Series(array, index=index, dtype=dtype))
@@ -322,6 +327,12 @@ class Form:
         schema = self.template.schema
         columns = [_arrow_column(pa, a, f.type) for f, a in zip(schema, arrays, strict=True)]
         return pa.table(columns, schema=schema)
+
+
+def _with_missing(dtype: Any) -> Any:
+    """A dtype of intervals of pandas that has a missing value: those of integers have none."""
+    is_whole = dtype.subtype is not None and dtype.subtype.kind in "iu"
+    return type(dtype)(np.float64, dtype.closed) if is_whole else dtype
 
 
 def _arrow_column(pa: Any, array: Array, dtype: Any) -> Any:
