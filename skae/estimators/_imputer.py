@@ -297,7 +297,7 @@ class AEImputer(TransformerMixin, BaseEstimator):
             empty in fit. `fit` may have seen another library. Integers become floats where
             values that are not whole belong among them; sparse columns of pandas are
             sparse, with the same fill value; arrays that are marked by a number
-            or a string are float64 or objects.
+            or a string are float64 or objects, and arrays of StringDType are objects.
             Columns that are identifiers stay as they are, with their missing values.
         """
         filled = self._filled(X, lambda imputation, values, there: imputation(values, there))

@@ -1,6 +1,6 @@
 """Tables as they come, column by column, and back: pandas, polars, PyArrow, arrays."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import replace
 from types import MappingProxyType
 from typing import Any, Literal
@@ -39,18 +39,45 @@ def refuse_repeated_names(X: Any) -> None:
         )
 
 
+def refuse_no_rows(X: Any) -> None:
+    """Raise if X is, or is a sequence of, objects of which NumPy makes no rows of columns."""
+    kinds, found = (Mapping, Set, Iterator, str, bytes), ""
+    is_sequence = isinstance(X, list | tuple) or (isinstance(X, np.ndarray) and X.ndim == 1)
+    names = getattr(getattr(X, "dtype", None), "names", None)
+    if names:
+        found = f"a structured array of {', '.join(names)}"
+    elif isinstance(X, kinds) or nw.dependencies.is_polars_lazyframe(X):
+        found = type(X).__name__
+    elif is_sequence and len(X) and isinstance(X[0], kinds):
+        found = f"{type(X).__name__} of {type(X[0]).__name__}"
+    if found:
+        raise TypeError(
+            "X must be a data frame of pandas, polars or PyArrow, or a two-dimensional "
+            f"array-like of shape (n_samples, n_features); got {found}. Make a data frame of "
+            "it, for example with pandas.DataFrame or LazyFrame.collect."
+        )
+
+
 def checked_table(X: Any) -> Any:
     """A data frame as it is, and anything else as a two-dimensional array of any dtype.
 
+    Arrays of NumPy's StringDType become arrays of objects.
+
     Raises
     ------
+    TypeError
+        If X is a mapping, a structured array or the like.
+
     ValueError
         If two columns have the same name, or X is no table.
     """
     if is_frame(X):
         refuse_repeated_names(X)
         return X
+    refuse_no_rows(X)
     refuse_masked(X, "X")
+    if getattr(getattr(X, "dtype", None), "kind", "") == "T":
+        X = X.astype(object)
     options: dict[str, Any] = {"ensure_all_finite": "allow-nan", "input_name": "X"}
     if not hasattr(X, "dtype") and np.asarray(X, dtype=object).ndim == 2:
         # NumPy makes strings of everything in a list that has one.
@@ -113,9 +140,12 @@ def _of_array(name: str, values: Array) -> Cells:
         return Cells(name, values, everything, "number", type="number")
     if kind in "mM":
         return _of_times(name, values)
-    if kind not in "bOSU":
+    if kind not in "bOSTU":
         refuse_type(name, f"the dtype {values.dtype}")
-    return cells_of_objects(name, values.astype(object))
+    cells = cells_of_objects(name, values.astype(object))
+    if kind == "T" and not cells.observed.any():
+        return replace(cells, family="level")
+    return cells
 
 
 def _of_times(name: str, values: Array) -> Cells:
