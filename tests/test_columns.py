@@ -18,7 +18,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 import skae
 from data import data_rng
 from skae.metrics import share_explained
-from skae.tables import SquashScale, TabularEncoder, read_columns
+from skae.tables import SquashScale, TabularEncoder, check_numbers, numbers_of, read_columns
 from tables import LIBRARIES, columns_of
 
 pytestmark = pytest.mark.any_backend
@@ -626,6 +626,108 @@ def test_what_is_an_identifier(cells):
 )
 def test_what_is_no_identifier(cells):
     assert TabularEncoder().fit(pd.DataFrame({"c": cells})).columns_ == {"c": "categorical"}
+
+
+@pytest.mark.parametrize("dtype", ["U", "S", object])
+@pytest.mark.filterwarnings("ignore:X has columns that look like identifiers")
+def test_identifiers_of_arrays_are_decoded_as_none(dtype, tmp_path):
+    rows = np.arange(90)
+    table = np.array([[f"key {i:02d}", "ab"[i % 2], "xyz"[i % 3]] for i in rows]).astype(dtype)
+    encoder = TabularEncoder().fit(table)
+    skae.save(encoder, tmp_path / "encoder.skae")
+    for each in (encoder, skae.load(tmp_path / "encoder.skae")):
+        decoded = each.inverse_transform(encoder.transform(table))
+        assert decoded.dtype == object
+        assert all(cell is None for cell in decoded[:, 0])
+        assert_array_equal(decoded[:, 1:], table[:, 1:].astype(object))
+        # And can be read again.
+        assert_array_equal(each.transform(decoded), encoder.transform(table))
+    encoder.fit(table[:, 1:])
+    decoded = encoder.inverse_transform(encoder.transform(table[:, 1:]))
+    assert decoded.dtype == table.dtype
+    assert_array_equal(decoded, table[:, 1:])
+
+
+@pytest.mark.parametrize(
+    ("breaks", "dtype"),
+    [
+        (np.arange(121), "interval[float64, left]"),
+        (np.arange(121, dtype=np.uint64), "interval[float64, left]"),
+        (np.arange(121) / 2, "interval[float64, left]"),
+        (pd.date_range("2024-01-01", periods=121, unit="us"), "interval[datetime64[us], left]"),
+    ],
+)
+@pytest.mark.filterwarnings("ignore:X has columns that look like identifiers")
+def test_intervals_that_are_identifiers_are_decoded_as_missing(breaks, dtype):
+    keys = pd.IntervalIndex.from_breaks(breaks, closed="left")
+    table = pd.DataFrame({"key": keys, "number": data_rng().rand(120)})
+    encoder = TabularEncoder().fit(table)
+    decoded = encoder.inverse_transform(encoder.transform(table))
+    assert decoded["key"].dtype == dtype
+    assert decoded["key"].isna().all()
+    assert_allclose(decoded["number"], table["number"])
+
+
+def test_intervals_of_integers_that_are_categories_stay_so():
+    keys = pd.IntervalIndex.from_breaks(np.arange(5)).repeat(30)
+    table = pd.DataFrame({"key": keys, "number": data_rng().rand(120)})
+    encoder = TabularEncoder().fit(table)
+    assert encoder.inverse_transform(encoder.transform(table))["key"].equals(table["key"])
+
+
+@pytest.mark.skipif(not hasattr(np.dtypes, "StringDType"), reason="NumPy 1 has no StringDType")
+@pytest.mark.parametrize("missing", [None, np.nan, ""], ids=["None", "nan", "no missing"])
+def test_arrays_of_strings_of_any_length(missing, tmp_path):
+    options = {} if missing == "" else {"na_object": missing}
+    objects = np.array([["a", "long word"], ["b", "d"], ["b", missing]] * 20, object)
+    table = objects.astype(np.dtypes.StringDType(**options))
+    encoder, plain = TabularEncoder().fit(table), TabularEncoder().fit(objects)
+    assert encoder.columns_ == plain.columns_
+    assert_array_equal(encoder.transform(table), plain.transform(objects))
+    skae.save(encoder, tmp_path / "encoder.skae")
+    for each in (encoder, skae.load(tmp_path / "encoder.skae")):
+        decoded = each.inverse_transform(encoder.transform(table))
+        known = plain.inverse_transform(plain.transform(objects))
+        pd.testing.assert_frame_equal(pd.DataFrame(decoded), pd.DataFrame(known))
+    filled = skae.AEImputer(n_steps=2, random_state=0).fit_transform(table)
+    assert_array_equal(filled[:, 0], objects[:, 0])
+    assert set(filled[:, 1]) == {"long word", "d"} | ({""} if missing == "" else set())
+
+
+@pytest.mark.skipif(not hasattr(np.dtypes, "StringDType"), reason="NumPy 1 has no StringDType")
+def test_arrays_of_strings_need_an_encoder():
+    table = np.array([["a", "b"], ["c", "d"]] * 10).astype(np.dtypes.StringDType())
+    for dtype in (object, np.dtypes.StringDType()):
+        assert numbers_of(table.astype(dtype)) is None
+    empty = np.full((3, 2), np.nan, object).astype(np.dtypes.StringDType(na_object=np.nan))
+    assert numbers_of(empty) is None
+    with pytest.raises(ValueError, match=r"'x0' had cells of type number in fit, .* str"):
+        check_numbers(table)
+
+
+_RECORDS = [(1, 2.0)] * 4
+_NO_TABLES = {
+    "dict": {"a": [1.0, 2.0], "b": ["x", "y"]},
+    "list of dict": [{"a": 1.0}, {"a": 2.0}],
+    "ndarray of dict": np.array([{"a": 1.0}, {"a": 2.0}]),
+    "a structured array of a, b": np.array(_RECORDS, [("a", int), ("b", float)]),
+    "a structured array of f0, f1": np.rec.array(_RECORDS),
+    "str": "table.csv",
+    "list of str": ["a", "b"],
+    "tuple of set": ({1, 2}, {3, 4}),
+    "list_iterator": iter([[1.0], [2.0]]),
+    "LazyFrame": pl.LazyFrame({"a": [1.0, 2.0]}),
+}
+
+
+@pytest.mark.parametrize("found", _NO_TABLES)
+def test_what_is_no_table_is_refused_by_its_type(found):
+    message = rf"pandas, polars or PyArrow, or a two-dimensional array-like .*; got {found}\."
+    transformer = skae.AutoencoderTransformer(max_iter=1)
+    declared = skae.AutoencoderTransformer(max_iter=1, categorical_features=[0])
+    for estimator in (transformer, declared, skae.AEImputer(), TabularEncoder()):
+        with pytest.raises(TypeError, match=message):
+            estimator.fit(_NO_TABLES[found])
 
 
 def test_declared_identifiers_are_categories():

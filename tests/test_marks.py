@@ -228,6 +228,53 @@ def test_draws_of_marked_integers():
         assert (drawn["cells"] > 0).all()
 
 
+@pytest.mark.parametrize(
+    ("cells", "dtype", "mark"),
+    [
+        (marked(FLOATS, np.nan), pd.SparseDtype(float), np.nan),
+        (marked(FLOATS, np.nan), pd.SparseDtype(float, 0.0), np.nan),
+        (INTEGERS, pd.SparseDtype(np.int64, 0), -1),
+        (INTEGERS, pd.SparseDtype(np.int64, -1), -1),
+        (MARKED, pd.SparseDtype(bool, False), True),
+        (np.full(N_ROWS, np.nan), pd.SparseDtype(float), np.nan),
+    ],
+)
+def test_sparse_columns_of_pandas(cells, dtype, mark):
+    table = pd.DataFrame({"cells": pd.Series(cells).astype(dtype), "n": WHOLE + 0.5})
+    dense = table.assign(cells=cells)
+    options = {"missing_values": mark, "keep_empty_features": True}
+    fitted, plain = (imputer(**options).fit(given) for given in (table, dense))
+    expected = plain.transform(dense)
+    draws = (
+        each.sample(each_table, 1, random_state=0)[0]
+        for each, each_table in ((fitted, table), (plain, dense))
+    )
+    assert expected["cells"].notna().all()
+    for filled, known in ((fitted.transform(table), expected), tuple(draws)):
+        assert filled["cells"].dtype == dtype
+        assert_array_equal(filled["cells"].to_numpy(), known["cells"].to_numpy())
+    of_polars = fitted.set_output(transform="polars").transform(table)
+    assert_array_equal(of_polars["cells"].to_numpy(), expected["cells"].to_numpy())
+
+
+def test_sparse_integers_become_floats_where_others_belong_among_them():
+    seen = pd.DataFrame({"cells": np.tile([1.5, 2.25], N_ROWS // 2), "n": WHOLE + 0.5})
+    whole = pd.Series(INTEGERS).astype(pd.SparseDtype(np.int64, 0))
+    rows = pd.DataFrame({"cells": whole, "n": WHOLE + 0.5})
+    filled = imputer(missing_values=-1).fit(seen).transform(rows)["cells"]
+    assert filled.dtype == pd.SparseDtype(float, 0)
+    assert filled[MARKED].between(1.5, 2.25).all()
+    assert_array_equal(filled[~MARKED], rows["cells"][~MARKED])
+
+
+@pytest.mark.parametrize("cells", [pd.array([True, None] * 16, "boolean"), [True, None] * 16])
+def test_missing_booleans_in_a_column_of_numbers(cells):
+    seen = pd.DataFrame({"cells": np.tile([0.0, 1.0, 0.5, 1.0], 8), "n": WHOLE + 0.5})
+    filled = imputer().fit(seen).transform(pd.DataFrame({"cells": cells, "n": WHOLE + 0.5}))
+    assert filled["cells"].notna().all()
+    assert filled["cells"][::2].all()
+
+
 def test_cells_are_taken_out_of_every_library():
     gone = np.column_stack([MARKED, ~MARKED])
     for library in LIBRARIES.values():

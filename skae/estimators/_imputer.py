@@ -27,6 +27,7 @@ from skae.tables import (
     with_string_names,
     with_zeros,
     without_cells,
+    without_sparse,
 )
 from skae.utils._frames import unique_names
 from skae.utils._process import refuse_forked_process
@@ -294,8 +295,9 @@ class AEImputer(TransformerMixin, BaseEstimator):
         data frame or ndarray of shape (n_samples, n_features_out)
             A new table in the library and with the dtypes of X, without columns that were
             empty in fit. `fit` may have seen another library. Integers become floats where
-            values that are not whole belong among them; arrays that are marked by a number
-            or a string are float64 or objects.
+            values that are not whole belong among them; sparse columns of pandas are
+            sparse, with the same fill value; arrays that are marked by a number
+            or a string are float64 or objects, and arrays of StringDType are objects.
             Columns that are identifiers stay as they are, with their missing values.
         """
         filled = self._filled(X, lambda imputation, values, there: imputation(values, there))
@@ -437,6 +439,7 @@ class AEImputer(TransformerMixin, BaseEstimator):
     def _without_marks(self, X):
         """A table in which missing cells are NaN, None or NA."""
         value = self.missing_values
+        X = without_sparse(X)  # nothing can be assigned to sparse columns
         if self._missing_is_nan():
             return X
         marked = marked_cells(X, value)

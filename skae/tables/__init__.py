@@ -21,7 +21,7 @@ from skae.tables._gaussian import Gaussian
 from skae.tables._iso import iso_times
 from skae.tables._kinds import unseen_share
 from skae.tables._levels import TwoLevels
-from skae.tables._marks import marked_cells, missing_cells, without_cells
+from skae.tables._marks import marked_cells, missing_cells, without_cells, without_sparse
 from skae.tables._numbers import check_numbers, numbers_of
 from skae.tables._ranks import NormalScores
 from skae.tables._squash import SquashScale, squashed, stretched
@@ -59,4 +59,5 @@ __all__ = [
     "with_string_names",
     "with_zeros",
     "without_cells",
+    "without_sparse",
 ]

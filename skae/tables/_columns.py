@@ -159,6 +159,9 @@ class NumberColumn(Column):
     def encode(self, cells: Cells) -> tuple[Array, Array]:
         """See :class:`Column`."""
         values = _in_unit(cells, self.time_unit)
+        if values.dtype == object:
+            # Booleans, and pandas.NA, which is no float.
+            values = np.where(cells.observed, values, 0)
         numbers = counted(values, self.origin, self.step)
         z = (np.where(cells.observed, numbers, self.centre) - self.centre) / self.scale
         return (squashed(z) if self.squash else z)[:, np.newaxis], cells.observed

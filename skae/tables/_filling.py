@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from skae.tables._cells import Cells
 from skae.tables._frames import Form, is_frame, read_columns
-from skae.tables._marks import TIMES, replaced, table_like, type_of
+from skae.tables._marks import TIMES, replaced, table_like, type_of, without_sparse
 from skae.utils._frames import index_of
 
 Array = NDArray[Any]
@@ -277,8 +277,12 @@ def given_back(filled: Any, X: Any) -> Any:
     if not hasattr(X, "iloc"):
         return filled
     for name, dtype in X.dtypes.items():
-        if isinstance(dtype, np.dtype) and dtype.kind in "iub" and name in filled.columns:
+        if name not in filled.columns:
+            continue
+        if isinstance(dtype, np.dtype) and dtype.kind in "iub":
             filled[name] = _of_numpy(filled[name], dtype)
+        elif type(dtype).__name__ == "SparseDtype":
+            filled[name] = _of_sparse(filled[name], dtype)
     return filled
 
 
@@ -287,6 +291,14 @@ def _of_numpy(column: Any, dtype: Any) -> Any:
     if isinstance(column.dtype, np.dtype) or column.isna().any():
         return column
     return column.astype(dtype if column.dtype.kind == dtype.kind else np.float64)
+
+
+def _of_sparse(column: Any, dtype: Any) -> Any:
+    """A dense column of pandas in this sparse dtype, or of floats where it has others."""
+    dense = _of_numpy(column, dtype.subtype)
+    if not isinstance(dense.dtype, np.dtype):
+        return dense
+    return dense.astype(type(dtype)(dense.dtype, dtype.fill_value))
 
 
 def in_library(table: Any, library: str) -> Any:
@@ -302,7 +314,8 @@ def in_library(table: Any, library: str) -> Any:
     """
     if not is_frame(table) or library == "default":
         return table
-    frame = nw.from_native(table, eager_only=True)
+    # PyArrow, by which polars reads pandas, knows no sparse dtypes.
+    frame = nw.from_native(without_sparse(table) if library == "polars" else table)
     return frame.to_pandas() if library == "pandas" else frame.to_polars()
 
 

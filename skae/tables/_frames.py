@@ -1,6 +1,6 @@
 """Tables as they come, column by column, and back: pandas, polars, PyArrow, arrays."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import replace
 from types import MappingProxyType
 from typing import Any, Literal
@@ -39,18 +39,45 @@ def refuse_repeated_names(X: Any) -> None:
         )
 
 
+def refuse_no_rows(X: Any) -> None:
+    """Raise if X is, or is a sequence of, objects of which NumPy makes no rows of columns."""
+    kinds, found = (Mapping, Set, Iterator, str, bytes), ""
+    is_sequence = isinstance(X, list | tuple) or (isinstance(X, np.ndarray) and X.ndim == 1)
+    names = getattr(getattr(X, "dtype", None), "names", None)
+    if names:
+        found = f"a structured array of {', '.join(names)}"
+    elif isinstance(X, kinds) or nw.dependencies.is_polars_lazyframe(X):
+        found = type(X).__name__
+    elif is_sequence and len(X) and isinstance(X[0], kinds):
+        found = f"{type(X).__name__} of {type(X[0]).__name__}"
+    if found:
+        raise TypeError(
+            "X must be a data frame of pandas, polars or PyArrow, or a two-dimensional "
+            f"array-like of shape (n_samples, n_features); got {found}. Make a data frame of "
+            "it, for example with pandas.DataFrame or LazyFrame.collect."
+        )
+
+
 def checked_table(X: Any) -> Any:
     """A data frame as it is, and anything else as a two-dimensional array of any dtype.
 
+    Arrays of NumPy's StringDType become arrays of objects.
+
     Raises
     ------
+    TypeError
+        If X is a mapping, a structured array or the like.
+
     ValueError
         If two columns have the same name, or X is no table.
     """
     if is_frame(X):
         refuse_repeated_names(X)
         return X
+    refuse_no_rows(X)
     refuse_masked(X, "X", takes_missing=True)
+    if getattr(getattr(X, "dtype", None), "kind", "") == "T":
+        X = X.astype(object)
     if not hasattr(X, "dtype") and np.asarray(X, dtype=object).ndim == 2:
         # NumPy makes strings of everything in a list that has one.
         inferred = np.asarray(X)
@@ -113,9 +140,12 @@ def _of_array(name: str, values: Array) -> Cells:
         return Cells(name, values, everything, "number", type="number")
     if kind in "mM":
         return _of_times(name, values)
-    if kind not in "bOSU":
+    if kind not in "bOSTU":
         refuse_type(name, f"the dtype {values.dtype}")
-    return cells_of_objects(name, values.astype(object))
+    cells = cells_of_objects(name, values.astype(object))
+    if kind == "T" and not cells.observed.any():
+        return replace(cells, family="level")
+    return cells
 
 
 def _of_times(name: str, values: Array) -> Cells:
@@ -278,6 +308,9 @@ class Form:
 
     def _array(self, columns: Sequence[tuple[Array, Array, str | None]]) -> Array:
         dtype = self.template.dtype
+        if dtype.kind in "biuSU" and not all(there.all() for _, there, _ in columns):
+            # It has no missing value.
+            dtype = np.dtype(object)
         rows = np.empty((len(columns[0][0]), len(columns)), dtype)
         for j, (values, observed, unit) in enumerate(columns):
             if j in self.formats:
@@ -286,7 +319,7 @@ class Form:
                 values = values.astype(np.int64).view(f"{dtype.kind}8[{unit}]")
             rows[:, j] = values
             if not observed.all():
-                missing = "NaT" if dtype.kind in "mM" else np.nan
+                missing = {"m": "NaT", "M": "NaT", "f": np.nan}.get(dtype.kind)
                 rows[~observed, j] = self._missing.get(j, missing)
         return rows
 
@@ -296,6 +329,8 @@ class Form:
         series = []
         for j, array in enumerate(arrays):
             dtype = self.template.dtypes.iloc[j]
+            if isinstance(dtype, pd.IntervalDtype) and pd.isna(array).any():
+                dtype = _with_missing(dtype)
             if array.dtype == object or str(dtype).startswith("dictionary"):
                 array = array.astype(object)
                 series.append(pd.Series(array, index=index, dtype=dtype))
@@ -324,6 +359,12 @@ class Form:
         schema = self.template.schema
         columns = [_arrow_column(pa, a, f.type) for f, a in zip(schema, arrays, strict=True)]
         return pa.table(columns, schema=schema)
+
+
+def _with_missing(dtype: Any) -> Any:
+    """A dtype of intervals of pandas that has a missing value: those of integers have none."""
+    is_whole = dtype.subtype is not None and dtype.subtype.kind in "iu"
+    return type(dtype)(np.float64, dtype.closed) if is_whole else dtype
 
 
 def _arrow_column(pa: Any, array: Array, dtype: Any) -> Any:

@@ -31,6 +31,18 @@ def missing_cells(X: Any) -> Array:
     return np.column_stack([~cells.observed for cells in read_columns(X)])
 
 
+def without_sparse(X: Any) -> Any:
+    """A table with the same cells, in which columns of pandas that are sparse are dense."""
+    if not hasattr(X, "iloc"):
+        return X
+    dense = {
+        name: dtype.subtype
+        for name, dtype in X.dtypes.items()
+        if type(dtype).__name__ == "SparseDtype"
+    }
+    return X.astype(dense) if dense else X
+
+
 def marked_cells(X: Any, mark: Any) -> Array:
     """Which cells of a table equal a mark.
 

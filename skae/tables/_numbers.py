@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from skae.tables._cells import Cells
-from skae.tables._frames import is_frame, read_columns, refuse_repeated_names
+from skae.tables._frames import is_frame, read_columns, refuse_no_rows, refuse_repeated_names
 
 Array = NDArray[Any]
 
@@ -52,12 +52,13 @@ def numbers_of(X: Any, unknown: bool = False) -> Any:
             return X
         columns = _numeric_columns(X, unknown)
         return None if columns is None else _frame_like(X, columns)
+    refuse_no_rows(X)
     if isinstance(X, list | tuple):
         given, X = X, _array_of_objects(X)
         if X.ndim != 2 or all(isinstance(cell, _NUMBERS) for cell in X.flat):
             return given
     kind = getattr(getattr(X, "dtype", None), "kind", "f")
-    if kind not in "USOmM" or X.ndim != 2 or isinstance(X, np.ma.MaskedArray):
+    if kind not in "USTOmM" or X.ndim != 2 or isinstance(X, np.ma.MaskedArray):
         return X
     columns = _numeric_columns(np.asarray(X), unknown)
     return None if columns is None else np.column_stack(columns)
