@@ -20,13 +20,17 @@ _MOST_CODES = 10
 # How many characters of a value are shown.
 _MOST_SHOWN = 24
 
-_CURRENCY = r"(?:[$€£¥₹]|USD|EUR|GBP|JPY|CHF)"
+_CURRENCY = r"(?:[$€£¥₹₽₩₺₿]|USD|EUR|GBP|JPY|CHF)"
 _NUMBER = re.compile(
     rf"\s*\(?\s*[-+\u2212]?\s*{_CURRENCY}?\s*[-+\u2212]?"
     r"(?:\d{1,3}(?:[,.' \u00a0\u202f]\d{3})+(?:[.,]\d+)?|\d+(?:[.,]\d*)?|[.,]\d+)"
     rf"(?:[eE][-+]?\d+)?\s*(?:[%‰]|{_CURRENCY})?\s*\)?\s*"
 )
-_MEASURE = re.compile(r"\s*[-+]?\d+(?:[.,]\d+)?\s*([^\W\d_]{1,4}\d?(?:/[^\W\d_]{1,4}\d?)?)\s*")
+_MEASURE = re.compile(
+    r"\s*[-+]?\d+(?:[.,]\d+)?\s*"
+    r"(°?[^\W\d_]{1,4}\d?(?:/[^\W\d_]{1,4}\d?)?|[°+]|thousand|[mb]illions?)\s*"
+    r"|\s*([<>≤≥~≈]=?)\s*\d+(?:[.,]\d+)?\s*"
+)
 _DIGITS = re.compile(r"[-+]?(?:0|[1-9]\d*)")
 _CODE = re.compile(r"\d+")
 
@@ -121,8 +125,10 @@ def look_of(counts: Counter[str]) -> tuple[str, str]:
 
 
 def _measures(counts: Counter[str]) -> list[str]:
-    """Strings that are numbers with one and the same unit, if there are many."""
-    found = {text: match[1] for text in counts if (match := _MEASURE.fullmatch(text))}
+    """Strings that are numbers with one and the same unit or sign, if there are many."""
+    found = {
+        text: match[1] or match[2] for text in counts if (match := _MEASURE.fullmatch(text))
+    }
     units = Counter(found.values()).most_common(1)
     measures = [text for text, unit in found.items() if unit == units[0][0]]
     return measures if len(measures) > _MOST_CODES else []

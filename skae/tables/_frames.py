@@ -8,6 +8,7 @@ from typing import Any, Literal
 import narwhals.stable.v2 as nw
 import numpy as np
 from numpy.typing import NDArray
+from scipy.sparse import issparse
 from sklearn.utils.validation import check_array
 
 from skae.tables._cells import EXACT, FLOAT64_ROUNDING, Cells, ObjectFormat, as_objects
@@ -44,6 +45,9 @@ def refuse_no_rows(X: Any) -> None:
     kinds, found = (Mapping, Set, Iterator, str, bytes), ""
     is_sequence = isinstance(X, list | tuple) or (isinstance(X, np.ndarray) and X.ndim == 1)
     names = getattr(getattr(X, "dtype", None), "names", None)
+    if issparse(X):
+        # A matrix of SciPy may be a dict, too.
+        return
     if names:
         found = f"a structured array of {', '.join(names)}"
     elif isinstance(X, kinds) or nw.dependencies.is_polars_lazyframe(X):
