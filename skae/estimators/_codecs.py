@@ -111,7 +111,7 @@ class RowsCodec:
         return np.where(self._observed_share == 0, X.dtype.type(np.nan), dense(X))
 
     def with_targets(self, rows):
-        """Rows without missing values among the inputs, and what should be said of them."""
+        """Rows without missing values among the inputs, and their targets."""
         if not rows.has_own_targets:
             return replace(rows, inputs=self.filled(rows.inputs))
         if rows.observed is None and not len(self.empty):
@@ -182,7 +182,7 @@ class RowsCodec:
         return model
 
     def shaped(self, output, like=None):
-        """What the decoder says, in the shape of what it was trained to say.
+        """The decoded rows in the shape of the targets.
 
         A column without an observed value is NaN.
         """
