@@ -128,3 +128,16 @@ def cache(monkeypatch):
     fresh = EngineCache()
     monkeypatch.setattr(training, "CACHE", fresh)
     return fresh
+
+
+@pytest.fixture
+def plt():
+    """matplotlib without a screen; figures are drawn, which finds what plot does not."""
+    mpl = pytest.importorskip("matplotlib")
+    mpl.use("agg")
+    import matplotlib.pyplot as plt
+
+    yield plt
+    for number in plt.get_fignums():
+        plt.figure(number).canvas.draw()
+    plt.close("all")

@@ -22,26 +22,17 @@ from skae.plotting import (
 )
 from tables import LIBRARIES, people
 
-pytestmark = [pytest.mark.any_data, pytest.mark.any_backend]
+pytestmark = [
+    pytest.mark.any_data,
+    pytest.mark.any_backend,
+    pytest.mark.usefixtures("plt"),
+]
 
 N_ROWS = 42
 GONE = np.arange(N_ROWS) % 7 == 0
 CODES = data_rng().normal(size=(N_ROWS, 3))
 COLOURS = np.array(["red", "green", "blue"] * 14, dtype=object)
 DAYS = [date(2024, 1, 1) + timedelta(days=i) for i in range(N_ROWS)]
-
-
-@pytest.fixture(autouse=True)
-def plt():
-    """matplotlib without a screen; figures are drawn, which finds what plot does not."""
-    mpl = pytest.importorskip("matplotlib")
-    mpl.use("agg")
-    import matplotlib.pyplot as plt
-
-    yield plt
-    for number in plt.get_fignums():
-        plt.figure(number).canvas.draw()
-    plt.close("all")
 
 
 def holed(values, missing):

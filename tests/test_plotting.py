@@ -19,20 +19,11 @@ from skae.plotting import (
     ReconstructionDisplay,
 )
 
-pytestmark = [pytest.mark.any_data, pytest.mark.any_backend]
-
-
-@pytest.fixture(autouse=True)
-def plt():
-    """matplotlib without a screen; figures are drawn, which finds what plot does not."""
-    mpl = pytest.importorskip("matplotlib")
-    mpl.use("agg")
-    import matplotlib.pyplot as plt
-
-    yield plt
-    for number in plt.get_fignums():
-        plt.figure(number).canvas.draw()
-    plt.close("all")
+pytestmark = [
+    pytest.mark.any_data,
+    pytest.mark.any_backend,
+    pytest.mark.usefixtures("plt"),
+]
 
 
 @pytest.fixture(scope="module")

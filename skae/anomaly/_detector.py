@@ -165,7 +165,7 @@ class AEAnomalyDetector(TableMixin, ReadsTablesMixin, DetectionMixin, BaseEstima
         How a table is encoded; None where all columns are numbers.
 
     columns_ : dict
-        Kind of each column by its name, as :class:`~skae.tables.TabularEncoder` tells it.
+        Kind of each column by its name, as in :class:`~skae.tables.TabularEncoder`.
 
     n_features_in_ : int
         Number of columns seen during fit.

@@ -380,9 +380,9 @@ def missing_error(rows):
     As of a category that was not seen: the more are missing, the less one counts. Zero where
     all are missing.
     """
-    if rows.observed is None:
+    observed = rows.observed_share
+    if observed is None:
         return np.full(rows.inputs.shape[1], _MISSING_ERROR)
-    observed = np.average(rows.observed, axis=0, weights=rows.weight)
     return np.where(observed > 0, foreign_error(1 - observed) ** 2, 0.0)
 
 

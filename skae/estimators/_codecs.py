@@ -42,7 +42,7 @@ class RowsCodec:
     def __init__(self, rows, output_shape, standardize=False):
         self.output_shape = output_shape
         self._standardize = standardize
-        self._observed_share = _observed_share(rows)
+        self._observed_share = rows.observed_share
         self._moments = self._target_moments = moments(rows.inputs, rows.weight)
         self.units = self.target_units = self._units_of("X", self._moments, rows.inputs)
         if rows.targets is not None:
@@ -90,7 +90,7 @@ class RowsCodec:
 
         By column, (n_features,), where values are missing.
         """
-        seen, more = self._observed_share, _observed_share(rows)
+        seen, more = self._observed_share, rows.observed_share
         if seen is None and more is None:
             return None, share
         seen, more = (1.0 if part is None else part for part in (seen, more))
@@ -235,13 +235,6 @@ def make_codec(estimator, rows):
             f"layers encode; got network={estimator.network!r}."
         )
     return TableCodec(estimator.table_, rows, estimator._weighs_columns)
-
-
-def _observed_share(rows):
-    """Share of the values of each column that were observed, (n_features,); None: all."""
-    if rows.observed is None:
-        return None
-    return np.average(rows.observed, axis=0, weights=rows.weight)
 
 
 def _warn_of_columns(estimator, codec):

@@ -51,6 +51,13 @@ class Rows:
         return self.targets is None or self.observed is not None
 
     @property
+    def observed_share(self) -> NDArray[Any] | None:
+        """Share of the values of each column that were observed, (n_columns,); None: all."""
+        if self.observed is None:
+            return None
+        return np.asarray(np.average(self.observed, axis=0, weights=self.weight))
+
+    @property
     def is_lazy(self) -> bool:
         """Whether the rows are read only when they are needed."""
         return isinstance(self.inputs, LazyRows) or isinstance(self.targets, LazyRows)
@@ -195,7 +202,8 @@ def observed_mean(values: NDArray[Any]) -> NDArray[Any]:
 
 def filled(values: NDArray[Any]) -> NDArray[Any]:
     """Centred values, (n_samples, n_features), with zero in place of NaN."""
-    return np.where(np.isnan(values), values.dtype.type(0), values)
+    missing = np.isnan(values)
+    return np.where(missing, values.dtype.type(0), values) if missing.any() else values
 
 
 def has_missing(X: Any) -> bool:
