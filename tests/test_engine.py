@@ -22,7 +22,7 @@ from skae import (
     VAETransformer,
     training,
 )
-from skae.estimators import _pace
+from skae.estimators import _training_config
 from skae.estimators._parameters import OPTIMIZERS
 from skae.training import _engine
 from skae.training._cache import EngineCache
@@ -216,7 +216,7 @@ def test_the_length_of_a_gradient(shape, in_lanes):
 def test_long_gradients_are_cut_where_the_rate_is_ours(quick, pixels, monkeypatch, sizes):
     params = {"hidden_layer_sizes": sizes, "learning_rate": "auto"}
     free = settle(quick, pixels, "sgd", **params)
-    monkeypatch.setattr(_pace, "_CLIP_NORM", 1e-12)
+    monkeypatch.setattr(_training_config, "_CLIP_NORM", 1e-12)
     held = settle(quick, pixels, "sgd", **params)
     still = settle(quick, pixels, "sgd", **params | {"learning_rate": 1e-30})
     assert_allclose(held, still, atol=1e-5)
@@ -263,8 +263,8 @@ def test_only_gradients_longer_than_the_limit_are_cut_to_it(cache, size, clip, f
 
 
 def test_the_limit_of_gradients_is_one_where_the_rate_is_ours(quick):
-    assert _pace.optimizer_of(quick(learning_rate="auto"))["clip_norm"] == 1
-    assert _pace.optimizer_of(quick(learning_rate=0.1))["clip_norm"] is None
+    assert _training_config.optimizer_of(quick(learning_rate="auto"))["clip_norm"] == 1
+    assert _training_config.optimizer_of(quick(learning_rate=0.1))["clip_norm"] is None
 
 
 def test_an_optimizer_object_is_the_same_as_its_name(quick, pixels):

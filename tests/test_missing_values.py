@@ -398,12 +398,12 @@ def test_error_of_a_missing_value():
 
 def test_two_values_and_a_missing_one(blob):
     """A missing value is neither of the two values of a flag."""
-    from skae.tables import TwoLevels
+    from skae.tables import BinaryColumns
 
     X = np.column_stack([blob, np.arange(len(blob)) % 3 == 0])
-    found = TwoLevels.of(X)
+    found = BinaryColumns.of(X)
     X[::2, 5] = np.nan
-    with_gaps = TwoLevels.of(X)
+    with_gaps = BinaryColumns.of(X)
     assert_array_equal(with_gaps.columns, found.columns)
     assert_array_equal(with_gaps.high, found.high)
     assert np.isfinite(clone(DETECTOR).fit(X).score_samples(X)).all()

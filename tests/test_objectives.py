@@ -10,14 +10,13 @@ from scipy.stats import norm
 
 from data import data_rng
 from skae import models
+from skae.anomaly._noise_conditional import NoiseConditionalDenoising
+from skae.anomaly._table_objective import TableDenoisingObjective
+from skae.imputation._objective import ImputationObjective
 from skae.losses import LIKELIHOODS, LOSSES
 from skae.models import (
-    ImputationObjective,
-    LeveledDenoisingObjective,
     OrderedObjective,
     ReconstructionObjective,
-    TableDenoisingObjective,
-    VariationalObjective,
     _imputation,
     _leveled,
     _objective,
@@ -27,6 +26,7 @@ from skae.models import (
 )
 from skae.networks import DenseNetwork, OrderedNetwork
 from skae.utils._arrays import as_array
+from skae.variational._objective import VariationalObjective
 
 RNG = data_rng()
 X = RNG.normal(size=(3, 4)).astype("f4")
@@ -175,7 +175,7 @@ def test_a_denoiser_reads_noisy_rows_and_the_level(monkeypatch, training):
     monkeypatch.setattr(_leveled, "PooledDraws", Given([[0.0], [0.5], [1.0]], NOISE))
     denoiser, kernel = linear(5, 4)
     settings = {"noise_level": 2.0, "normal_pool": [0.0], "uniform_pool": [0.0]}
-    objective = made(LeveledDenoisingObjective, denoiser, settings=settings, loss=SQUARED)
+    objective = made(NoiseConditionalDenoising, denoiser, settings=settings, loss=SQUARED)
     level = np.array([[0.0], [1.0], [2.0]]) * training
     output = np.hstack([X + level * NOISE, level]) @ kernel
     expected = np.square(output - X).mean(axis=1, keepdims=True)

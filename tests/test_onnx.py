@@ -26,7 +26,7 @@ from skae.networks import (
     ConvNetwork,
     DenseCoder,
     KerasNetwork,
-    Options,
+    LayerOptions,
     RecurrentNetwork,
 )
 from skae.persistence import _onnx_activations, register_converters
@@ -184,7 +184,7 @@ def test_recurrent_networks(params, options):
 
 def assert_network_says_the_same(network, options, shape=(7, 5)):
     rng = np.random.RandomState(0)
-    network = network.describe(shape, shape, 3, Options(**options))
+    network = network.describe(shape, shape, 3, LayerOptions(**options))
     weights = [w + rng.normal(0, 0.2, w.shape) for w in network.random_start(rng)]
     statistics = [rng.uniform(0.5, 2, array.shape) for array in network.fresh_statistics()]
     units = Affine(rng.normal(size=35), 2.0)
@@ -294,7 +294,7 @@ def test_likelihoods_of_images(vae, digits):
 
 @pytest.mark.any_backend
 def test_the_prior_of_a_variational_one_counts(vae, blob):
-    from skae.estimators._prior import _mixture
+    from skae.variational._mixture_prior import _mixture
 
     vae.set_params(n_components=2).fit(blob)
     vae.prior_ = _mixture(vae.transform(blob), 3, np.random.RandomState(0))

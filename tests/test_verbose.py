@@ -27,13 +27,13 @@ class Terminal(io.StringIO):
 
 @pytest.fixture
 def terminal(monkeypatch):
-    def opened(columns=200):
+    def shift_latent_positive(columns=200):
         screen = Terminal()
         monkeypatch.setattr(sys, "stdout", screen)
         monkeypatch.setenv("COLUMNS", str(columns))
         return screen
 
-    return opened
+    return shift_latent_positive
 
 
 @pytest.fixture

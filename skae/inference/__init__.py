@@ -8,20 +8,13 @@ from numpy.typing import NDArray
 
 from skae.inference._compiled import CompiledForward
 from skae.inference._dense import Affine, DenseForward
-from skae.inference._importance import log_likelihood
-from skae.inference._latent import LatentForward, normal_points
-from skae.inference._nearness import NearnessForward
-from skae.networks import BuiltNetwork, DenseNetwork, LatentNetwork, OrderedNetwork
+from skae.networks import BuiltNetwork, DenseNetwork, OrderedNetwork
 
 __all__ = [
     "Affine",
     "CompiledForward",
     "DenseForward",
-    "LatentForward",
-    "NearnessForward",
     "forward",
-    "log_likelihood",
-    "normal_points",
 ]
 
 Forward = Callable[[NDArray[Any]], NDArray[Any]]
@@ -86,17 +79,6 @@ def _compiled_forward(
         CompiledForward(network, 0, weights, statistics, before=before),
         CompiledForward(network, 1, weights, statistics, after=after),
     )
-
-
-@forward.register
-def _latent_forward(
-    network: LatentNetwork,
-    weights: Sequence[NDArray[Any]],
-    statistics: Sequence[NDArray[Any]],
-    before: Affine,
-    after: Affine | None,
-) -> tuple[Forward, Forward]:
-    return forward(network.network, network.split(weights)[0], statistics[:-1], before, after)
 
 
 @forward.register

@@ -94,7 +94,7 @@ class CompiledForward:
     def plain(self, X: Array) -> Array:
         """The same as the network says it, not in the units of the output."""
         refuse_forked_process()
-        rows = X if self.before is None else self.before.inward(X)
+        rows = X if self.before is None else self.before.transform(X)
         return _program(self.network, self.position).run(self, rows).astype(X.dtype)
 
 

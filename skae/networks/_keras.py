@@ -10,11 +10,11 @@ from typing import Any
 
 import numpy as np
 
-from skae.networks._built import BuiltNetwork
-from skae.networks._drawn import drawn
+from skae.networks._base import LayerOptions, Network, Shape
+from skae.networks._initializers import drawn
+from skae.networks._keras_spec import BuiltNetwork
 from skae.networks._layers import layer, rows_of
-from skae.networks._matching import called, check_given, last_activation
-from skae.networks._specification import Network, Options, Shape
+from skae.networks._user_models import called, check_output_shape, last_activation
 from skae.networks._variables import Weights, kept_variables, values
 from skae.utils._sklearn import HasMethods, validate_parameters
 
@@ -109,7 +109,7 @@ class KerasNetwork(Network):
         return input_shape, output_shape
 
     def describe(
-        self, input_shape: Shape, output_shape: Shape, n_components: int, options: Options
+        self, input_shape: Shape, output_shape: Shape, n_components: int, options: LayerOptions
     ) -> "KerasModels":
         """The network for such rows, as a value."""
         validate_parameters(self)
@@ -230,12 +230,14 @@ class KerasModels(BuiltNetwork):
         width = self.n_components * self.code_width
         rows = rows_of((math.prod(self.input_shape),))
         code = called(encoder, rows, self.input_shape, "rows of X have shape")
-        check_given(encoder, "encoder", code, (width,), f"n_components={self.n_components}")
+        check_output_shape(
+            encoder, "encoder", code, (width,), f"n_components={self.n_components}"
+        )
 
         codes = rows_of((self.n_components,))
         output = called(decoder, codes, (self.n_components,), "the code has shape")
         where = f"rows to reconstruct have shape {self.output_shape}"
-        check_given(decoder, "decoder", output, self.output_shape, where)
+        check_output_shape(decoder, "decoder", output, self.output_shape, where)
         output = layer("Reshape", (math.prod(self.output_shape),))(output)
         if last_activation(decoder) == "linear" != self.wanted_activation:
             output = layer("Activation", self.wanted_activation)(output)

@@ -37,7 +37,7 @@ def linear_map(
     rows: Rows,
     n_components: int,
     rng: np.random.RandomState,
-    spoilt: NDArray[Any] | None = None,
+    corrupted: NDArray[Any] | None = None,
 ) -> LinearMap:
     """Principal components, or what takes their place where rows become something else.
 
@@ -56,11 +56,11 @@ def linear_map(
         The first of the inputs, standardised, as the encoder will see them: noise calls
         for a decoder that shrinks.
     """
-    seen = rows.inputs if spoilt is None else spoilt
+    seen = rows.inputs if corrupted is None else corrupted
     encoder, decoder = _maps(rows, seen, n_components, rng)
     n_judged = min(len(seen), _MOST_JUDGED)
     rows = rows.take(slice(n_judged))
-    pairs = rows if spoilt is None else Rows(seen[:n_judged], rows.outputs)
+    pairs = rows if corrupted is None else Rows(seen[:n_judged], rows.outputs)
     by_row = [_lost_and_total(part.dense(), encoder, decoder) for part in pairs.parts()]
     lost, total = np.average(np.concatenate(by_row, axis=1), axis=1, weights=rows.weight)
     return LinearMap(encoder, decoder, float(1 - lost / total) if total else 1.0)

@@ -13,8 +13,8 @@ from skae.training._cache import CACHE
 from skae.training._engine import Arrays, Engine
 from skae.training._loop import Monitor, Training, run
 from skae.training._optimizers import described, falling, restored, stored
-from skae.training._pace import Stopping
 from skae.training._progress import Progress, Terms
+from skae.training._schedule import Stopping
 from skae.utils._process import refuse_forked_process
 from skae.utils._rows import Rows
 
