@@ -255,8 +255,8 @@ def test_going_on_without_the_target(denoiser, pixels, method, output):
 def test_going_on_without_the_target_spoils_rows(denoiser, pixels):
     """Pairs are not spoilt by default, rows without a target are."""
     ae = denoiser(warm_start=True).fit(pixels, target=pixels)
-    assert ae._noise is None
-    assert ae.fit(pixels)._noise is not None
+    assert ae._model.corruption is None
+    assert ae.fit(pixels)._model.corruption is not None
 
 
 @pytest.mark.parametrize("method", ["fit", "partial_fit"])

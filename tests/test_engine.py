@@ -22,7 +22,7 @@ from skae import (
     VAETransformer,
     training,
 )
-from skae.estimators import _training_config
+from skae.estimators import _training
 from skae.estimators._parameters import OPTIMIZERS
 from skae.training import _engine
 from skae.training._cache import EngineCache
@@ -216,7 +216,7 @@ def test_the_length_of_a_gradient(shape, in_lanes):
 def test_long_gradients_are_cut_where_the_rate_is_ours(quick, pixels, monkeypatch, sizes):
     params = {"hidden_layer_sizes": sizes, "learning_rate": "auto"}
     free = settle(quick, pixels, "sgd", **params)
-    monkeypatch.setattr(_training_config, "_CLIP_NORM", 1e-12)
+    monkeypatch.setattr(_training, "_CLIP_NORM", 1e-12)
     held = settle(quick, pixels, "sgd", **params)
     still = settle(quick, pixels, "sgd", **params | {"learning_rate": 1e-30})
     assert_allclose(held, still, atol=1e-5)
@@ -263,8 +263,9 @@ def test_only_gradients_longer_than_the_limit_are_cut_to_it(cache, size, clip, f
 
 
 def test_the_limit_of_gradients_is_one_where_the_rate_is_ours(quick):
-    assert _training_config.optimizer_of(quick(learning_rate="auto"))["clip_norm"] == 1
-    assert _training_config.optimizer_of(quick(learning_rate=0.1))["clip_norm"] is None
+    params = {**quick().get_params(deep=False), "learning_rate": "auto"}
+    assert _training.optimizer_options(params)["clip_norm"] == 1
+    assert _training.optimizer_options({**params, "learning_rate": 0.1})["clip_norm"] is None
 
 
 def test_an_optimizer_object_is_the_same_as_its_name(quick, pixels):
@@ -347,7 +348,9 @@ def test_weight_decay_shrinks_the_weights(quick, pixels):
     def size(decay):
         ae = quick(optimizer=keras.optimizers.AdamW(1e-3, weight_decay=decay))
         ae.set_params(init="random", early_stopping=False).fit(pixels)
-        return sum(np.square(w).sum() for w in ae._encoder.weights + ae._decoder.weights)
+        return sum(
+            np.square(w).sum() for w in ae._model.encoder.weights + ae._model.decoder.weights
+        )
 
     assert size(50.0) < 0.9 * size(0.0)
 

@@ -19,7 +19,7 @@ from skae import (
     DenoisingAutoencoder,
     VAETransformer,
 )
-from skae.estimators._base import BaseAutoencoder
+from skae.estimators._training import TrainingPlan
 
 pytestmark = [pytest.mark.any_data, pytest.mark.any_backend]
 
@@ -141,16 +141,16 @@ def test_a_time_limit_is_no_max_iter(quick, digits, warned):
 def test_of_two_starts_that_which_is_kept_gives_the_reason(
     quick, digits, monkeypatch, warned, kept
 ):
-    train = BaseAutoencoder._train
+    run = TrainingPlan.run
 
-    def hinder(self, course, rng, first=()):
+    def hinder(self, model, rng, init, *args, first=(), **kwargs):
         n_epochs = {"pca": 2, "random": 30} if kept == "random" else {"pca": 30, "random": 2}
-        stopping = replace(course.stopping, max_iter=n_epochs[self.init_])
-        training = train(self, course._replace(stopping=stopping), rng)
-        training.ending = "max_iter" if self.init_ == "pca" else "converged"
-        return training
+        stopping = replace(self.stopping, max_iter=n_epochs[init])
+        done = run(replace(self, stopping=stopping), model, rng, init, *args, **kwargs)
+        done.training.ending = "max_iter" if init == "pca" else "converged"
+        return done
 
-    monkeypatch.setattr(BaseAutoencoder, "_train", hinder)
+    monkeypatch.setattr(TrainingPlan, "run", hinder)
     ae = quick(n_components=1, hidden_layer_sizes=(32,), max_iter=30)
     record = warned(ae.fit, digits)
     assert ae.init_ == kept

@@ -184,7 +184,7 @@ def test_what_does_not_learn_is_pca(make, network, images):
 
 def test_a_random_start_has_no_linear_path(make, network, images):
     ae = make(network, init="random").fit(images)
-    names = [layer.name for layer in ae._network.build()[0].layers]
+    names = [layer.name for layer in ae._model.network.build()[0].layers]
     assert "linear_path" not in names
     assert ae.start_loss_ > 1.5 * make(network).fit(images).start_loss_
 
@@ -327,7 +327,7 @@ def test_normalization_and_dropout(make, network, images, normalization):
     code = as_array(ae.encoder_(images.astype("f4")))
     assert_allclose(code, ae.transform(images), rtol=1e-3, atol=1e-3)
     assert_array_equal(clone(ae).fit(images).transform(images), ae.transform(images))
-    moves = [np.ptp(value) > 0 for value in ae._statistics]
+    moves = [np.ptp(value) > 0 for value in ae._model.statistics]
     assert all(moves)
     assert bool(moves) == (normalization == "batch")
 
@@ -376,8 +376,8 @@ def test_functions_that_build_models(make, images):
     code = as_array(ae.encoder_(images.astype("f4")))
     assert_allclose(code, ae.transform(images), rtol=1e-3, atol=1e-3)
     # The moving statistics of batch normalisation.
-    assert len(ae._statistics) == 2
-    assert np.abs(ae._statistics[0]).max() > 0
+    assert len(ae._model.statistics) == 2
+    assert np.abs(ae._model.statistics[0]).max() > 0
 
 
 @pytest.mark.any_data
@@ -391,7 +391,7 @@ def test_functions_share_a_program(make, images, cache):
 def test_initializers_are_kept_and_seeded(make, images):
     network = KerasNetwork(build_encoder, build_decoder)
     ae = make(network, 2, learning_rate=1e-12, max_iter=1).fit(images)
-    value = ae._network
+    value = ae._model.network
     first, again, other = (value.random_start(np.random.RandomState(s)) for s in (0, 0, 1))
     for a, b in zip(first, again, strict=True):
         assert_array_equal(a, b)
@@ -443,7 +443,7 @@ def test_functions_with_recurrent_layers(make, images):
 
     ae = make(KerasNetwork(encoder, build_decoder), max_iter=1).fit(images)
     assert ae.reconstruct(images).shape == images.shape
-    first, again = (ae._network.random_start(np.random.RandomState(0)) for _ in range(2))
+    first, again = (ae._model.network.random_start(np.random.RandomState(0)) for _ in range(2))
     assert all(np.array_equal(a, b) for a, b in zip(first, again, strict=True))
     # The bias of the forget gate begins at one.
     assert_array_equal(first[2], np.repeat([0, 1, 0, 0], 4))
@@ -454,8 +454,8 @@ def test_layers_that_are_not_trainable_stay(make, images, own):
     own[0].layers[1].trainable = False
     frozen = values(own[0].layers[1].weights)
     ae = make(KerasNetwork(*own)).fit(images)
-    assert_array_equal(ae._statistics[0], frozen[0])
-    assert not any(np.array_equal(frozen[0], w) for w in ae._weights)
+    assert_array_equal(ae._model.statistics[0], frozen[0])
+    assert not any(np.array_equal(frozen[0], w) for w in ae._model.weights)
     assert_array_equal(clone(ae).fit(images).transform(images), ae.transform(images))
 
 

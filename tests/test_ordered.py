@@ -294,7 +294,7 @@ def test_a_fit_that_goes_on_cannot_become_ordered(quick, digits):
 
 
 def test_bands_of_sizes(ordered):
-    assert isinstance(ordered._network, OrderedNetwork)
+    assert isinstance(ordered._model.network, OrderedNetwork)
     network = OrderedNetwork(DenseNetwork(12, 11, hidden=(4,)))
     assert network.bands == [(1, 1), (2, 2), (3, 4), (5, 8), (9, 11)]
     assert network.truncated(4).bands == [(1, 1), (2, 2), (3, 4)]

@@ -10,7 +10,7 @@ from sklearn.base import clone
 import skae
 from data import data_rng
 from skae import DenoisingAutoencoder, VAETransformer
-from skae.estimators._incremental import move
+from skae.estimators._incremental import update_scaling
 from skae.networks import ConvNetwork
 from skae.utils._arrays import as_array
 from skae.utils._rows import Rows, centre_and_scale, joined_moments, moments
@@ -94,7 +94,8 @@ KINDS = {
 def test_new_units_change_nothing_that_is_said(quick, portions, kind):
     ae = quick(**KINDS[kind]).partial_fit(portions[0])
     said, code, scale = ae.reconstruct(portions[0]), ae.transform(portions[0]), ae.scale_
-    move(ae, Rows(portions[2]), 60)
+    ae._model, _ = update_scaling(ae._model, Rows(portions[2]), 60)
+    ae.mean_, ae.scale_ = ae._model.preprocessing.units
     assert ae.scale_ > 3 * scale
     assert_allclose(ae.reconstruct(portions[0]), said, atol=1e-5 * ae.scale_)
     factor = 1 if kind == "a code that is bounded" else ae.scale_ / scale
@@ -115,7 +116,7 @@ def test_targets_have_units_of_their_own(portions):
     told = np.concatenate(
         [*(part[:, :3] + 50 for part in portions[:2]), 9 * portions[2][:, :3]]
     )
-    assert_allclose(ae._target_units.centre, told.mean(axis=0), rtol=1e-12)
+    assert_allclose(ae._model.preprocessing.target_units.centre, told.mean(axis=0), rtol=1e-12)
     assert_allclose(ae.mean_, np.concatenate(portions).mean(axis=0), rtol=1e-12)
 
 
@@ -125,9 +126,9 @@ def test_noise_follows_too(portions):
     for part in portions:
         ae.partial_fit(part)
     whole = np.concatenate(portions)
-    assert_allclose(ae._spread.deviation, whole.std(axis=0), rtol=1e-12)
-    assert_array_equal(ae._spread.low, whole.min(axis=0))
-    assert_array_equal(ae._spread.high, whole.max(axis=0))
+    assert_allclose(ae._model.spread.deviation, whole.std(axis=0), rtol=1e-12)
+    assert_array_equal(ae._model.spread.low, whole.min(axis=0))
+    assert_array_equal(ae._model.spread.high, whole.max(axis=0))
 
 
 FROZEN = {
@@ -172,7 +173,7 @@ def test_going_on_from_a_copy_or_a_file(quick, portions, tmp_path):
 @pytest.mark.any_backend
 def test_what_was_saved_before_rows_were_counted_goes_on(quick, portions):
     ae = quick().partial_fit(portions[0])
-    del ae._weight_seen
+    ae._model.preprocessing.weight_seen = None
     mean = ae.mean_
     assert_array_equal(ae.partial_fit(portions[2]).mean_, mean)
 

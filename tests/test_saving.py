@@ -146,8 +146,8 @@ def test_a_generator_goes_on(digits, tmp_path):
 @pytest.mark.any_backend
 def test_what_is_held_twice_is_one_object(fitted, tmp_path):
     again = through_a_file(fitted, tmp_path / "ae.skae")
-    assert again._preprocessor.units is again._preprocessor.target_units
-    assert again._encoder.weights[0] is again._weights[0]
+    assert again._model.preprocessing.units is again._model.preprocessing.target_units
+    assert again._model.encoder.weights[0] is again._model.weights[0]
 
 
 @pytest.mark.any_data

@@ -10,8 +10,8 @@ from sklearn.decomposition import PCA
 from sklearn.exceptions import ConvergenceWarning
 
 from skae import DenoisingAutoencoder, VAETransformer
-from skae.estimators import _initialization
-from skae.estimators._base import BaseAutoencoder
+from skae.estimators import _training
+from skae.estimators._training import TrainingPlan
 from skae.networks import ConvNetwork
 from skae.training._engine import Engine
 from skae.utils._arrays import as_array
@@ -25,14 +25,14 @@ PARAMS = {"n_components": 1, "hidden_layer_sizes": (32,), "max_iter": 30}
 @pytest.fixture
 def hindered(monkeypatch):
     """The first start has a single epoch, so that the second is the better one."""
-    train = BaseAutoencoder._train
+    run = TrainingPlan.run
 
-    def hinder(self, course, rng, first=()):
-        if self.init_ == "pca":
-            course = course._replace(stopping=replace(course.stopping, max_iter=1))
-        return train(self, course, rng, first)
+    def hinder(self, model, rng, init, *args, **kwargs):
+        if init == "pca":
+            self = replace(self, stopping=replace(self.stopping, max_iter=1))
+        return run(self, model, rng, init, *args, **kwargs)
 
-    monkeypatch.setattr(BaseAutoencoder, "_train", hinder)
+    monkeypatch.setattr(TrainingPlan, "run", hinder)
 
 
 def test_random_weights_are_kept_where_they_are_better(quick, digits, hindered):
@@ -52,14 +52,14 @@ def test_random_weights_are_kept_where_they_are_better(quick, digits, hindered):
 
 def test_what_lags_is_given_up(quick, digits, monkeypatch):
     """Random weights that hardly move cannot catch up with PCA."""
-    train = BaseAutoencoder._train
+    run = TrainingPlan.run
 
-    def hinder(self, course, rng, first=()):
-        rate = course.stopping.rate if self.init_ == "pca" else 1e-6
-        stopping = replace(course.stopping, rate=rate, n_iter_no_change=4)
-        return train(self, course._replace(stopping=stopping), rng, first)
+    def hinder(self, model, rng, init, *args, **kwargs):
+        rate = self.stopping.rate if init == "pca" else 1e-6
+        stopping = replace(self.stopping, rate=rate, n_iter_no_change=4)
+        return run(replace(self, stopping=stopping), model, rng, init, *args, **kwargs)
 
-    monkeypatch.setattr(BaseAutoencoder, "_train", hinder)
+    monkeypatch.setattr(TrainingPlan, "run", hinder)
     ae = quick(**PARAMS, learning_rate="auto").fit(digits)
     assert ae.init_ == "pca"
     assert ae.starts_["random"]["ending"] == "behind"
@@ -74,7 +74,7 @@ def test_the_first_is_kept_where_it_is_better(quick, digits, monkeypatch):
     ae = clone(slow).fit(digits)
     assert ae.init_ == "pca"
     assert ae.n_iter_ == len(ae.validation_loss_curve_) <= 30
-    monkeypatch.setattr(_initialization, "_SHARE_TO_TRUST", 0.0)
+    monkeypatch.setattr(_training, "_SUFFICIENT_SHARE", 0.0)
     alone = slow.fit(digits)
     assert_array_equal(ae.transform(digits), alone.transform(digits))
     assert ae.validation_loss_curve_ == alone.validation_loss_curve_

@@ -282,7 +282,9 @@ def test_a_copy_is_the_same(fitted, digits, copied, tmp_path):
 
 
 def test_a_pickle_is_not_much_larger_than_its_weights(fitted):
-    weights = sum(w.nbytes for w in fitted._encoder.weights + fitted._decoder.weights)
+    weights = sum(
+        w.nbytes for w in fitted._model.encoder.weights + fitted._model.decoder.weights
+    )
     assert len(pickle.dumps(fitted)) < weights + 10_000
 
 

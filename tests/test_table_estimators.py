@@ -230,7 +230,7 @@ def test_all_flags_of_a_cell_are_corrupted_together(corruption):
     X = pd.DataFrame({"c": list("abcd") * 15, "n": data_rng().normal(size=60)})
     dae = DenoisingAutoencoder(corruption=corruption, corruption_level=0.5, **QUICK).fit(X)
     Z = dae.table_.transform(X)
-    corrupted = dae._noise.corrupt(Z, dae._spread, data_rng())
+    corrupted = dae._model.corruption.corrupt(Z, dae._model.spread, data_rng())
     if corruption != "gaussian":
         changed = (corrupted != Z)[:, :4]
         whole = (corrupted[:, :4] > 0).sum(axis=1)

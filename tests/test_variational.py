@@ -195,7 +195,7 @@ def test_it_is_a_density(quick_vae, bent):
 
 def test_weighted_draws_are_nearer_than_the_bound(quick_vae, bent):
     vae = quick_vae(n_components=2, max_iter=30).fit(bent)
-    assert vae.score(bent) > -vae._losses(Rows(bent)).mean() + 0.01
+    assert vae.score(bent) > -vae._model.losses(Rows(bent)).mean() + 0.01
 
 
 def test_variance_explained_is_told_by_the_metric(fitted_vae, digits):

@@ -264,9 +264,6 @@ class AEAnomalyDetector(TableMixin, TableTagsMixin, DetectionMixin, BaseEstimato
         "verbose": ["verbose"],
     }
 
-    # Losses are reported as they are.
-    _unit = 1.0
-
     def __init__(
         self,
         *,

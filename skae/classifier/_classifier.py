@@ -284,7 +284,7 @@ class AEClassifier(TableTagsMixin, MetaEstimatorMixin, ClassifierMixin, BaseEsti
         flattered = np.isin(np.arange(len(levels)), labels[trained & judged])
         if not flattered.all():
             levels[flattered] = np.maximum(levels[flattered], levels[~flattered].mean())
-        power = self.estimators_[0]._loss.power
+        power = self.estimators_[0]._model.loss.power
         _, deviation = moments(X, weight)
         variance = np.square(deviation).mean()
         self.error_levels_ = np.maximum(levels, _FLOOR * variance ** (power / 2) or 1.0)
@@ -312,7 +312,7 @@ class AEClassifier(TableTagsMixin, MetaEstimatorMixin, ClassifierMixin, BaseEsti
         code = autoencoder._code_of(X).astype(np.float64, copy=False)
         centre = np.average(code, axis=0, weights=weight)
         covariance = np.atleast_2d(np.cov(code.T, bias=True, aweights=weight))
-        least = self.error_levels_[label] / autoencoder._unit
+        least = self.error_levels_[label] / autoencoder._model.unit
         return centre, linalg.inv(covariance + least * np.eye(len(covariance)))
 
     def _errors(self, autoencoder, X):

@@ -1,20 +1,23 @@
 """AutoencoderTransformer."""
 
-from skae.estimators._base import BaseAutoencoder
+from copy import copy
+from numbers import Integral
+
+import numpy as np
+from sklearn.utils import check_scalar
+from sklearn.utils.validation import check_is_fitted
+
+from skae.estimators._base import ReconstructingAutoencoder
 from skae.estimators._latent_paths import LatentPathsMixin
-from skae.estimators._ordered import OrderedCodeMixin
-from skae.estimators._parameters import CONSTRAINTS
-from skae.estimators._reconstruction import ReconstructionMixin
+from skae.estimators._model import ReconstructionModel
+from skae.estimators._ordered import OrderedModel, some
+from skae.estimators._parameters import CONSTRAINTS, network_parameters
 from skae.estimators._tags import LazyTagsMixin, TableTagsMixin
+from skae.networks import DenseNetwork, OrderedNetwork, keras_name
 
 
 class AutoencoderTransformer(
-    LazyTagsMixin,
-    TableTagsMixin,
-    LatentPathsMixin,
-    ReconstructionMixin,
-    OrderedCodeMixin,
-    BaseAutoencoder,
+    LazyTagsMixin, TableTagsMixin, LatentPathsMixin, ReconstructingAutoencoder
 ):
     """Dimensionality reduction by an autoencoder.
 
@@ -352,3 +355,98 @@ class AutoencoderTransformer(
         self.clip = clip
         self.random_state = random_state
         self.verbose = verbose
+
+    def truncated(self, n_components):
+        """The fitted transformer of the first columns of an ordered code.
+
+        Nothing is trained: the encoder keeps its first columns, and the decoder is the one
+        that was trained for this size.
+
+        Parameters
+        ----------
+        n_components : int
+            How many columns, at most `n_components_`.
+
+        Returns
+        -------
+        AutoencoderTransformer
+            With ``n_components=n_components``, fitted; `loss_curve_` and the like are those of
+            the training of all sizes.
+
+        Raises
+        ------
+        ValueError
+            If the transformer was not fitted with ``ordered=True``, or has fewer columns.
+        """
+        check_is_fitted(self)
+        if not isinstance(self._model, OrderedModel):
+            raise ValueError(
+                "truncated needs a code whose columns are ordered: fit with ordered=True."
+            )
+        size = check_scalar(
+            n_components, "n_components", Integral, min_val=1, max_val=self.n_components_
+        )
+        small = copy(self)
+        small.n_components = int(size)
+        small._built_with = network_parameters(small)
+        small._truncate(int(size))
+        return small
+
+    def _truncate(self, size):
+        """Keep the first columns of the code."""
+        pca = self.pca_variance_explained_
+        self._set_fitted(
+            {
+                "_model": self._model.truncated(size),
+                "_optimizer_state": None,
+                "n_components_": size,
+                "variance_explained_": self.variance_explained_[:size],
+                "pca_variance_explained_": None if pca is None else pca[:size],
+            }
+        )
+
+    # What is trained
+
+    def _new_model(self, preprocessing, rows):
+        kind = OrderedModel if self.ordered else ReconstructionModel
+        return kind(preprocessing=preprocessing)
+
+    def _settings(self, preprocessing, rows):
+        settings = super()._settings(preprocessing, rows)
+        allowed = {"network": None, "tied_weights": False, "penalty": None}
+        for name, value in allowed.items():
+            if self.ordered and getattr(self, name) != value:
+                raise ValueError(
+                    f"ordered=True needs {name}={value}; got {getattr(self, name)!r}."
+                )
+        if self.ordered and keras_name(self.code_activation) != "linear":
+            raise ValueError(
+                f"ordered=True needs code_activation='identity'; got {self.code_activation!r}."
+            )
+        return settings
+
+    def _network_spec(self, n_components, linear_path):
+        network = super()._network_spec(n_components, linear_path)
+        is_ordered = self.ordered and isinstance(network, DenseNetwork)
+        return OrderedNetwork(network) if is_ordered else network
+
+    def _after_training(self, start, one_epoch):
+        """Refit the output layers of an ordered code, and report what each size explains."""
+        if not self.ordered:
+            for name in ("variance_explained_", "pca_variance_explained_"):
+                vars(self).pop(name, None)
+            return
+        train, validation = start.train, start.validation
+        complete = validation is not None and train.observed is None and not one_epoch
+        if complete and self.best_iter_ > 0 and self._model.can_refit_outputs:
+            self._model = self._model.with_refitted_outputs(train, validation)
+        rows = some(train if validation is None else validation)
+        self.variance_explained_ = self._model.explained_by_size(rows)
+        self.pca_variance_explained_ = None
+        if self.table_ is None and not one_epoch:
+            pca = self._model.explained_by_pca(train, rows, start.rng)
+            self.pca_variance_explained_ = pca
+        is_first = not start.history.n_iter and not one_epoch
+        if is_first and not isinstance(self.n_components, Integral):
+            enough = np.flatnonzero(self.variance_explained_ >= self.n_components)
+            self._truncate(int(enough[0]) + 1 if len(enough) else self.n_components_)

@@ -5,9 +5,9 @@ from numbers import Real
 from sklearn.utils.validation import check_is_fitted
 
 from skae.corruption import CORRUPTIONS, Corruption, Spread, make_corruption
-from skae.estimators._base import BaseAutoencoder
+from skae.estimators._base import ReconstructingAutoencoder
 from skae.estimators._latent_paths import LatentPathsMixin
-from skae.estimators._reconstruction import ReconstructionMixin
+from skae.estimators._model import ReconstructionModel
 from skae.estimators._tags import LazyTagsMixin, TableTagsMixin
 from skae.estimators._validation import check_needs_no_target, check_target
 from skae.metrics import variance_explained
@@ -15,12 +15,9 @@ from skae.utils._rollback import restores_state_on_error
 from skae.utils._rows import Rows
 from skae.utils._sklearn import Interval, StrOptions, fit_context
 
-# Rows from which the shrinkage of the start is learnt.
-_MOST_SPOILT = 4096
-
 
 class DenoisingAutoencoder(
-    LazyTagsMixin, TableTagsMixin, LatentPathsMixin, ReconstructionMixin, BaseAutoencoder
+    LazyTagsMixin, TableTagsMixin, LatentPathsMixin, ReconstructingAutoencoder
 ):
     """Autoencoder that reconstructs clean rows from corrupted ones [1]_.
 
@@ -264,7 +261,7 @@ class DenoisingAutoencoder(
     """
 
     _parameter_constraints: dict = {
-        **BaseAutoencoder._parameter_constraints,
+        **ReconstructingAutoencoder._parameter_constraints,
         "corruption": [StrOptions({"auto"} | set(CORRUPTIONS)), Corruption, None],
         "corruption_level": [Interval(Real, 0, None, closed="left")],
     }
@@ -357,8 +354,8 @@ class DenoisingAutoencoder(
             The fitted estimator. When `fit` fails, or is interrupted before there is
             anything to keep, what was fitted before is kept.
         """
-        continues_training = self.warm_start and self.__sklearn_is_fitted__()
-        return self._fit(X, y, target, sample_weight, continues_training)
+        continues = self.warm_start and self.__sklearn_is_fitted__()
+        return self._fit(X, y, target, sample_weight, continues)
 
     @restores_state_on_error
     @fit_context(prefer_skip_nested_validation=True)
@@ -386,8 +383,8 @@ class DenoisingAutoencoder(
         self : object
             The fitted estimator.
         """
-        continues_training = self.__sklearn_is_fitted__()
-        return self._fit(X, y, target, sample_weight, continues_training, one_epoch=True)
+        continues = self.__sklearn_is_fitted__()
+        return self._fit(X, y, target, sample_weight, continues, one_epoch=True)
 
     def denoise(self, X):
         """Encode corrupted rows as they come and decode them.
@@ -421,8 +418,8 @@ class DenoisingAutoencoder(
             Minus the mean over columns of the loss that was trained, in the units of
             the target (squared, for the squared error).
         """
-        losses = self._losses(self._pairs(X, target))
-        return -self._unit * losses
+        losses = self._model.losses(self._pairs(X, target))
+        return -self._model.unit * losses
 
     def score(self, X, y=None, target=None, sample_weight=None):
         """Share of the variance of the target that the reconstruction of X explains.
@@ -451,10 +448,11 @@ class DenoisingAutoencoder(
             check_needs_no_target(self)
             return super().score(X, sample_weight=sample_weight)
         pairs = self._pairs(X, target).dense()
-        return variance_explained(pairs.outputs, self._reconstruct(pairs.inputs), sample_weight)
+        output = self._model.reconstruct(pairs.inputs)
+        return variance_explained(pairs.outputs, output, sample_weight)
 
     def _pairs(self, X, target):
-        """Flat rows and what they should become."""
+        """Flat rows and their targets."""
         check_is_fitted(self)
         if target is None:
             check_needs_no_target(self)
@@ -462,39 +460,17 @@ class DenoisingAutoencoder(
         X = self._check_rows(X)
         return Rows(X, check_target(self, X, target, reset=False))
 
-    # Answers to the base
+    # What is trained
 
-    def _describe(self, rows, continues_training=False):
-        super()._describe(rows)
-        if continues_training:
-            self._spread = self._spread.widened(rows.inputs, self._preprocessor.deviation)
-            return
-        cells = None if self.table_ is None else self._preprocessor.cells
-        self._spread = Spread.of(rows.inputs, rows.weight, cells)
+    def _new_model(self, preprocessing, rows):
+        values = preprocessing.cells if preprocessing.is_table else None
+        spread = Spread.of(rows.inputs, rows.weight, values)
+        return ReconstructionModel(preprocessing=preprocessing, spread=spread)
 
-    def _check_parts(self, rows):
-        super()._check_parts(rows)
+    def _settings(self, preprocessing, rows):
+        settings = super()._settings(preprocessing, rows)
         noise = self.corruption
         if noise == "auto":
             noise = "gaussian" if rows.has_own_targets else None
-        self._noise = noise and make_corruption(noise, self.corruption_level)
-
-    def _corruption(self):
-        if self._noise is None:
-            return None, {}
-        return self._noise, self._noise.settings(self._spread.standardised(*self._units))
-
-    def _validation_inputs(self, held_out, rng):
-        if self._noise is None:
-            return held_out
-        clean = held_out.dense()
-        inputs = self._noise.corrupt(clean.inputs, self._spread, rng)
-        return Rows(inputs, clean.outputs, clean.weight, clean.observed)
-
-    def _corrupted(self, rows, rng):
-        if self._noise is None:
-            return None
-        if rows.has_own_targets:
-            # Enough for the one number by column of the code that noise asks for.
-            rows = rows.take(slice(_MOST_SPOILT)).dense()
-        return self._units.transform(self._noise.corrupt(rows.inputs, self._spread, rng))
+        corruption = noise and make_corruption(noise, self.corruption_level)
+        return {**settings, "corruption": corruption}

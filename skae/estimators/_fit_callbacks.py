@@ -1,13 +1,10 @@
-"""What is told about a fit: its epochs, to the user and to callbacks, and how it ended."""
+"""Reports of a fit: its epochs, to the user and to callbacks, and how it ended."""
 
 import time
 import warnings
 
-import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 
-from skae.losses import LOSSES
-from skae.utils._rows import moments
 from skae.utils._sklearn import CallbackSupportMixin
 
 # The last line of `verbose` for each `stop_reason_` but "max_iter".
@@ -22,7 +19,7 @@ _ENDINGS = {
 
 
 class FitMonitor:
-    """Tells the user and the callbacks of an estimator about each epoch.
+    """Reports each epoch of a fit to the user and to callbacks.
 
     Its clock, and those of callbacks, run from when it is made: at the start of `fit`.
 
@@ -47,45 +44,45 @@ class FitMonitor:
         self.names = [""]
         if n_networks > 1:
             self.names = [f"network {i + 1} of {n_networks}" for i in range(n_networks)]
-        self.terms = {}
+        self.terms = {"unit": 1.0}
+        # Returns the fitted attributes were training to end now; set for each training run.
+        self.attributes_of = None
         if isinstance(estimator, CallbackSupportMixin) and hasattr(
             estimator, "_init_callback_context"
         ):
             self.context = estimator._init_callback_context(max_subtasks=None)
 
-    def open(self, rows, held_out, n_epochs, starts_twice):
-        """When the autoencoder stands at its start.
+    def open(self, start, n_epochs, options):
+        """Begin the fit of an autoencoder that has been initialized.
 
         Parameters
         ----------
-        rows : Rows
-            What it is fitted on.
-
-        held_out : Rows or None
-            What it is judged by.
+        start : Start
+            Where training starts.
 
         n_epochs : int
-            Epochs of a start, at most.
+            Epochs of a training run, at most.
 
-        starts_twice : bool
-            Whether there may be a second start.
+        options : LayerOptions
+            Of the network.
         """
-        self.n_before = self.estimator.n_iter_
-        if starts_twice:
+        self.n_before = start.history.n_iter
+        if start.tries_random:
             self.names = ["PCA start", "random start"]
+        self.terms = {"unit": start.model.unit}
         if self.estimator.verbose:
-            self.terms = self._terms(rows, held_out)
+            self.terms |= _progress_terms(start, options)
         if self.context is None:
             return
         self.context.max_subtasks = n_epochs * len(self.names)
         self.context.call_on_fit_task_begin(estimator=self.estimator, **self.fit_data)
 
     def begin(self):
-        """Before an epoch."""
+        """Report the beginning of an epoch."""
         if self.estimator.verbose and self.progress is None:
             from skae.training import Progress, Terms
 
-            terms = Terms(self.estimator._unit, **self.terms)
+            terms = Terms(**self.terms)
             self.progress = Progress(int(self.estimator.verbose) > 1, self.names, terms)
         if self.progress is not None:
             self.progress.begin()
@@ -94,60 +91,62 @@ class FitMonitor:
             self.epoch.call_on_fit_task_begin(estimator=self.estimator, **self.fit_data)
 
     def end(self, training):
-        """After an epoch; True when a callback asks to stop."""
-        stops = self._told(self.epoch, lambda: self.estimator._fitted_attributes(training))
+        """Report the end of an epoch; True when a callback asks to stop."""
+        stops = self._end_task(self.epoch, lambda: self.attributes_of(training))
         if self.progress is not None:
-            self.progress.end(training)  # with the time that callbacks took
+            self.progress.end(training)
         return stops
 
     def close(self, training):
-        """When training has ended, by an error too."""
+        """Report the end of a training run, by an error too."""
         if self.progress is not None:
             self.progress.close(training)
 
     def finish(self):
-        """When the autoencoder has what it keeps."""
+        """Report the end of the fit, once the estimator has its attributes."""
         if self.progress is not None:
             run = len(self.names) == 2 and self.estimator.init_ == "random"
             epoch = self.estimator.best_iter_ - self.n_before
             seconds = time.monotonic() - self.began
             self.progress.finish(int(run), epoch, seconds, self._ending())
-        self._told(self.context, dict)
+        self._end_task(self.context, dict)
 
     def _ending(self):
-        """Why training ended, as the last line says it."""
+        """Why training ended, for the last line of `verbose`."""
         reason = self.estimator.stop_reason_
         if reason == "max_iter":
             progress = ", not converged" * reached_max_iter(self.estimator)
             return f"stopped at max_iter={self.estimator.max_iter}{progress}"
         return _ENDINGS[reason]
 
-    def _terms(self, rows, held_out):
-        """How losses of the autoencoder are told."""
-        spread = _spread(self.estimator, held_out)
-        # Of a few rows none are held out, and all of them judge.
-        apart = held_out is None or len(held_out) < len(rows)
-        is_known = spread is not None and not self.n_before
-        return {
-            "spread": spread,
-            "start": self._name_of_start(rows) if is_known else "start",
-            "judged_by": "held-out" if apart else "training",
-        }
-
-    def _name_of_start(self, rows):
-        """What the start is called that other variance explained stands beside."""
-        ae = self.estimator
-        if not ae._starts_linear:
-            return ""  # what random weights explain tells nothing
-        options, (corruption, _) = ae._options(True), ae._corruption()
-        linear = {options.code_activation, options.output_activation} == {"linear"}
-        is_pca = linear and corruption is None and rows.has_own_targets
-        return "PCA" if is_pca else "start"
-
-    def _told(self, context, attributes):
+    def _end_task(self, context, attributes):
         return context is not None and context.call_on_fit_task_end(
             estimator=self.estimator, **self.fit_data, reconstruction_attributes=attributes
         )
+
+
+def _progress_terms(start, options):
+    """In which terms progress lines report losses, as arguments of `Terms`."""
+    spread = None if start.validation is None else start.model.loss_of_mean(start.validation)
+    # Of a few rows none are held out, and all of them validate.
+    held_out = start.validation is None or len(start.validation) < len(start.rows)
+    label = "start"
+    if spread is not None and not start.history.n_iter:
+        label = _label_of_start(start, options)
+    return {
+        "spread": spread,
+        "start": label,
+        "judged_by": "held-out" if held_out else "training",
+    }
+
+
+def _label_of_start(start, options):
+    """Label of the initialization in progress lines; empty for random weights."""
+    if not start.model.is_linear_at(start.init):
+        return ""
+    linear = {options.code_activation, options.output_activation} == {"linear"}
+    is_clean = start.model.corruption is None and start.rows.has_own_targets
+    return "PCA" if linear and is_clean else "start"
 
 
 def as_given(X, y, target, sample_weight):
@@ -176,16 +175,6 @@ def as_given(X, y, target, sample_weight):
         y = X if target is None else target
     metadata = {} if sample_weight is None else {"sample_weight": sample_weight}
     return {"X": X, "y": y, "metadata": metadata}
-
-
-def _spread(estimator, held_out):
-    """What the mean of rows held out would lose; None: losses are no shares of variance."""
-    squared = getattr(estimator, "_loss", None) is LOSSES["squared_error"]
-    # The loss of an ordered code is a mean over sizes.
-    if held_out is None or not squared or getattr(estimator, "ordered", False):
-        return None
-    _, deviation = moments(held_out.outputs, held_out.weight)
-    return float(np.square(deviation).mean()) or None
 
 
 def warn_or_raise(training, has_start, kept=None):

@@ -1,16 +1,16 @@
-"""Rows that come in portions: centre and scale of all that were seen so far."""
+"""`partial_fit`: centre and scale of all rows so far, and weights that suit them."""
 
 import numpy as np
 
 from skae.networks import AffineChange, is_rescalable, rescale_weights
 
-# Where the scale grows by more than this with the second portion, the first had next to nothing
+# Where the scale grows by more than this with the second batch, the first had next to nothing
 # of the variance: a sixteenth at most.
 _TOO_NARROW = 4
 
 
-def weight_of(rows, sample_weight):
-    """How much rows count beside the rows of other portions.
+def total_weight(rows, sample_weight):
+    """Weight of rows beside those of other batches.
 
     Parameters
     ----------
@@ -26,89 +26,61 @@ def weight_of(rows, sample_weight):
     return each * len(rows)
 
 
-def follows(estimator):
-    """Whether centre and scale follow the portions; otherwise they are those of the first.
+def updates_scaling(model):
+    """True if centre and scale are those of all batches; otherwise they are the first's.
 
-    They do where the network can be written in other units, and of rows of numbers: tables
-    keep the encoder of the first portion.
+    They are where the network's weights can be rewritten for other units, and where X has
+    numbers only: tables keep the encoder of the first batch.
     """
-    known = getattr(estimator, "_weight_seen", None) is not None
-    one_scale = np.ndim(estimator.scale_) == 0
-    return (
-        known and estimator.table_ is None and one_scale and is_rescalable(estimator._network)
-    )
+    preprocessing = model.preprocessing
+    if preprocessing.is_table or preprocessing.weight_seen is None:
+        return False
+    return np.ndim(preprocessing.units.scale) == 0 and is_rescalable(model.network)
 
 
-def follow(estimator, rows, sample_weight, rng):
-    """Take centre and scale of the rows seen so far, and a network that suits them.
-
-    It says what it said before, unless these rows show that the first portion had next to
-    nothing of what there is to see: then training starts again from them.
+def update_scaling(model, rows, weight):
+    """Take centre and scale of the rows so far; the network computes what it did before.
 
     Parameters
     ----------
-    estimator : autoencoder
-        One that `follows`.
+    model : FittedAutoencoder
+        One of which `updates_scaling` is true.
 
     rows : Rows
-        Another portion, in the units of the data.
-
-    sample_weight : array-like of shape (n_samples,) or None
-        As the user gave it.
-
-    rng : RandomState
-        Draws the weights where training starts again.
-
-    Returns
-    -------
-    Rows
-        The portion, with missing values at the mean of all rows so far.
-    """
-    seen, varied = estimator._weight_seen, estimator._preprocessor.deviation.any()
-    scale = estimator.scale_ if varied else 0.0
-    rows = move(estimator, rows, weight_of(rows, sample_weight))
-    is_second = estimator.n_iter_ == 1 and estimator._weight_seen >= 2 * seen
-    if is_second and estimator.scale_ > _TOO_NARROW * scale:
-        estimator._set_weights(estimator._start(rows, rng))
-        estimator._optimizer_state = None
-    return rows
-
-
-def move(estimator, rows, weight):
-    """Take centre and scale of the rows seen so far, and keep what the network says.
-
-    Parameters
-    ----------
-    estimator : autoencoder
-        One that `follows`.
-
-    rows : Rows
-        Another portion, in the units of the data.
+        Another batch, in the units of the data.
 
     weight : float
-        How much they count beside those seen before.
+        Its total weight.
 
     Returns
     -------
-    Rows
-        The portion, with missing values at the mean of all rows so far.
+    model : FittedAutoencoder
+    rows : Rows
+        The batch, with missing values at the mean of all rows so far.
     """
-    before, after = estimator._units, estimator._target_units
-    estimator._weight_seen = estimator._weight_seen + weight
-    estimator._preprocessor = estimator._preprocessor.with_more(
-        rows, weight / estimator._weight_seen
-    )
-    rows = estimator._preprocessor.with_targets(rows)
-    estimator._describe(rows, continues_training=True)
+    before, after = model.preprocessing, model.preprocessing.with_more(rows, weight)
+    rows = after.with_targets(rows)
     changes = (
-        _change(before, estimator._units),
-        _change(after, estimator._target_units) if estimator._scales_output else None,
+        _change(before.units, after.units),
+        _change(before.target_units, after.target_units) if model.scales_output else None,
     )
-    weights = rescale_weights(estimator._network, estimator._weights, *changes)
-    vars(estimator).update(estimator._networks(weights, estimator._statistics))
-    return rows
+    weights = rescale_weights(model.network, model.weights, *changes)
+    return model.rescaled(after, weights, rows), rows
+
+
+def was_narrow(before, after):
+    """True if the first batch had next to nothing of the variance of both, the larger second.
+
+    Parameters
+    ----------
+    before, after : NumericPreprocessor
+        Of the first batch, and of both.
+    """
+    scale = before.units.scale if before.deviation.any() else 0.0
+    is_larger = after.weight_seen >= 2 * before.weight_seen
+    return is_larger and after.units.scale > _TOO_NARROW * scale
 
 
 def _change(old, new):
-    """From what a network sees in new units to what it saw in old ones."""
+    """Maps what a network receives in new units to what it received in old ones."""
     return AffineChange(new.scale / old.scale, (new.centre - old.centre) / old.scale)

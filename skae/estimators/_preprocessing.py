@@ -1,4 +1,4 @@
-"""How rows become what the networks read and say, and back: rows of numbers, or tables."""
+"""Rows to inputs and targets of the networks, and outputs to rows: numbers, or tables."""
 
 import warnings
 from copy import copy
@@ -29,18 +29,27 @@ class NumericPreprocessor:
         Training rows, in the units of the data.
 
     output_shape : tuple of int
-        Of one row of what is said.
+        Of one row of the reconstruction.
 
     standardize : bool, default=False
-        Whether each column is divided by its own standard deviation.
+        True to divide each column by its own standard deviation.
+
+    weight : float or None, default=None
+        Total weight of the rows; None: unknown.
     """
+
+    is_table = False
 
     # Share of the values of each column that were observed, (n_features,); None: all.
     _observed_share = None
     _standardize = False
 
-    def __init__(self, rows, output_shape, standardize=False):
+    #: Total weight of the rows so far; None: unknown.
+    weight_seen = None
+
+    def __init__(self, rows, output_shape, standardize=False, weight=None):
         self.output_shape = output_shape
+        self.weight_seen = weight
         self._standardize = standardize
         self._observed_share = rows.observed_share
         self._moments = self._target_moments = moments(rows.inputs, rows.weight)
@@ -59,34 +68,32 @@ class NumericPreprocessor:
         """Positions of the columns without an observed value."""
         return np.flatnonzero(self._observed_share == 0)
 
-    def with_more(self, rows, share):
-        """The codec of the rows it has seen and of more.
+    def with_more(self, rows, weight):
+        """The preprocessing of all rows so far.
 
         Parameters
         ----------
         rows : Rows
-            What has come, in the units of the data.
+            More of them, in the units of the data.
 
-        share : float
-            Of the weight of all rows, how much is that of these.
+        weight : float
+            Their total weight.
         """
-        preprocessor = copy(self)
-        preprocessor._observed_share, share = self._joined_shares(rows, share)
+        both = copy(self)
+        both.weight_seen = self.weight_seen + weight
+        both._observed_share, share = self._joined_shares(rows, weight / both.weight_seen)
 
         def joined(seen, name, X):
-            both = joined_moments(seen, moments(X, rows.weight), share)
-            return both, self._units_of(name, both, X)
+            joint = joined_moments(seen, moments(X, rows.weight), share)
+            return joint, self._units_of(name, joint, X)
 
         inputs = rows.outputs if rows.has_own_targets else rows.inputs
-        preprocessor._moments, preprocessor.units = joined(self._moments, "X", inputs)
-        preprocessor._target_moments, preprocessor.target_units = (
-            preprocessor._moments,
-            preprocessor.units,
-        )
+        both._moments, both.units = joined(self._moments, "X", inputs)
+        both._target_moments, both.target_units = both._moments, both.units
         if not rows.has_own_targets or self.target_units is not self.units:
-            told = joined(self._target_moments, "target", rows.outputs)
-            preprocessor._target_moments, preprocessor.target_units = told
-        return preprocessor
+            target = joined(self._target_moments, "target", rows.outputs)
+            both._target_moments, both.target_units = target
+        return both
 
     def _joined_shares(self, rows, share):
         """Share of observed values with these rows, and what share of them is in these rows.
@@ -217,21 +224,23 @@ class NumericPreprocessor:
         return Affine(mean, scale)
 
 
-def make_preprocessor(estimator, rows):
-    """What suits the training rows of an estimator.
+def make_preprocessor(estimator, rows, weight):
+    """The preprocessing that suits training rows.
 
     Parameters
     ----------
     estimator : autoencoder
-        Has read the rows.
+        Has validated the rows.
 
     rows : Rows
         Training rows.
+
+    weight : float
+        Their total weight.
     """
     if estimator.table_ is None:
-        preprocessor = NumericPreprocessor(
-            rows, estimator._output_shape, estimator.standardize is True
-        )
+        standardize = estimator.standardize is True
+        preprocessor = NumericPreprocessor(rows, estimator._output_shape, standardize, weight)
         _warn_of_columns(estimator, preprocessor)
         return preprocessor
     if estimator.network is not None:

@@ -45,6 +45,8 @@ class TablePreprocessor:
         counts as one.
     """
 
+    is_table = True
+
     def __init__(self, encoder: TabularEncoder, rows, weighs):
         self.encoder = encoder
         self.weighs = weighs

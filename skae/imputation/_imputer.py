@@ -161,9 +161,6 @@ class AEImputer(TransformerMixin, BaseEstimator):
         "verbose": ["verbose"],
     }
 
-    # Losses are reported as they are.
-    _unit = 1.0
-
     def __init__(
         self,
         *,

@@ -38,13 +38,13 @@ def check_exportable(estimator: Any) -> None:
 
 
 def _transform(estimator: Any, rows: Tensor) -> Tensor:
-    return said(estimator._encoder, _filled(estimator, rows))
+    return said(estimator._model.encoder, _filled(estimator, rows))
 
 
 def _filled(estimator: Any, rows: Tensor) -> Tensor:
     """Rows with missing values at the mean of their column, (n_samples, n_features)."""
-    rows = without_columns(rows, estimator._preprocessor.empty)
-    return xp.isnan(rows).where(rows.like(estimator._units.centre), rows)
+    rows = without_columns(rows, estimator._model.preprocessing.empty)
+    return xp.isnan(rows).where(rows.like(estimator._model.preprocessing.units.centre), rows)
 
 
 def without_columns(rows: Tensor, columns: Any) -> Tensor:
@@ -57,12 +57,12 @@ def without_columns(rows: Tensor, columns: Any) -> Tensor:
 
 
 def _reconstruct(estimator: Any, rows: Tensor) -> Tensor:
-    output = said(estimator._decoder, outputs_of(estimator)["transform"](estimator, rows))
+    output = said(estimator._model.decoder, outputs_of(estimator)["transform"](estimator, rows))
     return output.reshape(None, *estimator._output_shape)
 
 
 def _score_samples(estimator: Any, rows: Tensor) -> Tensor:
-    loss = estimator._loss
+    loss = estimator._model.loss
     if isinstance(loss, KerasLoss):
         raise NotImplementedError(
             f"to_onnx cannot say score_samples with loss={estimator.loss!r}, which is a "
@@ -75,12 +75,12 @@ def _score_samples(estimator: Any, rows: Tensor) -> Tensor:
             "of another shape, which it would have to read; it can say transform and "
             "reconstruct."
         )
-    rows = without_columns(rows, estimator._preprocessor.empty)
-    output = said(estimator._decoder, _transform(estimator, rows))
-    if estimator._scales_output:
-        units = estimator._target_units
+    rows = without_columns(rows, estimator._model.preprocessing.empty)
+    output = said(estimator._model.decoder, _transform(estimator, rows))
+    if estimator._model.scales_output:
+        units = estimator._model.preprocessing.target_units
         rows, output = transform(units, rows), transform(units, output)
-    return ObservedLoss(loss).per_sample(xp, rows, output) * -estimator._unit
+    return ObservedLoss(loss).per_sample(xp, rows, output) * -estimator._model.unit
 
 
 @outputs_of.register(AutoencoderTransformer)
@@ -99,8 +99,8 @@ def _mean_of_posterior(estimator: Any, rows: Tensor) -> Tensor:
 
 def _log_likelihood(estimator: Any, rows: Tensor) -> Tensor:
     """By the same points in every call, which are constants."""
-    latent = estimator._latent
-    rows = without_columns(rows, estimator._preprocessor.empty)
+    latent = estimator._model.latent
+    rows = without_columns(rows, estimator._model.preprocessing.empty)
     mean, log_variance = posterior(xp, _transform(estimator, rows))
     points = normal_points(int(estimator.n_draws), mean.shape[1]).astype(rows.dtype)
     target, log_volume = rows, 0.0
@@ -116,7 +116,7 @@ def _log_likelihood(estimator: Any, rows: Tensor) -> Tensor:
 
 def _log_joint(estimator: Any, target: Tensor, codes: Tensor) -> Tensor:
     """Log-density of rows and codes, less the constant of the codes' normal density."""
-    latent, (n_draws, _, size) = estimator._latent, codes.shape
+    latent, (n_draws, _, size) = estimator._model.latent, codes.shape
     codes = codes.reshape(None, size)
     outputs = said(latent.decoder, codes, scaled=False)
     repeated = target.then("Tile", np.array([n_draws, 1], np.int64))

@@ -15,7 +15,7 @@ _CONSTRAINTS = {"n_samples": [Interval(Integral, 1, None, closed="left")]}
 
 
 class LikelihoodMixin:
-    """The methods of a code that is a distribution; stands before ReconstructionMixin."""
+    """The methods of a code that is a distribution; stands before the base class."""
 
     # score_samples is a log-likelihood, and may be positive.
     _scores_are_errors = False
@@ -42,7 +42,7 @@ class LikelihoodMixin:
             column says nothing about the row.
         """
         X = self._check_rows(X)
-        both = self._in_parts(self._latent.encoder, X)
+        both = self._in_parts(X, "encoder")
         mean, log_variance = posterior(np, both)
         return np.ascontiguousarray(mean), np.exp(0.5 * log_variance)
 
@@ -77,10 +77,11 @@ class LikelihoodMixin:
             codes = rng.standard_normal((n_samples, self.n_components_))
         else:
             codes = draw(self.prior_, n_samples, rng)
-        rows = self._decoder(codes)
+        model = self._model
+        rows = model.decoder(codes)
         if noise and self.table_ is not None:
-            return self._preprocessor.sampled(rows, self._latent.noise, rng)
-        return self._preprocessor.shaped(self._latent.with_noise(rows, rng) if noise else rows)
+            return model.preprocessing.sampled(rows, model.latent.noise, rng)
+        return model.preprocessing.shaped(model.latent.with_noise(rows, rng) if noise else rows)
 
     def score_samples(self, X):
         """Log-likelihood of each row, estimated by weighted draws of codes.
@@ -120,13 +121,13 @@ class LikelihoodMixin:
            Autoencoders", ICLR 2016.
         """
         check_is_fitted(self)
-        rows = self._rows(X)
+        rows, preprocessing = self._rows(X), self._model.preprocessing
         gain = None if self.prior_ is None else log_gain(self.prior_)
-        told = int(self.n_draws), gain
+        latent, args = self._model.latent, (int(self.n_draws), gain)
         scores = rows.apply(
-            lambda part: self._latent.log_likelihood(part.inputs, *told, part.targets)
+            lambda part: latent.log_likelihood(part.inputs, *args, part.targets)
         )
-        return scores if self.table_ is None else scores - self._preprocessor.log_volumes(rows)
+        return scores if self.table_ is None else scores - preprocessing.log_volumes(rows)
 
     def score(self, X, y=None, sample_weight=None):
         """Mean of `score_samples`.
@@ -150,6 +151,3 @@ class LikelihoodMixin:
         """
         scores = self.score_samples(X)
         return float(np.average(scores, weights=check_weight(sample_weight, len(scores))))
-
-    def _encode(self, X):
-        return np.ascontiguousarray(self._latent.posterior(X)[0])

@@ -1,15 +1,25 @@
 """VAETransformer."""
 
+import warnings
 from numbers import Integral, Real
+
+import numpy as np
+from sklearn.exceptions import ConvergenceWarning
 
 from skae.estimators._base import BaseAutoencoder
 from skae.estimators._latent_paths import LatentPathsMixin
-from skae.estimators._reconstruction import ReconstructionMixin
 from skae.estimators._tags import LazyTagsMixin, TableTagsMixin
+from skae.estimators._validation import check_bounded
 from skae.losses import LIKELIHOODS
+from skae.networks import KerasNetwork, LayerOptions, keras_name
 from skae.utils._sklearn import Interval, StrOptions
-from skae.variational._elbo import VariationalTrainingMixin
 from skae.variational._log_likelihood import LikelihoodMixin
+from skae.variational._mixture_prior import fit_prior
+from skae.variational._model import ACTIVE, VariationalModel
+from skae.variational._network import LatentNetwork
+
+# The parts of the loss, in the order of the objective.
+_PARTS = ("reconstruction", "kl")
 
 # What other autoencoders are asked for and a likelihood leaves no choice in.
 _GIVEN = {"code_activation", "output_activation", "tied_weights", "loss", "penalty"}
@@ -18,10 +28,8 @@ _GIVEN = {"code_activation", "output_activation", "tied_weights", "loss", "penal
 class VAETransformer(
     LazyTagsMixin,
     TableTagsMixin,
-    VariationalTrainingMixin,
     LikelihoodMixin,
     LatentPathsMixin,
-    ReconstructionMixin,
     BaseAutoencoder,
 ):
     """Dimensionality reduction by a variational autoencoder.
@@ -378,3 +386,88 @@ class VAETransformer(
         self.clip = clip
         self.random_state = random_state
         self.verbose = verbose
+
+    # What is trained
+
+    # Columns of a table have a likelihood, and no weights.
+    _weighs_columns = False
+
+    def _new_model(self, preprocessing, rows):
+        return VariationalModel(preprocessing=preprocessing)
+
+    def _settings(self, preprocessing, rows):
+        likelihood = preprocessing.likelihood(LIKELIHOODS[self.likelihood])
+        if likelihood.bounded:
+            check_bounded("likelihood", self.likelihood, "likelihood='gaussian'", rows)
+        volume = None
+        if rows.observed is not None:
+            volumes = preprocessing.log_volumes(rows)
+            volume = float(np.average(volumes, weights=rows.weight))
+        return {
+            "likelihood": likelihood,
+            "noise_floor": float(self.noise_floor),
+            "beta": float(self.beta),
+            "warm_up": int(self.warm_up),
+            "free_bits": float(self.free_bits),
+            "mean_log_volume": volume,
+        }
+
+    def _layer_options(self, linear_path):
+        return LayerOptions(
+            activation=keras_name(self.activation),
+            output_activation="sigmoid" if LIKELIHOODS[self.likelihood].bounded else "linear",
+            linear_path=linear_path,
+            normalization=self.normalization,
+            dropout=float(self.dropout),
+            code_width=2,
+        )
+
+    def _network_spec(self, n_components, linear_path):
+        if isinstance(self.network, KerasNetwork):
+            raise ValueError(
+                "network must be a ConvNetwork, a RecurrentNetwork or None: models of one's "
+                f"own do not return how certain a code is; got {self.network!r}."
+            )
+        network = super()._network_spec(n_components, linear_path)
+        return LatentNetwork(network, LIKELIHOODS[self.likelihood].noisy)
+
+    def _attributes(self, run):
+        model, training, earlier = run.model, run.training, run.earlier
+        validation = None
+        if run.validation_losses is not None:
+            validation = _by_name(training.validation_parts[1:], earlier.validation_loss_parts)
+        return {
+            **super()._attributes(run),
+            "noise_": model.preprocessing.by_column(model.latent.noise),
+            "prior_": None,
+            "loss_parts_": _by_name(training.parts, earlier.loss_parts),
+            "validation_loss_parts_": validation,
+        }
+
+    def _after_training(self, start, one_epoch):
+        """Fit the prior, and count the active columns of the code."""
+        model, train = self._model, start.train
+        kl = train.apply(lambda part: model.latent.divergence(part.inputs))
+        self.divergence_ = np.average(kl, axis=0, weights=train.weight)
+        if self.prior == "mixture" and not one_epoch:
+            self.prior_ = fit_prior(model.latent.posterior, train, start.validation, start.rng)
+        active = self.divergence_ > ACTIVE
+        self.n_active_ = int(active.sum())
+        collapsed = np.flatnonzero(model.supported & ~active)
+        if len(collapsed):
+            warnings.warn(
+                f"{len(collapsed)} of {len(active)} columns of the code have collapsed to the "
+                "prior and carry no information about the rows: "
+                f"{collapsed.tolist()}. A smaller beta, a longer warm_up, free_bits or fewer "
+                "n_components may help.",
+                ConvergenceWarning,
+                stacklevel=6,
+            )
+
+
+def _by_name(parts, before):
+    """Parts of the losses, one list for each, after those of earlier fits."""
+    before = before or {name: [] for name in _PARTS}
+    return {
+        name: before[name] + [float(part[i]) for part in parts] for i, name in enumerate(_PARTS)
+    }
