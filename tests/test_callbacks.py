@@ -19,13 +19,13 @@ from sklearn.preprocessing import StandardScaler
 
 from data import data_rng
 from skae import (
-from skae.estimators._model import ReconstructionModel
     AutoencoderTransformer,
     DenoisingAutoencoder,
     VAETransformer,
     callbacks,
 )
 from skae.callbacks import TimeLimit
+from skae.estimators._model import ReconstructionModel
 from skae.metrics import reconstruction_score
 
 pytestmark = pytest.mark.any_data
