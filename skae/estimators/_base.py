@@ -28,9 +28,12 @@ from skae.estimators._validation import (
     read_rows,
     split_rows,
 )
-from skae.losses import LOSSES, make_penalty
+from skae.losses._penalties import make_penalty
+from skae.losses._registry import LOSSES
 from skae.metrics import lazy_variance_explained, share_explained, variance_explained
-from skae.networks import DenseNetwork, LayerOptions, keras_name, whole_numbers
+from skae.networks._activations import keras_name
+from skae.networks._base import LayerOptions, whole_numbers
+from skae.networks._dense import DenseNetwork
 from skae.tables import TabularEncoder
 from skae.utils._arrays import check_floats
 from skae.utils._process import refuse_forked_process
@@ -420,17 +423,17 @@ class BaseAutoencoder(
     def __getstate__(self):
         state = dict(super().__getstate__())
         if hasattr(self.optimizer, "get_config"):
-            from skae import training
+            from skae.training._optimizers import stored
 
             # An object that only pickle can hold, and of which only this is used.
-            state["optimizer"] = training.stored(self.optimizer)
+            state["optimizer"] = stored(self.optimizer)
         return state
 
     def __setstate__(self, state):
         if isinstance(state["optimizer"], tuple | dict):
-            from skae import training
+            from skae.training._optimizers import restored
 
-            state = {**state, "optimizer": training.restored(state["optimizer"])}
+            state = {**state, "optimizer": restored(state["optimizer"])}
         super().__setstate__(state)
 
 

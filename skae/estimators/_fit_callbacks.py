@@ -80,7 +80,7 @@ class FitMonitor:
     def begin(self):
         """Report the beginning of an epoch."""
         if self.estimator.verbose and self.progress is None:
-            from skae.training import Progress, Terms
+            from skae.training._progress import Progress, Terms
 
             terms = Terms(**self.terms)
             self.progress = Progress(int(self.estimator.verbose) > 1, self.names, terms)

@@ -4,8 +4,9 @@ from dataclasses import replace
 
 import numpy as np
 
-from skae.inference import forward
-from skae.networks import DenseNetwork, linear_map
+from skae.inference._forward import forward
+from skae.networks._dense import DenseNetwork
+from skae.networks._principal import linear_map
 from skae.utils._lazy import dense
 from skae.utils._significance import significantly_lower
 

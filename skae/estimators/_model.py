@@ -7,10 +7,12 @@ from typing import Any
 
 import numpy as np
 
-from skae.corruption import Corruption, Spread
+from skae.corruption._corruptions import Corruption, Spread
 from skae.estimators._initialization import pca_weights, shift_latent_positive
-from skae.inference import forward
-from skae.losses import LOSSES, Loss, Penalty
+from skae.inference._forward import forward
+from skae.losses._penalties import Penalty
+from skae.losses._reconstruction import Loss
+from skae.losses._registry import LOSSES
 from skae.utils._lazy import FEW_BYTES
 from skae.utils._rows import Rows, moments
 
@@ -85,7 +87,7 @@ class FittedAutoencoder(ABC):
 
     def keras_models(self, input_shape):
         """Keras models of encoder and decoder, from rows and to rows in the data's units."""
-        from skae.models import keras_models_in_data_units
+        from skae.models._export import keras_models_in_data_units
 
         return keras_models_in_data_units(
             *self.network.trained(self.weights, self.statistics),
@@ -173,7 +175,7 @@ class FittedAutoencoder(ABC):
         """
 
     def with_weights(self, weights, statistics=None):
-        """Return the autoencoder with other weights, and fresh statistics where None is given."""
+        """Return the autoencoder with other weights; statistics None: fresh ones."""
         if statistics is None:
             statistics = self.network.fresh_statistics()
         return replace(self, weights=weights, statistics=statistics)
@@ -278,7 +280,7 @@ class ReconstructionModel(FittedAutoencoder):
         shapes = {name: np.shape(value) for name, value in settings.items()}
 
         def build():
-            from skae.models import ReconstructionObjective
+            from skae.models._objective import ReconstructionObjective
 
             return ReconstructionObjective(
                 *network.build(), loss, shapes, corruption=corruption, penalty=penalty

@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from skae.corruption import draw_pool
+from skae.corruption._draws import draw_pool
 from skae.estimators._fit_callbacks import FitMonitor, warn_or_raise
 from skae.estimators._initialization import (
     improves_on_initialization,
@@ -14,7 +14,8 @@ from skae.estimators._initialization import (
 from skae.estimators._latent_dim import pad_latent, rows_in_batch
 from skae.estimators._model import FittedAutoencoder
 from skae.estimators._parameters import plain
-from skae.networks import DenseNetwork, OrderedNetwork, resize
+from skae.networks._dense import DenseNetwork, resize
+from skae.networks._ordered import OrderedNetwork
 from skae.utils._rows import Rows
 
 # Learning rates of batches of so many rows where the choice is ours: of dense networks, which
@@ -75,7 +76,7 @@ class TrainingRun:
         Of the best epoch.
 
     training : Training
-        What :func:`skae.training.train` returned.
+        What :func:`skae.training._train.train` returned.
 
     earlier : History
         Of earlier fits, which this one continued.
@@ -210,7 +211,7 @@ class TrainingPlan:
         When training ends.
 
     optimizer : dict
-        Arguments of :func:`skae.training.train`.
+        Arguments of :func:`skae.training._train.train`.
 
     monitor : FitMonitor
         Is called at each epoch.
@@ -254,7 +255,7 @@ class TrainingPlan:
         -------
         TrainingRun
         """
-        from skae import training
+        from skae.training._train import train
 
         network, mask = pad_latent(model.network, self.batch_size)
 
@@ -273,7 +274,7 @@ class TrainingPlan:
         validation = self.validation
         self.monitor.attributes_of = lambda result: self.attributes(run_of(result))
         return run_of(
-            training.train(
+            train(
                 build,
                 key=key,
                 weights=resize(model.weights, network.shapes),
@@ -313,7 +314,7 @@ def training_plan(params, start, monitor, attributes, one_epoch):
     one_epoch : bool
         True for `partial_fit`.
     """
-    from skae import training
+    from skae.training._schedule import Stopping
 
     train, validation = start.train, start.validation
     batch_size = rows_in_batch(params["batch_size"], len(train))
@@ -323,7 +324,7 @@ def training_plan(params, start, monitor, attributes, one_epoch):
         if isinstance(start.model.network, DenseNetwork | OrderedNetwork):
             rate = float(np.interp(len(train), _FEW_AND_MANY, _DENSE_RATES))
         rate *= np.sqrt(max(batch_size / _ROWS_IN_BATCH, 1))
-    stopping = training.Stopping(
+    stopping = Stopping(
         max_iter=1 if one_epoch else int(params["max_iter"]),
         n_iter_no_change=int(params["n_iter_no_change"]),
         tol=plain(params["tol"]),
@@ -337,7 +338,7 @@ def training_plan(params, start, monitor, attributes, one_epoch):
 
 
 def optimizer_options(params):
-    """Arguments of :func:`skae.training.train` about the optimizer."""
+    """Arguments of :func:`skae.training._train.train` about the optimizer."""
     is_auto = _has_auto_rate(params)
     return {
         "optimizer": params["optimizer"],

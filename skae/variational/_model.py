@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from skae.estimators._model import FittedAutoencoder
-from skae.losses import noise_variance
+from skae.losses._likelihood import noise_variance
 from skae.variational._network import probabilistic_pca
 from skae.variational._posterior import LatentForward
 

@@ -10,8 +10,10 @@ from skae.estimators._base import BaseAutoencoder
 from skae.estimators._latent_paths import LatentPathsMixin
 from skae.estimators._tags import LazyTagsMixin, TableTagsMixin
 from skae.estimators._validation import check_bounded
-from skae.losses import LIKELIHOODS
-from skae.networks import KerasNetwork, LayerOptions, keras_name
+from skae.losses._likelihood import LIKELIHOODS
+from skae.networks import KerasNetwork
+from skae.networks._activations import keras_name
+from skae.networks._base import LayerOptions
 from skae.utils._sklearn import Interval, StrOptions
 from skae.variational._log_likelihood import LikelihoodMixin
 from skae.variational._mixture_prior import fit_prior
