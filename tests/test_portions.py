@@ -187,7 +187,9 @@ def test_a_failed_portion_moves_nothing(quick, portions):
     assert_array_equal(ae.mean_, mean)
     assert_array_equal(ae.reconstruct(portions[0]), said)
     model, _ = update_scaling(ae._model, Rows(portions[1]), 25)
-    assert_allclose(model.preprocessing.units.centre, np.concatenate(portions[:2]).mean(axis=0), rtol=1e-12)
+    assert_allclose(
+        model.preprocessing.units.centre, np.concatenate(portions[:2]).mean(axis=0), rtol=1e-12
+    )
 
 
 @pytest.mark.any_backend

@@ -32,7 +32,7 @@ class AutoencoderTransformer(
     count in the loss. Tables with strings, categories, booleans or dates come as data frames,
     unprepared: their columns are brought to comparable size by a
     :class:`~skae.tables.TabularEncoder`, each is compared by the loss of its kind (the
-    cross-entropy for categories) over the cells that are there, and what is decoded is a
+    cross-entropy for categories) over the values that are observed, and what is decoded is a
     data frame again.
 
     Training starts at the PCA solution: encoder and decoder have a linear path beside
@@ -102,10 +102,10 @@ class AutoencoderTransformer(
     init : {"pca", "random"}, default="pca"
         Where training starts. "random": the plain network, without the linear path,
         at Glorot's uniform weights. A dense network's code that a rectifier would cut off
-        ("relu", "elu" or "leaky_relu", no penalty) starts moved to where it is positive.
+        ("relu", "elu" or "leaky_relu", no penalty) is shifted to where it is positive.
         With "pca", where the principal components explain less than 80 % of the variance
-        and rows are held out, random weights are tried too, as long as they do not lag
-        behind, and the better of the two is kept: see `starts_`. Not with a `penalty`.
+        and rows are held out, random weights are tried too, and the better of the two is
+        kept: see `starts_`. Not with a `penalty`.
 
     optimizer : str or keras.optimizers.Optimizer, default="adam"
         A Keras optimizer by name or an object, whose configuration is copied.
@@ -195,7 +195,7 @@ class AutoencoderTransformer(
         rows, on all of them; None with ``early_stopping=False`` and after `partial_fit`.
 
     init_ : {"pca", "random"}
-        The start that was kept; what is told of the training is told of this one.
+        The initialization that was kept, to which the other attributes of training refer.
 
     start_loss_ : float
         Validation loss before the first epoch; NaN without `validation_loss_curve_`.

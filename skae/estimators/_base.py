@@ -66,7 +66,7 @@ class BaseAutoencoder(
     _warns_at_max_iter = True
 
     # True if columns of a table are weighted by their variance or entropy.
-    _weighs_columns = True
+    _weights_columns = True
 
     # True if score_samples is minus an error.
     _scores_are_errors = True
@@ -145,7 +145,11 @@ class BaseAutoencoder(
         if not continues:
             self.starts_ = {each.init: each.summary for each in runs}
         self._set_fitted(self._attributes(run))
-        is_pca = start.is_judged and run.best_iter == 0 and run.training.ending == "converged"
+        is_pca = (
+            start.is_validated_start
+            and run.best_iter == 0
+            and run.training.ending == "converged"
+        )
         self.stop_reason_ = "pca" if is_pca else run.training.ending
         self._after_training(start, one_epoch)
         monitor.finish()
@@ -285,9 +289,8 @@ class BaseAutoencoder(
         Returns
         -------
         ndarray of shape (n_samples, n_features) or (n_samples, ...), or data frame
-            Rows in the units and the shape of what the estimator was trained to say. Of
-            a table, a data frame of its library, with its columns and dtypes, without
-            missing cells.
+            Rows in the units and the shape of the training targets. Of a table, a data frame
+            of its library, with its columns and dtypes, without missing values.
         """
         check_is_fitted(self)
         code = check_floats(X, "X")
@@ -309,8 +312,7 @@ class BaseAutoencoder(
         Returns
         -------
         ndarray of shape (n_samples, n_features) or (n_samples, ...), or data frame
-            What remains of X after its passage through the code. Of a table, a data frame
-            as X, without missing cells.
+            The decoded codes of X. Of a table, a data frame as X, without missing values.
         """
         output = self._in_parts(self._check_rows(X), "reconstruct")
         return self._model.preprocessing.shaped(output, X)
@@ -327,9 +329,9 @@ class BaseAutoencoder(
         -------
         ndarray of shape (n_samples,)
             Minus the mean over columns of the loss that was trained, in the units of
-            the data (squared, for the squared error). Of a table, the mean over the cells
-            that are there, of which each counts as a share of what its column has to lose:
-            the variance of numbers, the entropy of categories.
+            the data (squared, for the squared error). Of a table, the mean over the observed
+            values, each divided by the variance of its column, or by the entropy of
+            categories.
         """
         check_is_fitted(self)
         return -self._model.unit * self._model.losses(self._rows(X))

@@ -23,7 +23,7 @@ class DenoisingAutoencoder(
 
     Rows are corrupted afresh in every epoch, by a corruption chosen by name or as an object,
     or come with their targets: ``fit(X, target=X_clean)``. Tables and missing values come as
-    in :class:`AutoencoderTransformer`; whole cells of a table are corrupted.
+    in :class:`AutoencoderTransformer`; whole values of a table are corrupted.
 
     Training starts at the best linear denoiser through the principal axes; held-out rows are
     corrupted once, so that epochs are compared on the same noise.
@@ -77,22 +77,22 @@ class DenoisingAutoencoder(
 
     corruption : {"auto", "gaussian", "masking", "salt_and_pepper", "swap"}, Corruption or \
             None, default="auto"
-        How rows are spoilt before the encoder reads them in training: see
+        The corruption of rows before they are encoded in training: see
         :mod:`skae.corruption`. "auto": "gaussian", or None where `fit` is given a target.
-        None: they are read as they come.
+        None: they are encoded as they come.
 
     corruption_level : float, default=0.5
         Level of a corruption given by name: for "gaussian" the standard deviation of the
-        noise in standard deviations of each column, for the others the share of the cells.
+        noise in standard deviations of each column, for the others the share of the values.
         An object brings its own.
 
     init : {"pca", "random"}, default="pca"
         Where training starts. "random": the plain network, without the linear path,
         at Glorot's uniform weights. A dense network's code that a rectifier would cut off
-        ("relu", "elu" or "leaky_relu", no penalty) starts moved to where it is positive.
+        ("relu", "elu" or "leaky_relu", no penalty) is shifted to where it is positive.
         With "pca", where the principal components explain less than 80 % of the variance
-        and rows are held out, random weights are tried too, as long as they do not lag
-        behind, and the better of the two is kept: see `starts_`. Not with a `penalty`.
+        and rows are held out, random weights are tried too, and the better of the two is
+        kept: see `starts_`. Not with a `penalty`.
 
     optimizer : str or keras.optimizers.Optimizer, default="adam"
         A Keras optimizer by name or an object, whose configuration is copied.
@@ -182,7 +182,7 @@ class DenoisingAutoencoder(
         rows, on all of them; None with ``early_stopping=False`` and after `partial_fit`.
 
     init_ : {"pca", "random"}
-        The start that was kept; what is told of the training is told of this one.
+        The initialization that was kept, to which the other attributes of training refer.
 
     start_loss_ : float
         Validation loss before the first epoch; NaN without `validation_loss_curve_`.
@@ -402,7 +402,7 @@ class DenoisingAutoencoder(
         return self.reconstruct(X)
 
     def score_samples(self, X, target=None):
-        """Minus the loss of each row, which is read as it comes.
+        """Minus the loss of each row, which is encoded as it comes.
 
         Parameters
         ----------
@@ -463,8 +463,8 @@ class DenoisingAutoencoder(
     # What is trained
 
     def _new_model(self, preprocessing, rows):
-        values = preprocessing.cells if preprocessing.is_table else None
-        spread = Spread.of(rows.inputs, rows.weight, values)
+        groups = preprocessing.value_groups if preprocessing.is_table else None
+        spread = Spread.of(rows.inputs, rows.weight, groups)
         return ReconstructionModel(preprocessing=preprocessing, spread=spread)
 
     def _settings(self, preprocessing, rows):

@@ -177,36 +177,36 @@ def as_given(X, y, target, sample_weight):
     return {"X": X, "y": y, "metadata": metadata}
 
 
-def warn_or_raise(training, has_start, kept=None):
-    """Say why training ended if it was not as planned.
+def warn_or_raise(training, has_start, result=None):
+    """Warn or raise if training was interrupted or diverged.
 
     Parameters
     ----------
     training : Training
-        What it left.
+        The training run.
 
     has_start : bool
-        Whether the start, or an earlier fit, is worth keeping where no epoch is.
+        True if the initialization, or an earlier fit, can be kept where no epoch is.
 
-    kept : str, default=None
-        What is kept. None: the network of its best epoch.
+    result : str, default=None
+        Name of what is kept. None: the network of its best epoch.
     """
     if training.ending not in ("diverged", "interrupted"):
         return
     epoch = len(training.parts) + 1
-    worth_keeping = training.best_iter or has_start
+    has_result = training.best_iter or has_start
     if training.ending == "interrupted":
-        if not worth_keeping:
+        if not has_result:
             raise KeyboardInterrupt
         message = f"Interrupted in epoch {epoch}"
     else:
         message = f"The loss is not finite in epoch {epoch}"
-        if not worth_keeping:
+        if not has_result:
             raise ValueError(f"{message}: choose a smaller learning_rate.")
         message += " (a smaller learning_rate may help)"
-    kept = kept or f"the network of epoch {training.best_iter}"
+    result = result or f"the network of epoch {training.best_iter}"
     warnings.warn(
-        f"{message}; {kept} is kept.",
+        f"{message}; {result} is kept.",
         ConvergenceWarning,
         stacklevel=6,
     )

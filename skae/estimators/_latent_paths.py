@@ -79,8 +79,8 @@ class LatentPathsMixin:
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
-            Rows whose codes say what is usual: their mean is where a traversal starts,
-            and it goes two standard deviations to each side of it.
+            Rows of whose codes a traversal starts at the mean and goes two standard
+            deviations to each side of it.
 
         start : array-like of shape (1, n_features), default=None
             One row whose code is varied, instead of the mean code of `X`.

@@ -47,9 +47,6 @@ class FittedAutoencoder(ABC):
     weights: Any = ()
     statistics: Any = ()
 
-    # True if training from random weights is worth a try where PCA explains little.
-    tries_random = True
-
     def __getstate__(self) -> dict[str, Any]:
         return {field.name: getattr(self, field.name) for field in fields(self)}
 

@@ -21,7 +21,7 @@ _LEAST_LOSS = 1e-3
 _MOST_ROWS = 2000
 
 # Rows from which the output layers of all sizes are learned, and weights that they may have.
-_MOST_LEARNT = 5000
+_MOST_REFITTED = 5000
 _MOST_HEADS = 2**22
 
 
@@ -94,7 +94,7 @@ class OrderedModel(ReconstructionModel):
         """Give each size the best output layer for the layers before it."""
         train, validation = (
             LatentDataset(self.encode(r.inputs), self.as_trained(r).outputs, r.weights())
-            for r in (some(train, _MOST_LEARNT), some(validation, _MOST_LEARNT))
+            for r in (some(train, _MOST_REFITTED), some(validation, _MOST_REFITTED))
         )
         n_sizes = self.network.n_components
         outputs = [[] for _ in range(n_sizes)]

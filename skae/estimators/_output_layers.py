@@ -1,4 +1,4 @@
-"""Last layers of an ordered code, by least squares on what the layers before them say."""
+"""Output layers of an ordered code, by least squares on the hidden units before them."""
 
 from typing import NamedTuple
 
@@ -6,8 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import linalg
 
-# Penalties that are tried, over the mean square of what is read: from one that leaves next to
-# nothing of the change to one that is there for the sake of the inverse.
+# Penalties that are tried, over the mean square of the inputs: from one that leaves next to
+# nothing of the change to one that only keeps the matrix invertible.
 _PENALTIES = 10.0 ** np.arange(1, -7, -1)
 
 
@@ -20,7 +20,7 @@ class LatentDataset(NamedTuple):
         The first columns of the code.
 
     target : ndarray of shape (n_samples, n_outputs)
-        What should be said, in the units in which the network speaks.
+        Targets, in the units of the network.
 
     weight : ndarray of shape (n_samples,)
         How much each row counts, one in the mean.
@@ -35,21 +35,21 @@ class LatentDataset(NamedTuple):
         return self._replace(code=self.code[:, :size])
 
 
-def refitted(decoder, train, held_out):
-    """The last layer of a decoder as it says the rows best, the layers before as they are.
+def refitted(decoder, train, validation):
+    """Best output layer of a decoder for given hidden layers, by ridge regression.
 
-    While an ordered code is trained, a last layer serves several sizes and sees a part of
-    the rows, and the layers before it never stand still. Once they do, the best one for a
-    size is a matter of linear regression. The penalty is on the distance from what training
-    found; how strong it is, held-out rows tell.
+    While an ordered code is trained, an output layer serves several sizes and receives a part
+    of the rows, and the layers before it change. Afterwards the best one for a size is a
+    linear regression. The penalty is on the distance from the trained weights; its strength
+    is chosen on validation rows.
 
     Parameters
     ----------
     decoder : DenseForward
         With a linear output, trained for the squared error.
 
-    train, held_out : LatentDataset
-        Rows to learn from, and rows to judge by.
+    train, validation : LatentDataset
+        Training and validation rows.
 
     Returns
     -------
@@ -58,15 +58,15 @@ def refitted(decoder, train, held_out):
     """
     kernel, bias, *path = decoder.weights[decoder.coder.output_kernel :]
     head = np.vstack([kernel, *path, bias]).astype(np.float64)
-    read, judged = (_read(decoder, rows.code) for rows in (train, held_out))
+    inputs, held_out = (_inputs(decoder, rows.code) for rows in (train, validation))
     root = np.sqrt(train.weight)[:, None]
-    weighted, left = root * read, root * (train.target - read @ head)
-    gram, cross = weighted.T @ weighted, weighted.T @ left
+    weighted, residual = root * inputs, root * (train.target - inputs @ head)
+    gram, cross = weighted.T @ weighted, weighted.T @ residual
     unit = np.trace(gram) / len(gram)
 
     def loss(head):
-        squares = np.square(held_out.target - judged @ head)
-        return np.average(squares.mean(axis=1), weights=held_out.weight)
+        squares = np.square(validation.target - held_out @ head)
+        return np.average(squares.mean(axis=1), weights=validation.weight)
 
     best, least = head, loss(head)
     for penalty in unit * _PENALTIES:
@@ -79,9 +79,9 @@ def refitted(decoder, train, held_out):
     return [rows[0], rows[-1][0], *rows[1:-1]]
 
 
-def _read(decoder, code):
-    """What a last layer reads: hidden units, the code by the linear path, ones for the bias."""
+def _inputs(decoder, code):
+    """Inputs of the output layer, (n_samples, n_inputs): hidden units, code, ones."""
     code = code.astype(np.float32, copy=False)
     path = [code] if decoder.coder.has_linear_path else []
-    read = [decoder.hidden(code), *path, np.ones((len(code), 1))]
-    return np.hstack(read).astype(np.float64, copy=False)
+    inputs = [decoder.hidden(code), *path, np.ones((len(code), 1))]
+    return np.hstack(inputs).astype(np.float64, copy=False)

@@ -1,4 +1,4 @@
-"""What the parameters that autoencoders share may be."""
+"""Constraints of the parameters that autoencoders share."""
 
 from numbers import Integral, Real
 
@@ -95,16 +95,16 @@ def refuse_changes(estimator, before, same_network):
         What `network_parameters` gave when the network was built.
 
     same_network : bool
-        Whether the parameters stand for the same network, said in other words perhaps.
+        True if the parameters describe the same network, in another form perhaps.
     """
     now = network_parameters(estimator)
     decided_once = all(now[name] == before[name] for name in ("n_components", "init"))
     if same_network and decided_once:
         return
     changed = [name for name in now if not np.array_equal(before[name], now[name])]
-    says = "; ".join(f"{name} was {before[name]!r} and is {now[name]!r}" for name in changed)
+    changes = "; ".join(f"{name} was {before[name]!r} and is {now[name]!r}" for name in changed)
     raise ValueError(
-        "A fit that goes on (warm_start=True, partial_fit) keeps the network that was trained. "
-        f"Another one is asked for: {says or 'network was changed'}. Put that back, or fit a "
-        "clone of the estimator to start afresh."
+        "A fit that continues training (warm_start=True, partial_fit) keeps the trained "
+        f"network; another one is asked for: {changes or 'network was changed'}. Put that back, "
+        "or fit a clone of the estimator."
     )

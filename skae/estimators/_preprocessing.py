@@ -62,7 +62,7 @@ class NumericPreprocessor:
 
     @property
     def deviation(self):
-        """Standard deviation of each column that is read."""
+        """Standard deviation of each input column, (n_features,)."""
         return self._moments[1]
 
     @property
@@ -85,8 +85,8 @@ class NumericPreprocessor:
         both.weight_seen = self.weight_seen + weight
         both._observed_share, share = self._joined_shares(rows, weight / both.weight_seen)
 
-        def joined(seen, name, X):
-            joint = joined_moments(seen, moments(X, rows.weight), share)
+        def joined(before, name, X):
+            joint = joined_moments(before, moments(X, rows.weight), share)
             return joint, self._units_of(name, joint, X)
 
         inputs = rows.outputs if rows.has_own_targets else rows.inputs
@@ -102,11 +102,11 @@ class NumericPreprocessor:
 
         By column, (n_features,), where values are missing.
         """
-        seen, more = self._observed_share, rows.observed_share
-        if seen is None and more is None:
+        before, more = self._observed_share, rows.observed_share
+        if before is None and more is None:
             return None, share
-        seen, more = (1.0 if part is None else part for part in (seen, more))
-        both = (1 - share) * seen + share * more
+        before, more = (1.0 if part is None else part for part in (before, more))
+        both = (1 - share) * before + share * more
         return both, np.where(both > 0, share * more / np.where(both > 0, both, 1.0), share)
 
     def filled(self, X):
@@ -132,7 +132,7 @@ class NumericPreprocessor:
         return replace(rows, inputs=self.filled(X), targets=X, observed=~np.isnan(X))
 
     def loss(self, loss, image_shape):
-        """The loss that the user asked for."""
+        """The loss by its name, or a Keras loss."""
         return make_loss(loss, image_shape)
 
     def loss_of(self, loss, rows):
@@ -140,7 +140,7 @@ class NumericPreprocessor:
         return loss if rows.observed is None else ObservedLoss(loss)
 
     def likelihood(self, likelihood):
-        """The likelihood that the user asked for."""
+        """The likelihood of rows."""
         return likelihood
 
     def likelihood_of(self, likelihood, rows):
@@ -159,7 +159,7 @@ class NumericPreprocessor:
         return self.scaled(rows if rows.observed is None else replace(rows, targets=None))
 
     def before_output(self, rows, linear, activation):
-        """Map what a linear map makes of rows to what stands before the output's activation.
+        """Scale and offset from the output of a linear map to the logits of the activation.
 
         Parameters
         ----------
@@ -167,7 +167,7 @@ class NumericPreprocessor:
             Training rows.
 
         linear : tuple of ndarray of shape (n_inputs, k) and (k, n_outputs)
-            From rows, centred and scaled, to what is said of them, by way of the code.
+            From rows, centred and scaled, to codes, and on to outputs.
 
         activation : str
             Of the output.
@@ -185,12 +185,12 @@ class NumericPreprocessor:
             return 4 * scale, 4 * (centre - 0.5)
         return scale, centre
 
-    def said_inputs(self, inputs):
-        """The part of what is read that is said, too."""
+    def target_columns(self, inputs):
+        """Columns of the inputs, (n_samples, n_inputs), that are targets too."""
         return inputs
 
     def over_all_inputs(self, model):
-        """A linear model of `said_inputs` as one of all that is read."""
+        """A linear model of `target_columns` as one of all inputs."""
         return model
 
     def shaped(self, output, like=None):
@@ -250,7 +250,7 @@ def make_preprocessor(estimator, rows, weight):
             "network must be None for tables with a column that is no number, which dense "
             f"layers encode; got network={estimator.network!r}."
         )
-    return TablePreprocessor(estimator.table_, rows, estimator._weighs_columns)
+    return TablePreprocessor(estimator.table_, rows, estimator._weights_columns)
 
 
 def _warn_of_columns(estimator, preprocessor):

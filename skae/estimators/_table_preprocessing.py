@@ -1,4 +1,4 @@
-"""What the autoencoders read of a table with categories or holes, and how they say it."""
+"""Tables to inputs and targets of the networks, and outputs to tables."""
 
 from dataclasses import replace
 
@@ -12,20 +12,21 @@ from skae.tables import TabularEncoder
 from skae.utils._frames import index_of
 from skae.utils._rows import moments
 
-# The least that a column has to lose: a rarer level counts no more than this allows.
+# Lower bounds of the entropy or variance by which the loss of a column is divided: rarer
+# categories have no larger weight.
 _LEAST_ENTROPY = 0.1
 _LEAST_VARIANCE = 0.1
 
-# Sharpness of probabilities at the start: the one that makes the levels likeliest.
+# Factors of the logits at initialization: the one with the least cross-entropy is taken.
 _SHARPNESS = np.geomspace(1, 64, 13)
-_MOST_JUDGED = 4096
+_MOST_COMPARED = 4096
 
 
 class TablePreprocessor:
-    """What an autoencoder reads of a table, what it should say, and what it has said.
+    """Preprocessing of tables.
 
-    It reads the whole matrix of the encoder, and says the part without the flags of missing
-    cells: numbers as they are there, and a logit for each flag of a level.
+    Inputs are the whole matrix of the encoder. Outputs are the part without the indicators of
+    missing values: numbers as they are there, and a logit for each flag of a category.
 
     Parameters
     ----------
@@ -33,18 +34,18 @@ class TablePreprocessor:
         Fitted.
 
     rows : Rows
-        Training rows, whose columns say how much there is to lose.
+        Training rows.
 
-    weighs : bool
-        Whether columns count by that, and rows as much as each other; otherwise every cell
-        counts as one.
+    weights_columns : bool
+        True to divide the loss of each column by its variance or entropy, and that of each
+        row by its number of observed values; otherwise every value has weight one.
     """
 
     is_table = True
 
-    def __init__(self, encoder: TabularEncoder, rows, weighs):
+    def __init__(self, encoder: TabularEncoder, rows, weights_columns):
         self.encoder = encoder
-        self.weighs = weighs
+        self.weights_columns = weights_columns
         blocks = [block for block in encoder.blocks_ if block.stop > block.start]
         self._columns = [encoder.blocks_.index(block) for block in blocks]
         self.values = np.concatenate(
@@ -55,8 +56,8 @@ class TablePreprocessor:
         is_level = [bool(encoder.is_flag[block.start]) for block in blocks]
         self.outputs = Outputs(
             tuple(
-                (block.stop - block.start) * levels
-                for block, levels in zip(blocks, is_level, strict=True)
+                (block.stop - block.start) * categories
+                for block, categories in zip(blocks, is_level, strict=True)
             )
         )
         self.output_shape = (len(self.outputs),)
@@ -64,29 +65,29 @@ class TablePreprocessor:
         self.units = Affine(np.zeros(encoder.n_numbers), 1.0)
         self.target_units = Affine(np.zeros(self.output_shape), 1.0)
         self._sizes = np.maximum(self.outputs.widths, 1)
-        self._worth = self._what_columns_count(rows)
+        self._column_weight = self._weights_of_columns(rows)
 
     @property
-    def cells(self):
-        """For each column of the matrix, the first of those that stand for the same cell."""
-        cells = np.arange(self.encoder.n_numbers)
+    def value_groups(self):
+        """First of the matrix columns that encode the same value, (n_inputs,)."""
+        first = np.arange(self.encoder.n_numbers)
         for block in self.encoder.blocks_:
             stop = block.stop if block.indicator is None else block.indicator + 1
-            cells[block.start : stop] = block.start
-        return cells
+            first[block.start : stop] = block.start
+        return first
 
     def with_targets(self, rows):
-        """Rows, and what should be said of them: values, and how much each one counts."""
+        """Rows and targets: values, and the weight of each."""
         observed = rows.observed[:, self._columns]
-        worth = observed
-        if self.weighs:
+        weight = observed
+        if self.weights_columns:
             n_observed = np.maximum(observed.sum(axis=1, keepdims=True), 1)
-            worth = observed * self._worth / n_observed
-        worth = np.repeat(worth, self._sizes, axis=1)
-        return replace(rows, targets=np.hstack([self._said(rows.inputs), worth]))
+            weight = observed * self._column_weight / n_observed
+        weight = np.repeat(weight, self._sizes, axis=1)
+        return replace(rows, targets=np.hstack([self._target_values(rows.inputs), weight]))
 
     def loss(self, loss, image_shape):
-        """The loss of a table: one for numbers, and the cross-entropy for levels."""
+        """The loss of a table: that of numbers, and the cross-entropy of categories."""
         allowed = [
             name
             for name, known in LOSSES.items()
@@ -100,7 +101,7 @@ class TablePreprocessor:
         return MixedLoss(self.outputs, LOSSES[loss].entry)
 
     def likelihood(self, likelihood):
-        """The likelihood of a table: a density for numbers, a probability for levels."""
+        """The likelihood of a table: a density for numbers, a probability for categories."""
         if likelihood.bounded:
             raise ValueError(
                 "likelihood must be 'gaussian' for tables with a column that is no number: "
@@ -124,24 +125,24 @@ class TablePreprocessor:
         """Rows and targets that a linear model can compare: in the units of the matrix."""
         targets = None
         if len(self.values) < rows.inputs.shape[1]:
-            targets = self.said_inputs(rows.inputs)
+            targets = self.target_columns(rows.inputs)
         return replace(rows, targets=targets)
 
-    def said_inputs(self, inputs):
-        """The part of the matrix that is said, too."""
+    def target_columns(self, inputs):
+        """Columns of the matrix, (n_samples, n_numbers), that are targets too."""
         return inputs[:, self.values]
 
     def over_all_inputs(self, model):
-        """A linear model of `said_inputs` as one of the whole matrix."""
+        """A linear model of `target_columns` as one of the whole matrix."""
         encoder = np.zeros((self.encoder.n_numbers, model.encoder.shape[1]))
         encoder[self.values] = model.encoder
         return model._replace(encoder=encoder)
 
     def before_output(self, rows, linear, activation):
-        """What makes the reconstruction of a linear start logits: a scale and an offset.
+        """Scale and offset from the output of a linear map to numbers and logits.
 
-        The largest flag stays the largest, so that the start says the levels that the
-        linear model says.
+        The largest flag stays the largest, so that the initialization decodes the categories
+        that the linear model decodes.
 
         Parameters
         ----------
@@ -160,8 +161,8 @@ class TablePreprocessor:
         """
         unit, share = self._flag_unit, self._flag_share
         scale, offset = np.ones(len(unit)), np.zeros(len(unit))
-        some = slice(_MOST_JUDGED)
-        said = self._said(rows.inputs[some])
+        some = slice(_MOST_COMPARED)
+        values = self._target_values(rows.inputs[some])
         encoder, decoder = linear
         flags = rows.inputs[some] @ (encoder @ decoder) * unit + share
         parts = zip(self._columns, self.outputs.starts, self.outputs.widths, strict=True)
@@ -171,13 +172,13 @@ class TablePreprocessor:
             part = slice(start, start + width)
             observed = rows.observed[some, column]
             middle = 0.5 if width == 1 else 0.0
-            sharpness = _sharpness(flags[observed, part] - middle, said[observed, part])
+            sharpness = _sharpness(flags[observed, part] - middle, values[observed, part])
             scale[part] = sharpness * unit[part]
             offset[part] = sharpness * (share[part] - middle)
         return scale, offset
 
     def shaped(self, output, like=None):
-        """The table for what the decoder says, without missing cells.
+        """The table for the decoder's output, without missing values.
 
         Parameters
         ----------
@@ -187,11 +188,11 @@ class TablePreprocessor:
         like : object, default=None
             What was given: a data frame of pandas gives its index to the result.
         """
-        said = probabilities(self.outputs, output)
-        return self.encoder.decode(self.matrix(said), index=index_of(like))
+        values = probabilities(self.outputs, output)
+        return self.encoder.decode(self.matrix(values), index=index_of(like))
 
     def sampled(self, output, noise, rng):
-        """Rows of the table drawn around what the decoder says.
+        """Rows of the table drawn around the decoder's output.
 
         Parameters
         ----------
@@ -202,19 +203,19 @@ class TablePreprocessor:
             Standard deviation of the noise of numbers.
 
         rng : RandomState
-            Draws noise and levels.
+            Draws noise and categories.
         """
-        said = probabilities(self.outputs, output)
+        values = probabilities(self.outputs, output)
         parts = zip(self.outputs.starts, self.outputs.widths, strict=True)
         for start, width in parts:
-            part = said[:, start : start + max(width, 1)]
+            part = values[:, start : start + max(width, 1)]
             if not width:
                 part += noise[start] * rng.standard_normal(part.shape)
                 continue
             below = np.cumsum(part, axis=1) if width > 1 else part
-            drawn = (rng.uniform(size=(len(part), 1)) >= below).sum(axis=1, keepdims=True)
-            part[:] = drawn == (np.arange(width) if width > 1 else 0)
-        return self.encoder.decode(self.matrix(said))
+            index = (rng.uniform(size=(len(part), 1)) >= below).sum(axis=1, keepdims=True)
+            part[:] = index == (np.arange(width) if width > 1 else 0)
+        return self.encoder.decode(self.matrix(values))
 
     def log_volumes(self, rows):
         """Logarithm of a unit of the matrix in the units of the data, of each row.
@@ -240,49 +241,49 @@ class TablePreprocessor:
                 )
         return values
 
-    def matrix(self, said):
-        """Numbers and flags in the units of the encoder, no cell missing."""
-        Z = np.tile(-self.encoder.flag_share / self.encoder.flag_unit, (len(said), 1))
+    def matrix(self, values):
+        """Numbers and flags in the units of the encoder, (n_samples, n_numbers)."""
+        Z = np.tile(-self.encoder.flag_share / self.encoder.flag_unit, (len(values), 1))
         unit, share = self._flag_unit, self._flag_share
-        Z[:, self.values] = (said - share) / unit
+        Z[:, self.values] = (values - share) / unit
         return Z
 
-    def _said(self, Z):
+    def _target_values(self, Z):
         """Numbers in the units of the matrix, and flags as 0 or 1."""
         unit, share = self._flag_unit, self._flag_share
         values = Z[:, self.values] * unit + share
         return np.where(self.outputs.is_flag, np.round(values), values)
 
-    def _what_columns_count(self, rows):
-        """One over what a column has to lose: variance of numbers, entropy of levels."""
-        worth = np.zeros(len(self._columns))
-        said = self._said(rows.inputs)
+    def _weights_of_columns(self, rows):
+        """One over what a column has to lose: variance of numbers, entropy of categories."""
+        result = np.zeros(len(self._columns))
+        values = self._target_values(rows.inputs)
         parts = zip(self._columns, self.outputs.starts, self.outputs.widths, strict=True)
         for j, (column, start, width) in enumerate(parts):
             observed = rows.observed[:, column]
             weight = None if rows.weight is None else rows.weight[observed]
-            cells = said[observed, start : start + max(width, 1)]
-            if not len(cells):
+            observed_values = values[observed, start : start + max(width, 1)]
+            if not len(observed_values):
                 continue
-            mean, deviation = moments(cells, weight)
+            mean, deviation = moments(observed_values, weight)
             if width:
-                worth[j] = 1 / max(_entropy(mean), _LEAST_ENTROPY)
+                result[j] = 1 / max(_entropy(mean), _LEAST_ENTROPY)
             elif self.encoder.standardize:
-                worth[j] = 1 / max(deviation[0] ** 2, _LEAST_VARIANCE)
+                result[j] = 1 / max(deviation[0] ** 2, _LEAST_VARIANCE)
             else:
-                worth[j] = 1.0
-        return worth
+                result[j] = 1.0
+        return result
 
 
 def _entropy(share):
-    """Of levels that are that frequent, in nats."""
+    """Of categories that are that frequent, in nats."""
     share = np.r_[1 - share[0], share] if len(share) == 1 else share
     share = share[share > 0]
     return float(-share @ np.log(share))
 
 
 def _sharpness(values, flags):
-    """What values are multiplied with to be the best logits of these flags."""
+    """Factor that makes values, (n_samples, width), the best logits of these flags."""
 
     def cost(sharpness):
         logits = sharpness * values

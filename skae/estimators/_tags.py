@@ -1,4 +1,4 @@
-"""What estimators have that read tables, and rows that are sparse or many."""
+"""Tags of estimators that accept tables, sparse rows, or more rows than fit in memory."""
 
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
@@ -7,7 +7,7 @@ from skae.utils._frames import column_names
 
 
 class TableTagsMixin:
-    """Kinds of columns, and the tags of what takes categories and missing cells."""
+    """Kinds of columns, and the tags of what takes categories and missing values."""
 
     @property
     def columns_(self):

@@ -38,7 +38,7 @@ _CLIP_NORM = 1.0
 
 
 class History(NamedTuple):
-    """What earlier fits did with a network whose training continues."""
+    """Earlier fits of a network whose training continues."""
 
     init: str = ""
     n_iter: int = 0
@@ -146,7 +146,7 @@ class TrainingRun:
 
 @dataclass(frozen=True)
 class Start:
-    """Where training starts.
+    """The initialization of a fit, and its rows.
 
     Attributes
     ----------
@@ -184,20 +184,20 @@ class Start:
     optimizer_state: Any = None
 
     @property
-    def is_judged(self):
+    def is_validated_start(self):
         """True if the initialization is kept where training does not improve on it."""
-        judges = self.validation is not None and not self.history.n_iter
-        return judges and self.model.is_solution_at(self.init)
+        validates = self.validation is not None and not self.history.n_iter
+        return validates and self.model.is_solution_at(self.init)
 
     @property
     def tries_random(self):
         """True if random weights are tried as well."""
-        return self.is_judged and self.share < _SUFFICIENT_SHARE
+        return self.is_validated_start and self.share < _SUFFICIENT_SHARE
 
 
 @dataclass(frozen=True)
 class TrainingPlan:
-    """What all training runs of a fit share.
+    """Rows and options that all training runs of a fit share.
 
     Attributes
     ----------
@@ -377,7 +377,7 @@ def best_run(start, plan):
     )  # fmt: skip
     is_linear = start.model.is_linear_at(start.init)
     warn_or_raise(first.training, is_linear or start.history.n_iter)
-    if not start.is_judged:
+    if not start.is_validated_start:
         return first, [first]
     initial, best = start.model.validation_losses(start.validation), first
     if not improves_on_initialization(first.model, initial, start.validation):
@@ -393,6 +393,6 @@ def best_run(start, plan):
         second.model, initial, start.validation
     )
     if second.training.ending == "interrupted":
-        kept = None if is_better else "the network of the first start"
-        warn_or_raise(second.training, has_start=True, kept=kept)
+        result = None if is_better else "the network of the first start"
+        warn_or_raise(second.training, has_start=True, result=result)
     return (second if is_better else best), [first, second]

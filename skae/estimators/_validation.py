@@ -1,4 +1,4 @@
-"""What comes in through the door: rows, targets and weights, checked and made flat."""
+"""Validation of X, target and sample_weight."""
 
 import math
 
@@ -21,10 +21,10 @@ from skae.utils._rows import Rows, has_missing
 _SCALES = {np.dtype(np.float32): (1e-15, 1e15), np.dtype(np.float64): (1e-140, 1e140)}
 
 # Of rows that are read lazily, so many bytes in float32 are held out at most, or so many rows:
-# more would say nothing new.
+# more would not change the validation loss.
 _MOST_HELD_OUT, _FEWEST_HELD_OUT = 2**25, 1000
 
-# With fewer rows than this none are held out: training is judged on all of them.
+# With fewer rows than this none are held out: all of them validate.
 _FEWEST_TO_SPLIT = 10
 
 
@@ -34,9 +34,8 @@ def check_training_rows(estimator, X, target, sample_weight, reset, fewest=2):
     Parameters
     ----------
     estimator : estimator
-        Is told the number and names of the columns, and the shapes of a row and of a
-        reconstruction, `_input_shape` and `_output_shape`; and how a table is encoded,
-        `table_`, or None.
+        Gets the number and names of the columns, the shapes of a row and of a reconstruction,
+        `_input_shape` and `_output_shape`, and the encoder of a table, `table_`, or None.
 
     X : array-like of shape (n_samples, n_features) or (n_samples, ...)
         Rows; images and series have more axes, and tables columns of any kind.
@@ -114,7 +113,7 @@ def _observed(X):
 
 
 def is_table(X, categorical_features):
-    """Whether X must be encoded: a column is no number, or is declared to be categorical.
+    """True if X must be encoded: a column is no number, or is declared to be categorical.
 
     Numbers are rows as they are, in a data frame and with missing values too.
 
@@ -138,12 +137,12 @@ def is_table(X, categorical_features):
 
 
 def fit_table(estimator, X, sample_weight):
-    """Learn how X is encoded, `table_`, if it is a table; None: rows as they are.
+    """Fit the encoder of X, `table_`, if it is a table; None: rows as they are.
 
     Parameters
     ----------
     estimator : estimator
-        Has `categorical_features`, and says with what tables are encoded.
+        With `categorical_features` and `_new_encoder`.
 
     X : array-like
         As the user gave it.
@@ -160,12 +159,12 @@ def fit_table(estimator, X, sample_weight):
 
 
 def check_table(estimator, X, fewest=1):
-    """The matrix of a table, and which cells are there.
+    """The matrix of a table, and the mask of its observed values.
 
     Parameters
     ----------
     estimator : estimator
-        Knows how tables are encoded.
+        With the encoder of tables, `table_`.
 
     X : data frame or array-like of shape (n_samples, n_features)
         A table.
@@ -193,7 +192,7 @@ def check_table(estimator, X, fewest=1):
 
 
 def check_target(estimator, X, target, reset):
-    """What rows should become, flat."""
+    """Target rows, (n_samples, n_outputs)."""
     if estimator.table_ is not None:
         raise ValueError(
             "target must be None for tables with a column that is no number, whose loss "
@@ -219,11 +218,11 @@ def check_target(estimator, X, target, reset):
 
 
 def check_needs_no_target(estimator):
-    """Whether X can stand for the target, for an estimator that was fitted."""
+    """Raise if a fitted estimator needs a target other than X."""
     if estimator.table_ is None and estimator._output_shape != estimator._input_shape:
         raise ValueError(
             f"target must be given: rows of X have shape {estimator._input_shape}, but "
-            f"{type(estimator).__name__} was trained to say rows of shape "
+            f"{type(estimator).__name__} was trained on targets of shape "
             f"{estimator._output_shape}."
         )
 
@@ -252,7 +251,7 @@ def check_features(estimator, X, **options):
 
 
 def _validated(estimator, X, options):
-    """What scikit-learn's checks return for numbers; an infinite one names its column."""
+    """Numbers after scikit-learn's checks; an infinite one names its column in the error."""
     options = {**LAYOUT, **options, "ensure_all_finite": "allow-nan"}
     try:
         return validate_data(estimator, X, **options)
@@ -272,7 +271,7 @@ def check_rows(estimator, X, **options):
     Missing values of numbers are NaN.
     """
     if not estimator.__sklearn_is_fitted__():
-        check_is_fitted(estimator)  # slow, even where it has nothing to say
+        check_is_fitted(estimator)  # slow
     if estimator.table_ is not None:
         return check_table(estimator, X)[0]
     shape = estimator._input_shape
@@ -315,7 +314,7 @@ def read_rows(estimator, X):
 
 
 def check_bounded(parameter, value, instead, rows):
-    """Whether what should be said lies in [0, 1], as a parameter asks.
+    """Raise if targets are outside [0, 1], which a parameter needs.
 
     Parameters
     ----------
@@ -346,7 +345,7 @@ def check_bounded(parameter, value, instead, rows):
 
 
 def check_scale(name, scale, dtype):
-    """Whether what varies by this much can be trained on, and its squared errors be said.
+    """Raise if the squared errors of what varies by this much exceed the dtype's range.
 
     Parameters
     ----------
@@ -373,7 +372,7 @@ def check_scale(name, scale, dtype):
 
 
 def split_rows(rows, validation_fraction, rng, early_stopping):
-    """Rows to train on, and rows to judge by or None.
+    """Training rows, and validation rows or None.
 
     Parameters
     ----------
@@ -381,7 +380,7 @@ def split_rows(rows, validation_fraction, rng, early_stopping):
         All rows.
 
     validation_fraction : float
-        Share of the rows to judge by.
+        Share of the validation rows.
 
     rng : RandomState
         Chooses them.

@@ -85,7 +85,7 @@ class VariationalModel(FittedAutoencoder):
         if init == "random":
             weights = network.random_start(rng)
             return replace(self.with_weights(weights), supported=supported), 1.0
-        inputs = preprocessing.said_inputs(preprocessing.units.transform(rows.inputs))
+        inputs = preprocessing.target_columns(preprocessing.units.transform(rows.inputs))
         pca = probabilistic_pca(
             inputs, network.n_components, self.noise_floor, rows.weight, rng
         )

@@ -392,7 +392,7 @@ class VAETransformer(
     # What is trained
 
     # Columns of a table have a likelihood, and no weights.
-    _weighs_columns = False
+    _weights_columns = False
 
     def _new_model(self, preprocessing, rows):
         return VariationalModel(preprocessing=preprocessing)
