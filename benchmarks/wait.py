@@ -5,7 +5,7 @@
 Made tables of several sizes: numbers behind a bend, fewer than columns, and noise. The code
 has a fifth as many columns as the table, at most 16. A first fit is made in a fresh process
 and includes what is compiled, not the import of the backend; a refit is another in the same
-process. The table that is printed is that of `docs/user_guide/wait.rst`.
+process. The table that is printed is that of `docs/user_guide/training_time.rst`.
 """
 
 import os
