@@ -9,7 +9,6 @@ is many small networks trained side by side in plain JAX, as one batched product
 """
 
 import os
-from contextlib import nullcontext
 from dataclasses import replace
 
 os.environ.setdefault("KERAS_BACKEND", "jax")
@@ -36,9 +35,6 @@ PARTS = ("S", "M", "search", "default", "together")
 SIZES = [2, 4, 8, 16, 32]
 # Epochs of the images, which take the processor some seconds each.
 DEFAULT = {"S": 100, "T": 100, "M": 10}
-# The fits of a search at the same time, which JAX can do.
-N_FITS = 25
-BESIDE = f"{REFERENCE}, {N_FITS} side by side"
 NETWORKS = (1, 5, 25, 100, 400)
 RAW = {
     "jax": ["JAX loop, lax.scan"],
@@ -115,17 +111,14 @@ def _searches(side, quick):
 
 def search_worker(side, quick):
     """Worker: a first search in this fresh process, and a second one."""
-    from skae.parallel import side_by_side
-
     search = _searches(side, quick)
-    with side_by_side(N_FITS) if side == BESIDE else nullcontext():
-        first, score = clock(search)
-        second, _ = clock(search)
+    first, score = clock(search)
+    second, _ = clock(search)
     return {"first_s": first, "again_s": second, "best_score": float(score)}
 
 
 def search(args, sides, figures):
-    """25 fits, five sizes by five folds, one after another, and by JAX also together."""
+    """25 fits, five sizes by five folds, one after another."""
     medians = {}
     for side in sides:
         told = ("search", side, args.repeats)
@@ -243,8 +236,7 @@ def main(args):
     print("Device:", device["device"])
     for part in args.parts:
         if part == "search":
-            beside = [BESIDE] if backend == "jax" else []
-            search(args, [REFERENCE, *beside, *RAW[backend]], figures)
+            search(args, [REFERENCE, *RAW[backend]], figures)
         elif part == "default":
             default(args, figures)
         elif part == "together":

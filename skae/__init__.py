@@ -1,6 +1,6 @@
 """Autoencoders that behave like PCA: scikit-learn's surface, Keras underneath."""
 
-from skae import callbacks, metrics, parallel
+from skae import callbacks, metrics
 from skae.anomaly import AEAnomalyDetector
 from skae.estimators import (
     AEClassifier,
@@ -24,7 +24,6 @@ __all__ = [
     "callbacks",
     "load",
     "metrics",
-    "parallel",
     "save",
     "to_onnx",
 ]

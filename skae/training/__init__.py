@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Callable, Hashable, Sequence
-from contextlib import AbstractContextManager
 from typing import Any
 
 import keras
@@ -28,7 +27,6 @@ __all__ = [
     "described",
     "falling",
     "restored",
-    "side_by_side",
     "stored",
     "train",
     "train_for",
@@ -67,28 +65,6 @@ def _compiles_whole(allow_xla: bool, steps: int, n_weights: int) -> bool:
         worth = steps * max(n_weights / _XLA_MANY_WEIGHTS, 1)
         return allow_xla and worth >= _XLA_MIN_STEPS
     return keras.backend.backend() == "jax"
-
-
-def side_by_side(n_fits: int) -> AbstractContextManager[None]:
-    """Meanwhile, epochs of fits in several threads are run as one program, `n_fits` at a time.
-
-    Raises
-    ------
-    RuntimeError
-        With another backend than JAX, or if Keras distributes over several devices.
-    """
-    backend = keras.backend.backend()
-    if backend != "jax":
-        raise RuntimeError(
-            "Fits are trained side by side with the Keras backend 'jax'; Keras runs on "
-            f"{backend!r}. Set KERAS_BACKEND=jax before Keras is imported."
-        )
-    if _engine_class().devices() is not None:
-        raise RuntimeError(
-            "Fits are trained side by side on one device; keras.distribution is set to "
-            "distribute each of them over several."
-        )
-    return CACHE.side_by_side(n_fits)
 
 
 def train(

@@ -23,8 +23,8 @@ class JaxEngine(Engine):
         self._distribution = distribution.distribution()
         # A GPU that does not know how often a loop is run asks before each step, which
         # takes as long as the step; a program for each number of steps is the price.
-        known = (0, 1) if self._is_accelerated else ()
-        self._function = jax.jit(self._epochs, static_argnums=known)
+        known = (4, 5) if self._is_accelerated else ()
+        self._function = jax.jit(self._epoch, static_argnums=known)
 
     @classmethod
     def devices(cls) -> Hashable:
@@ -78,30 +78,10 @@ class JaxEngine(Engine):
     def _run(
         self, order: Any, rates: NDArray[Any], n_rows: int, n_steps: int, n_chunks: int
     ) -> tuple[Any, Any]:
-        fit = (self._state, order, rates, n_rows, *self._data)
-
-        def program(fits: Sequence[Any]) -> Sequence[Any]:
-            return self._function(n_steps, n_chunks, *fits)
-
-        if self.company is None:
-            (done,) = program([fit])
-        else:
-            kind = id(self._function), n_steps, n_chunks, *map(jnp.shape, jax.tree.leaves(fit))
-            done = self.company.run(kind, program, fit)
-        self._state, total, validation = done
+        self._state, total, validation = self._function(
+            self._state, order, rates, n_rows, n_steps, n_chunks, *self._data
+        )
         return total, validation
-
-    def _epochs(self, n_steps: Any, n_chunks: Any, *fits: Any) -> Sequence[Any]:
-        """The epoch of each of some fits, which are as long."""
-
-        def epoch(state: State, order: Any, rates: Any, n_rows: Any, *data: Any) -> Any:
-            return self._epoch(state, order, rates, n_rows, n_steps, n_chunks, *data)
-
-        if len(fits) == 1:
-            return [epoch(*fits[0])]
-        side_by_side = jax.tree.map(lambda *leaves: jnp.stack(leaves), *fits)
-        done = jax.vmap(epoch)(*side_by_side)
-        return [jax.tree.map(lambda leaf, i=i: leaf[i], done) for i in range(len(fits))]
 
     def _kept(self, tensors: Sequence[Any]) -> list[Any]:
         return list(tensors)  # no JAX array ever changes

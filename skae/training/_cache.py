@@ -5,7 +5,6 @@ from collections import OrderedDict
 from collections.abc import Callable, Hashable, Iterator
 from contextlib import contextmanager
 
-from skae.training._company import Company
 from skae.training._engine import Engine
 
 # A program for a table of ten thousand columns holds a hundred megabytes of weights.
@@ -33,7 +32,6 @@ class EngineCache:
         self.max_bytes = max_bytes
         self._idle: OrderedDict[Hashable, list[Engine]] = OrderedDict()
         self._lock = threading.Lock()
-        self._company: Company | None = None
 
     def __len__(self) -> int:
         return sum(map(len, self._idle.values()))
@@ -49,13 +47,6 @@ class EngineCache:
 
         After an exception the engine is not used again.
         """
-        company = self._company
-        if company is not None and key is not None:
-            with company.seat(key, make) as seated:
-                seated.company = company
-                yield seated
-                seated.release()
-            return
         with self._lock:
             idle = self._idle.get(key) if key is not None else None
             engine = idle.pop() if idle else None
@@ -65,15 +56,6 @@ class EngineCache:
         engine.release()
         if key is not None and engine.nbytes <= self.max_bytes:
             self._keep(key, engine)
-
-    @contextmanager
-    def side_by_side(self, n_fits: int) -> Iterator[None]:
-        """Meanwhile, fits of one key in several threads share an engine and its epochs."""
-        before, self._company = self._company, Company(n_fits)
-        try:
-            yield
-        finally:
-            self._company = before
 
     def _keep(self, key: Hashable, engine: Engine) -> None:
         with self._lock:

@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 
 from skae.networks import values
 from skae.training._batches import VALIDATION_ROWS, bucket, shuffled
-from skae.training._company import Company
 from skae.training._optimizers import LearningRate, Rate, is_elementwise
 from skae.training._pace import Rates
 from skae.training._stream import Chunk, Stream
@@ -78,14 +77,7 @@ class Engine(ABC):
 
     whole_program : bool
         Whether the epoch is handed to XLA, where the backend leaves a choice.
-
-    Attributes
-    ----------
-    company : Company or None
-        Other fits, with whose epochs those of this one are run.
     """
-
-    company: Company | None = None
 
     def __init__(
         self,
