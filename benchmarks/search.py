@@ -31,7 +31,7 @@ def skae_estimator(epochs):
     """skae's estimator."""
     import keras  # noqa: F401
 
-    import skae.training  # noqa: F401
+    import skae.training._train  # noqa: F401
     from skae import AutoencoderTransformer
 
     return AutoencoderTransformer(

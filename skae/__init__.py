@@ -2,14 +2,11 @@
 
 from skae import callbacks, metrics
 from skae.anomaly import AEAnomalyDetector
-from skae.estimators import (
-    AEClassifier,
-    AEImputer,
-    AutoencoderTransformer,
-    DenoisingAutoencoder,
-    VAETransformer,
-)
+from skae.classifier import AEClassifier
+from skae.estimators import AutoencoderTransformer, DenoisingAutoencoder
+from skae.imputation import AEImputer
 from skae.persistence import load, save, to_onnx
+from skae.variational import VAETransformer
 
 __version__ = "0.1.0"
 

@@ -7,7 +7,14 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import sparse
 
-from skae.tables import Cells, checked_table, counted, iso_times, numbers_of, read_columns
+from skae.tables import (
+    ColumnValues,
+    checked_table,
+    counted,
+    iso_times,
+    numbers_of,
+    read_columns,
+)
 from skae.utils._arrays import check_floats, check_weight
 from skae.utils._lazy import LazyRows, canonical
 from skae.utils._rows import Rows, moments, observed_mean
@@ -121,7 +128,7 @@ def _lost_cells(
 
 
 def _lost_of_column(
-    cells: Cells, said: Cells, weight: NDArray[np.float64]
+    cells: ColumnValues, said: ColumnValues, weight: NDArray[np.float64]
 ) -> NDArray[np.float64]:
     cells, said = _as_times(cells, said)
     there = cells.observed
@@ -148,7 +155,7 @@ def _lost_of_column(
     return lost
 
 
-def _as_times(cells: Cells, said: Cells) -> tuple[Cells, Cells]:
+def _as_times(cells: ColumnValues, said: ColumnValues) -> tuple[ColumnValues, ColumnValues]:
     """Strings that are dates in both tables as times, in one unit."""
     times, others = iso_times(cells), iso_times(said)
     same = (times.type, times.unit) == (others.type, others.unit)

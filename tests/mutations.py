@@ -12,7 +12,8 @@ CHECKSUM = 64
 _STRANGE = [
     None, True, False, 0, 1, -1, 2, 2**31, 2**63, -(2**63), 10**30, 0.5, -0.0, 1e308, "", "a",
     "\x00", "\ud800", "__class__", "__reduce__", "__setstate__", "fit", "os.system", "nan",
-    "estimators.VAETransformer", "networks.DenseNetwork", "losses.huber", "builtins.eval", "|O",
+    "variational.VAETransformer", "networks.DenseNetwork", "losses.huber", "builtins.eval",
+    "|O",
     "<U999999999", "<M8[as]", "keras.layers", "Lambda", "TFSMLayer", "../../etc/passwd", "UTC",
     [], {}, ["ref", 0], ["ref", -1], ["ref", 10**9], ["ref", True], ["float", "nan"], ["NA"],
     ["numpy", "<f8", "nan"], ["numpy", "<U9", 1], ["dtype", "|O"], ["decimal", "1e999999999"],

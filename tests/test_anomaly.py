@@ -16,13 +16,13 @@ from sklearn.model_selection import KFold, PredefinedSplit, ShuffleSplit, Strati
 
 from data import data_rng
 from skae import AEAnomalyDetector, AutoencoderTransformer, DenoisingAutoencoder
-from skae.anomaly._bulk import BulkCalibration
 from skae.anomaly._conformal import Calibration, lower_quantile
+from skae.anomaly._descriptions import number
 from skae.anomaly._folds import split_folds
 from skae.anomaly._neighbors import NearestRows
-from skae.anomaly._text import number
+from skae.anomaly._robust_calibration import ContaminatedCalibration
 from skae.anomaly._trimming import central
-from skae.tables import SquashScale, TwoLevels
+from skae.tables import BinaryColumns, SquashingScaler
 
 QUICK = {"hidden_layer_sizes": (16,), "n_steps": 60, "random_state": 0}
 
@@ -377,7 +377,7 @@ def test_minorities_stay():
     """Rows with a level that few have are not trimmed away, and seldom marked for it."""
     X, new = with_levels(800, 0), with_levels(3000, 1)
     levels = X[:, 6:]
-    kept = central(SquashScale.of(X).inward(X), 0.3, data_rng())
+    kept = central(SquashingScaler.of(X).transform(X), 0.3, data_rng())
     assert kept.mean() == pytest.approx(0.7)
     assert ((levels * kept[:, np.newaxis]).sum(axis=0) >= 0.39 * levels.sum(axis=0)).all()
     marked = quick().fit(X).predict(new) == -1
@@ -413,8 +413,8 @@ def test_expected_is_nearer_to_what_the_cell_was(normal, planted):
     rows, were = np.arange(len(X)), table(60, 1)
     unit = normal.std(axis=0)[columns]
     error = np.abs(detector.expected(X) - were)[rows, columns] / unit
-    moved = np.abs(X - were)[rows, columns] / unit
-    assert np.median(error) < 0.15 * np.median(moved)
+    rescale_weights = np.abs(X - were)[rows, columns] / unit
+    assert np.median(error) < 0.15 * np.median(rescale_weights)
 
 
 @pytest.mark.xla
@@ -427,8 +427,8 @@ def test_cells_that_are_wrong_together_are_expected_together(normal):
     train, were = X[:800], X[800:]
     detector = quick(novelty=True, hidden_layer_sizes=(64, 64), n_steps=400).fit(train)
     cells = np.argsort(rng.uniform(size=were.shape), axis=1) < 3
-    moved = np.where(cells, were + 4 * rng.choice([-1, 1], were.shape), were)
-    error = np.abs(detector.expected(moved) - were)[cells]
+    rescale_weights = np.where(cells, were + 4 * rng.choice([-1, 1], were.shape), were)
+    error = np.abs(detector.expected(rescale_weights) - were)[cells]
     assert np.median(error) < 0.15 * 4
 
 
@@ -684,16 +684,16 @@ def test_display(novelty, planted):
 
 def test_squash_is_monotone_smooth_and_invertible():
     x = np.linspace(-50, 50, 2001)[:, np.newaxis]
-    scale = SquashScale(np.array([2.0]), np.array([0.5]))
-    z = scale.inward(x)
+    scale = SquashingScaler(np.array([2.0]), np.array([0.5]))
+    z = scale.transform(x)
     assert (np.diff(z, axis=0) > 0).all()
     assert np.abs(np.diff(z, n=2, axis=0)).max() < 0.01
-    assert_allclose(scale.outward(z), x, rtol=1e-9)
+    assert_allclose(scale.inverse_transform(z), x, rtol=1e-9)
     assert_allclose(z[980:1020], 2 * (x[980:1020] - 2)[:40], atol=3.1)
 
 
 def test_a_constant_column_keeps_its_unit():
-    scale = SquashScale.of(np.array([[0.1, 1e-20], [0.1, 3e-20], [0.1, 2e-20]]))
+    scale = SquashingScaler.of(np.array([[0.1, 1e-20], [0.1, 3e-20], [0.1, 2e-20]]))
     assert scale.scale[0] == 1
     assert scale.scale[1] < 1e-19
 
@@ -705,13 +705,13 @@ def test_columns_of_two_levels():
     count = np.where(rng.uniform(size=400) < 0.05, 2, flag)
     rare = (np.arange(400) < 4).astype(float)
     X = np.column_stack([rng.normal(size=400), flag, wrong, count, rare, np.ones(400)])
-    levels = TwoLevels.of(X)
+    levels = BinaryColumns.of(X)
     assert_array_equal(levels.columns, [1, 2])
     assert_array_equal(levels.low, [0, -2])
     assert_array_equal(levels.high, [1, 2])
     assert_array_equal(levels.has_high(X)[:, 0], flag == 1)
     assert_array_equal(levels.has_level(X)[:, 1], np.isin(wrong, [-2, 2]))
-    Z = SquashScale.of(X).inward(X)
+    Z = SquashingScaler.of(X).transform(X)
     assert np.ptp(Z[:, 1]) == pytest.approx(2)
 
 
@@ -724,7 +724,7 @@ def test_a_level_is_known_in_another_dtype_and_after_scaling():
     assert len(detector._effects.levels.columns)
     scores = detector.score_samples(X)
     assert_allclose(detector.score_samples(X.astype(np.float32)), scores, rtol=1e-3)
-    assert not TwoLevels.of(X).has_level(X + 0.01)[:, 0].any()
+    assert not BinaryColumns.of(X).has_level(X + 0.01)[:, 0].any()
 
 
 def test_threshold_is_where_the_p_value_falls_below_the_rate():
@@ -751,13 +751,13 @@ def test_the_bulk_says_what_is_normal():
     """Rows far beyond the fence change neither the threshold nor the tail by much."""
     rng = data_rng()
     scores, new = np.exp(rng.normal(size=(2, 20_000)))
-    clean = BulkCalibration(scores)
-    mixed = BulkCalibration(np.r_[scores, np.full(1000, 5000.0)])
+    clean = ContaminatedCalibration(scores)
+    mixed = ContaminatedCalibration(np.r_[scores, np.full(1000, 5000.0)])
     for calibration in (clean, mixed):
         for rate in (0.2, 0.1, 0.05):
             assert (calibration.p_values(new) <= rate).mean() == pytest.approx(rate, abs=0.02)
         assert calibration.p_values(np.array([5000.0]))[0] < 1e-4
-    for calibration in (clean, BulkCalibration(np.r_[scores, np.full(3000, 5000.0)])):
+    for calibration in (clean, ContaminatedCalibration(np.r_[scores, np.full(3000, 5000.0)])):
         assert (new > calibration.threshold(0.05)).mean() < 0.06
         assert calibration.threshold(0.05) < 5000
     assert (np.diff(mixed.p_values(np.sort(new))) <= 1e-12).all()
@@ -766,8 +766,8 @@ def test_the_bulk_says_what_is_normal():
 def test_weights_are_repeated_rows_to_the_bulk():
     scores = np.exp(data_rng().normal(size=300))
     weight = data_rng(1).randint(1, 4, size=300)
-    ours = BulkCalibration(scores, weight.astype(float))
-    theirs = BulkCalibration(np.repeat(scores, weight))
+    ours = ContaminatedCalibration(scores, weight.astype(float))
+    theirs = ContaminatedCalibration(np.repeat(scores, weight))
     at = np.exp(np.linspace(-2, 6, 50))
     assert_allclose(ours.p_values(at), theirs.p_values(at), rtol=0.15, atol=0.005)
     assert_allclose(ours.threshold(0.05), theirs.threshold(0.05), rtol=0.05)
@@ -775,7 +775,7 @@ def test_weights_are_repeated_rows_to_the_bulk():
 
 @pytest.mark.parametrize("scores", [np.ones(50), np.zeros(3), np.r_[np.ones(49), 9.0]])
 def test_a_bulk_without_width(scores):
-    calibration = BulkCalibration(scores)
+    calibration = ContaminatedCalibration(scores)
     p = calibration.p_values(np.array([0.0, 1.0, 2.0, 10.0]))
     assert ((p > 0) & (p <= 1)).all()
     assert (np.diff(p) <= 0).all()

@@ -68,7 +68,7 @@ def fitted(library):
     return quick(n_steps=30).fit(X), X
 
 
-def with_cells(frame, **cells):
+def with_values(frame, **cells):
     """The first rows, with a cell each that was changed."""
     frame = frame.head(len(cells)).copy()
     for row, (name, value) in enumerate(cells.items()):
@@ -112,7 +112,7 @@ def test_few_clean_rows_are_marked(normal, novel):
 
 
 def test_what_was_never_missing_is_odd_when_it_is(novelty):
-    odd = with_cells(cars(3), kind=None, weight=np.nan, sold=pd.NaT)
+    odd = with_values(cars(3), kind=None, weight=np.nan, sold=pd.NaT)
     assert (novelty.p_values(odd) < 0.05).all()
     texts = novelty.describe(odd)
     assert texts[0] == 'kind missing, expected "car"'
@@ -126,13 +126,13 @@ def test_what_is_often_missing_is_not_odd(novelty):
     assert new["colour"].isna().equals(part)
     p = novelty.p_values(new)
     assert p[part].mean() > 0.3
-    odd = with_cells(cars(1), colour=None)
+    odd = with_values(cars(1), colour=None)
     assert novelty.p_values(odd)[0] < 0.1
     assert novelty.describe(odd)[0].startswith("colour missing, expected ")
 
 
 def test_levels_that_were_not_seen_are_odd_and_no_error(novelty):
-    odd = with_cells(cars(2), kind="boat", colour="plaid")
+    odd = with_values(cars(2), kind="boat", colour="plaid")
     assert (novelty.p_values(odd) < 0.1).all()
     assert novelty.describe(odd)[0] == 'kind "boat", expected "car"'
 
@@ -223,7 +223,7 @@ def test_the_index_is_kept(novelty):
 
 
 def test_what_cells_are_in_words(novelty):
-    odd = with_cells(cars(3), wheels=1, engine=False, sold=pd.Timestamp("2022-11-05"))
+    odd = with_values(cars(3), wheels=1, engine=False, sold=pd.Timestamp("2022-11-05"))
     texts = novelty.describe(odd, n_columns=1)
     assert texts[0] == "wheels 1, expected about 4"
     assert texts[1] == "engine False, expected True"
@@ -296,7 +296,7 @@ def test_groups(normal):
 def test_reconstruction_of_tables(normal):
     autoencoder = AutoencoderTransformer(4, hidden_layer_sizes=(8,), max_iter=3)
     detector = quick(scoring="reconstruction", estimator=autoencoder, novelty=True).fit(normal)
-    odd = with_cells(cars(2), kind="boat", weight=90_000.0)
+    odd = with_values(cars(2), kind="boat", weight=90_000.0)
     assert (detector.predict(odd) == -1).all()
     assert_allclose(detector.explain(odd).sum(axis=1), -detector.score_samples(odd))
     assert list(detector.expected(odd).columns) == list(odd.columns)

@@ -18,7 +18,10 @@ pytestmark = [pytest.mark.any_data, pytest.mark.any_backend]
 PACKAGE = Path(skae.__file__).parent
 ROOT = PACKAGE.parent
 # Where classes of ours may stand above others of ours.
-WINGS = ("skae.estimators.", "skae.anomaly.")
+WINGS = tuple(
+    f"skae.{wing}."
+    for wing in ("anomaly", "classifier", "estimators", "imputation", "variational")
+)
 MODULES = sorted(PACKAGE.rglob("*.py"))
 
 

@@ -193,11 +193,11 @@ def masked(X):
 
 
 def test_masked_entries_are_missing(fitted, digits, raises_and_keeps):
-    spoilt = masked(digits)
-    n_masked = np.ma.count_masked(spoilt)
+    corrupted = masked(digits)
+    n_masked = np.ma.count_masked(corrupted)
     says = f"^X is a masked array with {n_masked} masked entries"
     for method in ["fit", "partial_fit", *METHODS]:
-        raises_and_keeps(lambda ae, m=method: getattr(ae, m)(spoilt), ValueError, says)
+        raises_and_keeps(lambda ae, m=method: getattr(ae, m)(corrupted), ValueError, says)
     code = masked(fitted.transform(digits))
     raises_and_keeps(
         lambda ae: ae.inverse_transform(code), ValueError, "X is a masked array with 1"
@@ -208,12 +208,12 @@ def test_masked_entries_are_missing(fitted, digits, raises_and_keeps):
 
 
 def test_masked_entries_are_missing_values_where_those_are_allowed(fitted, digits):
-    spoilt = masked(digits.astype(np.int64))
+    corrupted = masked(digits.astype(np.int64))
     with pytest.raises(ValueError, match=r"Pass X.astype\(float\).filled\(numpy.nan\)"):
-        fitted.transform(spoilt)
+        fitted.transform(corrupted)
     with pytest.raises(ValueError, match=r"Pass X.filled\(numpy.nan\)"):
         AEImputer().fit(masked(digits))
-    assert np.isfinite(fitted.transform(spoilt.astype(float).filled(np.nan))).all()
+    assert np.isfinite(fitted.transform(corrupted.astype(float).filled(np.nan))).all()
     denoiser = DenoisingAutoencoder(hidden_layer_sizes=(4,), max_iter=1)
     for fit in (
         lambda: denoiser.fit(digits, target=masked(digits)),
@@ -238,7 +238,7 @@ INFINITE = {
 def test_infinite_numbers_name_their_column(make, fitted):
     make, name = make
     X = np.arange(60.0).reshape(20, 3) % 7
-    spoilt = make(with_entry(X, -np.inf))
+    corrupted = make(with_entry(X, -np.inf))
     says = f"Input X contains infinity .* in column '{name}', in 1 of 20 rows"
     ae = clone(fitted).fit(make(X))
     y = np.arange(20) % 2
@@ -251,7 +251,7 @@ def test_infinite_numbers_name_their_column(make, fitted):
         AEImputer().fit,
     ):
         with pytest.raises(ValueError, match=says):
-            call(spoilt)
+            call(corrupted)
 
 
 def test_infinite_pixels_have_no_column(fitted, digits):

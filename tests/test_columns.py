@@ -18,7 +18,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 import skae
 from data import data_rng
 from skae.metrics import share_explained
-from skae.tables import SquashScale, TabularEncoder, check_numbers, numbers_of, read_columns
+from skae.tables import SquashingScaler, TabularEncoder, check_numbers, numbers_of, read_columns
 from tables import LIBRARIES, columns_of
 
 pytestmark = pytest.mark.any_backend
@@ -873,7 +873,7 @@ def test_what_varies_by_more_than_rounding_has_deviation_one(name):
     assert back.dtype == values.dtype
     if values.max() < 2**53 and not name.startswith("two"):
         X = values[:, np.newaxis].astype(np.promote_types(values.dtype, np.float32))
-        z = SquashScale.of(X).inward(X)
+        z = SquashingScaler.of(X).transform(X)
         assert_allclose(z.std(), 1, atol=0.01)
         # The mean is rounded to the nearest float64.
         assert abs(z.mean()) <= np.spacing(np.abs(X).max()) / X.std() + 1e-4
@@ -888,7 +888,7 @@ def test_what_varies_by_rounding_is_constant(name):
     polars = pl.DataFrame({"c": values})
     assert np.abs(TabularEncoder().fit_transform(polars)).max() < 1e-6
     X = values[:, np.newaxis]
-    assert np.abs(SquashScale.of(X).inward(X)).max() < 1e-6
+    assert np.abs(SquashingScaler.of(X).transform(X)).max() < 1e-6
 
 
 def test_a_column_without_a_value_is_what_its_dtype_is():

@@ -12,14 +12,9 @@ from sklearn.decomposition import PCA
 from sklearn.model_selection import GridSearchCV
 
 from skae import DenoisingAutoencoder
-from skae.corruption import (
-    CORRUPTIONS,
-    GaussianNoise,
-    MaskingNoise,
-    SaltAndPepperNoise,
-    SwapNoise,
-    uniform,
-)
+from skae.corruption import GaussianNoise, MaskingNoise, SaltAndPepperNoise, SwapNoise
+from skae.corruption._corruptions import CORRUPTIONS
+from skae.corruption._draws import uniform
 from skae.utils._arrays import as_array
 
 # What AutoencoderTransformer alone has.
@@ -43,13 +38,13 @@ def denoiser(quick):
 def test_a_corruption_is_seeded_and_leaves_its_input_alone(digits, name, dtype):
     X = digits.astype(dtype)
     before = X.copy()
-    spoilt = CORRUPTIONS[name](0.3)(X, random_state=0)
-    assert spoilt.dtype == dtype
-    assert spoilt.shape == X.shape
-    assert (spoilt != X).any()
+    corrupted = CORRUPTIONS[name](0.3)(X, random_state=0)
+    assert corrupted.dtype == dtype
+    assert corrupted.shape == X.shape
+    assert (corrupted != X).any()
     assert_array_equal(X, before)
-    assert_array_equal(spoilt, CORRUPTIONS[name](0.3)(X, random_state=0))
-    assert (spoilt != CORRUPTIONS[name](0.3)(X, random_state=1)).any()
+    assert_array_equal(corrupted, CORRUPTIONS[name](0.3)(X, random_state=0))
+    assert (corrupted != CORRUPTIONS[name](0.3)(X, random_state=1)).any()
     assert_array_equal(CORRUPTIONS[name](0)(X, random_state=0), X)
 
 
@@ -73,22 +68,22 @@ def test_clipping(pixels):
 
 def test_masking_turns_off_a_share_of_the_cells(digits):
     X = digits + 1
-    spoilt = MaskingNoise(0.3)(X, random_state=0)
-    assert_allclose((spoilt == 0).mean(), 0.3, atol=0.02)
-    assert (spoilt[spoilt != 0] == X[spoilt != 0]).all()
+    corrupted = MaskingNoise(0.3)(X, random_state=0)
+    assert_allclose((corrupted == 0).mean(), 0.3, atol=0.02)
+    assert (corrupted[corrupted != 0] == X[corrupted != 0]).all()
 
 
 def test_salt_and_pepper_go_to_both_ends(blob):
     X = np.resize(blob, (3000, 5))
-    spoilt = SaltAndPepperNoise(0.4)(X, random_state=0)
-    assert_allclose((spoilt == X.max(axis=0)).mean(), 0.2, atol=0.04)
-    assert_allclose((spoilt == X.min(axis=0)).mean(), 0.2, atol=0.04)
+    corrupted = SaltAndPepperNoise(0.4)(X, random_state=0)
+    assert_allclose((corrupted == X.max(axis=0)).mean(), 0.2, atol=0.04)
+    assert_allclose((corrupted == X.min(axis=0)).mean(), 0.2, atol=0.04)
 
 
 def test_swap_takes_values_of_the_same_column(blob):
-    spoilt = SwapNoise(0.5)(blob, random_state=0)
-    assert_allclose((spoilt != blob).mean(), 0.5, atol=0.1)
-    for column, original in zip(spoilt.T, blob.T, strict=True):
+    corrupted = SwapNoise(0.5)(blob, random_state=0)
+    assert_allclose((corrupted != blob).mean(), 0.5, atol=0.1)
+    for column, original in zip(corrupted.T, blob.T, strict=True):
         assert np.isin(column, original).all()
 
 

@@ -8,7 +8,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 from data import data_rng
 from skae.estimators import _base
-from skae.losses import LOSSES
+from skae.losses._registry import LOSSES
 from skae.networks import ConvNetwork
 
 # Losses that may see any data.
@@ -356,10 +356,10 @@ def test_score_samples_is_minus_the_loss(quick, pixels, loss, measure):
 def test_codes_do_not_depend_on_units(quick, digits, shift):
     ae = quick(max_iter=2, optimizer="sgd", learning_rate=0.1)
     code, back = ae.fit_transform(digits), ae.reconstruct(digits)
-    moved = 1000 * digits + shift
-    assert_allclose(ae.fit_transform(moved), code, atol=1e-3)
-    assert_allclose(ae.reconstruct(moved), 1000 * back + shift, atol=1.0)
-    assert_allclose(ae.score(moved), ae.fit(digits).score(digits), atol=1e-4)
+    rescale_weights = 1000 * digits + shift
+    assert_allclose(ae.fit_transform(rescale_weights), code, atol=1e-3)
+    assert_allclose(ae.reconstruct(rescale_weights), 1000 * back + shift, atol=1.0)
+    assert_allclose(ae.score(rescale_weights), ae.fit(digits).score(digits), atol=1e-4)
 
 
 def test_score_is_the_share_of_variance_explained(fitted, digits):

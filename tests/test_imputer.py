@@ -14,9 +14,10 @@ from sklearn.pipeline import make_pipeline
 
 from data import data_rng
 from skae import AEImputer
-from skae.estimators._imputation import shares
-from skae.estimators._imputation_training import taken_out
-from skae.tables import Gaussian, NormalScores
+from skae.imputation._gaussian import Gaussian
+from skae.imputation._normal_scores import NormalScores
+from skae.imputation._stacking import shares
+from skae.imputation._training import taken_out
 from tables import LIBRARIES, columns_of, people
 
 QUICK = {"hidden_layer_sizes": (8,), "n_estimators": 1, "n_steps": 10, "random_state": 0}
@@ -447,9 +448,9 @@ def test_draws_of_tables(table):
 def test_normal_scores_go_back(numbers):
     cells = np.ones(numbers.shape, bool)
     scores = NormalScores.of(numbers, cells)
-    Z = scores.inward(numbers)
+    Z = scores.transform(numbers)
     assert_allclose(Z.mean(axis=0), 0, atol=0.05)
-    assert_allclose(scores.outward(Z), numbers, atol=0.2)
+    assert_allclose(scores.inverse_transform(Z), numbers, atol=0.2)
 
 
 def test_expected_cells_are_those_of_the_regression():

@@ -7,7 +7,7 @@ from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 
 from data import data_rng
-from skae.estimators._code_arithmetic import _linear, _spherical
+from skae.estimators._latent_paths import _linear, _spherical
 
 
 def test_the_path_leads_from_one_reconstruction_to_the_other(fitted, digits):

@@ -21,9 +21,10 @@ from skae import (
     VAETransformer,
 )
 from skae.estimators import _validation
-from skae.inference import Affine
+from skae.inference._dense import Affine
 from skae.metrics import reconstruction_error, reconstruction_score
-from skae.networks import MOST_EXACT, KerasNetwork, _lazy_axes, linear_map, principal_axes
+from skae.networks import KerasNetwork, _principal
+from skae.networks._principal import MOST_EXACT, linear_map, principal_axes
 from skae.training import _engine, _stream
 from skae.utils import _lazy, _memory, _rows
 from skae.utils._lazy import LazyRows
@@ -42,7 +43,7 @@ def many(monkeypatch):
     monkeypatch.setattr(_lazy, "_ENTRIES", 2**10)
     monkeypatch.setattr(_lazy, "_SPARSE_ENTRIES", 2**10)
     monkeypatch.setattr(_rows, "_PART_BYTES", 2**12)
-    monkeypatch.setattr(_lazy_axes, "_CHUNK_ROWS", 37)
+    monkeypatch.setattr(_principal, "_CHUNK_ROWS", 37)
     monkeypatch.setattr(_memory, "_LARGE_PAGE", 1)
 
 
@@ -78,7 +79,7 @@ def test_lazy_rows_are_the_rows(data, is_sparse, dtype):
     assert lazy.shape == X.shape
     assert lazy.dtype == X.dtype
     assert_array_equal(lazy.dense(), X)
-    assert_array_equal(units.inward(lazy).dense(), units.inward(X))
+    assert_array_equal(units.transform(lazy).dense(), units.transform(X))
     assert_array_equal(lazy.max(axis=0), X.max(axis=0))
     assert lazy.min() == X.min()
     weight = rng.uniform(0.1, 1, size=len(X))
@@ -102,14 +103,14 @@ def test_axes_of_lazy_rows(many, words, is_sparse, weighted):
     weight = data_rng().uniform(0.5, 2, size=len(words)) if weighted else None
     units = Affine(*centre_and_scale(words, weight))
     source = sparse.csr_array(words) if is_sparse else words
-    lazy = units.inward(LazyRows(source))
-    axes, variance = principal_axes(units.inward(words), 5, weight)
+    lazy = units.transform(LazyRows(source))
+    axes, variance = principal_axes(units.transform(words), 5, weight)
     lazy_axes, lazy_variance = principal_axes(lazy, 5, weight)
     assert_allclose(lazy_variance, variance, rtol=1e-10)
     assert_allclose(lazy_axes, axes, atol=1e-8)
     share = linear_map(Rows(lazy, None, weight), 5, data_rng()).share
     assert share == pytest.approx(
-        linear_map(Rows(units.inward(words), None, weight), 5, data_rng()).share
+        linear_map(Rows(units.transform(words), None, weight), 5, data_rng()).share
     )
 
 
@@ -120,8 +121,8 @@ def test_axes_of_wide_lazy_rows(many, is_sparse):
     X = rng.normal(size=(90, 4)) * [8, 4, 2, 1] @ rng.normal(size=(4, MOST_EXACT + 9))
     X += rng.normal(size=X.shape[1])
     units = Affine(*centre_and_scale(X, None))
-    lazy = units.inward(LazyRows(sparse.csr_array(X) if is_sparse else X))
-    axes, variance = principal_axes(units.inward(X), 4)
+    lazy = units.transform(LazyRows(sparse.csr_array(X) if is_sparse else X))
+    axes, variance = principal_axes(units.transform(X), 4)
     lazy_axes, lazy_variance = principal_axes(lazy, 4, random_state=0)
     assert_allclose(lazy_variance, variance, rtol=1e-6)
     assert_allclose(np.abs((axes * lazy_axes).sum(axis=0)), 1, rtol=1e-6)
@@ -221,7 +222,7 @@ def test_few_rows_are_held_out_of_many(monkeypatch, many, quick, digits):
 @pytest.mark.any_data
 @pytest.mark.any_backend
 def test_memory_is_given_back_where_the_system_can_be_asked(monkeypatch):
-    _memory.give_back()
+    _memory.malloc_trim()
 
     def missing(name):
         raise OSError(name)
@@ -229,7 +230,7 @@ def test_memory_is_given_back_where_the_system_can_be_asked(monkeypatch):
     monkeypatch.setattr(ctypes, "CDLL", missing)
     _memory._malloc_trim.cache_clear()
     try:
-        _memory.give_back()
+        _memory.malloc_trim()
     finally:
         _memory._malloc_trim.cache_clear()
 

@@ -6,14 +6,17 @@ from numpy.testing import assert_allclose, assert_array_equal
 from scipy.stats import norm
 
 from data import data_rng
-from skae.estimators._imputation_training import Layout
-from skae.inference import NearnessForward
-from skae.networks import DenseNetwork, linear_map, probabilistic_pca
-from skae.networks._drawn import draw
-from skae.networks._principal import reduced_rank_map, shrunk_decoder
-from skae.tables import Gaussian, NormalScores, squashed, stretched
-from skae.tables._squash import log_slope
+from skae.imputation._gaussian import Gaussian
+from skae.imputation._normal_scores import NormalScores
+from skae.imputation._soft_knn import KernelRegression
+from skae.imputation._training import Layout
+from skae.networks._dense import DenseNetwork
+from skae.networks._layers import draw
+from skae.networks._principal import linear_map, reduced_rank_map, shrunk_decoder
+from skae.tables import squashed, stretched
+from skae.tables._squashing_scaler import log_slope
 from skae.utils._rows import Rows
+from skae.variational._network import probabilistic_pca
 
 pytestmark = [pytest.mark.any_backend, pytest.mark.any_data]
 
@@ -181,12 +184,12 @@ def test_normal_scores_are_those_of_the_middle_ranks():
     column = np.array([5.0, 1, 3, 3, 9])
     rows = np.column_stack([column, column > 3])
     scores = NormalScores.of(rows, np.ones(rows.shape, bool))
-    Z = scores.inward(rows)
+    Z = scores.transform(rows)
     # The ranks of 1, 3, 3, 5 and 9; equal values share the middle of theirs.
     assert_allclose(Z[:, 0], norm.ppf([0.7, 0.1, 0.4, 0.4, 0.9]))
     assert_array_equal(Z[:, 1], rows[:, 1])
-    assert_allclose(scores.outward(Z), rows)
-    assert_allclose(scores.inward(np.array([[4.0, 7]])), [[(Z[0, 0] + Z[2, 0]) / 2, 7]])
+    assert_allclose(scores.inverse_transform(Z), rows)
+    assert_allclose(scores.transform(np.array([[4.0, 7]])), [[(Z[0, 0] + Z[2, 0]) / 2, 7]])
 
 
 def test_far_deviations_are_drawn_in_by_their_logarithm():
@@ -214,7 +217,7 @@ def test_means_over_near_rows():
     values = np.array([[10.0, 20], [11, 21], [12, 22]])
     there = np.array([[True, True], [True, False], [True, True]])
     weight = np.array([[1.0, 0.5], [2, 1]])
-    nearness = NearnessForward(weight, np.array([0, 1]), reference, values, there)
+    nearness = KernelRegression(weight, np.array([0, 1]), reference, values, there)
     cells, kept = np.array([[0.5, 1.0], [0.0, 3.0]]), np.array([[True, True], [False, True]])
     wanted = np.array([[True, True], [False, True]])
     means = nearness(cells, kept, wanted, np.array([-1, 0]))

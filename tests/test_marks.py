@@ -11,7 +11,7 @@ import pytest
 from numpy.testing import assert_array_equal
 
 from skae import AEImputer
-from skae.tables import marked_cells, without_cells
+from skae.tables import marked_values, without_values
 from tables import LIBRARIES, columns_of, people
 
 pytestmark = [pytest.mark.any_data, pytest.mark.any_backend]
@@ -168,16 +168,16 @@ def test_marks_of_another_type_are_not_there():
             "number": WHOLE + 0.5,
         }
     )
-    assert not marked_cells(table, 1).any()
-    assert not marked_cells(table, True)[:, 1:].any()
-    assert_array_equal(marked_cells(table, "1")[:, 1], MARKED)
+    assert not marked_values(table, 1).any()
+    assert not marked_values(table, True)[:, 1:].any()
+    assert_array_equal(marked_values(table, "1")[:, 1], MARKED)
     assert imputer(missing_values=1).fit_transform(table).equals(table)
 
 
 def test_integers_beyond_the_digits_of_floats():
     near = pd.DataFrame({"n": [2**53, 2**53 + 1, 2**53 + 2] * 4})
-    assert_array_equal(marked_cells(near, 2**53 + 1)[:, 0], near["n"] == 2**53 + 1)
-    assert_array_equal(marked_cells(near, float(2**53))[:, 0], near["n"] == 2**53)
+    assert_array_equal(marked_values(near, 2**53 + 1)[:, 0], near["n"] == 2**53 + 1)
+    assert_array_equal(marked_values(near, float(2**53))[:, 0], near["n"] == 2**53)
 
 
 def test_what_is_missing_besides_the_mark_is_an_error():
@@ -278,7 +278,7 @@ def test_missing_booleans_in_a_column_of_numbers(cells):
 def test_cells_are_taken_out_of_every_library():
     gone = np.column_stack([MARKED, ~MARKED])
     for library in LIBRARIES.values():
-        table = without_cells(library({"a": WHOLE, "b": WORDS}), gone, -1)
+        table = without_values(library({"a": WHOLE, "b": WORDS}), gone, -1)
         columns = columns_of(table).values()
         assert_array_equal([[cell is None for cell in cells] for cells in columns], gone.T)
 

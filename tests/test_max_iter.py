@@ -250,7 +250,7 @@ def test_the_last_line_of_verbose(quick, digits, capsys, params, ending):
 def test_every_reason_has_its_words(quick, digits, capsys):
     from typing import get_args
 
-    from skae.estimators._monitor import _ENDINGS
+    from skae.estimators._fit_callbacks import _ENDINGS
     from skae.training._loop import Ending
 
     assert {*_ENDINGS, "max_iter"} == {*get_args(Ending), "pca"}

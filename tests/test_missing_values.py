@@ -24,7 +24,9 @@ from skae import (
     DenoisingAutoencoder,
     VAETransformer,
 )
-from skae.losses import LIKELIHOODS, LOSSES, ObservedLikelihood, ObservedLoss
+from skae.losses._likelihood import LIKELIHOODS, ObservedLikelihood
+from skae.losses._reconstruction import ObservedLoss
+from skae.losses._registry import LOSSES
 from skae.metrics import reconstruction_error, reconstruction_score
 from skae.networks import ConvNetwork, _principal
 from skae.tables import TabularEncoder
@@ -398,12 +400,12 @@ def test_error_of_a_missing_value():
 
 def test_two_values_and_a_missing_one(blob):
     """A missing value is neither of the two values of a flag."""
-    from skae.tables import TwoLevels
+    from skae.tables import BinaryColumns
 
     X = np.column_stack([blob, np.arange(len(blob)) % 3 == 0])
-    found = TwoLevels.of(X)
+    found = BinaryColumns.of(X)
     X[::2, 5] = np.nan
-    with_gaps = TwoLevels.of(X)
+    with_gaps = BinaryColumns.of(X)
     assert_array_equal(with_gaps.columns, found.columns)
     assert_array_equal(with_gaps.high, found.high)
     assert np.isfinite(clone(DETECTOR).fit(X).score_samples(X)).all()

@@ -19,9 +19,10 @@ from sklearn.preprocessing import StandardScaler
 
 from data import data_rng
 from skae import AutoencoderTransformer
-from skae.inference import _compiled
+from skae.inference import _forward
 from skae.metrics import reconstruction_score
-from skae.networks import ConvNetwork, KerasNetwork, RecurrentNetwork, values
+from skae.networks import ConvNetwork, KerasNetwork, RecurrentNetwork
+from skae.networks._layers import values
 from skae.utils._arrays import as_array
 
 CONV = {"filters": (4, 3)}
@@ -198,7 +199,7 @@ def test_training_gets_better(make, images):
 def test_columns_that_are_masked_change_nothing(make, network, images, monkeypatch):
     """The network trained is exactly the smaller one."""
     roomy = make(network, optimizer="sgd").fit(images)
-    monkeypatch.setattr("skae.estimators._sizes._CODE_BLOCKS", (1, 1))
+    monkeypatch.setattr("skae.estimators._latent_dim._CODE_BLOCKS", (1, 1))
     exact = make(network, optimizer="sgd").fit(images)
     assert_allclose(roomy.transform(images), exact.transform(images), rtol=1e-3, atol=1e-3)
     assert_allclose(roomy.loss_curve_, exact.loss_curve_, rtol=1e-4)
@@ -303,9 +304,9 @@ def test_two_estimators_of_one_architecture_do_not_mix(make, network, fitted, im
 
 def test_programs_are_shared_and_bounded(fitted, images):
     fitted.transform(images)
-    before = _compiled._program.cache_info()
+    before = _forward._program.cache_info()
     pickle.loads(pickle.dumps(fitted)).transform(images)
-    after = _compiled._program.cache_info()
+    after = _forward._program.cache_info()
     assert after.misses == before.misses
     assert after.maxsize is not None
 

@@ -20,15 +20,12 @@ from sklearn.preprocessing import MinMaxScaler, StandardScaler
 import skae
 from data import data_rng
 from skae import AEAnomalyDetector, AEClassifier, DenoisingAutoencoder, VAETransformer
-from skae.inference import Affine, DenseForward, forward
-from skae.networks import (
-    ACTIVATIONS,
-    ConvNetwork,
-    DenseCoder,
-    KerasNetwork,
-    Options,
-    RecurrentNetwork,
-)
+from skae.inference._dense import Affine, DenseForward
+from skae.inference._forward import forward
+from skae.networks import ConvNetwork, KerasNetwork, RecurrentNetwork
+from skae.networks._activations import ACTIVATIONS
+from skae.networks._base import LayerOptions
+from skae.networks._dense import DenseCoder
 from skae.persistence import _onnx_activations, register_converters
 from skae.persistence._onnx_graph import Graph, Tensor
 from skae.persistence._onnx_networks import said
@@ -184,7 +181,7 @@ def test_recurrent_networks(params, options):
 
 def assert_network_says_the_same(network, options, shape=(7, 5)):
     rng = np.random.RandomState(0)
-    network = network.describe(shape, shape, 3, Options(**options))
+    network = network.describe(shape, shape, 3, LayerOptions(**options))
     weights = [w + rng.normal(0, 0.2, w.shape) for w in network.random_start(rng)]
     statistics = [rng.uniform(0.5, 2, array.shape) for array in network.fresh_statistics()]
     units = Affine(rng.normal(size=35), 2.0)
@@ -294,7 +291,7 @@ def test_likelihoods_of_images(vae, digits):
 
 @pytest.mark.any_backend
 def test_the_prior_of_a_variational_one_counts(vae, blob):
-    from skae.estimators._prior import _mixture
+    from skae.variational._mixture_prior import _mixture
 
     vae.set_params(n_components=2).fit(blob)
     vae.prior_ = _mixture(vae.transform(blob), 3, np.random.RandomState(0))

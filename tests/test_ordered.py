@@ -13,10 +13,12 @@ from sklearn.preprocessing import StandardScaler
 
 from data import data_rng
 from skae import DenoisingAutoencoder
-from skae.estimators._heads import Coded, refitted
-from skae.inference import DenseForward
+from skae.estimators._output_layers import LatentDataset, refitted
+from skae.inference._dense import DenseForward
 from skae.metrics import reconstruction_score
-from skae.networks import ConvNetwork, DenseCoder, DenseNetwork, OrderedNetwork
+from skae.networks import ConvNetwork
+from skae.networks._dense import DenseCoder, DenseNetwork
+from skae.networks._ordered import OrderedNetwork
 from skae.utils._arrays import as_array
 
 
@@ -151,14 +153,14 @@ def decoder():
     weights = [rng.standard_normal(shape).astype(np.float32) for shape in coder.shapes]
     other = [*weights[:2], *(w + rng.standard_normal(w.shape) for w in weights[2:])]
     code = rng.standard_normal((300, 3))
-    rows = Coded(code, DenseForward(coder, other)(code), np.ones(300, np.float32))
+    rows = LatentDataset(code, DenseForward(coder, other)(code), np.ones(300, np.float32))
     return DenseForward(coder, weights), other[2:], rows
 
 
 def test_the_last_layer_is_found(decoder):
     forward, other, rows = decoder
     train, held_out = (
-        Coded(*(a[part] for a in rows)) for part in (slice(250), slice(250, 300))
+        LatentDataset(*(a[part] for a in rows)) for part in (slice(250), slice(250, 300))
     )
     found = refitted(forward, train, held_out)
     assert [array.shape for array in found] == [array.shape for array in other]
@@ -168,12 +170,12 @@ def test_the_last_layer_is_found(decoder):
 
 def test_rows_without_weight_do_not_change_the_last_layer(decoder):
     forward, _, rows = decoder
-    spoilt = rows._replace(
+    corrupted = rows._replace(
         target=np.where(np.arange(300)[:, None] < 100, 1e3, rows.target),
         weight=np.where(np.arange(300) < 100, 0, 1.5).astype(np.float32),
     )
-    expected = refitted(forward, Coded(*(a[100:] for a in rows)), rows)
-    for array, other in zip(refitted(forward, spoilt, rows), expected, strict=True):
+    expected = refitted(forward, LatentDataset(*(a[100:] for a in rows)), rows)
+    for array, other in zip(refitted(forward, corrupted, rows), expected, strict=True):
         assert_allclose(array, other, atol=1e-3)
 
 

@@ -12,7 +12,7 @@ from sklearn.model_selection import GridSearchCV
 from data import data_rng
 from skae.losses import Contractive, KLSparsity, L1Sparsity
 from skae.metrics import reconstruction_error, reconstruction_score
-from skae.networks import values
+from skae.networks._layers import values
 from skae.utils._arrays import as_array
 
 LAYERS = [
@@ -148,17 +148,17 @@ def test_cosine_is_that_of_centred_rows(quick, digits):
 
 
 def test_ssim_of_an_image_with_itself_is_one():
-    from skae.losses import make_loss
+    from skae.losses._registry import make_loss
 
     loss = make_loss("ssim", (12, 14, 3))
     images = data_rng().uniform(size=(4, 12 * 14 * 3))
     assert_allclose(loss.per_sample(np, images, images), 0, atol=1e-7)
-    spoilt = loss.per_sample(np, images, 1 - images)
-    assert (spoilt > 0.5).all()
-    assert_allclose(loss.per_sample(np, 1 - images, images), spoilt)
+    corrupted = loss.per_sample(np, images, 1 - images)
+    assert (corrupted > 0.5).all()
+    assert_allclose(loss.per_sample(np, 1 - images, images), corrupted)
     tensors = (keras.ops.convert_to_tensor(rows.astype("f4")) for rows in (images, 1 - images))
     by_keras = as_array(loss.per_sample(keras.ops, *tensors))
-    assert_allclose(by_keras, spoilt, rtol=1e-4)
+    assert_allclose(by_keras, corrupted, rtol=1e-4)
 
 
 def test_ssim_wants_images(quick, pixels):

@@ -10,7 +10,7 @@ from sklearn.model_selection import train_test_split
 from sklearn.preprocessing import StandardScaler
 
 from data import data_rng
-from skae.utils._judgement import gained
+from skae.utils._significance import significantly_lower
 
 pytestmark = pytest.mark.any_backend
 
@@ -106,10 +106,10 @@ LOSSES[1] = 1 - LOSSES[0]
 def test_a_gain_within_its_standard_error_is_none():
     before, after = LOSSES
     assert after.mean() < before.mean()
-    assert not gained(before, after)
-    assert gained(*np.repeat(LOSSES, 100, axis=1))
+    assert not significantly_lower(before, after)
+    assert significantly_lower(*np.repeat(LOSSES, 100, axis=1))
     # As many rows, as their weights say: the standard error is that of the rows.
-    assert not gained(before, after, np.full(5, 100.0))
+    assert not significantly_lower(before, after, np.full(5, 100.0))
 
 
 @pytest.mark.any_data
@@ -118,13 +118,13 @@ def test_a_gain_is_of_most_rows_and_of_the_mean():
     of_one_row, of_the_others = np.full(20, 1.01), np.full(20, 0.9)
     of_one_row[0], of_the_others[0] = 0, 10
     assert of_one_row.mean() < 1 < of_the_others.mean()
-    assert not gained(before, of_one_row)
-    assert not gained(before, of_the_others)
-    assert gained(before, of_the_others, np.arange(20) > 0)
-    assert gained(before, 0.9 * before)
-    assert not gained(before, before)
-    assert not gained(before, 1.1 * before)
-    assert not gained(np.zeros(3), np.zeros(3))
+    assert not significantly_lower(before, of_one_row)
+    assert not significantly_lower(before, of_the_others)
+    assert significantly_lower(before, of_the_others, np.arange(20) > 0)
+    assert significantly_lower(before, 0.9 * before)
+    assert not significantly_lower(before, before)
+    assert not significantly_lower(before, 1.1 * before)
+    assert not significantly_lower(np.zeros(3), np.zeros(3))
 
 
 @pytest.mark.any_data

@@ -10,7 +10,7 @@ from sklearn.base import clone
 import skae
 from data import data_rng
 from skae import DenoisingAutoencoder, VAETransformer
-from skae.estimators._portions import move
+from skae.estimators._incremental import move
 from skae.networks import ConvNetwork
 from skae.utils._arrays import as_array
 from skae.utils._rows import Rows, centre_and_scale, joined_moments, moments

@@ -180,9 +180,12 @@ CRAFTED = {
     "no estimator": (with_root(["list", []]), "no estimator"),
     "a part of one": (with_root(["object", "losses.CosineLoss", {}]), "no estimator"),
     "no parameters": (with_root(ESTIMATOR), "other attributes"),
-    "a method": (with_root(["object", "tables.Form", {"build": 1}]), "in place of methods"),
+    "a method": (
+        with_root(["object", "tables.FrameSchema", {"build": 1}]),
+        "in place of methods",
+    ),
     "a magic method": (
-        with_root(["object", "tables.Form", {"__class__": 1}]),
+        with_root(["object", "tables.FrameSchema", {"__class__": 1}]),
         "other attributes",
     ),
     "a later node": (with_root(["list", [["ref", 10**6]]]), "not there yet"),

@@ -146,7 +146,7 @@ def test_a_generator_goes_on(digits, tmp_path):
 @pytest.mark.any_backend
 def test_what_is_held_twice_is_one_object(fitted, tmp_path):
     again = through_a_file(fitted, tmp_path / "ae.skae")
-    assert again._codec.units is again._codec.target_units
+    assert again._preprocessor.units is again._preprocessor.target_units
     assert again._encoder.weights[0] is again._weights[0]
 
 

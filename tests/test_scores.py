@@ -9,19 +9,23 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 from data import data_rng
 from skae import AEAnomalyDetector
-from skae.anomaly._bulk import BulkCalibration, _tail_scale, _truncated_mean
+from skae.anomaly._binary_effects import BinaryEffects
 from skae.anomaly._conformal import lower_quantile
 from skae.anomaly._folds import Folds
 from skae.anomaly._layout import TableLayout, share_of_new_levels
-from skae.anomaly._levels import LevelEffects
 from skae.anomaly._neighbors import NearestRows
 from skae.anomaly._residuals import DenoisingResiduals
+from skae.anomaly._robust_calibration import (
+    ContaminatedCalibration,
+    _tail_scale,
+    _truncated_mean,
+)
 from skae.anomaly._scores import DenoisingScore, ReconstructionScore
 from skae.anomaly._table_residuals import TableResiduals
 from skae.anomaly._table_scores import TableScore, _usual
 from skae.anomaly._trimming import central, without_farthest
-from skae.networks import DenseCoder
-from skae.tables import SquashScale, TabularEncoder, TwoLevels
+from skae.networks._dense import DenseCoder
+from skae.tables import BinaryColumns, SquashingScaler, TabularEncoder
 from skae.utils._rows import Rows
 
 pytestmark = pytest.mark.any_backend
@@ -129,7 +133,7 @@ def test_residuals_of_a_denoiser(reference):
 def by_hand(reference):
     """A score of two members, made of parts that are known."""
     rows, known, _ = reference
-    scale = SquashScale(np.array([1.0, 0, -1]), np.array([2.0, 1, 0.5]))
+    scale = SquashingScaler(np.array([1.0, 0, -1]), np.array([2.0, 1, 0.5]))
     residuals = [DenoisingResiduals(f, 0.5, NOISE, rows) for f in (halving, shifting)]
     nearest = NearestRows(rows, known, 2, False)
     seen = np.array([-2.0, -2, -2]), np.array([2.0, 2, 2])
@@ -138,7 +142,7 @@ def by_hand(reference):
 
 def test_the_score_is_a_geometric_mean_of_error_and_distance(reference, by_hand):
     rows, known, Z = reference
-    X = by_hand.scale.outward(Z)
+    X = by_hand.scale.inverse_transform(Z)
     errors = [squares(f, Z).mean(axis=1) / squares(f, rows).mean() for f in (halving, shifting)]
     members = np.sqrt(errors * distance_scores(Z, rows, known, 2, False))
     assert_allclose(by_hand.score(X), np.sqrt(members[0] * members[1]), rtol=1e-4)
@@ -153,7 +157,7 @@ def test_a_column_has_half_of_its_shares_from_each(reference, by_hand):
         cells = squares(denoiser, Z)
         by_error += cells / cells.sum(axis=1, keepdims=True) / 2
     by_distance = distance_shares(Z, rows, known, 2)
-    shares = by_hand.shares(by_hand.scale.outward(Z))
+    shares = by_hand.shares(by_hand.scale.inverse_transform(Z))
     assert_allclose(shares, (by_error + by_distance) / 2, atol=1e-6)
 
 
@@ -163,11 +167,11 @@ def test_cells_with_more_than_their_share_are_filled_by_the_networks(reference):
         DenoisingResiduals(lambda read, c=c: np.full((len(read), 3), c), 0.5, NOISE, rows)
         for c in (0.5, 1.5)
     ]
-    scale = SquashScale(np.array([10.0, 0, 0]), np.array([2.0, 1, 1]))
+    scale = SquashingScaler(np.array([10.0, 0, 0]), np.array([2.0, 1, 1]))
     nearest = NearestRows(rows, known, 2, False)
     seen = np.array([-9.0, -9, -9]), np.array([99.0, 0.9, 9])
     score = DenoisingScore(scale, residuals, nearest, 2.0, seen, [], 9.0)
-    X = scale.outward(np.array([[40.0, 0.8, 1.1], [1.0, -30.0, 0.9]]))
+    X = scale.inverse_transform(np.array([[40.0, 0.8, 1.1], [1.0, -30.0, 0.9]]))
     # The mean of both networks is one, in units of the column and within what was seen. The
     # other cells have less than their share, and are as they were.
     assert_allclose(score.expected(X), [[12, 0.9, 1], [12, 0.9, 1]])
@@ -183,7 +187,7 @@ def test_cells_that_turn_out_to_be_as_expected_are_given_back():
     residuals = DenoisingResiduals(denoiser, 0.5, NOISE, rows)
     nearest = NearestRows(rows, np.ones((1, 10), bool), 2, False)
     seen = np.full(3, -9.0), np.full(3, 9.0)
-    scale = SquashScale(np.zeros(3), np.ones(3))
+    scale = SquashingScaler(np.zeros(3), np.ones(3))
     score = DenoisingScore(scale, [residuals], nearest, 2.0, seen, [], 9.0)
     X = np.array([[-2.0, 2.1, 0.5]])
     assert (score.shares(X)[0, :2] > 1 / 3).all()
@@ -196,8 +200,9 @@ def test_a_row_that_is_repaired_without_error_has_a_score(reference, by_hand):
     rows, known, Z = reference
     perfect = DenoisingResiduals(lambda read: np.zeros((len(read), 3)), 0.5, NOISE, rows)
     score = DenoisingScore(
-        SquashScale(np.zeros(3), np.ones(3)), [perfect], NearestRows(rows, known[:1], 2, False),
-        2.0, (np.full(3, -9.0), np.full(3, 9.0)), [], 9.0,
+        SquashingScaler(np.zeros(3), np.ones(3)), [perfect],
+        NearestRows(rows, known[:1], 2, False), 2.0,
+        (np.full(3, -9.0), np.full(3, 9.0)), [], 9.0,
     )  # fmt: skip
     X = np.zeros((1, 3))
     assert 0 < score.score(X)[0] < 1e-3 * score.score(Z).min()
@@ -215,7 +220,7 @@ def test_the_score_of_a_detector_from_its_parts(novelty):
     X = numbers()
     detector = AEAnomalyDetector(novelty=novelty, **QUICK).fit(X)
     score = detector._score
-    Z = score.scale.inward(X)
+    Z = score.scale.transform(X)
     logarithms, by_error = [], []
     nearest = score.nearest
     k, relative = nearest.n_neighbors, novelty
@@ -286,7 +291,7 @@ def test_the_score_by_reconstruction_is_a_mean_in_usual_losses():
 
 def test_reconstruction_in_units_of_columns():
     X = np.array([[3.0, 2], [1, 6]])
-    scale = SquashScale(np.array([1.0, 2]), np.array([2.0, 4]))
+    scale = SquashingScaler(np.array([1.0, 2]), np.array([2.0, 4]))
     Z = np.array([[1.0, 0], [0, 1]])
     score = ReconstructionScore(scale, [Known(0.5)], (2,), (np.zeros(2), np.full(2, 9.0)), 9.0)
     assert_allclose(score.score(X), [0.5, 0.5])
@@ -318,9 +323,9 @@ def test_what_is_usual_of_reconstruction_is_that_of_the_rows_seen():
         return made[-1]
 
     score = ReconstructionScore.fit(Rows(X, None, weight), folds, rng, make, (2,))
-    scale = SquashScale.of(X[:10], weight[:10])
+    scale = SquashingScaler.of(X[:10], weight[:10])
     assert_allclose([score.scale.centre, score.scale.scale], [scale.centre, scale.scale])
-    Z = scale.inward(X)
+    Z = scale.transform(X)
     assert_allclose(
         score.usual, [0.5 * np.square(Z[mask]).sum(axis=1).mean() for mask in seen], rtol=1e-6
     )
@@ -341,8 +346,8 @@ def test_losses_that_are_not_errors_are_refused():
 
 
 def test_the_effect_of_a_rarer_value_is_taken_back():
-    levels = TwoLevels(np.array([1]), np.array([0.0]), np.array([1.0]))
-    effects = LevelEffects(levels, np.array([0.25]), np.array([2.0]), 0.9)
+    levels = BinaryColumns(np.array([1]), np.array([0.0]), np.array([1.0]))
+    effects = BinaryEffects(levels, np.array([0.25]), np.array([2.0]), 0.9)
     X = np.array([[5.0, 1], [5, 0]])
     assert_allclose(effects.factors(X), np.exp([-0.9, 0.5]))
 
@@ -355,7 +360,7 @@ def test_effects_are_ridge_regression_of_clipped_logarithms():
     weight = rng.randint(1, 4, 200).astype(float)
     log = rng.normal(size=200) + 1.5 * X[:, 1]
     log[5] = 50
-    effects = LevelEffects.of(X, np.exp(log), weight)
+    effects = BinaryEffects.of(X, np.exp(log), weight)
     middle, high = np.quantile(log, [0.5, 0.8])
     clipped = log.clip(middle - 3 * (high - middle), middle + 3 * (high - middle))
     w = weight / weight.mean()
@@ -374,7 +379,7 @@ def test_two_values_are_nearly_all_there_is_and_neither_is_rare():
         column = np.zeros(n)
         column[:n_rare] = 1
         column[n - n_others :] = np.linspace(2.13, 2.87, n_others)
-        return len(TwoLevels.of(column[:, None]).columns) == 1
+        return len(BinaryColumns.of(column[:, None]).columns) == 1
 
     assert is_one(6, 0)
     assert not is_one(3, 0)
@@ -386,7 +391,7 @@ def test_two_values_are_nearly_all_there_is_and_neither_is_rare():
 def test_numbers_that_go_on_in_the_same_step_are_no_two_levels(other, are_levels):
     column = np.tile([0.0, 0.5], 100)
     column[:8] = other
-    assert (len(TwoLevels.of(column[:, None]).columns) == 1) is are_levels
+    assert (len(BinaryColumns.of(column[:, None]).columns) == 1) is are_levels
 
 
 # Rows that are trimmed, and folds
@@ -446,7 +451,7 @@ def test_the_tail_of_normal_rows():
 
 def test_p_values_beyond_the_bulk():
     scores = np.exp(np.linspace(0, 1, 11))
-    calibration = BulkCalibration(scores)
+    calibration = ContaminatedCalibration(scores)
     # The middle is 0.5 and the bulk ends at 0.8: the fence is at 1.4, beyond all rows.
     scale = _tail_scale(np.array([0.1, 0.2]), np.ones(2), 0.6)
     p = calibration.p_values(np.exp([0.95, 2.0]))
@@ -454,7 +459,7 @@ def test_p_values_beyond_the_bulk():
     assert_allclose(calibration.p_values(np.exp([0.75])), 4 / 12)
     assert_allclose(calibration.threshold(0.3), np.exp(0.7))
     assert calibration.threshold(1e-9) == scores[-1]
-    far = BulkCalibration(np.r_[scores, np.exp([9.0, 9])])
+    far = ContaminatedCalibration(np.r_[scores, np.exp([9.0, 9])])
     middle, high = np.quantile(np.r_[np.linspace(0, 1, 11), 9, 9], [0.5, 0.8])
     assert_allclose(far.threshold(1e-9), np.exp(middle + 3 * (high - middle)))
     assert calibration.least == 0
@@ -463,7 +468,7 @@ def test_p_values_beyond_the_bulk():
 @pytest.mark.parametrize("weight", [np.full(11, 7.0), np.array([1.0] * 5 + [3.0] * 6)])
 def test_weights_of_the_bulk_count_by_their_ratios(weight):
     scores = np.exp(np.linspace(0, 1, 11))
-    calibration = BulkCalibration(scores[::-1], weight[::-1])
+    calibration = ContaminatedCalibration(scores[::-1], weight[::-1])
     middle, high = (lower_quantile(np.log(scores), share, weight) for share in (0.5, 0.8))
     ratio = weight / weight.mean()
     tail = np.log(scores) > high
@@ -514,8 +519,8 @@ def test_missing_cells_do_not_count_and_foreign_ones_are_far(encoded):
     assert_array_equal(parts[0][0, 2:], np.zeros(4))
     # A missing cell does not count, and that it is missing does.
     assert_array_equal(parts[1], [[1, 1, 0, 0, 0, 0], [0, 1, 1, 1, 1, 1]])
-    assert_array_equal(layout.inward(X), X[:, :6])
-    assert_array_equal(layout.outward(X[:, :6])[:, 6:], np.zeros((2, 3)))
+    assert_array_equal(layout.transform(X), X[:, :6])
+    assert_array_equal(layout.inverse_transform(X[:, :6])[:, 6:], np.zeros((2, 3)))
 
 
 def test_a_cell_of_a_column_of_which_half_is_missing_is_not_foreign():

@@ -230,10 +230,10 @@ def test_all_flags_of_a_cell_are_corrupted_together(corruption):
     X = pd.DataFrame({"c": list("abcd") * 15, "n": data_rng().normal(size=60)})
     dae = DenoisingAutoencoder(corruption=corruption, corruption_level=0.5, **QUICK).fit(X)
     Z = dae.table_.transform(X)
-    spoilt = dae._noise.corrupt(Z, dae._spread, data_rng())
+    corrupted = dae._noise.corrupt(Z, dae._spread, data_rng())
     if corruption != "gaussian":
-        changed = (spoilt != Z)[:, :4]
-        whole = (spoilt[:, :4] > 0).sum(axis=1)
+        changed = (corrupted != Z)[:, :4]
+        whole = (corrupted[:, :4] > 0).sum(axis=1)
         assert 0.2 < changed.any(axis=1).mean() < 0.9
         assert set(whole) <= ({1} if corruption == "swap" else {0, 1, 4})
 

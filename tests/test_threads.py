@@ -10,7 +10,7 @@ from threadpoolctl import ThreadpoolController, threadpool_limits
 
 from skae import VAETransformer
 from skae.utils import _threads
-from skae.utils._threads import share_out
+from skae.utils._threads import parallel_slices
 
 pytestmark = [pytest.mark.any_data, pytest.mark.any_backend]
 
@@ -38,7 +38,7 @@ def test_each_row_is_given_once(two_threads, n_rows, n_multiplications):
         sizes.append(len(range(n_rows)[rows]))
         given.extend(range(n_rows)[rows])
 
-    share_out(take, n_rows, 7, n_multiplications)
+    parallel_slices(take, n_rows, 7, n_multiplications)
     assert sorted(given) == list(range(n_rows))
     assert max(sizes) <= 7
 
@@ -51,7 +51,7 @@ def test_rows_are_shared_out_with_one_thread_for_a_product(two_threads):
         both.wait()
         seen.append((get_ident(), max(product_threads(), default=1)))
 
-    share_out(wait, 4, 4, MANY)
+    parallel_slices(wait, 4, 4, MANY)
     assert len({thread for thread, _ in seen}) == 2
     assert {n for _, n in seen} == {1}
     assert product_threads() == before
@@ -60,7 +60,7 @@ def test_rows_are_shared_out_with_one_thread_for_a_product(two_threads):
 def test_who_asks_for_one_thread_gets_one():
     threads = set()
     with threadpool_limits(1, user_api="blas"):
-        share_out(lambda rows: threads.add(get_ident()), 100, 5, MANY)
+        parallel_slices(lambda rows: threads.add(get_ident()), 100, 5, MANY)
     assert threads == {get_ident()}
 
 
@@ -73,7 +73,7 @@ def test_an_error_ends_the_work_and_is_raised(two_threads):
         done.append(rows)
 
     with pytest.raises(ValueError, match="no row 3"):
-        share_out(fail, 100_000, 1, MANY)
+        parallel_slices(fail, 100_000, 1, MANY)
     assert len(done) < 99_999
     assert product_threads() == before
 
@@ -82,7 +82,9 @@ def test_several_callers_leave_the_process_as_it_was(two_threads):
     before = product_threads()
     A = np.ones((64, 64))
     with ThreadPoolExecutor(4) as pool:
-        calls = [pool.submit(share_out, lambda rows: A @ A, 50, 1, MANY) for _ in range(20)]
+        calls = [
+            pool.submit(parallel_slices, lambda rows: A @ A, 50, 1, MANY) for _ in range(20)
+        ]
         for call in calls:
             call.result()
     assert product_threads() == before

@@ -10,7 +10,8 @@ import pytest
 
 from skae import AEAnomalyDetector, AEImputer, DenoisingAutoencoder, VAETransformer
 from skae.estimators import _base
-from skae.training import Progress, Terms, _progress
+from skae.training import _progress
+from skae.training._progress import Progress, Terms
 
 SHARE = r"-?\d\.\d{4}"
 
@@ -27,13 +28,13 @@ class Terminal(io.StringIO):
 
 @pytest.fixture
 def terminal(monkeypatch):
-    def opened(columns=200):
+    def shift_latent_positive(columns=200):
         screen = Terminal()
         monkeypatch.setattr(sys, "stdout", screen)
         monkeypatch.setenv("COLUMNS", str(columns))
         return screen
 
-    return opened
+    return shift_latent_positive
 
 
 @pytest.fixture

@@ -9,11 +9,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from skae.corruption import draw_pool
-from skae.inference import DenseForward
-from skae.losses import LOSSES, ObservedLoss
-from skae.networks import DenseCoder
-from skae.utils._random import offspring
+from skae.corruption._draws import draw_pool
+from skae.inference._dense import DenseForward
+from skae.losses._reconstruction import ObservedLoss
+from skae.losses._registry import LOSSES
+from skae.networks._dense import DenseCoder
+from skae.utils._random import draw_seed
 from skae.utils._rows import Rows
 
 Array = NDArray[Any]
@@ -107,7 +108,7 @@ class DenoiserTraining:
             rng = np.random.RandomState(seed)
             return self._one(coder, rows, part, settings, len(parts), rng, watched)
 
-        seeds = [offspring(rng) for _ in parts]
+        seeds = [draw_seed(rng) for _ in parts]
         # Each worker compiles a program of its own: worth it where there is much to train.
         worth_it = self.n_steps * len(parts) >= _STEPS_TO_SHARE and not self.in_order
         n_workers = min(_N_WORKERS, os.cpu_count() or 1, len(parts)) if worth_it else 1
@@ -133,7 +134,7 @@ class DenoiserTraining:
         rng: np.random.RandomState,
         monitor: Any,
     ) -> Any:
-        from skae import training
+        from skae.training._train import train_for
 
         rows = rows.take(part[self._index(len(part), rng)])
         shapes = {name: np.shape(value) for name, value in settings.items()}
@@ -142,13 +143,14 @@ class DenoiserTraining:
             loss = ObservedLoss(loss)
 
         def build() -> Any:
-            from skae.models import LeveledDenoisingObjective, TableDenoisingObjective
+            from skae.anomaly._noise_conditional import NoiseConditionalDenoising
+            from skae.anomaly._table_objective import TableDenoisingObjective
 
             if "columns" in shapes:
                 return TableDenoisingObjective(coder.build("denoiser"), shapes)
-            return LeveledDenoisingObjective(coder.build("denoiser"), shapes, loss)
+            return NoiseConditionalDenoising(coder.build("denoiser"), shapes, loss)
 
-        return training.train_for(
+        return train_for(
             self.n_steps,
             self.learning_rate,
             rows,

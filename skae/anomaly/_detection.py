@@ -8,7 +8,7 @@ import numpy as np
 from scipy.stats import false_discovery_control
 from sklearn.base import OutlierMixin
 
-from skae.anomaly._text import describe_cells, describe_table_cells, texts_of
+from skae.anomaly._descriptions import describe_table_values, describe_values, texts_of
 from skae.utils._frames import column_names, in_the_form_of, index_of
 
 
@@ -198,7 +198,7 @@ class DetectionMixin(OutlierMixin):
         names = getattr(self, "feature_names_in_", column_names(X, rows.shape[1]))
         parts = self._contributions(rows), self._score.expected(rows)
         cells = zip(rows, *parts, strict=True)
-        return [describe_cells(names, *cell, n_columns) for cell in cells]
+        return [describe_values(names, *cell, n_columns) for cell in cells]
 
     def __sklearn_is_fitted__(self):
         return hasattr(self, "_calibration")
@@ -214,7 +214,9 @@ class DetectionMixin(OutlierMixin):
         parts = np.where(blamed, shares, -1.0)
         each = (*(zip(*columns, strict=True) for columns in cells), parts)
         names = list(self.table_.columns_)
-        return [describe_table_cells(names, *row, n_columns) for row in zip(*each, strict=True)]
+        return [
+            describe_table_values(names, *row, n_columns) for row in zip(*each, strict=True)
+        ]
 
     def _scores(self, X):
         return self._score.score(X) / self._usual * self._effects.factors(X)

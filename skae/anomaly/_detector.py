@@ -9,26 +9,26 @@ import numpy as np
 from sklearn.base import BaseEstimator, clone
 from sklearn.utils.metaestimators import available_if
 
-from skae.anomaly._bulk import BulkCalibration
+from skae.anomaly._binary_effects import BinaryEffects
 from skae.anomaly._conformal import Calibration, lower_quantile
 from skae.anomaly._denoiser import DenoiserTraining
 from skae.anomaly._detection import DetectionMixin
 from skae.anomaly._folds import Folds, check_groups, positive_weight, split_folds
-from skae.anomaly._levels import LevelEffects
+from skae.anomaly._robust_calibration import ContaminatedCalibration
 from skae.anomaly._scores import DenoisingScore, ReconstructionScore
 from skae.anomaly._table import TableMixin
 from skae.anomaly._table_scores import TableReconstructionScore, TableScore
 from skae.anomaly._trimming import central
 from skae.estimators._autoencoder import AutoencoderTransformer
 from skae.estimators._base import BaseAutoencoder
-from skae.estimators._monitor import FitMonitor, reached_max_iter, warn_at_max_iter
-from skae.estimators._reading import ReadsTablesMixin
-from skae.networks import whole_numbers
-from skae.tables import SquashScale
+from skae.estimators._fit_callbacks import FitMonitor, reached_max_iter, warn_at_max_iter
+from skae.estimators._tags import TableTagsMixin
+from skae.networks._base import whole_numbers
+from skae.tables import SquashingScaler
 from skae.utils._process import refuse_forked_process
-from skae.utils._random import offspring
+from skae.utils._random import draw_seed
+from skae.utils._rollback import restores_state_on_error
 from skae.utils._sklearn import Interval, StrOptions, fit_context
-from skae.utils._state import restores_state_on_error
 
 # The share of normal rows that contamination="auto" is content to mark.
 _AUTO_RATE = 0.05
@@ -51,7 +51,7 @@ def _may_hold_anomalies(detector):
     return True
 
 
-class AEAnomalyDetector(TableMixin, ReadsTablesMixin, DetectionMixin, BaseEstimator):
+class AEAnomalyDetector(TableMixin, TableTagsMixin, DetectionMixin, BaseEstimator):
     """Anomaly detection by denoising autoencoders and the nearest training rows.
 
     The score of a row is the geometric mean of two numbers. One is the error of wide
@@ -333,7 +333,7 @@ class AEAnomalyDetector(TableMixin, ReadsTablesMixin, DetectionMixin, BaseEstima
         groups = check_groups(X, groups)
         rows = self._training_rows(X, sample_weight)
         refuse_forked_process()
-        rng = np.random.RandomState(offspring(self.random_state))
+        rng = np.random.RandomState(draw_seed(self.random_state))
         counted = positive_weight(sample_weight, len(rows))
         splits = split_folds(self._splitter(), len(counted), groups, rng, counted, X)
         kept = self._kept(rows, rng)
@@ -376,7 +376,7 @@ class AEAnomalyDetector(TableMixin, ReadsTablesMixin, DetectionMixin, BaseEstima
             return np.ones(len(rows), dtype=bool)
         Z = rows.inputs
         if self._layout is None:
-            Z = SquashScale.of(Z, rows.weight).inward(Z)
+            Z = SquashingScaler.of(Z, rows.weight).transform(Z)
         return central(Z, float(self.trim_fraction), rng)
 
     def _learn(self, rows, folds, rng):
@@ -416,10 +416,10 @@ class AEAnomalyDetector(TableMixin, ReadsTablesMixin, DetectionMixin, BaseEstima
         excuses = not self.novelty and len(self._input_shape) == 1
         columns = rows.inputs if excuses else rows.inputs[:, :0]
         weight = None if rows.weight is None else rows.weight[kept]
-        self._effects = LevelEffects.of(columns[kept], scores[kept], weight)
+        self._effects = BinaryEffects.of(columns[kept], scores[kept], weight)
         scores = scores * self._effects.factors(columns)
         self._usual = float(np.median(scores)) or 1.0
-        kind = Calibration if self.novelty else BulkCalibration
+        kind = Calibration if self.novelty else ContaminatedCalibration
         self._calibration = kind(scores / self._usual, rows.weight)
         self.calibration_scores_ = -self._calibration.scores[::-1]
         self.loss_curve_ = [

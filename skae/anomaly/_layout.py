@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from skae.tables import Block, Cells, unseen_share
+from skae.tables import Block, ColumnValues, unseen_share
 
 Array = NDArray[Any]
 
@@ -18,7 +18,7 @@ _FOREIGN_SHARE = 0.01
 _LEAST_FOREIGN = 1e-3
 
 
-def share_of_new_levels(columns: Iterable[Cells], weight: Any) -> Array:
+def share_of_new_levels(columns: Iterable[ColumnValues], weight: Any) -> Array:
     """What share of cells to come may have a level that none had, by column.
 
     Parameters
@@ -136,10 +136,10 @@ class TableLayout:
 
     # The units in which an autoencoder compares rows: those of the encoder.
 
-    def inward(self, X: Array) -> Array:
+    def transform(self, X: Array) -> Array:
         """The numbers of rows, without the flags that were added."""
         return X[:, : self.n_numbers]
 
-    def outward(self, Z: Array) -> Array:
+    def inverse_transform(self, Z: Array) -> Array:
         """Numbers with flags that say that no cell is foreign."""
         return np.hstack([Z, np.zeros((len(Z), len(self.columns)))])

@@ -10,9 +10,9 @@ from skae.anomaly._layout import FOREIGN, foreign_error
 from skae.anomaly._neighbors import NearestRows
 from skae.anomaly._residuals import DenoisingResiduals
 from skae.anomaly._trimming import without_farthest
-from skae.estimators._monitor import fit_without_warning
-from skae.tables import SquashScale
-from skae.utils._random import offspring
+from skae.estimators._fit_callbacks import fit_without_warning
+from skae.tables import SquashingScaler
+from skae.utils._random import draw_seed
 from skae.utils._rows import Rows, filled, observed_mean
 
 # At which share of the highest noise level rows are judged, and with how many pairs of
@@ -51,7 +51,7 @@ class DenoisingScore:
 
     Parameters
     ----------
-    scale : SquashScale
+    scale : SquashingScaler
         Units in which rows are compared.
 
     residuals : list of DenoisingResiduals
@@ -124,8 +124,8 @@ class DenoisingScore:
         """
         trusted = folds.seen.any(axis=0)
         some = rows.take(trusted)
-        scale = SquashScale.of(some.inputs, some.weight)
-        Z = scale.inward(rows.inputs)
+        scale = SquashingScaler.of(some.inputs, some.weight)
+        Z = scale.transform(rows.inputs)
         parts = [rng.permutation(np.flatnonzero(mask)) for mask in folds.seen]
         clean = Rows(filled(Z), None if rows.observed is None else Z, rows.weight)
         denoisers, loss_curves = training.train(clean, parts, rng, monitor)
@@ -186,7 +186,7 @@ class DenoisingScore:
 
     def _logarithms(self, X, members):
         """Logarithms of the scores by these members, (n_members, n_samples)."""
-        Z = self.scale.inward(X)
+        Z = self.scale.transform(X)
         missing = _of_missing(X, self.missing_error).sum(axis=1)
         far = self.nearest.scores(filled(Z), members) + missing
         missed = [observed_mean(each) for each in self._missed(members, Z, X.dtype)]
@@ -194,7 +194,7 @@ class DenoisingScore:
         return (np.log(missed + TINY) + np.log(far + TINY)) / 2
 
     def _shares(self, X):
-        Z = self.scale.inward(X)
+        Z = self.scale.transform(X)
         shares = self.nearest.shares(filled(Z))
         missing = _of_missing(X, self.missing_error)
         if missing.any():
@@ -215,7 +215,7 @@ class DenoisingScore:
             yield self.residuals[j].squared(Z, read).astype(np.float64, copy=False)
 
     def _expected(self, X):
-        Z = self.scale.inward(X)
+        Z = self.scale.transform(X)
         missing = np.isnan(Z)
         Z, blank = filled(Z), (self._shares(X) > 1 / Z.shape[1]) | missing
         for _ in range(_TRIALS):
@@ -227,7 +227,7 @@ class DenoisingScore:
             blank = wrong
         else:
             restored = self._filled(Z, blank)
-        return self.scale.outward(restored).clip(*self.seen_range)
+        return self.scale.inverse_transform(restored).clip(*self.seen_range)
 
     def _filled(self, Z, blank):
         """What the networks make of rows whose blank cells are taken from themselves."""
@@ -253,7 +253,7 @@ class ReconstructionScore:
 
     Parameters
     ----------
-    scale : SquashScale or None
+    scale : SquashingScaler or None
         Units in which rows are reconstructed; None: those of the data.
 
     autoencoders : list of autoencoder
@@ -301,17 +301,17 @@ class ReconstructionScore:
         shape : tuple of int
             Of one row.
 
-        scale : SquashScale, default=None
+        scale : SquashingScaler, default=None
             Units of the columns; None: those of the training rows, if these are a table.
         """
         some = rows.take(folds.seen.any(axis=0))
         if scale is None and len(shape) == 1:
-            scale = SquashScale.of(some.inputs, some.weight)
+            scale = SquashingScaler.of(some.inputs, some.weight)
         parts = [rng.permutation(np.flatnonzero(mask)) for mask in folds.seen]
         autoencoders = []
         for part in map(rows.take, parts):
             X = _in_units(scale, part.inputs).reshape(-1, *shape)
-            autoencoder = make().set_params(random_state=offspring(rng))
+            autoencoder = make().set_params(random_state=draw_seed(rng))
             autoencoders.append(fit_without_warning(autoencoder, X, part.weight))
         score = cls(scale, autoencoders, shape, _range_of(some), missing_error(some))
         score.usual = [
@@ -356,7 +356,7 @@ class ReconstructionScore:
         X = _in_units(self.scale, X)
         reconstructed = self._mean(lambda j: self._reconstructed(j, X))
         if self.scale is not None:
-            reconstructed = self.scale.outward(reconstructed)
+            reconstructed = self.scale.inverse_transform(reconstructed)
         return reconstructed.clip(*self.seen_range)
 
     def _mean(self, of_member):
@@ -398,4 +398,4 @@ def _range_of(rows):
 
 def _in_units(scale, X):
     """Rows as a network reads them, in their dtype."""
-    return X if scale is None else scale.inward(X).astype(X.dtype, copy=False)
+    return X if scale is None else scale.transform(X).astype(X.dtype, copy=False)

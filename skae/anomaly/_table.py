@@ -7,7 +7,7 @@ from sklearn.utils import get_tags
 
 from skae.anomaly._layout import TableLayout, share_of_new_levels
 from skae.estimators._base import BaseAutoencoder
-from skae.estimators._codecs import warn_of_empty
+from skae.estimators._preprocessing import warn_of_empty
 from skae.estimators._validation import check_rows, check_table, check_training_rows
 from skae.tables import TabularEncoder
 from skae.utils._rows import Rows

@@ -307,7 +307,7 @@ class TableReconstructionScore(ReconstructionScore):
     def shares(self, X):
         """Part of each column in the score of each row, by its squared residual."""
         Z, counts, foreign = self.scale.parts(X)
-        squared = np.square(Z - self.scale.inward(super().expected(X))) * counts
+        squared = np.square(Z - self.scale.transform(super().expected(X))) * counts
         parts = self.scale.by_column(squared) + np.square(foreign) + TINY
         return parts / parts.sum(axis=1, keepdims=True)
 
@@ -319,7 +319,7 @@ class TableReconstructionScore(ReconstructionScore):
 
     def expected(self, X):
         """The reconstruction, as numbers of the encoder."""
-        return self.scale.inward(super().expected(X))
+        return self.scale.transform(super().expected(X))
 
 
 def _suspects(shares):

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from skae.anomaly._neighbors import SAME
-from skae.tables import TwoLevels
+from skae.tables import BinaryColumns
 from skae.utils._rows import filled
 from skae.utils._sklearn import nearest
 
@@ -77,12 +77,12 @@ def without_farthest(far: Array, Z: Array, share: float) -> Array:
     n_dropped = int(share * len(Z))
     if n_dropped:
         order = np.argsort(-far, kind="stable")
-        kept[_within_their_share(TwoLevels.of(Z), Z, order, n_dropped, share)] = False
+        kept[_within_their_share(BinaryColumns.of(Z), Z, order, n_dropped, share)] = False
     return kept
 
 
 def _within_their_share(
-    levels: TwoLevels, Z: Array, order: Array, n_dropped: int, share: float
+    levels: BinaryColumns, Z: Array, order: Array, n_dropped: int, share: float
 ) -> Array:
     """The first of these rows, without those whose level has lost its share of rows."""
     n_columns = len(levels.columns)

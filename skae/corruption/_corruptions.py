@@ -159,8 +159,8 @@ class Corruption(ABC, BaseEstimator):
         """
         X = check_floats(X, "X", allow_nd=True)
         rows = X.reshape(len(X), -1)
-        spoilt = self.corrupt(rows, Spread.of(rows), generator(random_state))
-        return spoilt.reshape(X.shape)
+        corrupted = self.corrupt(rows, Spread.of(rows), generator(random_state))
+        return corrupted.reshape(X.shape)
 
     def corrupt(self, X: Array, spread: Spread, rng: np.random.RandomState) -> Array:
         """Spoil rows of this spread in NumPy."""
@@ -236,8 +236,8 @@ class MaskingNoise(Corruption):
 
     def apply(self, xp: Any, draws: Any, settings: Any, x: Any) -> Any:
         """Set some cells to zero."""
-        spoilt = self._chosen(xp, draws, settings, x) < settings["corruption_share"]
-        return xp.where(spoilt, settings["corruption_zero"], x)
+        corrupted = self._chosen(xp, draws, settings, x) < settings["corruption_share"]
+        return xp.where(corrupted, settings["corruption_zero"], x)
 
 
 class SaltAndPepperNoise(Corruption):
@@ -289,14 +289,27 @@ class SwapNoise(Corruption):
 
     def apply(self, xp: Any, draws: Any, settings: Any, x: Any) -> Any:
         """Take some cells from other rows of the batch."""
-        spoilt = self._chosen(xp, draws, settings, x) < settings["corruption_share"]
+        corrupted = self._chosen(xp, draws, settings, x) < settings["corruption_share"]
         n_samples = x.shape[0]
         row = _as_positions(xp, xp.floor(self._chosen(xp, draws, settings, x) * n_samples))
         # Rounding may reach the end.
         row = xp.minimum(row, n_samples - 1)
-        return xp.where(spoilt, xp.take_along_axis(x, row, axis=0), x)
+        return xp.where(corrupted, xp.take_along_axis(x, row, axis=0), x)
 
 
 def _as_positions(xp: Any, numbers: Any) -> Any:
     """Whole numbers as integers."""
     return xp.cast(numbers, "int32") if hasattr(xp, "cast") else numbers.astype(np.int32)
+
+
+CORRUPTIONS: dict[str, Any] = {
+    "gaussian": GaussianNoise,
+    "masking": MaskingNoise,
+    "salt_and_pepper": SaltAndPepperNoise,
+    "swap": SwapNoise,
+}
+
+
+def make_corruption(corruption: Any, level: float) -> Corruption:
+    """A corruption by name, at a level; an object brings its own."""
+    return CORRUPTIONS[corruption](level) if isinstance(corruption, str) else corruption

@@ -1,17 +1,17 @@
 """AutoencoderTransformer."""
 
 from skae.estimators._base import BaseAutoencoder
-from skae.estimators._code_arithmetic import CodeArithmeticMixin
+from skae.estimators._latent_paths import LatentPathsMixin
 from skae.estimators._ordered import OrderedCodeMixin
 from skae.estimators._parameters import CONSTRAINTS
-from skae.estimators._reading import ReadsLazyMixin, ReadsTablesMixin
 from skae.estimators._reconstruction import ReconstructionMixin
+from skae.estimators._tags import LazyTagsMixin, TableTagsMixin
 
 
 class AutoencoderTransformer(
-    ReadsLazyMixin,
-    ReadsTablesMixin,
-    CodeArithmeticMixin,
+    LazyTagsMixin,
+    TableTagsMixin,
+    LatentPathsMixin,
     ReconstructionMixin,
     OrderedCodeMixin,
     BaseAutoencoder,

@@ -8,45 +8,41 @@ from math import prod
 import numpy as np
 from sklearn.base import BaseEstimator
 
-from skae.corruption import draw_pool
-from skae.estimators._codecs import make_codec
-from skae.estimators._monitor import FitMonitor, as_given, warn_at_max_iter, warn_or_raise
-from skae.estimators._pace import optimizer_of, stopping_of
-from skae.estimators._parameters import CONSTRAINTS, network_parameters, refuse_changes
-from skae.estimators._portions import follow, follows, weight_of
-from skae.estimators._sizes import latent_size, rows_in_batch, with_room
-from skae.estimators._starts import (
-    Course,
-    beats_start,
+from skae.corruption._draws import draw_pool
+from skae.estimators._fit_callbacks import FitMonitor, as_given, warn_at_max_iter, warn_or_raise
+from skae.estimators._incremental import follow, follows, weight_of
+from skae.estimators._initialization import (
+    TrainingRun,
     history,
-    is_trusted,
-    start_again,
+    improves_on_initialization,
+    initial_weights_of,
+    is_pca_sufficient,
     stop_reason,
-    weights_to_start_from,
+    train_from_random_weights,
 )
+from skae.estimators._latent_dim import latent_size, pad_latent, rows_in_batch
+from skae.estimators._parameters import CONSTRAINTS, network_parameters, refuse_changes
+from skae.estimators._preprocessing import make_preprocessor
+from skae.estimators._training_config import optimizer_of, stopping_of
 from skae.estimators._validation import (
     check_bounded,
     check_training_rows,
     split_rows,
 )
-from skae.inference import forward
-from skae.losses import make_penalty
-from skae.networks import (
-    DenseNetwork,
-    Options,
-    keras_name,
-    resize,
-    whole_numbers,
-)
+from skae.inference._forward import forward
+from skae.losses._penalties import make_penalty
+from skae.networks._activations import keras_name
+from skae.networks._base import LayerOptions, whole_numbers
+from skae.networks._dense import DenseNetwork, resize
 from skae.tables import TabularEncoder
 from skae.utils._process import refuse_forked_process
-from skae.utils._random import offspring
+from skae.utils._random import draw_seed
+from skae.utils._rollback import restores_state_on_error
 from skae.utils._rows import Rows
 from skae.utils._sklearn import (
     CallbackSupportMixin,
     fit_context,
 )
-from skae.utils._state import restores_state_on_error
 
 
 class BaseAutoencoder(CallbackSupportMixin, BaseEstimator):
@@ -98,8 +94,8 @@ class BaseAutoencoder(CallbackSupportMixin, BaseEstimator):
             The fitted estimator. When `fit` fails, or is interrupted before there is
             anything to keep, what was fitted before is kept.
         """
-        goes_on = self.warm_start and self.__sklearn_is_fitted__()
-        return self._fit(X, y, None, sample_weight, goes_on)
+        continues_training = self.warm_start and self.__sklearn_is_fitted__()
+        return self._fit(X, y, None, sample_weight, continues_training)
 
     @restores_state_on_error
     @fit_context(prefer_skip_nested_validation=True)
@@ -127,51 +123,53 @@ class BaseAutoencoder(CallbackSupportMixin, BaseEstimator):
         self : object
             The fitted estimator.
         """
-        goes_on = self.__sklearn_is_fitted__()
-        return self._fit(X, y, None, sample_weight, goes_on, one_epoch=True)
+        continues_training = self.__sklearn_is_fitted__()
+        return self._fit(X, y, None, sample_weight, continues_training, one_epoch=True)
 
-    def _fit(self, X, y, target, sample_weight, goes_on, one_epoch=False):
+    def _fit(self, X, y, target, sample_weight, continues_training, one_epoch=False):
         """Validate, seed, split, build, train from one start or two, keep."""
         monitor = FitMonitor(self, fit_data=as_given(X, y, target, sample_weight))
-        fewest = 1 if one_epoch and goes_on else 2
-        rows = check_training_rows(self, X, target, sample_weight, not goes_on, fewest)
-        if not goes_on:
-            self._codec = make_codec(self, rows)
-            self._output_shape = self._codec.output_shape
-        given, rows = rows, self._codec.with_targets(rows)
+        fewest = 1 if one_epoch and continues_training else 2
+        rows = check_training_rows(
+            self, X, target, sample_weight, not continues_training, fewest
+        )
+        if not continues_training:
+            self._preprocessor = make_preprocessor(self, rows)
+            self._output_shape = self._preprocessor.output_shape
+        given, rows = rows, self._preprocessor.with_targets(rows)
         self._check_parts(rows)
         refuse_forked_process()
-        if goes_on:
+        if continues_training:
             self._check_network_stays()
-        rng = self._seeded(goes_on)
+        rng = self._seeded(continues_training)
         early_stopping = self.early_stopping and not one_epoch
         train, held_out = split_rows(rows, self.validation_fraction, rng, early_stopping)
-        if not goes_on:
+        if not continues_training:
             self._describe(rows)
             self._weight_seen = weight_of(rows, sample_weight)
         elif one_epoch and follows(self):
             train = follow(self, given, sample_weight, rng)
-        held_out = None if held_out is None else self._as_judged(held_out, rng)
-        if not goes_on:
+        held_out = None if held_out is None else self._validation_inputs(held_out, rng)
+        if not continues_training:
             self._build(rows, rng)
             # What `init="random"` would draw from here on.
             second_rng = deepcopy(rng)
             self._begin(self.init, self._start(train, rng))
-        judges_start = held_out is not None and not goes_on and self._starts_well
-        starts_twice = judges_start and self._tries_random and not is_trusted(self)
-        before = self._judged_losses(held_out) if judges_start else None
+        judges_start = held_out is not None and not continues_training and self._starts_well
+        starts_twice = judges_start and self._tries_random and not is_pca_sufficient(self)
+        before = self._validation_losses(held_out) if judges_start else None
         stopping = stopping_of(self, self._network, len(train), held_out is not None, one_epoch)
         monitor.open(rows, held_out, stopping.max_iter, starts_twice)
-        course = Course(train, held_out, before, stopping, monitor)
+        course = TrainingRun(train, held_out, before, stopping, monitor)
         training = self._train(course, rng)
         warn_or_raise(training, self._starts_linear or self.n_iter_)
         vars(self).update(self._fitted_attributes(training))
-        if not goes_on:
+        if not continues_training:
             self.starts_ = {self.init_: history(self, training)}
-        if judges_start and not beats_start(self, course):
+        if judges_start and not improves_on_initialization(self, course):
             self._fall_back(rows, rng)
         if starts_twice and training.ending in ("max_iter", "converged"):
-            training = start_again(self, training, course, second_rng)
+            training = train_from_random_weights(self, training, course, second_rng)
         self.stop_reason_ = stop_reason(training, judges_start and self.best_iter_ == 0)
         self._conclude(train, held_out, rng, one_epoch)
         monitor.finish()
@@ -186,17 +184,17 @@ class BaseAutoencoder(CallbackSupportMixin, BaseEstimator):
     def __getstate__(self):
         state = dict(super().__getstate__())
         if hasattr(self.optimizer, "get_config"):
-            from skae import training
+            from skae.training._optimizers import stored
 
             # An object that only pickle can hold, and of which only this is used.
-            state["optimizer"] = training.stored(self.optimizer)
+            state["optimizer"] = stored(self.optimizer)
         return state
 
     def __setstate__(self, state):
         if isinstance(state["optimizer"], tuple | dict):
-            from skae import training
+            from skae.training._optimizers import restored
 
-            state = {**state, "optimizer": training.restored(state["optimizer"])}
+            state = {**state, "optimizer": restored(state["optimizer"])}
         super().__setstate__(state)
 
     # Answers that a subclass may give
@@ -206,15 +204,15 @@ class BaseAutoencoder(CallbackSupportMixin, BaseEstimator):
         """Whether random weights are tried too where the start explains little."""
         return True
 
-    def _as_judged(self, held_out, rng):
+    def _validation_inputs(self, held_out, rng):
         """Held-out rows as the encoder will see them."""
         return held_out
 
-    def _spoilt(self, rows, rng):
+    def _corrupted(self, rows, rng):
         """Training rows as the encoder will see them; None: as they are."""
         return None
 
-    def _judged_losses(self, rows):
+    def _validation_losses(self, rows):
         """Losses of held-out rows by which the network is judged."""
         return self._losses(rows)
 
@@ -224,7 +222,7 @@ class BaseAutoencoder(CallbackSupportMixin, BaseEstimator):
 
     def _objective(self, network, mask, pools, rows):
         """What makes the model that is trained, its key, and the numbers it is told."""
-        loss, penalty = self._codec.loss_of(self._loss, rows), make_penalty(self.penalty)
+        loss, penalty = self._preprocessor.loss_of(self._loss, rows), make_penalty(self.penalty)
         corruption, settings = self._corruption()
         settings = {"mask": mask, **settings}
         if penalty is not None:
@@ -233,7 +231,7 @@ class BaseAutoencoder(CallbackSupportMixin, BaseEstimator):
         shapes = {name: np.shape(value) for name, value in settings.items()}
 
         def build():
-            from skae.models import ReconstructionObjective
+            from skae.models._objective import ReconstructionObjective
 
             return ReconstructionObjective(
                 *network.build(), loss, shapes, corruption=corruption, penalty=penalty
@@ -257,7 +255,7 @@ class BaseAutoencoder(CallbackSupportMixin, BaseEstimator):
 
     def _check_parts(self, rows):
         """Whether parameters and rows go together."""
-        self._loss = self._codec.loss(self.loss, self._image_shape())
+        self._loss = self._preprocessor.loss(self.loss, self._image_shape())
         if self._loss.bounded:
             check_bounded("loss", self.loss, "another loss", rows)
         if self.tied_weights and self._output_shape != self._input_shape:
@@ -275,14 +273,17 @@ class BaseAutoencoder(CallbackSupportMixin, BaseEstimator):
             return self._output_shape
         return self.network.row_shapes(self._input_shape, self._output_shape)[1]
 
-    def _seeded(self, goes_on):
+    def _seeded(self, continues_training):
         """The generator of this fit; one that goes on does not repeat the first."""
-        seed = offspring(self.random_state)
-        return np.random.RandomState([seed, self.n_iter_ if goes_on else 0])
+        seed = draw_seed(self.random_state)
+        return np.random.RandomState([seed, self.n_iter_ if continues_training else 0])
 
-    def _describe(self, rows, goes_on=False):
+    def _describe(self, rows, continues_training=False):
         """Centre of the rows and their one scale, of targets too if there are any."""
-        self._units, self._target_units = self._codec.units, self._codec.target_units
+        self._units, self._target_units = (
+            self._preprocessor.units,
+            self._preprocessor.target_units,
+        )
         self.mean_, self.scale_ = self._units
 
     def _build(self, rows, rng):
@@ -298,7 +299,7 @@ class BaseAutoencoder(CallbackSupportMixin, BaseEstimator):
 
     def _options(self, linear_path):
         """What every kind of network is told."""
-        return Options(
+        return LayerOptions(
             activation=keras_name(self.activation),
             code_activation=keras_name(self.code_activation),
             output_activation=self._output_activation(),
@@ -340,7 +341,7 @@ class BaseAutoencoder(CallbackSupportMixin, BaseEstimator):
 
     def _start(self, rows, rng):
         """Weights to start from."""
-        return weights_to_start_from(self, rows, rng)
+        return initial_weights_of(self, rows, rng)
 
     def _begin(self, init, weights):
         """Stand at a start, without a history."""
@@ -373,9 +374,9 @@ class BaseAutoencoder(CallbackSupportMixin, BaseEstimator):
     def _as_trained(self, rows):
         """Rows in the units and the dtype in which the network speaks."""
         if not self._scales_output:
-            rows = Rows(self._units.inward(rows.inputs), rows.outputs, rows.weight)
+            rows = Rows(self._units.transform(rows.inputs), rows.outputs, rows.weight)
         else:
-            rows = self._codec.scaled(rows)
+            rows = self._preprocessor.scaled(rows)
         targets = rows.targets
         return Rows(
             rows.inputs.astype(np.float32, copy=False),
@@ -384,11 +385,11 @@ class BaseAutoencoder(CallbackSupportMixin, BaseEstimator):
         )
 
     def _train(self, course, rng, first=()):
-        from skae import training
+        from skae.training import _train
 
         train, held_out = course.train, course.held_out
         batch_size = rows_in_batch(self.batch_size, len(train))
-        network, mask = with_room(self._network, batch_size)
+        network, mask = pad_latent(self._network, batch_size)
 
         def pools(kinds):
             shape = (batch_size, *train.inputs.shape[1:])
@@ -396,7 +397,7 @@ class BaseAutoencoder(CallbackSupportMixin, BaseEstimator):
             return {f"{kind}_pool": draw_pool(kind, rng, shape) for kind in kinds}
 
         build, key, settings = self._objective(network, mask, pools, train)
-        return training.train(
+        return _train.train(
             build,
             key=key,
             weights=resize(self._weights, network.shapes),

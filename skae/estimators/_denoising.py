@@ -4,23 +4,23 @@ from numbers import Real
 
 from sklearn.utils.validation import check_is_fitted
 
-from skae.corruption import CORRUPTIONS, Corruption, Spread, make_corruption
+from skae.corruption._corruptions import CORRUPTIONS, Corruption, Spread, make_corruption
 from skae.estimators._base import BaseAutoencoder
-from skae.estimators._code_arithmetic import CodeArithmeticMixin
-from skae.estimators._reading import ReadsLazyMixin, ReadsTablesMixin
+from skae.estimators._latent_paths import LatentPathsMixin
 from skae.estimators._reconstruction import ReconstructionMixin
+from skae.estimators._tags import LazyTagsMixin, TableTagsMixin
 from skae.estimators._validation import check_needs_no_target, check_target
 from skae.metrics import variance_explained
+from skae.utils._rollback import restores_state_on_error
 from skae.utils._rows import Rows
 from skae.utils._sklearn import Interval, StrOptions, fit_context
-from skae.utils._state import restores_state_on_error
 
 # Rows from which the shrinkage of the start is learnt.
 _MOST_SPOILT = 4096
 
 
 class DenoisingAutoencoder(
-    ReadsLazyMixin, ReadsTablesMixin, CodeArithmeticMixin, ReconstructionMixin, BaseAutoencoder
+    LazyTagsMixin, TableTagsMixin, LatentPathsMixin, ReconstructionMixin, BaseAutoencoder
 ):
     """Autoencoder that reconstructs clean rows from corrupted ones [1]_.
 
@@ -357,8 +357,8 @@ class DenoisingAutoencoder(
             The fitted estimator. When `fit` fails, or is interrupted before there is
             anything to keep, what was fitted before is kept.
         """
-        goes_on = self.warm_start and self.__sklearn_is_fitted__()
-        return self._fit(X, y, target, sample_weight, goes_on)
+        continues_training = self.warm_start and self.__sklearn_is_fitted__()
+        return self._fit(X, y, target, sample_weight, continues_training)
 
     @restores_state_on_error
     @fit_context(prefer_skip_nested_validation=True)
@@ -386,8 +386,8 @@ class DenoisingAutoencoder(
         self : object
             The fitted estimator.
         """
-        goes_on = self.__sklearn_is_fitted__()
-        return self._fit(X, y, target, sample_weight, goes_on, one_epoch=True)
+        continues_training = self.__sklearn_is_fitted__()
+        return self._fit(X, y, target, sample_weight, continues_training, one_epoch=True)
 
     def denoise(self, X):
         """Encode corrupted rows as they come and decode them.
@@ -464,12 +464,12 @@ class DenoisingAutoencoder(
 
     # Answers to the base
 
-    def _describe(self, rows, goes_on=False):
+    def _describe(self, rows, continues_training=False):
         super()._describe(rows)
-        if goes_on:
-            self._spread = self._spread.widened(rows.inputs, self._codec.deviation)
+        if continues_training:
+            self._spread = self._spread.widened(rows.inputs, self._preprocessor.deviation)
             return
-        cells = None if self.table_ is None else self._codec.cells
+        cells = None if self.table_ is None else self._preprocessor.cells
         self._spread = Spread.of(rows.inputs, rows.weight, cells)
 
     def _check_parts(self, rows):
@@ -484,17 +484,17 @@ class DenoisingAutoencoder(
             return None, {}
         return self._noise, self._noise.settings(self._spread.standardised(*self._units))
 
-    def _as_judged(self, held_out, rng):
+    def _validation_inputs(self, held_out, rng):
         if self._noise is None:
             return held_out
         clean = held_out.dense()
         inputs = self._noise.corrupt(clean.inputs, self._spread, rng)
         return Rows(inputs, clean.outputs, clean.weight, clean.observed)
 
-    def _spoilt(self, rows, rng):
+    def _corrupted(self, rows, rng):
         if self._noise is None:
             return None
         if rows.has_own_targets:
             # Enough for the one number by column of the code that noise asks for.
             rows = rows.take(slice(_MOST_SPOILT)).dense()
-        return self._units.inward(self._noise.corrupt(rows.inputs, self._spread, rng))
+        return self._units.transform(self._noise.corrupt(rows.inputs, self._spread, rng))

@@ -9,13 +9,16 @@ import numpy as np
 from sklearn.utils import check_scalar
 from sklearn.utils.validation import check_is_fitted
 
-from skae.estimators._heads import Coded, refitted
+from skae.estimators._output_layers import LatentDataset, refitted
 from skae.estimators._parameters import network_parameters
-from skae.inference import forward
-from skae.losses import LOSSES
+from skae.inference._forward import forward
+from skae.losses._registry import LOSSES
 from skae.metrics import variance_explained
-from skae.networks import DenseNetwork, OrderedNetwork, keras_name, linear_map
-from skae.utils._threads import share_out
+from skae.networks._activations import keras_name
+from skae.networks._dense import DenseNetwork
+from skae.networks._ordered import OrderedNetwork
+from skae.networks._principal import linear_map
+from skae.utils._threads import parallel_slices
 
 # A size counts by one over what it loses at the start, but no more than by this.
 _LEAST_LOSS = 1e-3
@@ -131,19 +134,19 @@ class OrderedCodeMixin:
     def _objective(self, network, mask, pools, rows):
         if not self.ordered:
             return super()._objective(network, mask, pools, rows)
-        loss = self._codec.loss_of(self._loss, rows)
+        loss = self._preprocessor.loss_of(self._loss, rows)
         settings = {"size_weight": self._size_weight}
 
         def build():
-            from skae.models import OrderedObjective
+            from skae.models._ordered import OrderedObjective
 
             return OrderedObjective(network, loss, {"size_weight": (network.n_components,)})
 
         return build, (network, loss), settings
 
-    def _judged_losses(self, rows):
+    def _validation_losses(self, rows):
         if not self.ordered:
-            return super()._judged_losses(rows)
+            return super()._validation_losses(rows)
         losses = self._losses_by_size(rows.dense(), self._weights, self._statistics)
         weighted = [self._size_weight[size - 1] * loss for size, loss in losses.items()]
         return np.mean(weighted, axis=0)
@@ -182,7 +185,9 @@ class OrderedCodeMixin:
     def _give_heads(self, train, held_out):
         """Give each size the best head for the layers before it, as training left them."""
         train, held_out = (
-            Coded(self._encode(rows.inputs), self._as_trained(rows).outputs, rows.weights())
+            LatentDataset(
+                self._encode(rows.inputs), self._as_trained(rows).outputs, rows.weights()
+            )
             for rows in (_some(train, _MOST_LEARNT), _some(held_out, _MOST_LEARNT))
         )
         n_sizes = self._network.n_components
@@ -194,7 +199,7 @@ class OrderedCodeMixin:
                     self._decoder_of(i + 1), train.first(i + 1), held_out.first(i + 1)
                 )
 
-        share_out(find, n_sizes, 1, len(train.code) * self._head_weights())
+        parallel_slices(find, n_sizes, 1, len(train.code) * self._head_weights())
         self._network, weights = self._network.with_bands(self._weights, each=True)
         weights = self._network.with_heads(weights, heads)
         vars(self).update(self._networks(weights, self._statistics))
@@ -219,7 +224,7 @@ class OrderedCodeMixin:
         """Loss of each row at each of the sizes by which all are judged."""
         code = self._coders(self._network.n_components, weights, statistics)[0](rows.inputs)
         losses = {}
-        for size in self._network.judged_sizes():
+        for size in self._network.evaluated_sizes():
             output = self._coders(size, weights, statistics)[1](code[:, :size])
             losses[size] = self._losses_of(rows, output)
         return losses
@@ -247,8 +252,10 @@ class OrderedCodeMixin:
 
     def _explained_by_pca(self, train, judged, rng):
         """The same of the principal components of the training rows."""
-        linear = linear_map(self._codec.linear_rows(train), self._network.n_components, rng)
-        judged = self._codec.scaled(judged)
+        linear = linear_map(
+            self._preprocessor.linear_rows(train), self._network.n_components, rng
+        )
+        judged = self._preprocessor.scaled(judged)
         code = judged.inputs @ linear.encoder
         outputs = (
             code[:, :size] @ linear.decoder[:size]

@@ -54,7 +54,7 @@ class ReconstructionMixin(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
                 f"X has {code.shape[1]} columns, but {type(self).__name__} has a code of "
                 f"{self.n_components_}: inverse_transform takes what transform returns."
             )
-        return self._codec.shaped(self._decoder(code), X)
+        return self._preprocessor.shaped(self._decoder(code), X)
 
     def reconstruct(self, X):
         """Encode X and decode it again.
@@ -71,7 +71,7 @@ class ReconstructionMixin(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
             as X, without missing cells.
         """
         output = self._in_parts(self._reconstruct, self._check_rows(X))
-        return self._codec.shaped(output, X)
+        return self._preprocessor.shaped(output, X)
 
     def score_samples(self, X):
         """Minus the loss of each row: higher is more like the training rows.
@@ -101,8 +101,8 @@ class ReconstructionMixin(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
         """Loss of each row, of which this was said."""
         target = rows.outputs
         if self._scales_output:
-            output, target = map(self._target_units.inward, (output, target))
-        return self._codec.loss_of(self._loss, rows).per_sample(np, target, output)
+            output, target = map(self._target_units.transform, (output, target))
+        return self._preprocessor.loss_of(self._loss, rows).per_sample(np, target, output)
 
     def score(self, X, y=None, sample_weight=None):
         """Share of the variance of X that the reconstruction explains.
@@ -160,11 +160,11 @@ class ReconstructionMixin(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
     def _check_rows(self, X):
         """Flat rows, missing values at the mean of their column."""
         X = check_rows(self, X)
-        return self._codec.filled(X)
+        return self._preprocessor.filled(X)
 
     def _rows(self, X):
         """Rows and, of a table, what should be said of them."""
-        return self._codec.with_targets(read_rows(self, X))
+        return self._preprocessor.with_targets(read_rows(self, X))
 
     @property
     def _scales_output(self):
@@ -193,9 +193,9 @@ class ReconstructionMixin(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
         check_scale("X", self._units.scale, np.float32)
         check_scale("target", self._target_units.scale, np.float32)
         refuse_forked_process()
-        from skae.models import in_units
+        from skae.models._export import keras_models_in_data_units
 
-        return in_units(
+        return keras_models_in_data_units(
             *self._network.trained(self._weights, self._statistics),
             before=self._units,
             after=self._target_units if self._scales_output else None,

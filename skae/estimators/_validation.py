@@ -11,7 +11,7 @@ from sklearn.utils.validation import (
     validate_data,
 )
 
-from skae.tables import Cells, check_finite, check_numbers, checked_table, numbers_of
+from skae.tables import ColumnValues, check_finite, check_numbers, checked_table, numbers_of
 from skae.utils._arrays import LAYOUT, check_floats, check_weight, refuse_masked
 from skae.utils._frames import column_labels, column_names
 from skae.utils._lazy import FEW_BYTES, LazyRows, canonical
@@ -262,7 +262,7 @@ def _validated(estimator, X, options):
             if rows.ndim == 2:
                 names = column_names(X, rows.shape[1])
                 for name, column in zip(names, rows.T, strict=True):
-                    check_finite(Cells(name, column, ~np.isnan(column), "number"))
+                    check_finite(ColumnValues(name, column, ~np.isnan(column), "number"))
         raise
 
 

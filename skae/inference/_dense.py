@@ -6,9 +6,10 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from skae.networks import ACTIVATIONS, NORMALIZATION_EPSILON, DenseCoder
+from skae.networks._activations import ACTIVATIONS
+from skae.networks._dense import NORMALIZATION_EPSILON, DenseCoder
 from skae.utils._lazy import LazyRows
-from skae.utils._threads import share_out
+from skae.utils._threads import parallel_slices
 
 Array = NDArray[Any]
 
@@ -27,7 +28,7 @@ class Affine(NamedTuple):
     centre: Array
     scale: float | Array
 
-    def inward(self, X: Any) -> Any:
+    def transform(self, X: Any) -> Any:
         """From the units of the data to the network's."""
         if isinstance(X, LazyRows):
             return X.within(self)
@@ -135,7 +136,7 @@ class DenseForward:
             output[at] = function(weights, rows.T).T
 
         n_multiplications = len(X) * sum(w.size for w in weights)
-        share_out(compute, len(X), max(_CHUNK_ENTRIES // widest, 1), n_multiplications)
+        parallel_slices(compute, len(X), max(_CHUNK_ENTRIES // widest, 1), n_multiplications)
         return output
 
     def prepared(

@@ -5,15 +5,15 @@ from math import prod
 from numbers import Integral
 from typing import Any
 
-from skae.networks._layers import dense, layer
-from skae.networks._specification import (
+from skae.networks._base import (
+    LayerOptions,
     Network,
-    Options,
     Shape,
     output_with_channels,
     whole_numbers,
     with_channels,
 )
+from skae.networks._layers import dense, layer
 from skae.networks._stacked import Stack, StackedNetwork, after_hidden_layer
 from skae.utils._sklearn import Interval, StrOptions, validate_parameters
 
@@ -119,7 +119,7 @@ class ConvNetwork(Network):
         return inputs, output_with_channels(inputs, input_shape, output_shape)
 
     def describe(
-        self, input_shape: Shape, output_shape: Shape, n_components: int, options: Options
+        self, input_shape: Shape, output_shape: Shape, n_components: int, options: LayerOptions
     ) -> StackedNetwork:
         """The network for such rows, as a value."""
         shapes = self.row_shapes(input_shape, output_shape)
@@ -159,7 +159,7 @@ class ConvStack(Stack):
     downsampling: str
     upsampling: str
 
-    def encode(self, rows: Any, options: Options) -> Any:
+    def encode(self, rows: Any, options: LayerOptions) -> Any:
         """Convolve and halve, once for each entry of `filters`."""
         strided = self.downsampling == "strides"
         for filters in self.filters:
@@ -170,7 +170,7 @@ class ConvStack(Stack):
                 rows = self._layer(kind, 2, padding="same")(rows)
         return rows
 
-    def decode(self, code: Any, options: Options) -> Any:
+    def decode(self, code: Any, options: LayerOptions) -> Any:
         """Convolve and double as often, cut to size where a half was rounded up."""
         sizes = [self.output_shape[:-1]]
         for _ in self.filters:
@@ -184,7 +184,7 @@ class ConvStack(Stack):
             rows = self._cut(rows, size)
         return self._convolved(rows, self.output_shape[-1], name="output")
 
-    def _doubled(self, rows: Any, filters: int, options: Options) -> Any:
+    def _doubled(self, rows: Any, filters: int, options: LayerOptions) -> Any:
         if self.upsampling == "transposed":
             rows = self._convolved(rows, filters, kind="Transpose", strides=2)
             return after_hidden_layer(rows, options, options.activation)

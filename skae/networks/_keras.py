@@ -10,12 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from skae.networks._built import BuiltNetwork
-from skae.networks._drawn import drawn
-from skae.networks._layers import layer, rows_of
-from skae.networks._matching import called, check_given, last_activation
-from skae.networks._specification import Network, Options, Shape
-from skae.networks._variables import Weights, kept_variables, values
+from skae.networks._base import LayerOptions, Network, Shape
+from skae.networks._keras_spec import BuiltNetwork
+from skae.networks._layers import Weights, drawn, kept_variables, layer, rows_of, values
 from skae.utils._sklearn import HasMethods, validate_parameters
 
 
@@ -109,7 +106,7 @@ class KerasNetwork(Network):
         return input_shape, output_shape
 
     def describe(
-        self, input_shape: Shape, output_shape: Shape, n_components: int, options: Options
+        self, input_shape: Shape, output_shape: Shape, n_components: int, options: LayerOptions
     ) -> "KerasModels":
         """The network for such rows, as a value."""
         validate_parameters(self)
@@ -230,12 +227,14 @@ class KerasModels(BuiltNetwork):
         width = self.n_components * self.code_width
         rows = rows_of((math.prod(self.input_shape),))
         code = called(encoder, rows, self.input_shape, "rows of X have shape")
-        check_given(encoder, "encoder", code, (width,), f"n_components={self.n_components}")
+        check_output_shape(
+            encoder, "encoder", code, (width,), f"n_components={self.n_components}"
+        )
 
         codes = rows_of((self.n_components,))
         output = called(decoder, codes, (self.n_components,), "the code has shape")
         where = f"rows to reconstruct have shape {self.output_shape}"
-        check_given(decoder, "decoder", output, self.output_shape, where)
+        check_output_shape(decoder, "decoder", output, self.output_shape, where)
         output = layer("Reshape", (math.prod(self.output_shape),))(output)
         if last_activation(decoder) == "linear" != self.wanted_activation:
             output = layer("Activation", self.wanted_activation)(output)
@@ -335,3 +334,56 @@ def _generator_untouched() -> Iterator[None]:
         yield
     finally:
         random.setstate(state)
+
+
+def called(model: Any, rows: Any, shape: Shape, which: str) -> Any:
+    """A model on flat rows that stand for rows of this shape."""
+    wanted = getattr(model, "input_shape", None) or (None, *shape)
+    if isinstance(wanted, list | dict) or not isinstance(wanted[0], int | None):
+        raise ValueError(f"network: {model.name!r} must have one input; it has {wanted}.")
+    wanted = wanted[1:]
+    if None in wanted:
+        wanted = shape + (1,) * (len(wanted) - len(shape))
+    if not _alike(shape, wanted):
+        first = model.layers[0].name if model.layers else model.name
+        raise ValueError(
+            f"network: layer {first!r} of {model.name!r} reads rows of shape {wanted}, but "
+            f"{which} {shape}."
+        )
+    return model(layer("Reshape", wanted)(rows))
+
+
+def check_output_shape(model: Any, name: str, output: Any, shape: Shape, where: str) -> None:
+    """Whether a model gives what is asked for; a code comes in its own shape."""
+    given = tuple(output.shape[1:])
+    enough = given == shape if name == "encoder" else _alike(shape, given)
+    if enough:
+        return
+    last = model.layers[-1].name if model.layers else model.name
+    raise ValueError(
+        f"network: the {name}'s last layer {last!r} gives an array of shape {given} for each "
+        f"row, but {where} asks for {shape}."
+    )
+
+
+def _alike(rows: Shape, model: Shape) -> bool:
+    """Whether shapes are the same, one of them flat, or but for axes of length one."""
+    if math.prod(rows) != math.prod(model):
+        return False
+    squeezed = [[n for n in shape if n != 1] for shape in (rows, model)]
+    return 1 in (len(rows), len(model)) or squeezed[0] == squeezed[1]
+
+
+def last_activation(model: Any) -> str:
+    """What the output passes last, as far as it can be seen; "linear" if nothing."""
+    for last in reversed(model.layers):
+        last = getattr(last, "layer", last)  # inside a TimeDistributed
+        if hasattr(last, "layers"):
+            return last_activation(last)
+        if hasattr(last, "activation"):
+            return getattr(last.activation, "__name__", "custom")
+        if ".activations." in type(last).__module__:
+            return str(type(last).__name__).lower()
+        if last.weights:
+            break
+    return "linear"

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from skae.networks._dense import DenseNetwork, resize
-from skae.networks._variables import Weights
+from skae.networks._layers import Weights
 
 
 @dataclass(frozen=True)
@@ -75,7 +75,7 @@ class OrderedNetwork:
         """Shapes of all weights that are trained: encoder, hidden layers, heads."""
         return [*self.whole.encoder.shapes, *self._trunk, *self.head_shapes]
 
-    def judged_sizes(self) -> list[int]:
+    def evaluated_sizes(self) -> list[int]:
         """Sizes by which all are judged: the last of each band."""
         return [last for _, last in self.bands]
 

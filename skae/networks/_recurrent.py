@@ -4,14 +4,14 @@ from dataclasses import dataclass
 from numbers import Integral
 from typing import Any
 
-from skae.networks._layers import dense, layer
-from skae.networks._specification import (
+from skae.networks._base import (
+    LayerOptions,
     Network,
-    Options,
     Shape,
     output_with_channels,
     with_channels,
 )
+from skae.networks._layers import dense, layer
 from skae.networks._stacked import Stack, StackedNetwork, after_hidden_layer
 from skae.utils._sklearn import Interval, StrOptions, validate_parameters
 
@@ -107,7 +107,7 @@ class RecurrentNetwork(Network):
         return inputs, output_with_channels(inputs, input_shape, output_shape)
 
     def describe(
-        self, input_shape: Shape, output_shape: Shape, n_components: int, options: Options
+        self, input_shape: Shape, output_shape: Shape, n_components: int, options: LayerOptions
     ) -> StackedNetwork:
         """The network for such rows, as a value."""
         stack = RecurrentStack(
@@ -146,14 +146,14 @@ class RecurrentStack(Stack):
     n_layers: int
     bidirectional: bool
 
-    def encode(self, rows: Any, options: Options) -> Any:
+    def encode(self, rows: Any, options: LayerOptions) -> Any:
         """Read the series; the last state is what was understood."""
         for i in range(self.n_layers):
             rows = self._recurrent(rows, i < self.n_layers - 1)
             rows = after_hidden_layer(rows, options, "linear")
         return rows
 
-    def decode(self, code: Any, options: Options) -> Any:
+    def decode(self, code: Any, options: LayerOptions) -> Any:
         """Read the code at each step."""
         rows = layer("RepeatVector", self.output_shape[0])(code)
         for _ in range(self.n_layers):

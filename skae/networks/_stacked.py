@@ -8,12 +8,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from skae.networks._built import BuiltNetwork, outline
+from skae.networks._base import LayerOptions, Shape
 from skae.networks._dense import MOMENTUM, NORMALIZATION_EPSILON
-from skae.networks._drawn import draw
-from skae.networks._layers import dense, layer, rows_of
-from skae.networks._specification import Options, Shape
-from skae.networks._variables import Weights
+from skae.networks._keras_spec import BuiltNetwork, weight_spec
+from skae.networks._layers import Weights, dense, draw, layer, rows_of
 
 
 class Stack(ABC):
@@ -23,11 +21,11 @@ class Stack(ABC):
     output_shape: Shape
 
     @abstractmethod
-    def encode(self, rows: Any, options: Options) -> Any:
+    def encode(self, rows: Any, options: LayerOptions) -> Any:
         """From rows in `input_shape` to features in any shape, as symbolic tensors."""
 
     @abstractmethod
-    def decode(self, code: Any, options: Options) -> Any:
+    def decode(self, code: Any, options: LayerOptions) -> Any:
         """From codes to rows in `output_shape`; the last layer is named "output"."""
 
 
@@ -46,13 +44,13 @@ class StackedNetwork(BuiltNetwork):
     n_components : int
         Columns of the code.
 
-    options : Options
+    options : LayerOptions
         What the estimator says of every network.
     """
 
     stack: Stack
     n_components: int
-    options: Options
+    options: LayerOptions
 
     @property
     def output_activation(self) -> str:
@@ -106,7 +104,7 @@ class StackedNetwork(BuiltNetwork):
 
     def random_start(self, rng: np.random.RandomState) -> Weights:
         """Weights of a network that knows nothing of the data; the linear path is zero."""
-        seen = outline(self)
+        seen = weight_spec(self)
         weights: Weights = []
         for path, shape, constant in zip(seen.paths, seen.shapes, seen.constants, strict=True):
             if constant is not None:
@@ -127,7 +125,7 @@ class StackedNetwork(BuiltNetwork):
     ) -> Weights:
         """Weights of a network that is linear yet: see `DenseNetwork.linear_start`."""
         weights = self.random_start(rng)
-        seen = outline(self)
+        seen = weight_spec(self)
         width = self.options.code_width
         for i, (path, array) in enumerate(zip(seen.paths, weights, strict=True)):
             if _layer_of(path) == "output":
@@ -148,7 +146,7 @@ def _layer_of(path: str) -> str:
     return path.split("/")[-2]
 
 
-def after_hidden_layer(outputs: Any, options: Options, activation: str) -> Any:
+def after_hidden_layer(outputs: Any, options: LayerOptions, activation: str) -> Any:
     """Normalisation, activation and dropout."""
     if options.normalization == "batch":
         outputs = layer("BatchNormalization", momentum=MOMENTUM)(outputs)

@@ -10,17 +10,20 @@ from functools import cache
 from importlib import import_module
 from typing import Any
 
-from skae.corruption import CORRUPTIONS
-from skae.losses import LIKELIHOODS, LOSSES, PENALTIES, EntrywiseLoss
+from skae.corruption._corruptions import CORRUPTIONS
+from skae.losses._likelihood import LIKELIHOODS
+from skae.losses._penalties import PENALTIES
+from skae.losses._reconstruction import EntrywiseLoss
+from skae.losses._registry import LOSSES
 from skae.persistence._errors import SavedFileError
 
 # Which classes each module has whose objects an estimator may hold.
 _CLASSES = {
-    "skae.anomaly._bulk": ("BulkCalibration",),
+    "skae.anomaly._robust_calibration": ("ContaminatedCalibration",),
     "skae.anomaly._conformal": ("Calibration",),
     "skae.anomaly._detector": ("AEAnomalyDetector",),
     "skae.anomaly._layout": ("TableLayout",),
-    "skae.anomaly._levels": ("LevelEffects",),
+    "skae.anomaly._binary_effects": ("BinaryEffects",),
     "skae.anomaly._neighbors": ("NearestRows",),
     "skae.anomaly._residuals": ("DenoisingResiduals",),
     "skae.anomaly._scores": ("DenoisingScore", "ReconstructionScore"),
@@ -29,37 +32,37 @@ _CLASSES = {
     "skae.callbacks": ("TimeLimit",),
     "skae.corruption._corruptions": ("Spread",),
     "skae.estimators._autoencoder": ("AutoencoderTransformer",),
-    "skae.estimators._classifier": ("AEClassifier",),
-    "skae.estimators._codecs": ("RowsCodec",),
+    "skae.classifier._classifier": ("AEClassifier",),
+    "skae.estimators._preprocessing": ("NumericPreprocessor",),
     "skae.estimators._denoising": ("DenoisingAutoencoder",),
-    "skae.estimators._imputation": ("Imputation",),
-    "skae.estimators._imputation_training": ("Layout", "Member"),
-    "skae.estimators._imputer": ("AEImputer",),
-    "skae.estimators._tables": ("TableCodec",),
-    "skae.estimators._variational": ("VAETransformer",),
-    "skae.inference._compiled": ("CompiledForward",),
+    "skae.imputation._stacking": ("Imputation",),
+    "skae.imputation._training": ("Layout", "Member"),
+    "skae.imputation._imputer": ("AEImputer",),
+    "skae.estimators._table_preprocessing": ("TablePreprocessor",),
+    "skae.variational._transformer": ("VAETransformer",),
+    "skae.inference._forward": ("CompiledForward",),
     "skae.inference._dense": ("Affine", "DenseForward"),
-    "skae.inference._latent": ("LatentForward",),
-    "skae.inference._nearness": ("NearnessForward",),
-    "skae.losses._keras": ("KerasLoss",),
+    "skae.variational._posterior": ("LatentForward",),
+    "skae.imputation._soft_knn": ("KernelRegression",),
+    "skae.losses._registry": ("KerasLoss",),
     "skae.losses._mixed": ("MixedLikelihood", "MixedLoss", "Outputs"),
     "skae.networks._conv": ("ConvNetwork", "ConvStack"),
     "skae.networks._dense": ("DenseCoder", "DenseNetwork"),
     "skae.networks._keras": ("KerasModels", "KerasNetwork", "Source"),
-    "skae.networks._latent": ("LatentNetwork",),
+    "skae.variational._network": ("LatentNetwork",),
     "skae.networks._ordered": ("OrderedNetwork",),
     "skae.networks._recurrent": ("RecurrentNetwork", "RecurrentStack"),
-    "skae.networks._specification": ("Options",),
+    "skae.networks._base": ("LayerOptions",),
     "skae.networks._stacked": ("StackedNetwork",),
     "skae.tables._cells": ("ObjectFormat",),
     "skae.tables._columns": ("Block", "EmptyColumn", "LevelsColumn", "NumberColumn"),
     "skae.tables._encoder": ("TabularEncoder",),
-    "skae.tables._frames": ("Form",),
-    "skae.tables._gaussian": ("Gaussian",),
+    "skae.tables._frames": ("FrameSchema",),
+    "skae.imputation._gaussian": ("Gaussian",),
     "skae.tables._iso": ("IsoFormat",),
-    "skae.tables._levels": ("TwoLevels",),
-    "skae.tables._ranks": ("NormalScores",),
-    "skae.tables._squash": ("SquashScale",),
+    "skae.tables._binary_columns": ("BinaryColumns",),
+    "skae.imputation._normal_scores": ("NormalScores",),
+    "skae.tables._squashing_scaler": ("SquashingScaler",),
     # The prior of codes, and what the parameter `cv` may be.
     "sklearn.mixture": ("GaussianMixture",),
     "sklearn.model_selection": (
@@ -82,9 +85,9 @@ _REGISTRIES: dict[str, tuple[dict[str, Any], ...]] = {
 ESTIMATORS = (
     "estimators.AutoencoderTransformer",
     "estimators.DenoisingAutoencoder",
-    "estimators.VAETransformer",
-    "estimators.AEClassifier",
-    "estimators.AEImputer",
+    "variational.VAETransformer",
+    "classifier.AEClassifier",
+    "imputation.AEImputer",
     "anomaly.AEAnomalyDetector",
     "tables.TabularEncoder",
 )

@@ -9,7 +9,7 @@ from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted
 
 from skae.anomaly import AEAnomalyDetector
-from skae.estimators import AutoencoderTransformer, DenoisingAutoencoder, VAETransformer
+from skae.estimators import AutoencoderTransformer, DenoisingAutoencoder
 from skae.persistence import _onnx_detector  # noqa: F401, tells outputs_of of the detector
 from skae.persistence._files import replacing
 from skae.persistence._onnx_columns import (
@@ -18,10 +18,11 @@ from skae.persistence._onnx_columns import (
     name_inputs,
     steps_of,
 )
-from skae.persistence._onnx_estimators import check_can_be_said, outputs_of
+from skae.persistence._onnx_estimators import check_exportable, outputs_of
 from skae.persistence._onnx_graph import Graph, Tensor
 from skae.utils._extras import missing_package
 from skae.utils._sklearn import BaseSearchCV
+from skae.variational import VAETransformer
 
 _TRANSFORMERS = (AutoencoderTransformer, DenoisingAutoencoder, VAETransformer)
 
@@ -203,7 +204,7 @@ def _with_output(estimator: Any, output: str | None) -> Any:
             f"output must be one of {', '.join(map(repr, allowed))} for {kind}, or None; got "
             f"{output!r}."
         )
-    check_can_be_said(estimator)
+    check_exportable(estimator)
     return _Said(estimator, output or allowed[0])
 
 
@@ -261,7 +262,7 @@ def _check_parts(estimator: Any) -> None:
     if is_own and not outputs_of(estimator):
         raise NotImplementedError(_refusal(estimator))
     if is_own:
-        check_can_be_said(estimator)
+        check_exportable(estimator)
 
 
 def _refusal(estimator: Any, output: str | None = None) -> str:
@@ -323,7 +324,7 @@ def _give_shapes(operator: Any) -> None:
 def _convert(scope: Any, operator: Any, container: Any) -> None:
     graph = Graph(scope, container)
     for variable, (estimator, output) in zip(operator.outputs, _asked(operator), strict=True):
-        check_can_be_said(estimator)
+        check_exportable(estimator)
         rows = _rows(graph, operator, estimator)
         said = outputs_of(estimator)[output](estimator, rows)
         said = said.reshape(None, *_shape_of(operator, estimator, output))

@@ -8,14 +8,14 @@ import numpy as np
 from skae.anomaly import AEAnomalyDetector
 from skae.anomaly._neighbors import SAME
 from skae.anomaly._scores import TINY, ReconstructionScore
-from skae.inference import DenseForward
+from skae.inference._dense import DenseForward
 from skae.persistence import _onnx_functions as xp
-from skae.persistence._onnx_estimators import check_can_be_said, outputs_of, without_columns
+from skae.persistence._onnx_estimators import check_exportable, outputs_of, without_columns
 from skae.persistence._onnx_graph import Graph, Tensor
 from skae.persistence._onnx_networks import said
-from skae.tables import SquashScale
-from skae.tables._levels import ON_A_LEVEL
-from skae.tables._squash import BEND
+from skae.tables import SquashingScaler
+from skae.tables._binary_columns import ON_A_LEVEL
+from skae.tables._squashing_scaler import BEND
 
 
 @outputs_of.register(AEAnomalyDetector)
@@ -78,7 +78,7 @@ def _by_reconstruction(score: ReconstructionScore, rows: Tensor) -> Tensor:
         rows = _squashed(score.scale, rows).astype(rows.dtype)
     scores = []
     for autoencoder, usual in zip(score.autoencoders, score.usual, strict=True):
-        check_can_be_said(autoencoder)
+        check_exportable(autoencoder)
         samples = outputs_of(autoencoder)["score_samples"](autoencoder, rows)
         scores.append(-samples.astype(np.float64) / usual)
     return _mean(scores) + missing
@@ -100,7 +100,7 @@ def _mean(parts: list[Tensor]) -> Tensor:
     return sum(parts[1:], parts[0]) / len(parts)
 
 
-def _squashed(scale: SquashScale, rows: Tensor) -> Tensor:
+def _squashed(scale: SquashingScaler, rows: Tensor) -> Tensor:
     """Standardised columns, far values drawn in, in float64."""
     z = (rows.astype(np.float64) - scale.centre) / scale.scale
     size = xp.abs(z)

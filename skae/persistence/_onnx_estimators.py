@@ -6,12 +6,16 @@ from typing import Any
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
-from skae.estimators import AutoencoderTransformer, DenoisingAutoencoder, VAETransformer
-from skae.inference import log_likelihood, normal_points
-from skae.losses import KerasLoss, ObservedLikelihood, ObservedLoss, posterior
+from skae.estimators import AutoencoderTransformer, DenoisingAutoencoder
+from skae.losses._likelihood import ObservedLikelihood, posterior
+from skae.losses._reconstruction import ObservedLoss
+from skae.losses._registry import KerasLoss
 from skae.persistence import _onnx_functions as xp
 from skae.persistence._onnx_graph import Tensor
-from skae.persistence._onnx_networks import inward, said
+from skae.persistence._onnx_networks import said, transform
+from skae.variational import VAETransformer
+from skae.variational._importance import log_likelihood
+from skae.variational._posterior import normal_points
 
 
 @singledispatch
@@ -23,7 +27,7 @@ def outputs_of(estimator: Any) -> dict[str, Any]:
     return {}
 
 
-def check_can_be_said(estimator: Any) -> None:
+def check_exportable(estimator: Any) -> None:
     """Raise if there is no ONNX file for such an estimator, whatever its output."""
     check_is_fitted(estimator)
     if estimator.table_ is not None:
@@ -41,7 +45,7 @@ def _transform(estimator: Any, rows: Tensor) -> Tensor:
 
 def _filled(estimator: Any, rows: Tensor) -> Tensor:
     """Rows with missing values at the mean of their column, (n_samples, n_features)."""
-    rows = without_columns(rows, estimator._codec.empty)
+    rows = without_columns(rows, estimator._preprocessor.empty)
     return xp.isnan(rows).where(rows.like(estimator._units.centre), rows)
 
 
@@ -73,11 +77,11 @@ def _score_samples(estimator: Any, rows: Tensor) -> Tensor:
             "of another shape, which it would have to read; it can say transform and "
             "reconstruct."
         )
-    rows = without_columns(rows, estimator._codec.empty)
+    rows = without_columns(rows, estimator._preprocessor.empty)
     output = said(estimator._decoder, _transform(estimator, rows))
     if estimator._scales_output:
         units = estimator._target_units
-        rows, output = inward(units, rows), inward(units, output)
+        rows, output = transform(units, rows), transform(units, output)
     return ObservedLoss(loss).per_sample(xp, rows, output) * -estimator._unit
 
 
@@ -98,12 +102,12 @@ def _mean_of_posterior(estimator: Any, rows: Tensor) -> Tensor:
 def _log_likelihood(estimator: Any, rows: Tensor) -> Tensor:
     """By the same points in every call, which are constants."""
     latent = estimator._latent
-    rows = without_columns(rows, estimator._codec.empty)
+    rows = without_columns(rows, estimator._preprocessor.empty)
     mean, log_variance = posterior(xp, _transform(estimator, rows))
     points = normal_points(int(estimator.n_draws), mean.shape[1]).astype(rows.dtype)
     target, log_volume = rows, 0.0
     if latent.units is not None:
-        target = inward(latent.units, rows)
+        target = transform(latent.units, rows)
         log_scale = np.broadcast_to(np.log(latent.units.scale), len(latent.units.centre))
         observed = 1 - xp.isnan(rows).astype(np.float64)
         log_volume = xp.sum(observed * log_scale, axis=1)

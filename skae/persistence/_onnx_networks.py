@@ -5,8 +5,10 @@ from typing import Any
 
 import numpy as np
 
-from skae.inference import Affine, CompiledForward, DenseForward
-from skae.networks import NORMALIZATION_EPSILON, load
+from skae.inference._dense import Affine, DenseForward
+from skae.inference._forward import CompiledForward
+from skae.networks._dense import NORMALIZATION_EPSILON
+from skae.networks._layers import load
 from skae.persistence._onnx_activations import ACTIVATIONS
 from skae.persistence._onnx_functions import affine
 from skae.persistence._onnx_graph import Tensor
@@ -62,14 +64,14 @@ def _said_by_compiled(forward: CompiledForward, rows: Tensor, scaled: bool = Tru
     model = forward.network.build()[forward.position]
     load(model, forward.weights, forward.statistics)
     dtype = rows.dtype
-    rows = rows if forward.before is None else inward(forward.before, rows)
+    rows = rows if forward.before is None else transform(forward.before, rows)
     output = said_by_model(model, rows.astype(np.float32)).astype(dtype)
     if scaled and forward.after is not None:
         output = output * forward.after.scale + forward.after.centre
     return output
 
 
-def inward(units: Affine, rows: Tensor) -> Tensor:
+def transform(units: Affine, rows: Tensor) -> Tensor:
     """From the units of the data to the network's."""
     return centred(units, rows) / units.scale
 

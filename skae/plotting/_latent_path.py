@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from skae.estimators._code_arithmetic import (
+from skae.estimators._latent_paths import (
     check_components,
     decode,
     encode,

@@ -3,7 +3,7 @@
 from sklearn.decomposition import PCA
 from sklearn.utils import check_array, check_consistent_length
 
-from skae.estimators._code_arithmetic import check_components
+from skae.estimators._latent_paths import check_components
 from skae.plotting._axes import COLORS, MARKERS, axes_for
 from skae.plotting._labels import read_labels
 

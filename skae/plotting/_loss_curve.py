@@ -110,11 +110,11 @@ class LossCurveDisplay:
         estimator = unwrap(estimator, "loss_curve_")
         best = getattr(estimator, "best_iter_", None), getattr(estimator, "best_loss_", None)
         # Of a warm start, the start loss may be that of a later epoch.
-        goes_on = getattr(estimator, "warm_start", False)
+        continues_training = getattr(estimator, "warm_start", False)
         return cls.from_curves(
             estimator.loss_curve_,
             getattr(estimator, "validation_loss_curve_", None),
-            start_loss=None if goes_on else getattr(estimator, "start_loss_", None),
+            start_loss=None if continues_training else getattr(estimator, "start_loss_", None),
             best=None if None in best else best,
             parts=getattr(estimator, "loss_parts_", None),
             loss_name=_LOSS_NAMES.get(str(getattr(estimator, "loss", "")), "Loss"),

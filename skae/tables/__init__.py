@@ -1,40 +1,36 @@
 """Columns of tables: knows nothing of networks."""
 
-from skae.tables._cells import Cells
+from skae.tables._binary_columns import BinaryColumns
+from skae.tables._cells import ColumnValues
+from skae.tables._column_types import unseen_share
 from skae.tables._columns import Block, check_finite, counted
 from skae.tables._encoder import TabularEncoder
-from skae.tables._filling import (
-    given_back,
-    in_library,
-    only_columns,
-    with_cells,
-    with_flags,
-    with_string_names,
-    with_zeros,
-)
 from skae.tables._frames import (
     checked_table,
     is_frame,
     read_columns,
 )
-from skae.tables._gaussian import Gaussian
 from skae.tables._iso import iso_times
-from skae.tables._kinds import unseen_share
-from skae.tables._levels import TwoLevels
-from skae.tables._marks import marked_cells, missing_cells, without_cells, without_sparse
+from skae.tables._marks import marked_values, missing_mask, without_sparse, without_values
+from skae.tables._missing_values import (
+    given_back,
+    in_library,
+    only_columns,
+    with_flags,
+    with_string_names,
+    with_values,
+    with_zeros,
+)
 from skae.tables._numbers import check_numbers, numbers_of
-from skae.tables._ranks import NormalScores
-from skae.tables._squash import SquashScale, squashed, stretched
-from skae.tables._templates import described, library_of, table_of
+from skae.tables._schema import described, library_of, table_of
+from skae.tables._squashing_scaler import SquashingScaler, squashed, stretched
 
 __all__ = [
+    "BinaryColumns",
     "Block",
-    "Cells",
-    "Gaussian",
-    "NormalScores",
-    "SquashScale",
+    "ColumnValues",
+    "SquashingScaler",
     "TabularEncoder",
-    "TwoLevels",
     "check_finite",
     "check_numbers",
     "checked_table",
@@ -45,8 +41,8 @@ __all__ = [
     "is_frame",
     "iso_times",
     "library_of",
-    "marked_cells",
-    "missing_cells",
+    "marked_values",
+    "missing_mask",
     "numbers_of",
     "only_columns",
     "read_columns",
@@ -54,10 +50,10 @@ __all__ = [
     "stretched",
     "table_of",
     "unseen_share",
-    "with_cells",
     "with_flags",
     "with_string_names",
+    "with_values",
     "with_zeros",
-    "without_cells",
     "without_sparse",
+    "without_values",
 ]

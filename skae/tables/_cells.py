@@ -32,7 +32,7 @@ _HALF_PERIOD = {
 
 
 @dataclass(frozen=True)
-class Cells:
+class ColumnValues:
     """The cells of one column.
 
     Attributes

@@ -8,9 +8,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from skae.tables._cells import EXACT, Cells, as_objects
+from skae.tables._cells import EXACT, ColumnValues, as_objects
 from skae.tables._iso import IsoFormat, as_times
-from skae.tables._squash import log_slope, squashed, stretched
+from skae.tables._squashing_scaler import log_slope, squashed, stretched
 from skae.utils._rows import scale_of
 
 Array = NDArray[Any]
@@ -68,7 +68,7 @@ class Column(ABC):
     width: int = 1
 
     @abstractmethod
-    def encode(self, cells: Cells) -> tuple[Array, Array]:
+    def encode(self, cells: ColumnValues) -> tuple[Array, Array]:
         """Numbers for cells.
 
         Returns
@@ -86,18 +86,18 @@ class Column(ABC):
 
     @property
     def unit(self) -> str | None:
-        """What times are counted in, as in :class:`Cells`."""
+        """What times are counted in, as in :class:`ColumnValues`."""
         return None
 
     @property
     def family(self) -> str:
-        """What the dtype says of cells, as in :class:`Cells`."""
+        """What the dtype says of cells, as in :class:`ColumnValues`."""
         return "number" if self.unit is None else "time"
 
     @property
     @abstractmethod
     def type_name(self) -> str:
-        """Type that cells must have, as in :class:`Cells`."""
+        """Type that cells must have, as in :class:`ColumnValues`."""
 
     @property
     def flag_names(self) -> list[str]:
@@ -139,7 +139,7 @@ class NumberColumn(Column):
         Of times.
 
     type : str or None
-        As in :class:`Cells`; None in files of earlier versions.
+        As in :class:`ColumnValues`; None in files of earlier versions.
     """
 
     name: str
@@ -156,7 +156,7 @@ class NumberColumn(Column):
     time_unit: str | None = None
     type: str | None = None
 
-    def encode(self, cells: Cells) -> tuple[Array, Array]:
+    def encode(self, cells: ColumnValues) -> tuple[Array, Array]:
         """See :class:`Column`."""
         values = _in_unit(cells, self.time_unit)
         if values.dtype == object:
@@ -222,7 +222,7 @@ class LevelsColumn(Column):
         Of times that are declared categories.
 
     type : str or None
-        As in :class:`Cells`; None in files of earlier versions.
+        As in :class:`ColumnValues`; None in files of earlier versions.
     """
 
     name: str
@@ -266,7 +266,7 @@ class LevelsColumn(Column):
         """Root of the sum of the variances of the flags."""
         return max(float(np.sqrt((self.share * (1 - self.share)).sum())), LEAST_UNIT)
 
-    def encode(self, cells: Cells) -> tuple[Array, Array]:
+    def encode(self, cells: ColumnValues) -> tuple[Array, Array]:
         """See :class:`Column`."""
         flags = self.flags(cells)
         known = cells.observed & (flags >= 0)
@@ -282,7 +282,7 @@ class LevelsColumn(Column):
         z = (on - self.share) / self.flag_unit
         return np.where(use[:, np.newaxis], z, 0.0), known
 
-    def flags(self, cells: Cells) -> Array:
+    def flags(self, cells: ColumnValues) -> Array:
         """Position of the level of each cell; -1: missing, or not seen in fit."""
         values = _in_unit(cells, self.time_unit).tolist()
         flags = np.fromiter((self.flag_of.get(v, -1) for v in values), np.intp, len(values))
@@ -314,7 +314,7 @@ class EmptyColumn(Column):
     width: int = 0
     time_unit: str | None = None
 
-    def encode(self, cells: Cells) -> tuple[Array, Array]:
+    def encode(self, cells: ColumnValues) -> tuple[Array, Array]:
         """See :class:`Column`."""
         # No value of an identifier is one that was not seen.
         known = cells.observed & (self.kind == "identifier")
@@ -356,7 +356,7 @@ def with_one_scale(columns: Sequence[Column]) -> list[Column]:
     ]
 
 
-def check_finite(cells: Cells) -> None:
+def check_finite(cells: ColumnValues) -> None:
     """Raise if cells are infinite."""
     is_float = cells.family == "number" and cells.values.dtype.kind == "f"
     n_infinite = int(np.isinf(cells.values).sum()) if is_float else 0
@@ -367,7 +367,7 @@ def check_finite(cells: Cells) -> None:
         )
 
 
-def check_cells(column: Column, cells: Cells) -> None:
+def check_cells(column: Column, cells: ColumnValues) -> None:
     """Raise if cells are infinite, or not of the type that was seen in fit."""
     check_finite(cells)
     if column.width == 0 or not cells.observed.any():
@@ -383,7 +383,7 @@ def check_cells(column: Column, cells: Cells) -> None:
         )
 
 
-def understood(column: Column, cells: Cells, form: Any) -> Cells:
+def understood(column: Column, cells: ColumnValues, form: Any) -> ColumnValues:
     """Cells of a column, strings as times where the column is one of times.
 
     A string that is no time is missing if the column was one of strings in fit. Otherwise
@@ -394,7 +394,7 @@ def understood(column: Column, cells: Cells, form: Any) -> Cells:
     column : Column
         How the column is encoded.
 
-    cells : Cells
+    cells : ColumnValues
         As they were read.
 
     form : ObjectFormat, IsoFormat or None
@@ -419,7 +419,7 @@ def check_learnable(columns: Sequence[Column]) -> None:
     )
 
 
-def refuse_unknown(column: Column, cells: Cells, known: Array) -> None:
+def refuse_unknown(column: Column, cells: ColumnValues, known: Array) -> None:
     """Raise if observed cells are not known; `known` has shape (n_samples,)."""
     unknown = sorted(map(str, set(cells.values[cells.observed & ~known].tolist())))
     if not unknown:
@@ -440,7 +440,7 @@ def _type_name(value: Any) -> str:
     return type(value).__name__
 
 
-def _in_unit(cells: Cells, unit: str | None) -> Array:
+def _in_unit(cells: ColumnValues, unit: str | None) -> Array:
     """Values, times in this unit."""
     if cells.unit == unit or cells.unit is None:
         return cells.values

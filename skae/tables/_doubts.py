@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from skae.tables._cells import Cells
+from skae.tables._cells import ColumnValues
 from skae.tables._columns import Column
 from skae.tables._iso import is_iso
 
@@ -78,12 +78,12 @@ class Doubt(NamedTuple):
     is_ignored: bool
 
 
-def doubts_of(cells: Cells, column: Column) -> list[Doubt]:
+def doubts_of(cells: ColumnValues, column: Column) -> list[Doubt]:
     """The doubt about a column of categories that nobody declares to be one, if there is one.
 
     Parameters
     ----------
-    cells : Cells
+    cells : ColumnValues
         Its cells.
 
     column : Column

@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from skae.tables._cells import Cells
+from skae.tables._cells import ColumnValues
+from skae.tables._column_types import declared_columns, make_column
 from skae.tables._columns import (
     LEAST_UNIT,
     Block,
@@ -24,18 +25,17 @@ from skae.tables._columns import (
     with_one_scale,
 )
 from skae.tables._doubts import doubts_of, warn_of
-from skae.tables._frames import Form, checked_table, read_columns
+from skae.tables._frames import FrameSchema, checked_table, read_columns
 from skae.tables._iso import iso_times
-from skae.tables._kinds import declared_columns, make_column
 from skae.utils._arrays import check_floats, check_weight
 from skae.utils._frames import column_labels, index_of, unique_names
+from skae.utils._rollback import restores_state_on_error
 from skae.utils._sklearn import (
     Interval,
     StrOptions,
     check_feature_names_in,
     fit_context,
 )
-from skae.utils._state import restores_state_on_error
 
 Array = NDArray[Any]
 
@@ -230,7 +230,7 @@ class TabularEncoder(TransformerMixin, BaseEstimator):
         self._missing_share = np.array(
             [np.average(~cells.observed, weights=weight) for cells in all_cells]
         )
-        self._form = Form(X, all_cells)
+        self._form = FrameSchema(X, all_cells)
         self._labels = column_labels(X)
         self.blocks_ = tuple(self._blocks())
         warn_of(doubts, stacklevel=3)
@@ -285,7 +285,7 @@ class TabularEncoder(TransformerMixin, BaseEstimator):
                 refuse_unknown(column, given, observed[:, j])
         return Z, observed
 
-    def cells(self, X: Any) -> Iterator[Cells]:
+    def cells(self, X: Any) -> Iterator[ColumnValues]:
         """The columns of a table, with strings as times in columns that are dates.
 
         Parameters
@@ -296,7 +296,7 @@ class TabularEncoder(TransformerMixin, BaseEstimator):
         self._check_fitted()
         return (self._shown(j, cells) for j, cells in enumerate(read_columns(checked_table(X))))
 
-    def _shown(self, j: int, given: Cells) -> Cells:
+    def _shown(self, j: int, given: ColumnValues) -> ColumnValues:
         """The cells of column `j` as they are shown to the user."""
         cells = understood(self._columns[j], given, self._form.formats.get(j))
         # Where a string is no date, all are shown as they are.
@@ -356,7 +356,7 @@ class TabularEncoder(TransformerMixin, BaseEstimator):
             [(each.values, each.observed, each.unit) for each in cells], index
         )
 
-    def decoded_cells(self, Z: Array) -> list[Cells]:
+    def decoded_cells(self, Z: Array) -> list[ColumnValues]:
         """The columns of the table for a matrix that needs no check.
 
         Parameters
@@ -374,7 +374,9 @@ class TabularEncoder(TransformerMixin, BaseEstimator):
                 observed = flag <= 0.5
             form, type_ = self._form.formats.get(j), column.type_name
             decoded.append(
-                Cells(column.name, values, observed, column.family, column.unit, type_, form)
+                ColumnValues(
+                    column.name, values, observed, column.family, column.unit, type_, form
+                )
             )
         return decoded
 

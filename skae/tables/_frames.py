@@ -11,15 +11,15 @@ from numpy.typing import NDArray
 from scipy.sparse import issparse
 from sklearn.utils.validation import check_array
 
-from skae.tables._cells import EXACT, FLOAT64_ROUNDING, Cells, ObjectFormat, as_objects
+from skae.tables._cells import EXACT, FLOAT64_ROUNDING, ColumnValues, ObjectFormat, as_objects
 from skae.tables._objects import (
     categories_of_objects,
-    cells_of_objects,
     finest_unit,
     refuse_type,
     spread_out,
+    values_of_objects,
 )
-from skae.tables._templates import described, table_of
+from skae.tables._schema import described, table_of
 from skae.utils._arrays import refuse_masked
 
 Array = NDArray[Any]
@@ -90,7 +90,7 @@ def checked_table(X: Any) -> Any:
     return check_array(X, dtype=None, ensure_all_finite=False, input_name="X")
 
 
-def read_columns(X: Any) -> Iterator[Cells]:
+def read_columns(X: Any) -> Iterator[ColumnValues]:
     """The columns of a table that `checked_table` gave."""
     if isinstance(X, np.ndarray):
         for j in range(X.shape[1]):
@@ -104,7 +104,7 @@ def read_columns(X: Any) -> Iterator[Cells]:
         yield _of_series(series)
 
 
-def _of_pandas(name: str, column: Any) -> Cells:
+def _of_pandas(name: str, column: Any) -> ColumnValues:
     """Cells of a column of pandas, by its dtype; those of NumPy without a detour."""
     dtype = column.dtype
     if isinstance(dtype, np.dtype):
@@ -122,7 +122,7 @@ def _of_pandas(name: str, column: Any) -> Cells:
     return _of_series(nw.from_native(column, series_only=True), name)
 
 
-def _of_pandas_array(name: str, values: Array) -> Cells:
+def _of_pandas_array(name: str, values: Array) -> ColumnValues:
     """Cells of an array of pandas, whose floats of any size become float64."""
     if values.dtype.kind != "f":
         return _of_array(name, values)
@@ -130,7 +130,7 @@ def _of_pandas_array(name: str, values: Array) -> Cells:
     return replace(cells, values=values.astype(np.float64))
 
 
-def _of_array(name: str, values: Array) -> Cells:
+def _of_array(name: str, values: Array) -> ColumnValues:
     """Cells of an array of any dtype of NumPy, of shape (n_cells,)."""
     kind = values.dtype.kind
     if kind == "f":
@@ -138,41 +138,41 @@ def _of_array(name: str, values: Array) -> Cells:
         if values.itemsize > 8:
             values = values.astype(np.float64)
         observed = ~np.isnan(values)
-        return Cells(name, values, observed, "number", type="number", rounding=rounding)
+        return ColumnValues(name, values, observed, "number", type="number", rounding=rounding)
     if kind in "iu":
         everything = np.ones(len(values), dtype=bool)
-        return Cells(name, values, everything, "number", type="number")
+        return ColumnValues(name, values, everything, "number", type="number")
     if kind in "mM":
         return _of_times(name, values)
     if kind not in "bOSTU":
         refuse_type(name, f"the dtype {values.dtype}")
-    cells = cells_of_objects(name, values.astype(object))
+    cells = values_of_objects(name, values.astype(object))
     if kind == "T" and not cells.observed.any():
         return replace(cells, family="level")
     return cells
 
 
-def _of_times(name: str, values: Array) -> Cells:
+def _of_times(name: str, values: Array) -> ColumnValues:
     """Cells of times or durations of NumPy, of shape (n_cells,)."""
     observed, unit, kind = ~np.isnat(values), finest_unit(values.dtype), values.dtype.kind
     counts = values[observed].astype(f"{kind}8[{unit}]").astype(np.int64)
     type_ = "time" if kind == "M" else "duration"
-    return Cells(name, spread_out(counts, observed), observed, "time", unit, type_)
+    return ColumnValues(name, spread_out(counts, observed), observed, "time", unit, type_)
 
 
-def _of_series(series: nw.Series[Any], name: str | None = None) -> Cells:
+def _of_series(series: nw.Series[Any], name: str | None = None) -> ColumnValues:
     """Cells of a series of any library, by its dtype."""
     name, dtype = str(series.name) if name is None else name, series.dtype
     if dtype.is_integer() and not isinstance(dtype, nw.Int128 | nw.UInt128):
         observed = ~series.is_null().to_numpy()
         whole = spread_out(series.drop_nulls().to_numpy(), observed)
-        return Cells(name, whole, observed, "number", type="number")
+        return ColumnValues(name, whole, observed, "number", type="number")
     if dtype.is_float() or dtype.is_decimal():
         values = series.cast(nw.Float64).to_numpy()
         if dtype.is_decimal() and (np.abs(values) >= EXACT).any():
-            return cells_of_objects(name, as_objects(series.to_list()))
+            return values_of_objects(name, as_objects(series.to_list()))
         rounding = _ROUNDINGS.get(str(dtype), FLOAT64_ROUNDING)
-        return Cells(
+        return ColumnValues(
             name, values, ~np.isnan(values), "number", type="number", rounding=rounding
         )
     if isinstance(dtype, nw.Date | nw.Datetime | nw.Duration):
@@ -183,7 +183,7 @@ def _of_series(series: nw.Series[Any], name: str | None = None) -> Cells:
         return categories_of_objects(name, objects)
     if dtype.is_nested() and not series.is_null().all():
         refuse_type(name, f"the dtype {dtype}")
-    cells = cells_of_objects(name, objects)
+    cells = values_of_objects(name, objects)
     if not cells.observed.any() and isinstance(dtype, nw.String | nw.Binary):
         # Without a value it is what its dtype is, and no number.
         return replace(cells, family="level")
@@ -197,7 +197,7 @@ _ROUNDINGS = {
 }
 
 
-def _of_time_series(name: str, series: nw.Series[Any]) -> Cells:
+def _of_time_series(name: str, series: nw.Series[Any]) -> ColumnValues:
     unit: Literal["ns", "us"] = "us"
     if getattr(series.dtype, "time_unit", None) == "ns":
         unit = "ns"
@@ -213,10 +213,10 @@ def _of_time_series(name: str, series: nw.Series[Any]) -> Cells:
             type_ = "time with a zone"
         counts = kept.dt.timestamp(unit).to_numpy()
     values = spread_out(counts.astype(np.int64), observed)
-    return Cells(name, values, observed, "time", unit, type_)
+    return ColumnValues(name, values, observed, "time", unit, type_)
 
 
-class Form:
+class FrameSchema:
     """How a table came, so that rows can go back: library, order, names and dtypes.
 
     Parameters
@@ -237,7 +237,7 @@ class Form:
     # Files of earlier versions have none.
     formats: Mapping[int, Any] = MappingProxyType({})
 
-    def __init__(self, X: Any, columns: Sequence[Cells]) -> None:
+    def __init__(self, X: Any, columns: Sequence[ColumnValues]) -> None:
         self.template = X[:0]
         self.formats = {
             j: cells.format for j, cells in enumerate(columns) if cells.format is not None
@@ -271,7 +271,7 @@ class Form:
         Parameters
         ----------
         columns : sequence of (values, observed, unit)
-            As in :class:`Cells`.
+            As in :class:`ColumnValues`.
 
         index : pandas.Index or None
             Of the rows, for pandas.

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from skae.tables._cells import Cells, as_objects, in_microseconds
+from skae.tables._cells import ColumnValues, as_objects, in_microseconds
 from skae.tables._objects import spread_out
 
 Array = NDArray[Any]
@@ -102,12 +102,12 @@ def _offset(zone: str) -> int:
     return (-1 if zone[0] == "-" else 1) * minutes * 60 * 10**6
 
 
-def iso_times(cells: Cells) -> Cells:
+def iso_times(cells: ColumnValues) -> ColumnValues:
     """Strings that are all dates or times in one format as times; other cells as they are.
 
     Parameters
     ----------
-    cells : Cells
+    cells : ColumnValues
         Of a column.
     """
     if cells.type != "str" or cells.declared or not cells.observed.any():
@@ -130,16 +130,16 @@ def iso_times(cells: Cells) -> Cells:
     )
 
 
-def as_times(cells: Cells, type: str, unit: Any) -> Cells:
+def as_times(cells: ColumnValues, type: str, unit: Any) -> ColumnValues:
     """Strings as times of a type, in any of the formats; those that are none are missing.
 
     Parameters
     ----------
-    cells : Cells
+    cells : ColumnValues
         Strings.
 
     type : str
-        As in :class:`Cells`.
+        As in :class:`ColumnValues`.
 
     unit : {"ns", "us"}
         In which times are counted.
@@ -174,7 +174,7 @@ class _Parts(NamedTuple):
 
     @property
     def type(self) -> str:
-        """As in :class:`Cells`."""
+        """As in :class:`ColumnValues`."""
         if not self.date:
             return "time of day"
         return "time with a zone" if self.zone else "time"

@@ -16,7 +16,7 @@ Array = NDArray[Any]
 TIMES = (nw.Date, nw.Datetime, nw.Duration, nw.Time)
 
 
-def missing_cells(X: Any) -> Array:
+def missing_mask(X: Any) -> Array:
     """Which cells of a table are missing.
 
     Parameters
@@ -43,7 +43,7 @@ def without_sparse(X: Any) -> Any:
     return X.astype(dense) if dense else X
 
 
-def marked_cells(X: Any, mark: Any) -> Array:
+def marked_values(X: Any, mark: Any) -> Array:
     """Which cells of a table equal a mark.
 
     A number marks numbers, a string strings and a boolean booleans, in columns of any dtype
@@ -90,7 +90,7 @@ def objects_of(series: nw.Series[Any]) -> Array:
     return cells
 
 
-def without_cells(X: Any, gone: Array, mark: Any) -> Any:
+def without_values(X: Any, gone: Array, mark: Any) -> Any:
     """A table in which some cells are missing.
 
     NumPy's integers and booleans, which have no missing value, become nullable ones in

@@ -7,7 +7,7 @@ import narwhals.stable.v2 as nw
 import numpy as np
 from numpy.typing import NDArray
 
-from skae.tables._cells import Cells
+from skae.tables._cells import ColumnValues
 from skae.tables._frames import is_frame, read_columns, refuse_no_rows, refuse_repeated_names
 
 Array = NDArray[Any]
@@ -108,7 +108,7 @@ def _numeric_columns(X: Any, unknown: bool) -> list[Array] | None:
     return columns
 
 
-def _holds_numbers(dtype: Any, cells: Cells, unknown: bool) -> bool:
+def _holds_numbers(dtype: Any, cells: ColumnValues, unknown: bool) -> bool:
     """Whether a column is of numbers or booleans, by its dtype or by its observed values."""
     if isinstance(dtype, nw.Categorical | nw.Enum) or str(dtype) == "category":
         return False

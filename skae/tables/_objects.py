@@ -11,7 +11,7 @@ import narwhals.stable.v2 as nw
 import numpy as np
 from numpy.typing import NDArray
 
-from skae.tables._cells import EXACT, Cells, ObjectFormat, as_objects
+from skae.tables._cells import EXACT, ColumnValues, ObjectFormat, as_objects
 
 Array = NDArray[Any]
 
@@ -68,7 +68,7 @@ def observed_objects(values: Array) -> Array:
     return np.fromiter(there, bool, len(values))
 
 
-def cells_of_objects(name: str, values: Array) -> Cells:
+def values_of_objects(name: str, values: Array) -> ColumnValues:
     """Cells of a column of objects: all numbers, all times, or categories of one type.
 
     Parameters
@@ -91,7 +91,7 @@ def cells_of_objects(name: str, values: Array) -> Cells:
         return _numbers(name, kept, observed, kind)
     if kind in _CATEGORIES:
         shown = type(kept[0]).__name__ if kind == "Enum" else kind
-        return Cells(name, values, observed, "level", type=shown)
+        return ColumnValues(name, values, observed, "level", type=shown)
     try:
         times = _TIMES[kind](kept)
     except (ValueError, TypeError, OverflowError) as error:
@@ -99,10 +99,10 @@ def cells_of_objects(name: str, values: Array) -> Cells:
             _refusal(name, f"{kind} objects that cannot be compared: {error}")
         ) from error
     counts = spread_out(times.counts.astype(np.int64), observed)
-    return Cells(name, counts, observed, "time", times.unit, times.type, times.format)
+    return ColumnValues(name, counts, observed, "time", times.unit, times.type, times.format)
 
 
-def categories_of_objects(name: str, values: Array) -> Cells:
+def categories_of_objects(name: str, values: Array) -> ColumnValues:
     """Cells of a column whose dtype declares categories, of any one type."""
     observed = observed_objects(values)
     names = sorted(
@@ -112,8 +112,8 @@ def categories_of_objects(name: str, values: Array) -> Cells:
         raise TypeError(_mixed(name, names))
     if names == ["float"]:
         cells = _numbers(name, values[observed], observed, "float")
-        return Cells(name, cells.values, observed, "level", type="number", declared=True)
-    return Cells(name, values, observed, "level", type="".join(names), declared=True)
+        return ColumnValues(name, cells.values, observed, "level", type="number", declared=True)
+    return ColumnValues(name, values, observed, "level", type="".join(names), declared=True)
 
 
 def spread_out(kept: Array, observed: Array) -> Array:
@@ -161,7 +161,7 @@ def _only_kind(name: str, classes: set[type]) -> str | None:
     return names.pop() if names else None
 
 
-def _numbers(name: str, kept: Array, observed: Array, kind: str | None) -> Cells:
+def _numbers(name: str, kept: Array, observed: Array, kind: str | None) -> ColumnValues:
     """Cells of numbers: float64, but integers where all are Python's and fit into 64 bits."""
     form = _number_format(kept, kind)
     if form == ObjectFormat("int"):
@@ -169,7 +169,7 @@ def _numbers(name: str, kept: Array, observed: Array, kind: str | None) -> Cells
             info = np.iinfo(dtype)
             if info.min <= kept.min() and kept.max() <= info.max:
                 whole = spread_out(kept.astype(dtype), observed)
-                return Cells(name, whole, observed, "number", type="number", format=form)
+                return ColumnValues(name, whole, observed, "number", type="number", format=form)
     values = np.full(len(observed), np.nan)
     try:
         values[observed] = kept.astype(np.float64)
@@ -179,7 +179,9 @@ def _numbers(name: str, kept: Array, observed: Array, kind: str | None) -> Cells
         ) from None
     if _needs_python_integers(kept, values[observed], kind):
         values = spread_out(as_objects([int(v) for v in kept]), observed)
-    return Cells(name, values, observed, "number", type="number" if kind else "", format=form)
+    return ColumnValues(
+        name, values, observed, "number", type="number" if kind else "", format=form
+    )
 
 
 def _needs_python_integers(kept: Array, rounded: Array, kind: str | None) -> bool:

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from skae.training._engine import Arrays, Engine, State
 from skae.training._tensors import weighted_sum
-from skae.utils._memory import is_apart
+from skae.utils._memory import is_mmapped
 
 
 class TensorFlowEngine(Engine):
@@ -18,7 +18,7 @@ class TensorFlowEngine(Engine):
 
     def _tensor(self, array: NDArray[Any]) -> Any:
         """An array on the device: where that is the CPU, many rows are not copied again."""
-        if self._is_accelerated or not is_apart(array):
+        if self._is_accelerated or not is_mmapped(array):
             return super()._tensor(array)
         return tf.experimental.dlpack.from_dlpack(array.__dlpack__())
 

@@ -11,10 +11,10 @@ import numpy as np
 from keras import ops
 from numpy.typing import NDArray
 
-from skae.networks import values
+from skae.networks._layers import values
 from skae.training._batches import VALIDATION_ROWS, bucket, shuffled
 from skae.training._optimizers import LearningRate, Rate, is_elementwise
-from skae.training._pace import Rates
+from skae.training._schedule import Rates
 from skae.training._stream import Chunk, Stream
 from skae.training._tensors import (
     compact,
@@ -24,7 +24,7 @@ from skae.training._tensors import (
     weighted_sum,
 )
 from skae.utils._lazy import FEW_BYTES
-from skae.utils._memory import give_back
+from skae.utils._memory import malloc_trim
 from skae.utils._rows import Rows
 
 Arrays = list[NDArray[Any]]
@@ -315,7 +315,7 @@ class Engine(ABC):
         n_steps, n_chunks = -(-n_rows // self.batch_size), -(-n_validation // self._chunk_rows)
         sums = self._run(order, rates, n_rows, n_steps, n_chunks)
         if self.whole_program and not self._has_run:
-            give_back()
+            malloc_trim()
         self._has_run = True
         return sums
 

@@ -7,7 +7,7 @@ from typing import Literal, Protocol
 import numpy as np
 
 from skae.training._engine import Arrays, Engine, Snapshot
-from skae.training._pace import Stopping
+from skae.training._schedule import Stopping
 
 Ending = Literal["max_iter", "converged", "behind", "callback", "diverged", "interrupted"]
 

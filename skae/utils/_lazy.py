@@ -29,7 +29,7 @@ class Units(Protocol):
     def scale(self) -> float | NDArray[Any]:
         """Of all columns, or of each."""
 
-    def inward(self, X: NDArray[Any]) -> NDArray[Any]:
+    def transform(self, X: NDArray[Any]) -> NDArray[Any]:
         """Rows less the centre, over the scale."""
 
 
@@ -123,7 +123,7 @@ class LazyRows:
             if self.is_sparse:
                 rows = rows.toarray()
             if self.units is not None:
-                rows = self.units.inward(rows)
+                rows = self.units.transform(rows)
             yield at, rows.astype(self.dtype, copy=False)
 
     def pieces(self, n_rows: int) -> Iterator[tuple[slice, Any]]:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 _LARGE_PAGE = 2**21
 
 
-def zeros_apart(shape: tuple[int, ...], dtype: type[np.generic]) -> NDArray[Any]:
+def mmap_zeros(shape: tuple[int, ...], dtype: type[np.generic]) -> NDArray[Any]:
     """Zeros, in pages of their own if they are many, so that the system has them back at once.
 
     On the heap other memory comes to lie between arrays of some megabytes that come and go,
@@ -33,12 +33,12 @@ def zeros_apart(shape: tuple[int, ...], dtype: type[np.generic]) -> NDArray[Any]
     return np.frombuffer(pages, dtype).reshape(shape)
 
 
-def is_apart(array: NDArray[Any]) -> bool:
-    """Whether an array that `zeros_apart` made has pages of its own."""
+def is_mmapped(array: NDArray[Any]) -> bool:
+    """Whether an array that `mmap_zeros` made has pages of its own."""
     return array.nbytes >= _LARGE_PAGE
 
 
-def give_back() -> None:
+def malloc_trim() -> None:
     """Let the system have what was freed, where the C library keeps it and can be asked to."""
     trim = _malloc_trim()
     if trim is not None:

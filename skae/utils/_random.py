@@ -13,6 +13,6 @@ def generator(random_state: Any) -> np.random.RandomState:
     return check_random_state(random_state)
 
 
-def offspring(random_state: Any) -> int:
+def draw_seed(random_state: Any) -> int:
     """A seed drawn from what a `random_state` stands for."""
     return int(generator(random_state).randint(2**31 - 1))

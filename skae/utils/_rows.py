@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from skae.utils._lazy import LazyRows, dense
-from skae.utils._memory import zeros_apart
-from skae.utils._threads import share_out
+from skae.utils._memory import mmap_zeros
+from skae.utils._threads import parallel_slices
 
 
 @dataclass(frozen=True)
@@ -122,7 +122,7 @@ class Rows:
 
 def pad(array: Any, length: int) -> NDArray[np.float32]:
     """Rows, and zeros up to a length."""
-    padded = zeros_apart((length, *array.shape[1:]), np.float32)
+    padded = mmap_zeros((length, *array.shape[1:]), np.float32)
     if isinstance(array, LazyRows):
         array.read_into(padded)
     else:
@@ -250,7 +250,7 @@ def _dense_moments(X: Any, weight: NDArray[Any] | None) -> _Moments:
         chunks[at.start] = _Moments(high, low, unit, mean, deviation, total)
 
     n_rows = max(_CHUNK_ENTRIES // X.shape[1], 1)
-    share_out(look, len(X), n_rows, len(X) * X.shape[1])
+    parallel_slices(look, len(X), n_rows, len(X) * X.shape[1])
     return _joined([chunks[start] for start in sorted(chunks)])
 
 

@@ -20,7 +20,7 @@ _FEWEST_IN_THREADS = 2**18
 _FEWEST_PARTS = 8
 
 
-def share_out(
+def parallel_slices(
     function: Callable[[slice], None], n_rows: int, most: int, n_multiplications: float
 ) -> None:
     """Call a function for all rows, some at a time, in as many threads as a product may take.
@@ -61,7 +61,7 @@ def share_out(
         finally:
             parts.clear()  # after an error in one thread the others end, too
 
-    with PRODUCTS.single():
+    with BLAS_LIMITS.single():
         if n_threads == 1:
             work()
             return
@@ -108,7 +108,7 @@ class _Products:
                     self._limits.restore_original_limits()
 
 
-PRODUCTS = _Products()
+BLAS_LIMITS = _Products()
 
 
 def _limit_products() -> Any:

@@ -1,0 +1,447 @@
+"""AEClassifier."""
+
+import math
+from numbers import Integral, Real
+
+import numpy as np
+from joblib import Parallel, delayed
+from scipy import linalg
+from scipy.special import log_softmax, softmax
+from sklearn.base import BaseEstimator, ClassifierMixin, MetaEstimatorMixin, clone
+from sklearn.utils import assert_all_finite
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import check_consistent_length, check_is_fitted, column_or_1d
+
+from skae.classifier._calibration import fit_softmax
+from skae.estimators._autoencoder import AutoencoderTransformer
+from skae.estimators._base import BaseAutoencoder
+from skae.estimators._fit_callbacks import (
+    fit_without_warning,
+    reached_max_iter,
+    warn_at_max_iter,
+)
+from skae.estimators._parameters import CONSTRAINTS
+from skae.estimators._preprocessing import feature_names, warn_if_dominated
+from skae.estimators._tags import TableTagsMixin
+from skae.estimators._validation import check_features, check_table, fit_table
+from skae.tables import TabularEncoder
+from skae.utils._arrays import check_weight, refuse_masked
+from skae.utils._random import draw_seed, generator
+from skae.utils._rollback import restores_state_on_error
+from skae.utils._rows import moments
+from skae.utils._sklearn import Interval, fit_context
+
+# Of a class with fewer rows than this none are held out.
+_FEWEST_TO_HOLD_OUT = 10
+
+# The least error level, as a share of the variance of X, and the least cost, as a share of
+# the mean error level: a class that its autoencoder reconstructs perfectly has neither at
+# zero, where roundings would decide.
+_FLOOR = 1e-3
+
+
+class AEClassifier(TableTagsMixin, MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
+    """Classification by one autoencoder per class: the least reconstruction error wins.
+
+    Each class has an autoencoder that has seen no other rows. A row is given to the
+    class whose autoencoder reconstructs it with the least error [1]_, where reaching
+    for a code that the class's rows do not have counts as error too [2]_: without this
+    a class with a wide code reconstructs the rows of all others.
+
+    The cost of a row in a class is its error plus the class's error level times the
+    squared Mahalanobis distance of its code from the codes of the class, over the
+    number of columns. Rows held out from every autoencoder set one slope and an offset
+    for each class, and the probabilities are the softmax of
+    ``offset - slope * log(cost)``.
+
+    Parameters
+    ----------
+    estimator : autoencoder, default=None
+        Cloned for each class. None: :class:`AutoencoderTransformer` with
+        ``n_components=0.9, hidden_layer_sizes=(64,), max_iter=100``.
+
+    validation_fraction : float, default=0.1
+        Share of the rows of each class that no autoencoder is trained on and that
+        calibrate the classifier. The autoencoders hold out rows of their own from the
+        others. A class with fewer than ten rows trains on all of them and is calibrated
+        on the same: its probabilities are optimistic.
+
+    categorical_features : "from_dtype" or array-like of {bool, int, str}, default="from_dtype"
+        Of a table, the columns that are categories, as in
+        :class:`~skae.tables.TabularEncoder`, by which tables with categories or missing
+        cells are encoded.
+
+    random_state : int, RandomState instance or None, default=None
+        Chooses the rows that are held out and seeds each autoencoder. None: the
+        autoencoders keep the `random_state` of `estimator`.
+
+    n_jobs : int or None, default=None
+        How many autoencoders are trained at once, in threads.
+
+    Attributes
+    ----------
+    classes_ : ndarray of shape (n_classes,)
+        The labels, sorted.
+
+    estimators_ : list of autoencoders
+        One for each class, in the order of `classes_`.
+
+    error_levels_ : ndarray of shape (n_classes,)
+        Mean error of the rows of the class that were held out, in the units of
+        `score_samples`. Where none were: of its training rows, and at least the mean
+        of the classes that have some.
+
+    slope_ : float
+        Set on the rows held out; larger is more certain.
+
+    offsets_ : ndarray of shape (n_classes,)
+        Set on the rows held out; their mean is zero.
+
+    table_ : TabularEncoder or None
+        What encodes a table; None: X is read as it is.
+
+    n_features_in_ : int
+        Number of columns seen during fit.
+
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Names of the columns, where X had any.
+
+    See Also
+    --------
+    AutoencoderTransformer : What each class has one of.
+    sklearn.discriminant_analysis.QuadraticDiscriminantAnalysis : One Gaussian per class.
+
+    Notes
+    -----
+    The columns are taken as they come: scale them in a Pipeline where their units
+    differ. A class with a single row is that row: its error is the distance from it.
+
+    References
+    ----------
+    .. [1] N. Japkowicz, C. Myers and M. Gluck, "A Novelty Detection Approach to
+       Classification", IJCAI, 1995.
+
+    .. [2] G. E. Hinton, P. Dayan and M. Revow, "Modeling the Manifolds of Images of
+       Handwritten Digits", IEEE Transactions on Neural Networks 8, 1997.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_digits
+    >>> from sklearn.model_selection import train_test_split
+    >>> from skae import AEClassifier
+    >>> X, y = load_digits(return_X_y=True)
+    >>> X_train, X_test, y_train, y_test = train_test_split(X, y, random_state=0)
+    >>> classifier = AEClassifier(random_state=0).fit(X_train, y_train)
+    >>> classifier.score(X_test, y_test) > 0.96
+    True
+    >>> classifier.predict_proba(X_test).shape
+    (450, 10)
+    """
+
+    _parameter_constraints: dict = {
+        "estimator": [BaseAutoencoder, None],
+        "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
+        "categorical_features": CONSTRAINTS["categorical_features"],
+        "random_state": ["random_state"],
+        "n_jobs": [Integral, None],
+    }
+
+    def __init__(
+        self,
+        estimator=None,
+        *,
+        validation_fraction=0.1,
+        categorical_features="from_dtype",
+        random_state=None,
+        n_jobs=None,
+    ):
+        self.estimator = estimator
+        self.validation_fraction = validation_fraction
+        self.categorical_features = categorical_features
+        self.random_state = random_state
+        self.n_jobs = n_jobs
+
+    @restores_state_on_error
+    @fit_context(prefer_skip_nested_validation=False)
+    def fit(self, X, y, sample_weight=None):
+        """Train an autoencoder on each class and calibrate them together.
+
+        Parameters
+        ----------
+        X : data frame or array-like of shape (n_samples, n_features)
+            Training rows, at least two. Tables may have columns of any kind, and missing
+            cells.
+
+        y : array-like of shape (n_samples,)
+            Labels: numbers, strings or booleans.
+
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights of the rows, in training and in calibration. Rows of weight zero are
+            as good as absent, and so is a class that has no others.
+
+        Returns
+        -------
+        self : object
+            The fitted classifier. When `fit` fails or is interrupted, what was fitted before
+            is kept.
+        """
+        X, y, weight = self._validate(X, y, sample_weight)
+        self.classes_, labels = np.unique(y, return_inverse=True)
+        rng = generator(self.random_state)
+        trained, judged = self._split(labels, rng)
+        self._train(X, labels, weight, trained, rng)
+        self._describe(X, labels, weight, trained, judged)
+        self.slope_, self.offsets_ = fit_softmax(
+            -self._log_costs(X[judged]), labels[judged], _take(weight, judged)
+        )
+        self._warn_at_max_iter()
+        return self
+
+    def _warn_at_max_iter(self):
+        """Give one warning that names all classes whose autoencoder has not converged."""
+        pairs = zip(self.classes_.tolist(), self.estimators_, strict=True)
+        labels = [label for label, autoencoder in pairs if reached_max_iter(autoencoder)]
+        where = f" for the autoencoders of the classes {labels}"
+        warn_at_max_iter(self.estimators_, where)
+
+    def _validate(self, X, y, sample_weight):
+        """Rows, labels and weights as arrays, without the rows of weight zero."""
+        if self.estimator is not None and not self.estimator._scores_are_errors:
+            raise ValueError(
+                "estimator must be an autoencoder whose score_samples is minus an error; "
+                f"that of {type(self.estimator).__name__} is a log-likelihood."
+            )
+        refuse_masked(y, "y")
+        X, y = self._read(X, y, sample_weight)
+        _check_labels(y)
+        weight = check_weight(sample_weight, len(X))
+        if weight is None:
+            return X, y, None
+        counts = weight > 0
+        return X[counts], y[counts], weight[counts]
+
+    def _read(self, X, y, sample_weight):
+        """Rows as numbers, those of a table in comparable columns."""
+        fit_table(self, X, sample_weight)
+        if self.table_ is None:
+            X, y = check_features(self, X, y=y, ensure_min_samples=2)
+            remedy = "Scale the columns, for example by a StandardScaler in a Pipeline."
+            warn_if_dominated(feature_names(self), moments(X)[1], remedy)
+            return X, y
+        X, _ = check_table(self, X, fewest=2)
+        check_consistent_length(X, y)
+        y = column_or_1d(y, warn=True)
+        assert_all_finite(y, input_name="y")
+        return X, y
+
+    def _new_encoder(self):
+        """How tables are encoded."""
+        return TabularEncoder(categorical_features=self.categorical_features)
+
+    def _split(self, labels, rng):
+        """Which rows the autoencoders see, and which judge them."""
+        trained = np.ones(len(labels), bool)
+        judged = np.zeros(len(labels), bool)
+        for label in range(len(self.classes_)):
+            rows = rng.permutation(np.flatnonzero(labels == label))
+            if len(rows) >= _FEWEST_TO_HOLD_OUT:
+                n = math.ceil(float(self.validation_fraction) * len(rows))
+                rows = rows[: min(n, len(rows) - 2)]
+                trained[rows] = False
+            judged[rows] = True
+        return trained, judged
+
+    def _train(self, X, labels, weight, trained, rng):
+        def train(label, autoencoder):
+            rows = np.flatnonzero(trained & (labels == label))
+            # An autoencoder wants two rows: a row and its double have a centre as well.
+            rows = np.resize(rows, max(len(rows), 2))
+            fit_without_warning(autoencoder, X[rows], _take(weight, rows))
+            # It keeps what it came to; classes that are trained unequally do not compare.
+            if any(start["ending"] == "interrupted" for start in autoencoder.starts_.values()):
+                raise KeyboardInterrupt
+            return autoencoder
+
+        self.estimators_ = Parallel(n_jobs=self.n_jobs, prefer="threads")(
+            delayed(train)(label, self._autoencoder(rng)) for label in range(len(self.classes_))
+        )
+
+    def _autoencoder(self, rng):
+        if self.estimator is None:
+            autoencoder = AutoencoderTransformer(
+                0.9, hidden_layer_sizes=(64,), max_iter=100, standardize=False
+            )
+        else:
+            autoencoder = clone(self.estimator)
+        if self.random_state is not None:
+            autoencoder.set_params(random_state=draw_seed(rng))
+        return autoencoder
+
+    def _describe(self, X, labels, weight, trained, judged):
+        """What each class's own rows miss, and where their codes lie."""
+        levels = self._levels(X, labels, weight, judged)
+        # A class judged by the rows it was trained on looks better than it is.
+        flattered = np.isin(np.arange(len(levels)), labels[trained & judged])
+        if not flattered.all():
+            levels[flattered] = np.maximum(levels[flattered], levels[~flattered].mean())
+        power = self.estimators_[0]._loss.power
+        _, deviation = moments(X, weight)
+        variance = np.square(deviation).mean()
+        self.error_levels_ = np.maximum(levels, _FLOOR * variance ** (power / 2) or 1.0)
+        self._codes = [
+            self._spread(label, X[rows], _take(weight, rows))
+            for label in range(len(levels))
+            for rows in [trained & (labels == label)]
+        ]
+
+    def _levels(self, X, labels, weight, judged):
+        levels = np.empty(len(self.classes_))
+        for label, autoencoder in enumerate(self.estimators_):
+            rows = judged & (labels == label)
+            errors = self._errors(autoencoder, X[rows])
+            levels[label] = np.average(errors, weights=_take(weight, rows))
+        return levels
+
+    def _spread(self, label, X, weight):
+        """Mean and precision of the codes of a class.
+
+        What a row misses is in the directions that the code leaves out as large as the
+        error level; no direction of the code is taken to vary less.
+        """
+        autoencoder = self.estimators_[label]
+        code = autoencoder._code_of(X).astype(np.float64, copy=False)
+        centre = np.average(code, axis=0, weights=weight)
+        covariance = np.atleast_2d(np.cov(code.T, bias=True, aweights=weight))
+        least = self.error_levels_[label] / autoencoder._unit
+        return centre, linalg.inv(covariance + least * np.eye(len(covariance)))
+
+    def _errors(self, autoencoder, X):
+        errors = -autoencoder.score_samples(X).astype(np.float64, copy=False)
+        if errors.min() < 0:
+            raise ValueError(
+                "estimator must be an autoencoder whose score_samples is minus an error, "
+                f"so never positive; that of {type(autoencoder).__name__} reaches "
+                f"{-errors.min():.6g}."
+            )
+        return errors
+
+    def _log_costs(self, X):
+        floor = _FLOOR * self.error_levels_.mean()
+        costs = np.empty((len(X), len(self.classes_)))
+        # A row may be so far away that no number says how much it costs.
+        with np.errstate(over="ignore", invalid="ignore"):
+            for label, autoencoder in enumerate(self.estimators_):
+                centre, precision = self._codes[label]
+                code = autoencoder._code_of(X) - centre
+                distance = np.sum(code @ precision * code, axis=1) / X.shape[1]
+                costs[:, label] = self._errors(autoencoder, X)
+                costs[:, label] += self.error_levels_[label] * distance
+        most = np.finfo(np.float64).max
+        return np.log(np.nan_to_num(costs, nan=most, posinf=most) + floor)
+
+    def _logits(self, X):
+        check_is_fitted(self)
+        if self.table_ is None:
+            X = check_features(self, X, reset=False)
+        else:
+            X, _ = check_table(self, X)
+        return self.offsets_ - self.slope_ * self._log_costs(X)
+
+    def decision_function(self, X):
+        """Calibrated scores of the classes.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Rows.
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_classes) or (n_samples,)
+            The logarithm of the probability but for a constant of the row. With two
+            classes, the log-odds of the second.
+        """
+        logits = self._logits(X)
+        return logits[:, 1] - logits[:, 0] if len(self.classes_) == 2 else logits
+
+    def predict(self, X):
+        """Most probable class of each row.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Rows.
+
+        Returns
+        -------
+        ndarray of shape (n_samples,)
+            Labels.
+        """
+        winner = np.argmax(self._logits(X), axis=1)
+        return self.classes_[winner]
+
+    def predict_proba(self, X):
+        """Probability of each class.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Rows.
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_classes)
+            In the order of `classes_`; each row sums to one.
+        """
+        return softmax(self._logits(X), axis=1)
+
+    def predict_log_proba(self, X):
+        """Logarithm of the probability of each class.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Rows.
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_classes)
+            In the order of `classes_`.
+        """
+        return log_softmax(self._logits(X), axis=1)
+
+    def score(self, X, y, sample_weight=None):
+        """Accuracy of `predict`.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Rows.
+
+        y : array-like of shape (n_samples,)
+            Their labels.
+
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights of the rows.
+
+        Returns
+        -------
+        float
+            Share of the rows that are given their label.
+        """
+        return super().score(X, y, sample_weight)
+
+
+def _check_labels(y):
+    """Whether these are labels, and of one kind: scikit-learn sorts them unasked."""
+    try:
+        check_classification_targets(y)
+    except TypeError as error:
+        kinds = ", ".join(sorted({type(label).__name__ for label in y}))
+        raise ValueError(
+            f"y must hold labels of one kind, all numbers or all strings; got {kinds}."
+        ) from error
+
+
+def _take(weight, rows):
+    return None if weight is None else weight[rows]

@@ -1,0 +1,212 @@
+"""Encoders and decoders as functions of rows; Keras compiles the not dense ones."""
+
+import threading
+import weakref
+from collections.abc import Callable, Sequence
+from functools import lru_cache, singledispatch
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from skae.inference._dense import Affine, DenseForward
+from skae.networks._dense import DenseNetwork
+from skae.networks._keras_spec import BuiltNetwork
+from skae.networks._layers import load
+from skae.networks._ordered import OrderedNetwork
+from skae.utils._arrays import as_array
+from skae.utils._process import refuse_forked_process
+
+Array = NDArray[Any]
+Forward = Callable[[Array], Array]
+
+# Rows that are computed at a time; the last chunk is filled up, so that one program serves
+# any number of rows and a row comes out the same in any company.
+_CHUNK_ROWS = 64
+_MOST_PROGRAMS = 32
+
+
+class CompiledForward:
+    """An encoder or a decoder with its weights, as a function of rows.
+
+    Holds arrays; Keras is imported and the program compiled when it is called.
+
+    Parameters
+    ----------
+    network : BuiltNetwork
+        The architecture.
+
+    position : {0, 1}
+        Encoder or decoder.
+
+    weights, statistics : list of ndarray
+        float32, as training left them, of encoder and decoder.
+
+    before : Affine or None
+        Units of the input, which is centred and scaled before it enters the network.
+
+    after : Affine or None
+        Units of the output, to which it is brought from what the network says.
+    """
+
+    def __init__(
+        self,
+        network: BuiltNetwork,
+        position: int,
+        weights: Sequence[Array],
+        statistics: Sequence[Array],
+        *,
+        before: Affine | None = None,
+        after: Affine | None = None,
+    ) -> None:
+        self.network = network
+        self.position = position
+        self.all_weights = list(weights)
+        self.all_statistics = list(statistics)
+        self.before = before
+        self.after = after
+
+    @property
+    def weights(self) -> list[Array]:
+        """Of this direction."""
+        return self.network.split(self.all_weights)[self.position]
+
+    @property
+    def statistics(self) -> list[Array]:
+        """Of this direction."""
+        return self.network.split_statistics(self.all_statistics)[self.position]
+
+    def __call__(self, X: Array) -> Array:
+        """Output for rows of input.
+
+        Parameters
+        ----------
+        X : ndarray of shape (n_samples, n_inputs)
+            Rows, float32 or float64.
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_outputs)
+            Computed in float32 and given in the dtype of `X`.
+        """
+        output = self.plain(X)
+        if self.after is not None:
+            output *= X.dtype.type(self.after.scale)
+            output += self.after.centre.astype(X.dtype, copy=False)
+        return output
+
+    def plain(self, X: Array) -> Array:
+        """The same as the network says it, not in the units of the output."""
+        refuse_forked_process()
+        rows = X if self.before is None else self.before.transform(X)
+        return _program(self.network, self.position).run(self, rows).astype(X.dtype)
+
+
+class _Program:
+    """A compiled Keras model that carries the weights of whoever used it last."""
+
+    def __init__(self, network: BuiltNetwork, position: int) -> None:
+        import keras
+
+        self._model = network.build()[position]
+        if keras.backend.backend() == "torch":
+            # Nothing is compiled there, and NumPy warns of how Keras converts the output.
+            self._output = self._model
+        else:
+            # XLA is slow at convolutions on CPUs; without it JAX does not compile at all.
+            self._model.compile(jit_compile=keras.backend.backend() == "jax")
+            self._output = self._model.predict_on_batch
+        self._lock = threading.Lock()
+        self._owner: Any = lambda: None
+
+    def run(self, owner: CompiledForward, rows: Array) -> Array:
+        """Output for rows, with the weights of `owner`."""
+        with self._lock:
+            if self._owner() is not owner:
+                load(self._model, owner.weights, owner.statistics)
+                self._owner = weakref.ref(owner)
+            starts = range(0, len(rows), _CHUNK_ROWS)
+            return np.concatenate([self._chunk(rows[i : i + _CHUNK_ROWS]) for i in starts])
+
+    def _chunk(self, rows: Array) -> Array:
+        chunk = np.zeros((_CHUNK_ROWS, rows.shape[1]), np.float32)
+        chunk[: len(rows)] = rows
+        return as_array(self._output(chunk))[: len(rows)]
+
+
+@lru_cache(maxsize=_MOST_PROGRAMS)
+def _program(network: BuiltNetwork, position: int) -> _Program:
+    return _Program(network, position)
+
+
+@singledispatch
+def forward(
+    network: Any,
+    weights: Sequence[Array],
+    statistics: Sequence[Array],
+    before: Affine,
+    after: Affine | None,
+) -> tuple[Forward, Forward]:
+    """Encoder and decoder as functions of rows in the units of the data.
+
+    Parameters
+    ----------
+    network : DenseNetwork or BuiltNetwork
+        The architecture.
+
+    weights, statistics : list of ndarray
+        As training left them.
+
+    before : Affine
+        Units of what is encoded.
+
+    after : Affine or None
+        Units of what is decoded; None: as the network says it.
+
+    Returns
+    -------
+    tuple of callable
+    """
+    raise TypeError(f"no forward pass for {type(network).__name__}")
+
+
+@forward.register
+def _dense_forward(
+    network: DenseNetwork,
+    weights: Sequence[Array],
+    statistics: Sequence[Array],
+    before: Affine,
+    after: Affine | None,
+) -> tuple[Forward, Forward]:
+    encoder, decoder = network.split(weights)
+    moments = network.split_statistics(statistics)
+    return (
+        DenseForward(network.encoder, encoder, before=before, statistics=moments[0]),
+        DenseForward(network.decoder, decoder, after=after, statistics=moments[1]),
+    )
+
+
+@forward.register
+def _compiled_forward(
+    network: BuiltNetwork,
+    weights: Sequence[Array],
+    statistics: Sequence[Array],
+    before: Affine,
+    after: Affine | None,
+) -> tuple[Forward, Forward]:
+    return (
+        CompiledForward(network, 0, weights, statistics, before=before),
+        CompiledForward(network, 1, weights, statistics, after=after),
+    )
+
+
+@forward.register
+def _ordered_forward(
+    network: OrderedNetwork,
+    weights: Sequence[Array],
+    statistics: Sequence[Array],
+    before: Affine,
+    after: Affine | None,
+) -> tuple[Forward, Forward]:
+    arrays = network.cut(weights, network.n_components)
+    return forward(network.whole, arrays, statistics, before, after)

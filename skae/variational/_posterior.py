@@ -1,0 +1,228 @@
+"""A trained variational autoencoder in NumPy: posterior, likelihoods, samples."""
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from skae.inference._dense import Affine, DenseForward
+from skae.inference._forward import CompiledForward, Forward, forward
+from skae.losses._likelihood import Likelihood, ObservedLikelihood, divergence, posterior
+from skae.utils._threads import parallel_slices
+from skae.variational._importance import log_likelihood
+from skae.variational._network import LatentNetwork
+
+Array = NDArray[Any]
+
+# Entries of the decoder's outputs that are computed at a time.
+_CHUNK_ENTRIES = 2**18
+
+# Rows with a value this many scales from the centre are computed in their own precision:
+# the squares of single precision end soon after.
+_FAR = 1e6
+
+
+class LatentForward:
+    """What can be said of rows and codes by trained networks and their likelihood.
+
+    Parameters
+    ----------
+    encoder, decoder : DenseForward or CompiledForward
+        Functions of arrays in the units of the data; the encoder gives mean and
+        log-variance of each column of the code, one after the other.
+
+    likelihood : Likelihood
+        Of a row given what the decoder says.
+
+    variance : ndarray of shape (n_outputs,) or None
+        Of the noise, in standardised data, if there is one.
+
+    units : Affine or None
+        Units of the data, if the likelihood speaks of standardised data.
+    """
+
+    def __init__(
+        self,
+        encoder: DenseForward | CompiledForward,
+        decoder: DenseForward | CompiledForward,
+        likelihood: Likelihood,
+        variance: Array | None,
+        units: Affine | None,
+    ) -> None:
+        self.encoder = encoder
+        self.decoder = decoder
+        self.likelihood = likelihood
+        self.variance = variance
+        self.units = units
+
+    def posterior(self, X: Array) -> tuple[Array, Array]:
+        """Mean and log-variance of the code of each row."""
+        mean, log_variance = posterior(np, self.encoder(X))
+        return mean, log_variance
+
+    def divergence(self, X: Array) -> Array:
+        """Divergence from the prior by row and column of the code."""
+        return np.asarray(divergence(np, *self.posterior(X)))
+
+    def log_likelihood(
+        self,
+        X: Array,
+        n_draws: int,
+        log_gain: Callable[[Array], Array] | None = None,
+        target: Array | None = None,
+    ) -> Array:
+        """Log-likelihood of each row, estimated by codes that are drawn in rounds.
+
+        The draws rest on the same points for all rows and in every call. What the decoder
+        says of them is computed in single precision, but for bits, whose probabilities may
+        be next to one, and for rows far away.
+
+        Parameters
+        ----------
+        X : ndarray of shape (n_samples, n_features)
+            Rows in the units of the data.
+
+        n_draws : int
+            Codes drawn for each row.
+
+        log_gain : callable or None
+            Logarithm of the density of codes under their prior over that under the
+            standard normal; None: that is the prior.
+
+        target : ndarray of shape (n_samples, n_targets) or None
+            What the likelihood is told of the rows; None: the rows.
+
+        Returns
+        -------
+        ndarray of shape (n_samples,)
+        """
+        target = X if target is None else target
+        points = normal_points(n_draws, self.posterior(X[:1])[0].shape[1])
+        return self._in_chunks(
+            lambda rows: self._log_likelihood(X[rows], target[rows], points, log_gain),
+            X,
+            n_draws,
+        )
+
+    def minus_bound(self, X: Array, target: Array, n_draws: int, beta: float) -> Array:
+        """Minus the evidence lower bound of each row, its divergence times `beta`."""
+        points = normal_points(n_draws, self.posterior(X[:1])[0].shape[1])
+        draws = points[:, np.newaxis].astype(X.dtype)
+
+        def missed(rows: slice) -> Array:
+            mean, log_variance = self.posterior(X[rows])
+            codes = mean + np.exp(0.5 * log_variance) * draws
+            return np.asarray(self._missed(target[rows], codes).mean(axis=0))
+
+        losses = self._in_chunks(missed, X, n_draws)
+        return losses + X.dtype.type(beta) * self.divergence(X).sum(axis=1)
+
+    def with_noise(self, rows: Array, rng: np.random.RandomState) -> Array:
+        """What the decoder says, turned into rows like those of the data."""
+        noise = self.noise
+        if noise is None:
+            return (rng.uniform(size=rows.shape) < rows).astype(rows.dtype)
+        return rows + noise * rng.standard_normal(rows.shape)
+
+    @property
+    def noise(self) -> Array | None:
+        """Standard deviation of the noise, in the units of the data, if there is one."""
+        if self.variance is None:
+            return None
+        scale = 1.0 if self.units is None else self.units.scale
+        return np.asarray(scale * np.sqrt(self.variance))
+
+    def _in_chunks(self, function: Callable[[slice], Array], X: Array, n_draws: int) -> Array:
+        """One number for each row, by a function of where some rows stand."""
+        found = np.empty(len(X), X.dtype)
+        n_rows = max(_CHUNK_ENTRIES // (n_draws * X.shape[1]), 1)
+
+        def compute(rows: slice) -> None:
+            found[rows] = function(rows)
+
+        n_weights = sum(w.size for w in getattr(self.decoder, "weights", []))
+        parallel_slices(compute, len(X), n_rows, len(X) * n_draws * n_weights)
+        return found
+
+    def _log_likelihood(
+        self,
+        X: Array,
+        target: Array,
+        points: Array,
+        log_gain: Callable[[Array], Array] | None,
+    ) -> Array:
+        mean, log_variance = self.posterior(X)
+        std, volume = np.exp(0.5 * log_variance), 0.0
+        if self.units is not None:
+            target = self.units.transform(target)
+            volume = self._log_volume(target)
+        scores = np.empty(len(X))
+        far = (np.abs(target) > _FAR).any(axis=1) | self.likelihood.bounded
+        for rows, dtype in ((~far, np.dtype(np.float32)), (far, X.dtype)):
+            if rows.any():
+                told, at, spread = (each[rows].astype(dtype) for each in (target, mean, std))
+                log_joint = partial(self._log_joint, told, log_gain)
+                some = points.astype(dtype)
+                scores[rows] = log_likelihood(np, at, spread, log_joint, some)
+        return scores - volume
+
+    def _log_joint(
+        self, target: Array, log_gain: Callable[[Array], Array] | None, codes: Array
+    ) -> Array:
+        """Log-density of rows and codes, less the constant of the codes' normal density."""
+        outputs = self.decoder.plain(codes.reshape(-1, codes.shape[2]))
+        prior = -0.5 * np.square(codes).sum(axis=2, dtype=np.float64)
+        prior = prior if log_gain is None else prior + log_gain(codes)
+        return prior - self._per_draw(target, outputs, len(codes))
+
+    def _missed(self, X: Array, codes: Array) -> Array:
+        """Minus the log-likelihood of rows given codes, in the units of the data."""
+        outputs = self.decoder(codes.reshape(-1, codes.shape[2]))
+        log_volume = 0.0
+        if self.units is not None:
+            X, outputs = self.units.transform(X), self.units.transform(outputs)
+            log_volume = self._log_volume(X)
+        return self._per_draw(X, outputs, len(codes)) + X.dtype.type(log_volume)
+
+    def _log_volume(self, target: Array) -> Any:
+        """Logarithm of the scales of the observed values: a number, or (n_samples,)."""
+        assert self.units is not None
+        log_scale, missing = np.log(self.units.scale), np.isnan(target)
+        if not missing.any() and np.ndim(log_scale) == 0:
+            return target.shape[1] * log_scale
+        return np.where(missing, 0.0, log_scale).sum(axis=1)
+
+    def _per_draw(self, target: Array, outputs: Array, n_draws: int) -> Array:
+        """Minus the log-likelihood by draw and row, (n_draws, n_samples)."""
+        variance = None if self.variance is None else self.variance.astype(target.dtype)
+        outputs = outputs.reshape(n_draws, len(target), -1)
+        likelihood = self.likelihood
+        if np.isnan(target).any():
+            likelihood = ObservedLikelihood(likelihood)  # type: ignore[arg-type]
+        per_sample = likelihood.per_sample
+        return np.array([per_sample(np, target, output, variance) for output in outputs])
+
+
+def normal_points(n_draws: int, n_components: int) -> Array:
+    """Points that fill the standard normal evenly, of shape (n_draws, n_components).
+
+    Shared by all rows, independent draws would be off in the same direction for each.
+    """
+    from scipy.stats import norm, qmc
+
+    sequence = qmc.Sobol(n_components, seed=0)
+    points = sequence.random_base2((n_draws - 1).bit_length())[:n_draws]
+    return np.asarray(norm.ppf(points))
+
+
+@forward.register
+def _latent_forward(
+    network: LatentNetwork,
+    weights: Sequence[NDArray[Any]],
+    statistics: Sequence[NDArray[Any]],
+    before: Affine,
+    after: Affine | None,
+) -> tuple[Forward, Forward]:
+    return forward(network.network, network.split(weights)[0], statistics[:-1], before, after)

@@ -1,0 +1,380 @@
+"""VAETransformer."""
+
+from numbers import Integral, Real
+
+from skae.estimators._base import BaseAutoencoder
+from skae.estimators._latent_paths import LatentPathsMixin
+from skae.estimators._reconstruction import ReconstructionMixin
+from skae.estimators._tags import LazyTagsMixin, TableTagsMixin
+from skae.losses._likelihood import LIKELIHOODS
+from skae.utils._sklearn import Interval, StrOptions
+from skae.variational._elbo import VariationalTrainingMixin
+from skae.variational._log_likelihood import LikelihoodMixin
+
+# What other autoencoders are asked for and a likelihood leaves no choice in.
+_GIVEN = {"code_activation", "output_activation", "tied_weights", "loss", "penalty"}
+
+
+class VAETransformer(
+    LazyTagsMixin,
+    TableTagsMixin,
+    VariationalTrainingMixin,
+    LikelihoodMixin,
+    LatentPathsMixin,
+    ReconstructionMixin,
+    BaseAutoencoder,
+):
+    """Dimensionality reduction by a variational autoencoder.
+
+    The code of a row is a distribution: a normal one with a mean, which is the code that
+    `transform` gives, and a standard deviation for each column. Rows are held to come
+    from codes drawn from a standard normal distribution, the decoder and noise, and what
+    is trained is a lower bound on their log-likelihood [1]_. So rows can be drawn from
+    the model (`sample`) and their density be told (`score_samples`), which compares with
+    that of :class:`~sklearn.decomposition.PCA` and
+    :class:`~sklearn.mixture.GaussianMixture`. Codes of real rows are not quite normal:
+    after training a mixture is fitted to them and takes the place of the standard normal
+    in both, where rows held out confirm that it is better (`prior`).
+
+    Tables with categories, and missing values, come as they are, as in
+    :class:`AutoencoderTransformer`; the likelihood is then that of the cells that are there,
+    a normal one for numbers, and for categories their probability. Rows that are drawn are
+    rows of the table.
+
+    Training starts at probabilistic PCA [2]_, turned so that its posterior has a normal
+    distribution for each column: there the bound *is* the log-likelihood. Hidden layers
+    add nothing yet, columns without support in the data start at the prior, and where
+    training brings nothing that rows held out confirm, the start is kept.
+
+    Parameters
+    ----------
+    n_components : int or float, default=2
+        Number of columns of the code. A float between 0 and 1 is a share of variance:
+        the code has as many columns as PCA needs to explain it.
+
+    hidden_layer_sizes : int or array-like of shape (n_layers,), default=(256, 128)
+        Widths of the encoder's hidden layers; the decoder has them in reverse. An empty
+        tuple makes the network linear.
+
+    network : ConvNetwork, RecurrentNetwork or None, default=None
+        Networks for images and series, from :mod:`skae.networks`; `hidden_layer_sizes` is
+        then not used. None: dense layers.
+
+    activation : str, default="relu"
+        Activation of the hidden layers, as in :class:`AutoencoderTransformer`.
+
+    normalization : {"batch", "layer"} or None, default=None
+        What stands between a hidden layer and its activation.
+
+    dropout : float, default=0.0
+        Share of the hidden units that are dropped in each training step.
+
+    likelihood : {"gaussian", "bernoulli"}, default="gaussian"
+        Distribution of a row given its code. "gaussian": what the decoder says and
+        normal noise, with a standard deviation for each column that is learned.
+        "bernoulli": the decoder says probabilities of ones; X must lie in [0, 1].
+
+    noise_floor : float, default=0.1
+        Least standard deviation of the noise, in units of `scale_`. A column that is
+        nearly determined by others would else be given hardly any noise, and the one new
+        row that breaks the rule a likelihood of nearly nothing.
+
+    beta : float, default=1.0
+        What the divergence of codes from the prior is multiplied with in training [3]_.
+        Above 1: fewer and more independent columns, worse reconstructions. With any
+        other value than 1 the loss is no bound on the likelihood; `score` estimates it still.
+
+    warm_up : int, default=0
+        Epochs in which `beta` grows from zero to its value. From probabilistic PCA none
+        are needed; random weights may want some.
+
+    free_bits : float, default=0.0
+        Divergence of each column, in nats on the mean over a batch, that costs nothing
+        [4]_: against columns that collapse.
+
+    prior : {"mixture", "normal"}, default="mixture"
+        Where codes come from in `sample`, `score` and `score_samples`; it has no part in
+        training. "mixture": a mixture of normal distributions is fitted to codes drawn
+        from the posteriors of the training rows, the best prior for what was trained
+        [5]_, and used if it raises the lower bound of the rows held out by more than
+        chance explains. "normal": the standard normal of training.
+
+    n_draws : int, default=48
+        Codes drawn for each row by `score` and `score_samples`, in three rounds [6]_.
+
+    init : {"pca", "random"}, default="pca"
+        Where training starts. "random": the plain network, without the linear path,
+        at Glorot's uniform weights.
+
+    optimizer : str or keras.optimizers.Optimizer, default="adam"
+        A Keras optimizer by name or an object, whose configuration is copied.
+
+    learning_rate : float or keras.optimizers.schedules.LearningRateSchedule, \
+            default=0.001
+        For an optimizer given by name; an object brings its own.
+
+    weight_decay : float, default=0.0
+        Share of the learning rate by which all weights shrink in a step, for an optimizer
+        given by name.
+
+    batch_size : int or "auto", default="auto"
+        Rows in a training step. "auto": 32 for up to 8,000 rows, growing to 128.
+
+    max_iter : int, default=200
+        Epochs at most.
+
+    early_stopping : bool, default=True
+        Whether rows are held out to choose the best epoch and to stop. With fewer than ten rows
+        the training rows themselves are used. If False, all rows are trained on, training stops
+        when its own loss makes no progress, and the last epoch is kept.
+
+    validation_fraction : float, default=0.1
+        Share of the rows that are held out; of more than 64 MiB of rows, at most 32 MiB.
+
+    n_iter_no_change : int, default=20
+        Epochs without progress after which training stops.
+
+    tol : float or None, default=0.01
+        What counts as progress, in nats per row. None: train for `max_iter` epochs.
+
+    warm_start : bool, default=False
+        Whether `fit` goes on from where the last one ended: centre, scale, latent size,
+        network and the steps of the warm-up stay as they are.
+
+    categorical_features : "from_dtype" or array-like of {bool, int, str}, default="from_dtype"
+        Of a table, the columns that are categories: a mask, positions, or names.
+        "from_dtype": booleans, categorical dtypes and strings that are no dates are. What
+        is declared is a table in any case, an array too.
+
+    standardize : "auto" or bool, default="auto"
+        Whether each column of numbers is divided by its own standard deviation, and not all
+        by one number. "auto": in tables with a column that is no number; numbers alone are
+        taken as given, as by PCA.
+
+    clip : bool, default=True
+        Of a table, whether numbers that are decoded stay in the range seen in fit.
+
+    random_state : int, RandomState instance or None, default=None
+        Seeds the split, the weights, the order of the rows and the codes drawn in
+        training. An int gives the same result in every call on the same machine.
+
+    verbose : bool or int, default=False
+        Whether progress is printed: the epoch, the seconds that remain at most, the loss, and
+        the share of variance explained of held-out rows beside PCA's (for other losses than the
+        squared error, their loss beside that of the start); in the end, what is kept and why
+        training ended. True or 1: a line that is updated in a terminal, and about ten lines for
+        each start elsewhere; 2: a line for every epoch.
+
+    Attributes
+    ----------
+    n_components_ : int
+        Number of columns of the code.
+
+    n_active_ : int
+        Columns of the code that say something about the training rows: their mean
+        divergence from the prior is more than 0.01 nats.
+
+    divergence_ : ndarray of shape (n_components_,)
+        Mean divergence of the posterior from the standard normal on the training rows,
+        by column, in nats.
+
+    prior_ : GaussianMixture or None
+        What codes come from; None: the standard normal, because `prior` says so, because
+        no mixture is better, with fewer than ten rows, and after `partial_fit`, whose
+        rows are too few to tell. The last component is a standard normal with a share of
+        5 %, so that no row loses more than three nats by the mixture.
+
+    noise_ : ndarray of shape (n_features,) or None
+        Standard deviation of the noise of each column, in the units of the data; NaN for
+        categories of a table. None with ``likelihood="bernoulli"``.
+
+    mean_ : ndarray of shape (n_features,)
+        Mean of each column, in the units of the data; zeros for a table, which `table_`
+        centres.
+
+    scale_ : float or ndarray of shape (n_features,)
+        What X is divided by: the root of the mean variance of the columns, or with
+        ``standardize=True`` their standard deviations; 1 for a table, which `table_` scales.
+
+    loss_curve_ : list of float
+        Mean training loss in each epoch: minus the evidence lower bound, in nats per row
+        in the units of the data, with `beta`, warm-up and free bits.
+
+    loss_parts_ : dict of str to list of float
+        What `loss_curve_` is the sum of: "reconstruction", minus the expected log-likelihood of
+        the rows given their codes, and "kl", the divergence as it counts.
+
+    validation_loss_curve_ : list of float or None
+        Mean validation loss after each epoch, on the held-out rows or, of fewer than ten
+        rows, on all of them; with `beta` but neither warm-up nor free bits, and with the same
+        draws in every epoch. None with ``early_stopping=False`` and after `partial_fit`.
+
+    validation_loss_parts_ : dict of str to list of float or None
+        Likewise in parts.
+
+    start_loss_ : float
+        Validation loss before the first epoch; NaN without `validation_loss_curve_`.
+
+    best_loss_ : float
+        Validation loss of the epoch that was kept, or its training loss where there is none;
+        `start_loss_` where the start is kept.
+
+    best_iter_ : int
+        The epoch that was kept; 0 is the start.
+
+    n_iter_ : int
+        Number of epochs trained.
+
+    stop_reason_ : str
+        Why training ended: "converged"; "pca", converged to nothing better than the start,
+        which is kept; "max_iter", before it converged, with a
+        :class:`~sklearn.exceptions.ConvergenceWarning` unless ``tol=None`` or in
+        `partial_fit`; "callback", "interrupted" or "diverged".
+
+    starts_ : dict of str to dict
+        Of the only start, "pca" or "random": "loss_curve", "validation_loss_curve",
+        "best_loss" and "n_iter", as the attributes of these names; "ending", "max_iter" or
+        another reason as in `stop_reason_`; "seconds", compilation included. A fit that
+        continues training does not change it.
+
+    encoder_ : keras.Model
+        From rows in the units of the data, or what `table_` makes of them, to codes (the
+        means); made anew each time it is asked for.
+
+    decoder_ : keras.Model
+        From codes to rows in the units of the data, made anew each time. Of a table, to
+        numbers as `table_` has them, and a logit for each flag of a category.
+
+    columns_ : dict
+        The kind of each column by its name, as in :class:`~skae.tables.TabularEncoder`;
+        "numeric" for all, where all columns are numbers.
+
+    table_ : TabularEncoder or None
+        What encodes a table into the matrix that the networks read; None: X is read as it is.
+
+    n_features_in_ : int
+        Number of columns seen during fit.
+
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Names of the columns, where X had any.
+
+    See Also
+    --------
+    AutoencoderTransformer : The plain autoencoder: a code without a distribution.
+    sklearn.decomposition.FactorAnalysis : The linear counterpart.
+    sklearn.mixture.GaussianMixture : Another density.
+
+    Notes
+    -----
+    A column has collapsed when it was active at the start and is not after training. `fit`
+    then gives a :class:`~sklearn.exceptions.ConvergenceWarning` that names it. Columns
+    that probabilistic PCA found no support for are no collapse and give no warning, active
+    or not; of random weights all are expected to become active.
+
+    References
+    ----------
+    .. [1] D. P. Kingma and M. Welling, "Auto-Encoding Variational Bayes", ICLR 2014.
+
+    .. [2] M. E. Tipping and C. M. Bishop, "Probabilistic Principal Component Analysis",
+       Journal of the Royal Statistical Society B 61, 1999.
+
+    .. [3] I. Higgins et al., "beta-VAE: Learning Basic Visual Concepts with a Constrained
+       Variational Framework", ICLR 2017.
+
+    .. [4] D. P. Kingma, T. Salimans, R. Jozefowicz, X. Chen, I. Sutskever and M. Welling,
+       "Improved Variational Inference with Inverse Autoregressive Flow", NIPS 2016.
+
+    .. [5] J. M. Tomczak and M. Welling, "VAE with a VampPrior", AISTATS 2018.
+
+    .. [6] J.-M. Cornuet, J.-M. Marin, A. Mira and C. P. Robert, "Adaptive Multiple Importance
+       Sampling", Scandinavian Journal of Statistics 39, 2012.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_digits
+    >>> from sklearn.decomposition import PCA
+    >>> from skae import VAETransformer
+    >>> X, _ = load_digits(return_X_y=True)
+    >>> train, test = X[:1400], X[1400:]
+    >>> vae = VAETransformer(n_components=8, random_state=0).fit(train)
+    >>> vae.score(test) > PCA(n_components=8).fit(train).score(test) + 5
+    True
+    >>> vae.sample(3, random_state=0).shape
+    (3, 64)
+    """
+
+    _parameter_constraints: dict = {
+        **{k: v for k, v in BaseAutoencoder._parameter_constraints.items() if k not in _GIVEN},
+        # A share of a bound, which may be negative, is no progress: nothing to be held.
+        "learning_rate": BaseAutoencoder._parameter_constraints["learning_rate"][1:],
+        "likelihood": [StrOptions(set(LIKELIHOODS))],
+        "beta": [Interval(Real, 0, None, closed="left")],
+        "warm_up": [Interval(Integral, 0, None, closed="left")],
+        "free_bits": [Interval(Real, 0, None, closed="left")],
+        "noise_floor": [Interval(Real, 0, None, closed="neither")],
+        "prior": [StrOptions({"mixture", "normal"})],
+        "n_draws": [Interval(Integral, 1, None, closed="left")],
+    }
+
+    def __init__(
+        self,
+        n_components=2,
+        *,
+        hidden_layer_sizes=(256, 128),
+        network=None,
+        activation="relu",
+        normalization=None,
+        dropout=0.0,
+        likelihood="gaussian",
+        noise_floor=0.1,
+        beta=1.0,
+        warm_up=0,
+        free_bits=0.0,
+        prior="mixture",
+        n_draws=48,
+        init="pca",
+        optimizer="adam",
+        learning_rate=0.001,
+        weight_decay=0.0,
+        batch_size="auto",
+        max_iter=200,
+        early_stopping=True,
+        validation_fraction=0.1,
+        n_iter_no_change=20,
+        tol=0.01,
+        warm_start=False,
+        categorical_features="from_dtype",
+        standardize="auto",
+        clip=True,
+        random_state=None,
+        verbose=False,
+    ):
+        self.n_components = n_components
+        self.hidden_layer_sizes = hidden_layer_sizes
+        self.network = network
+        self.activation = activation
+        self.normalization = normalization
+        self.dropout = dropout
+        self.likelihood = likelihood
+        self.noise_floor = noise_floor
+        self.beta = beta
+        self.warm_up = warm_up
+        self.free_bits = free_bits
+        self.prior = prior
+        self.n_draws = n_draws
+        self.init = init
+        self.optimizer = optimizer
+        self.learning_rate = learning_rate
+        self.weight_decay = weight_decay
+        self.batch_size = batch_size
+        self.max_iter = max_iter
+        self.early_stopping = early_stopping
+        self.validation_fraction = validation_fraction
+        self.n_iter_no_change = n_iter_no_change
+        self.tol = tol
+        self.warm_start = warm_start
+        self.categorical_features = categorical_features
+        self.standardize = standardize
+        self.clip = clip
+        self.random_state = random_state
+        self.verbose = verbose
