@@ -56,7 +56,7 @@ def refitted(decoder, train, held_out):
     list of ndarray
         Kernel, bias and, if there is one, linear path.
     """
-    kernel, bias, *path = decoder.weights[decoder.coder.output_kernel :]
+    kernel, bias, *path = decoder.coder.named(decoder.weights).output_arrays
     head = np.vstack([kernel, *path, bias]).astype(np.float64)
     read, judged = (_read(decoder, rows.code) for rows in (train, held_out))
     root = np.sqrt(train.weight)[:, None]

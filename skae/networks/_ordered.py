@@ -62,13 +62,15 @@ class OrderedNetwork:
     def _trunk(self) -> list[tuple[int, ...]]:
         """Shapes of the hidden layers of the decoder, which read columns and mask."""
         decoder = replace(self.whole.decoder, n_inputs=2 * self.n_components)
-        return decoder.shapes[: decoder.output_kernel]
+        return decoder.named(decoder.shapes).hidden_arrays
 
     @property
     def head_shapes(self) -> list[tuple[int, ...]]:
         """Shapes of kernel, bias and, if there is one, linear path, of all bands together."""
         decoder = self.whole.decoder
-        return [(len(self.bands), *shape) for shape in decoder.shapes[decoder.output_kernel :]]
+        return [
+            (len(self.bands), *shape) for shape in decoder.named(decoder.shapes).output_arrays
+        ]
 
     @property
     def shapes(self) -> list[tuple[int, ...]]:
@@ -163,9 +165,9 @@ class OrderedNetwork:
     def _spread(self, weights: Weights) -> Weights:
         """Weights of the largest size for all sizes, none of which reads the mask."""
         encoder, decoder = self.whole.split(weights)
-        n = self.whole.decoder.output_kernel
-        heads = [np.stack([array] * len(self.bands)) for array in decoder[n:]]
-        return [*encoder, *resize(decoder[:n], self._trunk), *heads]
+        named = self.whole.decoder.named(decoder)
+        outputs = [np.stack([array] * len(self.bands)) for array in named.output_arrays]
+        return [*encoder, *resize(named.hidden_arrays, self._trunk), *outputs]
 
     def _split(self, weights: Sequence[NDArray[Any]]) -> tuple[Weights, Weights, Weights]:
         """Weights of the encoder, of the decoder's hidden layers and of the heads."""
