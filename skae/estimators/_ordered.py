@@ -180,7 +180,7 @@ class OrderedCodeMixin:
 
     def _head_weights(self):
         """How many weights the heads of all sizes would have."""
-        return sum(map(prod, replace(self._network, each=True).head_shapes))
+        return sum(map(prod, replace(self._network, each=True).output_shapes))
 
     def _give_heads(self, train, held_out):
         """Give each size the best head for the layers before it, as training left them."""
@@ -201,7 +201,7 @@ class OrderedCodeMixin:
 
         parallel_slices(find, n_sizes, 1, len(train.code) * self._head_weights())
         self._network, weights = self._network.with_bands(self._weights, each=True)
-        weights = self._network.with_heads(weights, heads)
+        weights = self._network.with_output_layers(weights, heads)
         vars(self).update(self._networks(weights, self._statistics))
 
     # By size

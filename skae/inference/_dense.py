@@ -1,6 +1,7 @@
 """The forward pass of dense networks in NumPy: no Keras, no backend."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -184,9 +185,12 @@ class DenseForward:
             for array in weights.output_arrays:
                 array *= after.scale
             output.bias[:] += after.centre
-        return before, weights.map(
-            lambda w: np.ascontiguousarray(w.T if w.ndim == 2 else w[:, None], dtype)
-        )
+        # The forms of this coder's layers, of which batch normalization is a part by now.
+        coder = self.coder
+        if coder.normalization == "batch":
+            coder = replace(coder, normalization=None)
+        arrays = (w.T if w.ndim == 2 else w[:, None] for w in weights.arrays)
+        return before, coder.named([np.ascontiguousarray(array, dtype) for array in arrays])
 
     def _without_batch_statistics(self) -> DenseWeights:
         """Weights in float64, batch normalization made part of kernel and bias."""

@@ -45,7 +45,7 @@ class OrderedObjective(keras.Model):
         super().__init__(dtype=SINGLE)
         self.settings = Settings(settings)
         self.encoder, self.hidden = network.build()
-        self.heads = Heads(network.head_shapes, network.output_activation)
+        self.heads = Heads(network.output_shapes, network.output_activation)
         self.first, self.last = np.array(network.bands, np.float32).T[..., None]
         self.loss_of_row = loss
         self.seed_generator = keras.random.SeedGenerator(0)

@@ -22,12 +22,12 @@ class ConvNetwork(Network):
     """Convolutions for images and signals.
 
     The encoder halves height and width once for each entry of `filters` and ends in a
-    dense layer, so the code is a flat vector; the decoder goes the way back [1]_. Any
-    height and width come back at their own size.
+    dense layer, so the code is a flat vector; the decoder mirrors it [1]_. Rows of any height
+    and width are reconstructed at their size.
 
     Rows of ``n_dims=2`` are images of shape (height, width) or (height, width,
-    channels), those of ``n_dims=1`` signals of shape (steps, features). They come as n-D
-    arrays or, with `image_shape` told, flat, as through a Pipeline.
+    channels), those of ``n_dims=1`` signals of shape (steps, features). X is an n-D array or,
+    with `image_shape`, flat, as in a Pipeline.
 
     Parameters
     ----------
@@ -48,8 +48,8 @@ class ConvNetwork(Network):
         Axes along which a kernel moves: 2 for images, 1 for signals.
 
     image_shape : tuple of int or None, default=None
-        Shape of one row, with or without channels, where X comes flat: (height, width),
-        (height, width, channels), (steps,) or (steps, features). None: as X shows it.
+        Shape of one row, with or without channels, where X is flat: (height, width),
+        (height, width, channels), (steps,) or (steps, features). None: as in X.
 
     See Also
     --------
@@ -109,7 +109,7 @@ class ConvNetwork(Network):
 
     @property
     def takes_flat_rows(self) -> bool:
-        """Whether the shape of flat rows is known."""
+        """True if `image_shape` is given."""
         return self.image_shape is not None
 
     def row_shapes(self, input_shape: Shape, output_shape: Shape) -> tuple[Shape, Shape]:
@@ -143,10 +143,10 @@ class ConvStack(Stack):
         Shapes of a row and of its reconstruction, with channels.
 
     filters : tuple of int
-        Of the encoder's convolutions.
+        Filters of the encoder's convolutions.
 
     kernel_size : int
-        Of all convolutions.
+        Size of the kernels.
 
     downsampling, upsampling : str
         See :class:`ConvNetwork`.

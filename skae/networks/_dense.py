@@ -1,6 +1,6 @@
 """Dense encoders and decoders: a stack of layers and, beside it, a linear path."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Any, NamedTuple
@@ -25,18 +25,9 @@ class DenseLayer(NamedTuple):
 
 
 class DenseWeights(NamedTuple):
-    """Weights of a :class:`DenseCoder` by name; the arrays are those of the flat list.
+    """Weights of a :class:`DenseCoder` by name; `skip` is the linear path or None.
 
-    Attributes
-    ----------
-    hidden : list of DenseLayer
-        The hidden layers.
-
-    output : DenseLayer
-        The last layer.
-
-    skip : ndarray of shape (n_inputs, n_outputs) or None
-        The linear path beside the layers.
+    Its arrays are those of the flat list, which is in the order of `DenseCoder.shapes`.
     """
 
     hidden: list[DenseLayer]
@@ -50,27 +41,18 @@ class DenseWeights(NamedTuple):
 
     @property
     def hidden_arrays(self) -> list[Any]:
-        """Arrays of the hidden layers, as in the flat list."""
+        """Beginning of the flat list: the arrays of the hidden layers."""
         return [array for one in self.hidden for array in one if array is not None]
 
     @property
     def output_arrays(self) -> list[Any]:
-        """Kernel, bias and, if there is one, linear path: the end of the flat list."""
-        return [*self.output[:2], *([] if self.skip is None else [self.skip])]
+        """End of the flat list: kernel, bias and, if there is one, linear path."""
+        return [array for array in (*self.output, self.skip) if array is not None]
 
     @property
     def arrays(self) -> list[Any]:
-        """The flat list, in the order of `DenseCoder.shapes`."""
+        """The flat list."""
         return self.hidden_arrays + self.output_arrays
-
-    def map(self, function: Callable[[Any], Any]) -> "DenseWeights":
-        """The same names for what a function makes of each array."""
-
-        def mapped(one: DenseLayer) -> DenseLayer:
-            return DenseLayer(*(None if array is None else function(array) for array in one))
-
-        skip = None if self.skip is None else function(self.skip)
-        return DenseWeights([mapped(one) for one in self.hidden], mapped(self.output), skip)
 
 
 @dataclass(frozen=True)
