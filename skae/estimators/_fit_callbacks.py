@@ -83,10 +83,10 @@ class FitMonitor:
     def begin(self):
         """Before an epoch."""
         if self.estimator.verbose and self.progress is None:
-            from skae.training._progress import Progress, Terms
+            from skae.training._progress import Progress, ProgressFormat
 
-            terms = Terms(self.estimator._unit, **self.terms)
-            self.progress = Progress(int(self.estimator.verbose) > 1, self.names, terms)
+            form = ProgressFormat(self.estimator._unit, **self.terms)
+            self.progress = Progress(int(self.estimator.verbose) > 1, self.names, form)
         if self.progress is not None:
             self.progress.begin()
         if self.context is not None:
@@ -130,8 +130,8 @@ class FitMonitor:
         is_known = spread is not None and not self.n_before
         return {
             "spread": spread,
-            "start": self._name_of_start(rows) if is_known else "start",
-            "judged_by": "held-out" if apart else "training",
+            "baseline": self._name_of_start(rows) if is_known else "start",
+            "rows": "held-out" if apart else "training",
         }
 
     def _name_of_start(self, rows):

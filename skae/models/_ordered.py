@@ -7,7 +7,6 @@ import keras
 import numpy as np
 from keras import ops
 
-from skae.corruption._draws import uniform
 from skae.losses._reconstruction import Loss
 from skae.models._objective import Settings
 from skae.networks._layers import SINGLE
@@ -85,7 +84,7 @@ class OrderedObjective(keras.Model):
         n_idle = n_bands * n_each - 2 * n_rows
         places = np.r_[[0] * n_idle, :n_rows, n_rows - 1 : -1 : -1].astype(np.int32)
         code, target = (ops.take(array, places, axis=0) for array in (code, target))
-        jitter = uniform((n_bands, 1), self.seed_generator)
+        jitter = keras.random.uniform((n_bands, 1), seed=self.seed_generator)
         place = (ops.arange(n_each, dtype="float32") + jitter) / n_each
         first, last = map(ops.convert_to_tensor, (self.first, self.last))
         size = first * ops.exp(place * ops.log((last + 1) / first))
