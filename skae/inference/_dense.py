@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from skae.networks._activations import ACTIVATIONS
-from skae.networks._dense import NORMALIZATION_EPSILON, DenseCoder, DenseLayer, DenseWeights
+from skae.networks._dense import DenseCoder, DenseLayer, DenseWeights
+from skae.networks._layers import NORMALIZATION_EPSILON
 from skae.utils._lazy import LazyRows
 from skae.utils._threads import parallel_slices
 

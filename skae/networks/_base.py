@@ -102,21 +102,9 @@ def whole_numbers(name: str, given: Any, fewest: int) -> tuple[int, ...]:
 
 
 def with_channels(name: str, given: Any, rows: Shape, n_axes: int) -> Shape:
-    """Shape of a row, its channels last: as given, or else that of the rows.
+    """Shape of a row, its channels last: as given by parameter `name`, or else that of `rows`.
 
-    Parameters
-    ----------
-    name : str
-        The parameter that gives the shape.
-
-    given : sequence of int or None
-        Its value.
-
-    rows : tuple of int
-        Shape of a row of X.
-
-    n_axes : int
-        Number of axes before the channels, which may be missing if there is only one.
+    Channels may be missing after `n_axes` axes if there is only one.
     """
     shape = rows if given is None else _checked_shape(name, given, n_axes)
     if len(shape) not in (n_axes, n_axes + 1) or (given is None and len(rows) == 1):
@@ -137,13 +125,8 @@ def with_channels(name: str, given: Any, rows: Shape, n_axes: int) -> Shape:
 def output_with_channels(inputs: Shape, rows: Shape, outputs: Shape) -> Shape:
     """Shape of a reconstruction, its channels last.
 
-    Parameters
-    ----------
-    inputs : tuple of int
-        Shape of a row of X by `with_channels`.
-
-    rows, outputs : tuple of int
-        Shapes of a row of X and of target.
+    `inputs` is the shape of a row of X by `with_channels`; `rows` and `outputs` are those of a
+    row of X and of target.
     """
     n_axes = len(inputs) - 1
     if outputs == rows:

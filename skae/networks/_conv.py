@@ -13,8 +13,8 @@ from skae.networks._base import (
     whole_numbers,
     with_channels,
 )
-from skae.networks._layers import dense, layer
-from skae.networks._stacked import Stack, StackedNetwork, after_hidden_layer
+from skae.networks._layers import after_hidden_layer, dense, layer
+from skae.networks._stacked import Stack, StackedNetwork
 from skae.utils._sklearn import Interval, StrOptions, validate_parameters
 
 
@@ -135,22 +135,7 @@ class ConvNetwork(Network):
 
 @dataclass(frozen=True)
 class ConvStack(Stack):
-    """Convolutions as a value; see :class:`ConvNetwork`.
-
-    Parameters
-    ----------
-    input_shape, output_shape : tuple of int
-        Shapes of a row and of its reconstruction, with channels.
-
-    filters : tuple of int
-        Filters of the encoder's convolutions.
-
-    kernel_size : int
-        Size of the kernels.
-
-    downsampling, upsampling : str
-        See :class:`ConvNetwork`.
-    """
+    """Convolutions as a value: shapes with channels, and parameters of :class:`ConvNetwork`."""
 
     input_shape: Shape
     output_shape: Shape

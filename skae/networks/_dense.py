@@ -8,11 +8,14 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from skae.networks._layers import Weights, dense, layer, load, rows_of
-
-# Small tables train for few steps, in which Keras' own 0.99 would not forget the start.
-MOMENTUM = 0.9
-NORMALIZATION_EPSILON = 1e-3
+from skae.networks._layers import (
+    Weights,
+    after_hidden_layer,
+    dense,
+    layer,
+    load,
+    rows_of,
+)
 
 
 class DenseLayer(NamedTuple):
@@ -168,13 +171,7 @@ class DenseCoder:
         names = [*(f"hidden_{i}" for i in range(len(self.hidden))), "output"]
         for width, name_of_layer, like in zip(self.hidden, names, names[::-1], strict=False):
             outputs = dense_or_mirrored(width, like, name=name_of_layer)(outputs)
-            if self.normalization == "batch":
-                outputs = layer("BatchNormalization", momentum=MOMENTUM)(outputs)
-            elif self.normalization == "layer":
-                outputs = layer("LayerNormalization", epsilon=NORMALIZATION_EPSILON)(outputs)
-            outputs = layer("Activation", self.activation)(outputs)
-            if self.dropout:
-                outputs = layer("Dropout", self.dropout, seed=0)(outputs)
+            outputs = after_hidden_layer(outputs, self, self.activation)
         outputs = dense_or_mirrored(self.n_outputs, names[0], name="output")(outputs)
         if self.has_linear_path:
             path = {"use_bias": False, "name": "linear_path"}
@@ -200,26 +197,17 @@ class DenseNetwork:
     hidden : tuple of int
         Widths of the encoder's hidden layers; the decoder has them in reverse.
 
-    activation, code_activation, output_activation : str
-        Keras' names.
-
-    linear_path : bool
-        Whether encoder and decoder have a linear path beside the hidden layers.
+    activation, code_activation, output_activation, linear_path, normalization, dropout
+        See :class:`DenseCoder`.
 
     n_outputs : int or None
-        Columns of what is decoded; None: as many as are encoded.
+        Number of columns of the reconstruction; None: as of the data.
 
     code_width : int
         Number of encoder outputs for each column of the code, side by side.
 
     tied : bool
         Whether the decoder's kernels are the encoder's, transposed.
-
-    normalization : {"batch", "layer"} or None
-        Normalization between a hidden layer and its activation.
-
-    dropout : float
-        Share of the hidden units that are dropped in training.
     """
 
     n_features: int
@@ -244,26 +232,25 @@ class DenseNetwork:
     @property
     def encoder(self) -> DenseCoder:
         """From data to code."""
-        return DenseCoder(
-            self.n_features,
-            self.n_components * self.code_width,
-            self.hidden,
-            self.activation,
-            self.code_activation,
-            self.linear_path,
-            self.normalization,
-            self.dropout,
-        )
+        width = self.n_components * self.code_width
+        return self._coder(self.n_features, width, self.hidden, self.code_activation)
 
     @property
     def decoder(self) -> DenseCoder:
         """From code to data."""
+        n_outputs = self.n_outputs or self.n_features
+        hidden = self.hidden[::-1]
+        return self._coder(self.n_components, n_outputs, hidden, self.output_activation)
+
+    def _coder(
+        self, n_inputs: int, n_outputs: int, hidden: tuple[int, ...], output_activation: str
+    ) -> DenseCoder:
         return DenseCoder(
-            self.n_components,
-            self.n_outputs or self.n_features,
-            self.hidden[::-1],
+            n_inputs,
+            n_outputs,
+            hidden,
             self.activation,
-            self.output_activation,
+            output_activation,
             self.linear_path,
             self.normalization,
             self.dropout,

@@ -13,6 +13,10 @@ Weights = list[NDArray[np.float32]]
 
 SINGLE = "float32"
 
+# Small tables train for few steps, in which Keras' own 0.99 would not forget the start.
+_MOMENTUM = 0.9
+NORMALIZATION_EPSILON = 1e-3
+
 
 def layer(kind: str, *args: Any, **config: Any) -> Any:
     """A Keras layer by its name.
@@ -33,6 +37,19 @@ def layer(kind: str, *args: Any, **config: Any) -> Any:
 def dense(width: int, **config: Any) -> Any:
     """A dense layer whose kernel is zero: weights come from `random_state` alone."""
     return layer("Dense", width, kernel_initializer="zeros", **config)
+
+
+def after_hidden_layer(outputs: Any, options: Any, activation: str) -> Any:
+    """Normalization, activation and dropout; `options` has `normalization` and `dropout`."""
+    if options.normalization == "batch":
+        outputs = layer("BatchNormalization", momentum=_MOMENTUM)(outputs)
+    elif options.normalization == "layer":
+        outputs = layer("LayerNormalization", epsilon=NORMALIZATION_EPSILON)(outputs)
+    if activation != "linear":
+        outputs = layer("Activation", activation)(outputs)
+    if options.dropout:
+        outputs = layer("Dropout", options.dropout, seed=0)(outputs)
+    return outputs
 
 
 def rows_of(shape: tuple[int, ...]) -> Any:

@@ -11,8 +11,8 @@ from skae.networks._base import (
     output_with_channels,
     with_channels,
 )
-from skae.networks._layers import dense, layer
-from skae.networks._stacked import Stack, StackedNetwork, after_hidden_layer
+from skae.networks._layers import after_hidden_layer, dense, layer
+from skae.networks._stacked import Stack, StackedNetwork
 from skae.utils._sklearn import Interval, StrOptions, validate_parameters
 
 
@@ -122,22 +122,7 @@ class RecurrentNetwork(Network):
 
 @dataclass(frozen=True)
 class RecurrentStack(Stack):
-    """Recurrent layers as a value; see :class:`RecurrentNetwork`.
-
-    Parameters
-    ----------
-    input_shape, output_shape : tuple of int
-        (steps, features) of a row and of its reconstruction.
-
-    cell : str
-        See :class:`RecurrentNetwork`.
-
-    units, n_layers : int
-        Size of a state, and number of layers.
-
-    bidirectional : bool
-        See :class:`RecurrentNetwork`.
-    """
+    """Layers as a value: shapes (steps, features), parameters of :class:`RecurrentNetwork`."""
 
     input_shape: Shape
     output_shape: Shape

@@ -9,7 +9,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from skae.networks._base import LayerOptions, Shape
-from skae.networks._dense import MOMENTUM, NORMALIZATION_EPSILON
 from skae.networks._keras_spec import BuiltNetwork, weight_spec
 from skae.networks._layers import Weights, dense, initial_kernel, layer, rows_of
 
@@ -144,16 +143,3 @@ class StackedNetwork(BuiltNetwork):
 
 def _layer_of(path: str) -> str:
     return path.split("/")[-2]
-
-
-def after_hidden_layer(outputs: Any, options: LayerOptions, activation: str) -> Any:
-    """Normalisation, activation and dropout."""
-    if options.normalization == "batch":
-        outputs = layer("BatchNormalization", momentum=MOMENTUM)(outputs)
-    elif options.normalization == "layer":
-        outputs = layer("LayerNormalization", epsilon=NORMALIZATION_EPSILON)(outputs)
-    if activation != "linear":
-        outputs = layer("Activation", activation)(outputs)
-    if options.dropout:
-        outputs = layer("Dropout", options.dropout, seed=0)(outputs)
-    return outputs

@@ -7,8 +7,7 @@ import numpy as np
 
 from skae.inference._dense import Affine, DenseForward
 from skae.inference._forward import CompiledForward
-from skae.networks._dense import NORMALIZATION_EPSILON
-from skae.networks._layers import load
+from skae.networks._layers import NORMALIZATION_EPSILON, load
 from skae.persistence._onnx_activations import ACTIVATIONS
 from skae.persistence._onnx_functions import affine
 from skae.persistence._onnx_graph import Tensor

@@ -178,10 +178,8 @@ class WarmupStableDecay(Schedule):
         """Learning rates of the next epoch."""
         rate, done = self.stopping.rate or 0.0, len(self.curve)
         if self._n_falling:
-            n_remaining = self.n_held + self._n_falling - done
-            return rate * n_remaining / self._n_falling, rate * (
-                n_remaining - 1
-            ) / self._n_falling
+            n, n_left = self._n_falling, self.n_held + self._n_falling - done
+            return rate * n_left / n, rate * (n_left - 1) / n
         rise = min(_RISE, self.stopping.max_iter / 10)
         return rate * min(done / rise, 1), rate * min((done + 1) / rise, 1)
 
