@@ -22,16 +22,16 @@ class TimeLimit:
 
     Training stops at the end of the first epoch that ends after so many seconds, counted
     from the start of `fit`: checks, the PCA start and compilation are in them, and so are
-    all epochs of both starts of an autoencoder. What is kept is what would be kept had
-    training stopped by itself, without a warning.
+    all epochs of both starts of an autoencoder. The result is the one of training that
+    stopped by itself, without a warning.
 
-    It takes at least one epoch, and what follows training (comparing the network with its
-    start, the mixture of :class:`~skae.VAETransformer`) comes on top.
+    It takes at least one epoch. The steps after training (comparing the network with its
+    start, the mixture of :class:`~skae.VAETransformer`) come on top.
 
     Parameters
     ----------
     seconds : float
-        How long, more than zero.
+        Limit, more than zero.
 
     Raises
     ------
@@ -52,10 +52,10 @@ class TimeLimit:
     `GridSearchCV` is one for each of its fits. The limit is set on the estimator that has
     the epochs; on a `Pipeline` or a search, `fit` raises a `TypeError`.
 
-    Any estimator that heeds what callbacks of scikit-learn's protocol answer at the end of
-    a task may be limited. Of scikit-learn 1.9 itself none does:
-    :class:`~sklearn.linear_model.LogisticRegression` tells callbacks of its iterations and
-    goes on.
+    Any estimator that stops when callbacks of scikit-learn's protocol return True at the end
+    of a task may be limited. Of scikit-learn 1.9 itself none does:
+    :class:`~sklearn.linear_model.LogisticRegression` calls callbacks in its iterations and
+    continues.
 
     Where time runs out is not the same in every run, so neither are results, whatever
     `random_state` is.
@@ -87,7 +87,7 @@ class TimeLimit:
         return f"{type(self).__name__}(seconds={self.seconds!r})"
 
     def __getstate__(self) -> dict[str, Any]:
-        # Fits that are under way stay where they are.
+        # Without the fits of this process.
         return {"seconds": self.seconds, "_begun": {}}
 
     def setup(self, estimator: Any, context: Any) -> None:
@@ -117,11 +117,11 @@ class TimeLimit:
             The estimator that is fitted.
 
         context : CallbackContext
-            What begins.
+            The task that begins.
         """
 
     def on_fit_task_end(self, estimator: Any, context: Any) -> bool:
-        """Tell whether time is up.
+        """Return True once time is up.
 
         Parameters
         ----------
@@ -129,7 +129,7 @@ class TimeLimit:
             The estimator that is fitted.
 
         context : CallbackContext
-            What has ended.
+            The task that has ended.
 
         Returns
         -------

@@ -1,4 +1,4 @@
-"""How much of X survives a transformation and its inverse, for any transformer."""
+"""Scores of the reconstruction of X by any transformer with an inverse."""
 
 from collections.abc import Callable
 from typing import Any
@@ -39,25 +39,25 @@ def variance_explained(X: Any, reconstruction: Any, sample_weight: Any = None) -
         reconstruction = np.where(missing, centre, reconstruction)
     else:
         centre = np.average(X, axis=0, weights=sample_weight)
-    lost, total = (
+    error, total = (
         np.average(np.square(X - other).sum(axis=1), weights=sample_weight)
         for other in (reconstruction, centre)
     )
     if total == 0:
-        return float(lost == 0)
-    return float(1 - lost / total)
+        return float(error == 0)
+    return float(1 - error / total)
 
 
 def lazy_variance_explained(
     X: LazyRows, reconstruct: Callable[[LazyRows], NDArray[Any]], sample_weight: Any = None
 ) -> float:
-    """The same of rows that are read in chunks, and what makes the reconstruction of some."""
+    """The same of rows that are read in chunks; `reconstruct` is a function of a chunk."""
     weight = check_weight(sample_weight, len(X))
     total = np.square(moments(X, weight)[1]).sum()
-    lost = np.average(_lazy_squares(X, reconstruct), weights=weight)
+    error = np.average(_lazy_squares(X, reconstruct), weights=weight)
     if total == 0:
-        return float(lost == 0)
-    return float(1 - lost / total)
+        return float(error == 0)
+    return float(1 - error / total)
 
 
 def _lazy_squares(
@@ -73,19 +73,19 @@ def _lazy_squares(
 
 
 def _by_parts(estimator: Any) -> Callable[[LazyRows], NDArray[Any]]:
-    """What reconstructs some rows of a sparse matrix."""
-    _goes_back(estimator)
+    """A function that reconstructs some rows of a sparse matrix."""
+    _check_inverse(estimator)
 
     def reconstruct(part: LazyRows) -> NDArray[Any]:
-        made: Any = estimator.inverse_transform(estimator.transform(part.given()))
-        rows = np.asarray(canonical(made).toarray() if sparse.issparse(made) else made)
+        rows: Any = estimator.inverse_transform(estimator.transform(part.given()))
+        rows = np.asarray(canonical(rows).toarray() if sparse.issparse(rows) else rows)
         _check_shapes(estimator, part.shape, rows.shape)
         return rows
 
     return reconstruct
 
 
-def _goes_back(estimator: Any) -> Any:
+def _check_inverse(estimator: Any) -> Any:
     if not hasattr(estimator, "inverse_transform"):
         raise TypeError(
             "estimator must have the methods transform and inverse_transform; "
@@ -95,75 +95,78 @@ def _goes_back(estimator: Any) -> Any:
 
 
 def share_explained(X: Any, reconstruction: Any, sample_weight: Any = None) -> float:
-    """Share of what the columns of a table have to lose, the mean over its columns.
+    """Share of the columns of a table that is explained, the mean over its columns.
 
-    Of numbers and times, the share of the variance over the cells that are there. Of
-    levels, the share of the errors of the most frequent level that are not made. Columns
-    that have nothing to lose do not count.
+    Of numbers and times, the share of the variance of the observed values. Of categories, the
+    share of the errors of the most frequent category that are not made. Constant columns do
+    not count.
     """
-    lost, weight = _lost_cells(X, reconstruction, sample_weight)
-    counts = ~np.isnan(lost) * weight[:, np.newaxis]
+    errors, weight = _relative_errors(X, reconstruction, sample_weight)
+    counts = ~np.isnan(errors) * weight[:, np.newaxis]
     has_some = counts.sum(axis=0) > 0
     if not has_some.any():
         return 1.0
-    by_column = (np.nan_to_num(lost) * counts).sum(axis=0)[has_some] / counts.sum(axis=0)[
+    by_column = (np.nan_to_num(errors) * counts).sum(axis=0)[has_some] / counts.sum(axis=0)[
         has_some
     ]
     return float(1 - by_column.mean())
 
 
-def _lost_cells(
+def _relative_errors(
     X: Any, reconstruction: Any, sample_weight: Any
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """What is lost of each cell, as a share of what its column has to lose in the mean.
+    """Error of each value over the mean error of a constant, (n_samples, n_columns).
 
-    NaN where a cell is missing, or its column has nothing to lose. And the weights.
+    NaN where a value is missing or its column is constant. And the weights, (n_samples,).
     """
-    columns, said = (read_columns(checked_table(table)) for table in (X, reconstruction))
+    columns, others = (read_columns(checked_table(table)) for table in (X, reconstruction))
     n_samples = X.shape[0] if hasattr(X, "shape") else len(X)
     weight = check_weight(sample_weight, n_samples)
     weight = np.ones(n_samples) if weight is None else weight
-    pairs = zip(columns, said, strict=True)
-    return np.column_stack([_lost_of_column(*pair, weight) for pair in pairs]), weight
+    pairs = zip(columns, others, strict=True)
+    return np.column_stack(
+        [_relative_errors_of_column(*pair, weight) for pair in pairs]
+    ), weight
 
 
-def _lost_of_column(
-    cells: ColumnValues, said: ColumnValues, weight: NDArray[np.float64]
+def _relative_errors_of_column(
+    column: ColumnValues, other: ColumnValues, weight: NDArray[np.float64]
 ) -> NDArray[np.float64]:
-    cells, said = _as_times(cells, said)
-    there = cells.observed
-    lost = np.full(len(there), np.nan)
-    values, others, weight = cells.values[there], said.values[there], weight[there]
+    """The same of one column, (n_samples,)."""
+    column, other = _as_times(column, other)
+    observed = column.observed
+    relative = np.full(len(observed), np.nan)
+    values, others, weight = column.values[observed], other.values[observed], weight[observed]
     # A column that the estimator ignores comes back missing in all rows.
-    is_ignored = cells.family == "level" and not said.observed.any()
+    is_ignored = column.family == "level" and not other.observed.any()
     if is_ignored or not weight.sum():
-        return lost
-    if cells.family == "level":
-        levels, position = np.unique(values.astype(str), return_inverse=True)
-        counts = np.bincount(position, weights=weight, minlength=len(levels))
+        return relative
+    if column.family == "level":
+        categories, position = np.unique(values.astype(str), return_inverse=True)
+        counts = np.bincount(position, weights=weight, minlength=len(categories))
         errors, total = (values != others).astype(float), 1 - counts.max() / counts.sum()
     else:
         origin = int(values.min()) if values.dtype.kind in "iuO" else 0
         values, others = counted(values, origin, 1), counted(others, origin, 1)
         centre = np.average(values, weights=weight)
-        # Where nothing is said, the mean.
-        others = np.where(said.observed[there], others, centre)
+        # Missing values of the reconstruction count as the mean.
+        others = np.where(other.observed[observed], others, centre)
         errors = np.square(values - others)
         total = np.average(np.square(values - centre), weights=weight)
     if total > 0:
-        lost[there] = errors / total
-    return lost
+        relative[observed] = errors / total
+    return relative
 
 
-def _as_times(cells: ColumnValues, said: ColumnValues) -> tuple[ColumnValues, ColumnValues]:
+def _as_times(column: ColumnValues, other: ColumnValues) -> tuple[ColumnValues, ColumnValues]:
     """Strings that are dates in both tables as times, in one unit."""
-    times, others = iso_times(cells), iso_times(said)
+    times, others = iso_times(column), iso_times(other)
     same = (times.type, times.unit) == (others.type, others.unit)
-    return (times, others) if same else (cells, said)
+    return (times, others) if same else (column, other)
 
 
 def _rows_and_reconstruction(estimator: Any, X: Any) -> tuple[NDArray[Any], NDArray[Any]]:
-    _goes_back(estimator)
+    _check_inverse(estimator)
     rows = check_floats(
         numbers_of(X, unknown=True),
         "X",
@@ -232,7 +235,7 @@ def reconstruction_score(
         lazy = LazyRows(canonical(X))
         return lazy_variance_explained(lazy, _by_parts(estimator), sample_weight)
     if numbers_of(X, unknown=True) is None:
-        reconstruction = _goes_back(estimator).inverse_transform(estimator.transform(X))
+        reconstruction = _check_inverse(estimator).inverse_transform(estimator.transform(X))
         return share_explained(X, reconstruction, sample_weight)
     return variance_explained(*_rows_and_reconstruction(estimator, X), sample_weight)
 
@@ -269,9 +272,9 @@ def reconstruction_error(estimator: Any, X: Any) -> NDArray[Any]:
         lazy = LazyRows(canonical(X))
         return _lazy_squares(lazy, _by_parts(estimator)) / lazy.shape[1]
     if numbers_of(X, unknown=True) is None:
-        reconstruction = _goes_back(estimator).inverse_transform(estimator.transform(X))
-        lost, _ = _lost_cells(X, reconstruction, None)
-        there = ~np.isnan(lost)
-        return np.asarray(np.nan_to_num(lost).sum(axis=1) / np.maximum(there.sum(axis=1), 1))
+        reconstruction = _check_inverse(estimator).inverse_transform(estimator.transform(X))
+        errors, _ = _relative_errors(X, reconstruction, None)
+        n_observed = np.maximum((~np.isnan(errors)).sum(axis=1), 1)
+        return np.asarray(np.nan_to_num(errors).sum(axis=1) / n_observed)
     rows, reconstruction = _rows_and_reconstruction(estimator, X)
     return observed_mean(np.square(rows - reconstruction).reshape(len(rows), -1))

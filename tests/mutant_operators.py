@@ -43,12 +43,12 @@ _IDLE_FUNCTIONS = {"__repr__", "__str__"}
 # What bounds memory, time or rounding, and is no part of any result.
 _IDLE_NAMES = {
     "__all__", "_CHUNK_ENTRIES", "_CHUNK_ROWS", "_FEW_ENTRIES", "_ENTRIES_BESIDE",
-    "_POOL_SIZE", "_POOL_BATCHES", "_MOST_OUTLINES", "_N_WORKERS", "_STEPS_TO_SHARE",
-    "_MOST_JUDGED", "MOST_JUDGED", "_MOST_SEARCHED", "TINY", "SAME", "_EPSILON", "n_workers",
-    "worth_it", "_BITS",
+    "_POOL_SIZE", "_POOL_BATCHES", "_MOST_SPECS", "_N_WORKERS", "_STEPS_TO_SHARE",
+    "_MOST_JUDGED", "MOST_JUDGED", "_MOST_EVALUATED", "_MOST_SEARCHED", "TINY", "SAME",
+    "_EPSILON", "n_workers", "worth_it",
 }  # fmt: skip
 # What runs on another backend than the tests do.
-_OTHER_BACKEND, _OF_OTHER_BACKEND = "torch", {"uniform", "_mixed", "_GOLDEN", "_FACTORS"}
+_OTHER_BACKEND = "torch"
 
 
 @dataclass(frozen=True)
@@ -138,7 +138,7 @@ def _is_idle(node, names):
         return True
     if isinstance(node, ast.keyword) and node.arg in _IDLE_KEYWORDS:
         return True
-    return bool(names & (_IDLE_FUNCTIONS | _IDLE_NAMES | _OF_OTHER_BACKEND))
+    return bool(names & (_IDLE_FUNCTIONS | _IDLE_NAMES))
 
 
 def _children(node):

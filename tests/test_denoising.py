@@ -2,11 +2,9 @@
 
 import pickle
 
-import keras
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
-from scipy.stats import kstest
 from sklearn.base import clone
 from sklearn.decomposition import PCA
 from sklearn.model_selection import GridSearchCV
@@ -14,8 +12,6 @@ from sklearn.model_selection import GridSearchCV
 from skae import DenoisingAutoencoder
 from skae.corruption import GaussianNoise, MaskingNoise, SaltAndPepperNoise, SwapNoise
 from skae.corruption._corruptions import CORRUPTIONS
-from skae.corruption._draws import uniform
-from skae.utils._arrays import as_array
 
 # What AutoencoderTransformer alone has.
 ONLY_PLAIN = {"ordered"}
@@ -111,20 +107,6 @@ def test_it_has_the_parameters_of_the_plain_autoencoder(quick, denoiser):
     assert set(denoiser().get_params(deep=False)) - own == (
         set(quick().get_params(deep=False)) - ONLY_PLAIN
     )
-
-
-def test_numbers_that_are_drawn_inside_a_program():
-    seed = keras.random.SeedGenerator(3)
-    one_by_one = np.concatenate([as_array(uniform((1,), seed)) for _ in range(300)])
-    at_once = as_array(uniform((40, 500), seed))
-    assert at_once.shape == (40, 500)
-    for numbers in (one_by_one, at_once):
-        assert numbers.min() >= 0
-        assert numbers.max() < 1
-        assert kstest(numbers.ravel(), "uniform").pvalue > 0.01
-    again = keras.random.SeedGenerator(3)
-    assert as_array(uniform((1,), again)) == one_by_one[0]
-    assert as_array(uniform((1,), keras.random.SeedGenerator(4))) != one_by_one[0]
 
 
 # Denoising

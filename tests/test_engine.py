@@ -18,8 +18,6 @@ from data import data_rng
 from skae import (
     AEAnomalyDetector,
     AutoencoderTransformer,
-    DenoisingAutoencoder,
-    VAETransformer,
 )
 from skae.estimators import _training
 from skae.estimators._parameters import OPTIMIZERS
@@ -36,7 +34,6 @@ only_tensorflow = pytest.mark.skipif(
     BACKEND != "tensorflow", reason="looks into TensorFlow's functions"
 )
 only_jax = pytest.mark.skipif(BACKEND != "jax", reason="looks into JAX's functions")
-only_torch = pytest.mark.skipif(BACKEND != "torch", reason="looks into PyTorch's steps")
 
 
 def engines(cache):
@@ -631,52 +628,6 @@ def test_a_device_that_is_told_the_number_of_steps_computes_the_same(
         told = quick().fit(rows)
         assert_allclose(told.loss_curve_, before.loss_curve_, rtol=1e-4)
         assert_allclose(told.validation_loss_curve_, before.validation_loss_curve_, rtol=1e-4)
-
-
-@only_torch
-@pytest.mark.parametrize(
-    "estimator",
-    [
-        AutoencoderTransformer(max_iter=2),
-        AutoencoderTransformer(max_iter=2, normalization="batch"),
-        AutoencoderTransformer(max_iter=2, n_components=4, ordered=True),
-        AutoencoderTransformer(max_iter=2, penalty="contractive"),
-        DenoisingAutoencoder(max_iter=2),
-        VAETransformer(max_iter=2),
-        AEAnomalyDetector(random_state=0),
-    ],
-    ids=str,
-)
-def test_a_recorded_step_computes_the_same(monkeypatch, cache, digits, estimator):
-    from skae.training._backend_torch import TorchEngine
-
-    recorded = clone(estimator).set_params(random_state=0).fit(digits)
-    assert all(engine._recorded != engine._taken for engine in engines(cache))
-    monkeypatch.setattr(_train, "CACHE", EngineCache())
-    monkeypatch.setattr(TorchEngine, "_record", lambda self, arguments: self._taken)
-    taken = clone(estimator).set_params(random_state=0).fit(digits)
-    assert_array_equal(recorded.score_samples(digits), taken.score_samples(digits))
-
-
-@only_torch
-def test_a_step_of_which_something_was_missed_is_taken(monkeypatch, cache, quick, digits):
-    from skae.training import _backend_torch
-
-    def with_constants(function):
-        return lambda *arguments: lambda *_: function(*arguments)
-
-    monkeypatch.setattr(_backend_torch, "make_fx", with_constants)
-    quick().fit(digits)
-    (engine,) = engines(cache)
-    assert engine._recorded == engine._taken
-
-
-@only_torch
-def test_a_step_that_cannot_be_recorded_is_taken(cache, quick, digits):
-    ae = quick(dropout=0.1).fit(digits)
-    (engine,) = engines(cache)
-    assert engine._recorded == engine._taken
-    assert ae.loss_curve_[-1] < ae.loss_curve_[0]
 
 
 @pytest.mark.xla

@@ -25,7 +25,7 @@ from skae.inference._dense import Affine
 from skae.metrics import reconstruction_error, reconstruction_score
 from skae.networks import KerasNetwork, _principal
 from skae.networks._principal import MOST_EXACT, linear_map, principal_axes
-from skae.training import _engine, _stream
+from skae.training import _data, _engine
 from skae.utils import _lazy, _memory, _rows
 from skae.utils._lazy import LazyRows
 from skae.utils._rows import Rows, centre_and_scale, moments
@@ -39,7 +39,7 @@ def many(monkeypatch):
     monkeypatch.setattr(_validation, "FEW_BYTES", 0)
     monkeypatch.setattr(_engine, "FEW_BYTES", 0)
     monkeypatch.setattr(_engine, "_MOST_ON_ACCELERATOR", 0)
-    monkeypatch.setattr(_stream, "_CHUNK_BYTES", 2**14)
+    monkeypatch.setattr(_data, "_CHUNK_BYTES", 2**14)
     monkeypatch.setattr(_lazy, "_ENTRIES", 2**10)
     monkeypatch.setattr(_lazy, "_SPARSE_ENTRIES", 2**10)
     monkeypatch.setattr(_rows, "_PART_BYTES", 2**12)
@@ -135,12 +135,12 @@ def test_axes_of_wide_lazy_rows(many, is_sparse):
 @pytest.mark.parametrize("scattered", [0, 2**30])
 def test_each_row_is_visited_once(monkeypatch, many, digits, scattered):
     """In blocks, where rows lie on a disk, and one by one."""
-    monkeypatch.setattr(_stream, "_MOST_SCATTERED", scattered)
-    monkeypatch.setattr(_stream, "_BLOCK_BYTES", 2**11)
+    monkeypatch.setattr(_data, "_MOST_SCATTERED", scattered)
+    monkeypatch.setattr(_data, "_BLOCK_BYTES", 2**11)
     X = digits.astype(np.float32)
     index = data_rng().permutation(len(X))[:201]
     weight = 1.0 + np.arange(201)
-    stream = _stream.Stream(Rows(LazyRows(X, index), None, weight), 16)
+    stream = _data.Stream(Rows(LazyRows(X, index), None, weight), 16)
     assert stream.in_blocks == (scattered == 0)
     order = stream.order(np.random.RandomState(0), 208)
     assert_array_equal(np.sort(order[:201]), np.arange(201))

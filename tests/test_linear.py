@@ -11,7 +11,7 @@ from skae.imputation._normal_scores import NormalScores
 from skae.imputation._soft_knn import KernelRegression
 from skae.imputation._training import Layout
 from skae.networks._dense import DenseNetwork
-from skae.networks._layers import draw
+from skae.networks._layers import initial_kernel
 from skae.networks._principal import linear_map, reduced_rank_map, shrunk_decoder
 from skae.tables import squashed, stretched
 from skae.tables._squashing_scaler import log_slope
@@ -98,7 +98,7 @@ def test_probabilistic_pca_is_the_likeliest_model():
 
 @pytest.mark.parametrize("shape", [(300, 100), (3, 3, 20, 30)])
 def test_kernels_are_drawn_by_their_fans(shape):
-    kernel = draw(np.random.RandomState(0), "dense/kernel", shape)
+    kernel = initial_kernel(np.random.RandomState(0), "dense/kernel", shape)
     fans = np.prod(shape[:-2]) * (shape[-2] + shape[-1])
     limit = np.sqrt(6 / fans)
     assert kernel.dtype == np.float32
@@ -109,7 +109,7 @@ def test_kernels_are_drawn_by_their_fans(shape):
 
 @pytest.mark.parametrize("shape", [(4, 16), (16, 4), (2, 3, 5)])
 def test_kernels_over_time_are_orthogonal(shape):
-    kernel = draw(np.random.RandomState(0), "lstm/recurrent_kernel", shape)
+    kernel = initial_kernel(np.random.RandomState(0), "lstm/recurrent_kernel", shape)
     assert kernel.shape == shape
     flat = kernel.reshape(-1, shape[-1])
     flat = flat if flat.shape[0] >= flat.shape[1] else flat.T

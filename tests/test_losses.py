@@ -175,7 +175,7 @@ def test_outputs_of_columns():
     assert len(OUTPUTS) == 6
     assert_array_equal(OUTPUTS.starts, [0, 1, 4, 5])
     assert_array_equal(OUTPUTS.is_flag, [False, True, True, True, True, False])
-    assert_array_equal(OUTPUTS.member.T, [[0, 1, 1, 1, 0, 0], [0, 0, 0, 0, 1, 0]])
+    assert_array_equal(OUTPUTS.column_mask.T, [[0, 1, 1, 1, 0, 0], [0, 0, 0, 0, 1, 0]])
     assert_array_equal(OUTPUTS.first.T, [[0, 1, 0, 0, 0, 0], [0, 0, 0, 0, 1, 0]])
     assert_array_equal(OUTPUTS.base, [0, 1])
 

@@ -506,9 +506,9 @@ def test_impossible_recurrences(make, images, params):
 
 
 def test_flat_rows_need_a_told_shape(make, digits):
-    with pytest.raises(ValueError, match="image_shape must tell the shape of a row"):
+    with pytest.raises(ValueError, match="image_shape must be the shape of a row"):
         make(ConvNetwork(**CONV)).fit(digits)
-    with pytest.raises(ValueError, match="series_shape must tell the shape of a row"):
+    with pytest.raises(ValueError, match="series_shape must be the shape of a row"):
         make(RecurrentNetwork(**RECURRENT)).fit(digits)
 
 
@@ -519,11 +519,11 @@ def test_no_tied_convolutions(make, images):
 
 def test_models_that_do_not_match(make, images, own):
     encoder, decoder = own
-    with pytest.raises(ValueError, match=r"last layer 'dense.*gives.*\(3,\).*n_components=4"):
+    with pytest.raises(ValueError, match=r"last layer 'dense.*outputs.*\(3,\).*n_components=4"):
         make(KerasNetwork(encoder, decoder), 4).fit(images)
-    with pytest.raises(ValueError, match=r"reads rows of shape \(8, 8\), but.*X.*\(8, 7\)"):
+    with pytest.raises(ValueError, match=r"expects rows of shape \(8, 8\), but.*X.*\(8, 7\)"):
         make(KerasNetwork(encoder, decoder)).fit(images[:, :, :7])
-    with pytest.raises(ValueError, match=r"reads rows of shape \(5,\), but the code.*\(3,\)"):
+    with pytest.raises(ValueError, match=r"expects rows of shape \(5,\), but the code.*\(3,\)"):
         make(KerasNetwork(encoder, build_decoder(5, (8, 8)))).fit(images)
     with pytest.raises(ValueError, match=r"decoder's last layer.*\(4, 4\).*\(8, 8\)"):
         make(KerasNetwork(encoder, build_decoder(3, (4, 4)))).fit(images)

@@ -155,7 +155,9 @@ def test_each_row_is_trained_at_a_size_of_either_half_by_their_weights():
 
 def test_sizes_of_a_band_are_drawn_evenly_on_a_logarithmic_scale(monkeypatch):
     """Half of a step beyond: of two rows in the band of three and four, one has either."""
-    monkeypatch.setattr(_ordered, "uniform", lambda shape, seed: ops.full(shape, 0.5))
+    monkeypatch.setattr(
+        _ordered.keras.random, "uniform", lambda shape, seed: ops.full(shape, 0.5)
+    )
     network, weights, objective, weight = ordered(4)
     one, two, three, four = (
         weight[size - 1] * loss_of_size(network, weights, size) for size in (1, 2, 3, 4)

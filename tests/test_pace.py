@@ -19,12 +19,12 @@ def stopping(**params):
 
 def paced(how, losses):
     """Rates at the beginnings of the epochs, and how many of them were held."""
-    pace, rates = how.pace(np.inf), []
+    schedule, rates = how.schedule(np.inf), []
     for loss in losses[: how.max_iter]:
-        rates.append(pace.rates)
-        if pace.ends(loss):
+        rates.append(schedule.rates)
+        if schedule.update(loss):
             break
-    return np.array(rates), pace.n_held
+    return np.array(rates), schedule.n_held
 
 
 def test_the_rate_rises_is_held_and_falls_to_zero():
@@ -66,11 +66,11 @@ def test_noise_is_no_end():
     ],
 )
 def test_training_has_converged_where_it_ends_without_max_iter(rate, losses, tol, converged):
-    pace = stopping(rate=rate, tol=tol, max_iter=len(losses)).pace(np.inf)
+    schedule = stopping(rate=rate, tol=tol, max_iter=len(losses)).schedule(np.inf)
     for loss in losses:
-        if pace.ends(loss):
+        if schedule.update(loss):
             break
-    assert pace.has_converged == converged
+    assert schedule.has_converged == converged
 
 
 def test_without_a_tolerance_all_epochs_are_used():
@@ -94,7 +94,7 @@ def test_what_lags_a_lot_is_given_up_at_once_and_a_little_later():
 
     def given_up(by):
         curve = np.full(60, 0.1 * (1 + by))
-        return [n for n in range(1, 61) if how.lags(curve[:n], first)][:1]
+        return [n for n in range(1, 61) if how.is_hopeless(curve[:n], first)][:1]
 
     assert given_up(0.5) == [14]
     assert 14 < given_up(0.02)[0] < 40

@@ -11,7 +11,7 @@ import pytest
 from skae import AEAnomalyDetector, AEImputer, DenoisingAutoencoder, VAETransformer
 from skae.estimators import _base
 from skae.training import _progress
-from skae.training._progress import Progress, Terms
+from skae.training._progress import Progress, ProgressFormat
 
 SHARE = r"-?\d\.\d{4}"
 
@@ -226,20 +226,20 @@ def test_each_epoch_has_a_line_where_two_is_said(quick, digits, lines, terminal)
 
 def test_networks_share_twenty_lines(clock, lines):
     names = [f"network {i} of 5" for i in range(1, 6)]
-    progress = Progress(False, names, Terms(1.0))
+    progress = Progress(False, names, ProgressFormat(1.0))
     for _ in names:
         trained(progress, clock, 40, 40, seconds=0.01)
     assert len(lines()) == 5 * (1 + 4)
 
 
 def test_no_long_silence(clock, lines):
-    trained(Progress(False, [""], Terms(1.0)), clock, 9, 1000, seconds=4)
+    trained(Progress(False, [""], ProgressFormat(1.0)), clock, 9, 1000, seconds=4)
     told = [re.match(r"Epoch (\d+)", line)[1] for line in lines()]
     assert told == ["1", "4", "7", "9"]
 
 
 def test_seconds_left_are_those_of_all_starts(clock, lines):
-    progress = Progress(True, ["PCA start", "random start"], Terms(1.0))
+    progress = Progress(True, ["PCA start", "random start"], ProgressFormat(1.0))
     trained(progress, clock, 2, 10, seconds=3)
     clock.now += 100  # what is compiled between them is no epoch
     trained(progress, clock, 10, 10, seconds=3)
@@ -254,7 +254,7 @@ def test_seconds_left_are_those_of_all_starts(clock, lines):
     ("seconds", "told"), [(0.2, "0.2 s"), (59, "59 s"), (600, "10 min"), (10_800, "3.0 h")]
 )
 def test_durations(clock, lines, seconds, told):
-    trained(Progress(True, [""], Terms(1.0)), clock, 1, 2, seconds)
+    trained(Progress(True, [""], ProgressFormat(1.0)), clock, 1, 2, seconds)
     assert lines() == [f"Epoch 1/2: at most {told} left, loss 1"]
 
 
@@ -274,7 +274,7 @@ def test_one_line_that_is_updated(quick, digits, terminal):
 
 def test_a_shorter_line_leaves_nothing_of_a_longer_one(clock, terminal):
     screen = terminal()
-    progress = Progress(False, [""], Terms(1.0))
+    progress = Progress(False, [""], ProgressFormat(1.0))
     trained(progress, clock, 2, 2, seconds=600)
     long, short = screen.getvalue().split("\n")[0].split("\r")[1:]
     assert long.startswith("Epoch 1/2: at most 10 min left")

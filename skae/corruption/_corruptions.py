@@ -1,7 +1,7 @@
-"""Ways to spoil rows, so that a network learns to repair them.
+"""Corruptions of rows, from which a network learns to restore the clean rows.
 
-Each is written against the functions that NumPy and `keras.ops` share: rows are spoilt in
-the same way inside the compiled epoch and by calling the object.
+Each is written against the functions that NumPy and `keras.ops` share: rows are corrupted in
+the same way inside the compiled epoch and by a call of the object.
 """
 
 from abc import ABC, abstractmethod
@@ -24,12 +24,12 @@ Array = NDArray[Any]
 
 @dataclass(frozen=True)
 class Spread:
-    """What a corruption may know of the columns, in the units of the rows it spoils.
+    """Statistics of the columns, in the units of the rows that are corrupted.
 
     Parameters
     ----------
     zero : ndarray of shape (n_features,)
-        Where zero lies.
+        Value that stands for zero.
 
     deviation : ndarray of shape (n_features,)
         Standard deviations.
@@ -41,7 +41,7 @@ class Spread:
         One unit of the data.
 
     cells : ndarray of int of shape (n_features,) or None
-        The first of the columns that stand for the same cell of a table, and are corrupted
+        The first of the columns that stand for the same value of a table and are corrupted
         together; None: each stands for one.
     """
 
@@ -62,7 +62,7 @@ class Spread:
         return cls(zero, deviation, X.min(axis=0), X.max(axis=0), cells=cells)
 
     def widened(self, X: Array, deviation: Array) -> "Spread":
-        """The spread of more rows, X among them, with these standard deviations."""
+        """The spread of these and further rows X, which together have these deviations."""
         low, high = np.minimum(self.low, X.min(axis=0)), np.maximum(self.high, X.max(axis=0))
         return replace(self, deviation=deviation, low=low, high=high)
 
@@ -80,7 +80,7 @@ class Spread:
 
 
 class Corruption(ABC, BaseEstimator):
-    """Spoils rows at random. Its numbers are searchable: other levels compile nothing.
+    """Corrupts rows at random. Its parameters are searchable: other levels compile nothing.
 
     Attributes
     ----------
@@ -93,7 +93,7 @@ class Corruption(ABC, BaseEstimator):
     _parameter_constraints: dict[str, list[Any]] = {}
 
     def settings(self, spread: Spread) -> dict[str, Array]:
-        """Validate the parameters, and say what `apply` needs to know, as arrays."""
+        """Validate the parameters, and return the arrays that `apply` needs."""
         validate_parameters(self)
         settings = self._settings(spread)
         if spread.cells is not None and self.draws == "uniform":
@@ -102,7 +102,7 @@ class Corruption(ABC, BaseEstimator):
 
     @property
     def key(self) -> tuple[Any, ...]:
-        """What makes two corruptions compile to different programs."""
+        """Equal for corruptions that compile to the same program."""
         params = self.get_params()
         del params["level"]
         return type(self), *params.values()
@@ -113,7 +113,7 @@ class Corruption(ABC, BaseEstimator):
 
     @abstractmethod
     def apply(self, xp: Any, draws: Draws, settings: dict[str, Any], x: Any) -> Any:
-        """Spoil rows.
+        """Corrupt rows.
 
         Parameters
         ----------
@@ -124,7 +124,7 @@ class Corruption(ABC, BaseEstimator):
             Random numbers.
 
         settings : dict of str to array
-            As `settings` gave them.
+            Of `settings`.
 
         x : array of shape (n_samples, n_features)
             Rows.
@@ -135,14 +135,14 @@ class Corruption(ABC, BaseEstimator):
         """
 
     def _chosen(self, xp: Any, draws: Draws, settings: dict[str, Any], x: Any) -> Any:
-        """A number in [0, 1) for each entry, the same for all that stand for one cell."""
+        """A number in [0, 1) for each entry, the same for all columns of one value."""
         u = draws.uniform(x)
         if "corruption_cells" not in settings:
             return u
         return xp.take(u, _as_positions(xp, settings["corruption_cells"]), axis=1)
 
     def __call__(self, X: Any, random_state: Any = None) -> Array:
-        """Spoil rows; their own spread counts.
+        """Corrupt rows, with the spread of these rows.
 
         Parameters
         ----------
@@ -150,7 +150,7 @@ class Corruption(ABC, BaseEstimator):
             Rows.
 
         random_state : int, RandomState instance or None, default=None
-            Seeds what is drawn.
+            Seeds the random numbers.
 
         Returns
         -------
@@ -163,7 +163,7 @@ class Corruption(ABC, BaseEstimator):
         return corrupted.reshape(X.shape)
 
     def corrupt(self, X: Array, spread: Spread, rng: np.random.RandomState) -> Array:
-        """Spoil rows of this spread in NumPy."""
+        """Corrupt rows of this spread in NumPy, shape (n_samples, n_features)."""
         settings = {k: v.astype(X.dtype) for k, v in self.settings(spread).items()}
         return np.asarray(self.apply(np, NumpyDraws(rng), settings, X), X.dtype)
 
@@ -186,7 +186,7 @@ class GaussianNoise(Corruption):
         the unit of X, for columns that share one, such as pixels.
 
     clip : bool, default=False
-        Whether spoilt values are brought back to the range of the training rows: of each
+        Whether corrupted values are clipped to the range of the training rows: of each
         column or, with ``unit="data"``, of all.
     """
 
@@ -209,7 +209,7 @@ class GaussianNoise(Corruption):
         return settings
 
     def apply(self, xp: Any, draws: Any, settings: Any, x: Any) -> Any:
-        """Add noise to every cell."""
+        """Add noise to every value."""
         x = x + settings["corruption_scale"] * draws.normal(x)
         if not self.clip:
             return x
@@ -218,12 +218,12 @@ class GaussianNoise(Corruption):
 
 
 class MaskingNoise(Corruption):
-    """Sets cells to zero: bits turned off.
+    """Sets values to zero: bits turned off.
 
     Parameters
     ----------
     level : float, default=0.5
-        Share of the cells.
+        Share of the values.
     """
 
     _parameter_constraints = {"level": _SHARE}
@@ -235,18 +235,18 @@ class MaskingNoise(Corruption):
         return {"share": self.level, "zero": spread.zero}
 
     def apply(self, xp: Any, draws: Any, settings: Any, x: Any) -> Any:
-        """Set some cells to zero."""
+        """Set some values to zero."""
         corrupted = self._chosen(xp, draws, settings, x) < settings["corruption_share"]
         return xp.where(corrupted, settings["corruption_zero"], x)
 
 
 class SaltAndPepperNoise(Corruption):
-    """Sets cells to the least or the largest value, each half of the time.
+    """Sets values to the least or the largest, each half of the time.
 
     Parameters
     ----------
     level : float, default=0.5
-        Share of the cells.
+        Share of the values.
 
     unit : {"feature", "data"}, default="feature"
         "feature": the range of each column in the training rows. "data": the range of
@@ -264,19 +264,19 @@ class SaltAndPepperNoise(Corruption):
         return {"share": self.level, "low": low, "high": high}
 
     def apply(self, xp: Any, draws: Any, settings: Any, x: Any) -> Any:
-        """Set some cells to an end of the range."""
+        """Set some values to an end of the range."""
         u, share = self._chosen(xp, draws, settings, x), settings["corruption_share"]
         x = xp.where(u < share, settings["corruption_high"], x)
         return xp.where(u < share / 2, settings["corruption_low"], x)
 
 
 class SwapNoise(Corruption):
-    """Sets cells to the value of the same column in another row: the noise for tables.
+    """Sets values to that of the same column in another row: the noise for tables.
 
     Parameters
     ----------
     level : float, default=0.5
-        Share of the cells.
+        Share of the values.
     """
 
     _parameter_constraints = {"level": _SHARE}
@@ -288,7 +288,7 @@ class SwapNoise(Corruption):
         return {"share": self.level}
 
     def apply(self, xp: Any, draws: Any, settings: Any, x: Any) -> Any:
-        """Take some cells from other rows of the batch."""
+        """Take some values from other rows of the batch."""
         corrupted = self._chosen(xp, draws, settings, x) < settings["corruption_share"]
         n_samples = x.shape[0]
         row = _as_positions(xp, xp.floor(self._chosen(xp, draws, settings, x) * n_samples))
@@ -311,5 +311,5 @@ CORRUPTIONS: dict[str, Any] = {
 
 
 def make_corruption(corruption: Any, level: float) -> Corruption:
-    """A corruption by name, at a level; an object brings its own."""
+    """A corruption by name with this level; an object is returned unchanged."""
     return CORRUPTIONS[corruption](level) if isinstance(corruption, str) else corruption

@@ -80,10 +80,10 @@ class FitMonitor:
     def begin(self):
         """Report the beginning of an epoch."""
         if self.estimator.verbose and self.progress is None:
-            from skae.training._progress import Progress, Terms
+            from skae.training._progress import Progress, ProgressFormat
 
-            terms = Terms(**self.terms)
-            self.progress = Progress(int(self.estimator.verbose) > 1, self.names, terms)
+            form = ProgressFormat(**self.terms)
+            self.progress = Progress(int(self.estimator.verbose) > 1, self.names, form)
         if self.progress is not None:
             self.progress.begin()
         if self.context is not None:
@@ -126,7 +126,7 @@ class FitMonitor:
 
 
 def _progress_terms(start, options):
-    """In which terms progress lines report losses, as arguments of `Terms`."""
+    """In which terms progress lines report losses, as arguments of `ProgressFormat`."""
     spread = None if start.validation is None else start.model.loss_of_mean(start.validation)
     # Of a few rows none are held out, and all of them validate.
     held_out = start.validation is None or len(start.validation) < len(start.rows)
@@ -135,8 +135,8 @@ def _progress_terms(start, options):
         label = _label_of_start(start, options)
     return {
         "spread": spread,
-        "start": label,
-        "judged_by": "held-out" if held_out else "training",
+        "baseline": label,
+        "rows": "held-out" if held_out else "training",
     }
 
 

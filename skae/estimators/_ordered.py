@@ -88,7 +88,7 @@ class OrderedModel(ReconstructionModel):
 
     def _n_output_weights(self):
         """Number of weights that the output layers of all sizes would have."""
-        return sum(map(prod, replace(self.network, each=True).head_shapes))
+        return sum(map(prod, replace(self.network, each=True).output_shapes))
 
     def with_refitted_outputs(self, train, validation):
         """Give each size the best output layer for the layers before it."""
@@ -108,7 +108,7 @@ class OrderedModel(ReconstructionModel):
         n_multiplications = len(train.code) * self._n_output_weights()
         parallel_slices(find, n_sizes, 1, n_multiplications)
         network, weights = self.network.with_bands(self.weights, each=True)
-        return replace(self, network=network, weights=network.with_heads(weights, outputs))
+        return replace(self, network=network, weights=network.with_output_layers(weights, outputs))
 
     # By size
 

@@ -56,7 +56,7 @@ def refitted(decoder, train, validation):
     list of ndarray
         Kernel, bias and, if there is one, linear path.
     """
-    kernel, bias, *path = decoder.weights[decoder.coder.output_kernel :]
+    kernel, bias, *path = decoder.coder.named(decoder.weights).output_arrays
     head = np.vstack([kernel, *path, bias]).astype(np.float64)
     inputs, held_out = (_inputs(decoder, rows.code) for rows in (train, validation))
     root = np.sqrt(train.weight)[:, None]

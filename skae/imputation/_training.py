@@ -201,7 +201,7 @@ def train_member(
 
     learnt = _learnt_rows(layout, rows, used, place)
     weights = coder.random_weights(rng)
-    weights[coder.output_kernel][:] = 0
+    coder.named(weights).output.kernel[:] = 0
     done = train_for(
         how.n_steps,
         how.learning_rate,

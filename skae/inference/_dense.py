@@ -1,20 +1,22 @@
 """The forward pass of dense networks in NumPy: no Keras, no backend."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from skae.networks._activations import ACTIVATIONS
-from skae.networks._dense import NORMALIZATION_EPSILON, DenseCoder
+from skae.networks._dense import DenseCoder, DenseLayer, DenseWeights
+from skae.networks._layers import NORMALIZATION_EPSILON
 from skae.utils._lazy import LazyRows
 from skae.utils._threads import parallel_slices
 
 Array = NDArray[Any]
 
-# Entries of the widest layer that are computed at a time: what lies between two layers
-# stays in the cache.
+# Entries of the widest layer that are computed at a time: the hidden units then
+# stay in the cache.
 _CHUNK_ENTRIES = 2**17
 
 # A centre this many scales from zero is subtracted from float32 rows before the first
@@ -23,7 +25,7 @@ _FAR_FROM_ZERO = 64
 
 
 class Affine(NamedTuple):
-    """Units of the data: ``(x - centre) / scale`` is what a network sees."""
+    """Units of the data: a network's inputs are ``(x - centre) / scale``."""
 
     centre: Array
     scale: float | Array
@@ -46,9 +48,9 @@ class Affine(NamedTuple):
         return rows
 
     def is_far_for(self, dtype: np.dtype[Any]) -> bool:
-        """Whether the centre is too far from zero for rows of this dtype."""
-        far = np.abs(self.centre) > _FAR_FROM_ZERO * np.asarray(self.scale)
-        return bool(dtype == np.float32 and far.any())
+        """True if the centre is too far from zero for rows of this dtype."""
+        is_far = np.abs(self.centre) > _FAR_FROM_ZERO * np.asarray(self.scale)
+        return bool(dtype == np.float32 and is_far.any())
 
 
 class DenseForward:
@@ -67,10 +69,10 @@ class DenseForward:
         float32, in the order of `coder.shapes`.
 
     before : Affine or None
-        Units of the input, which is centred and scaled before it enters the network.
+        Units of the input, which is centred and scaled first.
 
     after : Affine or None
-        Units of the output, to which it is brought from what the network says.
+        Units of the output, to which the network's output is brought.
 
     statistics : list of ndarray
         Moving mean and variance of each layer that is normalised by batches.
@@ -90,7 +92,7 @@ class DenseForward:
         self.statistics = list(statistics)
         self.before = before
         self.after = after
-        self._prepared: dict[Any, tuple[Affine | None, list[Array]]] = {}
+        self._prepared: dict[Any, tuple[Affine | None, DenseWeights]] = {}
 
     def __getstate__(self) -> dict[str, Any]:
         return {**vars(self), "_prepared": {}}
@@ -111,22 +113,22 @@ class DenseForward:
         return self._computed(self._forward, X, self.coder.n_outputs)
 
     def plain(self, X: Array) -> Array:
-        """The same as the network says it, not in the units of the output."""
+        """Output in the network's units, not in those of the data."""
         return self._computed(self._forward, X, self.coder.n_outputs, scaled=False)
 
     def hidden(self, X: Array) -> Array:
-        """What the last layer reads: the units before it, or the rows if there are none."""
+        """Inputs of the last layer: the last hidden units, or the rows if there are none."""
         n_units = (self.coder.n_inputs, *self.coder.hidden)[-1]
         return self._computed(self._hidden, X, n_units, scaled=False)
 
     def _computed(
         self,
-        function: Callable[[list[Array], Array], Array],
+        function: Callable[[DenseWeights, Array], Array],
         X: Array,
         n_outputs: int,
         scaled: bool = True,
     ) -> Array:
-        """A function of prepared weights and of rows, which are its last axis."""
+        """Apply a function of prepared weights and of rows, which are its last axis."""
         before, weights = self.prepared(X.dtype, scaled)
         output = np.empty((len(X), n_outputs), X.dtype)
         widest = max(self.coder.n_inputs, self.coder.n_outputs, *self.coder.hidden)
@@ -135,14 +137,14 @@ class DenseForward:
             rows = X[at] if before is None else before.centred(X[at])
             output[at] = function(weights, rows.T).T
 
-        n_multiplications = len(X) * sum(w.size for w in weights)
+        n_multiplications = len(X) * sum(array.size for array in weights.arrays)
         parallel_slices(compute, len(X), max(_CHUNK_ENTRIES // widest, 1), n_multiplications)
         return output
 
     def prepared(
         self, dtype: np.dtype[Any], scaled: bool = True
-    ) -> tuple[Affine | None, list[Array]]:
-        """What centres rows of this dtype beforehand, and kernels and biases for them.
+    ) -> tuple[Affine | None, DenseWeights]:
+        """Units that centre rows of this dtype beforehand, and the weights for these rows.
 
         Parameters
         ----------
@@ -157,9 +159,9 @@ class DenseForward:
         before : Affine or None
             None: the centre is part of the biases.
 
-        weights : list of ndarray
-            Kernels of shape (n_outputs, n_inputs) and vectors of shape (n_outputs, 1), in the
-            order of `weights`, with normalisation by batches and units folded in.
+        weights : DenseWeights
+            Kernels of shape (n_outputs, n_inputs) and vectors of shape (n_outputs, 1), with
+            batch normalization and units folded in.
         """
         key = dtype, scaled
         if key not in self._prepared:
@@ -168,64 +170,62 @@ class DenseForward:
 
     def _prepare(
         self, dtype: np.dtype[Any], after: Affine | None
-    ) -> tuple[Affine | None, list[Array]]:
+    ) -> tuple[Affine | None, DenseWeights]:
         weights = self._without_batch_statistics()
-        last = self._last(weights)
-        path = [(len(weights) - 1, last)] if self.coder.has_linear_path else []
+        first, output, skip = weights.layers[0], weights.output, weights.skip
         before = None
         if self.before is not None:
             before = self.before if self.before.is_far_for(dtype) else None
-            for kernel, output in [(0, 0), *path]:
-                weights[kernel] /= np.reshape(self.before.scale, (-1, 1))
+            entries = [(first.kernel, first.bias)]
+            entries += [] if skip is None else [(skip, output.bias)]
+            for kernel, bias in entries:
+                kernel /= np.reshape(self.before.scale, (-1, 1))
                 if before is None:
-                    weights[output + 1] -= self.before.centre @ weights[kernel]
+                    bias -= self.before.centre @ kernel
         if after is not None:
-            for position in [last, last + 1, *(kernel for kernel, _ in path)]:
-                weights[position] *= after.scale
-            weights[last + 1] += after.centre
-        return before, [
-            np.ascontiguousarray(w.T if w.ndim == 2 else w[:, None], dtype) for w in weights
-        ]
+            for array in weights.output_arrays:
+                array *= after.scale
+            output.bias[:] += after.centre
+        # The forms of this coder's layers, of which batch normalization is a part by now.
+        coder = self.coder
+        if coder.normalization == "batch":
+            coder = replace(coder, normalization=None)
+        arrays = (w.T if w.ndim == 2 else w[:, None] for w in weights.arrays)
+        return before, coder.named([np.ascontiguousarray(array, dtype) for array in arrays])
 
-    def _without_batch_statistics(self) -> list[Array]:
-        """Weights in float64, normalisation by batches made part of kernel and bias."""
-        weights = [w.astype(np.float64) for w in self.weights]
+    def _without_batch_statistics(self) -> DenseWeights:
+        """Weights in float64, batch normalization made part of kernel and bias."""
+        weights = self.coder.named([w.astype(np.float64) for w in self.weights])
         if self.coder.normalization != "batch":
             return weights
         folded = []
-        for i in range(len(self.coder.hidden)):
-            kernel, bias, scale, shift = weights[4 * i : 4 * i + 4]
+        for i, (kernel, bias, scale, shift) in enumerate(weights.hidden):
             mean, variance = self.statistics[2 * i : 2 * i + 2]
             scale = scale / np.sqrt(variance + NORMALIZATION_EPSILON)
-            folded += [kernel * scale, (bias - mean) * scale + shift]
-        return folded + weights[self.coder.output_kernel :]
+            folded.append(DenseLayer(kernel * scale, (bias - mean) * scale + shift))
+        return weights._replace(hidden=folded)
 
-    def _forward(self, weights: list[Array], x: Array) -> Array:
-        last = self._last(weights)
-        output = weights[last] @ self._hidden(weights, x)
-        if self.coder.has_linear_path:
-            output += weights[-1] @ x
-        output += weights[last + 1]
+    def _forward(self, weights: DenseWeights, x: Array) -> Array:
+        """From columns of inputs, (n_inputs, n_samples), to columns of outputs."""
+        output = weights.output.kernel @ self._hidden(weights, x)
+        if weights.skip is not None:
+            output += weights.skip @ x
+        output += weights.output.bias
         return ACTIVATIONS[self.coder.output_activation](output)
 
-    def _hidden(self, weights: list[Array], x: Array) -> Array:
+    def _hidden(self, weights: DenseWeights, x: Array) -> Array:
+        """From columns of inputs, (n_inputs, n_samples), to columns of hidden units."""
         activate = ACTIVATIONS[self.coder.activation]
-        normalises = self.coder.normalization == "layer"
-        hidden = x
-        for i in range(0, self._last(weights), 4 if normalises else 2):
-            hidden = weights[i] @ hidden
-            hidden += weights[i + 1]
-            if normalises:
-                hidden = _normalised(hidden) * weights[i + 2] + weights[i + 3]
-            hidden = activate(hidden)
-        return hidden
-
-    def _last(self, weights: list[Array]) -> int:
-        """Position of the last layer's kernel; its bias comes next, and then the path."""
-        return len(weights) - 2 - self.coder.has_linear_path
+        for one in weights.hidden:
+            x = one.kernel @ x
+            x += one.bias
+            if one.scale is not None:
+                x = _normalised(x) * one.scale + one.shift
+            x = activate(x)
+        return x
 
 
 def _normalised(units: Array) -> Array:
-    """Each row, along the last axis, with its mean at zero and its variance at one."""
+    """Layer normalization of units of shape (n_units, n_samples), over the units."""
     variance = units.var(axis=0) + units.dtype.type(NORMALIZATION_EPSILON)
     return (units - units.mean(axis=0)) / np.sqrt(variance)

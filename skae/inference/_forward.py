@@ -20,8 +20,8 @@ from skae.utils._process import refuse_forked_process
 Array = NDArray[Any]
 Forward = Callable[[Array], Array]
 
-# Rows that are computed at a time; the last chunk is filled up, so that one program serves
-# any number of rows and a row comes out the same in any company.
+# Rows that are computed at a time; the last chunk is padded, so that one program serves any
+# number of rows and results do not depend on the other rows.
 _CHUNK_ROWS = 64
 _MOST_PROGRAMS = 32
 
@@ -40,13 +40,13 @@ class CompiledForward:
         Encoder or decoder.
 
     weights, statistics : list of ndarray
-        float32, as training left them, of encoder and decoder.
+        float32, of encoder and decoder.
 
     before : Affine or None
-        Units of the input, which is centred and scaled before it enters the network.
+        Units of the input, which is centred and scaled first.
 
     after : Affine or None
-        Units of the output, to which it is brought from what the network says.
+        Units of the output, to which the network's output is brought.
     """
 
     def __init__(
@@ -68,12 +68,12 @@ class CompiledForward:
 
     @property
     def weights(self) -> list[Array]:
-        """Of this direction."""
+        """Weights of this encoder or decoder."""
         return self.network.split(self.all_weights)[self.position]
 
     @property
     def statistics(self) -> list[Array]:
-        """Of this direction."""
+        """Moving statistics of this encoder or decoder."""
         return self.network.split_statistics(self.all_statistics)[self.position]
 
     def __call__(self, X: Array) -> Array:
@@ -96,21 +96,21 @@ class CompiledForward:
         return output
 
     def plain(self, X: Array) -> Array:
-        """The same as the network says it, not in the units of the output."""
+        """Output in the network's units, not in those of the data."""
         refuse_forked_process()
         rows = X if self.before is None else self.before.transform(X)
         return _program(self.network, self.position).run(self, rows).astype(X.dtype)
 
 
 class _Program:
-    """A compiled Keras model that carries the weights of whoever used it last."""
+    """A compiled Keras model with the weights of its last user."""
 
     def __init__(self, network: BuiltNetwork, position: int) -> None:
         import keras
 
         self._model = network.build()[position]
         if keras.backend.backend() == "torch":
-            # Nothing is compiled there, and NumPy warns of how Keras converts the output.
+            # Nothing is compiled, and NumPy warns of how Keras converts the output.
             self._output = self._model
         else:
             # XLA is slow at convolutions on CPUs; without it JAX does not compile at all.
@@ -155,13 +155,13 @@ def forward(
         The architecture.
 
     weights, statistics : list of ndarray
-        As training left them.
+        Trained weights and moving statistics.
 
     before : Affine
-        Units of what is encoded.
+        Units of the encoder's input.
 
     after : Affine or None
-        Units of what is decoded; None: as the network says it.
+        Units of the decoder's output; None: those of the network.
 
     Returns
     -------

@@ -1,6 +1,6 @@
-"""What a variational autoencoder maximises: likelihoods, and the divergence of codes.
+"""Likelihoods and the divergence of codes, the parts of the evidence lower bound.
 
-Written, as the other losses are, against the functions that NumPy and `keras.ops` share.
+As the other losses, they are written against the functions that NumPy and `keras.ops` share.
 """
 
 from abc import ABC, abstractmethod
@@ -15,7 +15,7 @@ _LOG_VARIANCES = (-25.0, 10.0)
 
 
 class Likelihood(ABC):
-    """Distribution of a row around what the decoder says of its code.
+    """Distribution of a row around the decoder's output for its code.
 
     Attributes
     ----------
@@ -23,7 +23,7 @@ class Likelihood(ABC):
         Whether rows and outputs must lie in [0, 1].
 
     noisy : bool
-        Whether there is a noise to learn, one number per column.
+        Whether there is a noise to learn, one number for each column.
     """
 
     bounded: bool = False
@@ -39,10 +39,10 @@ class Likelihood(ABC):
             `numpy` or `keras.ops`.
 
         target, output : array of shape (n_samples, n_outputs)
-            The rows, and what the decoder says.
+            The rows, and the decoder's output.
 
         variance : array of shape (n_outputs,) or None
-            Of the noise, if there is one.
+            Variance of the noise, if there is one.
 
         Returns
         -------
@@ -52,7 +52,7 @@ class Likelihood(ABC):
 
 @dataclass(frozen=True)
 class Gaussian(Likelihood):
-    """The output is a mean; each column has a noise of its own."""
+    """The output is a mean; each column has its noise."""
 
     noisy = True
 
@@ -96,7 +96,7 @@ class ObservedLikelihood(Likelihood):
 
     @property
     def noisy(self) -> bool:  # type: ignore[override]
-        """As of the likelihood of all entries."""
+        """That of the likelihood of all entries."""
         return self.likelihood.noisy
 
     def per_sample(self, xp: Any, target: Any, output: Any, variance: Any) -> Any:
@@ -111,12 +111,12 @@ LIKELIHOODS: dict[str, Likelihood] = {"gaussian": Gaussian(), "bernoulli": Berno
 
 
 def noise_variance(xp: Any, noise: Any, floor: Any) -> Any:
-    """Variance from the number that is learned: its exponential above a floor."""
+    """Variance from the learned logarithm, above a floor; shape (n_outputs,)."""
     return xp.exp(noise) + floor * floor
 
 
 def posterior(xp: Any, moments: Any) -> tuple[Any, Any]:
-    """Mean and log-variance of codes from what the encoder says of each row.
+    """Mean and log-variance of codes from the encoder's output.
 
     Parameters
     ----------
@@ -142,7 +142,7 @@ def divergence(xp: Any, mean: Any, log_variance: Any) -> Any:
         `numpy` or `keras.ops`.
 
     mean, log_variance : array of shape (n_samples, n_components)
-        Of the posterior of each column of the code.
+        Posterior of each column of the code.
 
     Returns
     -------

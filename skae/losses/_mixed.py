@@ -1,7 +1,7 @@
-"""The loss of a table: each column by its kind, over the cells that are there.
+"""The loss of a table: each column by its kind, over the observed values.
 
-A target has two halves: what should be said in each column of the output, and how much it
-counts, nothing where the cell is missing. Flags of levels are said as logits.
+A target has two halves: the target of each column of the output, and its weight, zero where
+the value is missing. The outputs for flags of categories are logits.
 """
 
 from dataclasses import dataclass
@@ -21,13 +21,13 @@ _MOST_CERTAIN = 30.0
 
 @dataclass(frozen=True)
 class Outputs:
-    """What stands in each column of the output.
+    """The columns of the output.
 
     Parameters
     ----------
     widths : tuple of int
-        Of each column of the table: 0 for a number, else how many flags say its level; 1
-        for the flag of the second of two levels.
+        Of each column of the table: 0 for a number, else the number of flags of its
+        categories; 1 for the flag of the second of two categories.
     """
 
     widths: tuple[int, ...]
@@ -37,40 +37,40 @@ class Outputs:
 
     @cached_property
     def starts(self) -> NDArray[np.intp]:
-        """Where each column of the table begins."""
+        """Position of the first output of each column of the table, (n_columns,)."""
         return np.cumsum([0, *(max(width, 1) for width in self.widths[:-1])])
 
     @cached_property
     def is_flag(self) -> NDArray[np.bool_]:
-        """Which outputs are flags."""
+        """Mask of the outputs that are flags, (n_outputs,)."""
         return np.repeat(np.array(self.widths) > 0, np.maximum(self.widths, 1))
 
     @cached_property
-    def member(self) -> NDArray[np.float32]:
-        """Which outputs are flags of which column of levels, (n_outputs, n_level_columns)."""
+    def column_mask(self) -> NDArray[np.float32]:
+        """One where an output is a flag of a column, (n_outputs, n_categorical_columns)."""
         column = np.repeat(np.arange(len(self.widths)), np.maximum(self.widths, 1))
-        of_levels = np.flatnonzero(np.array(self.widths) > 0)
-        return (column[:, np.newaxis] == of_levels).astype(np.float32)
+        categorical = np.flatnonzero(np.array(self.widths) > 0)
+        return (column[:, np.newaxis] == categorical).astype(np.float32)
 
     @cached_property
     def first(self) -> NDArray[np.float32]:
-        """The first flag of each column of levels, as `member`."""
-        first = np.zeros_like(self.member)
-        of_levels = np.array(self.widths) > 0
-        first[self.starts[of_levels], np.arange(of_levels.sum())] = 1
+        """The first flag of each categorical column, as `column_mask`."""
+        first = np.zeros_like(self.column_mask)
+        categorical = np.array(self.widths) > 0
+        first[self.starts[categorical], np.arange(categorical.sum())] = 1
         return first
 
     @cached_property
     def base(self) -> NDArray[np.float32]:
-        """One where the first of two levels has no flag, for each column of levels."""
+        """One where the first of two categories has no flag, for each categorical column."""
         widths = np.array(self.widths)
         return (widths[widths > 0] == 1).astype(np.float32)
 
 
 def cross_entropy(xp: Any, outputs: Outputs, target: Any, weight: Any, output: Any) -> Any:
-    """Minus the log-probability of the levels of each row, weighted and summed.
+    """Minus the log-probability of the categories of each row, weighted and summed.
 
-    Softmax over the flags of a column, or the logistic function where there is one.
+    Softmax over the flags of a column, or the logistic function of a single one.
 
     Parameters
     ----------
@@ -78,36 +78,36 @@ def cross_entropy(xp: Any, outputs: Outputs, target: Any, weight: Any, output: A
         `numpy` or `keras.ops`.
 
     outputs : Outputs
-        Which outputs are flags of what.
+        The columns of the output.
 
     target, weight, output : array of shape (n_samples, n_outputs)
-        Flags, 0 or 1; what they count; and logits. Columns that are numbers are ignored.
+        Flags, 0 or 1; their weights; and logits. Columns of numbers are ignored.
     """
-    flags, member, first, base = (
+    flags, column_mask, first, base = (
         _constant(xp, array)
-        for array in (outputs.is_flag, outputs.member, outputs.first, outputs.base)
+        for array in (outputs.is_flag, outputs.column_mask, outputs.first, outputs.base)
     )
-    # Smooth, so that a logit that is far off still has a gradient.
+    # Smooth, so that a large wrong logit still has a gradient.
     logits = _MOST_CERTAIN * xp.tanh(output / _MOST_CERTAIN) * flags
-    total = xp.matmul(xp.exp(logits) * flags, member) + base
+    total = xp.matmul(xp.exp(logits) * flags, column_mask) + base
     log_total = xp.sum(xp.log(total) * xp.matmul(weight, first), axis=1)
     return log_total - xp.sum(weight * target * logits, axis=1)
 
 
 def _constant(xp: Any, array: NDArray[Any]) -> Any:
-    """A fixed array as what the functions of `xp` take."""
+    """A constant array for the functions of `xp`."""
     array = array.astype(np.float32)
     return xp.convert_to_tensor(array) if hasattr(xp, "convert_to_tensor") else array
 
 
 @dataclass(frozen=True)
 class MixedLoss(Loss):
-    """A loss of numbers and the cross-entropy of levels, by what each column counts.
+    """A loss of numbers and the cross-entropy of categories, with the weights of columns.
 
     Parameters
     ----------
     outputs : Outputs
-        Which outputs are flags of what.
+        The columns of the output.
 
     entry : callable
         Loss of numbers: ``entry(xp, target, output)`` gives one value per entry.
@@ -117,24 +117,24 @@ class MixedLoss(Loss):
     entry: EntryLoss
 
     def per_sample(self, xp: Any, target: Any, output: Any) -> Any:
-        """Sum over the cells that are there; see the module for the target."""
+        """Sum over the observed values, (n_samples,); see the module for the target."""
         n_outputs = len(self.outputs)
         target, weight = target[:, :n_outputs], target[:, n_outputs:]
         numbers = _constant(xp, ~self.outputs.is_flag)
-        missed = xp.sum(numbers * weight * self.entry(xp, target, output), axis=1)
+        error = xp.sum(numbers * weight * self.entry(xp, target, output), axis=1)
         if not self.outputs.is_flag.any():
-            return missed
-        return missed + cross_entropy(xp, self.outputs, target, weight, output)
+            return error
+        return error + cross_entropy(xp, self.outputs, target, weight, output)
 
 
 @dataclass(frozen=True)
 class MixedLikelihood(Likelihood):
-    """Numbers have a Gaussian noise of their own, levels a probability.
+    """Each column of numbers has its Gaussian noise, categories have probabilities.
 
     Parameters
     ----------
     outputs : Outputs
-        Which outputs are flags of what.
+        The columns of the output.
     """
 
     outputs: Outputs
@@ -142,29 +142,29 @@ class MixedLikelihood(Likelihood):
     noisy = True
 
     def per_sample(self, xp: Any, target: Any, output: Any, variance: Any) -> Any:
-        """Sum over the cells that are there; see the module for the target."""
+        """Sum over the observed values, (n_samples,); see the module for the target."""
         n_outputs = len(self.outputs)
         target, weight = target[:, :n_outputs], target[:, n_outputs:]
         numbers = _constant(xp, ~self.outputs.is_flag)
         distance = xp.square(target - output) / variance + xp.log(variance) + log(2 * pi)
-        missed = 0.5 * xp.sum(numbers * weight * distance, axis=1)
+        error = 0.5 * xp.sum(numbers * weight * distance, axis=1)
         if not self.outputs.is_flag.any():
-            return missed
-        return missed + cross_entropy(xp, self.outputs, target, weight, output)
+            return error
+        return error + cross_entropy(xp, self.outputs, target, weight, output)
 
 
 def probabilities(outputs: Outputs, output: NDArray[Any]) -> NDArray[Any]:
-    """Logits of levels as probabilities; numbers as they are.
+    """Logits of categories as probabilities; numbers unchanged.
 
     Parameters
     ----------
     outputs : Outputs
-        Which outputs are flags of what.
+        The columns of the output.
 
     output : ndarray of shape (n_samples, n_outputs)
-        What the decoder says.
+        Outputs of the decoder.
     """
     flags = outputs.is_flag
     odds = np.exp(_MOST_CERTAIN * np.tanh(output / _MOST_CERTAIN)) * flags
-    total = odds @ outputs.member + outputs.base
-    return np.where(flags, odds / (total @ outputs.member.T + ~flags), output)
+    total = odds @ outputs.column_mask + outputs.base
+    return np.where(flags, odds / (total @ outputs.column_mask.T + ~flags), output)

@@ -1,4 +1,4 @@
-"""Penalties on the code: what training minimises beside the reconstruction loss."""
+"""Penalties on the code, which training minimises beside the reconstruction loss."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
@@ -15,7 +15,7 @@ _STEP = 1e-2
 
 
 class Penalty(ABC, BaseEstimator):
-    """A term that is added to the loss of each row; its numbers are searchable.
+    """A term that is added to the loss of each row; its parameters are searchable.
 
     Attributes
     ----------
@@ -28,7 +28,7 @@ class Penalty(ABC, BaseEstimator):
     _parameter_constraints: dict[str, list[Any]] = {}
 
     def settings(self) -> dict[str, float]:
-        """Numbers of the penalty: other values are not another program."""
+        """Parameters as numbers: other values are not another program."""
         validate_parameters(self)
         return {f"penalty_{name}": float(value) for name, value in self.get_params().items()}
 
@@ -50,7 +50,7 @@ class Penalty(ABC, BaseEstimator):
             `keras.ops`.
 
         settings : dict of str to tensor
-            Of this penalty, and the "mask" of the code's columns that are used.
+            Those of this penalty, and the "mask" of the code's columns that are used.
 
         code : tensor of shape (n_samples, capacity)
             The code, zero where masked.
@@ -59,7 +59,7 @@ class Penalty(ABC, BaseEstimator):
             From rows to codes.
 
         x : tensor of shape (n_samples, n_features)
-            What was encoded.
+            Rows that were encoded.
 
         draws : Draws
             Random numbers.
@@ -76,7 +76,7 @@ class L1Sparsity(Penalty):
     Parameters
     ----------
     weight : float, default=1e-3
-        How much it counts beside the reconstruction loss of standardised data.
+        Factor, beside the reconstruction loss of standardised data.
     """
 
     _parameter_constraints = {"weight": [Interval(Real, 0, None, closed="left")]}
@@ -94,7 +94,7 @@ class L1Sparsity(Penalty):
 class KLSparsity(Penalty):
     """`weight` times the divergence of each column's mean activity from `target` [1]_.
 
-    The activity of a column of the code is read as a probability, so the code wants
+    The activity of a column of the code is read as a probability, so the code needs
     ``code_activation="sigmoid"``. Means are those of a batch.
 
     Parameters
@@ -103,7 +103,7 @@ class KLSparsity(Penalty):
         Share of the rows for which a column should be active.
 
     weight : float, default=0.01
-        How much it counts beside the reconstruction loss of standardised data.
+        Factor, beside the reconstruction loss of standardised data.
 
     References
     ----------
@@ -141,7 +141,7 @@ class Contractive(Penalty):
     Parameters
     ----------
     weight : float, default=0.01
-        How much it counts beside the reconstruction loss of standardised data.
+        Factor, beside the reconstruction loss of standardised data.
 
     References
     ----------

@@ -49,13 +49,13 @@ def binary_crossentropy(xp: Any, target: Any, output: Any) -> Any:
 
 
 class Loss(ABC):
-    """What is compared between a target and an output.
+    """A distance between targets and outputs.
 
     Attributes
     ----------
     power : int
-        How the loss scales with the unit of the data: data measured in a unit `u` times
-        smaller have a loss ``u ** power`` times larger.
+        Exponent of the unit of the data: data in a unit `u` times smaller have a loss
+        ``u ** power`` times larger.
 
     bounded : bool
         Whether targets and outputs must lie in [0, 1].
@@ -74,7 +74,7 @@ class Loss(ABC):
             `numpy` or `keras.ops`.
 
         target, output : array of shape (n_samples, n_outputs)
-            What should have been said, and what was.
+            True values and reconstruction.
 
         Returns
         -------
@@ -192,7 +192,7 @@ class SSIMLoss(Loss):
 
 
 def _windows(n_pixels: int) -> NDArray[np.float64]:
-    """Row i weighs the pixels of window i: shape (n_windows, n_pixels)."""
+    """Weights of the pixels in each window, (n_windows, n_pixels)."""
     size = min(_WINDOW, n_pixels)
     distance = np.arange(size) - (size - 1) / 2
     window = np.exp(-np.square(distance / _SIGMA) / 2)

@@ -21,7 +21,7 @@ from skae.utils._arrays import as_array
 
 @dataclass(frozen=True)
 class KerasLoss(Loss):
-    """What a Keras loss says of each row, in standardised data.
+    """A Keras loss, of standardised data.
 
     Parameters
     ----------
@@ -37,11 +37,11 @@ class KerasLoss(Loss):
         object.__setattr__(self, "identity", _identity(self.function))
 
     def per_sample(self, xp: Any, target: Any, output: Any) -> Any:
-        """Mean of what the Keras loss says over all axes but the first."""
+        """Mean of the Keras loss over all axes but the first."""
         from keras import ops
 
         if xp is np:
-            # As in training, whatever the rows came in and Keras is set to.
+            # As in training, for any dtype of the rows and any floatx of Keras.
             tensors = (ops.convert_to_tensor(x, "float32") for x in (target, output))
             return as_array(self.per_sample(ops, *tensors)).astype(output.dtype)
         values = getattr(self.function, "call", self.function)(target, output)
@@ -54,7 +54,7 @@ def _identity(function: Any) -> Any:
     kind = type(function)
     if not hasattr(function, "get_config"):
         return function
-    # Not every loss of Keras has all of its arguments in its configuration: Huber's delta.
+    # Not every loss of Keras has all arguments in its configuration: Huber's delta.
     arguments = getattr(function, "_fn_kwargs", {})
     try:
         config = json.dumps([function.get_config(), arguments])
@@ -79,7 +79,7 @@ def make_loss(loss: Any, output_shape: tuple[int, ...]) -> Loss:
     Parameters
     ----------
     loss : str, keras.losses.Loss or callable
-        What the user asked for.
+        As given by the user.
 
     output_shape : tuple of int
         Shape of one reconstruction.
@@ -95,7 +95,7 @@ def make_loss(loss: Any, output_shape: tuple[int, ...]) -> Loss:
     if len(output_shape) not in (2, 3):
         raise ValueError(
             "loss='ssim' compares images: X must be of shape (n_samples, height, width) or "
-            "(n_samples, height, width, channels), or network must say the image_shape; "
+            "(n_samples, height, width, channels), or network must have the image_shape; "
             f"one row has the shape {output_shape}."
         )
     return SSIMLoss(*output_shape)

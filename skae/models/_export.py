@@ -1,4 +1,4 @@
-"""The trained networks as Keras models that speak in the units of the data."""
+"""The trained networks as Keras models in the units of the data."""
 
 from typing import Any
 
@@ -15,7 +15,7 @@ def keras_models_in_data_units(
     input_shape: tuple[int, ...],
     output_shape: tuple[int, ...],
 ) -> tuple[Any, Any]:
-    """Models that speak in the units and the shapes of the data.
+    """Models in the units and the shapes of the data.
 
     Parameters
     ----------
@@ -23,10 +23,10 @@ def keras_models_in_data_units(
         Networks of flat, standardised rows.
 
     before : tuple of (ndarray of shape (n_features,), float)
-        Centre and scale of what is encoded.
+        Centre and scale of the inputs.
 
     after : tuple of (ndarray of shape (n_outputs,), float) or None
-        Centre and scale of what is decoded; None: the decoder's output is not scaled.
+        Centre and scale of the outputs; None: the decoder's output is not scaled.
 
     input_shape, output_shape : tuple of int
         Shapes of one row.
@@ -38,7 +38,7 @@ def keras_models_in_data_units(
     """
     rows = rows_of(input_shape)
     # Not Normalization, whose moments become inputs of the graph when it is exported. Two
-    # layers: where the centre is far from zero, it is taken off first.
+    # layers: a centre far from zero is subtracted first.
     centred = layer("Rescaling", 1.0, offset=-before[0])(_shaped(rows, (-1,)))
     code = rows_of(decoder.input_shape[1:])
     output = decoder(code)

@@ -14,7 +14,7 @@ from skae.networks._layers import SINGLE
 
 
 class Settings(keras.layers.Layer):
-    """Holds numbers that a model is told and does not learn.
+    """Numbers of a model that are set and not learned: other values are the same program.
 
     Parameters
     ----------
@@ -50,18 +50,17 @@ class ReconstructionObjective(keras.Model):
         The networks.
 
     loss : Loss
-        What is compared between target and output.
+        Loss of the reconstruction.
 
     settings : mapping of str to tuple of int
-        Shapes of the numbers that are told: "mask", those of corruption and penalty, and
-        the pools of random numbers that these draw from.
-        They are the first of the variables that are not trained.
+        Shapes of the settings: "mask", those of corruption and penalty, and the pools of
+        random numbers of these. They are the first of the variables that are not trained.
 
     corruption : Corruption or None
-        What happens to a row before the encoder reads it, in training.
+        Applied to rows before they are encoded, in training.
 
     penalty : Penalty or None
-        What is added to the loss.
+        Added to the loss.
     """
 
     def __init__(
@@ -91,10 +90,10 @@ class ReconstructionObjective(keras.Model):
         Parameters
         ----------
         inputs : tuple of tensors, (x, target)
-            What the encoder reads and what the decoder should say.
+            Inputs of the encoder and targets of the decoder.
 
         training : bool
-            Whether corruption, dropout and the like are at work.
+            Whether corruption, dropout and the like apply.
 
         Returns
         -------

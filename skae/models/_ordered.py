@@ -1,4 +1,4 @@
-"""Codes of every size at once: the Keras model that is trained."""
+"""The Keras model that trains codes of every size at once."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -7,7 +7,6 @@ import keras
 import numpy as np
 from keras import ops
 
-from skae.corruption._draws import uniform
 from skae.losses._reconstruction import Loss
 from skae.models._objective import Settings
 from skae.networks._layers import SINGLE
@@ -23,13 +22,13 @@ class OrderedObjective(keras.Model):
     Parameters
     ----------
     network : OrderedNetwork
-        What is trained.
+        The network to train.
 
     loss : Loss
-        What is compared between target and output.
+        Loss of the reconstruction.
 
     settings : mapping of str to tuple of int
-        Shape of "size_weight": how much the loss counts at each size.
+        Shape of "size_weight": weight of the loss at each size.
 
     References
     ----------
@@ -45,7 +44,7 @@ class OrderedObjective(keras.Model):
         super().__init__(dtype=SINGLE)
         self.settings = Settings(settings)
         self.encoder, self.hidden = network.build()
-        self.heads = Heads(network.head_shapes, network.output_activation)
+        self.output_layers = OutputLayers(network.output_shapes, network.output_activation)
         self.first, self.last = np.array(network.bands, np.float32).T[..., None]
         self.loss_of_row = loss
         self.seed_generator = keras.random.SeedGenerator(0)
@@ -57,10 +56,10 @@ class OrderedObjective(keras.Model):
         Parameters
         ----------
         inputs : tuple of tensors, (x, target)
-            What the encoder reads and what the decoder should say.
+            Inputs of the encoder and targets of the decoder.
 
         training : bool
-            Whether sizes are drawn; otherwise they are those by which all are judged.
+            Whether sizes are random; otherwise they are the last of each band.
 
         Returns
         -------
@@ -68,24 +67,26 @@ class OrderedObjective(keras.Model):
         """
         x, target = inputs
         code = self.encoder(x, training=training)
-        loss = (self._drawn if training else self._judged)(code, target)
+        loss = (self._at_random_sizes if training else self._at_last_sizes)(code, target)
         return loss[:, None]
 
-    def _judged(self, code: Any, target: Any) -> Any:
+    def _at_last_sizes(self, code: Any, target: Any) -> Any:
+        """Mean loss of each row over the last sizes of the bands, (n_rows,)."""
         n_rows, n_bands = code.shape[0], len(self.last)
         code, target = (ops.tile(array, (n_bands, 1)) for array in (code, target))
         size = ops.broadcast_to(self.last, (n_bands, n_rows))
         return ops.mean(self._by_band(code, target, size, False), axis=0)
 
-    def _drawn(self, code: Any, target: Any) -> Any:
+    def _at_random_sizes(self, code: Any, target: Any) -> Any:
+        """Mean loss of each row at two random sizes, (n_rows,)."""
         n_rows, n_bands = code.shape[0], len(self.last)
-        # Each row is decoded at a size of the lower bands, and at one of the upper ones. All
-        # bands have as many rows: in the first there are some that do not count.
+        # Each row is decoded at a size of the lower bands and at one of the upper ones. All
+        # bands have the same number of rows: in the first some do not count.
         n_each = -(-2 * n_rows // n_bands)
         n_idle = n_bands * n_each - 2 * n_rows
         places = np.r_[[0] * n_idle, :n_rows, n_rows - 1 : -1 : -1].astype(np.int32)
         code, target = (ops.take(array, places, axis=0) for array in (code, target))
-        jitter = uniform((n_bands, 1), self.seed_generator)
+        jitter = keras.random.uniform((n_bands, 1), seed=self.seed_generator)
         place = (ops.arange(n_each, dtype="float32") + jitter) / n_each
         first, last = map(ops.convert_to_tensor, (self.first, self.last))
         size = first * ops.exp(place * ops.log((last + 1) / first))
@@ -96,24 +97,24 @@ class OrderedObjective(keras.Model):
     def _by_band(self, code: Any, target: Any, size: Any, training: bool) -> Any:
         """Weighted losses of rows that are cut to sizes of shape (n_bands, n_each)."""
         columns = ops.arange(1, code.shape[1] + 1, dtype="float32")
-        kept = ops.cast(columns <= ops.reshape(size, (-1, 1)), "float32")
-        code = code * kept
+        mask = ops.cast(columns <= ops.reshape(size, (-1, 1)), "float32")
+        code = code * mask
         features = code
         if self.hidden is not None:
-            features = self.hidden(ops.concatenate([code, kept], axis=1), training=training)
-        loss = self.loss_of_row.per_sample(ops, target, self.heads(features, code))
+            features = self.hidden(ops.concatenate([code, mask], axis=1), training=training)
+        loss = self.loss_of_row.per_sample(ops, target, self.output_layers(features, code))
         weight = self.settings.values()["size_weight"]
         weight = ops.take(weight, ops.cast(size, "int32") - 1)
         return ops.reshape(loss, size.shape) * weight
 
 
-class Heads(keras.layers.Layer):
-    """The last layers of all bands, of which each reads as many rows.
+class OutputLayers(keras.layers.Layer):
+    """The last layers of all bands, each applied to the same number of rows.
 
     Parameters
     ----------
     shapes : sequence of tuple of int
-        Of kernel, bias and, if there is one, linear path, of all bands.
+        Kernel, bias and, if there is one, linear path, of all bands.
 
     activation : str
         Of the output.
@@ -126,22 +127,22 @@ class Heads(keras.layers.Layer):
         self.built = True
 
     def call(self, features: Any, code: Any) -> Any:
-        """What is said of rows, band by band.
+        """Reconstructions of rows, band by band.
 
         Parameters
         ----------
         features, code : tensor of shape (n_bands * n_each, ...)
-            What kernels and linear paths read.
+            Inputs of kernels and of linear paths.
 
         Returns
         -------
         tensor of shape (n_bands * n_each, n_outputs)
         """
         kernel, bias, *path = self.arrays
-        output = self._read(features, kernel) + ops.expand_dims(bias, 1)
+        output = self._matmul(features, kernel) + ops.expand_dims(bias, 1)
         for matrix in path:
-            output = output + self._read(code, matrix)
+            output = output + self._matmul(code, matrix)
         return self.activation(ops.reshape(output, (-1, bias.shape[1])))
 
-    def _read(self, rows: Any, matrices: Any) -> Any:
+    def _matmul(self, rows: Any, matrices: Any) -> Any:
         return ops.matmul(ops.reshape(rows, (matrices.shape[0], -1, rows.shape[1])), matrices)

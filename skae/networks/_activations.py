@@ -1,7 +1,6 @@
 """Activations that run without Keras: in place, on NumPy arrays.
 
-The keys are the names Keras knows; scikit-learn's words for two of them are translated
-by `keras_name`.
+The keys are Keras' names; scikit-learn's names of two of them are translated by `keras_name`.
 """
 
 from collections.abc import Callable

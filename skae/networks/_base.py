@@ -1,4 +1,4 @@
-"""What a user says of a network, before there are rows."""
+"""Base class of the network parameters, and the shapes of rows."""
 
 import math
 from abc import ABC, abstractmethod
@@ -13,24 +13,24 @@ Shape = tuple[int, ...]
 
 @dataclass(frozen=True)
 class LayerOptions:
-    """What the estimator says of every network.
+    """The estimator's parameters that apply to every network.
 
     Parameters
     ----------
     activation, code_activation, output_activation : str
-        Names that Keras knows.
+        Keras' names.
 
     linear_path : bool
         Whether encoder and decoder have a linear path beside their layers.
 
     normalization : {"batch", "layer"} or None
-        What stands between a hidden layer and its activation.
+        Normalization between a hidden layer and its activation.
 
     dropout : float
         Share of the hidden units that are dropped in training.
 
     code_width : int
-        How many numbers the encoder says for each column of the code, side by side.
+        Number of encoder outputs for each column of the code, side by side.
     """
 
     activation: str = "relu"
@@ -49,17 +49,17 @@ class Network(ABC, BaseEstimator):
 
     @property
     def takes_flat_rows(self) -> bool:
-        """Whether rows may come flat, as those of a table do."""
+        """True if rows may be flat, as those of a table are."""
         return True
 
     @abstractmethod
     def row_shapes(self, input_shape: Shape, output_shape: Shape) -> tuple[Shape, Shape]:
-        """Shapes of a row and of its reconstruction, as the network sees them.
+        """Shapes of a row and of its reconstruction inside the network.
 
         Parameters
         ----------
         input_shape, output_shape : tuple of int
-            As they come: images and series may be flat.
+            Shapes in X and target: images and series may be flat.
 
         Returns
         -------
@@ -70,18 +70,18 @@ class Network(ABC, BaseEstimator):
     def describe(
         self, input_shape: Shape, output_shape: Shape, n_components: int, options: LayerOptions
     ) -> Any:
-        """The network for such rows, as a value: equal where it is the same program.
+        """The network for such rows: a value, equal where the program is the same.
 
         Parameters
         ----------
         input_shape, output_shape : tuple of int
-            Shapes of a row and of its reconstruction, as they come.
+            Shapes of a row of X and of target.
 
         n_components : int
-            Columns of the code.
+            Latent size.
 
         options : LayerOptions
-            What the estimator says of every network.
+            Parameters of the estimator.
 
         Returns
         -------
@@ -101,34 +101,22 @@ def whole_numbers(name: str, given: Any, fewest: int) -> tuple[int, ...]:
     return tuple(map(int, numbers))
 
 
-def with_channels(name: str, told: Any, rows: Shape, n_axes: int) -> Shape:
-    """Shape of a row, its channels last: what was told, or else what the rows show.
+def with_channels(name: str, given: Any, rows: Shape, n_axes: int) -> Shape:
+    """Shape of a row, its channels last: as given by parameter `name`, or else that of `rows`.
 
-    Parameters
-    ----------
-    name : str
-        Of the parameter by which the shape is told.
-
-    told : sequence of int or None
-        Its value.
-
-    rows : tuple of int
-        Shape of a row of X as it comes.
-
-    n_axes : int
-        Axes before the channels, which may be left out where there is one.
+    Channels may be missing after `n_axes` axes if there is only one.
     """
-    shape = rows if told is None else _checked(name, told, n_axes)
-    if len(shape) not in (n_axes, n_axes + 1) or (told is None and len(rows) == 1):
+    shape = rows if given is None else _checked_shape(name, given, n_axes)
+    if len(shape) not in (n_axes, n_axes + 1) or (given is None and len(rows) == 1):
         raise ValueError(
             f"rows of X have shape {rows}: X must be of shape {_axes(n_axes)}, or {name} "
-            f"must tell the shape of a row that comes flat; got {name}={told!r}."
+            f"must be the shape of a row; got {name}={given!r}."
         )
     full = (*shape, 1) if len(shape) == n_axes else tuple(shape)
     flat = len(rows) == 1 and rows[0] == math.prod(full)
     if not flat and rows not in (full, tuple(shape)) and (*rows, 1) != full:
         raise ValueError(
-            f"{name}={told!r} is a row of {math.prod(full)} numbers, but rows of X have "
+            f"{name}={given!r} is a row of {math.prod(full)} numbers, but rows of X have "
             f"shape {rows}."
         )
     return full
@@ -137,13 +125,8 @@ def with_channels(name: str, told: Any, rows: Shape, n_axes: int) -> Shape:
 def output_with_channels(inputs: Shape, rows: Shape, outputs: Shape) -> Shape:
     """Shape of a reconstruction, its channels last.
 
-    Parameters
-    ----------
-    inputs : tuple of int
-        What `with_channels` gave for X.
-
-    rows, outputs : tuple of int
-        Shapes of a row of X and of target, as they come.
+    `inputs` is the shape of a row of X by `with_channels`; `rows` and `outputs` are those of a
+    row of X and of target.
     """
     n_axes = len(inputs) - 1
     if outputs == rows:
@@ -167,11 +150,11 @@ def _axes(n_axes: int) -> str:
     return "(n_samples, height, width) or (n_samples, height, width, channels)"
 
 
-def _checked(name: str, told: Any, n_axes: int) -> Shape:
-    numbers = all(isinstance(n, int | np.integer) and n > 0 for n in told)
-    if len(told) not in (n_axes, n_axes + 1) or not numbers:
+def _checked_shape(name: str, given: Any, n_axes: int) -> Shape:
+    numbers = all(isinstance(n, int | np.integer) and n > 0 for n in given)
+    if len(given) not in (n_axes, n_axes + 1) or not numbers:
         raise ValueError(
             f"{name} must be {n_axes} or {n_axes + 1} integers of at least 1, the shape of a "
-            f"row with or without channels; got {told!r}."
+            f"row with or without channels; got {given!r}."
         )
-    return tuple(map(int, told))
+    return tuple(map(int, given))

@@ -13,8 +13,8 @@ from skae.networks._base import (
     whole_numbers,
     with_channels,
 )
-from skae.networks._layers import dense, layer
-from skae.networks._stacked import Stack, StackedNetwork, after_hidden_layer
+from skae.networks._layers import after_hidden_layer, dense, layer
+from skae.networks._stacked import Stack, StackedNetwork
 from skae.utils._sklearn import Interval, StrOptions, validate_parameters
 
 
@@ -22,12 +22,12 @@ class ConvNetwork(Network):
     """Convolutions for images and signals.
 
     The encoder halves height and width once for each entry of `filters` and ends in a
-    dense layer, so the code is a flat vector; the decoder goes the way back [1]_. Any
-    height and width come back at their own size.
+    dense layer, so the code is a flat vector; the decoder mirrors it [1]_. Rows of any height
+    and width are reconstructed at their size.
 
     Rows of ``n_dims=2`` are images of shape (height, width) or (height, width,
-    channels), those of ``n_dims=1`` signals of shape (steps, features). They come as n-D
-    arrays or, with `image_shape` told, flat, as through a Pipeline.
+    channels), those of ``n_dims=1`` signals of shape (steps, features). X is an n-D array or,
+    with `image_shape`, flat, as in a Pipeline.
 
     Parameters
     ----------
@@ -48,8 +48,8 @@ class ConvNetwork(Network):
         Axes along which a kernel moves: 2 for images, 1 for signals.
 
     image_shape : tuple of int or None, default=None
-        Shape of one row, with or without channels, where X comes flat: (height, width),
-        (height, width, channels), (steps,) or (steps, features). None: as X shows it.
+        Shape of one row, with or without channels, where X is flat: (height, width),
+        (height, width, channels), (steps,) or (steps, features). None: as in X.
 
     See Also
     --------
@@ -109,7 +109,7 @@ class ConvNetwork(Network):
 
     @property
     def takes_flat_rows(self) -> bool:
-        """Whether the shape of flat rows is known."""
+        """True if `image_shape` is given."""
         return self.image_shape is not None
 
     def row_shapes(self, input_shape: Shape, output_shape: Shape) -> tuple[Shape, Shape]:
@@ -135,22 +135,7 @@ class ConvNetwork(Network):
 
 @dataclass(frozen=True)
 class ConvStack(Stack):
-    """Convolutions as a value; see :class:`ConvNetwork`.
-
-    Parameters
-    ----------
-    input_shape, output_shape : tuple of int
-        Shapes of a row and of its reconstruction, with channels.
-
-    filters : tuple of int
-        Of the encoder's convolutions.
-
-    kernel_size : int
-        Of all convolutions.
-
-    downsampling, upsampling : str
-        See :class:`ConvNetwork`.
-    """
+    """Convolutions as a value: shapes with channels, and parameters of :class:`ConvNetwork`."""
 
     input_shape: Shape
     output_shape: Shape

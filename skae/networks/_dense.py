@@ -3,16 +3,59 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from skae.networks._layers import Weights, dense, layer, load, rows_of
+from skae.networks._layers import (
+    Weights,
+    after_hidden_layer,
+    dense,
+    layer,
+    load,
+    rows_of,
+)
 
-# Small tables train for few steps, which Keras' own 0.99 would not forget in.
-MOMENTUM = 0.9
-NORMALIZATION_EPSILON = 1e-3
+
+class DenseLayer(NamedTuple):
+    """Arrays of a layer: kernel (n_in, n_out), bias (n_out,); of the normalization (n_out,)."""
+
+    kernel: Any
+    bias: Any
+    scale: Any = None
+    shift: Any = None
+
+
+class DenseWeights(NamedTuple):
+    """Weights of a :class:`DenseCoder` by name; `skip` is the linear path or None.
+
+    Its arrays are those of the flat list, which is in the order of `DenseCoder.shapes`.
+    """
+
+    hidden: list[DenseLayer]
+    output: DenseLayer
+    skip: Any = None
+
+    @property
+    def layers(self) -> list[DenseLayer]:
+        """The hidden layers and the last one."""
+        return [*self.hidden, self.output]
+
+    @property
+    def hidden_arrays(self) -> list[Any]:
+        """Beginning of the flat list: the arrays of the hidden layers."""
+        return [array for one in self.hidden for array in one if array is not None]
+
+    @property
+    def output_arrays(self) -> list[Any]:
+        """End of the flat list: kernel, bias and, if there is one, linear path."""
+        return [array for array in (*self.output, self.skip) if array is not None]
+
+    @property
+    def arrays(self) -> list[Any]:
+        """The flat list."""
+        return self.hidden_arrays + self.output_arrays
 
 
 @dataclass(frozen=True)
@@ -25,20 +68,20 @@ class DenseCoder:
     Parameters
     ----------
     n_inputs, n_outputs : int
-        Number of columns that come in and go out.
+        Number of columns of the input and of the output.
 
     hidden : tuple of int
-        Widths of the hidden layers; may be empty, and then there is no linear path
-        beside what is linear already.
+        Widths of the hidden layers. Without any the coder is linear already and has no
+        linear path.
 
     activation, output_activation : str
-        Names that Keras knows.
+        Keras' names.
 
     linear_path : bool
         Whether there is a linear path.
 
     normalization : {"batch", "layer"} or None
-        What stands between a hidden layer and its activation.
+        Normalization between a hidden layer and its activation.
 
     dropout : float
         Share of the hidden units that are dropped in training.
@@ -55,25 +98,16 @@ class DenseCoder:
 
     @property
     def has_linear_path(self) -> bool:
-        """Whether a linear path stands beside the stack."""
+        """True if a linear path stands beside hidden layers."""
         return self.linear_path and bool(self.hidden)
 
     @property
-    def arrays_per_layer(self) -> int:
-        """Kernel and bias of a hidden layer, and scale and shift if it is normalised."""
-        return 4 if self.normalization else 2
-
-    @property
-    def output_kernel(self) -> int:
-        """Position of the last layer's kernel; its bias comes next."""
-        return self.arrays_per_layer * len(self.hidden)
-
-    @property
     def shapes(self) -> list[tuple[int, ...]]:
-        """Shapes of the weights: the arrays of each layer, then the path."""
+        """Shapes of the weights: the arrays of each layer, then the linear path."""
+        n_vectors = 3 if self.normalization else 1
         shapes: list[tuple[int, ...]] = []
         for n_in, n_out in pairwise((self.n_inputs, *self.hidden)):
-            shapes += [(n_in, n_out)] + [(n_out,)] * (self.arrays_per_layer - 1)
+            shapes += [(n_in, n_out)] + [(n_out,)] * n_vectors
         shapes += [((self.n_inputs, *self.hidden)[-1], self.n_outputs), (self.n_outputs,)]
         if self.has_linear_path:
             shapes.append((self.n_inputs, self.n_outputs))
@@ -81,40 +115,47 @@ class DenseCoder:
 
     @property
     def n_statistics(self) -> int:
-        """How many arrays of moving statistics the layers keep."""
+        """Number of arrays of moving statistics."""
         return 2 * len(self.hidden) if self.normalization == "batch" else 0
 
+    def named(self, arrays: Sequence[Any]) -> DenseWeights:
+        """Arrays in the order of `shapes`, by name."""
+        size = 4 if self.normalization else 2
+        end = size * len(self.hidden)
+        hidden = [DenseLayer(*arrays[i : i + size]) for i in range(0, end, size)]
+        kernel, bias, *skip = arrays[end:]
+        return DenseWeights(hidden, DenseLayer(kernel, bias), *skip)
+
     def random_weights(self, rng: np.random.RandomState) -> Weights:
-        """Glorot's uniform start for the stack, zeros for biases and linear path."""
-        weights = [np.zeros(shape, np.float32) for shape in self.shapes]
-        for i in range(0, self.output_kernel + 1, self.arrays_per_layer):
-            limit = np.sqrt(6 / sum(weights[i].shape))
-            weights[i][:] = rng.uniform(-limit, limit, weights[i].shape)
-        if self.normalization:
-            for i in range(2, self.output_kernel, 4):
-                weights[i][:] = 1
-        return weights
+        """Glorot's uniform kernels; zeros for biases and linear path."""
+        arrays = [np.zeros(shape, np.float32) for shape in self.shapes]
+        for one in self.named(arrays).layers:
+            limit = np.sqrt(6 / sum(one.kernel.shape))
+            one.kernel[:] = rng.uniform(-limit, limit, one.kernel.shape)
+            if one.scale is not None:
+                one.scale[:] = 1
+        return arrays
 
     def linear_weights(
         self, rng: np.random.RandomState, matrix: NDArray[Any], bias: NDArray[Any]
     ) -> Weights:
-        """Start at a linear map: ``x @ matrix + bias`` before the output activation.
+        """Weights of a linear map: ``x @ matrix + bias`` before the output activation.
 
-        The hidden layers start as in `random_weights` and the layer above them at zero,
-        so that the stack adds nothing yet.
+        The hidden layers are those of `random_weights` and the last layer is zero, so that
+        the stack adds nothing yet.
         """
-        weights = self.random_weights(rng)
-        kernel = self.output_kernel
-        weights[kernel][:] = 0
-        weights[kernel + 1][:] = bias
-        weights[-1 if self.has_linear_path else kernel][:] = matrix
-        return weights
+        arrays = self.random_weights(rng)
+        weights = self.named(arrays)
+        weights.output.kernel[:] = 0
+        weights.output.bias[:] = bias
+        (weights.output.kernel if weights.skip is None else weights.skip)[:] = matrix
+        return arrays
 
     def build(self, name: str, mirrored: Any = None) -> Any:
         """Keras model of this coder, its weights zero, in the order of `shapes`.
 
-        With `mirrored`, a coder's model, the kernels are those of that model, transposed,
-        and the weights are the other arrays.
+        With `mirrored`, the model of another coder, the kernels are those of that model,
+        transposed, and the weights are the other arrays.
         """
         import keras
 
@@ -128,15 +169,9 @@ class DenseCoder:
         inputs = rows_of((self.n_inputs,))
         outputs = inputs
         names = [*(f"hidden_{i}" for i in range(len(self.hidden))), "output"]
-        for width, own, like in zip(self.hidden, names, names[::-1], strict=False):
-            outputs = dense_or_mirrored(width, like, name=own)(outputs)
-            if self.normalization == "batch":
-                outputs = layer("BatchNormalization", momentum=MOMENTUM)(outputs)
-            elif self.normalization == "layer":
-                outputs = layer("LayerNormalization", epsilon=NORMALIZATION_EPSILON)(outputs)
-            outputs = layer("Activation", self.activation)(outputs)
-            if self.dropout:
-                outputs = layer("Dropout", self.dropout, seed=0)(outputs)
+        for width, name_of_layer, like in zip(self.hidden, names, names[::-1], strict=False):
+            outputs = dense_or_mirrored(width, like, name=name_of_layer)(outputs)
+            outputs = after_hidden_layer(outputs, self, self.activation)
         outputs = dense_or_mirrored(self.n_outputs, names[0], name="output")(outputs)
         if self.has_linear_path:
             path = {"use_bias": False, "name": "linear_path"}
@@ -154,34 +189,25 @@ class DenseNetwork:
     Parameters
     ----------
     n_features : int
-        Columns of the data.
+        Number of columns of the data.
 
     n_components : int
-        Columns of the code.
+        Latent size.
 
     hidden : tuple of int
         Widths of the encoder's hidden layers; the decoder has them in reverse.
 
-    activation, code_activation, output_activation : str
-        Names that Keras knows.
-
-    linear_path : bool
-        Whether encoder and decoder have a linear path beside the hidden layers.
+    activation, code_activation, output_activation, linear_path, normalization, dropout
+        See :class:`DenseCoder`.
 
     n_outputs : int or None
-        Columns of what is decoded; None: as many as are encoded.
+        Number of columns of the reconstruction; None: as of the data.
 
     code_width : int
-        How many numbers the encoder says for each column of the code, side by side.
+        Number of encoder outputs for each column of the code, side by side.
 
     tied : bool
         Whether the decoder's kernels are the encoder's, transposed.
-
-    normalization : {"batch", "layer"} or None
-        What stands between a hidden layer and its activation.
-
-    dropout : float
-        Share of the hidden units that are dropped in training.
     """
 
     n_features: int
@@ -197,7 +223,7 @@ class DenseNetwork:
     normalization: str | None = None
     dropout: float = 0.0
 
-    # The code may be given columns that are masked.
+    # The code may have further columns, which are masked.
     resizable = True
     starts_linear = True
     # Dense epochs are what XLA is good at.
@@ -206,26 +232,25 @@ class DenseNetwork:
     @property
     def encoder(self) -> DenseCoder:
         """From data to code."""
-        return DenseCoder(
-            self.n_features,
-            self.n_components * self.code_width,
-            self.hidden,
-            self.activation,
-            self.code_activation,
-            self.linear_path,
-            self.normalization,
-            self.dropout,
-        )
+        width = self.n_components * self.code_width
+        return self._coder(self.n_features, width, self.hidden, self.code_activation)
 
     @property
     def decoder(self) -> DenseCoder:
         """From code to data."""
+        n_outputs = self.n_outputs or self.n_features
+        hidden = self.hidden[::-1]
+        return self._coder(self.n_components, n_outputs, hidden, self.output_activation)
+
+    def _coder(
+        self, n_inputs: int, n_outputs: int, hidden: tuple[int, ...], output_activation: str
+    ) -> DenseCoder:
         return DenseCoder(
-            self.n_components,
-            self.n_outputs or self.n_features,
-            self.hidden[::-1],
+            n_inputs,
+            n_outputs,
+            hidden,
             self.activation,
-            self.output_activation,
+            output_activation,
             self.linear_path,
             self.normalization,
             self.dropout,
@@ -253,18 +278,18 @@ class DenseNetwork:
         """Keras models of encoder and decoder with these weights."""
         models = replace(self, tied=False).build()
         parts = zip(models, self.split(weights), self.split_statistics(statistics), strict=True)
-        for model, arrays, kept in parts:
-            load(model, arrays, kept)
+        for model, *arrays in parts:
+            load(model, *arrays)
         return models
 
     def split(self, weights: Sequence[NDArray[Any]]) -> tuple[Weights, Weights]:
-        """Weights of the encoder and of the decoder, kernels of tied layers written out."""
+        """Weights of the encoder and of the decoder, which then has kernels if it is tied."""
         n_encoder = len(self.encoder.shapes)
         encoder, decoder = list(weights[:n_encoder]), list(weights[n_encoder:])
         return encoder, self._untied(encoder, decoder) if self.tied else decoder
 
     def joined(self, encoder: Weights, decoder: Weights) -> Weights:
-        """What `split` splits."""
+        """Weights of both in one list: the inverse of `split`."""
         return encoder + [w for w in decoder if w.ndim == 1 or not self.tied]
 
     def fresh_statistics(self) -> Weights:
@@ -283,13 +308,15 @@ class DenseNetwork:
 
     def _untied(self, encoder: Weights, vectors: Weights) -> Weights:
         """The decoder's weights: its own vectors between the encoder's kernels."""
-        kernels = [w.T for w in encoder if w.ndim == 2]
-        path = [kernels.pop()] if self.encoder.has_linear_path else []
-        mirrored, own = iter([*kernels[::-1], *path]), iter(vectors)
-        return [next(own if len(s) == 1 else mirrored) for s in self.decoder.shapes]
+        named, vector = self.encoder.named(encoder), iter(vectors)
+        kernels = [one.kernel for one in reversed(named.layers)]
+        kernel = iter(kernels if named.skip is None else [*kernels, named.skip])
+        return [
+            next(vector) if len(shape) == 1 else next(kernel).T for shape in self.decoder.shapes
+        ]
 
     def random_start(self, rng: np.random.RandomState) -> Weights:
-        """Weights of a network that knows nothing of the data."""
+        """Random initial weights."""
         return self.joined(self.encoder.random_weights(rng), self.decoder.random_weights(rng))
 
     def linear_start(
@@ -300,15 +327,15 @@ class DenseNetwork:
         offset: NDArray[Any] | float = 0.0,
         code_bias: NDArray[Any] | float = 0.0,
     ) -> Weights:
-        """Weights of a network that is linear yet.
+        """Initial weights of a linear autoencoder; the hidden layers contribute zero.
 
         Parameters
         ----------
         rng : RandomState
-            For the hidden layers, which add nothing yet.
+            Draws the kernels of the hidden layers.
 
         encoder : ndarray of shape (n_features, k)
-            With ``k < n_components`` the other columns of the code start at zero.
+            With ``k < n_components`` the other columns of the code are zero at first.
 
         decoder : ndarray of shape (k, n_outputs)
             From the code back.
@@ -320,7 +347,7 @@ class DenseNetwork:
             Added to what is encoded.
         """
         width, k = self.n_components * self.code_width, encoder.shape[1]
-        # Of the numbers for a column of the code the first is its place.
+        # The first of the outputs for a column of the code is its value.
         into = np.zeros((self.n_features, width))
         into[:, : k * self.code_width : self.code_width] = encoder
         out = np.zeros((self.n_components, self.decoder.n_outputs))
@@ -336,21 +363,23 @@ class DenseNetwork:
         Parameters
         ----------
         weights : sequence of ndarray
-            Before the move.
+            Weights before.
 
         by : ndarray of shape (n_components,)
-            What the encoder adds before the activation and the decoder takes off again.
+            Added by the encoder before the activation, subtracted by the decoder.
         """
         encoder, decoder = self.split([array.copy() for array in weights])
-        encoder[self.encoder.output_kernel + 1] += by
-        decoder[1] -= by @ decoder[0]
-        if self.decoder.has_linear_path:
-            decoder[self.decoder.output_kernel + 1] -= by @ decoder[-1]
+        self.encoder.named(encoder).output.bias[:] += by
+        named = self.decoder.named(decoder)
+        first = named.layers[0]
+        first.bias[:] -= by @ first.kernel
+        if named.skip is not None:
+            named.output.bias[:] -= by @ named.skip
         return self.joined(encoder, decoder)
 
 
 def resize(weights: Sequence[NDArray[Any]], shapes: Sequence[tuple[int, ...]]) -> Weights:
-    """Cut or fill up with zeros each array to its shape."""
+    """Crop each array to its shape, or pad it with zeros."""
     resized = []
     for array, shape in zip(weights, shapes, strict=True):
         if array.shape == shape:

@@ -1,4 +1,4 @@
-"""The user's own Keras models as encoder and decoder."""
+"""Keras models of the user as encoder and decoder."""
 
 import math
 import random
@@ -12,16 +12,22 @@ import numpy as np
 
 from skae.networks._base import LayerOptions, Network, Shape
 from skae.networks._keras_spec import BuiltNetwork
-from skae.networks._layers import Weights, drawn, kept_variables, layer, rows_of, values
+from skae.networks._layers import (
+    Weights,
+    constant_variables,
+    initial_weights,
+    layer,
+    rows_of,
+    values,
+)
 from skae.utils._sklearn import HasMethods, validate_parameters
 
 
 class KerasNetwork(Network):
     """Encoder and decoder of one's own, as Keras models or functions that build them.
 
-    The encoder reads rows and gives codes of shape (n_components,); the decoder reads
-    codes and gives rows. Shapes of images may differ from those of X by axes of length
-    one, or where X comes flat.
+    The encoder maps rows to codes of shape (n_components,), the decoder maps codes to rows.
+    Shapes of images may differ from those of X by axes of length one, or where X is flat.
 
     Parameters
     ----------
@@ -40,14 +46,14 @@ class KerasNetwork(Network):
 
     Notes
     -----
-    Models are copied: a fit starts from the weights they have and leaves them as they
-    are. What functions build starts at weights that each layer's initializer draws from
+    Models are copied: a fit starts at their weights and does not change them. Models that
+    functions build start at weights that each layer's initializer draws from
     `random_state`. There is no linear path, so that ``init="pca"`` has no effect and
     training may end worse than PCA. Layers that are not trainable stay as they are.
 
-    Where the decoder's last layer has an activation, it speaks in the units of X; where
-    it has none, the estimator's `output_activation` is added, and with the identity the
-    decoder speaks in centred and scaled data as other networks do. `hidden_layer_sizes`,
+    A decoder whose last layer has an activation outputs the units of X. To any other the
+    estimator's `output_activation` is added, and with the identity its output is centred
+    and scaled as that of other networks. `hidden_layer_sizes`,
     `activation`, `code_activation`, `normalization` and `dropout` of the estimator do
     not apply. Layers that encoder and decoder share become two.
 
@@ -102,7 +108,7 @@ class KerasNetwork(Network):
         super().__setstate__({**state, **models})
 
     def row_shapes(self, input_shape: Shape, output_shape: Shape) -> tuple[Shape, Shape]:
-        """Shapes of a row and of its reconstruction, as they come."""
+        """The same shapes."""
         return input_shape, output_shape
 
     def describe(
@@ -134,10 +140,10 @@ class Source:
         "encoder" or "decoder".
 
     given : keras.Model or callable
-        What the user gave; of a model, a copy.
+        Model (a copy of the user's) or function.
 
     arguments : tuple
-        For a function.
+        Arguments of a function.
     """
 
     name: str
@@ -157,11 +163,11 @@ class Source:
 
     @property
     def is_model(self) -> bool:
-        """Whether a model was given, whose weights count."""
+        """True for a model, whose weights are the initial ones."""
         return _is_model(self.given)
 
     def make(self) -> Any:
-        """A model of its own; its weights are not those to start from."""
+        """A new model; its weights are not the initial ones."""
         import keras
 
         with _generator_untouched():
@@ -178,24 +184,24 @@ class Source:
 
 @dataclass(frozen=True)
 class KerasModels(BuiltNetwork):
-    """Two models of the user's as a value.
+    """Two models of the user as a value.
 
     Parameters
     ----------
     encoder, decoder : Source
-        Where the models come from.
+        Sources of the models.
 
     n_components : int
-        Columns of the code.
+        Latent size.
 
     input_shape, output_shape : tuple of int
         Shapes of a row and of its reconstruction.
 
     code_width : int
-        How many numbers the encoder says for each column of the code, side by side.
+        Number of encoder outputs for each column of the code, side by side.
 
     wanted_activation : str
-        What the output passes where the decoder's last layer has no activation.
+        Output activation where the decoder's last layer has no activation.
     """
 
     encoder: Source
@@ -207,15 +213,16 @@ class KerasModels(BuiltNetwork):
     wanted_activation: str
     output_activation: str = field(init=False, default="linear", compare=False)
 
-    # Nobody knows what lies beside the code, nor a linear path.
+    # Other models may have neither masked columns nor a linear path.
     resizable = False
     starts_linear = False
 
     def check(self) -> None:
-        """Whether shapes match; learns what activation the decoder ends with."""
+        """Raise if shapes do not match; set the output activation."""
         _, decoder = self._models()
-        own = last_activation(decoder)
-        activation = self.wanted_activation if own == "linear" else own
+        activation = last_activation(decoder)
+        if activation == "linear":
+            activation = self.wanted_activation
         object.__setattr__(self, "output_activation", activation)
         self.build()
 
@@ -226,13 +233,13 @@ class KerasModels(BuiltNetwork):
         encoder, decoder = self._models()
         width = self.n_components * self.code_width
         rows = rows_of((math.prod(self.input_shape),))
-        code = called(encoder, rows, self.input_shape, "rows of X have shape")
+        code = apply_to_rows(encoder, rows, self.input_shape, "rows of X have shape")
         check_output_shape(
             encoder, "encoder", code, (width,), f"n_components={self.n_components}"
         )
 
         codes = rows_of((self.n_components,))
-        output = called(decoder, codes, (self.n_components,), "the code has shape")
+        output = apply_to_rows(decoder, codes, (self.n_components,), "the code has shape")
         where = f"rows to reconstruct have shape {self.output_shape}"
         check_output_shape(decoder, "decoder", output, self.output_shape, where)
         output = layer("Reshape", (math.prod(self.output_shape),))(output)
@@ -247,22 +254,22 @@ class KerasModels(BuiltNetwork):
         return self.encoder.make(), self.decoder.make()
 
     def random_start(self, rng: np.random.RandomState) -> Weights:
-        """The models' own weights; of those that functions built, freshly drawn ones."""
+        """The weights of the user's models; initialized ones of models that functions build."""
         weights: Weights = []
         for source, model in zip((self.encoder, self.decoder), self.build(), strict=True):
             if source.is_model:
                 weights += values(source.given.trainable_variables)
             else:
-                weights += drawn(model, rng)
+                weights += initial_weights(model, rng)
         return weights
 
     def fresh_statistics(self) -> Weights:
-        """What is not trained, as the models have it."""
-        kept = list(self.split_statistics(super().fresh_statistics()))
+        """Values of the variables that are not trained."""
+        statistics = list(self.split_statistics(super().fresh_statistics()))
         for i, source in enumerate((self.encoder, self.decoder)):
             if source.is_model:
-                kept[i] = values(kept_variables(source.given))
-        return kept[0] + kept[1]
+                statistics[i] = values(constant_variables(source.given))
+        return statistics[0] + statistics[1]
 
 
 def _is_model(given: Any) -> bool:
@@ -270,7 +277,7 @@ def _is_model(given: Any) -> bool:
 
 
 def _is_whole(given: Any) -> bool:
-    """Whether a model says of itself what it is made of."""
+    """True for a model that can be rebuilt from its configuration."""
     import keras
 
     return isinstance(given, keras.Model) and given.built and bool(given.inputs)
@@ -295,9 +302,9 @@ def _copied(name: str, given: Any) -> Any:
 
 
 def _uncounted(config: str) -> str:
-    """A configuration in which inputs have the same names in a model and in a copy of it.
+    """A configuration whose inputs have the same names in a model and in its copies.
 
-    Keras counts those that have none, and counts on where it copies or reads a model.
+    Keras numbers inputs without a name, and numbers them again in a copy.
     """
     names: dict[str, str] = {}
     return re.sub(
@@ -308,14 +315,14 @@ def _uncounted(config: str) -> str:
 
 
 def _stored(given: Any) -> Any:
-    """A model as text and arrays, which any format can hold; anything else as it is."""
+    """A model as text and arrays, which any format can hold; anything else unchanged."""
     if not (_is_model(given) and _is_whole(given)):
         return given
     return {"config": given.to_json(), "weights": values(given.weights)}
 
 
 def _restored(stored: Any) -> Any:
-    """What `_stored` was given."""
+    """The inverse of `_stored`."""
     if not isinstance(stored, dict):
         return stored
     import keras
@@ -328,7 +335,7 @@ def _restored(stored: Any) -> Any:
 
 @contextmanager
 def _generator_untouched() -> Iterator[None]:
-    """Python's global generator, from which Keras takes seeds, is left as it was."""
+    """Restore Python's global generator, from which Keras takes seeds."""
     state = random.getstate()
     try:
         yield
@@ -336,38 +343,37 @@ def _generator_untouched() -> Iterator[None]:
         random.setstate(state)
 
 
-def called(model: Any, rows: Any, shape: Shape, which: str) -> Any:
-    """A model on flat rows that stand for rows of this shape."""
-    wanted = getattr(model, "input_shape", None) or (None, *shape)
-    if isinstance(wanted, list | dict) or not isinstance(wanted[0], int | None):
-        raise ValueError(f"network: {model.name!r} must have one input; it has {wanted}.")
-    wanted = wanted[1:]
-    if None in wanted:
-        wanted = shape + (1,) * (len(wanted) - len(shape))
-    if not _alike(shape, wanted):
+def apply_to_rows(model: Any, rows: Any, shape: Shape, which: str) -> Any:
+    """Output of a model for flat rows, which stand for rows of this shape."""
+    expected = getattr(model, "input_shape", None) or (None, *shape)
+    if isinstance(expected, list | dict) or not isinstance(expected[0], int | None):
+        raise ValueError(f"network: {model.name!r} must have one input; it has {expected}.")
+    expected = expected[1:]
+    if None in expected:
+        expected = shape + (1,) * (len(expected) - len(shape))
+    if not _alike(shape, expected):
         first = model.layers[0].name if model.layers else model.name
         raise ValueError(
-            f"network: layer {first!r} of {model.name!r} reads rows of shape {wanted}, but "
+            f"network: layer {first!r} of {model.name!r} expects rows of shape {expected}, but "
             f"{which} {shape}."
         )
-    return model(layer("Reshape", wanted)(rows))
+    return model(layer("Reshape", expected)(rows))
 
 
 def check_output_shape(model: Any, name: str, output: Any, shape: Shape, where: str) -> None:
-    """Whether a model gives what is asked for; a code comes in its own shape."""
+    """Raise if a model has an output of another shape; a code has exactly one axis."""
     given = tuple(output.shape[1:])
-    enough = given == shape if name == "encoder" else _alike(shape, given)
-    if enough:
+    if given == shape or (name != "encoder" and _alike(shape, given)):
         return
     last = model.layers[-1].name if model.layers else model.name
     raise ValueError(
-        f"network: the {name}'s last layer {last!r} gives an array of shape {given} for each "
-        f"row, but {where} asks for {shape}."
+        f"network: the {name}'s last layer {last!r} outputs an array of shape {given} for each "
+        f"row, but {where} requires {shape}."
     )
 
 
 def _alike(rows: Shape, model: Shape) -> bool:
-    """Whether shapes are the same, one of them flat, or but for axes of length one."""
+    """True if shapes are the same but for axes of length one, or if one of them is flat."""
     if math.prod(rows) != math.prod(model):
         return False
     squeezed = [[n for n in shape if n != 1] for shape in (rows, model)]
@@ -375,7 +381,7 @@ def _alike(rows: Shape, model: Shape) -> bool:
 
 
 def last_activation(model: Any) -> str:
-    """What the output passes last, as far as it can be seen; "linear" if nothing."""
+    """The activation of the last layer as far as it can be found, else "linear"."""
     for last in reversed(model.layers):
         last = getattr(last, "layer", last)  # inside a TimeDistributed
         if hasattr(last, "layers"):

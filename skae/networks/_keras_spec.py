@@ -1,4 +1,4 @@
-"""Networks of which only Keras knows the weights: built once to learn their shapes."""
+"""Networks of Keras layers: built once to find the shapes of their weights."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
@@ -8,9 +8,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from skae.networks._layers import Weights, kept_variables, load, values
+from skae.networks._layers import Weights, constant_variables, load, values
 
-_MOST_OUTLINES = 64
+_MOST_SPECS = 64
 
 
 class WeightSpec(NamedTuple):
@@ -19,16 +19,16 @@ class WeightSpec(NamedTuple):
     Attributes
     ----------
     paths : list of str
-        Where each weight stands, as "layer/weight".
+        Names of the weights, as "layer/weight".
 
     shapes : list of tuple of int
         Shapes of the weights.
 
     constants : list of ndarray or None
-        What a weight is built with; None for kernels, which are drawn.
+        Initial values of the weights; None for kernels, which are random.
 
     statistics : list of ndarray
-        What is kept and not trained (moving means, frozen weights), as built.
+        Initial values that are not trained: moving means, frozen weights.
 
     n_encoder, n_encoder_statistics : int
         How many of them are the encoder's.
@@ -43,12 +43,12 @@ class WeightSpec(NamedTuple):
 
 
 class BuiltNetwork(ABC):
-    """An autoencoder as a value, hashable: a subclass builds it, the rest is learnt from that.
+    """An autoencoder as a hashable value: a subclass builds it, the rest follows from that.
 
     Subclasses have an attribute `n_components`.
     """
 
-    # Whether the code may be given columns that are masked.
+    # Whether the code may have further columns, which are masked.
     resizable = True
     # Whether training can start at a linear map.
     starts_linear = True
@@ -60,7 +60,7 @@ class BuiltNetwork(ABC):
     @property
     @abstractmethod
     def output_activation(self) -> str:
-        """Keras' name of what the output passes last."""
+        """Keras' name of the output activation."""
 
     @abstractmethod
     def build(self) -> tuple[Any, Any]:
@@ -68,7 +68,7 @@ class BuiltNetwork(ABC):
 
     @abstractmethod
     def random_start(self, rng: np.random.RandomState) -> Weights:
-        """Weights of a network that knows nothing of the data."""
+        """Random initial weights."""
 
     @property
     def shapes(self) -> list[tuple[int, ...]]:
@@ -85,7 +85,7 @@ class BuiltNetwork(ABC):
         return list(weights[:n_encoder]), list(weights[n_encoder:])
 
     def split_statistics(self, statistics: Sequence[NDArray[Any]]) -> tuple[Weights, Weights]:
-        """What is kept and not trained, of the encoder and of the decoder."""
+        """Moving statistics of the encoder and of the decoder."""
         n_encoder = weight_spec(self).n_encoder_statistics
         return list(statistics[:n_encoder]), list(statistics[n_encoder:])
 
@@ -95,17 +95,17 @@ class BuiltNetwork(ABC):
         """Keras models of encoder and decoder with these weights."""
         models = self.build()
         parts = zip(models, self.split(weights), self.split_statistics(statistics), strict=True)
-        for model, arrays, kept in parts:
-            load(model, arrays, kept)
+        for model, *arrays in parts:
+            load(model, *arrays)
         return models
 
 
-@lru_cache(maxsize=_MOST_OUTLINES)
+@lru_cache(maxsize=_MOST_SPECS)
 def weight_spec(network: BuiltNetwork) -> WeightSpec:
-    """What can be known of a network when it is built, which imports Keras."""
+    """Names, shapes and initial values of the weights; imports Keras."""
     models = network.build()
     trained = [model.trainable_variables for model in models]
-    kept = [kept_variables(model) for model in models]
+    constant = [constant_variables(model) for model in models]
     weights = [v for part in trained for v in part]
     return WeightSpec(
         paths=[v.path for v in weights],
@@ -114,7 +114,7 @@ def weight_spec(network: BuiltNetwork) -> WeightSpec:
             None if "kernel" in v.name else value
             for v, value in zip(weights, values(weights), strict=True)
         ],
-        statistics=[value for part in kept for value in values(part)],
+        statistics=[value for part in constant for value in values(part)],
         n_encoder=len(trained[0]),
-        n_encoder_statistics=len(kept[0]),
+        n_encoder_statistics=len(constant[0]),
     )

@@ -13,6 +13,10 @@ Weights = list[NDArray[np.float32]]
 
 SINGLE = "float32"
 
+# Small tables train for few steps, in which Keras' own 0.99 would not forget the start.
+_MOMENTUM = 0.9
+NORMALIZATION_EPSILON = 1e-3
+
 
 def layer(kind: str, *args: Any, **config: Any) -> Any:
     """A Keras layer by its name.
@@ -23,7 +27,7 @@ def layer(kind: str, *args: Any, **config: Any) -> Any:
         A class of :mod:`keras.layers`.
 
     *args, **config
-        What it is made with.
+        Its arguments.
     """
     import keras
 
@@ -35,8 +39,21 @@ def dense(width: int, **config: Any) -> Any:
     return layer("Dense", width, kernel_initializer="zeros", **config)
 
 
+def after_hidden_layer(outputs: Any, options: Any, activation: str) -> Any:
+    """Normalization, activation and dropout; `options` has `normalization` and `dropout`."""
+    if options.normalization == "batch":
+        outputs = layer("BatchNormalization", momentum=_MOMENTUM)(outputs)
+    elif options.normalization == "layer":
+        outputs = layer("LayerNormalization", epsilon=NORMALIZATION_EPSILON)(outputs)
+    if activation != "linear":
+        outputs = layer("Activation", activation)(outputs)
+    if options.dropout:
+        outputs = layer("Dropout", options.dropout, seed=0)(outputs)
+    return outputs
+
+
 def rows_of(shape: tuple[int, ...]) -> Any:
-    """The symbolic input of a model that reads rows of this shape."""
+    """The symbolic input of a model: rows of this shape."""
     import keras
 
     return keras.Input(shape, dtype=SINGLE)
@@ -45,10 +62,10 @@ def rows_of(shape: tuple[int, ...]) -> Any:
 def load(model: Any, weights: Weights, statistics: Weights) -> None:
     """Set the variables of a Keras model, but for its seeds."""
     _assign(model.trainable_variables, weights)
-    _assign(kept_variables(model), statistics)
+    _assign(constant_variables(model), statistics)
 
 
-def kept_variables(model: Any) -> list[Any]:
+def constant_variables(model: Any) -> list[Any]:
     """Variables that are neither trained nor seeds."""
     return [v for v in model.non_trainable_variables if v.name != "seed_generator_state"]
 
@@ -65,8 +82,10 @@ def _assign(variables: list[Any], arrays: Weights) -> None:
         variable.assign(array)
 
 
-def draw(rng: np.random.RandomState, path: str, shape: tuple[int, ...]) -> NDArray[np.float32]:
-    """A kernel as Keras would draw it: orthogonal over time, else Glorot's uniform."""
+def initial_kernel(
+    rng: np.random.RandomState, path: str, shape: tuple[int, ...]
+) -> NDArray[np.float32]:
+    """Keras' default initialization of a kernel: orthogonal over time, else Glorot uniform."""
     if path.endswith("recurrent_kernel"):
         return _orthogonal(rng, shape)
     field = math.prod(shape[:-2])
@@ -81,8 +100,8 @@ def _orthogonal(rng: np.random.RandomState, shape: tuple[int, ...]) -> NDArray[n
     return (q if rows >= columns else q.T).reshape(shape).astype(np.float32)
 
 
-def drawn(model: Any, rng: np.random.RandomState) -> Weights:
-    """Weights as the initializers of the layers draw them, seeded by `rng`."""
+def initial_weights(model: Any, rng: np.random.RandomState) -> Weights:
+    """Weights of a model by the initializers of its layers, seeded by `rng`."""
     owners = {
         id(v): getattr(layer, "cell", layer)
         for layer in model._flatten_layers(include_self=False)
@@ -90,12 +109,12 @@ def drawn(model: Any, rng: np.random.RandomState) -> Weights:
     }
     built = values(model.trainable_variables)
     return [
-        _drawn_again(rng, owners.get(id(v)), v, value)
+        _initialized(rng, owners.get(id(v)), v, value)
         for v, value in zip(model.trainable_variables, built, strict=True)
     ]
 
 
-def _drawn_again(
+def _initialized(
     rng: np.random.RandomState, layer: Any, variable: Any, value: NDArray[Any]
 ) -> NDArray[Any]:
     seed = rng.randint(2**31 - 1)
@@ -104,8 +123,8 @@ def _drawn_again(
         config = initializer.get_config()
         if "seed" not in config:
             return value
-        again: Callable[..., Any] = type(initializer).from_config({**config, "seed": seed})
-        return values([again(value.shape)])[0]
+        seeded: Callable[..., Any] = type(initializer).from_config({**config, "seed": seed})
+        return values([seeded(value.shape)])[0]
     if np.ptp(value) == 0 or value.ndim < 2:
         return value
-    return draw(np.random.RandomState(seed), variable.path, value.shape)
+    return initial_kernel(np.random.RandomState(seed), variable.path, value.shape)

@@ -1,4 +1,4 @@
-"""Codes of which the first k columns are a code too: one network for every size."""
+"""Ordered codes, whose first k columns are a code too: one network for every size."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -16,9 +16,9 @@ class OrderedNetwork:
     """A dense autoencoder of every size up to the largest, as a value.
 
     All sizes share the encoder, whose columns are dropped from the end, and the hidden
-    layers of the decoder, which read what is left and which columns these are. Sizes in a
-    band (1, 2, 3 to 4, 5 to 8, and so on) share a head, the last layer and the linear path:
-    what is rough and what is fine cannot be said by the same one.
+    layers of the decoder, whose inputs are the remaining columns and their mask. Sizes in a
+    band (1, 2, 3 to 4, 5 to 8, and so on) share output layers, the last layer and the linear
+    path: coarse and fine reconstructions need different ones.
 
     Parameters
     ----------
@@ -26,8 +26,8 @@ class OrderedNetwork:
         The network of the largest size.
 
     each : bool
-        Whether each size has a band of its own: so many heads are not trained, but may be
-        found once the layers before them stand still.
+        Whether each size has a band of its own: so many output layers are not trained, but
+        fitted once the layers before them are.
     """
 
     whole: DenseNetwork
@@ -40,12 +40,12 @@ class OrderedNetwork:
 
     @property
     def n_components(self) -> int:
-        """Columns of the whole code."""
+        """The largest latent size."""
         return self.whole.n_components
 
     @property
     def output_activation(self) -> str:
-        """Keras' name of what the output passes last."""
+        """Keras' name of the output activation."""
         return self.whole.output_activation
 
     @property
@@ -60,23 +60,25 @@ class OrderedNetwork:
 
     @property
     def _trunk(self) -> list[tuple[int, ...]]:
-        """Shapes of the hidden layers of the decoder, which read columns and mask."""
+        """Shapes of the decoder's hidden layers, whose inputs are columns and mask."""
         decoder = replace(self.whole.decoder, n_inputs=2 * self.n_components)
-        return decoder.shapes[: decoder.output_kernel]
+        return decoder.named(decoder.shapes).hidden_arrays
 
     @property
-    def head_shapes(self) -> list[tuple[int, ...]]:
+    def output_shapes(self) -> list[tuple[int, ...]]:
         """Shapes of kernel, bias and, if there is one, linear path, of all bands together."""
         decoder = self.whole.decoder
-        return [(len(self.bands), *shape) for shape in decoder.shapes[decoder.output_kernel :]]
+        return [
+            (len(self.bands), *shape) for shape in decoder.named(decoder.shapes).output_arrays
+        ]
 
     @property
     def shapes(self) -> list[tuple[int, ...]]:
-        """Shapes of all weights that are trained: encoder, hidden layers, heads."""
-        return [*self.whole.encoder.shapes, *self._trunk, *self.head_shapes]
+        """Shapes of all weights that are trained: encoder, hidden layers, output layers."""
+        return [*self.whole.encoder.shapes, *self._trunk, *self.output_shapes]
 
     def evaluated_sizes(self) -> list[int]:
-        """Sizes by which all are judged: the last of each band."""
+        """Sizes that stand for all in validation: the last of each band."""
         return [last for _, last in self.bands]
 
     def of_size(self, n_components: int) -> DenseNetwork:
@@ -89,36 +91,38 @@ class OrderedNetwork:
 
     def cut(self, weights: Sequence[NDArray[Any]], n_components: int) -> Weights:
         """Weights of `of_size(n_components)`: the mask becomes part of a bias."""
-        encoder, trunk, heads = self._split(weights)
+        encoder, trunk, outputs = self._split(weights)
         if trunk:
             of_mask = trunk[0][self.n_components :][:n_components]
             trunk[1] = trunk[1] + of_mask.sum(axis=0)
-        head = [array[self.band_of(n_components)] for array in heads]
-        return resize([*encoder, *trunk, *head], self.of_size(n_components).shapes)
+        output = [array[self.band_of(n_components)] for array in outputs]
+        return resize([*encoder, *trunk, *output], self.of_size(n_components).shapes)
 
     def truncate(self, weights: Sequence[NDArray[Any]], n_components: int) -> Weights:
         """Weights of `truncated(n_components)`."""
-        encoder, trunk, heads = self._split(weights)
+        encoder, trunk, outputs = self._split(weights)
         if trunk:
             columns, mask = np.split(trunk[0], 2)
             trunk[0] = np.concatenate([columns[:n_components], mask[:n_components]])
-        kept = [array[: self.band_of(n_components) + 1] for array in heads]
-        return resize([*encoder, *trunk, *kept], self.truncated(n_components).shapes)
+        outputs = [array[: self.band_of(n_components) + 1] for array in outputs]
+        return resize([*encoder, *trunk, *outputs], self.truncated(n_components).shapes)
 
     def with_bands(
         self, weights: Sequence[NDArray[Any]], each: bool
     ) -> tuple["OrderedNetwork", Weights]:
-        """The network and its weights with other bands, each with the head of its last size."""
-        encoder, trunk, heads = self._split(weights)
+        """Network and weights with other bands, with the output layers of their last sizes."""
+        encoder, trunk, outputs = self._split(weights)
         other = replace(self, each=each)
         places = [self.band_of(last) for _, last in other.bands]
-        return other, [*encoder, *trunk, *(array[places] for array in heads)]
+        return other, [*encoder, *trunk, *(array[places] for array in outputs)]
 
-    def with_heads(self, weights: Sequence[NDArray[Any]], heads: Sequence[Weights]) -> Weights:
-        """The same weights with other heads: kernel, bias and, if there is one, linear path."""
+    def with_output_layers(
+        self, weights: Sequence[NDArray[Any]], outputs: Sequence[Weights]
+    ) -> Weights:
+        """Weights with other output layers: kernel, bias and, if there is one, linear path."""
         encoder, trunk, _ = self._split(weights)
-        shapes = [shape[1:] for shape in self.head_shapes]
-        stacked = zip(*(resize(head, shapes) for head in heads), strict=True)
+        shapes = [shape[1:] for shape in self.output_shapes]
+        stacked = zip(*(resize(output, shapes) for output in outputs), strict=True)
         return [*encoder, *trunk, *map(np.stack, stacked)]
 
     def build(self) -> tuple[Any, Any]:
@@ -143,8 +147,8 @@ class OrderedNetwork:
         return self.whole.fresh_statistics()
 
     def random_start(self, rng: np.random.RandomState) -> Weights:
-        """Weights of a network that knows nothing of the data."""
-        return self._spread(self.whole.random_start(rng))
+        """Random initial weights."""
+        return self._for_all_sizes(self.whole.random_start(rng))
 
     def linear_start(
         self,
@@ -153,22 +157,22 @@ class OrderedNetwork:
         decoder: NDArray[Any],
         offset: NDArray[Any] | float = 0.0,
     ) -> Weights:
-        """Weights of a network that is linear yet: see `DenseNetwork.linear_start`."""
-        return self._spread(self.whole.linear_start(rng, encoder, decoder, offset))
+        """Initial weights of a linear autoencoder: see `DenseNetwork.linear_start`."""
+        return self._for_all_sizes(self.whole.linear_start(rng, encoder, decoder, offset))
 
     def band_of(self, size: int) -> int:
-        """Which band a size is in."""
+        """Position of the band of a size."""
         return next(i for i, (_, last) in enumerate(self.bands) if size <= last)
 
-    def _spread(self, weights: Weights) -> Weights:
-        """Weights of the largest size for all sizes, none of which reads the mask."""
+    def _for_all_sizes(self, weights: Weights) -> Weights:
+        """Weights of the largest size for all sizes; those of the mask are zero."""
         encoder, decoder = self.whole.split(weights)
-        n = self.whole.decoder.output_kernel
-        heads = [np.stack([array] * len(self.bands)) for array in decoder[n:]]
-        return [*encoder, *resize(decoder[:n], self._trunk), *heads]
+        named = self.whole.decoder.named(decoder)
+        outputs = [np.stack([array] * len(self.bands)) for array in named.output_arrays]
+        return [*encoder, *resize(named.hidden_arrays, self._trunk), *outputs]
 
     def _split(self, weights: Sequence[NDArray[Any]]) -> tuple[Weights, Weights, Weights]:
-        """Weights of the encoder, of the decoder's hidden layers and of the heads."""
+        """Weights of the encoder, of the decoder's hidden layers and of the output layers."""
         n = len(self.whole.encoder.shapes)
         end = n + len(self._trunk)
         return list(weights[:n]), list(weights[n:end]), list(weights[end:])

@@ -17,15 +17,15 @@ MOST_EXACT = 1500
 # Rows whose products are added up at a time.
 _CHUNK_ROWS = 4096
 
-# Regularises regression: this many rows more that say nothing.
+# Ridge of the regression: as this many further rows of noise.
 _RIDGE = 1.0
 
 # Subspace iteration: columns beside those that are asked for, and rounds.
 _MORE_COLUMNS = 10
 _N_ROUNDS = 7
 
-# Rows on which it is judged how much is explained.
-_MOST_JUDGED = 10_000
+# Rows on which the explained variance is computed.
+_MOST_EVALUATED = 10_000
 
 
 class LinearMap(NamedTuple):
@@ -40,8 +40,8 @@ class LinearMap(NamedTuple):
         From codes to centred rows.
 
     share : float
-        Share of the variance of the targets that is explained on the same rows, or on the
-        first ten thousand of them.
+        Share of the variance of the targets explained on the same rows, or on the first ten
+        thousand of them.
     """
 
     encoder: NDArray[Any]
@@ -55,7 +55,7 @@ def linear_map(
     rng: np.random.RandomState,
     corrupted: NDArray[Any] | None = None,
 ) -> LinearMap:
-    """Principal components, or what takes their place where rows become something else.
+    """Principal components, or a reduced-rank regression where targets are given.
 
     Parameters
     ----------
@@ -63,46 +63,46 @@ def linear_map(
         Standardised rows.
 
     n_components : int
-        Columns of the code.
+        Latent size.
 
     rng : RandomState
         Seeds randomized solvers.
 
-    spoilt : ndarray of shape (n_spoilt, n_features) or None
-        The first of the inputs, standardised, as the encoder will see them: noise calls
-        for a decoder that shrinks.
+    corrupted : ndarray of shape (n_corrupted, n_features) or None
+        The first of the inputs, standardised and corrupted as in training: noise calls for a
+        decoder that shrinks.
     """
-    seen = rows.inputs if corrupted is None else corrupted
-    encoder, decoder = _maps(rows, seen, n_components, rng)
-    n_judged = min(len(seen), _MOST_JUDGED)
-    rows = rows.take(slice(n_judged))
-    pairs = rows if corrupted is None else Rows(seen[:n_judged], rows.outputs)
-    by_row = [_lost_and_total(part.dense(), encoder, decoder) for part in pairs.parts()]
-    lost, total = np.average(np.concatenate(by_row, axis=1), axis=1, weights=rows.weight)
-    return LinearMap(encoder, decoder, float(1 - lost / total) if total else 1.0)
+    inputs = rows.inputs if corrupted is None else corrupted
+    encoder, decoder = _maps(rows, inputs, n_components, rng)
+    n_evaluated = min(len(inputs), _MOST_EVALUATED)
+    rows = rows.take(slice(n_evaluated))
+    pairs = rows if corrupted is None else Rows(inputs[:n_evaluated], rows.outputs)
+    by_row = [_error_and_total(part.dense(), encoder, decoder) for part in pairs.parts()]
+    error, total = np.average(np.concatenate(by_row, axis=1), axis=1, weights=rows.weight)
+    return LinearMap(encoder, decoder, float(1 - error / total) if total else 1.0)
 
 
-def _lost_and_total(
+def _error_and_total(
     rows: Rows, encoder: NDArray[Any], decoder: NDArray[Any]
 ) -> NDArray[np.floating]:
-    """Mean squares of what is lost of each row, and of all there is."""
-    lost = rows.outputs - rows.inputs @ encoder @ decoder
-    return np.stack([np.square(part).mean(axis=1) for part in (lost, rows.outputs)])
+    """Mean squares of the residual and of the outputs of each row, (2, n_samples)."""
+    residual = rows.outputs - rows.inputs @ encoder @ decoder
+    return np.stack([np.square(part).mean(axis=1) for part in (residual, rows.outputs)])
 
 
 def _maps(
-    rows: Rows, seen: NDArray[Any], n_components: int, rng: np.random.RandomState
+    rows: Rows, inputs: NDArray[Any], n_components: int, rng: np.random.RandomState
 ) -> tuple[NDArray[Any], NDArray[Any]]:
-    """Encoder and decoder."""
-    first = rows.take(slice(len(seen)))
+    """Encoder (n_features, k) and decoder (k, n_outputs) for inputs (n_inputs, n_features)."""
+    first = rows.take(slice(len(inputs)))
     if first.targets is not None:
-        return reduced_rank_map(seen, first.targets, n_components, first.weight, rng)
+        return reduced_rank_map(inputs, first.targets, n_components, first.weight, rng)
     ordered = rows.in_order()
     axes, _ = principal_axes(ordered.inputs, n_components, ordered.weight, rng)
-    if seen is rows.inputs:
+    if inputs is rows.inputs:
         return axes, axes.T
     first = first.dense()
-    return axes, shrunk_decoder(seen @ axes, first.inputs, first.weight)
+    return axes, shrunk_decoder(inputs @ axes, first.inputs, first.weight)
 
 
 def principal_axes(
@@ -119,7 +119,7 @@ def principal_axes(
         Rows, centred already.
 
     n_components : int
-        How many axes; at most ``min(n_samples, n_features)`` are returned.
+        Number of axes; at most ``min(n_samples, n_features)`` are returned.
 
     sample_weight : ndarray of shape (n_samples,) or None
         Weights of the rows.
@@ -160,7 +160,7 @@ def with_fixed_signs(axes: NDArray[Any]) -> NDArray[Any]:
 
 
 def _exact(rows: NDArray[Any], k: int) -> tuple[NDArray[Any], NDArray[Any]]:
-    """Eigenvectors of the smaller of the two Gram matrices."""
+    """The k largest axes, (n_features, k), and the sum of squares along each, (k,)."""
     n_samples, n_features = rows.shape
     if n_features <= n_samples:
         top = (n_features - k, n_features - 1)
@@ -171,7 +171,7 @@ def _exact(rows: NDArray[Any], k: int) -> tuple[NDArray[Any], NDArray[Any]]:
 
 
 def _gram(rows: NDArray[Any]) -> NDArray[np.float64]:
-    """Products of all pairs of columns; those of many float32 rows are added in float64."""
+    """Products of all pairs of columns, (n_features, n_features), summed in float64."""
     if rows.dtype == np.float64:
         return np.asarray(rows.T @ rows)
     gram = np.zeros((rows.shape[1], rows.shape[1]))
@@ -196,7 +196,7 @@ def reduced_rank_map(
         Rows, centred already; of many columns, their principal components are used.
 
     Y : ndarray of shape (n_samples, n_outputs)
-        What the rows should become, centred already.
+        Targets, centred already.
 
     n_components : int
         The rank, at most.
@@ -243,7 +243,7 @@ def shrunk_decoder(
 def exact_axes(
     rows: LazyRows, k: int, weight: NDArray[Any]
 ) -> tuple[NDArray[Any], NDArray[Any]]:
-    """The k largest axes, and the sum of squares along each."""
+    """The k largest axes, (n_features, k), and the sum of squares along each, (k,)."""
     n_features = rows.shape[1]
     gram = _product(rows, weight, None)
     variance, axes = linalg.eigh(gram, subset_by_index=(n_features - k, n_features - 1))
@@ -253,9 +253,9 @@ def exact_axes(
 def truncated_axes(
     rows: LazyRows, k: int, weight: NDArray[Any], random_state: Any
 ) -> tuple[NDArray[Any], NDArray[Any]]:
-    """The same, nearly, of rows with many columns.
+    """The same approximately for many columns, by subspace iteration [1]_.
 
-    Subspace iteration [1]_, in which the rows are read once in each round.
+    The rows are read once in each round.
 
     References
     ----------
@@ -274,7 +274,7 @@ def truncated_axes(
 def _product(
     rows: LazyRows, weight: NDArray[Any], basis: NDArray[Any] | None
 ) -> NDArray[np.float64]:
-    """Products of all pairs of columns of the rows, times a basis if there is one."""
+    """Products of all pairs of columns, (n_features, n_features), times a basis if given."""
     if rows.is_sparse:
         return _sparse_product(rows, weight, basis)
     n_features = rows.shape[1]
@@ -291,7 +291,7 @@ def _product(
 def _sparse_product(
     rows: LazyRows, weight: NDArray[Any], basis: NDArray[Any] | None
 ) -> NDArray[np.float64]:
-    """The same of sparse rows, whose centre is taken off the product."""
+    """The same of sparse rows, whose centre is subtracted from the product."""
     n_features = rows.shape[1]
     centre = np.zeros(n_features) if rows.units is None else rows.units.centre
     scale = 1.0 if rows.units is None else rows.units.scale
@@ -308,9 +308,11 @@ def _sparse_product(
         else:
             total += weighted @ (chunk @ basis)
     # (X - c)' W (X - c), where c' times the basis takes the place of c' on the right.
-    seen, known = (centre, sums) if basis is None else (centre @ basis, sums @ basis)
-    total -= np.outer(sums, seen) + np.outer(centre, known)
-    total += weight.sum() * np.outer(centre, seen)
+    right_centre, right_sums = (
+        (centre, sums) if basis is None else (centre @ basis, sums @ basis)
+    )
+    total -= np.outer(sums, right_centre) + np.outer(centre, right_sums)
+    total += weight.sum() * np.outer(centre, right_centre)
     if not np.ndim(scale):
         return np.asarray(total / scale**2)
     column = np.reshape(scale, (-1, 1))

@@ -11,16 +11,16 @@ from skae.networks._base import (
     output_with_channels,
     with_channels,
 )
-from skae.networks._layers import dense, layer
-from skae.networks._stacked import Stack, StackedNetwork, after_hidden_layer
+from skae.networks._layers import after_hidden_layer, dense, layer
+from skae.networks._stacked import Stack, StackedNetwork
 from skae.utils._sklearn import Interval, StrOptions, validate_parameters
 
 
 class RecurrentNetwork(Network):
-    """Sequence to sequence: a series is read step by step, and said again step by step.
+    """Recurrent layers that encode a series step by step, and decode it step by step.
 
-    The encoder's last state passes a dense layer to the code. The decoder reads the code
-    at each step, and a dense layer, the same at all steps, says the features [1]_.
+    A dense layer maps the encoder's last state to the code. The code is the decoder's input
+    at each step, and a dense layer, the same at all steps, outputs the features [1]_.
 
     Parameters
     ----------
@@ -34,11 +34,11 @@ class RecurrentNetwork(Network):
         How many recurrent layers the encoder has, and the decoder as well.
 
     bidirectional : bool, default=False
-        Whether the layers read the series backwards too, with states of their own.
+        Whether layers also process the series backwards, with further states.
 
     series_shape : tuple of int or None, default=None
-        Shape of one row where X comes flat: (steps, features), or (steps,) for one
-        feature. None: X is of shape (n_samples, steps, features) and shows it.
+        Shape of one row where X is flat: (steps, features), or (steps,) for one
+        feature. None: as in X, of shape (n_samples, steps, features).
 
     See Also
     --------
@@ -97,7 +97,7 @@ class RecurrentNetwork(Network):
 
     @property
     def takes_flat_rows(self) -> bool:
-        """Whether the shape of flat rows is known."""
+        """True if `series_shape` is given."""
         return self.series_shape is not None
 
     def row_shapes(self, input_shape: Shape, output_shape: Shape) -> tuple[Shape, Shape]:
@@ -122,22 +122,7 @@ class RecurrentNetwork(Network):
 
 @dataclass(frozen=True)
 class RecurrentStack(Stack):
-    """Recurrent layers as a value; see :class:`RecurrentNetwork`.
-
-    Parameters
-    ----------
-    input_shape, output_shape : tuple of int
-        (steps, features) of a row and of its reconstruction.
-
-    cell : str
-        See :class:`RecurrentNetwork`.
-
-    units, n_layers : int
-        Size of a state, and how many layers have one.
-
-    bidirectional : bool
-        Whether the layers read backwards too.
-    """
+    """Layers as a value: shapes (steps, features), parameters of :class:`RecurrentNetwork`."""
 
     input_shape: Shape
     output_shape: Shape
@@ -147,14 +132,14 @@ class RecurrentStack(Stack):
     bidirectional: bool
 
     def encode(self, rows: Any, options: LayerOptions) -> Any:
-        """Read the series; the last state is what was understood."""
+        """Return the last hidden state of the last layer."""
         for i in range(self.n_layers):
             rows = self._recurrent(rows, i < self.n_layers - 1)
             rows = after_hidden_layer(rows, options, "linear")
         return rows
 
     def decode(self, code: Any, options: LayerOptions) -> Any:
-        """Read the code at each step."""
+        """Decode the code at each step."""
         rows = layer("RepeatVector", self.output_shape[0])(code)
         for _ in range(self.n_layers):
             rows = self._recurrent(rows, True)

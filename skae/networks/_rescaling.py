@@ -1,4 +1,4 @@
-"""Weights of a dense network that says the same in other units of its rows."""
+"""Weights of a dense network after a change of the centre and scale of its rows."""
 
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from skae.networks._dense import DenseCoder, DenseNetwork
 from skae.networks._layers import Weights
 
-# Activations that pass on a positive factor of what they read.
+# Positively homogeneous activations: f(a x) = a f(x) for a > 0.
 _PASS_FACTORS = {"linear", "relu", "leaky_relu"}
 
 
@@ -34,9 +34,9 @@ def rescale_weights(
     """The weights of the same function for rows in new units.
 
     The code is divided by the factor of the inputs, if its activation allows that, so that it
-    stays in the units that the network reads. So do the hidden layers: their kernels stay as
-    they are, and only biases change, where the activation passes on factors. Otherwise what
-    stands before an activation stays as it is.
+    stays in the units of the network's inputs. So do the hidden layers: where their activation
+    passes on factors, their kernels stay and only biases change. Before any other activation
+    the values stay as they are.
 
     Parameters
     ----------
@@ -47,35 +47,35 @@ def rescale_weights(
         For the old units.
 
     before, after : AffineChange
-        Of the units of what is read and of what is said; None: what is said has none.
+        Changes of the units of inputs and outputs; None: the outputs have no units.
     """
     encoder, decoder = network.split(weights)
     code = before.factor if network.code_activation in _PASS_FACTORS else 1.0
     return network.joined(
-        _moved(network.encoder, encoder, before, AffineChange(code, 0.0)),
-        _moved(
+        _rescaled(network.encoder, encoder, before, AffineChange(code, 0.0)),
+        _rescaled(
             network.decoder, decoder, AffineChange(code, 0.0), after or AffineChange(1.0, 0.0)
         ),
     )
 
 
-def _moved(
+def _rescaled(
     coder: DenseCoder, arrays: Weights, before: AffineChange, after: AffineChange
 ) -> Weights:
     """The weights of one direction."""
-    weights = [array.astype(np.float64) for array in arrays]
-    last = coder.output_kernel
-    read = np.broadcast_to(before.shift, coder.n_inputs)
-    weights[1] += read @ weights[0]
-    if coder.has_linear_path:
-        weights[last + 1] += read @ weights[-1]
-        weights[-1] *= before.factor / after.factor
-    weights[last + 1] -= after.shift
+    weights = coder.named([array.astype(np.float64) for array in arrays])
+    first, output, skip = weights.layers[0], weights.output, weights.skip
+    shift = np.broadcast_to(before.shift, coder.n_inputs)
+    first.bias[:] += shift @ first.kernel
+    if skip is not None:
+        output.bias[:] += shift @ skip
+        skip *= before.factor / after.factor
+    output.bias[:] -= after.shift
     factor = before.factor
-    for i in range(0, last + 1, 2):
+    for one in weights.layers:
         passed = factor if coder.activation in _PASS_FACTORS else 1.0
-        passed = after.factor if i == last else passed
-        weights[i] *= factor / passed
-        weights[i + 1] /= passed
+        passed = after.factor if one is output else passed
+        one.kernel[:] *= factor / passed
+        one.bias[:] /= passed
         factor = passed
-    return [array.astype(np.float32) for array in weights]
+    return [array.astype(np.float32) for array in weights.arrays]

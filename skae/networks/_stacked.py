@@ -1,4 +1,4 @@
-"""Stacks of layers with, beside them, a linear path: they too can start at PCA."""
+"""Stacks of layers beside a linear path, which can start at the PCA solution."""
 
 import math
 from abc import ABC, abstractmethod
@@ -9,9 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from skae.networks._base import LayerOptions, Shape
-from skae.networks._dense import MOMENTUM, NORMALIZATION_EPSILON
 from skae.networks._keras_spec import BuiltNetwork, weight_spec
-from skae.networks._layers import Weights, dense, draw, layer, rows_of
+from skae.networks._layers import Weights, dense, initial_kernel, layer, rows_of
 
 
 class Stack(ABC):
@@ -42,10 +41,10 @@ class StackedNetwork(BuiltNetwork):
         The layers.
 
     n_components : int
-        Columns of the code.
+        Latent size.
 
     options : LayerOptions
-        What the estimator says of every network.
+        Parameters of the estimator.
     """
 
     stack: Stack
@@ -54,7 +53,7 @@ class StackedNetwork(BuiltNetwork):
 
     @property
     def output_activation(self) -> str:
-        """Keras' name of what the output passes last."""
+        """Keras' name of the output activation."""
         return self.options.output_activation
 
     @property
@@ -103,16 +102,16 @@ class StackedNetwork(BuiltNetwork):
         return outputs
 
     def random_start(self, rng: np.random.RandomState) -> Weights:
-        """Weights of a network that knows nothing of the data; the linear path is zero."""
-        seen = weight_spec(self)
+        """Random initial weights; the linear path is zero."""
+        spec = weight_spec(self)
         weights: Weights = []
-        for path, shape, constant in zip(seen.paths, seen.shapes, seen.constants, strict=True):
+        for path, shape, constant in zip(spec.paths, spec.shapes, spec.constants, strict=True):
             if constant is not None:
                 weights.append(constant.copy())
             elif _layer_of(path) == "linear_path":
                 weights.append(np.zeros(shape, np.float32))
             else:
-                weights.append(draw(rng, path, shape))
+                weights.append(initial_kernel(rng, path, shape))
         return weights
 
     def linear_start(
@@ -123,17 +122,17 @@ class StackedNetwork(BuiltNetwork):
         offset: NDArray[Any] | float = 0.0,
         code_bias: NDArray[Any] | float = 0.0,
     ) -> Weights:
-        """Weights of a network that is linear yet: see `DenseNetwork.linear_start`."""
+        """Initial weights of a linear autoencoder: see `DenseNetwork.linear_start`."""
         weights = self.random_start(rng)
-        seen = weight_spec(self)
+        spec = weight_spec(self)
         width = self.options.code_width
-        for i, (path, array) in enumerate(zip(seen.paths, weights, strict=True)):
+        for i, (path, array) in enumerate(zip(spec.paths, weights, strict=True)):
             if _layer_of(path) == "output":
-                array[:] = code_bias if i < seen.n_encoder and array.ndim == 1 else 0
+                array[:] = code_bias if i < spec.n_encoder and array.ndim == 1 else 0
             if _layer_of(path) != "linear_path":
                 continue
-            if i < seen.n_encoder:
-                # Of the numbers for a column of the code the first is its place.
+            if i < spec.n_encoder:
+                # The first of the outputs for a column of the code is its value.
                 array[:, : encoder.shape[1] * width : width] = encoder
             elif array.ndim == 2:
                 array[: len(decoder)] = decoder
@@ -144,16 +143,3 @@ class StackedNetwork(BuiltNetwork):
 
 def _layer_of(path: str) -> str:
     return path.split("/")[-2]
-
-
-def after_hidden_layer(outputs: Any, options: LayerOptions, activation: str) -> Any:
-    """Normalisation, activation and dropout."""
-    if options.normalization == "batch":
-        outputs = layer("BatchNormalization", momentum=MOMENTUM)(outputs)
-    elif options.normalization == "layer":
-        outputs = layer("LayerNormalization", epsilon=NORMALIZATION_EPSILON)(outputs)
-    if activation != "linear":
-        outputs = layer("Activation", activation)(outputs)
-    if options.dropout:
-        outputs = layer("Dropout", options.dropout, seed=0)(outputs)
-    return outputs

@@ -7,8 +7,7 @@ import numpy as np
 
 from skae.inference._dense import Affine, DenseForward
 from skae.inference._forward import CompiledForward
-from skae.networks._dense import NORMALIZATION_EPSILON
-from skae.networks._layers import load
+from skae.networks._layers import NORMALIZATION_EPSILON, load
 from skae.persistence._onnx_activations import ACTIVATIONS
 from skae.persistence._onnx_functions import affine
 from skae.persistence._onnx_graph import Tensor
@@ -42,19 +41,15 @@ def _said_by_dense(forward: DenseForward, rows: Tensor, scaled: bool = True) -> 
     coder = forward.coder
     before, weights = forward.prepared(rows.dtype, scaled)
     rows = rows if before is None else centred(before, rows)
-    hidden, position = rows, 0
-    n_arrays = 4 if coder.normalization == "layer" else 2
-    for _ in coder.hidden:
-        kernel, bias, *rest = weights[position : position + n_arrays]
+    hidden = rows
+    for kernel, bias, scale, shift in weights.hidden:
         hidden = affine(hidden, kernel.T, bias.ravel())
-        if rest:
-            scale, shift = (array.ravel() for array in rest)
-            hidden = normalized(hidden, scale, shift, NORMALIZATION_EPSILON)
+        if scale is not None:
+            hidden = normalized(hidden, scale.ravel(), shift.ravel(), NORMALIZATION_EPSILON)
         hidden = ACTIVATIONS[coder.activation](hidden)
-        position += n_arrays
-    output = affine(hidden, weights[position].T, weights[position + 1].ravel())
-    if coder.has_linear_path:
-        path = weights[-1].T
+    output = affine(hidden, weights.output.kernel.T, weights.output.bias.ravel())
+    if weights.skip is not None:
+        path = weights.skip.T
         output = output + rows.then("MatMul", rows.like(path), shape=output.shape)
     return ACTIVATIONS[coder.output_activation](output)
 

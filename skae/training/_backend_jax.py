@@ -13,7 +13,7 @@ from skae.training._tensors import weighted_sum
 
 
 class JaxEngine(Engine):
-    """Trains with JAX, on the devices over which Keras is told to distribute.
+    """Trains with JAX, on the devices of Keras' data distribution.
 
     Each holds weights and data as a whole and computes the losses of its part of a batch.
     """
@@ -21,23 +21,23 @@ class JaxEngine(Engine):
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
         self._distribution = distribution.distribution()
-        # A GPU that does not know how often a loop is run asks before each step, which
-        # takes as long as the step; a program for each number of steps is the price.
-        known = (4, 5) if self._is_accelerated else ()
-        self._function = jax.jit(self._epoch, static_argnums=known)
+        # A GPU checks the condition of a loop on the host before each step, which takes as long
+        # as the step: there the numbers of steps are static, with a program for each.
+        static = (4, 5) if self._is_accelerated else ()
+        self._function = jax.jit(self._epoch, static_argnums=static)
 
     @classmethod
     def devices(cls) -> Hashable:
-        """Over which Keras is told to distribute; None: it is not told so."""
-        told = distribution.distribution()
-        if told is None:
+        """Devices of Keras' distribution; None: there is none."""
+        current = distribution.distribution()
+        if current is None:
             return None
-        if not isinstance(told, distribution.DataParallel):
+        if not isinstance(current, distribution.DataParallel):
             raise ValueError(
                 "skae trains on several devices with keras.distribution.DataParallel; "
-                f"Keras is set to {type(told).__name__}."
+                f"Keras is set to {type(current).__name__}."
             )
-        return tuple(told.device_mesh.devices.flat)
+        return tuple(current.device_mesh.devices.flat)
 
     def _tensor(self, array: NDArray[Any]) -> Any:
         if self._distribution is None:
@@ -67,7 +67,7 @@ class JaxEngine(Engine):
             self._unflattened(state["params"])
         )
         params, slots = self.optimizer.stateless_apply(
-            state["optimizer"], self._flattened(self._cut(gradients)), state["params"]
+            state["optimizer"], self._clipped(gradients), state["params"]
         )
         return {"params": params, "optimizer": slots, "others": list(others)}, parts
 
@@ -83,7 +83,7 @@ class JaxEngine(Engine):
         )
         return total, validation
 
-    def _kept(self, tensors: Sequence[Any]) -> list[Any]:
+    def _copies(self, tensors: Sequence[Any]) -> list[Any]:
         return list(tensors)  # no JAX array ever changes
 
     def _mapped(self, schedule: Callable[[Any], Any]) -> Callable[[NDArray[Any]], Any]:

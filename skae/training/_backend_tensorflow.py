@@ -17,7 +17,7 @@ class TensorFlowEngine(Engine):
     _function: Any = None
 
     def _tensor(self, array: NDArray[Any]) -> Any:
-        """An array on the device: where that is the CPU, many rows are not copied again."""
+        """An array on the device; on the CPU many rows are not copied."""
         if self._is_accelerated or not is_mmapped(array):
             return super()._tensor(array)
         return tf.experimental.dlpack.from_dlpack(array.__dlpack__())
@@ -32,10 +32,10 @@ class TensorFlowEngine(Engine):
         gradients = tape.gradient(
             loss, weights, unconnected_gradients=tf.UnconnectedGradients.ZERO
         )
-        # There is one device and nothing to reduce. TensorFlow would register a gradient of
-        # the reduction, which is never freed and holds the whole graph.
+        # One device has nothing to reduce. TensorFlow would register a gradient of the
+        # reduction, which is never freed and holds the whole graph.
         self.optimizer._all_reduce_sum_gradients = list
-        self.optimizer.apply(self._flattened(self._cut(gradients)), self._params)
+        self.optimizer.apply(self._clipped(gradients), self._params)
         return {"others": list(others)}, parts
 
     def _run(
@@ -95,8 +95,8 @@ class TensorFlowEngine(Engine):
 def _of_a_list(function: Any) -> Callable[[list[Any]], Any]:
     """A concrete function of all its tensors in a list.
 
-    What checks them again and again takes a twentieth of an epoch of a small table, and is
-    left out where TensorFlow has what it then calls.
+    The checks of arguments take a twentieth of an epoch of a small table, and are skipped
+    where TensorFlow has the private function behind them.
     """
     call = getattr(function, "_call_flat", None)
     if call is not None:

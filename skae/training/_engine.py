@@ -12,14 +12,14 @@ from keras import ops
 from numpy.typing import NDArray
 
 from skae.networks._layers import values
-from skae.training._batches import VALIDATION_ROWS, bucket, shuffled
+from skae.training._data import VALIDATION_ROWS, Chunk, Stream, bucket, shuffled
 from skae.training._optimizers import LearningRate, Rate, is_elementwise
 from skae.training._schedule import Rates
-from skae.training._stream import Chunk, Stream
 from skae.training._tensors import (
+    clipped,
     compact,
+    flatten,
     rows_from,
-    sum_of_squares,
     unflatten,
     weighted_sum,
 )
@@ -31,28 +31,28 @@ Arrays = list[NDArray[Any]]
 State = dict[str, list[Any]]
 Snapshot = tuple[list[Any], list[Any]]
 
-# Up to so many weights they are one vector for the optimizer: a step costs one update, not
-# one for every array. With more, gathering the gradients costs more than that saves.
+# Up to so many weights are one vector for the optimizer: a step costs one update, not one for
+# every array. With more, gathering the gradients costs more than that saves.
 _MOST_FLAT = 8192
 
 _FLOAT_BYTES = 4
 
-# A device with memory of its own holds rows of so many bytes as a whole; on a CPU they would
-# lie there twice.
+# An accelerator holds rows of so many bytes as a whole; on a CPU they would be there twice.
 _MOST_ON_ACCELERATOR = 2**30
 
 
 class Engine(ABC):
     """A model, an optimizer and the function that trains the one with the other.
 
-    The function takes the data, an order of the rows, the number of them to visit and how
-    many batches to train on and to validate (0: none); it goes through all of them without
-    coming back to Python. Rows that are too many to lie on the device come to it chunk by
-    chunk, and the function then runs once for each. `_epoch` says this in `keras.ops`; what
-    differs between backends, how a gradient is taken and a function compiled, is abstract.
+    The function takes the data, an order of the rows, their number and the numbers of batches
+    to train on and to validate (0: none), and processes all of them without a return to
+    Python. Too many rows for the device come chunk by chunk, one call each.
 
-    An engine is expensive to make and cheap to use again: `load` and `put` set
-    everything that a fit depends on.
+    - `load` sets weights, seeds, settings and the optimizer's state, and `put` the rows: all
+      that a fit depends on. An engine is expensive to make and cheap to use again.
+    - `_epoch` is the program, in `keras.ops`; a backend defines the gradient (`_step`), the
+      compilation (`_run`) and where the state is held (`_begin`, `_fetch`).
+    - `skae.training._loop` chooses learning rates, the best epoch and the end.
 
     Parameters
     ----------
@@ -61,22 +61,22 @@ class Engine(ABC):
         or, in parts that add up, (n_rows, n_parts).
 
     optimizer : keras.optimizers.Optimizer
-        Not yet built; it asks `rate` for its learning rate.
+        Not yet built; its learning rate is `rate`.
 
     rate : Rate
-        Told the learning rate of each step.
+        Set to the learning rate of each step.
 
     batch_size : int
         Rows in a step.
 
     clip_norm : float or None
-        The norm to which longer gradients are cut.
+        The norm to which longer gradients are clipped.
 
     paired : tuple of bool
         Whether targets differ from inputs, in training and in validation.
 
     whole_program : bool
-        Whether the epoch is handed to XLA, where the backend leaves a choice.
+        Whether XLA compiles the epoch, where the backend leaves a choice.
     """
 
     def __init__(
@@ -110,9 +110,9 @@ class Engine(ABC):
         self._fresh_others = [compact(v) for v in values(model.non_trainable_variables)]
         self._n_parts = getattr(model, "n_parts", 1)
         self._seeds = [v.name == "seed_generator_state" for v in model.non_trainable_variables]
-        # Memory that is held while it is idle: weights, and their doubles in the optimizer.
-        held = {id(v): v for v in [*model.variables, *self._params, *optimizer.variables]}
-        self.nbytes = sum(_FLOAT_BYTES * math.prod(v.shape) for v in held.values())
+        # Memory of an idle engine.
+        variables = {id(v): v for v in [*model.variables, *self._params, *optimizer.variables]}
+        self.nbytes = sum(_FLOAT_BYTES * math.prod(v.shape) for v in variables.values())
         self._state: State = {}
         self._training: list[Any] = []
         self._validation: list[Any] = []
@@ -121,11 +121,11 @@ class Engine(ABC):
         self._has_run = False
         self._learning_rate: LearningRate = 0.0
 
-    # What a backend answers
+    # Defined by backends
 
     @classmethod
     def devices(cls) -> Hashable:
-        """Devices for which a program is made, where a backend knows of several."""
+        """Devices for which a program is made, where a backend distributes."""
         return None
 
     def _tensor(self, array: NDArray[Any]) -> Any:
@@ -135,12 +135,12 @@ class Engine(ABC):
     def _tensors(self, arrays: Sequence[NDArray[Any]]) -> list[Any]:
         return [self._tensor(array) for array in arrays]
 
-    def _kept(self, tensors: Sequence[Any]) -> list[Any]:
-        """Values that training leaves as they are."""
+    def _copies(self, tensors: Sequence[Any]) -> list[Any]:
+        """Copies that later epochs do not change."""
         return values(tensors)
 
     def _repeat(self, times: Any, function: Callable[..., Any], *carried: Any) -> Any:
-        """Call a function of the number of the call and of what the one before gave."""
+        """Call a function of the number of the call and of the results of the one before."""
         _, *carried = ops.while_loop(
             lambda i, *_: i < times,
             lambda i, *carried: (i + 1, *function(i, *carried)),
@@ -150,13 +150,13 @@ class Engine(ABC):
 
     @abstractmethod
     def _step(self, state: State, x: Any, target: Any, weight: Any) -> tuple[State, Any]:
-        """One batch: the next state and the sum of the weighted losses, part by part."""
+        """One batch: the next state and the weighted sums of the losses, (n_parts,)."""
 
     @abstractmethod
     def _run(
         self, order: Any, rates: NDArray[Any], n_rows: int, n_steps: int, n_chunks: int
     ) -> tuple[Any, Any]:
-        """Call the compiled `_epoch` on the state and data held; keep the state."""
+        """Call the compiled `_epoch` on state and data, and set the state."""
 
     @abstractmethod
     def _mapped(self, schedule: Callable[[Any], Any]) -> Callable[[NDArray[Any]], Any]:
@@ -172,7 +172,7 @@ class Engine(ABC):
         # Tensors may share the memory of the arrays.
         self._state = {k: self._tensors([v.copy() for v in vs]) for k, vs in values.items()}
 
-    # What the loop calls
+    # Called by the loop
 
     def load(
         self,
@@ -184,7 +184,7 @@ class Engine(ABC):
         optimizer_state: Arrays | None = None,
         learning_rate: LearningRate = 0.0,
     ) -> None:
-        """Start afresh, or where an earlier fit stopped.
+        """Set the initial state, new or that of an earlier fit.
 
         Parameters
         ----------
@@ -198,14 +198,13 @@ class Engine(ABC):
             Values of the first of the model's non-trainable variables.
 
         statistics : sequence of ndarray
-            Values of the next ones, seeds not counted; those left out start afresh.
+            Values of the next ones, without seeds; the remaining ones are new.
 
         optimizer_state : list of ndarray or None
-            As `optimizer_state` gave it; None, or of another optimizer: fresh.
+            Of an earlier fit; None, or of another optimizer: a new state.
 
         learning_rate : float, LearningRateSchedule or callable
-            One for all steps; what Keras says of each step; a function of an array of
-            numbers of steps.
+            One for all steps, a schedule, or a function of an array of step numbers.
         """
         params = [np.asarray(w, np.float32) for w in weights]
         if self._flat:
@@ -233,7 +232,7 @@ class Engine(ABC):
         self._begin(params, slots, fresh)
 
     def put(self, training: Rows, validation: Rows | None) -> None:
-        """Move the data to the device, once for a fit, or make ready to do so in chunks."""
+        """Move the data to the device, once for a fit, or prepare to do so in chunks."""
         n_rows = len(training)
         self.epoch_length = bucket(n_rows, self.batch_size)
         self._stream = None
@@ -249,32 +248,32 @@ class Engine(ABC):
 
     @property
     def _data(self) -> list[Any]:
-        """What the epoch reads."""
+        """Tensors of the data."""
         return self._training + self._validation
 
     @property
     def _most_bytes(self) -> int:
-        """What lazy rows may take as a whole on this device."""
+        """Largest size of lazy rows that this device holds as a whole."""
         return _MOST_ON_ACCELERATOR if self._is_accelerated else FEW_BYTES
 
     @property
     def _is_accelerated(self) -> bool:
-        """Whether the device is another than the CPU."""
+        """True if the device is not the CPU."""
         device = getattr(self._params[0].value, "device", "cpu")
         return "cpu" not in str(device).lower()
 
     @property
     def _is_serial(self) -> bool:
-        """Whether XLA makes the program of one thread."""
+        """True if XLA compiles for the CPU, where the program has one thread."""
         return self.whole_program and not self._is_accelerated
 
     @property
     def has_validation(self) -> bool:
-        """Whether there are rows to judge by."""
+        """True if there are validation rows."""
         return self._n_validation > 0
 
     def release(self) -> None:
-        """Let go of the data, and of all else that `load` and `put` set."""
+        """Release the data and whatever else `load` and `put` set."""
         self._training, self._validation, self._state = [], [], {}
         self._stream = None
         self._learning_rate = 0.0
@@ -290,9 +289,8 @@ class Engine(ABC):
     ) -> tuple[NDArray[Any], NDArray[Any]]:
         """Train on `n_rows` rows in this order; mean losses of training and validation.
 
-        Each is an array of parts that add up. With ``n_rows=0`` the weights stay; where
-        there is nothing to average the parts are NaN. `rates` are the learning rates at the
-        beginning and at the end, if not those that were loaded.
+        Each is an array (n_parts,), of NaN without rows. With ``n_rows=0`` the weights stay.
+        `rates` are the learning rates at the beginning and at the end; None: as loaded.
         """
         steps = self._rates(n_rows, rates)
         if self._stream is None:
@@ -308,10 +306,7 @@ class Engine(ABC):
     def _call(
         self, order: NDArray[np.int32], n_rows: int, rates: NDArray[Any], n_validation: int
     ) -> tuple[Any, Any]:
-        """Run the function, which is compiled the first time.
-
-        XLA takes a hundred megabytes and more to compile, and frees them.
-        """
+        """Run the function, which is compiled the first time."""
         n_steps, n_chunks = -(-n_rows // self.batch_size), -(-n_validation // self._chunk_rows)
         sums = self._run(order, rates, n_rows, n_steps, n_chunks)
         if self.whole_program and not self._has_run:
@@ -322,10 +317,10 @@ class Engine(ABC):
     def _run_in_chunks(
         self, stream: Stream, order: NDArray[np.int32], n_rows: int, rates: NDArray[np.float32]
     ) -> tuple[Any, Any]:
-        """An epoch over rows that are read while it runs; with the last, validation."""
+        """An epoch over rows that are read while it runs, then validation."""
 
         def run(chunk: Chunk, n_validation: int) -> tuple[Any, Any]:
-            self._training = []  # what is there makes room for what comes
+            self._training = []  # makes room for the next chunk
             self._training = self._tensors(chunk.arrays)
             steps = np.zeros(stream.n_steps, np.float32)
             steps[: chunk.steps.stop - chunk.steps.start] = rates[chunk.steps]
@@ -339,18 +334,15 @@ class Engine(ABC):
         return total + nothing, validation
 
     def snapshot(self) -> Snapshot:
-        """Copy of the weights as the optimizer holds them, and of the statistics.
-
-        The weights are averaged if the optimizer averages them.
-        """
+        """Copies of the weights, averaged if the optimizer averages them, and statistics."""
         params, slots, others = self._fetch()
         if self.optimizer.use_ema:
             params = [slots[i] for i in self._positions_of_averages()]
-        kept = [v for v, is_seed in zip(others, self._seeds, strict=True) if not is_seed]
-        return self._kept(params), self._kept(kept[self._n_settings :])
+        others = [v for v, is_seed in zip(others, self._seeds, strict=True) if not is_seed]
+        return self._copies(params), self._copies(others[self._n_settings :])
 
     def unpacked(self, snapshot: Snapshot) -> tuple[Arrays, Arrays]:
-        """A snapshot, the weights array by array in the order of the model's variables."""
+        """Weights and statistics of a snapshot, in the order of the model's variables."""
         params, statistics = map(values, snapshot)
         if self._flat:
             params = unflatten(np.split, np.reshape, params[0], self._shapes)
@@ -380,9 +372,9 @@ class Engine(ABC):
         def train_batch(i: Any, state: State, total: Any) -> tuple[State, Any]:
             index = rows_from(order, i * size, size)
             *x, weight = [ops.take(array, index, axis=0) for array in training]
-            left = n_rows - i * size
-            weight = weight * ops.cast(row_number < left, "float32")
-            count = ops.cast(ops.minimum(left, size), "float32")
+            n_remaining = n_rows - i * size
+            weight = weight * ops.cast(row_number < n_remaining, "float32")
+            count = ops.cast(ops.minimum(n_remaining, size), "float32")
             with self.rate.at(ops.reshape(ops.slice(rates, [i], [1]), ())):
                 state, parts = self._step(state, x[0], x[-1], weight / count)
             return state, total + parts * count
@@ -404,44 +396,29 @@ class Engine(ABC):
     def _losses(
         self, weights: Sequence[Any], state: State, x: Any, target: Any, training: bool
     ) -> tuple[Any, list[Any]]:
-        """Losses (n_rows, n_parts), and the next values of what is not trained."""
+        """Losses (n_rows, n_parts), and the next values of variables that are not trained."""
         losses, others = self.model.stateless_call(
             list(weights), state["others"], (x, target), training=training
         )
         return ops.reshape(losses, (-1, self._n_parts)), others
 
     def _unflattened(self, params: Sequence[Any]) -> list[Any]:
-        """What the optimizer moves, as the model's weights."""
+        """The optimizer's variables as the model's weights."""
         if not self._flat:
             return list(params)
         return unflatten(ops.split, ops.reshape, params[0], self._shapes)
 
-    def _cut(self, gradients: Sequence[Any]) -> list[Any]:
-        """Gradients, all shortened by one factor where together they are too long."""
-        if self.clip_norm is None:
-            return list(gradients)
-        squares = [sum_of_squares(g, self._is_serial) for g in gradients]
-        length = ops.sqrt(sum(squares))
-        factor = self.clip_norm / ops.maximum(length, self.clip_norm)
-        return [g * factor for g in gradients]
-
-    def _flattened(self, gradients: Sequence[Any]) -> list[Any]:
-        """Gradients of the model's weights, as the optimizer wants them."""
+    def _clipped(self, gradients: Sequence[Any]) -> list[Any]:
+        """Gradients of the model's weights, clipped, as the optimizer takes them."""
+        gradients = list(gradients)
+        if self.clip_norm is not None:
+            gradients = clipped(gradients, self.clip_norm, self._is_serial)
         if not self._flat:
-            return list(gradients)
-        gradients = [ops.reshape(g, (-1,)) for g in gradients]
-        if not self._is_serial:
-            return [ops.concatenate(gradients)]
-        # XLA's CPU code for a concatenation is, by the chance of where the buffers lie,
-        # up to thirty times slower than all the rest of the step.
-        flat, start = ops.zeros(self._params[0].shape, "float32"), 0
-        for gradient in gradients:
-            flat = ops.slice_update(flat, [start], gradient)
-            start += gradient.shape[0]
-        return [flat]
+            return gradients
+        return [flatten(gradients, self._params[0].shape[0], self._is_serial)]
 
     def _evaluated(self, state: State) -> Sequence[Any]:
-        """The weights as they are judged: averaged if the optimizer averages them."""
+        """Weights for validation: averaged if the optimizer averages them."""
         if not self.optimizer.use_ema:
             return self._current_params(state)
         slots = self._current_slots(state)
@@ -453,10 +430,10 @@ class Engine(ABC):
     def _current_slots(self, state: State) -> Sequence[Any]:
         return state["optimizer"]
 
-    # Where things stand
+    # Positions and rates
 
     def _rates(self, n_rows: int, ends: Rates) -> NDArray[np.float32]:
-        """Learning rates of the steps of an epoch, and zeros up to the length of a full one."""
+        """Learning rates of the steps of an epoch, zero up to the length of a full one."""
         rates = np.zeros(self.epoch_length // self.batch_size, np.float32)
         n_steps = -(-n_rows // self.batch_size)
         if ends is not None:

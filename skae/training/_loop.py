@@ -1,4 +1,4 @@
-"""From epoch to epoch: what is best, when to stop, what to report."""
+"""The loop over epochs: the best epoch, the end of training, reports."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -14,28 +14,22 @@ Ending = Literal["max_iter", "converged", "behind", "callback", "diverged", "int
 
 @dataclass
 class Training:
-    """What training left.
+    """Result of a training run.
 
     Attributes
     ----------
-    kept : tuple of lists
-        Snapshot of the epoch that was kept, as the backend holds it.
+    best : tuple of lists
+        Snapshot of the best epoch, as the backend holds it.
 
     unpack : callable
-        Makes weights and statistics of a snapshot.
-
-    weights, statistics : list of ndarray
-        The model's weights and its moving statistics, of the epoch that was kept.
+        Returns weights and statistics of a snapshot.
 
     best_iter : int
-        The epoch that was kept; 0 is the start.
+        The best epoch; 0 is the initialization.
 
     parts, validation_parts : list of ndarray of shape (n_parts,)
-        The parts of the mean losses, one array an epoch; `validation_parts` begins with
-        the start.
-
-    loss_curve, validation_curve : list of float
-        What the parts add up to.
+        Parts of the mean losses, one array an epoch; `validation_parts` begins with those of
+        the initialization.
 
     ending : str
         Why training ended.
@@ -44,16 +38,16 @@ class Training:
         Epochs before the learning rate began to fall, where it does.
 
     optimizer_state : list of ndarray
-        For training that goes on.
+        For a warm start.
 
     max_iter : int
-        Epochs that there could have been.
+        Largest number of epochs.
 
     seconds : float
-        What it took, compilation included.
+        Duration, with compilation.
     """
 
-    kept: Snapshot
+    best: Snapshot
     unpack: Callable[[Snapshot], tuple[Arrays, Arrays]]
     best_iter: int = 0
     parts: Arrays = field(default_factory=list)
@@ -66,13 +60,13 @@ class Training:
 
     @property
     def weights(self) -> Arrays:
-        """Weights of the epoch that was kept."""
-        return self.unpack(self.kept)[0]
+        """Weights of the best epoch."""
+        return self.unpack(self.best)[0]
 
     @property
     def statistics(self) -> Arrays:
-        """Moving statistics of the epoch that was kept."""
-        return self.unpack(self.kept)[1]
+        """Moving statistics of the best epoch."""
+        return self.unpack(self.best)[1]
 
     @property
     def loss_curve(self) -> list[float]:
@@ -81,12 +75,12 @@ class Training:
 
     @property
     def validation_curve(self) -> list[float]:
-        """Mean loss on the rows to judge by: of the start, then of each epoch."""
+        """Mean validation loss: of the initialization, then of each epoch."""
         return [float(parts.sum()) for parts in self.validation_parts]
 
 
 class Monitor(Protocol):
-    """Told of each epoch."""
+    """Callbacks of a training run."""
 
     def begin(self) -> None:
         """Before an epoch."""
@@ -106,34 +100,34 @@ def run(
     monitor: Monitor,
     first: Sequence[float] = (),
 ) -> Training:
-    """Train an engine that was loaded and given data.
+    """Train an engine that has weights and data.
 
     Parameters
     ----------
     engine : Engine
-        The engine.
+        After `load` and `put`.
 
     n_rows : int
         Number of training rows.
 
     stopping : Stopping
-        When to end.
+        The end of training.
 
     rng : RandomState
         Shuffles the rows.
 
     monitor : Monitor
-        Told of each epoch; may stop training.
+        Called around each epoch; may stop training.
 
     first : sequence of float
-        Losses after each epoch of another start: where this one is far behind, training
+        Losses after each epoch from another initialization: training that is far behind
         ends.
 
     Returns
     -------
     Training
-        What was kept. A loss that is no longer finite or a KeyboardInterrupt ends
-        training with what was best until then.
+        A loss that is not finite or a KeyboardInterrupt ends training with the best epoch
+        until then.
     """
     training = Training(engine.snapshot(), engine.unpacked, max_iter=stopping.max_iter)
     validated = engine.has_validation
@@ -141,35 +135,35 @@ def run(
     _, start = engine.epoch(order, 0)
     training.validation_parts.append(start)
     best = start.sum() if validated else np.inf
-    pace = stopping.pace(best)
+    schedule = stopping.schedule(best)
     try:
         for epoch in range(1, stopping.max_iter + 1):
             monitor.begin()
             order = engine.order(rng, n_rows)
-            loss, validation = engine.epoch(order, n_rows, pace.rates)
-            judged = (validation if validated else loss).sum()
-            if not np.isfinite(loss.sum() + judged):
+            loss, validation = engine.epoch(order, n_rows, schedule.rates)
+            monitored = (validation if validated else loss).sum()
+            if not np.isfinite(loss.sum() + monitored):
                 training.ending = "diverged"
                 break
             training.parts.append(loss)
             training.validation_parts.append(validation)
-            if judged < best or not stopping.keep_best:
-                best = judged
+            if monitored < best or not stopping.keep_best:
+                best = monitored
                 training.best_iter = epoch
-                training.kept = engine.snapshot()
+                training.best = engine.snapshot()
             if monitor.end(training):
                 training.ending = "callback"
                 break
-            if pace.ends(judged):
-                training.ending = "converged" if pace.has_converged else "max_iter"
+            if schedule.update(monitored):
+                training.ending = "converged" if schedule.has_converged else "max_iter"
                 break
-            if stopping.lags(pace.curve, first):
+            if stopping.is_hopeless(schedule.curve, first):
                 training.ending = "behind"
                 break
     except KeyboardInterrupt:
         training.ending = "interrupted"
     finally:
         monitor.close(training)
-    training.n_held = pace.n_held
+    training.n_held = schedule.n_held
     training.optimizer_state = engine.optimizer_state()
     return training

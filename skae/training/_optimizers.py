@@ -1,4 +1,4 @@
-"""Optimizers by name or object, and what must be known of them to share a compilation."""
+"""Keras optimizers by name or object, and the keys by which they share a compilation."""
 
 import functools
 import json
@@ -11,7 +11,7 @@ import numpy as np
 
 from skae.networks._layers import values
 
-# These treat every weight by itself, so they may be given all weights as one vector.
+# These update every weight by itself, so all weights may be one vector.
 _ELEMENTWISE = (
     "Adadelta",
     "Adagrad",
@@ -26,31 +26,31 @@ _ELEMENTWISE = (
 )
 
 
-#: One for all steps, a Keras schedule, or a function of an array of numbers of steps.
+#: One for all steps, a Keras schedule, or a function of an array of step numbers.
 LearningRate = Any
 
 
 class Rate:
-    """The learning rate of the step that is being computed.
+    """The learning rate of the current step, which an optimizer calls.
 
-    An optimizer asks for it. The program is told the rates of its steps as data: another
-    rate or schedule, or another number of steps, is not another program.
+    The rates of the steps are data of the program: another rate, schedule or number of steps
+    is not another program.
     """
 
     def __init__(self) -> None:
         self._value: Any = 0.0
 
     def get_config(self) -> dict[str, Any]:
-        """Nothing: Keras asks whatever an optimizer is made of."""
+        """Nothing; part of Keras' protocol."""
         return {}
 
     def __call__(self) -> Any:
-        """What an optimizer is told."""
+        """The learning rate of the current step."""
         return self._value
 
     @contextmanager
     def at(self, value: Any) -> Iterator[None]:
-        """For the time of a step."""
+        """Set the learning rate for the time of a step."""
         self._value = value
         try:
             yield
@@ -67,7 +67,7 @@ def make(optimizer: Any, rate: Rate, weight_decay: float = 0.0) -> Any:
         Its name, or an object whose configuration is copied, but for the learning rate.
 
     rate : Rate
-        What it asks for its learning rate.
+        Its learning rate.
 
     weight_decay : float
         For an optimizer given by name: the share of the learning rate by which weights
@@ -89,24 +89,24 @@ def configuration(optimizer: Any) -> dict[str, Any]:
 
 
 def stored(optimizer: Any) -> Any:
-    """An optimizer object as what any format can hold; of the user's own, with its class."""
+    """An optimizer object as plain values; one that is not of Keras with its class."""
     if not type(optimizer).__module__.startswith("keras."):
         return type(optimizer), configuration(optimizer)
     return described(optimizer)
 
 
 def described(optimizer: Any) -> dict[str, Any]:
-    """An optimizer object in Keras' words."""
-    said: dict[str, Any] = keras.saving.serialize_keras_object(_readable(optimizer))
+    """Keras' serialized form of an optimizer object."""
+    config: dict[str, Any] = keras.saving.serialize_keras_object(_readable(optimizer))
     kind = type(optimizer)
     if kind.__module__.startswith("keras.") and hasattr(keras.optimizers, kind.__name__):
-        # On PyTorch it is of a class inside Keras, which the public one makes there.
-        said |= {"module": "keras.optimizers", "registered_name": None}
-    return said
+        # On PyTorch it is of a private class, of which the public one makes instances.
+        config |= {"module": "keras.optimizers", "registered_name": None}
+    return config
 
 
 def restored(stored: Any) -> Any:
-    """What `stored` was given: another object of the same configuration."""
+    """The inverse of `stored`: another object of the same configuration."""
     if isinstance(stored, tuple):
         kind, config = stored
         return kind.from_config(config)
@@ -114,7 +114,7 @@ def restored(stored: Any) -> Any:
 
 
 def _readable(optimizer: Any) -> Any:
-    # A twin whose rate is no variable: NumPy warns of how Keras reads one.
+    # A copy whose rate is not a variable: NumPy warns of how Keras converts one.
     twin = object.__new__(type(optimizer))
     vars(twin).update(vars(optimizer))
     rate = vars(twin).get("_learning_rate")
@@ -124,10 +124,10 @@ def _readable(optimizer: Any) -> Any:
 
 
 def learning_rate_of(optimizer: Any, learning_rate: Any) -> LearningRate:
-    """A number or a schedule: that of an optimizer object is its own."""
+    """A number or a schedule: of an optimizer object that of the object."""
     if isinstance(optimizer, str):
         return learning_rate
-    # The public attribute says what a schedule gives for the next step.
+    # The public attribute is a schedule's rate of the next step.
     learning_rate = optimizer._learning_rate
     if isinstance(learning_rate, keras.optimizers.schedules.LearningRateSchedule):
         return learning_rate
@@ -142,13 +142,13 @@ def falling(learning_rate: float, n_steps: int) -> LearningRate:
 
 
 def key(optimizer: Any, weight_decay: float) -> str | None:
-    """What makes two optimizers compile to the same program; None if it cannot be told."""
+    """Equal for optimizers that compile to the same program; None if unknown."""
     if isinstance(optimizer, str):
         return _key_by_name(optimizer, weight_decay)
     return _key(optimizer)
 
 
-# Making a Keras optimizer takes as long as an epoch of a small table.
+# A new Keras optimizer takes as long as an epoch of a small table.
 @functools.lru_cache(maxsize=64)
 def _key_by_name(name: str, weight_decay: float) -> str | None:
     return _key(make(name, Rate(), weight_decay))
@@ -156,7 +156,7 @@ def _key_by_name(name: str, weight_decay: float) -> str | None:
 
 def _key(optimizer: Any) -> str | None:
     config = configuration(optimizer)
-    # Keras counts names: adam, adam_1, ...
+    # Keras numbers names: adam, adam_1, ...
     del config["name"], config["learning_rate"]
     kind = type(optimizer)
     try:
@@ -166,7 +166,7 @@ def _key(optimizer: Any) -> str | None:
 
 
 def is_elementwise(optimizer: Any) -> bool:
-    """Whether all weights may be given to the optimizer as one vector."""
+    """True if all weights may be one vector of the optimizer."""
     kind = type(optimizer)
     return (
         kind.__module__.startswith("keras.")

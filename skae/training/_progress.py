@@ -1,4 +1,4 @@
-"""The one module that prints: how training gets on, in lines that a person reads."""
+"""The one module that prints: progress lines of a fit."""
 
 import math
 import shutil
@@ -9,63 +9,63 @@ from dataclasses import dataclass
 
 from skae.training._loop import Training
 
-# Lines for a run, and at most twice as many for a fit, where they are not updated in place;
-# and seconds after which there is one in any case.
+# Lines of a run (of a fit at most twice as many) where they are not updated in place, and
+# seconds after which there is one in any case.
 _LINES = 10
 _SILENCE = 10.0
 
 
 @dataclass(frozen=True)
-class Terms:
-    """In which terms losses are told.
+class ProgressFormat:
+    """Units and labels of the losses in progress lines.
 
     Parameters
     ----------
     unit : float
-        What losses are multiplied with.
+        Factor of the losses.
 
     spread : float or None
-        What the mean of the rows held out would lose, in that unit: the share of variance
-        is told. None: the loss is.
+        Loss of the mean of the validation rows, in that unit: lines show the variance
+        explained. None: the loss.
 
-    start : str
-        What the first start is called, whose loss stands beside; empty: it does not.
+    baseline : str
+        Label of the first initialization, whose loss is shown beside; empty: it is not.
 
-    judged_by : str
-        Which rows training is judged by.
+    rows : str
+        Label of the validation rows.
     """
 
     unit: float
     spread: float | None = None
-    start: str = ""
-    judged_by: str = "held-out"
+    baseline: str = ""
+    rows: str = "held-out"
 
 
 class Progress:
-    """Tells of a fit, which trains once or several times.
+    """Progress lines of a fit, which has one training run or several.
 
     Parameters
     ----------
     every_epoch : bool
         Whether every epoch has a line. Otherwise a terminal has one that is updated, and
-        what is no terminal about ten for each run.
+        any other output about ten for each run.
 
     names : sequence of str
-        What is trained, one after the other; empty where there is nothing to tell apart.
+        Labels of the runs; empty if there is one.
 
-    terms : Terms
-        In which terms losses are told.
+    form : ProgressFormat
+        Units and labels.
     """
 
-    def __init__(self, every_epoch: bool, names: Sequence[str], terms: Terms) -> None:
+    def __init__(self, every_epoch: bool, names: Sequence[str], form: ProgressFormat) -> None:
         self.every_epoch = every_epoch
         self.names = names
-        self.terms = terms
+        self.form = form
         self.runs: list[Training] = []
         self._updates = not every_epoch and getattr(sys.stdout, "isatty", bool)()
         self._spent, self._n_epochs = 0.0, 0
         self._begun = self._last_line = time.monotonic()
-        self._waiting, self._width = "", 0
+        self._pending_line, self._width = "", 0
 
     def begin(self) -> None:
         """Before an epoch."""
@@ -73,32 +73,32 @@ class Progress:
 
     def end(self, training: Training) -> None:
         """After an epoch."""
-        self._notice(training)
+        self._register_run(training)
         self._spent += time.monotonic() - self._begun
         self._n_epochs += 1
         parts = self._parts(training)
         if self._updates:
             self._update(parts)
             return
-        self._waiting = _sentence(parts)
+        self._pending_line = _sentence(parts)
         if self._is_due(training):
-            self._write_waiting()
+            self._write_pending()
 
     def close(self, training: Training) -> None:
         """After a run, however it ended."""
-        self._notice(training)
-        self._write_waiting()
+        self._register_run(training)
+        self._write_pending()
         if self._width:
             self._write("")
             self._width = 0
 
     def finish(self, run: int, epoch: int, seconds: float, ending: str) -> None:
-        """Print what is kept of a fit, and why training ended.
+        """Print which epoch is kept, and why training ended.
 
         Parameters
         ----------
         run, epoch : int
-            Of which run the network of which epoch; 0 is the start.
+            The run, and its epoch whose network is kept; 0 is the initialization.
 
         seconds : float
             Duration of the fit.
@@ -108,55 +108,57 @@ class Progress:
         """
         training, name = self.runs[run], self.names[run]
         if epoch:
-            kept = f"epoch {epoch}" + f" of the {name}" * bool(name)
+            result = f"epoch {epoch}" + f" of the {name}" * bool(name)
         else:
-            kept = f"the {name or 'start'}"
-        told = self._judged(training, epoch)
-        if not told and epoch:
-            told = f"loss {self._loss(training, epoch):.5g}"
-        # A single epoch of which there is nothing to choose has had its line.
+            result = f"the {name or 'start'}"
+        loss = self._validation(training, epoch)
+        if not loss and epoch:
+            loss = f"loss {self._loss(training, epoch):.5g}"
+        # A single epoch without a choice has its line already.
         if training.max_iter > 1 or math.isfinite(training.validation_curve[0]):
-            self._write(_sentence([f"kept {kept}", told, _duration(seconds)]) + f"; {ending}.")
+            self._write(
+                _sentence([f"kept {result}", loss, _duration(seconds)]) + f"; {ending}."
+            )
 
-    def _notice(self, training: Training) -> None:
+    def _register_run(self, training: Training) -> None:
         if not self.runs or training is not self.runs[-1]:
             self.runs.append(training)
 
     def _parts(self, training: Training) -> list[str]:
-        """What is said after an epoch, the most important first."""
+        """Parts of the line after an epoch, the most important first."""
         epoch = len(training.parts)
         where = f"epoch {epoch}/{training.max_iter}"
         name = self.names[len(self.runs) - 1]
-        left = self._seconds_left(training)
+        seconds = self._seconds_left(training)
         return [
             f"{name}, {where}" if name else where,
-            self._judged(training, epoch),
-            f"at most {_duration(left)} left" if left >= 0.05 else "",
+            self._validation(training, epoch),
+            f"at most {_duration(seconds)} left" if seconds >= 0.05 else "",
             f"loss {self._loss(training, epoch):.5g}",
         ]
 
     def _loss(self, training: Training, epoch: int) -> float:
-        return training.loss_curve[epoch - 1] * self.terms.unit
+        return training.loss_curve[epoch - 1] * self.form.unit
 
-    def _judged(self, training: Training, epoch: int) -> str:
-        """What the rows held out say of an epoch, beside the first start."""
+    def _validation(self, training: Training, epoch: int) -> str:
+        """Validation loss or variance explained of an epoch, beside the baseline."""
         if not math.isfinite(training.validation_curve[epoch]):
             return ""
-        what = "loss" if self.terms.spread is None else "variance explained"
-        told = f"{self.terms.judged_by} {what} {self._figure(training, epoch)}"
-        if self.terms.start:
-            told += f" ({self.terms.start} {self._figure(self.runs[0], 0)})"
-        return told
+        what = "loss" if self.form.spread is None else "variance explained"
+        text = f"{self.form.rows} {what} {self._figure(training, epoch)}"
+        if self.form.baseline:
+            text += f" ({self.form.baseline} {self._figure(self.runs[0], 0)})"
+        return text
 
     def _figure(self, training: Training, epoch: int) -> str:
-        if self.terms.spread is None:
-            return f"{training.validation_curve[epoch] * self.terms.unit:.5g}"
-        # The first part is the error of the reconstruction; a penalty follows.
-        lost = float(training.validation_parts[epoch][0]) * self.terms.unit
-        return f"{1 - lost / self.terms.spread:.4f}"
+        if self.form.spread is None:
+            return f"{training.validation_curve[epoch] * self.form.unit:.5g}"
+        # The first part is the reconstruction error; a penalty follows.
+        error = float(training.validation_parts[epoch][0]) * self.form.unit
+        return f"{1 - error / self.form.spread:.4f}"
 
     def _seconds_left(self, training: Training) -> float:
-        """If no run stops early. Compilation comes before the first epoch and is not in it."""
+        """Seconds if no run stops early, without compilation."""
         more_runs = len(self.names) - len(self.runs)
         epochs = training.max_iter * (1 + more_runs) - len(training.parts)
         return epochs * self._spent / self._n_epochs
@@ -170,17 +172,17 @@ class Progress:
             or time.monotonic() - self._last_line >= _SILENCE
         )
 
-    def _write_waiting(self) -> None:
-        if self._waiting:
-            self._write(self._waiting)
-            self._waiting, self._last_line = "", time.monotonic()
+    def _write_pending(self) -> None:
+        if self._pending_line:
+            self._write(self._pending_line)
+            self._pending_line, self._last_line = "", time.monotonic()
 
     def _update(self, parts: list[str]) -> None:
-        """Write over the line; a line that wraps could not be written over."""
+        """Write over the line, which must not wrap."""
         most = shutil.get_terminal_size().columns - 1
         short = [part.replace("held-out variance ", "") for part in parts]
-        for tried in (parts, parts[:3], short[:3], short[:2], short[:1]):
-            line = _sentence(tried)
+        for shown in (parts, parts[:3], short[:3], short[:2], short[:1]):
+            line = _sentence(shown)
             if len(line) <= most:
                 break
         line = line[:most]

@@ -1,4 +1,4 @@
-"""How fast an epoch learns, and when training ends: told of each epoch how it went."""
+"""Learning rates of epochs and the end of training, from the losses so far."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
@@ -6,30 +6,30 @@ from dataclasses import dataclass
 
 import numpy as np
 
-#: Learning rates at the beginning and at the end of an epoch; None: as the optimizer says.
+#: Learning rates at the beginning and at the end of an epoch; None: those of the optimizer.
 Rates = tuple[float, float] | None
 
-# A loss is judged by its mean over so many epochs, as it jumps at a high learning rate.
+# Losses are averaged over so many epochs, as they jump at a high learning rate.
 _WINDOW = 4
 
-# After so many epochs in a row without progress there is none.
+# So many epochs in a row without progress end the high rate.
 _IN_A_ROW = 3
 
 # Epochs in which the rate rises, and the share of all epochs in which it falls.
 _RISE = 2
 _FALLING = 0.3
 
-# How many epochs training takes where a rate is held, about.
-_USUAL = 40
+# Typical number of epochs where a rate is held.
+_TYPICAL_EPOCHS = 40
 
-# By how many times what counts as progress a second start may lag at first; where the rate
-# of the first began to fall it must have caught up.
-_LAG = 2.5
+# The loss from a second initialization may at first be larger by so many times the progress
+# that counts; where the rate of the first began to fall it must not.
+_TOLERANCE = 2.5
 
 
 @dataclass(frozen=True)
 class Stopping:
-    """When training ends.
+    """The end of training.
 
     Parameters
     ----------
@@ -40,18 +40,18 @@ class Stopping:
         Epochs without progress after which training stops, or its learning rate falls.
 
     tol : float or None
-        What counts as progress, in the unit of the loss; None: never stop early.
+        Progress that counts, in the unit of the loss; None: never stop early.
 
     keep_best : bool
-        Whether the best epoch is kept, or the last.
+        Whether the result is the best epoch, or the last.
 
     rate : float or None
-        A learning rate that is held as long as there is progress and then falls to zero;
-        None: that of the optimizer.
+        A learning rate that is held while there is progress and then falls to zero; None:
+        that of the optimizer.
 
     share : float
-        Where a rate is held, the share of the loss that counts as progress, if that is
-        more than `tol`.
+        Where a rate is held, the share of the loss that counts as progress, if more than
+        `tol`.
     """
 
     max_iter: int
@@ -61,50 +61,49 @@ class Stopping:
     rate: float | None = None
     share: float = 0.0
 
-    def pace(self, start: float) -> "Schedule":
-        """The pace of one training that starts at this loss."""
-        return (
-            EarlyStopping(self, start) if self.rate is None else WarmupStableDecay(self, start)
-        )
+    def schedule(self, start: float) -> "Schedule":
+        """The schedule of a training run with this initial loss."""
+        kind: type[Schedule] = EarlyStopping if self.rate is None else WarmupStableDecay
+        return kind(self, start)
 
     @property
     def likely_epochs(self) -> int:
-        """How many epochs there may be, about."""
-        return self.max_iter if self.rate is None else min(self.max_iter, _USUAL)
+        """Expected number of epochs."""
+        return self.max_iter if self.rate is None else min(self.max_iter, _TYPICAL_EPOCHS)
 
     def progress(self, loss: float) -> float:
-        """By how much a loss must fall for that to count."""
+        """Decrease of a loss that counts."""
         return max(self.tol or 0.0, self.share * abs(loss))
 
-    def lags(self, curve: Sequence[float], first: Sequence[float]) -> bool:
-        """Whether a second start is so far behind the first that it may be given up.
+    def is_hopeless(self, curve: Sequence[float], first: Sequence[float]) -> bool:
+        """True if training from a second initialization is too far behind the first.
 
         Parameters
         ----------
         curve : sequence of float
-            Losses of the second start after each epoch.
+            Losses after each epoch from the second initialization.
 
         first : sequence of float
-            Those of the first start, as long as its rate was held.
+            Those from the first, as long as its rate was held.
         """
         n = len(curve)
         if self.tol is None or not self.n_iter_no_change + _WINDOW <= n <= len(first):
             return False
-        theirs = float(np.mean(first[n - _WINDOW : n]))
-        may_lag = _LAG * (1 - n / len(first)) * self.progress(theirs)
-        return float(np.mean(curve[-_WINDOW:])) > theirs + may_lag
+        loss = float(np.mean(first[n - _WINDOW : n]))
+        tolerance = _TOLERANCE * (1 - n / len(first)) * self.progress(loss)
+        return float(np.mean(curve[-_WINDOW:])) > loss + tolerance
 
 
 class Schedule(ABC):
-    """The learning rates of a training and its end.
+    """Learning rates and the end of a training run.
 
     Parameters
     ----------
     stopping : Stopping
-        What was asked for.
+        Parameters.
 
     start : float
-        The loss before the first epoch; infinite where there are no rows to judge by.
+        The loss before the first epoch; infinite without validation rows.
 
     Attributes
     ----------
@@ -112,7 +111,7 @@ class Schedule(ABC):
         The loss after each epoch.
 
     n_held : int
-        For how many epochs the rate has not begun to fall.
+        Number of epochs before the rate begins to fall.
     """
 
     n_held = 0
@@ -125,25 +124,25 @@ class Schedule(ABC):
     @property
     @abstractmethod
     def rates(self) -> Rates:
-        """Of the next epoch."""
+        """Learning rates of the next epoch."""
 
     @property
     @abstractmethod
     def has_converged(self) -> bool:
         """True once the loss has made no progress for `n_iter_no_change` epochs."""
 
-    def ends(self, loss: float) -> bool:
-        """Take note of the loss after an epoch; whether training ends with it."""
+    def update(self, loss: float) -> bool:
+        """Append the loss of an epoch; True ends training."""
         self.curve.append(loss)
-        return self._ends()
+        return self._is_over()
 
     @abstractmethod
-    def _ends(self) -> bool:
-        """Whether training ends with the epoch that was noted last."""
+    def _is_over(self) -> bool:
+        """True if training ends with the last epoch."""
 
 
 class EarlyStopping(Schedule):
-    """The optimizer's own rate, until the loss no longer falls."""
+    """The optimizer's learning rate, until the loss no longer falls."""
 
     rates: Rates = None
 
@@ -156,7 +155,7 @@ class EarlyStopping(Schedule):
         """True once the loss has made no progress for `n_iter_no_change` epochs."""
         return self._waited >= self.stopping.n_iter_no_change
 
-    def _ends(self) -> bool:
+    def _is_over(self) -> bool:
         if self.stopping.tol is None:
             return False
         self._waited += 1
@@ -166,22 +165,21 @@ class EarlyStopping(Schedule):
 
 
 class WarmupStableDecay(Schedule):
-    """A high rate as long as there is progress, and then one that falls to zero.
+    """A high learning rate while there is progress, which then falls to zero.
 
-    It rises first, for two epochs or a tenth of all there may be. Once the loss is hardly
-    less than some epochs before, or when no more epochs are left, it falls, in three epochs
-    for every seven before.
+    It rises for the first two epochs or tenth of `max_iter`. Once the loss makes no progress,
+    or `max_iter` is near, it falls, in three epochs for every seven before.
     """
 
     _n_slow = _n_falling = 0
 
     @property
     def rates(self) -> Rates:
-        """Of the next epoch."""
+        """Learning rates of the next epoch."""
         rate, done = self.stopping.rate or 0.0, len(self.curve)
         if self._n_falling:
-            left = self.n_held + self._n_falling - done
-            return rate * left / self._n_falling, rate * (left - 1) / self._n_falling
+            n, n_left = self._n_falling, self.n_held + self._n_falling - done
+            return rate * n_left / n, rate * (n_left - 1) / n
         rise = min(_RISE, self.stopping.max_iter / 10)
         return rate * min(done / rise, 1), rate * min((done + 1) / rise, 1)
 
@@ -190,7 +188,7 @@ class WarmupStableDecay(Schedule):
         """False where the rate had to fall because `max_iter` was near."""
         return self._n_slow == _IN_A_ROW
 
-    def _ends(self) -> bool:
+    def _is_over(self) -> bool:
         done, most = len(self.curve), self.stopping.max_iter
         if self._n_falling:
             return done >= self.n_held + self._n_falling
@@ -201,10 +199,10 @@ class WarmupStableDecay(Schedule):
         return False
 
     def _is_slow(self) -> bool:
-        """Whether the loss is hardly less than at best so many epochs ago."""
-        lag = self.stopping.n_iter_no_change
-        if self.stopping.tol is None or len(self.curve) < lag + _WINDOW:
+        """True if the loss is not lower than the best of `n_iter_no_change` epochs before."""
+        n = self.stopping.n_iter_no_change
+        if self.stopping.tol is None or len(self.curve) < n + _WINDOW:
             return False
         means = np.convolve(self.curve, np.full(_WINDOW, 1 / _WINDOW), mode="valid")
-        before = float(means[:-lag].min())
+        before = float(means[:-n].min())
         return bool(means[-1] > before - self.stopping.progress(before))

@@ -14,12 +14,12 @@ _LANES = 16
 
 
 def weighted_sum(losses: Any, weight: Any) -> Any:
-    """Sum over rows: an array of parts."""
+    """Sum over rows of losses (n_rows, n_parts): an array (n_parts,)."""
     return ops.sum(losses * weight[:, None], axis=0)
 
 
 def sum_of_squares(array: Any, in_lanes: bool) -> Any:
-    """Sum of the squares of all numbers."""
+    """Sum of the squares of all entries."""
     squares = ops.square(array)
     if in_lanes and math.prod(array.shape) % _LANES == 0:
         # The absolute value keeps XLA from making one sum of the two.
@@ -27,9 +27,25 @@ def sum_of_squares(array: Any, in_lanes: bool) -> Any:
     return ops.sum(squares)
 
 
-def compact(array: NDArray[Any]) -> NDArray[Any]:
-    """An array that takes no memory where it is all zeros."""
-    return array if array.any() else np.broadcast_to(np.zeros((), array.dtype), array.shape)
+def clipped(gradients: Sequence[Any], norm: float, in_lanes: bool) -> list[Any]:
+    """Gradients, all scaled by one factor where their global norm is larger than `norm`."""
+    length = ops.sqrt(sum(sum_of_squares(g, in_lanes) for g in gradients))
+    factor = norm / ops.maximum(length, norm)
+    return [g * factor for g in gradients]
+
+
+def flatten(arrays: Sequence[Any], n_entries: int, in_place: bool) -> Any:
+    """All entries as one vector, (n_entries,)."""
+    arrays = [ops.reshape(array, (-1,)) for array in arrays]
+    if not in_place:
+        return ops.concatenate(arrays)
+    # XLA's CPU code for a concatenation is, depending on where the buffers lie, up to thirty
+    # times slower than all the rest of the step.
+    flat, start = ops.zeros((n_entries,), "float32"), 0
+    for array in arrays:
+        flat = ops.slice_update(flat, [start], array)
+        start += array.shape[0]
+    return flat
 
 
 def unflatten(
@@ -42,6 +58,11 @@ def unflatten(
 
 
 def rows_from(array: Any, start: Any, n_rows: int) -> Any:
-    """Rows of a tensor, from a place known only when the program runs."""
+    """Rows of a tensor from a position that is known only when the program runs."""
     shape = array.shape[1:]
     return ops.slice(array, [start] + [0] * len(shape), [n_rows, *shape])
+
+
+def compact(array: NDArray[Any]) -> NDArray[Any]:
+    """An array that takes no memory where it is all zeros."""
+    return array if array.any() else np.broadcast_to(np.zeros((), array.dtype), array.shape)

@@ -17,9 +17,9 @@ from skae.utils._process import refuse_forked_process
 from skae.utils._rows import Rows
 
 # XLA takes longer to compile than TensorFlow's own graph, and each step is then up to three
-# times faster: far below this many steps a first fit is quicker without it. The more weights
-# there are, the more a step gains. The number of steps that are likely decides and not what
-# happens to be compiled already, so that a fit gives the same bits whatever was fitted before.
+# times faster: far below this many steps a first fit is quicker without it. A step gains more
+# with more weights. The expected number of steps decides and not whether a program is compiled
+# already, so that a fit gives the same bits whatever was fitted before.
 _XLA_MIN_STEPS = 2000
 _XLA_MANY_WEIGHTS = 100_000
 
@@ -46,8 +46,7 @@ def _engine_class() -> type[Engine]:
 
 def _compiles_whole(allow_xla: bool, steps: int, n_weights: int) -> bool:
     if keras.backend.backend() == "tensorflow":
-        worth = steps * max(n_weights / _XLA_MANY_WEIGHTS, 1)
-        return allow_xla and worth >= _XLA_MIN_STEPS
+        return allow_xla and steps * max(n_weights / _XLA_MANY_WEIGHTS, 1) >= _XLA_MIN_STEPS
     return keras.backend.backend() == "jax"
 
 
@@ -78,16 +77,16 @@ def train(
     Parameters
     ----------
     build : callable
-        Makes the model.
+        Returns the model.
 
     key : hashable or None
         Equal for models that compile to the same program; None: never share.
 
     weights : list of ndarray
-        Where training starts, in the order of the model's trainable variables.
+        Initial weights, in the order of the model's trainable variables.
 
     training, validation : Rows
-        Rows to train on and rows to judge by, if any.
+        Training rows and validation rows, if any.
 
     optimizer : str or keras.optimizers.Optimizer
         By name or object.
@@ -99,38 +98,37 @@ def train(
         For an optimizer given by name.
 
     clip_norm : float or None
-        The norm to which longer gradients are cut.
+        The norm to which longer gradients are clipped.
 
     batch_size : int
         Rows in a step.
 
     stopping : Stopping
-        When training ends.
+        The end of training.
 
     rng : RandomState
         The only source of randomness.
 
     settings : sequence of ndarray
-        Values of the first of the model's non-trainable variables, which stay.
+        Values of the first of the model's non-trainable variables, which are constants.
 
     statistics : sequence of ndarray
-        Values of the next ones, for training that goes on; none: afresh.
+        Values of the next ones in a warm start; none: new ones.
 
     optimizer_state : list of ndarray or None
-        For training that goes on.
+        For a warm start.
 
     monitor : Monitor
-        Told of each epoch; may stop training.
+        Called around each epoch; may stop training.
 
     allow_xla : bool
-        Whether the network gains from XLA on this device.
+        Whether the network gains from XLA.
 
     n_fits : int
-        How many fits like this one there will be, one after the other: what one
-        compilation is worth.
+        Number of fits like this one that share a compilation.
 
     first : sequence of float
-        Losses after each epoch of another start, see :func:`run`.
+        Losses after each epoch from another initialization, see :func:`run`.
 
     Returns
     -------
@@ -177,18 +175,18 @@ def train(
 
 
 def train_for(n_steps: int, learning_rate: float, training: Rows, **options: Any) -> Training:
-    """Train for about so many steps, whole epochs, at a rate that falls to zero.
+    """Train for about `n_steps` steps, in whole epochs, at a rate that falls to zero.
 
     Parameters
     ----------
     n_steps : int
-        How many, about.
+        Number of steps, rounded to whole epochs.
 
     learning_rate : float
-        Of Adam, at the first step.
+        Adam's, at the first step.
 
     training : Rows
-        Rows to train on; none are held out, and the last epoch is kept.
+        Training rows; there is no validation, and the result is the last epoch.
 
     **options
         For :func:`train`.

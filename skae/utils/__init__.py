@@ -1,1 +1,1 @@
-"""Small helpers that know neither autoencoders nor Keras."""
+"""Helpers without autoencoders or Keras."""

@@ -1,4 +1,4 @@
-"""Arrays as users give them: checked, and brought to one layout."""
+"""Validation of arrays, which are brought to one layout."""
 
 from typing import Any
 
@@ -8,11 +8,11 @@ from sklearn.utils import check_array
 
 from skae.utils._sklearn import check_sample_weight
 
-#: The dtypes that are computed in; others become the first.
+#: The dtypes of computations; others become the first.
 DTYPES = (np.float64, np.float32)
 
-#: What every check of rows is told. With one layout the same rows give the same bits
-#: whatever holds them: sums and products round by the order in which they read.
+#: Options of every check of rows. With one layout the same rows give the same bits in any
+#: container: sums and products round by the order in memory.
 LAYOUT: dict[str, Any] = {"dtype": DTYPES, "order": "C"}
 
 
@@ -32,10 +32,10 @@ def check_floats(values: Any, name: str, **options: Any) -> NDArray[Any]:
     Parameters
     ----------
     values : array-like
-        As the user gave it.
+        As given by the user.
 
     name : str
-        The parameter that it came in.
+        Name of the parameter.
 
     **options
         For :func:`sklearn.utils.check_array`.
@@ -57,7 +57,7 @@ def check_weight(
     Parameters
     ----------
     sample_weight : array-like of shape (n_samples,), float or None
-        As the user gave it.
+        As given by the user.
 
     n_samples : int
         Number of rows.
@@ -96,10 +96,10 @@ def refuse_masked(values: Any, name: str, takes_missing: bool = False) -> None:
     Parameters
     ----------
     values : array-like
-        As the user gave it.
+        As given by the user.
 
     name : str
-        The parameter that it came in.
+        Name of the parameter.
 
     takes_missing : bool, default=False
         Whether the values may have NaN.

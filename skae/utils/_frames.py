@@ -1,4 +1,4 @@
-"""Results in the form in which the rows came."""
+"""Results in the container of the rows."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 
 def column_names(X: Any, n_columns: int) -> list[str]:
     """Those of a data frame, else x0, x1, ... as in scikit-learn."""
-    # PyArrow calls the names so, and has columns of cells.
+    # In PyArrow `columns` are arrays.
     columns = getattr(X, "column_names", getattr(X, "columns", None))
     if columns is None:
         return [f"x{i}" for i in range(n_columns)]

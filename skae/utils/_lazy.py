@@ -1,4 +1,4 @@
-"""Rows that stay where they are and are read in chunks: large ones, files, sparse ones."""
+"""Rows that are read in chunks where they are: large ones, files, sparse ones."""
 
 from collections.abc import Iterator
 from typing import Any, Protocol
@@ -7,11 +7,11 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-#: Rows of so many bytes in float32 are few: what is made of them may be held as a whole.
+#: Rows of so many bytes in float32 are few: their transformed copy may be held as a whole.
 FEW_BYTES = 2**26
 
-# Entries that are read at a time: what is done with them is done in the cache. Rows of
-# sparse matrices are found more slowly, and by more at a time.
+# Entries that are read at a time, which stay in the cache. Rows of sparse matrices are found
+# more slowly, and are read by more at a time.
 _ENTRIES = 2**16
 _SPARSE_ENTRIES = 2**20
 
@@ -19,24 +19,24 @@ _FLOAT_BYTES = 4
 
 
 class Units(Protocol):
-    """What centres and scales rows."""
+    """Centre and scale of rows."""
 
     @property
     def centre(self) -> NDArray[Any]:
-        """Of each column."""
+        """Centre of each column, (n_features,)."""
 
     @property
     def scale(self) -> float | NDArray[Any]:
-        """Of all columns, or of each."""
+        """Scale of all columns, or of each."""
 
     def transform(self, X: NDArray[Any]) -> NDArray[Any]:
         """Rows less the centre, over the scale."""
 
 
 class LazyRows:
-    """A selection of the rows of a matrix, in units, of which nothing is copied yet.
+    """A selection of the rows of a matrix, in units, without a copy.
 
-    Has the shape, dtype and indexing of an array of two axes; `dense` makes one of it.
+    It has the shape, dtype and indexing of an array of two axes; `dense` returns one.
 
     Parameters
     ----------
@@ -44,13 +44,13 @@ class LazyRows:
         In memory, in a file that is mapped to memory, or sparse.
 
     index : ndarray of int of shape (n_samples,) or None
-        Which rows; None: all.
+        Positions of the rows; None: all.
 
     units : Affine or None
-        What the rows are centred and scaled by when they are read.
+        Centre and scale that are applied when rows are read.
 
     dtype : dtype or None
-        Of what is read; None: of the source.
+        Dtype of rows that are read; None: that of the source.
     """
 
     ndim = 2
@@ -72,17 +72,17 @@ class LazyRows:
 
     @property
     def shape(self) -> tuple[int, int]:
-        """Of what would be read."""
+        """Shape of the rows."""
         return len(self), int(self.source.shape[1])
 
     @property
     def is_sparse(self) -> bool:
-        """Whether the source is."""
+        """True if the source is sparse."""
         return sparse.issparse(self.source)
 
     @property
     def nbytes(self) -> int:
-        """What the rows would take in float32."""
+        """Size of the rows in float32."""
         return _FLOAT_BYTES * self.shape[0] * self.shape[1]
 
     def __getitem__(self, key: Any) -> "LazyRows":
@@ -116,7 +116,7 @@ class LazyRows:
             out[at] = rows
 
     def chunks(self, n_rows: int | None = None) -> Iterator[tuple[slice, NDArray[Any]]]:
-        """Where chunks of rows stand, and the rows."""
+        """Slices and their rows, (n_rows, n_features)."""
         if n_rows is None:
             n_rows = max(self._entries // max(self.shape[1], 1), 1)
         for at, rows in self.pieces(n_rows):
@@ -127,7 +127,7 @@ class LazyRows:
             yield at, rows.astype(self.dtype, copy=False)
 
     def pieces(self, n_rows: int) -> Iterator[tuple[slice, Any]]:
-        """The same, as the source has the rows: neither dense nor in units."""
+        """The same with the rows of the source: neither dense nor in units."""
         for start in range(0, len(self), n_rows):
             at = slice(start, min(start + n_rows, len(self)))
             if self.index is None:
@@ -158,7 +158,7 @@ class LazyRows:
 
 
 def dense(rows: Any) -> NDArray[Any]:
-    """Rows as an array, whatever they are."""
+    """Rows as an array."""
     return rows.dense() if isinstance(rows, LazyRows) else rows
 
 
@@ -179,5 +179,5 @@ def canonical(X: Any) -> Any:
 
 
 def given(rows: Any) -> Any:
-    """Rows as the user gave them."""
+    """Rows as given by the user."""
     return rows.given() if isinstance(rows, LazyRows) else rows

@@ -1,4 +1,4 @@
-"""Memory that the system should have back."""
+"""Memory that is returned to the system."""
 
 import ctypes
 import math
@@ -15,10 +15,10 @@ _LARGE_PAGE = 2**21
 
 
 def mmap_zeros(shape: tuple[int, ...], dtype: type[np.generic]) -> NDArray[Any]:
-    """Zeros, in pages of their own if they are many, so that the system has them back at once.
+    """Zeros, in mapped pages if they are many, which return to the system when freed.
 
-    On the heap other memory comes to lie between arrays of some megabytes that come and go,
-    and the holes that they leave add up to hundreds of megabytes.
+    On the heap, arrays of some megabytes fragment memory: `benchmarks/memory.py` then peaks at
+    2.7 times a table of 179 MB instead of 1.9.
     """
     nbytes = math.prod(shape) * np.dtype(dtype).itemsize
     if nbytes < _LARGE_PAGE:
@@ -34,12 +34,12 @@ def mmap_zeros(shape: tuple[int, ...], dtype: type[np.generic]) -> NDArray[Any]:
 
 
 def is_mmapped(array: NDArray[Any]) -> bool:
-    """Whether an array that `mmap_zeros` made has pages of its own."""
+    """True if an array of `mmap_zeros` is mapped."""
     return array.nbytes >= _LARGE_PAGE
 
 
 def malloc_trim() -> None:
-    """Let the system have what was freed, where the C library keeps it and can be asked to."""
+    """Return freed memory to the system, with glibc: XLA frees 100 MB after compiling."""
     trim = _malloc_trim()
     if trim is not None:
         trim(0)
@@ -47,7 +47,7 @@ def malloc_trim() -> None:
 
 @cache
 def _malloc_trim() -> Any:
-    """The function of glibc; None: this is another library."""
+    """The function of glibc; None with another library."""
     try:
         return ctypes.CDLL(None).malloc_trim
     except (AttributeError, OSError, TypeError):

@@ -1,4 +1,4 @@
-"""Processes that were forked, in which the threads of their parents are missing."""
+"""Forked processes, which lack the threads of their parents."""
 
 import os
 from collections.abc import Iterator
@@ -12,7 +12,7 @@ _IMPORTED_IN = os.getpid()
 
 @lru_cache(maxsize=1)
 def _backend_process() -> int:
-    """The process in which this was first asked; a forked child inherits the answer."""
+    """The process of the first call; a forked child inherits the result."""
     return os.getpid()
 
 
@@ -33,7 +33,7 @@ def refuse_forked_process() -> None:
 
 @contextmanager
 def safe_openmp() -> Iterator[None]:
-    """Let a forked process compute with one thread: OpenMP's others are not there."""
+    """Limit OpenMP to one thread in a forked process, which lacks the others."""
     if os.getpid() == _IMPORTED_IN:
         yield
     else:

@@ -1,4 +1,4 @@
-"""Generators of random numbers that are nobody else's."""
+"""`random_state` without NumPy's global generator."""
 
 from typing import Any
 
@@ -7,12 +7,12 @@ from sklearn.utils import check_random_state
 
 
 def generator(random_state: Any) -> np.random.RandomState:
-    """What a `random_state` stands for; None: a new one, and not NumPy's global generator."""
+    """The generator of a `random_state`; None: a new one, not NumPy's global one."""
     if random_state is None:
         return np.random.RandomState()
     return check_random_state(random_state)
 
 
 def draw_seed(random_state: Any) -> int:
-    """A seed drawn from what a `random_state` stands for."""
+    """A seed from the generator of a `random_state`."""
     return int(generator(random_state).randint(2**31 - 1))

@@ -1,4 +1,4 @@
-"""Nothing a user fitted is lost by a failed call."""
+"""A failed call leaves an estimator as it was."""
 
 import functools
 from collections.abc import Callable

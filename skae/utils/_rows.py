@@ -1,4 +1,4 @@
-"""Rows to learn from: what is read, what should be said, how much each one counts."""
+"""Inputs, targets and sample weights of a training set, and moments of columns."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -14,21 +14,21 @@ from skae.utils._threads import parallel_slices
 
 @dataclass(frozen=True)
 class Rows:
-    """What a network reads, what it should say, and how much each row counts.
+    """Inputs, targets and sample weights of a training set.
 
     Parameters
     ----------
     inputs : ndarray or LazyRows of shape (n_samples, n_features)
-        What the encoder reads.
+        Inputs of the encoder.
 
     targets : ndarray or LazyRows of shape (n_samples, n_outputs) or None
-        What the decoder should say; None: the inputs.
+        Targets of the decoder; None: the inputs.
 
     weight : ndarray of shape (n_samples,) or None
         Weights of the rows; None: all the same. Only their ratios matter.
 
     observed : ndarray of bool of shape (n_samples, n_columns) or None
-        Which values of the inputs were observed and are the targets too; None: all, or
+        Mask of the observed values of the inputs, which are the targets too; None: all, or
         there are other targets.
     """
 
@@ -42,12 +42,12 @@ class Rows:
 
     @property
     def outputs(self) -> Any:
-        """What the decoder should say."""
+        """Targets of the decoder."""
         return self.inputs if self.targets is None else self.targets
 
     @property
     def has_own_targets(self) -> bool:
-        """Whether the decoder should output the inputs, as far as they were observed."""
+        """True if the targets are the inputs, as far as they were observed."""
         return self.targets is None or self.observed is not None
 
     @property
@@ -59,12 +59,12 @@ class Rows:
 
     @property
     def is_lazy(self) -> bool:
-        """Whether the rows are read only when they are needed."""
+        """True if rows are read only when they are needed."""
         return isinstance(self.inputs, LazyRows) or isinstance(self.targets, LazyRows)
 
     @property
     def row_bytes(self) -> int:
-        """What a row takes in float32, its target included."""
+        """Size of a row and its target in float32."""
         wide = [array.shape[1] for array in (self.inputs, self.targets) if array is not None]
         return _FLOAT_BYTES * max(sum(wide), 1)
 
@@ -78,7 +78,7 @@ class Rows:
         )
 
     def dense(self) -> "Rows":
-        """The same rows, read."""
+        """The same rows in memory."""
         if not self.is_lazy:
             return self
         targets = None if self.targets is None else dense(self.targets)
@@ -94,17 +94,17 @@ class Rows:
             yield self.take(slice(start, start + n_rows))
 
     def apply(self, function: Callable[["Rows"], NDArray[Any]]) -> NDArray[Any]:
-        """What a function makes of the rows, read, a chunk at a time where that is lazy."""
-        made = [function(part.dense()) for part in self.parts()]
-        return made[0] if len(made) == 1 else np.concatenate(made)
+        """Apply a function of rows in memory, to a chunk at a time where rows are lazy."""
+        results = [function(part.dense()) for part in self.parts()]
+        return results[0] if len(results) == 1 else np.concatenate(results)
 
     def sample(self, n_bytes: int) -> "Rows":
-        """Rows that take no more than so many bytes, from all of them, read."""
+        """Evenly spaced rows of at most `n_bytes`, in memory."""
         most = max(n_bytes // self.row_bytes, 1)
         return self.take(slice(None, None, -(-len(self) // most))).dense()
 
     def in_order(self) -> "Rows":
-        """The same rows as they stand in their source, where they are read from one."""
+        """The same rows in the order of their source."""
         index = getattr(self.inputs, "index", None)
         return self if index is None else self.take(np.argsort(index, kind="stable"))
 
@@ -132,7 +132,7 @@ def pad(array: Any, length: int) -> NDArray[np.float32]:
 
 _FLOAT_BYTES = 4
 
-# What is read at a time of rows that are only looked at.
+# Size of the chunks of lazy rows.
 _PART_BYTES = 2**22
 
 # Entries that are summed at a time: a float64 copy of them stays in the cache.
@@ -144,8 +144,8 @@ _SPARSE_ROWS = 2**12
 # Squares of numbers between this and its inverse keep all their digits in a sum.
 _SMALL = 2.0**-100
 
-# A column that varies by less than this share of its largest value is constant: what is
-# left are the roundings of the mean.
+# A column that varies by less than this share of its largest value is constant: the rest is
+# rounding of the mean.
 _ROUNDING = 1e-14
 
 
@@ -207,8 +207,8 @@ def filled(values: NDArray[Any]) -> NDArray[Any]:
 
 
 def has_missing(X: Any) -> bool:
-    """Whether an array has NaN, found in most cases by one sum."""
-    # A sum is no number where one of its terms is none, or where two are infinite.
+    """True if an array has NaN, found in most cases by one sum."""
+    # A sum is NaN where one of its terms is, or where two are infinite.
     with np.errstate(over="ignore", invalid="ignore"):
         return bool(np.isnan(X.sum())) and bool(np.isnan(X).any())
 
@@ -264,8 +264,8 @@ def _joined(chunks: Sequence[_Moments]) -> _Moments:
         if chunk.weight > 0:
             total += chunk.weight
             factor = chunk.unit / unit
-            own = chunk.mean * factor, chunk.deviation * factor
-            both = joined_moments(both, own, chunk.weight / total)
+            moments_of_chunk = chunk.mean * factor, chunk.deviation * factor
+            both = joined_moments(both, moments_of_chunk, chunk.weight / total)
     return _Moments(high, low, unit, *both, total)
 
 
@@ -296,10 +296,10 @@ def _sparse_average(
         total += np.bincount(rows.indices, each * entries, n_features)
         stored += np.bincount(rows.indices, each, n_features)
         n_stored += np.bincount(rows.indices, minlength=n_features)
-    # Where every row has an entry, roundings would be left of the zeros.
-    left = np.where(n_stored < len(X), np.maximum(weight.sum() - stored, 0), 0)
+    # Where every row has an entry, the rest would be rounding.
+    rest = np.where(n_stored < len(X), np.maximum(weight.sum() - stored, 0), 0)
     zeros = function(np.zeros(n_features), slice(None))
-    return np.asarray((total + left * zeros) / weight.sum())
+    return np.asarray((total + rest * zeros) / weight.sum())
 
 
 def centre_and_scale(
@@ -329,9 +329,9 @@ def joined_moments(
         Mean and standard deviation in each group.
 
     share : float
-        Of the weight of all rows, how much is that of the second group.
+        Share of the second group in the weight of all rows.
     """
-    apart = second[0] - first[0]
+    distance = second[0] - first[0]
     deviation = np.hypot(np.sqrt(1 - share) * first[1], np.sqrt(share) * second[1])
-    between = np.sqrt(share * (1 - share)) * np.abs(apart)
-    return first[0] + share * apart, np.hypot(deviation, between)
+    between = np.sqrt(share * (1 - share)) * np.abs(distance)
+    return first[0] + share * distance, np.hypot(deviation, between)

@@ -1,4 +1,4 @@
-"""Whether one model is better than another, or only luckier."""
+"""A paired test of the losses of two models."""
 
 from typing import Any
 
@@ -9,10 +9,10 @@ from numpy.typing import NDArray
 def significantly_lower(
     before: NDArray[Any], after: NDArray[Any], sample_weight: NDArray[Any] | None = None
 ) -> bool:
-    """Whether losses fell by more than chance explains.
+    """True if losses fell by more than chance explains.
 
-    They must have fallen on the mean, and the relative gain of a row, which a few rows
-    with large losses cannot sway, by more than its standard error.
+    Their mean must be lower, and the mean relative gain of a row, on which a few large losses
+    have little influence, larger than its standard error.
 
     Parameters
     ----------
@@ -26,5 +26,5 @@ def significantly_lower(
     gain = (before - after) / size
     mean = np.average(gain, weights=sample_weight)
     variance = np.average(np.square(gain - mean), weights=sample_weight)
-    lost, left = (np.average(losses, weights=sample_weight) for losses in (before, after))
-    return bool(left < lost and mean > np.sqrt(variance / len(gain)))
+    first, second = (np.average(losses, weights=sample_weight) for losses in (before, after))
+    return bool(second < first and mean > np.sqrt(variance / len(gain)))

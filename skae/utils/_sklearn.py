@@ -32,17 +32,17 @@ except ImportError:  # scikit-learn < 1.9 has no callbacks
 
 
 class Interval(_param_validation.Interval):
-    """An interval of numbers; True and False, which Python counts as 1 and 0, are none."""
+    """An interval of numbers, without True and False."""
 
     def is_satisfied_by(self, val: Any) -> bool:
-        """Whether a value is a number in the interval."""
+        """True for a number in the interval."""
         return not isinstance(val, bool | np.bool_) and bool(super().is_satisfied_by(val))
 
 
 def nearest(
     rows: NDArray[Any], reference: NDArray[Any], k: int, metric: str = "euclidean"
 ) -> tuple[NDArray[Any], NDArray[np.intp]]:
-    """The k nearest reference rows: what NearestNeighbors computes, without an estimator.
+    """The k nearest reference rows, as NearestNeighbors computes them, without an estimator.
 
     Tools that follow every fit of an estimator (mlflow's autologging) do not see it.
 
@@ -52,7 +52,7 @@ def nearest(
         Of the same dtype, float32 or float64.
 
     k : int
-        How many.
+        Number of neighbours.
 
     metric : str, default="euclidean"
         As in :class:`~sklearn.metrics.DistanceMetric`.
@@ -89,7 +89,7 @@ def column_positions(transformer: Any) -> dict[str, list[int]]:
 
 
 def output_library(estimator: Any) -> str:
-    """What `transform` is to return, by `set_output` or the global configuration.
+    """The container of `transform`, by `set_output` or the global configuration.
 
     Parameters
     ----------

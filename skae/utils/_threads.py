@@ -1,4 +1,4 @@
-"""Work that is shared out over threads, each of which multiplies matrices by itself."""
+"""Slices of rows that are computed in several threads, with one thread for each product."""
 
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -10,39 +10,38 @@ from typing import Any
 
 from threadpoolctl import ThreadpoolController
 
-# For fewer multiplications in all, further threads are not worth starting. With fewer still a
+# With fewer multiplications further threads cost more than they save. With fewer still a
 # product takes one thread anyway.
 _FEWEST_TO_SHARE = 2**25
 _FEWEST_IN_THREADS = 2**18
 
-# Parts that are shared out at least. What a product makes of a row depends by rounding on how
-# many rows there are, so this does not depend on the number of threads.
+# Fewest slices. The rounding of a product depends on the number of its rows, so the slices do
+# not depend on the number of threads.
 _FEWEST_PARTS = 8
 
 
 def parallel_slices(
     function: Callable[[slice], None], n_rows: int, most: int, n_multiplications: float
 ) -> None:
-    """Call a function for all rows, some at a time, in as many threads as a product may take.
+    """Call a function for slices of rows, in as many threads as a product may take.
 
-    Each thread multiplies by itself, and the results do not depend on how many there are.
-    Products of a size that stays in the cache gain little from threads of their own, and what
-    is done between them gains nothing; and a product that waits for its threads waits long
-    where those of another library are in their way.
+    Each thread computes its products alone, and the results do not depend on the number of
+    threads. Products that stay in the cache gain little from several threads, the operations
+    between them gain nothing, and threads of other libraries delay them.
 
     Parameters
     ----------
     function : callable
-        Of a slice; spends its time in NumPy.
+        Function of a slice that spends its time in NumPy.
 
     n_rows : int
-        How many rows there are.
+        Number of rows.
 
     most : int
-        How many of them to give to the function at a time.
+        Largest slice.
 
     n_multiplications : float
-        Of all rows together, about.
+        Number of multiplications of all rows, about.
     """
     if n_multiplications < _FEWEST_IN_THREADS:
         for start in range(0, n_rows, most):
@@ -83,9 +82,9 @@ def _taken(parts: deque[slice]) -> Iterator[slice]:
 
 
 class _Products:
-    """How many threads a matrix product may take, which is a matter of the whole process.
+    """Number of threads of a matrix product, which is a setting of the whole process.
 
-    Callers that each set it and set it back would, side by side, leave it at one.
+    Concurrent callers that each set and restored it would leave it at one.
     """
 
     def __init__(self) -> None:
@@ -94,7 +93,7 @@ class _Products:
 
     @contextmanager
     def single(self) -> Iterator[None]:
-        """One thread meanwhile; when all who asked for that have left, as before."""
+        """Limit products to one thread until the last concurrent caller leaves."""
         with self._lock:
             if self._n_inside == 0:
                 self._limits = _limit_products()
@@ -112,7 +111,7 @@ BLAS_LIMITS = _Products()
 
 
 def _limit_products() -> Any:
-    """Let products take one thread: in the process, or with some libraries in this thread."""
+    """Limit products to one thread: of the process, or with some libraries of this thread."""
     return _controller().limit(limits=1, user_api="blas")
 
 

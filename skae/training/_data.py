@@ -1,4 +1,4 @@
-"""Training rows that come to the device in chunks, in a random order, without a copy."""
+"""Rows as the compiled epoch takes them: padded and shuffled, or streamed in chunks."""
 
 from collections.abc import Generator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -8,16 +8,39 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from skae.training._batches import shuffled
 from skae.utils._rows import Rows, pad
 
-# What is trained on while the next is read.
+# Rows that the validation pass takes at a time, at least.
+VALIDATION_ROWS = 256
+
+# Up to so many rows are padded to a power of two: a whole table then mostly shares a
+# compilation with its folds.
+_FEW_ROWS = 2**13
+
+# Size of a chunk, on which training runs while the next is read.
 _CHUNK_BYTES = 2**24
 
-# Rows that take more than so many bytes are read in blocks, in which rows stand as they do
-# in their source: a disk that is asked for single rows reads mostly others.
+# Rows that take more bytes are read in blocks of consecutive rows: a disk that is asked for
+# single rows reads mostly others.
 _MOST_SCATTERED = 2**30
 _BLOCK_BYTES = 2**17
+
+
+def bucket(n: int, multiple_of: int = 1) -> int:
+    """Round up, so that similar sizes share one compilation; many rows by an eighth at most."""
+    power = 2 ** max(n - 1, 1).bit_length()
+    step = power if n <= _FEW_ROWS else power // 16
+    n = -(-n // step) * step
+    return -(-n // multiple_of) * multiple_of
+
+
+def shuffled(rng: np.random.RandomState, n: int, length: int) -> NDArray[np.int32]:
+    """A permutation of n rows, repeated up to the length of a padded epoch.
+
+    Repeated rows do not count in the loss; they complete the last batch with rows like the
+    others, for batch normalization.
+    """
+    return np.resize(rng.permutation(n).astype(np.int32), length)
 
 
 class Chunk(NamedTuple):
@@ -29,13 +52,13 @@ class Chunk(NamedTuple):
         Inputs, targets if they differ, and weights, with zeros up to the length of a chunk.
 
     order : ndarray of int32
-        In which the rows are visited.
+        Order in which the rows are visited.
 
     n_rows : int
-        How many of them count.
+        Number of rows that count.
 
     steps : slice
-        Which steps of the epoch these are.
+        Their steps of the epoch.
     """
 
     arrays: list[NDArray[np.float32]]
@@ -45,14 +68,14 @@ class Chunk(NamedTuple):
 
 
 class Stream:
-    """Reads the rows of an epoch chunk by chunk, each while the one before is used.
+    """Reads the rows of an epoch chunk by chunk, each while training runs on the one before.
 
-    The batches are those of an epoch over rows that lie on the device as a whole.
+    The batches are those of an epoch over rows that are on the device as a whole.
 
     Parameters
     ----------
     rows : Rows
-        Training rows, as the network reads them.
+        Training rows.
 
     batch_size : int
         Rows in a step.
@@ -85,7 +108,7 @@ class Stream:
         return np.resize(order, length)
 
     def blank(self) -> Chunk:
-        """A chunk of which no row counts."""
+        """A chunk without rows that count."""
         arrays = [pad(array, self.n_rows) for array in self._arrays(np.zeros(0, np.intp))]
         return Chunk(arrays, np.zeros(self.n_rows, np.int32), 0, slice(0, 0))
 
@@ -94,19 +117,19 @@ class Stream:
         starts = range(0, n_rows, self.n_rows)
         with ThreadPoolExecutor(1) as reader:
 
-            def ask(start: int) -> Future[Chunk]:
-                return reader.submit(self._read, order, start, n_rows)
+            def request(start: int) -> Future[Chunk]:
+                return reader.submit(self._chunk, order, start, n_rows)
 
-            coming = ask(0)
+            coming = request(0)
             for start in starts:
                 chunk = coming.result()
                 if start + self.n_rows < n_rows:
-                    coming = ask(start + self.n_rows)
+                    coming = request(start + self.n_rows)
                 yield chunk
 
-    def _read(self, order: NDArray[np.int32], start: int, n_rows: int) -> Chunk:
+    def _chunk(self, order: NDArray[np.int32], start: int, n_rows: int) -> Chunk:
         counted = min(self.n_rows, n_rows - start)
-        # The last batch is filled up with rows like the others.
+        # The last batch is completed with rows like the others.
         n_steps = -(-counted // self.batch_size)
         places = order[start : start + n_steps * self.batch_size]
         # Read in the order of the source, which is quicker, and visited in the other.
