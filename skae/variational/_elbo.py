@@ -1,4 +1,4 @@
-"""What a variational autoencoder trains: its start, its objective, what is told of it."""
+"""Training of a variational autoencoder: initialization, objective, fitted attributes."""
 
 import warnings
 
@@ -14,32 +14,30 @@ from skae.variational._network import LatentNetwork, probabilistic_pca
 from skae.variational._posterior import LatentForward
 
 # A column of the code whose mean divergence from the prior, in nats, is not above this
-# says nothing about the rows.
+# has no information about the rows.
 _ACTIVE = 0.01
 
-# Codes per row by which the rows held out judge whether training has improved on the start.
-_JUDGING_DRAWS = 16
+# Codes per row in the validation loss by which training is compared with its initialization.
+_VALIDATION_DRAWS = 16
 
 # The parts of the loss, in the order of the objective.
 _PARTS = ("reconstruction", "kl")
 
 
 class VariationalTrainingMixin:
-    """What a variational autoencoder answers to its base; stands before all others."""
+    """Hooks of the base class for a variational autoencoder; the first of the base classes."""
 
-    # What other autoencoders are asked for and a likelihood leaves no choice in.
+    # Parameters of other autoencoders that a likelihood determines.
     tied_weights = False
 
-    # Each cell of a table has its likelihood.
+    # Each value of a table has its likelihood.
     _weighs_columns = False
-
-    # Answers to the base
 
     def _losses(self, rows):
         """Minus the evidence lower bound of each row, as it is trained."""
-        told = _JUDGING_DRAWS, float(self.beta)
+        options = _VALIDATION_DRAWS, float(self.beta)
         return rows.apply(
-            lambda part: self._latent.minus_bound(part.inputs, part.outputs, *told)
+            lambda part: self._latent.minus_bound(part.inputs, part.outputs, *options)
         )
 
     def _check_parts(self, rows):
@@ -68,7 +66,7 @@ class VariationalTrainingMixin:
         if isinstance(self.network, KerasNetwork):
             raise ValueError(
                 "network must be a ConvNetwork, a RecurrentNetwork or None: models of one's "
-                f"own do not say how certain a code is; got {self.network!r}."
+                f"own have no variance of the code; got {self.network!r}."
             )
         network = super()._described(n_components, linear_path)
         return LatentNetwork(network, LIKELIHOODS[self.likelihood].noisy)
@@ -117,7 +115,7 @@ class VariationalTrainingMixin:
         return build, (network, likelihood, *shapes.values()), settings
 
     def _log_volume(self):
-        """What the units of the data add to minus the log-likelihood of a row."""
+        """Term of minus the log-likelihood of a row that comes from the units of the data."""
         if not self._scales_output and self.table_ is None:
             return 0.0
         if getattr(self, "_mean_log_volume", None) is not None:
@@ -161,9 +159,9 @@ class VariationalTrainingMixin:
         return 1.0
 
     def _conclude(self, train, held_out, rng, one_epoch):
-        """Choose the prior, and count the columns of the code that say something."""
-        apart = train.apply(lambda part: self._latent.divergence(part.inputs))
-        self.divergence_ = np.average(apart, axis=0, weights=train.weight)
+        """Choose the prior, and count the active columns of the code."""
+        kl = train.apply(lambda part: self._latent.divergence(part.inputs))
+        self.divergence_ = np.average(kl, axis=0, weights=train.weight)
         if self.prior == "mixture" and not one_epoch:
             self.prior_ = fit_prior(self._latent.posterior, train, held_out, rng)
         active = self.divergence_ > _ACTIVE
@@ -172,15 +170,15 @@ class VariationalTrainingMixin:
         if len(collapsed):
             warnings.warn(
                 f"{len(collapsed)} of {len(active)} columns of the code have collapsed to the "
-                f"prior and say nothing about the rows: {collapsed.tolist()}. A smaller beta, "
-                "a longer warm_up, free_bits or fewer n_components may help.",
+                f"prior and have no information about the rows: {collapsed.tolist()}. A "
+                "smaller beta, a longer warm_up, free_bits or fewer n_components may help.",
                 ConvergenceWarning,
                 stacklevel=6,
             )
 
 
 def _by_name(parts, before):
-    """The parts of the losses, one list for each, after those of earlier fits."""
+    """Parts of the losses, (n_epochs, n_parts), as lists after those of earlier fits."""
     before = before or {name: [] for name in _PARTS}
     return {
         name: before[name] + [float(part[i]) for part in parts] for i, name in enumerate(_PARTS)
