@@ -6,8 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from skae.corruption import Draws
-from skae.corruption._draws import NumpyDraws
+from skae.corruption._draws import Draws, NumpyDraws
 
 # Share of the rows that miss what another row misses, and the largest share of values that
 # is hidden besides: in these rows, and in the others.

@@ -6,11 +6,11 @@ from typing import Any
 import keras
 from keras import ops
 
-from skae.corruption import PooledDraws
+from skae.corruption._draws import PooledDraws
 from skae.imputation._masking import visible_mask
 from skae.imputation._soft_knn import MASKED
-from skae.models._settings import Settings
-from skae.networks import SINGLE
+from skae.models._objective import Settings
+from skae.networks._layers import SINGLE
 
 
 class ImputationObjective(keras.Model):

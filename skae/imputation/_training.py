@@ -6,11 +6,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from skae.corruption import draw_pool
+from skae.corruption._draws import draw_pool
 from skae.imputation._masking import hide_values
 from skae.imputation._soft_knn import KernelRegression
-from skae.inference import DenseForward
-from skae.networks import DenseCoder
+from skae.inference._dense import DenseForward
+from skae.networks._dense import DenseCoder
 from skae.tables import squashed, stretched
 from skae.utils._rows import Rows
 
@@ -123,7 +123,7 @@ def train_fold_model(
     columns in distances. Returns the model without stacking weights, the reference row that
     each row is itself, (n_samples,), or -1, and the loss of each epoch.
     """
-    from skae import training
+    from skae.training._train import train_for
 
     n, p = rows.X.shape
     most = _MOST_ENTRIES // (layout.n_columns * config.batch_size)
@@ -139,7 +139,7 @@ def train_fold_model(
 
     weights = coder.random_weights(rng)
     weights[coder.output_kernel][:] = 0
-    done = training.train_for(
+    done = train_for(
         config.n_steps,
         config.learning_rate,
         _inputs_and_targets(rows, np.flatnonzero(train_mask), _self_index(reference, n)),
