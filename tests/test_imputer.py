@@ -14,10 +14,9 @@ from sklearn.pipeline import make_pipeline
 
 from data import data_rng
 from skae import AEImputer
-from skae.imputation._gaussian import Gaussian
-from skae.imputation._normal_scores import NormalScores
-from skae.imputation._stacking import shares
-from skae.imputation._training import taken_out
+from skae.imputation._gaussian import Gaussian, NormalScores
+from skae.imputation._masking import hide_values
+from skae.imputation._stacking import stacking_weights
 from tables import LIBRARIES, columns_of, people
 
 QUICK = {"hidden_layer_sizes": (8,), "n_estimators": 1, "n_steps": 10, "random_state": 0}
@@ -393,7 +392,9 @@ def test_nonlinear_columns_are_learnt(numbers):
     imputer = AEImputer(n_steps=150, random_state=0).fit(X)
     filled = imputer.transform(X)
     cells = ~np.isnan(X)
-    linear = Gaussian.of(np.nan_to_num(X), cells, data_rng()).fill(np.nan_to_num(X), cells)
+    linear = Gaussian.from_data(np.nan_to_num(X), cells, data_rng()).fill(
+        np.nan_to_num(X), cells
+    )
     assert error(filled, numbers, gone) < 0.9 * error(linear, numbers, gone)
     assert np.isfinite(imputer.loss_curve_).all()
 
@@ -403,7 +404,7 @@ def test_linear_columns_are_as_good_as_linear():
     true = rng.normal(size=(200, 3)) @ rng.normal(size=(3, 6)) + 0.1 * rng.normal(size=(200, 6))
     X, gone = holed(true)
     cells = ~gone
-    linear = Gaussian.of(np.nan_to_num(X), cells, rng).fill(np.nan_to_num(X), cells)
+    linear = Gaussian.from_data(np.nan_to_num(X), cells, rng).fill(np.nan_to_num(X), cells)
     filled = AEImputer(n_steps=50, random_state=0).fit_transform(X)
     assert error(filled, true, gone) < 1.1 * error(linear, true, gone)
 
@@ -447,7 +448,7 @@ def test_draws_of_tables(table):
 
 def test_normal_scores_go_back(numbers):
     cells = np.ones(numbers.shape, bool)
-    scores = NormalScores.of(numbers, cells)
+    scores = NormalScores.from_data(numbers, cells)
     Z = scores.transform(numbers)
     assert_allclose(Z.mean(axis=0), 0, atol=0.05)
     assert_allclose(scores.inverse_transform(Z), numbers, atol=0.2)
@@ -456,7 +457,7 @@ def test_normal_scores_go_back(numbers):
 def test_expected_cells_are_those_of_the_regression():
     rng = data_rng()
     X = rng.normal(size=(500, 3)) @ rng.normal(size=(3, 3))
-    model = Gaussian.of(X, np.ones(X.shape, bool), rng)
+    model = Gaussian.from_data(X, np.ones(X.shape, bool), rng)
     there = np.ones(X.shape, bool)
     there[:, 0] = False
     design = np.column_stack([np.ones(500), X[:, 1:]])
@@ -473,7 +474,7 @@ def test_cells_are_taken_as_rows_miss_them():
     n = 20_000
     there = np.ones((n, 2), bool)
     there[n // 2 :, 0] = False
-    kept = taken_out(there, np.random.RandomState(0))
+    kept = hide_values(there, np.random.RandomState(0))
     assert not (kept & ~there).any()
     gone = 1 - kept[: n // 2].mean(axis=0)
     # Half of the rows lose cells at a rate of up to 0.7; the others at one of up to 0.3, and
@@ -486,10 +487,10 @@ def test_answers_are_weighed_by_what_they_miss():
     rng = data_rng()
     target = rng.normal(size=400)
     told = target[:, None] + rng.normal(size=(400, 3)) * [0.1, 0.1, 5]
-    share = shares(told, target)
+    share = stacking_weights(told, target)
     assert_allclose(share.sum(), 1)
     assert_allclose(share, [0.5, 0.5, 0], atol=0.06)
-    assert_allclose(shares(told[:3], target[:3]), np.full(3, 1 / 3))
+    assert_allclose(stacking_weights(told[:3], target[:3]), np.full(3, 1 / 3))
     prior = target.var() * (0.005 * 400 + 1.25)
     # By Lagrange, where no share is at its end.
     told = target[:, None] + rng.normal(size=(400, 2))
@@ -497,4 +498,4 @@ def test_answers_are_weighed_by_what_they_miss():
     matrix[:2, :2] = told.T @ told + prior * np.eye(2)
     matrix[2, :2] = matrix[:2, 2] = 1
     expected = np.linalg.solve(matrix, [*(told.T @ target + prior / 2), 1])[:2]
-    assert_allclose(shares(told, target), expected, atol=1e-4)
+    assert_allclose(stacking_weights(told, target), expected, atol=1e-4)

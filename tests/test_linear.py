@@ -6,8 +6,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from scipy.stats import norm
 
 from data import data_rng
-from skae.imputation._gaussian import Gaussian
-from skae.imputation._normal_scores import NormalScores
+from skae.imputation._gaussian import Gaussian, NormalScores
 from skae.imputation._soft_knn import KernelRegression
 from skae.imputation._training import Layout
 from skae.networks._dense import DenseNetwork
@@ -135,7 +134,7 @@ def test_random_weights_are_drawn_by_fans_and_biases_are_zero(linear_path):
 
 
 def test_a_normal_distribution_is_drawn_to_independent_columns():
-    model = Gaussian.of(X, np.ones(X.shape, bool), RNG)
+    model = Gaussian.from_data(X, np.ones(X.shape, bool), RNG)
     around = X - X.mean(axis=0)
     variance = X.var(axis=0) + 1e-6
     prior = 2 + np.sqrt(4) / 2
@@ -161,7 +160,7 @@ def test_a_normal_distribution_of_rows_with_missing_cells_is_a_fixed_point():
     rng = data_rng()
     rows = rng.normal(size=(400, 3)) @ np.array([[1.0, 1, 0], [0, 1, 1], [0, 0, 1]])
     there = rng.uniform(size=rows.shape) > 0.2
-    model = Gaussian.of(np.where(there, rows, 99.0), there, rng)
+    model = Gaussian.from_data(np.where(there, rows, 99.0), there, rng)
     total = np.zeros((3, 3))
     filled = model.fill(np.where(there, rows, 99.0), there)
     assert_allclose(filled.mean(axis=0), model.mean, atol=1e-3)
@@ -183,7 +182,7 @@ def test_a_normal_distribution_of_rows_with_missing_cells_is_a_fixed_point():
 def test_normal_scores_are_those_of_the_middle_ranks():
     column = np.array([5.0, 1, 3, 3, 9])
     rows = np.column_stack([column, column > 3])
-    scores = NormalScores.of(rows, np.ones(rows.shape, bool))
+    scores = NormalScores.from_data(rows, np.ones(rows.shape, bool))
     Z = scores.transform(rows)
     # The ranks of 1, 3, 3, 5 and 9; equal values share the middle of theirs.
     assert_allclose(Z[:, 0], norm.ppf([0.7, 0.1, 0.4, 0.4, 0.9]))
@@ -208,8 +207,8 @@ def test_numbers_of_a_layout_are_drawn_in_and_flags_are_not():
     assert layout.n_columns == 2
     assert_array_equal(layout.spread(np.array([[1, 2]])), [[1, 2, 2]])
     rows = np.array([[6.0, 6, -6]])
-    assert_allclose(layout.plain(rows), [[3 * np.e, 6, -6]])
-    assert_allclose(layout.drawn_in(layout.plain(rows)), rows)
+    assert_allclose(layout.stretched(rows), [[3 * np.e, 6, -6]])
+    assert_allclose(layout.squashed(layout.stretched(rows)), rows)
 
 
 def test_means_over_near_rows():

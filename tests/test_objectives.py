@@ -17,6 +17,7 @@ from skae.anomaly import _noise_conditional, _table_objective
 from skae.anomaly._noise_conditional import NoiseConditionalDenoising
 from skae.anomaly._table_objective import TableDenoisingObjective
 from skae.imputation import _objective as _imputation_objective
+from skae.imputation._masking import visible_mask
 from skae.imputation._objective import ImputationObjective
 from skae.losses._likelihood import LIKELIHOODS
 from skae.losses._registry import LOSSES
@@ -277,69 +278,75 @@ def test_warm_up_grows_with_each_step(monkeypatch):
 
 TABLE = np.array([[1.0, 0, 0], [0, 1, 1]])
 REFERENCE = np.array([[0.0, 1, 0], [1, 0, 1], [2, 1, 1], [0.5, 0, 0]])
-TOLD = np.array([[0.1, 1, 0], [1.2, 0, 1], [1.9, 1, 0], [0.6, 0, 1]])
-BARRED = np.array([[0, 0, 1, 0], [1, 0, 0, 0]])
-CELLS = np.array([[0.2, 1, 0], [1.5, 0, 1], [0.0, 1, 0], [0.7, 0, 0]])
+MEANS_OF = np.array([[0.1, 1, 0], [1.2, 0, 1], [1.9, 1, 0], [0.6, 0, 1]])
+MASKED = np.array([[0, 0, 1, 0], [1, 0, 0, 0]])
+SCORES = np.array([[0.2, 1, 0], [1.5, 0, 1], [0.0, 1, 0], [0.7, 0, 0]])
 TARGET = np.array([[0.25, 1, 0], [1.4, 0, 1], [0.0, 1, 0], [0.8, 0, 0]])
-THERE = np.array([[1.0, 1, 1], [1, 1, 1], [0, 1, 1], [1, 0, 0]])
+OBSERVED = np.array([[1.0, 1], [1, 1], [0, 1], [1, 0]])
 # Row 1 is the reference row 1 itself.
-OWN = np.array([[-1.0], [1], [-1], [-1]])
+SELF_INDEX = np.array([[-1.0], [1], [-1], [-1]])
 RATE = np.array([[0.5], [1.0], [0.1], [1.0]])
 KIND = np.array([[0.9], [0.4], [0.2], [0.6]])
 SHARES = np.array([[0.3, 0.4], [0.25, 0.9], [0.5, 0.5], [0.6, 0.1]])
 
 
-def kept_cells():
+def visible_values():
     """Row 1 loses what row 0 misses and some more, row 2 what row 1 does; the others some."""
     most = np.where(KIND < 0.5, 0.3, 0.7)
-    kept = (RATE * most <= SHARES) @ TABLE
-    kept[1:3] *= THERE[:2]
-    return THERE * kept
+    visible = OBSERVED * (RATE * most <= SHARES)
+    visible[1:3] *= OBSERVED[:2]
+    return visible
 
 
-def test_cells_are_taken_as_another_row_misses_them(monkeypatch):
-    there = np.array([[1.0, 1, 1], [1, 0, 0], [0, 1, 1], [1, 1, 1]])
+@pytest.mark.parametrize("xp", [np, ops], ids=["numpy", "keras"])
+def test_values_are_hidden_as_another_row_misses_them(xp):
+    def hidden(observed, *numbers):
+        given, mask = Given(*numbers), observed.astype("f4")
+        if xp is np:
+            given.numbers = map(as_array, given.numbers)
+        else:
+            mask = ops.convert_to_tensor(mask)
+        return as_array(visible_mask(xp, given, mask, lambda mask: xp.roll(mask, 1, axis=0)))
+
+    observed = np.array([[1.0, 1], [1, 0], [0, 1], [1, 1]])
     kind = np.array([[0.1], [0.1], [0.1], [0.6]])
-    given = Given(np.zeros((4, 1)), kind, np.ones((4, 2)))
-    monkeypatch.setattr(_imputation_objective, "PooledDraws", given)
-    objective, *_ = imputation()
-    kept = as_array(
-        objective._kept(ops.convert_to_tensor(there.astype("f4")), objective.settings.values())
-    )
-    # Nothing is taken at random; the last row is none of those that miss as others do.
-    assert_allclose(kept, [there[3], there[0], there[1], [1, 1, 1]])
+    visible = hidden(observed, np.zeros((4, 1)), kind, np.ones((4, 2)))
+    # Nothing is hidden at random; the last row is none of those that miss as others do.
+    assert_allclose(visible, observed * [observed[3], observed[0], observed[1], [1, 1]])
+    assert_allclose(hidden(OBSERVED, RATE, KIND, SHARES), visible_values())
 
 
 def imputation():
     corrector, kernel = linear(9, 3)
     settings = {
         "rate": 2.0, "uniform_pool": [0.0], "table": TABLE, "reference": REFERENCE,
-        "values": TOLD, "barred": BARRED,
+        "targets": MEANS_OF, "masked": MASKED,
     }  # fmt: skip
     objective = made(ImputationObjective, corrector, 2, 3, settings=settings)
     log_weight = np.array([[0.1, -0.2, 0.3], [0.2, 0.1, -0.3]])
-    objective.nearness.log_weight.assign(log_weight)
+    objective.kernels.log_weight.assign(log_weight)
     return objective, np.exp(2 * log_weight), kernel
 
 
 def test_imputation_by_hand(monkeypatch):
     monkeypatch.setattr(_imputation_objective, "PooledDraws", Given(RATE, KIND, SHARES))
     objective, weight, kernel = imputation()
-    kept = kept_cells()
-    assert (THERE - kept).any(axis=1).sum() >= 2
-    cells = CELLS * kept
+    visible, observed = visible_values() @ TABLE, OBSERVED @ TABLE
+    assert (observed - visible).any(axis=1).sum() >= 2
+    scores = SCORES * visible
     means = np.zeros((4, 3))
     for column in range(2):
-        squares = np.square(cells[:, None] - REFERENCE) * kept[:, None] * weight[column]
-        near = -squares.sum(axis=2) - 1e9 * BARRED[column] - 1e9 * (np.arange(4) == OWN)
-        means += softmax(near, axis=1) @ TOLD * TABLE[column]
-    means = np.where(kept > 0, TARGET, means)
-    said = means + np.hstack([means, cells, kept]) @ kernel
+        squares = np.square(scores[:, None] - REFERENCE) * visible[:, None] * weight[column]
+        is_self = np.arange(4) == SELF_INDEX
+        logit = -squares.sum(axis=2) - 1e9 * MASKED[column] - 1e9 * is_self
+        means += softmax(logit, axis=1) @ MEANS_OF * TABLE[column]
+    means = np.where(visible > 0, TARGET, means)
+    corrected = means + np.hstack([means, scores, visible]) @ kernel
     expected = [
-        ((THERE - kept) * np.square(answer - TARGET)).sum(axis=1) / 2
-        for answer in (means, said)
+        ((observed - visible) * np.square(filled - TARGET)).sum(axis=1) / 2
+        for filled in (means, corrected)
     ]
-    rows = np.hstack([CELLS, THERE, OWN])
+    rows = np.hstack([SCORES, OBSERVED, SELF_INDEX])
     assert_allclose(losses(objective, rows, TARGET), np.stack(expected, axis=1), rtol=1e-4)
 
 

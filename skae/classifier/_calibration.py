@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize
 from scipy.special import log_softmax
 
-# What holds before any row is seen, and how many rows' worth of evidence holds it there.
+# The prior slope, and the strengths of the priors of slope and offsets, in rows.
 _SLOPE = 2.0
 _SLOPE_STRENGTH = 0.25
 _OFFSET_STRENGTH = 0.5
@@ -21,27 +21,12 @@ def fit_softmax(
     """Slope and offsets that make ``softmax(slope * scores + offsets)`` likely.
 
     Temperature scaling with an offset for each class, by penalised maximum likelihood:
-    few rows move little, and rows that are told apart perfectly do not send the slope
-    to infinity.
+    the slope of perfectly separated classes stays finite. (A LogisticRegression on the scores
+    has a slope for each pair of classes.)
 
-    Parameters
-    ----------
-    scores : ndarray of shape (n_samples, n_classes)
-        Higher is more like the class.
-
-    labels : ndarray of shape (n_samples,)
-        The class of each row, as the position of its column.
-
-    sample_weight : ndarray of shape (n_samples,) or None
-        Weights of the rows; only their ratios matter.
-
-    Returns
-    -------
-    slope : float
-        Positive.
-
-    offsets : ndarray of shape (n_classes,)
-        Their mean is zero.
+    scores : (n_samples, n_classes), higher is more like the class; labels : (n_samples,),
+    positions of columns; sample_weight : (n_samples,), of which only the ratios matter. The
+    slope is positive, and the mean of the offsets, (n_classes,), is zero.
     """
     rows = np.arange(len(labels))
     weight = np.ones(len(labels)) if sample_weight is None else sample_weight

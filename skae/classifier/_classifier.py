@@ -31,8 +31,8 @@ from skae.utils._rollback import restores_state_on_error
 from skae.utils._rows import moments
 from skae.utils._sklearn import Interval, fit_context
 
-# Of a class with fewer rows than this none are held out.
-_FEWEST_TO_HOLD_OUT = 10
+# A class with fewer rows than this has no validation rows.
+_FEWEST_TO_VALIDATE = 10
 
 # The least error level, as a share of the variance of X, and the least cost, as a share of
 # the mean error level: a class that its autoencoder reconstructs perfectly has neither at
@@ -43,7 +43,7 @@ _FLOOR = 1e-3
 class AEClassifier(TableTagsMixin, MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
     """Classification by one autoencoder per class: the least reconstruction error wins.
 
-    Each class has an autoencoder that has seen no other rows. A row is given to the
+    Each class has an autoencoder that is trained on its rows alone. A row is given to the
     class whose autoencoder reconstructs it with the least error [1]_, where reaching
     for a code that the class's rows do not have counts as error too [2]_: without this
     a class with a wide code reconstructs the rows of all others.
@@ -69,14 +69,14 @@ class AEClassifier(TableTagsMixin, MetaEstimatorMixin, ClassifierMixin, BaseEsti
     categorical_features : "from_dtype" or array-like of {bool, int, str}, default="from_dtype"
         Of a table, the columns that are categories, as in
         :class:`~skae.tables.TabularEncoder`, by which tables with categories or missing
-        cells are encoded.
+        values are encoded.
 
     random_state : int, RandomState instance or None, default=None
         Chooses the rows that are held out and seeds each autoencoder. None: the
         autoencoders keep the `random_state` of `estimator`.
 
     n_jobs : int or None, default=None
-        How many autoencoders are trained at once, in threads.
+        Number of autoencoders that are trained at once, in threads.
 
     Attributes
     ----------
@@ -98,7 +98,7 @@ class AEClassifier(TableTagsMixin, MetaEstimatorMixin, ClassifierMixin, BaseEsti
         Set on the rows held out; their mean is zero.
 
     table_ : TabularEncoder or None
-        What encodes a table; None: X is read as it is.
+        Encodes a table; None: X is taken as it is.
 
     n_features_in_ : int
         Number of columns seen during fit.
@@ -108,7 +108,7 @@ class AEClassifier(TableTagsMixin, MetaEstimatorMixin, ClassifierMixin, BaseEsti
 
     See Also
     --------
-    AutoencoderTransformer : What each class has one of.
+    AutoencoderTransformer : The autoencoder of each class.
     sklearn.discriminant_analysis.QuadraticDiscriminantAnalysis : One Gaussian per class.
 
     Notes
@@ -170,7 +170,7 @@ class AEClassifier(TableTagsMixin, MetaEstimatorMixin, ClassifierMixin, BaseEsti
         ----------
         X : data frame or array-like of shape (n_samples, n_features)
             Training rows, at least two. Tables may have columns of any kind, and missing
-            cells.
+            values.
 
         y : array-like of shape (n_samples,)
             Labels: numbers, strings or booleans.
@@ -188,11 +188,13 @@ class AEClassifier(TableTagsMixin, MetaEstimatorMixin, ClassifierMixin, BaseEsti
         X, y, weight = self._validate(X, y, sample_weight)
         self.classes_, labels = np.unique(y, return_inverse=True)
         rng = generator(self.random_state)
-        trained, judged = self._split(labels, rng)
-        self._train(X, labels, weight, trained, rng)
-        self._describe(X, labels, weight, trained, judged)
+        train_mask, validation_mask = self._split(labels, rng)
+        self._train(X, labels, weight, train_mask, rng)
+        self._set_costs(X, labels, weight, train_mask, validation_mask)
         self.slope_, self.offsets_ = fit_softmax(
-            -self._log_costs(X[judged]), labels[judged], _take(weight, judged)
+            -self._log_costs(X[validation_mask]),
+            labels[validation_mask],
+            _take(weight, validation_mask),
         )
         self._warn_at_max_iter()
         return self
@@ -212,7 +214,7 @@ class AEClassifier(TableTagsMixin, MetaEstimatorMixin, ClassifierMixin, BaseEsti
                 f"that of {type(self.estimator).__name__} is a log-likelihood."
             )
         refuse_masked(y, "y")
-        X, y = self._read(X, y, sample_weight)
+        X, y = self._as_numbers(X, y, sample_weight)
         _check_labels(y)
         weight = check_weight(sample_weight, len(X))
         if weight is None:
@@ -220,8 +222,8 @@ class AEClassifier(TableTagsMixin, MetaEstimatorMixin, ClassifierMixin, BaseEsti
         counts = weight > 0
         return X[counts], y[counts], weight[counts]
 
-    def _read(self, X, y, sample_weight):
-        """Rows as numbers, those of a table in comparable columns."""
+    def _as_numbers(self, X, y, sample_weight):
+        """Rows as numbers, (n_samples, n_columns), tables encoded; and labels (n_samples,)."""
         fit_table(self, X, sample_weight)
         if self.table_ is None:
             X, y = check_features(self, X, y=y, ensure_min_samples=2)
@@ -235,29 +237,31 @@ class AEClassifier(TableTagsMixin, MetaEstimatorMixin, ClassifierMixin, BaseEsti
         return X, y
 
     def _new_encoder(self):
-        """How tables are encoded."""
+        """The encoder of tables."""
         return TabularEncoder(categorical_features=self.categorical_features)
 
     def _split(self, labels, rng):
-        """Which rows the autoencoders see, and which judge them."""
-        trained = np.ones(len(labels), bool)
-        judged = np.zeros(len(labels), bool)
+        """Masks (n_samples,) of training and validation rows; small classes are in both."""
+        train_mask = np.ones(len(labels), bool)
+        validation_mask = np.zeros(len(labels), bool)
         for label in range(len(self.classes_)):
             rows = rng.permutation(np.flatnonzero(labels == label))
-            if len(rows) >= _FEWEST_TO_HOLD_OUT:
+            if len(rows) >= _FEWEST_TO_VALIDATE:
                 n = math.ceil(float(self.validation_fraction) * len(rows))
                 rows = rows[: min(n, len(rows) - 2)]
-                trained[rows] = False
-            judged[rows] = True
-        return trained, judged
+                train_mask[rows] = False
+            validation_mask[rows] = True
+        return train_mask, validation_mask
 
-    def _train(self, X, labels, weight, trained, rng):
+    def _train(self, X, labels, weight, train_mask, rng):
+        """Train on X (n_samples, n_columns); labels, weight, mask : (n_samples,)."""
+
         def train(label, autoencoder):
-            rows = np.flatnonzero(trained & (labels == label))
-            # An autoencoder wants two rows: a row and its double have a centre as well.
+            rows = np.flatnonzero(train_mask & (labels == label))
+            # An autoencoder needs two rows: a row and its copy have a centre as well.
             rows = np.resize(rows, max(len(rows), 2))
             fit_without_warning(autoencoder, X[rows], _take(weight, rows))
-            # It keeps what it came to; classes that are trained unequally do not compare.
+            # Classes that are trained unequally cannot be compared.
             if any(start["ending"] == "interrupted" for start in autoencoder.starts_.values()):
                 raise KeyboardInterrupt
             return autoencoder
@@ -277,36 +281,35 @@ class AEClassifier(TableTagsMixin, MetaEstimatorMixin, ClassifierMixin, BaseEsti
             autoencoder.set_params(random_state=draw_seed(rng))
         return autoencoder
 
-    def _describe(self, X, labels, weight, trained, judged):
-        """What each class's own rows miss, and where their codes lie."""
-        levels = self._levels(X, labels, weight, judged)
-        # A class judged by the rows it was trained on looks better than it is.
-        flattered = np.isin(np.arange(len(levels)), labels[trained & judged])
-        if not flattered.all():
-            levels[flattered] = np.maximum(levels[flattered], levels[~flattered].mean())
+    def _set_costs(self, X, labels, weight, train_mask, validation_mask):
+        """Set the error level and the distribution of the codes of each class.
+
+        X : (n_samples, n_columns); labels, weight and masks : (n_samples,).
+        """
+        levels = np.empty(len(self.classes_))
+        for label, autoencoder in enumerate(self.estimators_):
+            rows = validation_mask & (labels == label)
+            errors = self._errors(autoencoder, X[rows])
+            levels[label] = np.average(errors, weights=_take(weight, rows))
+        # Errors of rows that a class was trained on are too small.
+        optimistic = np.isin(np.arange(len(levels)), labels[train_mask & validation_mask])
+        if not optimistic.all():
+            levels[optimistic] = np.maximum(levels[optimistic], levels[~optimistic].mean())
         power = self.estimators_[0]._model.loss.power
         _, deviation = moments(X, weight)
         variance = np.square(deviation).mean()
         self.error_levels_ = np.maximum(levels, _FLOOR * variance ** (power / 2) or 1.0)
         self._codes = [
-            self._spread(label, X[rows], _take(weight, rows))
+            self._code_distribution(label, X[rows], _take(weight, rows))
             for label in range(len(levels))
-            for rows in [trained & (labels == label)]
+            for rows in [train_mask & (labels == label)]
         ]
 
-    def _levels(self, X, labels, weight, judged):
-        levels = np.empty(len(self.classes_))
-        for label, autoencoder in enumerate(self.estimators_):
-            rows = judged & (labels == label)
-            errors = self._errors(autoencoder, X[rows])
-            levels[label] = np.average(errors, weights=_take(weight, rows))
-        return levels
+    def _code_distribution(self, label, X, weight):
+        """Mean (n_components,) and precision of the codes of rows of a class.
 
-    def _spread(self, label, X, weight):
-        """Mean and precision of the codes of a class.
-
-        What a row misses is in the directions that the code leaves out as large as the
-        error level; no direction of the code is taken to vary less.
+        In the directions that the code leaves out rows vary as much as the error level; no
+        direction of the code is taken to vary less.
         """
         autoencoder = self.estimators_[label]
         code = autoencoder._code_of(X).astype(np.float64, copy=False)
@@ -316,6 +319,7 @@ class AEClassifier(TableTagsMixin, MetaEstimatorMixin, ClassifierMixin, BaseEsti
         return centre, linalg.inv(covariance + least * np.eye(len(covariance)))
 
     def _errors(self, autoencoder, X):
+        """Reconstruction errors (n_samples,) of rows."""
         errors = -autoencoder.score_samples(X).astype(np.float64, copy=False)
         if errors.min() < 0:
             raise ValueError(
@@ -326,9 +330,10 @@ class AEClassifier(TableTagsMixin, MetaEstimatorMixin, ClassifierMixin, BaseEsti
         return errors
 
     def _log_costs(self, X):
+        """Logarithms of the costs (n_samples, n_classes) of rows (n_samples, n_columns)."""
         floor = _FLOOR * self.error_levels_.mean()
         costs = np.empty((len(X), len(self.classes_)))
-        # A row may be so far away that no number says how much it costs.
+        # The cost of a row may be beyond the largest number.
         with np.errstate(over="ignore", invalid="ignore"):
             for label, autoencoder in enumerate(self.estimators_):
                 centre, precision = self._codes[label]
@@ -410,30 +415,9 @@ class AEClassifier(TableTagsMixin, MetaEstimatorMixin, ClassifierMixin, BaseEsti
         """
         return log_softmax(self._logits(X), axis=1)
 
-    def score(self, X, y, sample_weight=None):
-        """Accuracy of `predict`.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features)
-            Rows.
-
-        y : array-like of shape (n_samples,)
-            Their labels.
-
-        sample_weight : array-like of shape (n_samples,), default=None
-            Weights of the rows.
-
-        Returns
-        -------
-        float
-            Share of the rows that are given their label.
-        """
-        return super().score(X, y, sample_weight)
-
 
 def _check_labels(y):
-    """Whether these are labels, and of one kind: scikit-learn sorts them unasked."""
+    """Raise if these are no labels, or of several kinds, which scikit-learn would sort."""
     try:
         check_classification_targets(y)
     except TypeError as error:

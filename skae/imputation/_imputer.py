@@ -1,6 +1,7 @@
 """AEImputer."""
 
 import warnings
+from dataclasses import replace
 from numbers import Integral, Real
 
 import numpy as np
@@ -22,7 +23,6 @@ from skae.tables import (
     marked_values,
     missing_mask,
     only_columns,
-    stretched,
     with_flags,
     with_string_names,
     with_values,
@@ -43,20 +43,19 @@ from skae.utils._sklearn import (
     output_library,
 )
 
-# Kinds of columns that are drawn in: flags are not.
+# Kinds of columns that are squashed: flags are not.
 _NUMBERS = ("numeric", "integer", "date", "constant")
 
 
 class AEImputer(TransformerMixin, BaseEstimator):
     """Imputer for tables of any columns: a denoising autoencoder with a memory.
 
-    It learns to put back cells that are taken from the rows it is fitted on, as a
-    denoising autoencoder does [1]_. Four answers are joined for each column: what a normal
-    distribution of the columns makes expect [2]_, and one of their ranks; the mean over the
-    nearest rows, where each column has learnt which others make rows near; and what a
-    network makes of that mean and the cells that are there. How far a column trusts each
-    is learnt on rows that were left out, so that where nothing else helps the linear
-    answer is what is left.
+    It is trained to fill values that are hidden in the rows it is fitted on, as a denoising
+    autoencoder is [1]_. Four predictions are stacked in each column: the conditional mean by
+    a normal distribution of the columns [2]_, and by one of their ranks; a mean over the
+    nearest rows, by distances in which the weights of the columns are trained; and the
+    correction of that mean by a network. Their weights are set on rows that were left out,
+    so that where nothing else helps the linear prediction remains.
 
     Parameters
     ----------
@@ -76,7 +75,7 @@ class AEImputer(TransformerMixin, BaseEstimator):
         Activation of the hidden layers, by its name in Keras.
 
     n_estimators : int, default=2
-        How many networks are trained, each on other rows; their answers are averaged.
+        Number of networks, each trained on other rows; their predictions are averaged.
 
     n_steps : int, default=300
         Steps of training of each network, about: whole epochs are trained.
@@ -88,16 +87,16 @@ class AEImputer(TransformerMixin, BaseEstimator):
         Of Adam, at the first step; it falls linearly to zero.
 
     add_indicator : bool, default=False
-        Whether columns that tell which cells were missing are appended, for each column
-        in which cells were missing in fit: ``missingindicator_`` and its name, with "_2" at
-        the end, or a higher number, where another column has that name.
+        Whether flags of missing values are appended, for each column in which values were
+        missing in fit: ``missingindicator_`` and its name, with "_2" at the end, or a higher
+        number, where another column has that name.
 
     keep_empty_features : bool, default=False
         Whether columns that were empty in fit are kept: numbers are then zero, and
         categories stay missing. Otherwise they are left out.
 
     random_state : int, RandomState instance or None, default=None
-        Seeds what is taken out, the weights and the order of the rows.
+        Seeds the hidden values, the weights and the order of the rows.
 
     verbose : bool or int, default=False
         Whether progress is printed: network, epoch, seconds left at most and loss. True or
@@ -108,11 +107,11 @@ class AEImputer(TransformerMixin, BaseEstimator):
     ----------
     loss_curve_ : list of float
         Mean loss of the networks in each epoch, with that of the nearest rows: squared
-        errors of cells taken out, in variances of the columns. Empty where no network is
+        errors of hidden values, in variances of the columns. Empty where no network is
         trained: of fewer than ten rows, or of one column.
 
     encoder_ : TabularEncoder
-        How the table is read.
+        Encodes the table.
 
     n_features_in_ : int
         Number of columns seen during fit.
@@ -124,7 +123,7 @@ class AEImputer(TransformerMixin, BaseEstimator):
     --------
     sklearn.impute.IterativeImputer : Each column by a regression on the others.
     sklearn.impute.KNNImputer : The mean over rows that are near in all columns alike.
-    skae.tables.TabularEncoder : How tables are read.
+    skae.tables.TabularEncoder : Tables as numbers.
 
     References
     ----------
@@ -196,12 +195,12 @@ class AEImputer(TransformerMixin, BaseEstimator):
     @restores_state_on_error
     @fit_context(prefer_skip_nested_validation=True)
     def fit(self, X, y=None):
-        """Learn how the columns go together.
+        """Fit the encoder, the distributions and the networks.
 
         Parameters
         ----------
         X : data frame or array-like of shape (n_samples, n_features)
-            A table, with missing cells or without.
+            A table, with or without missing values.
 
         y : Ignored
             Not used, present for API consistency by convention.
@@ -211,77 +210,51 @@ class AEImputer(TransformerMixin, BaseEstimator):
         self : object
             The fitted imputer. When `fit` fails, what was fitted before is kept.
         """
-        X = self._without_marks(self._checked(X, reset=True))
+        X = self._with_nan(self._checked(X, reset=True))
         refuse_forked_process()
         rng = np.random.RandomState(draw_seed(self.random_state))
-        encoder = TabularEncoder(categorical_features=self.categorical_features)
-        Z, there = encoder.fit(X).encode(X)
-        self.encoder_ = encoder
-        missing = missing_mask(X)
-        self._had_missing = np.flatnonzero(missing.any(axis=0))
-        self._full = np.flatnonzero([b.stop > b.start for b in encoder.blocks_])
-        self._off = Z.min(axis=0, initial=np.inf)
-        self._remember_units(X, Z, missing)
-        self.loss_curve_ = []
-        self._imputation = None
-        if len(self._full):
-            layout, values, there = self._laid_out(Z, there)
-            self._imputation = Imputation(layout, values, there, rng)
-            self._train(layout, values, there, rng)
+        self.encoder_ = TabularEncoder(categorical_features=self.categorical_features)
+        Z, observed = self.encoder_.fit(X).encode(X)
+        given = self.categorical_features
+        has_categories = not isinstance(given, str) and len(np.atleast_1d(given)) > 0
+        self._of_numbers = not is_frame(X) and X.dtype.kind in "fiu" and not has_categories
+        self._had_missing = np.flatnonzero(missing_mask(X).any(axis=0))
+        self._imputation, self.loss_curve_ = None, []
+        if any(block.stop > block.start for block in self.encoder_.blocks_):
+            full, columns, layout = self._layout()
+            values, observed = Z[:, columns], observed[:, full]
+            self._imputation = Imputation(layout, values, observed, rng)
+            self._train(values, observed, rng)
         return self
 
-    def _train(self, layout, values, there, rng):
-        how = ImputationTraining(
+    def _train(self, values, observed, rng):
+        """Train the networks on values (n_samples, n_values), mask (n_samples, n_columns)."""
+        config = ImputationTraining(
             whole_numbers("hidden_layer_sizes", self.hidden_layer_sizes, 0),
             keras_name(self.activation),
             n_steps=int(self.n_steps),
             batch_size=int(self.batch_size),
             learning_rate=float(self.learning_rate),
         )
-        monitor = FitMonitor(self, n_networks=int(self.n_estimators))
-        self._imputation.train(values, there, int(self.n_estimators), how, rng, monitor)
-        curves = zip(*self._imputation.loss_curves, strict=False)
-        self.loss_curve_ = [float(np.mean(losses)) for losses in curves]
+        n_models = int(self.n_estimators)
+        monitor = FitMonitor(self, n_networks=n_models)
+        curves = self._imputation.train(values, observed, n_models, config, rng, monitor)
+        self.loss_curve_ = [float(np.mean(losses)) for losses in zip(*curves, strict=False)]
 
-    def _remember_units(self, X, Z, missing):
-        """Of an array of numbers: ends of each column, in its units and as it is read.
-
-        Its cells are filled with what is expected, which needs no rounding.
-        """
-        self._ends = None
-        if is_frame(X) or X.dtype.kind not in "fiu":
-            return
-        blocks = [self.encoder_.blocks_[j] for j in self._full]
-        if any(block.kind == "categorical" for block in blocks) or self._declares():
-            return
-        self._ends = np.zeros((X.shape[1], 4))
-        for j in self._full:
-            block = self.encoder_.blocks_[j]
-            cells = ~missing[:, j]
-            own = X[cells, j].astype(np.float64)
-            read = self._plain(Z[cells, block.start], block.kind)
-            self._ends[j] = own.min(), own.max(), read.min(), read.max()
-
-    def _declares(self):
-        given = self.categorical_features
-        return not isinstance(given, str) and len(np.atleast_1d(given)) > 0
-
-    @staticmethod
-    def _plain(values, kind):
-        return values if kind == "binary" else stretched(values)
-
-    def _laid_out(self, Z, there):
-        """Columns of the matrix that stand for values, and whose they are."""
-        blocks = [self.encoder_.blocks_[j] for j in self._full]
-        column_of = np.repeat(np.arange(len(blocks)), [b.stop - b.start for b in blocks])
-        is_number = np.array([b.kind in _NUMBERS for b in blocks])[column_of]
-        values = Z[:, np.concatenate([np.arange(b.start, b.stop) for b in blocks])]
-        return Layout(column_of, is_number), values, there[:, self._full]
+    def _layout(self):
+        """Columns of the table that have values, their columns of the matrix, and a Layout."""
+        blocks = self.encoder_.blocks_
+        full = np.flatnonzero([block.stop > block.start for block in blocks])
+        blocks = [blocks[j] for j in full]
+        column_of = np.repeat(np.arange(len(full)), [b.stop - b.start for b in blocks])
+        is_number = np.array([block.kind in _NUMBERS for block in blocks])[column_of]
+        columns = np.concatenate([np.arange(b.start, b.stop) for b in blocks])
+        return full, columns, Layout(column_of, is_number)
 
     # Imputing
 
     def transform(self, X):
-        """Fill missing cells, and keep all others as they are.
+        """Fill missing values, and keep all others as they are.
 
         Parameters
         ----------
@@ -298,14 +271,14 @@ class AEImputer(TransformerMixin, BaseEstimator):
             or a string are float64 or objects, and arrays of StringDType are objects.
             Columns that are identifiers stay as they are, with their missing values.
         """
-        filled = self._filled(X, lambda imputation, values, there: imputation(values, there))
+        filled = self._filled(X, lambda imputation, *rows: imputation(*rows))
         return in_library(filled, output_library(self))
 
     def sample(self, X, n_draws=5, random_state=None):
-        """Fill missing cells with draws and not with what is expected of them.
+        """Fill missing values with draws and not with their prediction.
 
-        For multiple imputation: an analysis of each of the tables tells by how much its
-        result varies with what is not known.
+        For multiple imputation: the results of an analysis of each of the tables vary as much
+        as the missing values leave open.
 
         Parameters
         ----------
@@ -313,7 +286,7 @@ class AEImputer(TransformerMixin, BaseEstimator):
             A table with the columns that were seen in fit.
 
         n_draws : int, default=5
-            How many tables.
+            Number of tables.
 
         random_state : int, RandomState instance or None, default=None
             Seeds the draws.
@@ -326,54 +299,35 @@ class AEImputer(TransformerMixin, BaseEstimator):
         (n_draws,) = whole_numbers("n_draws", n_draws, 1)
         rng = generator(random_state)
         return [
-            self._filled(X, lambda imputation, *cells: imputation.draw(*cells, rng))
+            self._filled(X, lambda imputation, *rows: imputation.draw(*rows, rng))
             for _ in range(n_draws)
         ]
 
     def _filled(self, X, fill):
+        """X with missing values filled by a function of imputation, values and their mask."""
         check_is_fitted(self)
         given = self._checked(X, reset=False)
-        X = self._without_marks(given)
+        X = self._with_nan(given)
         with warnings.catch_warnings():
-            # What is to be said of names has been said.
+            # `_checked` has given the warnings about names.
             warnings.filterwarnings("ignore", "X (has|does not have valid) feature names")
-            Z, there = self.encoder_.encode(X)
+            Z, observed = self.encoder_.encode(X)
         missing = missing_mask(X)
         filled = X
         if missing.any() and self._imputation is not None:
-            layout, values, there = self._laid_out(Z, there)
-            values = fill(self._imputation, values, there)
-            missing_here = missing & np.isin(np.arange(missing.shape[1]), self._full)
-            if self._ends is not None and not is_frame(X) and X.dtype.kind == "f":
-                filled = np.where(missing_here, self._in_units(X, values, layout), X)
-            else:
-                cells = self._decoded(Z, values)
-                filled = with_values(X, cells, missing_here, self.encoder_._form)
+            full, columns, _ = self._layout()
+            Z[:, columns] = fill(self._imputation, Z[:, columns], observed[:, full])
+            is_full = np.isin(np.arange(missing.shape[1]), full)
+            # Arrays of numbers are filled with the prediction, which need not be whole.
+            rounded = not self._of_numbers or is_frame(X) or X.dtype.kind != "f"
+            decoded = zip(self.encoder_.decoded_cells(Z, rounded), is_full, strict=True)
+            cells = [replace(each, observed=np.full(len(Z), has)) for each, has in decoded]
+            filled = with_values(X, cells, missing & is_full, self.encoder_._form)
         filled = given_back(self._finished(filled, missing), given)
         return with_string_names(filled, self.get_feature_names_out())
 
-    def _in_units(self, X, values, layout):
-        """Filled values (n_samples, n_values) in the units and the dtype of an array X."""
-        table = np.full(X.shape, np.nan)
-        plain = np.where(layout.is_number, stretched(values), values)
-        for j, column in zip(self._full, plain.T, strict=True):
-            low, high, read_low, read_high = self._ends[j]
-            unit = (high - low) / (read_high - read_low) if high > low else 0.0
-            table[:, j] = np.clip(low + (column - read_low) * unit, low, high)
-        return table.astype(X.dtype)
-
-    def _decoded(self, Z, values):
-        """Cells of the table for filled values (n_samples, n_values) in its matrix Z."""
-        blocks = [self.encoder_.blocks_[j] for j in self._full]
-        Z = Z.copy()
-        Z[:, np.concatenate([np.arange(b.start, b.stop) for b in blocks])] = values
-        for block in blocks:
-            if block.indicator is not None:
-                Z[:, block.indicator] = self._off[block.indicator]
-        return self.encoder_.decoded_cells(Z)
-
     def _finished(self, filled, missing):
-        """Without empty columns, or with zeros in them, and with indicators."""
+        """A filled table without empty columns, or with zeros in them, and with indicators."""
         empty = np.flatnonzero(self._is_empty())
         if len(empty) and self.keep_empty_features:
             filled = with_zeros(filled, empty, missing)
@@ -387,13 +341,12 @@ class AEImputer(TransformerMixin, BaseEstimator):
             )
             filled = only_columns(filled, np.flatnonzero(~self._is_empty()))
         if self.add_indicator:
-            filled = with_flags(
-                filled, missing[:, self._had_missing], self._indicator_names(None)
-            )
+            flags = missing[:, self._had_missing]
+            filled = with_flags(filled, flags, self._indicator_names(None))
         return filled
 
     def _is_empty(self):
-        """Columns in which no cell was observed in fit, as a mask of shape (n_features,)."""
+        """Mask (n_features,) of the columns in which no value was observed in fit."""
         return np.array([block.kind == "empty" for block in self.encoder_.blocks_])
 
     def _indicator_names(self, input_features):
@@ -416,13 +369,14 @@ class AEImputer(TransformerMixin, BaseEstimator):
         """
         check_is_fitted(self)
         names = check_feature_names_in(self, input_features)
-        kept = names if self.keep_empty_features else names[~self._is_empty()]
+        if not self.keep_empty_features:
+            names = names[~self._is_empty()]
         if self.add_indicator:
-            kept = [*kept, *self._indicator_names(input_features)]
-        return np.array(kept, dtype=object)
+            names = [*names, *self._indicator_names(input_features)]
+        return np.array(names, dtype=object)
 
     def _missing_is_nan(self):
-        """Whether missing values are NaN, None and NA, and not a value of the user's."""
+        """Return True if NaN, None and NA are missing, and not a value of the user's."""
         value = self.missing_values
         return not isinstance(value, str | Real) or (
             not isinstance(value, str) and value != value
@@ -434,8 +388,8 @@ class AEImputer(TransformerMixin, BaseEstimator):
         validate_data(self, X, reset=reset, skip_check_array=True)
         return X
 
-    def _without_marks(self, X):
-        """A table in which missing cells are NaN, None or NA."""
+    def _with_nan(self, X):
+        """A table in which missing values are NaN, None or NA."""
         value = self.missing_values
         X = without_sparse(X)  # nothing can be assigned to sparse columns
         if self._missing_is_nan():
@@ -444,8 +398,8 @@ class AEImputer(TransformerMixin, BaseEstimator):
         X = without_values(X, marked, value)
         if (missing_mask(X) & ~marked).any():
             raise ValueError(
-                f"Input X contains NaN, but missing_values={value!r} says what is missing: "
-                "replace one by the other."
+                f"Input X contains NaN, but missing_values={value!r} stands for missing "
+                "values: replace one by the other."
             )
         return X
 

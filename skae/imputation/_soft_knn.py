@@ -1,4 +1,4 @@
-"""Means over nearest rows in NumPy: no Keras, no backend."""
+"""Kernel regression on reference rows in NumPy: no Keras, no backend."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -13,129 +13,116 @@ Array = NDArray[Any]
 # Entries of the matrix of rows and reference rows that are computed at a time.
 _CHUNK_ENTRIES = 2**18
 
-# What keeps a reference row out.
-_NEVER = -1e9
+# Logit of a reference row that is masked.
+MASKED = -1e9
 
 
 class KernelRegression:
-    """Means over reference rows, weighted for each column of a table by itself.
+    """Weighted means over reference rows, with a kernel for each column of a table.
 
     The logarithm of the weight of a reference row is minus the squared distance over the
-    cells that a row has, in which every column has a weight.
+    observed values of a row, in which every column has a weight.
 
     Parameters
     ----------
     weight : ndarray of shape (n_columns, n_values)
         Weights of the columns of the matrix in the distances of each column of the table.
 
-    column_of : ndarray of int of shape (n_told,)
-        Which column of the table each column of `values` tells.
+    column_of : ndarray of int of shape (n_targets,)
+        The column of the table that each column of `targets` belongs to.
 
     reference : ndarray of shape (n_reference, n_values)
-        Rows without missing cells, as distances see them.
+        Rows without missing values, between which distances are measured.
 
-    values : ndarray of shape (n_reference, n_told)
-        What the rows tell.
+    targets : ndarray of shape (n_reference, n_targets)
+        Values of these rows, of which means are taken.
 
-    there : ndarray of bool of shape (n_reference, n_columns)
-        Which columns of the table each row can tell.
+    observed : ndarray of bool of shape (n_reference, n_columns)
+        Where these are observed.
     """
 
     def __init__(
-        self, weight: Array, column_of: Array, reference: Array, values: Array, there: Array
+        self,
+        weight: Array,
+        column_of: Array,
+        reference: Array,
+        targets: Array,
+        observed: Array,
     ) -> None:
         self.weight = weight.astype(np.float32)
         self.column_of = column_of
         self.reference = reference.astype(np.float32)
-        self.values = values.astype(np.float32)
-        self.there = there
+        self.targets = targets.astype(np.float32)
+        self.observed = observed
 
     def __call__(
-        self, cells: Array, kept: Array, wanted: Array, own: Array | None = None
+        self, X: Array, visible: Array, target_mask: Array, self_index: Array | None = None
     ) -> Array:
-        """Means where they are wanted; zero elsewhere.
+        """Means where the target mask, (n_samples, n_columns), is true; zero elsewhere.
 
-        Parameters
-        ----------
-        cells : ndarray of shape (n_samples, n_values)
-            Rows, as distances see them.
-
-        kept : ndarray of bool of shape (n_samples, n_values)
-            Which cells are there.
-
-        wanted : ndarray of bool of shape (n_samples, n_columns)
-            Where a mean is wanted.
-
-        own : ndarray of int of shape (n_samples,) or None
-            Which reference row each row is itself and may not read; -1: none.
+        X, and the mask of the values that distances depend on : (n_samples, n_values);
+        self_index : (n_samples,), the reference row that a row is itself, which is masked,
+        or -1; result : (n_samples, n_targets).
         """
-        means = np.zeros((len(cells), len(self.column_of)))
-        known = np.where(kept, cells, 0).astype(np.float32)
+        means = np.zeros((len(X), len(self.column_of)))
+        X = np.where(visible, X, 0).astype(np.float32)
         # The products are narrow: where cores are busy, threads that wait for each other
         # take several times as long as one.
         with BLAS_LIMITS.single():
-            for j in range(wanted.shape[1]):
-                index = np.flatnonzero(wanted[:, j])
-                if len(index):
-                    mine = np.flatnonzero(self.column_of == j)
-                    at = None if own is None else own[index]
-                    told = self._of_column(j, mine, known[index], kept[index], at)
-                    means[np.ix_(index, mine)] = told
+            for j in np.flatnonzero(target_mask.any(axis=0)):
+                index = np.flatnonzero(target_mask[:, j])
+                at = None if self_index is None else self_index[index]
+                columns = np.flatnonzero(self.column_of == j)
+                of_column = np.zeros((len(index), len(columns)))
+                for part, kernel, total, targets in self._kernel(
+                    j, X[index], visible[index], at
+                ):
+                    of_column[part] = kernel @ targets / total
+                means[np.ix_(index, columns)] = of_column
         return means
 
     def draw(
-        self, cells: Array, kept: Array, j: int, rng: np.random.RandomState
+        self, X: Array, visible: Array, j: int, rng: np.random.RandomState
     ) -> tuple[Array, Array]:
-        """What one near row tells of a column, drawn by the weights, and the mean.
+        """Values of one column of the table in a reference row drawn by weight, and their mean.
 
-        Parameters
-        ----------
-        cells, kept : ndarray of shape (n_samples, n_values)
-            As they are called.
-
-        j : int
-            The column of the table.
-
-        rng : RandomState
-            Draws the rows.
+        X, visible : (n_samples, n_values), as above; both results : (n_samples, n_targets of
+        column j).
         """
-        mine = np.flatnonzero(self.column_of == j)
-        known = np.where(kept, cells, 0).astype(np.float32)
-        drawn = np.zeros((len(cells), len(mine)))
+        X = np.where(visible, X, 0).astype(np.float32)
+        drawn = np.zeros((len(X), np.count_nonzero(self.column_of == j)))
         mean = np.zeros_like(drawn)
-        for part, share, total, values in self._shares(j, mine, known, kept, None):
+        for part, kernel, total, targets in self._kernel(j, X, visible, None):
             point = total * rng.uniform(size=total.shape)
-            which = (np.cumsum(share, axis=1) < point).sum(axis=1)
-            drawn[part] = values[which.clip(0, len(values) - 1)]
-            mean[part] = share @ values / total
+            row = (np.cumsum(kernel, axis=1) < point).sum(axis=1)
+            drawn[part] = targets[row.clip(0, len(targets) - 1)]
+            mean[part] = kernel @ targets / total
         return drawn, mean
 
-    def _of_column(
-        self, j: int, mine: Array, known: Array, kept: Array, own: Array | None
-    ) -> Array:
-        result = np.zeros((len(known), len(mine)))
-        for part, share, total, values in self._shares(j, mine, known, kept, own):
-            result[part] = share @ values / total
-        return result
-
-    def _shares(
-        self, j: int, mine: Array, known: Array, kept: Array, own: Array | None
+    def _kernel(
+        self, j: int, X: Array, visible: Array, self_index: Array | None
     ) -> Iterator[tuple[slice, Array, Array, Array]]:
-        """Shares of the reference rows and their sums, some rows at a time; what they tell."""
-        usable = np.flatnonzero(self.there[:, j])
-        rows, values = self.reference[usable], self.values[np.ix_(usable, mine)]
+        """Kernel (n_part, n_usable) of column j, its sums, and targets, some rows at a time.
+
+        X, visible : (n_samples, n_values); targets : (n_usable, n_targets of the column).
+        """
+        usable = np.flatnonzero(self.observed[:, j])
+        rows, targets = (
+            self.reference[usable],
+            self.targets[np.ix_(usable, self.column_of == j)],
+        )
         rows = np.hstack([rows, np.square(rows)]).T.copy()
-        place = np.full(len(self.there) + 1, -1)
-        place[usable] = np.arange(len(usable))
+        position = np.full(len(self.observed) + 1, -1)
+        position[usable] = np.arange(len(usable))
         size = max(_CHUNK_ENTRIES // max(len(usable), 1), 1)
-        for start in range(0, len(known) if len(usable) else 0, size):
+        for start in range(0, len(X) if len(usable) else 0, size):
             part = slice(start, start + size)
-            weight = np.hstack([2 * known[part], -kept[part].astype(np.float32)])
-            near = weight * np.tile(self.weight[j], 2) @ rows
-            if own is not None:
-                at = place[own[part]]
-                reads_itself = np.flatnonzero(at >= 0)
-                near[reads_itself, at[reads_itself]] = _NEVER
-            near -= near.max(axis=1, keepdims=True)
-            share = np.exp(near, out=near)
-            yield part, share, share.sum(axis=1, keepdims=True), values
+            weight = np.hstack([2 * X[part], -visible[part].astype(np.float32)])
+            logit = weight * np.tile(self.weight[j], 2) @ rows
+            if self_index is not None:
+                at = position[self_index[part]]
+                is_reference = np.flatnonzero(at >= 0)
+                logit[is_reference, at[is_reference]] = MASKED
+            logit -= logit.max(axis=1, keepdims=True)
+            kernel = np.exp(logit, out=logit)
+            yield part, kernel, kernel.sum(axis=1, keepdims=True), targets

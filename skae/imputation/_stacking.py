@@ -1,4 +1,4 @@
-"""What belongs in missing cells: four answers, and how far each column trusts them."""
+"""Four predictions of missing values, and their weights in each column (stacking)."""
 
 from typing import Any
 
@@ -6,285 +6,283 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import nnls
 
-from skae.imputation._gaussian import Gaussian
-from skae.imputation._normal_scores import NormalScores
+from skae.imputation._gaussian import Gaussian, NormalScores
+from skae.imputation._masking import hide_values
 from skae.imputation._training import (
-    HoledRows,
+    FoldModel,
     ImputationTraining,
     Layout,
-    Member,
-    first_weights,
-    taken_out,
-    train_member,
+    TrainingRows,
+    initial_weight,
+    train_fold_model,
 )
 
 Array = NDArray[Any]
 
-# Fewer rows than this teach nothing but a normal distribution.
+# With fewer rows than this nothing but normal distributions is fitted.
 _LEAST_ROWS = 10
 
-# Of the rows, what each member leaves out, to learn there how far to trust whom.
+# Folds, of which each model leaves one out, and rows of it that set the stacking weights.
 _FOLDS = 5
-_ROWS_TO_WEIGH = 1500
+_STACKING_ROWS = 1500
 
-# With fewer rows than this for each column, two distributions of them differ.
-_STEADY = 30
+# With fewer rows than this for each column, normal distributions are fitted once more
+# without the fold that is left out.
+_ROWS_A_COLUMN = 30
 
-# Cells that equal trust in all answers is worth: as a share of those that judge, and more.
-_PRIOR_SHARE, _PRIOR_CELLS = 0.005, 1.25
-_N_ANSWERS = 4
+# Strength of the prior of equal weights: as a share of the hidden values, and in values.
+_PRIOR_SHARE, _PRIOR_VALUES = 0.005, 1.25
+_N_PREDICTIONS = 4
 
 
 class Imputation:
-    """Rows with missing cells filled in, as a matrix.
+    """Imputer of the rows of a matrix.
 
-    Four answers are joined: what a normal distribution of the columns makes expect, and
-    one of their normal scores; the mean over the nearest rows; and what a network makes of
-    that mean. How far a column trusts each is learnt on rows that were left out in
-    training, from which cells were taken.
+    Four predictions are stacked: the conditional means by a normal distribution of the
+    columns and by one of their normal scores; the weighted mean over near rows; and its
+    correction by a network. Their weights in each column are set on rows that were left out
+    in training, of which values are hidden.
 
     Parameters
     ----------
     layout : Layout
-        Which columns of the matrix are whose.
+        Columns of the matrix and of the table.
 
     X : ndarray of shape (n_samples, n_values)
-        Rows to learn from; what stands in missing cells does not matter.
+        Rows; entries at missing values are not used.
 
-    there : ndarray of bool of shape (n_samples, n_columns)
-        Which cells of the table are not missing.
+    observed : ndarray of bool of shape (n_samples, n_columns)
+        Mask of the values of the table that are not missing.
 
     rng : RandomState
-        Source of all that is drawn.
+        Source of all random numbers.
     """
 
     def __init__(
-        self, layout: Layout, X: Array, there: Array, rng: np.random.RandomState
+        self, layout: Layout, X: Array, observed: Array, rng: np.random.RandomState
     ) -> None:
         self.layout = layout
-        cells = layout.spread(there)
-        self.low = np.where(cells, X, np.inf).min(axis=0)
-        self.high = np.where(cells, X, -np.inf).max(axis=0)
-        X = np.where(cells, X, 0.0)
-        self.scores = NormalScores.of(X, cells)
-        scores = self.scores.transform(X)
-        self.models = self._models(X, scores, cells, rng)
-        self.members: list[Member] = []
-        self.loss_curves: list[list[float]] = []
+        mask = layout.spread(observed)
+        self.low = np.where(mask, X, np.inf).min(axis=0)
+        self.high = np.where(mask, X, -np.inf).max(axis=0)
+        X = np.where(mask, X, 0.0)
+        self.scores = NormalScores.from_data(X, mask)
+        self.gaussians = _gaussians(X, self.scores.transform(X), mask, rng)
+        self.fold_models: list[FoldModel] = []
 
     def train(
         self,
         X: Array,
-        there: Array,
-        n_members: int,
-        how: ImputationTraining,
+        observed: Array,
+        n_models: int,
+        config: ImputationTraining,
         rng: np.random.RandomState,
         monitor: Any,
-    ) -> None:
-        """Train the networks, and learn whom to trust.
+    ) -> list[list[float]]:
+        """Train networks on the rows the object was made from, and set the stacking weights.
 
-        Parameters
-        ----------
-        X, there : ndarray
-            The rows that the object was made from.
-
-        n_members : int
-            How many networks.
-
-        how : ImputationTraining
-            How each is trained.
-
-        rng : RandomState
-            Source of all that is drawn.
-
-        monitor : Monitor
-            Told of each epoch.
+        X : (n_samples, n_values); observed : (n_samples, n_columns). Returns the loss curve
+        of each network.
         """
         if len(X) < _LEAST_ROWS or self.layout.n_columns < 2:
-            return
-        rows = self._rows(X, there)
+            return []
+        mask = self.layout.spread(observed)
+        X = np.where(mask, X, 0.0)
+        scores = np.where(mask, self.scores.transform(X), 0.0)
+        filled = self.gaussians[1].fill(scores, mask)
+        rows = TrainingRows(X, self.layout.stretched(X), scores, filled, observed)
         fold = rng.permutation(len(X)) % _FOLDS
-        start = first_weights(self.layout, rows, rng)
-        for k in range(n_members):
+        weight = initial_weight(self.layout, rows, rng)
+        loss_curves = []
+        for k in range(n_models):
             out = fold == k % _FOLDS
-            member, losses = train_member(self.layout, rows, ~out, start, how, rng, monitor)
-            member.trust = self._trust(member, rows, np.flatnonzero(out), rng)
-            self.members.append(member)
-            self.loss_curves.append(losses)
+            model, self_index, loss_curve = train_fold_model(
+                self.layout, rows, ~out, weight, config, rng, monitor
+            )
+            out = rng.permutation(np.flatnonzero(out))[:_STACKING_ROWS]
+            model.stacking_weights = self._weights(model, rows, out, self_index[out], rng)
+            self.fold_models.append(model)
+            loss_curves.append(loss_curve)
+        return loss_curves
 
-    def _rows(self, X: Array, there: Array) -> HoledRows:
-        cells = self.layout.spread(there)
-        X = np.where(cells, X, 0.0)
-        scores = np.where(cells, self.scores.transform(X), 0.0)
-        filled = self.models[1].fill(scores, cells)
-        return HoledRows(X, self.layout.plain(X), scores, filled, there)
+    def __call__(self, X: Array, observed: Array) -> Array:
+        """Rows with every missing value filled, shape (n_samples, n_values).
 
-    def __call__(self, X: Array, there: Array) -> Array:
-        """Rows with every missing cell filled.
-
-        Parameters
-        ----------
-        X : ndarray of shape (n_samples, n_values)
-            Rows; what stands in missing cells does not matter.
-
-        there : ndarray of bool of shape (n_samples, n_columns)
-            Which cells of the table are not missing.
+        X : (n_samples, n_values), of which entries at missing values are not used;
+        observed : (n_samples, n_columns).
         """
         filled = np.array(X, dtype=np.float64)
-        holed = np.flatnonzero(~there.all(axis=1))
-        if len(holed):
-            rows, kept = X[holed], there[holed]
-            said = self.layout.drawn_in(self._answer(rows, kept, ~kept))
-            filled[holed] = np.where(self.layout.spread(kept), rows, said)
+        index = np.flatnonzero(~observed.all(axis=1))
+        if len(index):
+            rows, mask = X[index], observed[index]
+            prediction = self.layout.squashed(self._predict(rows, mask, ~mask))
+            filled[index] = np.where(self.layout.spread(mask), rows, prediction)
         return filled
 
-    def draw(self, X: Array, there: Array, rng: np.random.RandomState) -> Array:
-        """Rows with every missing cell drawn, one column after the other.
+    def draw(self, X: Array, observed: Array, rng: np.random.RandomState) -> Array:
+        """Rows with every missing value drawn, shape (n_samples, n_values).
 
-        What is drawn is known to the columns that come later, so that cells of a row
-        belong together.
-
-        Parameters
-        ----------
-        X : ndarray of shape (n_samples, n_values)
-            Rows; what stands in missing cells does not matter.
-
-        there : ndarray of bool of shape (n_samples, n_columns)
-            Which cells of the table are not missing.
-
-        rng : RandomState
-            Source of what is drawn.
+        One column is drawn after the other, given those before, so that the values of a row
+        belong together. X, observed : as above.
         """
-        if not self.members:
-            return self(X, there)
-        layout, kept = self.layout, there.copy()
-        filled = np.where(layout.spread(there), X, 0.0)
+        if not self.fold_models:
+            return self(X, observed)
+        layout, visible = self.layout, observed.copy()
+        filled = np.where(layout.spread(observed), X, 0.0)
         for j in rng.permutation(layout.n_columns):
-            index = np.flatnonzero(~there[:, j])
-            if len(index) == 0:
-                continue
-            mine = layout.column_of == j
-            filled[np.ix_(index, mine)] = self._drawn(filled[index], kept[index], j, rng)
-            kept[index, j] = True
+            index = np.flatnonzero(~observed[:, j])
+            if len(index):
+                columns = layout.column_of == j
+                drawn = self._draw_column(filled[index], visible[index], j, rng)
+                filled[np.ix_(index, columns)] = drawn
+                visible[index, j] = True
         return filled
 
-    def _drawn(self, X: Array, kept: Array, j: int, rng: np.random.RandomState) -> Array:
-        """A level of a near row, or its distance from the mean of the near rows added."""
-        layout, mine = self.layout, self.layout.column_of == j
-        wanted = np.zeros_like(kept)
-        wanted[:, j] = True
-        member = self.members[rng.randint(len(self.members))]
-        cells = layout.spread(kept)
-        scores = np.where(cells, self.scores.transform(X), 0.0)
-        drawn, mean = member.nearness.draw(scores, cells, j, rng)
-        n_values = len(layout.column_of)
-        if not layout.is_number[mine].all():
-            return drawn[:, : mine.sum()]
-        told = self._answer(X, kept, wanted)[:, mine]
-        told = told + drawn[:, mine.sum() :] - mean[:, mine.sum() :]
-        both = np.zeros((len(X), n_values))
-        both[:, mine] = told
-        return layout.drawn_in(both)[:, mine].clip(self.low[mine], self.high[mine])
+    def _draw_column(
+        self, X: Array, visible: Array, j: int, rng: np.random.RandomState
+    ) -> Array:
+        """Values of column j, (n_samples, its columns of the matrix).
 
-    def _answer(self, X: Array, kept: Array, wanted: Array) -> Array:
-        """What the members make of the answers, on the mean; numbers as they are."""
-        linear = self._linear(X, kept)
-        if not self.members:
+        A category is that of a near row; a number is the prediction and the residual of a
+        near row. X : (n_samples, n_values); visible : (n_samples, n_columns).
+        """
+        layout, columns = self.layout, self.layout.column_of == j
+        width = np.count_nonzero(columns)
+        model = self.fold_models[rng.randint(len(self.fold_models))]
+        mask = layout.spread(visible)
+        scores = np.where(mask, self.scores.transform(X), 0.0)
+        drawn, mean = model.neighbors.draw(scores, mask, j, rng)
+        if not layout.is_number[columns].all():
+            return drawn[:, :width]
+        target_mask = np.zeros_like(visible)
+        target_mask[:, j] = True
+        prediction = self._predict(X, visible, target_mask)
+        prediction[:, columns] = prediction[:, columns] + drawn[:, width:] - mean[:, width:]
+        squashed = layout.squashed(prediction)[:, columns]
+        return squashed.clip(self.low[columns], self.high[columns])
+
+    def _predict(self, X: Array, visible: Array, target_mask: Array) -> Array:
+        """Stacked predictions, the mean over the fold models, not squashed.
+
+        X, and the result where the mask is true : (n_samples, n_values); both masks :
+        (n_samples, n_columns).
+        """
+        linear = self._linear_predictions(X, visible, self.gaussians)
+        if not self.fold_models:
             return np.mean(linear, axis=0)
-        scores = np.where(self.layout.spread(kept), self.scores.transform(X), 0.0)
+        scores = np.where(self.layout.spread(visible), self.scores.transform(X), 0.0)
         total = np.zeros(X.shape)
-        for member in self.members:
-            answers = [*linear, *self._of_member(member, X, scores, kept, wanted)]
-            total += (member.trust[:, np.newaxis] * answers).sum(axis=0)
-        return total / len(self.members)
+        for model in self.fold_models:
+            predictions = [
+                *linear,
+                *self._model_predictions(model, X, scores, visible, target_mask),
+            ]
+            total += (model.stacking_weights[:, np.newaxis] * predictions).sum(axis=0)
+        return total / len(self.fold_models)
 
-    def _models(
-        self, X: Array, scores: Array, cells: Array, rng: np.random.RandomState
-    ) -> tuple[Gaussian, Gaussian]:
-        """Normal distributions of values and of scores."""
-        return Gaussian.of(X, cells, rng), Gaussian.of(scores, cells, rng)
-
-    def _linear(
-        self, X: Array, kept: Array, models: tuple[Gaussian, Gaussian] | None = None
+    def _linear_predictions(
+        self, X: Array, visible: Array, gaussians: tuple[Gaussian, Gaussian]
     ) -> list[Array]:
-        """What the two normal distributions expect."""
-        of_values, of_scores = models or self.models
-        cells = self.layout.spread(kept)
-        X = np.where(cells, X, 0.0)
-        by_scores = of_scores.fill(self.scores.transform(X), cells)
-        answers = [of_values.fill(X, cells), self.scores.inverse_transform(by_scores)]
-        return [self._in_range(answer) for answer in answers]
+        """Conditional means by both normal distributions, (n_samples, n_values) each."""
+        of_values, of_scores = gaussians
+        mask = self.layout.spread(visible)
+        X = np.where(mask, X, 0.0)
+        by_scores = of_scores.fill(self.scores.transform(X), mask)
+        return [
+            self._in_range(prediction)
+            for prediction in (
+                of_values.fill(X, mask),
+                self.scores.inverse_transform(by_scores),
+            )
+        ]
 
-    def _of_member(
+    def _model_predictions(
         self,
-        member: Member,
+        model: FoldModel,
         X: Array,
         scores: Array,
-        kept: Array,
-        wanted: Array,
-        own: Array | None = None,
+        visible: Array,
+        target_mask: Array,
+        self_index: Array | None = None,
     ) -> list[Array]:
-        """What the nearest rows say, and what the network makes of that."""
-        cells, n_values = self.layout.spread(kept), X.shape[1]
-        means = member.nearness(scores, cells, wanted, own)
-        known = np.where(cells, X, means[:, :n_values])
-        read = np.hstack([known, np.where(cells, scores, 0.0), cells]).astype(np.float32)
-        said = known + member.corrector(read)
-        return [means[:, n_values:], self._in_range(said)]
+        """Means over near rows, and their correction, (n_samples, n_values) each.
+
+        X, scores : (n_samples, n_values); masks : (n_samples, n_columns); self_index :
+        (n_samples,).
+        """
+        mask, n_values = self.layout.spread(visible), X.shape[1]
+        means = model.neighbors(scores, mask, target_mask, self_index)
+        known = np.where(mask, X, means[:, :n_values])
+        inputs = np.hstack([known, np.where(mask, scores, 0.0), mask]).astype(np.float32)
+        return [means[:, n_values:], self._in_range(known + model.corrector(inputs))]
 
     def _in_range(self, X: Array) -> Array:
-        return self.layout.plain(X.clip(self.low, self.high))
+        """Values within the range of the column, not squashed; both (n_samples, n_values)."""
+        return self.layout.stretched(X.clip(self.low, self.high))
 
-    def _trust(
-        self, member: Member, rows: HoledRows, out: Array, rng: np.random.RandomState
+    def _weights(
+        self,
+        model: FoldModel,
+        rows: TrainingRows,
+        out: Array,
+        self_index: Array,
+        rng: np.random.RandomState,
     ) -> Array:
-        """Shares of the answers in each column, from cells taken from rows left out."""
-        out = rng.permutation(out)[:_ROWS_TO_WEIGH]
-        own = member.place[out]
-        models = self.models
-        if len(rows.X) < _STEADY * rows.X.shape[1]:
-            # Few rows: a distribution that has seen the cells would be trusted too far.
-            left = np.setdiff1d(np.arange(len(rows.X)), out)
-            cells = self.layout.spread(rows.there[left])
-            models = self._models(rows.X[left], rows.scores[left], cells, rng)
-        parts = []
-        for _ in range(int(np.clip(_ROWS_TO_WEIGH // len(out), 1, 20))):
-            kept = taken_out(rows.there, rng)[out]
-            wanted = rows.there[out] & ~kept
-            X, scores = rows.X[out], rows.scores[out]
-            told = self._linear(X, kept, models)
-            told += self._of_member(member, X, scores, kept, wanted, own)
-            parts.append((np.array(told), self.layout.spread(wanted), rows.plain[out]))
-        joined = [np.concatenate(part, axis=-2) for part in zip(*parts, strict=True)]
-        answers, wanted, target = joined
-        trust = np.empty((_N_ANSWERS, X.shape[1]))
+        """Stacking weights (n_predictions, n_values), from hidden values of rows left out.
+
+        out, self_index : (n_out,), positions of the rows, and among the reference rows.
+        """
+        gaussians = self.gaussians
+        if len(rows.X) < _ROWS_A_COLUMN * rows.X.shape[1]:
+            # Few rows: a distribution fitted to the hidden values would get too much weight.
+            used = np.setdiff1d(np.arange(len(rows.X)), out)
+            mask = self.layout.spread(rows.observed[used])
+            gaussians = _gaussians(rows.X[used], rows.scores[used], mask, rng)
+        X, scores, parts = rows.X[out], rows.scores[out], []
+        for _ in range(int(np.clip(_STACKING_ROWS // len(out), 1, 20))):
+            visible = hide_values(rows.observed, rng)[out]
+            hidden = rows.observed[out] & ~visible
+            predictions = self._linear_predictions(X, visible, gaussians)
+            predictions += self._model_predictions(
+                model, X, scores, visible, hidden, self_index
+            )
+            parts.append((np.array(predictions), self.layout.spread(hidden)))
+        predictions, hidden = (
+            np.concatenate(part, axis=-2) for part in zip(*parts, strict=True)
+        )
+        target = np.tile(rows.stretched[out], (len(parts), 1))
+        weights = np.empty((_N_PREDICTIONS, X.shape[1]))
         for j in range(self.layout.n_columns):
-            mine = np.flatnonzero(self.layout.column_of == j)
-            cells = wanted[:, mine]
-            of_column = np.stack([answer[:, mine][cells] for answer in answers], axis=1)
-            trust[:, mine] = shares(of_column, target[:, mine][cells])[:, np.newaxis]
-        return trust
+            columns = np.flatnonzero(self.layout.column_of == j)
+            mask = hidden[:, columns]
+            of_column = np.stack([each[:, columns][mask] for each in predictions], axis=1)
+            column_weights = stacking_weights(of_column, target[:, columns][mask])
+            weights[:, columns] = column_weights[:, np.newaxis]
+        return weights
 
 
-def shares(told: Array, target: Array) -> Array:
-    """Shares of the answers that miss the target least, drawn a little to equal ones.
+def _gaussians(
+    X: Array, scores: Array, observed: Array, rng: np.random.RandomState
+) -> tuple[Gaussian, Gaussian]:
+    """Normal distributions of values and of scores; all arrays (n_samples, n_values)."""
+    of_values = Gaussian.from_data(X, observed, rng)
+    return of_values, Gaussian.from_data(scores, observed, rng)
 
-    Parameters
-    ----------
-    told : ndarray of shape (n_cells, n_answers)
-        The answers.
 
-    target : ndarray of shape (n_cells,)
-        What they should be.
+def stacking_weights(predictions: Array, target: Array) -> Array:
+    """Weights of predictions with the least squared error, shrunk a little to equal ones.
+
+    They are not negative and add up to one. predictions : (n_values, n_predictions);
+    target : (n_values,); result : (n_predictions,).
     """
-    n = told.shape[1]
+    n = predictions.shape[1]
     equal = np.full(n, 1 / n)
     if len(target) < n + 1:
         return equal
     variance = max(float(target.var()), 1e-6)
-    prior = np.sqrt(variance * (_PRIOR_SHARE * len(target) + _PRIOR_CELLS))
+    prior = np.sqrt(variance * (_PRIOR_SHARE * len(target) + _PRIOR_VALUES))
     # They add up to one: an equation that counts more than all others.
     whole = 1e3 * np.sqrt(variance)
-    rows = np.vstack([told, prior * np.eye(n), np.full((1, n), whole)])
-    share, _ = nnls(rows, np.concatenate([target, prior * equal, [whole]]))
-    return np.asarray(share / share.sum()) if share.sum() else equal
+    rows = np.vstack([predictions, prior * np.eye(n), np.full((1, n), whole)])
+    weights, _ = nnls(rows, np.concatenate([target, prior * equal, [whole]]))
+    return np.asarray(weights / weights.sum()) if weights.sum() else equal

@@ -81,8 +81,11 @@ class Column(ABC):
         """
 
     @abstractmethod
-    def decode(self, values: Array, clip: bool) -> Array:
-        """Cells, of shape (n_samples,), for numbers of shape (n_samples, width)."""
+    def decode(self, values: Array, clip: bool, rounded: bool = True) -> Array:
+        """Cells, of shape (n_samples,), for numbers of shape (n_samples, width).
+
+        Without rounding, numbers may lie between those that the column can hold.
+        """
 
     @property
     def unit(self) -> str | None:
@@ -166,12 +169,14 @@ class NumberColumn(Column):
         z = (np.where(cells.observed, numbers, self.centre) - self.centre) / self.scale
         return (squashed(z) if self.squash else z)[:, np.newaxis], cells.observed
 
-    def decode(self, values: Array, clip: bool) -> Array:
+    def decode(self, values: Array, clip: bool, rounded: bool = True) -> Array:
         """See :class:`Column`."""
         z = stretched(values[:, 0]) if self.squash else values[:, 0]
         numbers = z * self.scale + self.centre
         if clip:
             numbers = numbers.clip(self.low, self.high)
+        if not rounded:
+            return numbers * self.step + self.origin
         if self.dtype.kind in "iuO":
             return _as_integers(np.round(numbers) * self.step, self.origin, self.dtype)
         if self.origin:
@@ -289,9 +294,12 @@ class LevelsColumn(Column):
         flags[~cells.observed] = -1
         return flags
 
-    def decode(self, values: Array, clip: bool) -> Array:
+    def decode(self, values: Array, clip: bool, rounded: bool = True) -> Array:
         """See :class:`Column`."""
         on = values * self.flag_unit + self.share
+        if self.kind == "binary" and not rounded:
+            low, high = map(float, self.levels)
+            return low + on[:, 0].clip(0, 1) * (high - low)
         which = (on[:, 0] > 0.5).astype(np.intp) if self.kind == "binary" else on.argmax(axis=1)
         levels = np.empty(len(self.levels), dtype=object)
         levels[:] = self.levels
@@ -320,7 +328,7 @@ class EmptyColumn(Column):
         known = cells.observed & (self.kind == "identifier")
         return np.zeros((len(known), 0)), known
 
-    def decode(self, values: Array, clip: bool) -> Array:
+    def decode(self, values: Array, clip: bool, rounded: bool = True) -> Array:
         """See :class:`Column`."""
         return np.zeros(len(values), self.dtype)
 

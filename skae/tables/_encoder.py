@@ -356,18 +356,22 @@ class TabularEncoder(TransformerMixin, BaseEstimator):
             [(each.values, each.observed, each.unit) for each in cells], index
         )
 
-    def decoded_cells(self, Z: Array) -> list[ColumnValues]:
+    def decoded_cells(self, Z: Array, rounded: bool = True) -> list[ColumnValues]:
         """The columns of the table for a matrix that needs no check.
 
         Parameters
         ----------
         Z : ndarray of shape (n_samples, n_features_out)
             Numbers.
+
+        rounded : bool, default=True
+            Whether numbers are rounded to those that the columns hold. False: for a table
+            whose columns are all numbers.
         """
         self._check_fitted()
         decoded = []
         for j, (column, block) in enumerate(zip(self._columns, self.blocks_, strict=True)):
-            values = column.decode(Z[:, block.start : block.stop], self.clip)
+            values = column.decode(Z[:, block.start : block.stop], self.clip, rounded)
             observed = np.full(len(Z), column.width > 0)
             if block.indicator is not None:
                 flag = Z[:, block.indicator] * self._missing_unit(j) + self._missing_share[j]

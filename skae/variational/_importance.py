@@ -1,4 +1,4 @@
-"""The likelihood of rows by codes that are drawn in rounds and weighted.
+"""Log-likelihood of rows by adaptive importance sampling of their codes.
 
 Written, as the losses are, against functions of `xp`: NumPy's, or those of an ONNX graph.
 """
@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 _ROUNDS = 3
 _FEWEST = 4
 
-# Draws that the spread of the posterior counts as where draws tell the spread, and by how
-# much a spread that they tell is widened: few draws miss the tails.
+# Draws that the variance of the posterior counts as where it is estimated by draws, and the
+# factor of such an estimate: few draws miss the tails.
 _PRIOR_DRAWS = 2.0
 _WIDENING = 1.3
 
@@ -26,10 +26,10 @@ def log_likelihood(
 ) -> Any:
     """Logarithm of the mean weight of codes, by adaptive multiple importance sampling [1]_.
 
-    Codes of the first round are drawn from the posterior that the encoder says. Where their
-    weights are uneven it is off, and the next round is drawn around the weighted mean of the
+    Codes of the first round are drawn from the posterior of the encoder. Where their weights
+    are uneven it is not exact, and the next round is drawn around the weighted mean of the
     draws so far. Each draw is weighted by its density under all rounds together. Where the
-    posterior is exact all weights are the same, and nothing is moved.
+    posterior is exact all weights are the same, and so are all rounds.
 
     Parameters
     ----------
@@ -58,33 +58,33 @@ def log_likelihood(
     """
     n_draws = len(points)
     n_rounds = _ROUNDS if n_draws >= _FEWEST * _ROUNDS else 1
-    # Of each round so far: where it was drawn, its codes, and their log-densities with the
-    # rows and under all rounds.
+    # Of each round so far: its normal distribution, its codes, and their log-densities with
+    # the rows and under all rounds.
     proposals: list[tuple[Any, Any, Any]] = []
     codes: list[Any] = []
     joint: list[Any] = []
     mixture: list[Any] = []
     centre, spread = mean, std
     for part in np.array_split(points, n_rounds):
-        drawn = centre + spread * part[:, np.newaxis]
+        new = centre + spread * part[:, np.newaxis]
         # Less the constant of every normal density.
         peak = float(np.log(len(part) / n_draws)) - _log_volume(xp, spread)
-        own = peak - 0.5 * np.square(part).sum(axis=1, keepdims=True, dtype=np.float64)
-        others = [_log_density(xp, drawn, *each) for each in proposals]
+        density = peak - 0.5 * np.square(part).sum(axis=1, keepdims=True, dtype=np.float64)
+        others = [_log_density(xp, new, *each) for each in proposals]
         proposals.append((centre, 1 / spread, peak))
         mixture = [
             xp.logaddexp(so_far, _log_density(xp, those, *proposals[-1]))
             for so_far, those in zip(mixture, codes, strict=True)
         ]
-        mixture.append(reduce(xp.logaddexp, others, own))
-        codes.append(drawn)
-        joint.append(log_joint(drawn))
+        mixture.append(reduce(xp.logaddexp, others, density))
+        codes.append(new)
+        joint.append(log_joint(new))
         log_weight = [one - other for one, other in zip(joint, mixture, strict=True)]
         most = reduce(xp.maximum, [xp.max(each, axis=0) for each in log_weight])
         weight = [xp.exp(each - most) for each in log_weight]
         total = reduce(add, [xp.sum(each, axis=0) for each in weight])
         if len(codes) < n_rounds:
-            centre, spread = _moved(xp, centre, spread, std, codes, weight, total)
+            centre, spread = _next_proposal(xp, centre, spread, std, codes, weight, total)
     return most + xp.log(total) - float(np.log(n_draws))
 
 
@@ -94,13 +94,13 @@ def _log_volume(xp: Any, spread: Any) -> Any:
 
 
 def _log_density(xp: Any, codes: Any, centre: Any, precision: Any, peak: Any) -> Any:
-    """Of codes under a normal distribution around `centre`, where it is `peak`."""
+    """Log-density of codes under a normal distribution that is `peak` at its centre."""
     square = xp.square((codes - centre) * precision)
     ones = np.ones(square.shape[-1], square.dtype)
     return peak - 0.5 * xp.matmul(square, ones).astype(np.float64)
 
 
-def _moved(
+def _next_proposal(
     xp: Any,
     centre: Any,
     spread: Any,
@@ -109,7 +109,11 @@ def _moved(
     weight: Sequence[Any],
     total: Any,
 ) -> tuple[Any, Any]:
-    """Where to draw next: as far from where one has drawn as the weights are uneven."""
+    """Mean and standard deviation of the next round, (n_samples, n_components).
+
+    The more uneven the weights, (n_draws, n_samples) of each round, the nearer it is to the
+    weighted moments of the codes, (n_draws, n_samples, n_components) of each round.
+    """
     dtype = codes[0].dtype
     squares = reduce(add, [xp.sum(xp.square(each), axis=0) for each in weight])
     even = xp.reshape(xp.square(total) / squares, (-1, 1)).astype(dtype)

@@ -1,4 +1,4 @@
-"""What a fitted autoencoder does that is a distribution: spread, samples, likelihood."""
+"""Methods of a distribution: posterior, samples, log-likelihood."""
 
 from numbers import Integral
 
@@ -38,8 +38,8 @@ class LikelihoodMixin:
             The code, as `transform` gives it.
 
         std : ndarray of shape (n_samples, n_components_)
-            How uncertain each number is. Near one, that of the standard normal, the
-            column says nothing about the row.
+            Uncertainty of each number. Near one, that of the standard normal, the column
+            has no information about the row.
         """
         X = self._check_rows(X)
         both = self._in_parts(X, "encoder")
@@ -52,21 +52,21 @@ class LikelihoodMixin:
         Parameters
         ----------
         n_samples : int, default=1
-            How many.
+            Number of rows.
 
         random_state : int, RandomState instance or None, default=None
             Draws codes and noise.
 
         noise : bool, default=True
             Whether the noise of the likelihood is added (for a Bernoulli likelihood,
-            zeros and ones are drawn), as in the data. False: what the decoder says of
-            codes drawn from the prior.
+            zeros and ones are drawn), as in the data. False: the means of rows given codes
+            drawn from the prior.
 
         Returns
         -------
         ndarray of shape (n_samples, n_features) or (n_samples, ...), or data frame
             Rows in the units of the data. Of a table, a data frame as X, without missing
-            cells: integers are whole, numbers in the range seen, categories are categories.
+            values: integers are whole, numbers in the range seen, categories are categories.
         """
         check_is_fitted(self)
         validate_parameter_constraints(
@@ -88,8 +88,8 @@ class LikelihoodMixin:
 
         The logarithm of the mean weight of `n_draws` codes, which comes to the
         log-likelihood as draws grow in number. The first third of the codes is drawn from
-        the posterior of the row. Where their weights are uneven, the posterior that the
-        network says is off, and each further third is drawn around the weighted mean of
+        the posterior of the row. Where their weights are uneven, the posterior of the
+        network is not exact, and each further third is drawn around the weighted mean of
         those before [1]_. The draws rest on the same points for all rows and in every call.
         Where `prior_` is a mixture, it is the prior here too.
 
@@ -107,10 +107,10 @@ class LikelihoodMixin:
         -------
         ndarray of shape (n_samples,)
             In nats, for the density in the units of the data (of a table, the density of
-            the numbers that are there and the probability of the categories): comparable with
+            the observed numbers and the probability of the categories): comparable with
             `score_samples` of :class:`~sklearn.decomposition.PCA` and
-            :class:`~sklearn.mixture.GaussianMixture`. What the decoder says is computed in
-            single precision, good to about 1e-5 nats.
+            :class:`~sklearn.mixture.GaussianMixture`. The decoder computes in single
+            precision, good to about 1e-5 nats.
 
         References
         ----------

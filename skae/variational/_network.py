@@ -1,4 +1,4 @@
-"""A network whose code is a distribution, and the linear model it starts at."""
+"""A network whose code is a distribution, and its initialization by a linear model."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -20,7 +20,7 @@ class LatentNetwork:
     Parameters
     ----------
     network : DenseNetwork or BuiltNetwork
-        Its `code_width` is two: the encoder says mean and log-variance of each column.
+        Its `code_width` is two: mean and log-variance of each column.
 
     noisy : bool
         Whether each output has a noise to learn, the last of the weights.
@@ -44,7 +44,7 @@ class LatentNetwork:
 
     @property
     def gains_from_xla(self) -> bool:
-        """Whether XLA makes its epochs quicker."""
+        """True if XLA makes its epochs quicker."""
         return bool(self.network.gains_from_xla)
 
     @property
@@ -82,7 +82,7 @@ class LatentNetwork:
         return keras.Model(encoder.input, moments[:, :, 0], name="encoder"), decoder
 
     def random_start(self, rng: np.random.RandomState) -> Weights:
-        """Weights of a network that knows nothing of the data; noise of variance one."""
+        """Random initial weights, and noise of variance one."""
         noise = np.zeros(self.network.n_outputs, np.float32)
         return [*self.network.random_start(rng), *[noise] * self.noisy]
 
@@ -94,21 +94,21 @@ class LatentNetwork:
         offset: NDArray[Any] | float,
         floor: float,
     ) -> Weights:
-        """Weights of a network that is a linear model yet.
+        """Initial weights whose hidden layers contribute zero: a linear model.
 
         Parameters
         ----------
         rng : RandomState
-            For the hidden layers, which add nothing yet.
+            For the hidden layers.
 
         model : FactorModel
             With fewer factors than columns the other columns start at the prior.
 
         scale, offset : float or ndarray of shape (n_outputs,)
-            From what is decoded to what stands before the output activation.
+            From decoded rows to the values before the output activation.
 
         floor : float
-            What the noise has without its weight.
+            Least standard deviation of the noise.
         """
         log_variance = np.zeros(2 * self.n_components)
         log_variance[1 : 2 * len(model.variance) : 2] = np.log(model.variance)
@@ -153,7 +153,7 @@ def probabilistic_pca(
     sample_weight: NDArray[Any] | None,
     rng: np.random.RandomState,
 ) -> FactorModel:
-    """The linear model with the same noise in all columns that makes the rows likeliest.
+    """Maximum likelihood of a linear model with the same noise in all columns [1]_.
 
     Parameters
     ----------

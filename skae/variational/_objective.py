@@ -24,16 +24,16 @@ class VariationalObjective(keras.Model):
     Parameters
     ----------
     encoder, decoder : keras.Model
-        The networks; the encoder says mean and log-variance of each column of the code.
+        The networks; the encoder outputs mean and log-variance of each column of the code.
 
     likelihood : Likelihood
-        Of a row given what the decoder says.
+        Of a row given the output of the decoder.
 
     settings : mapping of str to tuple of int
-        Shapes of the numbers that are told: "mask"; "beta", what the divergence is
-        multiplied with; "warm_up", the steps in which it grows to that; "free_bits", the
-        divergence of a column that costs nothing; "floor" of the noise; "log_volume",
-        what the units of the data add to the loss; "normal_pool", random numbers.
+        Shapes of "mask"; "beta", the factor of the divergence; "warm_up", the steps in which
+        it grows to that; "free_bits", the divergence of a column that costs nothing; "floor"
+        of the noise; "log_volume", added to the loss for the units of the data;
+        "normal_pool", random numbers.
     """
 
     n_parts = 2
@@ -62,7 +62,7 @@ class VariationalObjective(keras.Model):
         Parameters
         ----------
         inputs : tuple of tensors, (x, target)
-            What the encoder reads and what the decoder should say.
+            Inputs of the encoder and targets of the decoder.
 
         training : bool
             Whether codes are drawn afresh and warm-up and free bits are at work;
@@ -79,12 +79,12 @@ class VariationalObjective(keras.Model):
         mean, log_variance = (v * settings["mask"] for v in (mean, log_variance))
         draws = self._draws(mean, training) * settings["mask"]
         codes = mean + ops.exp(0.5 * log_variance) * draws
-        missed = self._missed(codes, target, settings["floor"], training)
-        apart = divergence(ops, mean, log_variance)
+        error = self._minus_log_likelihood(codes, target, settings["floor"], training)
+        kl = divergence(ops, mean, log_variance)
         if training:
-            apart = self._with_free_bits(apart, settings) * self._warmth(settings["warm_up"])
-        costs = settings["beta"] * ops.sum(apart, axis=1)
-        return ops.stack([missed + settings["log_volume"], costs], axis=1)
+            kl = self._with_free_bits(kl, settings) * self._warmth(settings["warm_up"])
+        costs = settings["beta"] * ops.sum(kl, axis=1)
+        return ops.stack([error + settings["log_volume"], costs], axis=1)
 
     def _draws(self, mean: Any, training: bool) -> Any:
         """Standard normal numbers of shape (n_draws, n_rows, capacity)."""
@@ -94,29 +94,32 @@ class VariationalObjective(keras.Model):
         draws = keras.random.normal(shape, seed=0, dtype=SINGLE)
         return ops.concatenate([draws, -draws])
 
-    def _missed(self, codes: Any, target: Any, floor: Any, training: bool) -> Any:
-        """Minus the log-likelihood of each row, the mean over the draws."""
+    def _minus_log_likelihood(self, codes: Any, target: Any, floor: Any, training: bool) -> Any:
+        """Minus the log-likelihood of each row, (n_rows,), the mean over the draws.
+
+        codes : (n_draws, n_rows, capacity); target : (n_rows, n_outputs).
+        """
         n_draws, n_rows, capacity = codes.shape
         output = self.decoder(ops.reshape(codes, (-1, capacity)), training=training)
         targets = ops.tile(target, (n_draws, 1))
         variance = noise_variance(ops, self.noise(), floor) if self.likelihood.noisy else None
-        missed = self.likelihood.per_sample(ops, targets, output, variance)
-        return ops.mean(ops.reshape(missed, (n_draws, n_rows)), axis=0)
+        errors = self.likelihood.per_sample(ops, targets, output, variance)
+        return ops.mean(ops.reshape(errors, (n_draws, n_rows)), axis=0)
 
-    def _with_free_bits(self, apart: Any, settings: Any) -> Any:
-        """Divergence by column, constant where its mean over the batch is below the rate."""
+    def _with_free_bits(self, kl: Any, settings: Any) -> Any:
+        """Divergence (n_rows, capacity), constant where its mean over rows is below `free`."""
         free = settings["free_bits"] * settings["mask"]
-        return ops.where(ops.mean(apart, axis=0) > free, apart, free)
+        return ops.where(ops.mean(kl, axis=0) > free, kl, free)
 
     def _warmth(self, n_steps: Any) -> Any:
-        """Grows from nearly zero to one in so many steps."""
+        """Factor that grows from nearly zero to one in so many steps."""
         (steps,) = self.progress.variables
         steps.assign(steps + 1)
         return ops.minimum(steps / ops.maximum(n_steps, 1), 1.0)
 
 
 class Noise(keras.layers.Layer):
-    """One number to learn for each output, whatever the input.
+    """A trained number for each output that does not depend on the input.
 
     Parameters
     ----------

@@ -21,11 +21,11 @@ _CHUNK_ENTRIES = 2**18
 
 # Rows with a value this many scales from the centre are computed in their own precision:
 # the squares of single precision end soon after.
-_FAR = 1e6
+_LARGEST_SINGLE = 1e6
 
 
 class LatentForward:
-    """What can be said of rows and codes by trained networks and their likelihood.
+    """Posterior and log-likelihood of rows by trained networks and their likelihood.
 
     Parameters
     ----------
@@ -34,13 +34,13 @@ class LatentForward:
         log-variance of each column of the code, one after the other.
 
     likelihood : Likelihood
-        Of a row given what the decoder says.
+        Of a row given the output of the decoder.
 
     variance : ndarray of shape (n_outputs,) or None
         Of the noise, in standardised data, if there is one.
 
     units : Affine or None
-        Units of the data, if the likelihood speaks of standardised data.
+        Units of the data, if the likelihood is that of standardised data.
     """
 
     def __init__(
@@ -75,9 +75,9 @@ class LatentForward:
     ) -> Array:
         """Log-likelihood of each row, estimated by codes that are drawn in rounds.
 
-        The draws rest on the same points for all rows and in every call. What the decoder
-        says of them is computed in single precision, but for bits, whose probabilities may
-        be next to one, and for rows far away.
+        The draws rest on the same points for all rows and in every call. They are decoded in
+        single precision, but for bits, whose probabilities may be next to one, and for rows
+        far away.
 
         Parameters
         ----------
@@ -92,7 +92,7 @@ class LatentForward:
             standard normal; None: that is the prior.
 
         target : ndarray of shape (n_samples, n_targets) or None
-            What the likelihood is told of the rows; None: the rows.
+            Values that the likelihood is of; None: the rows.
 
         Returns
         -------
@@ -111,16 +111,16 @@ class LatentForward:
         points = normal_points(n_draws, self.posterior(X[:1])[0].shape[1])
         draws = points[:, np.newaxis].astype(X.dtype)
 
-        def missed(rows: slice) -> Array:
+        def error(rows: slice) -> Array:
             mean, log_variance = self.posterior(X[rows])
             codes = mean + np.exp(0.5 * log_variance) * draws
-            return np.asarray(self._missed(target[rows], codes).mean(axis=0))
+            return np.asarray(self._minus_log_likelihood(target[rows], codes).mean(axis=0))
 
-        losses = self._in_chunks(missed, X, n_draws)
+        losses = self._in_chunks(error, X, n_draws)
         return losses + X.dtype.type(beta) * self.divergence(X).sum(axis=1)
 
     def with_noise(self, rows: Array, rng: np.random.RandomState) -> Array:
-        """What the decoder says, turned into rows like those of the data."""
+        """Decoded rows, (n_samples, n_features), with the noise of the likelihood."""
         noise = self.noise
         if noise is None:
             return (rng.uniform(size=rows.shape) < rows).astype(rows.dtype)
@@ -135,16 +135,16 @@ class LatentForward:
         return np.asarray(scale * np.sqrt(self.variance))
 
     def _in_chunks(self, function: Callable[[slice], Array], X: Array, n_draws: int) -> Array:
-        """One number for each row, by a function of where some rows stand."""
-        found = np.empty(len(X), X.dtype)
+        """One number for each row, (n_samples,), by a function of a slice of rows."""
+        result = np.empty(len(X), X.dtype)
         n_rows = max(_CHUNK_ENTRIES // (n_draws * X.shape[1]), 1)
 
         def compute(rows: slice) -> None:
-            found[rows] = function(rows)
+            result[rows] = function(rows)
 
         n_weights = sum(w.size for w in getattr(self.decoder, "weights", []))
         parallel_slices(compute, len(X), n_rows, len(X) * n_draws * n_weights)
-        return found
+        return result
 
     def _log_likelihood(
         self,
@@ -153,17 +153,18 @@ class LatentForward:
         points: Array,
         log_gain: Callable[[Array], Array] | None,
     ) -> Array:
+        """Log-likelihoods (n_samples,) by points (n_draws, n_components)."""
         mean, log_variance = self.posterior(X)
         std, volume = np.exp(0.5 * log_variance), 0.0
         if self.units is not None:
             target = self.units.transform(target)
             volume = self._log_volume(target)
         scores = np.empty(len(X))
-        far = (np.abs(target) > _FAR).any(axis=1) | self.likelihood.bounded
-        for rows, dtype in ((~far, np.dtype(np.float32)), (far, X.dtype)):
+        is_exact = (np.abs(target) > _LARGEST_SINGLE).any(axis=1) | self.likelihood.bounded
+        for rows, dtype in ((~is_exact, np.dtype(np.float32)), (is_exact, X.dtype)):
             if rows.any():
-                told, at, spread = (each[rows].astype(dtype) for each in (target, mean, std))
-                log_joint = partial(self._log_joint, told, log_gain)
+                values, at, spread = (each[rows].astype(dtype) for each in (target, mean, std))
+                log_joint = partial(self._log_joint, values, log_gain)
                 some = points.astype(dtype)
                 scores[rows] = log_likelihood(np, at, spread, log_joint, some)
         return scores - volume
@@ -177,8 +178,12 @@ class LatentForward:
         prior = prior if log_gain is None else prior + log_gain(codes)
         return prior - self._per_draw(target, outputs, len(codes))
 
-    def _missed(self, X: Array, codes: Array) -> Array:
-        """Minus the log-likelihood of rows given codes, in the units of the data."""
+    def _minus_log_likelihood(self, X: Array, codes: Array) -> Array:
+        """Minus the log-likelihood of rows given codes, in the units of the data.
+
+        X : (n_samples, n_features); codes : (n_draws, n_samples, n_components); result :
+        (n_draws, n_samples).
+        """
         outputs = self.decoder(codes.reshape(-1, codes.shape[2]))
         log_volume = 0.0
         if self.units is not None:

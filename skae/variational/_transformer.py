@@ -23,7 +23,7 @@ from skae.variational._network import LatentNetwork
 # The parts of the loss, in the order of the objective.
 _PARTS = ("reconstruction", "kl")
 
-# What other autoencoders are asked for and a likelihood leaves no choice in.
+# Parameters of other autoencoders that a likelihood determines.
 _GIVEN = {"code_activation", "output_activation", "tied_weights", "loss", "penalty"}
 
 
@@ -40,14 +40,14 @@ class VAETransformer(
     `transform` gives, and a standard deviation for each column. Rows are held to come
     from codes drawn from a standard normal distribution, the decoder and noise, and what
     is trained is a lower bound on their log-likelihood [1]_. So rows can be drawn from
-    the model (`sample`) and their density be told (`score_samples`), which compares with
+    the model (`sample`) and their density be computed (`score_samples`), which compares with
     that of :class:`~sklearn.decomposition.PCA` and
     :class:`~sklearn.mixture.GaussianMixture`. Codes of real rows are not quite normal:
     after training a mixture is fitted to them and takes the place of the standard normal
     in both, where rows held out confirm that it is better (`prior`).
 
     Tables with categories, and missing values, come as they are, as in
-    :class:`AutoencoderTransformer`; the likelihood is then that of the cells that are there,
+    :class:`AutoencoderTransformer`; the likelihood is then that of the observed values,
     a normal one for numbers, and for categories their probability. Rows that are drawn are
     rows of the table.
 
@@ -74,15 +74,15 @@ class VAETransformer(
         Activation of the hidden layers, as in :class:`AutoencoderTransformer`.
 
     normalization : {"batch", "layer"} or None, default=None
-        What stands between a hidden layer and its activation.
+        Layer between a hidden layer and its activation.
 
     dropout : float, default=0.0
         Share of the hidden units that are dropped in each training step.
 
     likelihood : {"gaussian", "bernoulli"}, default="gaussian"
-        Distribution of a row given its code. "gaussian": what the decoder says and
+        Distribution of a row given its code. "gaussian": the output of the decoder and
         normal noise, with a standard deviation for each column that is learned.
-        "bernoulli": the decoder says probabilities of ones; X must lie in [0, 1].
+        "bernoulli": the decoder outputs probabilities of ones; X must lie in [0, 1].
 
     noise_floor : float, default=0.1
         Least standard deviation of the noise, in units of `scale_`. A column that is
@@ -90,7 +90,7 @@ class VAETransformer(
         row that breaks the rule a likelihood of nearly nothing.
 
     beta : float, default=1.0
-        What the divergence of codes from the prior is multiplied with in training [3]_.
+        Factor of the divergence of codes from the prior in training [3]_.
         Above 1: fewer and more independent columns, worse reconstructions. With any
         other value than 1 the loss is no bound on the likelihood; `score` estimates it still.
 
@@ -113,7 +113,7 @@ class VAETransformer(
         Codes drawn for each row by `score` and `score_samples`, in three rounds [6]_.
 
     init : {"pca", "random"}, default="pca"
-        Where training starts. "random": the plain network, without the linear path,
+        Initialization. "random": the plain network, without the linear path,
         at Glorot's uniform weights.
 
     optimizer : str or keras.optimizers.Optimizer, default="adam"
@@ -145,10 +145,10 @@ class VAETransformer(
         Epochs without progress after which training stops.
 
     tol : float or None, default=0.01
-        What counts as progress, in nats per row. None: train for `max_iter` epochs.
+        Least progress, in nats per row. None: train for `max_iter` epochs.
 
     warm_start : bool, default=False
-        Whether `fit` goes on from where the last one ended: centre, scale, latent size,
+        Whether `fit` continues training where the last one ended: centre, scale, latent size,
         network and the steps of the warm-up stay as they are.
 
     categorical_features : "from_dtype" or array-like of {bool, int, str}, default="from_dtype"
@@ -181,7 +181,7 @@ class VAETransformer(
         Number of columns of the code.
 
     n_active_ : int
-        Columns of the code that say something about the training rows: their mean
+        Columns of the code with information about the training rows: their mean
         divergence from the prior is more than 0.01 nats.
 
     divergence_ : ndarray of shape (n_components_,)
@@ -189,9 +189,9 @@ class VAETransformer(
         by column, in nats.
 
     prior_ : GaussianMixture or None
-        What codes come from; None: the standard normal, because `prior` says so, because
-        no mixture is better, with fewer than ten rows, and after `partial_fit`, whose
-        rows are too few to tell. The last component is a standard normal with a share of
+        Distribution of codes; None: the standard normal, as `prior` asks for, because no
+        mixture is better, with fewer than ten rows, and after `partial_fit`, whose rows are
+        too few. The last component is a standard normal with a share of
         5 %, so that no row loses more than three nats by the mixture.
 
     noise_ : ndarray of shape (n_features,) or None
@@ -203,7 +203,7 @@ class VAETransformer(
         centres.
 
     scale_ : float or ndarray of shape (n_features,)
-        What X is divided by: the root of the mean variance of the columns, or with
+        Divisor of X: the root of the mean variance of the columns, or with
         ``standardize=True`` their standard deviations; 1 for a table, which `table_` scales.
 
     loss_curve_ : list of float
@@ -211,7 +211,7 @@ class VAETransformer(
         in the units of the data, with `beta`, warm-up and free bits.
 
     loss_parts_ : dict of str to list of float
-        What `loss_curve_` is the sum of: "reconstruction", minus the expected log-likelihood of
+        Parts whose sum is `loss_curve_`: "reconstruction", minus the expected log-likelihood of
         the rows given their codes, and "kl", the divergence as it counts.
 
     validation_loss_curve_ : list of float or None
@@ -260,7 +260,7 @@ class VAETransformer(
         "numeric" for all, where all columns are numbers.
 
     table_ : TabularEncoder or None
-        What encodes a table into the matrix that the networks read; None: X is read as it is.
+        Encodes a table into the matrix that the networks take; None: X is taken as it is.
 
     n_features_in_ : int
         Number of columns seen during fit.
@@ -428,7 +428,7 @@ class VAETransformer(
         if isinstance(self.network, KerasNetwork):
             raise ValueError(
                 "network must be a ConvNetwork, a RecurrentNetwork or None: models of one's "
-                f"own do not return how certain a code is; got {self.network!r}."
+                f"own have no variance of the code; got {self.network!r}."
             )
         network = super()._network_spec(n_components, linear_path)
         return LatentNetwork(network, LIKELIHOODS[self.likelihood].noisy)
@@ -459,7 +459,7 @@ class VAETransformer(
         if len(collapsed):
             warnings.warn(
                 f"{len(collapsed)} of {len(active)} columns of the code have collapsed to the "
-                "prior and carry no information about the rows: "
+                "prior and have no information about the rows: "
                 f"{collapsed.tolist()}. A smaller beta, a longer warm_up, free_bits or fewer "
                 "n_components may help.",
                 ConvergenceWarning,
