@@ -18,7 +18,10 @@ from numpy.testing import assert_allclose, assert_array_equal
 import skae
 from data import data_rng
 from skae.metrics import share_explained
-from skae.tables import SquashingScaler, TabularEncoder, check_numbers, numbers_of, read_columns
+from skae.tables import TabularEncoder
+from skae.tables._frames import read_columns
+from skae.tables._numbers import check_numbers, numbers_of
+from skae.tables._squashing_scaler import SquashingScaler
 from tables import LIBRARIES, columns_of
 
 pytestmark = pytest.mark.any_backend
@@ -561,7 +564,7 @@ def test_strings_that_are_no_date_at_transform():
 def test_types_of_fit_and_transform_differ(seen, new, types, make):
     if make is _of_pandas or seen != [*Colour]:
         encoder = TabularEncoder().fit(make(seen))
-        with pytest.raises(ValueError, match=f"Column 'c' had cells of type {types}"):
+        with pytest.raises(ValueError, match=f"Column 'c' had values of type {types}"):
             encoder.transform(make(new))
 
 
@@ -701,7 +704,7 @@ def test_arrays_of_strings_need_an_encoder():
         assert numbers_of(table.astype(dtype)) is None
     empty = np.full((3, 2), np.nan, object).astype(np.dtypes.StringDType(na_object=np.nan))
     assert numbers_of(empty) is None
-    with pytest.raises(ValueError, match=r"'x0' had cells of type number in fit, .* str"):
+    with pytest.raises(ValueError, match=r"'x0' had values of type number in fit, .* str"):
         check_numbers(table)
 
 
@@ -873,7 +876,7 @@ def test_what_varies_by_more_than_rounding_has_deviation_one(name):
     assert back.dtype == values.dtype
     if values.max() < 2**53 and not name.startswith("two"):
         X = values[:, np.newaxis].astype(np.promote_types(values.dtype, np.float32))
-        z = SquashingScaler.of(X).transform(X)
+        z = SquashingScaler.from_data(X).transform(X)
         assert_allclose(z.std(), 1, atol=0.01)
         # The mean is rounded to the nearest float64.
         assert abs(z.mean()) <= np.spacing(np.abs(X).max()) / X.std() + 1e-4
@@ -888,13 +891,13 @@ def test_what_varies_by_rounding_is_constant(name):
     polars = pl.DataFrame({"c": values})
     assert np.abs(TabularEncoder().fit_transform(polars)).max() < 1e-6
     X = values[:, np.newaxis]
-    assert np.abs(SquashingScaler.of(X).transform(X)).max() < 1e-6
+    assert np.abs(SquashingScaler.from_data(X).transform(X)).max() < 1e-6
 
 
 def test_a_column_without_a_value_is_what_its_dtype_is():
     for column, family in (
-        (pd.Series([None] * 3, dtype="string"), "level"),
-        (pd.Series([None] * 3, dtype="category"), "level"),
+        (pd.Series([None] * 3, dtype="string"), "category"),
+        (pd.Series([None] * 3, dtype="category"), "category"),
         (pd.Series([pd.NaT] * 3), "time"),
         (pd.Series([pd.NaT] * 3, dtype="period[M]"), "time"),
         (pd.Series([None] * 3, dtype="Float64"), "number"),

@@ -195,7 +195,7 @@ def test_a_dtype_that_changed(library):
         {"a": [1.0], "b": ["x"], "t": [3.5]},
         {"a": day, "b": ["x"], "t": day},
     ):
-        with pytest.raises(ValueError, match=r"Column '[abt]' had cells of type \w+ in fit"):
+        with pytest.raises(ValueError, match=r"Column '[abt]' had values of type \w+ in fit"):
             encoder.transform(library(bad))
 
 
@@ -283,7 +283,7 @@ _CELLS = {
     "integers": st.integers(-(2**50), 2**50),
     "large integers": st.integers(2**62, 2**62 + 2**40),
     "booleans": st.booleans(),
-    "texts": st.text(st.characters(preprocessor="utf-8", exclude_characters="\0"), max_size=4),
+    "texts": st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=4),
     "dates": st.dates(datetime.date(1, 1, 2), datetime.date(9999, 1, 1)),
     "times": _TIMES,
     "durations": st.timedeltas(datetime.timedelta(-4000), datetime.timedelta(4000)),

@@ -12,23 +12,24 @@ from skae.estimators._parameters import CONSTRAINTS
 from skae.imputation._stacking import Imputation
 from skae.imputation._training import ImputationTraining, Layout
 from skae.networks import keras_name, whole_numbers
-from skae.tables import (
-    TabularEncoder,
-    checked_table,
-    given_back,
-    in_library,
-    is_frame,
+from skae.tables import TabularEncoder
+from skae.tables._frames import checked_table, is_frame
+from skae.tables._missing_markers import (
     marked_values,
     missing_mask,
+    without_sparse,
+    without_values,
+)
+from skae.tables._missing_values import (
+    given_back,
+    in_library,
     only_columns,
-    stretched,
     with_flags,
     with_string_names,
     with_values,
     with_zeros,
-    without_sparse,
-    without_values,
 )
+from skae.tables._squashing_scaler import unsquash
 from skae.utils._frames import unique_names
 from skae.utils._process import refuse_forked_process
 from skae.utils._random import draw_seed, generator
@@ -270,7 +271,7 @@ class AEImputer(TransformerMixin, BaseEstimator):
 
     @staticmethod
     def _plain(values, kind):
-        return values if kind == "binary" else stretched(values)
+        return values if kind == "binary" else unsquash(values)
 
     def _laid_out(self, Z, there):
         """Columns of the matrix that stand for values, and whose they are."""
@@ -357,7 +358,7 @@ class AEImputer(TransformerMixin, BaseEstimator):
     def _in_units(self, X, values, layout):
         """Filled values (n_samples, n_values) in the units and the dtype of an array X."""
         table = np.full(X.shape, np.nan)
-        plain = np.where(layout.is_number, stretched(values), values)
+        plain = np.where(layout.is_number, unsquash(values), values)
         for j, column in zip(self._full, plain.T, strict=True):
             low, high, read_low, read_high = self._ends[j]
             unit = (high - low) / (read_high - read_low) if high > low else 0.0

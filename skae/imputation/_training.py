@@ -10,7 +10,7 @@ from skae.corruption import draw_pool
 from skae.imputation._soft_knn import KernelRegression
 from skae.inference import DenseForward
 from skae.networks import DenseCoder
-from skae.tables import squashed, stretched
+from skae.tables._squashing_scaler import squash, unsquash
 from skae.utils._rows import Rows
 
 Array = NDArray[Any]
@@ -59,11 +59,11 @@ class Layout:
 
     def plain(self, X: Array) -> Array:
         """Numbers as they are, not drawn in: of these, errors are squared."""
-        return np.where(self.is_number, stretched(X), X)
+        return np.where(self.is_number, unsquash(X), X)
 
     def drawn_in(self, X: Array) -> Array:
         """What `plain` undoes."""
-        return np.where(self.is_number, squashed(X), X)
+        return np.where(self.is_number, squash(X), X)
 
 
 @dataclass(frozen=True)
