@@ -13,7 +13,7 @@ import numpy as np
 def _skae(work, init):
     import keras  # noqa: F401
 
-    import skae.training  # noqa: F401
+    import skae.training._train  # noqa: F401
     from skae import AutoencoderTransformer
 
     def fit(X, seed):

@@ -33,7 +33,8 @@ N_ROWS = 12_000
 def sides():
     """Estimators by name, of the same network."""
     from skae import AutoencoderTransformer, DenoisingAutoencoder
-    from skae.corruption import CORRUPTIONS, GaussianNoise
+    from skae.corruption import GaussianNoise
+    from skae.corruption._corruptions import CORRUPTIONS
 
     work = workload("M")
     common = {

@@ -20,7 +20,7 @@ from sklearn.decomposition import PCA
 
 from reconstruction import save, split, tables
 from skae import DenoisingAutoencoder
-from skae.corruption import CORRUPTIONS
+from skae.corruption._corruptions import CORRUPTIONS
 
 SIZES = (2, 0.5, 0.9, 0.95, 0.99, 0.999, "all")
 

@@ -84,7 +84,7 @@ def _searches(side, quick):
     import keras  # noqa: F401
     from sklearn.model_selection import GridSearchCV
 
-    import skae.training  # noqa: F401
+    import skae.training._train  # noqa: F401
     from skae import AutoencoderTransformer
 
     def by_search():
@@ -142,7 +142,7 @@ def default_worker(name, quick, on_cpu):
         os.environ |= {"JAX_PLATFORMS": "cpu", "CUDA_VISIBLE_DEVICES": ""}
     import keras  # noqa: F401
 
-    import skae.training  # noqa: F401
+    import skae.training._train  # noqa: F401
     from skae import AutoencoderTransformer
 
     work = workload(name, quick)

@@ -31,7 +31,7 @@ def skae_estimator(epochs):
     """As the package offers it."""
     import keras  # noqa: F401
 
-    import skae.training  # noqa: F401
+    import skae.training._train  # noqa: F401
     from skae import AutoencoderTransformer
 
     return AutoencoderTransformer(

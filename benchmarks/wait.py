@@ -66,7 +66,7 @@ def fit_worker(part, side, quick):
     """Worker: a first fit in this fresh process, and another."""
     import keras  # noqa: F401
 
-    import skae.training  # noqa: F401
+    import skae.training._train  # noqa: F401
 
     X, size = table(part, quick)
     first, fitted = clock(model(side, size, 0, quick).fit, X)
