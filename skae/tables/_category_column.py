@@ -108,41 +108,28 @@ class CategoryColumn(Column):
         return "category" if self.unit is None else "time"
 
     @property
-    def flag_unit(self) -> float:
-        """Divisor of the centred flags."""
-        return flag_unit(self.share)
-
-    @property
     def flag_names(self) -> list[str]:
         """See :class:`Column`."""
         return [f"{self.name}_{category}" for category in self.categories[-self.width :]]
 
     def encode(self, data: ColumnValues) -> tuple[Array, Array]:
         """See :class:`Column`."""
-        flags = self._flags(data)
-        known = data.observed & (flags >= 0)
-        if len(self.flag_of) > len(self.categories):
-            # What was not seen is as rare as those that share a flag.
-            flags[~known] = len(self.categories) - 1
-        if self.kind == "binary":
-            on = (flags == 1)[:, np.newaxis]
-            has_flags = known
-        else:
-            on = flags[:, np.newaxis] == np.arange(self.width)
-            has_flags = data.observed
-        z = (on - self.share) / self.flag_unit
-        return np.where(has_flags[:, np.newaxis], z, 0.0), known
-
-    def _flags(self, data: ColumnValues) -> Array:
-        """Position of the flag of each value, (n_samples,); -1: missing, or not seen in fit."""
         values = self.in_unit(data).tolist()
         flags = np.fromiter((self.flag_of.get(v, -1) for v in values), np.intp, len(values))
         flags[~data.observed] = -1
-        return flags
+        known = flags >= 0
+        if len(self.flag_of) > len(self.categories):
+            # What was not seen is as rare as those that share a flag.
+            flags[~known] = len(self.categories) - 1
+        first = 1 if self.kind == "binary" else 0
+        on = flags[:, np.newaxis] == np.arange(first, first + self.width)
+        has_flags = known if self.kind == "binary" else data.observed
+        z = (on - self.share) / flag_unit(self.share)
+        return np.where(has_flags[:, np.newaxis], z, 0.0), known
 
     def decode(self, numbers: Array, clip: bool) -> Array:
         """See :class:`Column`."""
-        on = numbers * self.flag_unit + self.share
+        on = numbers * flag_unit(self.share) + self.share
         which = (on[:, 0] > 0.5).astype(np.intp) if self.kind == "binary" else on.argmax(axis=1)
         categories = np.empty(len(self.categories), dtype=object)
         categories[:] = self.categories

@@ -76,24 +76,12 @@ _REMEDIES = {
 
 
 class ColumnWarning(NamedTuple):
-    """A column of categories that may be something else.
-
-    Attributes
-    ----------
-    name, example : str
-        Of the column, and of its values.
-
-    looks_like : {"numbers", "dates", ""}
-        By nearly all values.
-
-    is_ignored : bool
-        True if the column is ignored, as nearly all values differ.
-    """
+    """A column of categories that may be something else, and one of its values."""
 
     name: str
     example: str
-    looks_like: str
-    is_ignored: bool
+    looks_like: str  # "numbers", "dates" or ""
+    is_ignored: bool  # as nearly all values differ
 
 
 def warning_of(data: ColumnValues, column: Column) -> ColumnWarning | None:

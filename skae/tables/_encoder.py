@@ -449,7 +449,7 @@ class TabularEncoder(TransformerMixin, BaseEstimator):
         for j, (column, block) in enumerate(zip(self._columns, self.blocks_, strict=True)):
             if isinstance(column, CategoryColumn):
                 values = slice(block.start, block.stop)
-                is_flag[values], unit[values] = True, column.flag_unit
+                is_flag[values], unit[values] = True, flag_unit(column.share)
                 share[values] = column.share
             if block.indicator is not None:
                 is_flag[block.indicator] = True

@@ -110,12 +110,7 @@ class FrameSchema:
             dtype = np.dtype(object)
         rows = np.empty((len(columns[0].values), len(columns)), dtype)
         for j, data in enumerate(columns):
-            if j in self.formats:
-                rows[:, j] = self._objects(j, data)
-            elif data.unit is not None:
-                rows[:, j] = numpy_times(data.values, data.unit, dtype.kind)
-            else:
-                rows[:, j] = data.values
+            rows[:, j] = self._with_missing(j, data)
             if not data.observed.all():
                 missing = {"m": "NaT", "M": "NaT", "f": np.nan}.get(dtype.kind)
                 rows[~data.observed, j] = self._missing.get(j, missing)

@@ -95,21 +95,22 @@ def _with_room(
     if not _can_hold(dtype, data):
         return _without_values(series, data, time_code)
     if isinstance(dtype, nw.Enum):
-        _check_enum(series.name, dtype, values)
+        new = sorted(set(map(str, values)) - set(dtype.categories))
+        if new:
+            raise ValueError(
+                f"Column {series.name!r} is an Enum of {', '.join(map(repr, dtype.categories))}"
+                f", and cannot hold {', '.join(map(repr, new))}, which was seen in fit and "
+                "belongs in its missing values. Cast it to String or Categorical."
+            )
     if isinstance(dtype, nw.Categorical) and hasattr(series.to_native(), "iloc"):
         native = series.to_native()
         new = [value for value in dict.fromkeys(values) if value not in native.cat.categories]
         return nw.from_native(native.cat.add_categories(new), series_only=True)
     if dtype.is_integer():
-        return series.cast(_integers_or_floats(dtype, values.astype(np.float64)))
+        limits, values = np.iinfo(str(dtype).lower()), values.astype(np.float64)
+        fits = (values == np.round(values)) & (values >= limits.min) & (values <= limits.max)
+        return series if fits.all() else series.cast(nw.Float64())
     return series
-
-
-def _integers_or_floats(dtype: Any, values: Array) -> Any:
-    """An integer dtype if all values, (n_values,), are whole and in its range, else floats."""
-    limits = np.iinfo(str(dtype).lower())
-    whole = (values == np.round(values)) & (values >= limits.min) & (values <= limits.max)
-    return dtype if whole.all() else nw.Float64()
 
 
 def _can_hold(dtype: Any, data: ColumnValues) -> bool:
@@ -122,16 +123,6 @@ def _can_hold(dtype: Any, data: ColumnValues) -> bool:
     if isinstance(dtype, nw.String):
         return kind == "str"
     return kind in ("bool", "number") and (dtype.is_numeric() or isinstance(dtype, nw.Boolean))
-
-
-def _check_enum(name: str, dtype: nw.Enum, values: Array) -> None:
-    new = sorted(set(map(str, values)) - set(dtype.categories))
-    if new:
-        raise ValueError(
-            f"Column {name!r} is an Enum of {', '.join(map(repr, dtype.categories))}, and "
-            f"cannot hold {', '.join(map(repr, new))}, which was seen in fit and belongs in "
-            "its missing values. Cast it to String or Categorical."
-        )
 
 
 def _without_values(
