@@ -7,14 +7,11 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import sparse
 
-from skae.tables import (
-    ColumnValues,
-    checked_table,
-    counted,
-    iso_times,
-    numbers_of,
-    read_columns,
-)
+from skae.tables._column_values import ColumnValues
+from skae.tables._frames import checked_table, read_columns
+from skae.tables._iso import iso_times
+from skae.tables._number_column import counted
+from skae.tables._numbers import numbers_of
 from skae.utils._arrays import check_floats, check_weight
 from skae.utils._lazy import LazyRows, canonical
 from skae.utils._rows import Rows, moments, observed_mean
@@ -138,10 +135,10 @@ def _relative_errors_of_column(
     relative = np.full(len(observed), np.nan)
     values, others, weight = column.values[observed], other.values[observed], weight[observed]
     # A column that the estimator ignores comes back missing in all rows.
-    is_ignored = column.family == "level" and not other.observed.any()
+    is_ignored = column.family == "category" and not other.observed.any()
     if is_ignored or not weight.sum():
         return relative
-    if column.family == "level":
+    if column.family == "category":
         categories, position = np.unique(values.astype(str), return_inverse=True)
         counts = np.bincount(position, weights=weight, minlength=len(categories))
         errors, total = (values != others).astype(float), 1 - counts.max() / counts.sum()

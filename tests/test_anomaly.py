@@ -22,7 +22,8 @@ from skae.anomaly._folds import split_folds
 from skae.anomaly._neighbors import NearestRows
 from skae.anomaly._robust_calibration import ContaminatedCalibration
 from skae.anomaly._trimming import central
-from skae.tables import BinaryColumns, SquashingScaler
+from skae.tables._binary_columns import BinaryColumns
+from skae.tables._squashing_scaler import SquashingScaler
 
 QUICK = {"hidden_layer_sizes": (16,), "n_steps": 60, "random_state": 0}
 
@@ -377,7 +378,7 @@ def test_minorities_stay():
     """Rows with a level that few have are not trimmed away, and seldom marked for it."""
     X, new = with_levels(800, 0), with_levels(3000, 1)
     levels = X[:, 6:]
-    kept = central(SquashingScaler.of(X).transform(X), 0.3, data_rng())
+    kept = central(SquashingScaler.from_data(X).transform(X), 0.3, data_rng())
     assert kept.mean() == pytest.approx(0.7)
     assert ((levels * kept[:, np.newaxis]).sum(axis=0) >= 0.39 * levels.sum(axis=0)).all()
     marked = quick().fit(X).predict(new) == -1
@@ -693,7 +694,7 @@ def test_squash_is_monotone_smooth_and_invertible():
 
 
 def test_a_constant_column_keeps_its_unit():
-    scale = SquashingScaler.of(np.array([[0.1, 1e-20], [0.1, 3e-20], [0.1, 2e-20]]))
+    scale = SquashingScaler.from_data(np.array([[0.1, 1e-20], [0.1, 3e-20], [0.1, 2e-20]]))
     assert scale.scale[0] == 1
     assert scale.scale[1] < 1e-19
 
@@ -705,13 +706,13 @@ def test_columns_of_two_levels():
     count = np.where(rng.uniform(size=400) < 0.05, 2, flag)
     rare = (np.arange(400) < 4).astype(float)
     X = np.column_stack([rng.normal(size=400), flag, wrong, count, rare, np.ones(400)])
-    levels = BinaryColumns.of(X)
+    levels = BinaryColumns.from_data(X)
     assert_array_equal(levels.columns, [1, 2])
     assert_array_equal(levels.low, [0, -2])
     assert_array_equal(levels.high, [1, 2])
     assert_array_equal(levels.has_high(X)[:, 0], flag == 1)
-    assert_array_equal(levels.has_level(X)[:, 1], np.isin(wrong, [-2, 2]))
-    Z = SquashingScaler.of(X).transform(X)
+    assert_array_equal(levels.has_either(X)[:, 1], np.isin(wrong, [-2, 2]))
+    Z = SquashingScaler.from_data(X).transform(X)
     assert np.ptp(Z[:, 1]) == pytest.approx(2)
 
 
@@ -724,7 +725,7 @@ def test_a_level_is_known_in_another_dtype_and_after_scaling():
     assert len(detector._effects.levels.columns)
     scores = detector.score_samples(X)
     assert_allclose(detector.score_samples(X.astype(np.float32)), scores, rtol=1e-3)
-    assert not BinaryColumns.of(X).has_level(X + 0.01)[:, 0].any()
+    assert not BinaryColumns.from_data(X).has_either(X + 0.01)[:, 0].any()
 
 
 def test_threshold_is_where_the_p_value_falls_below_the_rate():

@@ -1,4 +1,4 @@
-"""Columns of every type: understood and given back as they came, or refused by name."""
+"""Columns of every type: decoded as they came, or refused by name."""
 
 import datetime
 import enum
@@ -18,7 +18,10 @@ from numpy.testing import assert_allclose, assert_array_equal
 import skae
 from data import data_rng
 from skae.metrics import share_explained
-from skae.tables import SquashingScaler, TabularEncoder, check_numbers, numbers_of, read_columns
+from skae.tables import TabularEncoder
+from skae.tables._frames import read_columns
+from skae.tables._numbers import check_numbers, numbers_of
+from skae.tables._squashing_scaler import SquashingScaler
 from tables import LIBRARIES, columns_of
 
 pytestmark = pytest.mark.any_backend
@@ -68,17 +71,17 @@ OBJECTS = {
 }
 
 
-def _of_pandas(cells):
-    return pd.DataFrame({"c": pd.Series(cells, dtype=object)})
+def _of_pandas(values):
+    return pd.DataFrame({"c": pd.Series(values, dtype=object)})
 
 
-def _of_polars(cells):
-    return pl.DataFrame({"c": pl.Series("c", cells, dtype=pl.Object)})
+def _of_polars(values):
+    return pl.DataFrame({"c": pl.Series("c", values, dtype=pl.Object)})
 
 
-def _of_array(cells):
-    array = np.empty((len(cells), 1), dtype=object)
-    array[:, 0] = cells
+def _of_array(values):
+    array = np.empty((len(values), 1), dtype=object)
+    array[:, 0] = values
     return array
 
 
@@ -98,16 +101,16 @@ def objects_of(table):
     ],
 )
 def test_objects_come_back_as_they_were(name, make):
-    cells, kind = OBJECTS[name]
-    X = make([*cells, None])
+    values, kind = OBJECTS[name]
+    X = make([*values, None])
     encoder = TabularEncoder().fit(X)
     assert list(encoder.columns_.values()) == [kind]
     for again in (encoder, pickle.loads(pickle.dumps(encoder))):
         back = objects_of(again.inverse_transform(again.transform(X)))
-        assert back == [*cells, None]
-        assert list(map(type, back)) == [*map(type, cells), type(None)]
-        zones = [getattr(cell, "tzinfo", None) for cell in cells]
-        assert [getattr(cell, "tzinfo", None) for cell in back] == [*zones, None]
+        assert back == [*values, None]
+        assert list(map(type, back)) == [*map(type, values), type(None)]
+        zones = [getattr(value, "tzinfo", None) for value in values]
+        assert [getattr(value, "tzinfo", None) for value in back] == [*zones, None]
 
 
 @pytest.mark.parametrize("name", [name for name in OBJECTS if "Enum" not in name])
@@ -124,20 +127,20 @@ def test_objects_are_saved(name, tmp_path):
 def test_objects_between_those_seen_are_of_their_type():
     """Half-way between the first and the last, and neither of them."""
     for name in ("date", "Decimal", "Period", "time of day"):
-        cells = OBJECTS[name][0]
-        X = _of_pandas(cells)
+        values = OBJECTS[name][0]
+        X = _of_pandas(values)
         encoder = TabularEncoder().fit(X)
         Z = encoder.transform(X)
         middle = (Z.min(axis=0, keepdims=True) + Z.max(axis=0, keepdims=True)) / 2
         (between,) = encoder.inverse_transform(middle)["c"]
-        assert type(between) is type(cells[0])
-        assert min(cells) < between < max(cells)
+        assert type(between) is type(values[0])
+        assert min(values) < between < max(values)
     amount = encoder_of([Decimal("0.25"), Decimal("1.00")]).inverse_transform([[0.1]])["c"][0]
     assert amount.as_tuple().exponent == -2
 
 
-def encoder_of(cells):
-    return TabularEncoder().fit(_of_pandas(cells))
+def encoder_of(values):
+    return TabularEncoder().fit(_of_pandas(values))
 
 
 def test_a_month_is_the_one_that_starts_nearest():
@@ -148,20 +151,20 @@ def test_a_month_is_the_one_that_starts_nearest():
 
 
 def test_exact_numbers_among_plain_ones():
-    cells = [Decimal("1.50"), 0, Decimal("2.25"), None]
-    encoder = encoder_of(cells)
-    back = encoder.inverse_transform(encoder.transform(_of_pandas(cells)))["c"].tolist()
-    assert back == cells
+    values = [Decimal("1.50"), 0, Decimal("2.25"), None]
+    encoder = encoder_of(values)
+    back = encoder.inverse_transform(encoder.transform(_of_pandas(values)))["c"].tolist()
+    assert back == values
     assert type(back[1]) is Decimal
 
 
 def test_times_of_several_zones_are_instants():
     hours = [datetime.timezone(datetime.timedelta(hours=h)) for h in (1, 2)]
-    cells = [t.replace(tzinfo=hours[i % 2]) for i, t in enumerate(TIMES)]
-    encoder = encoder_of(cells)
-    back = encoder.inverse_transform(encoder.transform(_of_pandas(cells)))["c"].tolist()
-    assert back == cells
-    assert {cell.tzinfo for cell in back} == {datetime.UTC}
+    values = [t.replace(tzinfo=hours[i % 2]) for i, t in enumerate(TIMES)]
+    encoder = encoder_of(values)
+    back = encoder.inverse_transform(encoder.transform(_of_pandas(values)))["c"].tolist()
+    assert back == values
+    assert {value.tzinfo for value in back} == {datetime.UTC}
 
 
 def test_missing_objects_of_all_sorts():
@@ -174,12 +177,12 @@ def test_missing_objects_of_all_sorts():
         Decimal("nan"),
         np.datetime64("nat"),
     ]
-    for cells in (
+    for values in (
         [datetime.date(2024, 1, 1), datetime.date(2024, 2, 1)],
         [1.5, 2.25],
         ["x", "y"],
     ):
-        (column,) = read_columns(_of_pandas([*cells, *marks]))
+        (column,) = read_columns(_of_pandas([*values, *marks]))
         assert column.observed.tolist() == [True, True] + [False] * len(marks)
 
 
@@ -220,8 +223,8 @@ PANDAS = {
 def test_dtypes_of_pandas(name, tmp_path):
     column, kind = PANDAS[name]
     holed = column.copy()
-    with_hole = not name.startswith(("Sparse", "uint64", "interval"))
-    if with_hole:
+    with_gap = not name.startswith(("Sparse", "uint64", "interval"))
+    if with_gap:
         holed[5] = None
     X = pd.DataFrame({"c": holed})
     encoder = TabularEncoder().fit(X)
@@ -258,8 +261,8 @@ POLARS = {
     "zone": pl.Series(TIMES, dtype=pl.Datetime("ns", "Europe/Berlin")),
 }
 OTHERS = {
-    **{f"Arrow's {name}": pa.table({"c": cells}) for name, cells in ARROW.items()},
-    **{f"polars' {name}": pl.DataFrame({"c": cells}) for name, cells in POLARS.items()},
+    **{f"Arrow's {name}": pa.table({"c": values}) for name, values in ARROW.items()},
+    **{f"polars' {name}": pl.DataFrame({"c": values}) for name, values in POLARS.items()},
 }
 
 
@@ -277,7 +280,7 @@ def test_dtypes_of_polars_and_arrow(name, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "cell",
+    "value",
     [
         (1, 2),
         [1],
@@ -290,13 +293,13 @@ def test_dtypes_of_polars_and_arrow(name, tmp_path):
         datetime.time(1, tzinfo=datetime.UTC),
         bytearray(b"a"),
     ],
-    ids=lambda cell: type(cell).__name__,
+    ids=lambda value: type(value).__name__,
 )
 @pytest.mark.parametrize("make", [_of_pandas, _of_array])
-def test_objects_of_other_types_are_refused_by_name(make, cell):
-    X = make([cell, cell, None])
+def test_objects_of_other_types_are_refused_by_name(make, value):
+    X = make([value, value, None])
     with pytest.raises(
-        TypeError, match=rf"Column '(c|x0)' must have.*got {type(cell).__name__}"
+        TypeError, match=rf"Column '(c|x0)' must have.*got {type(value).__name__}"
     ):
         TabularEncoder().fit(X)
 
@@ -323,7 +326,7 @@ def test_dtypes_that_are_no_column_of_a_table_are_refused_by_name(column, found)
 
 
 @pytest.mark.parametrize(
-    ("cells", "names"),
+    ("values", "names"),
     [
         (
             [TIMES[0], TIMES[1].replace(tzinfo=BERLIN)],
@@ -336,9 +339,9 @@ def test_dtypes_that_are_no_column_of_a_table_are_refused_by_name(column, found)
         ([Decimal(1), "1"], "Decimal, str"),
     ],
 )
-def test_objects_that_do_not_belong_together_name_the_column(cells, names):
+def test_objects_that_do_not_belong_together_name_the_column(values, names):
     with pytest.raises(TypeError, match=rf"Column 'c' .*got {names}"):
-        encoder_of(cells)
+        encoder_of(values)
 
 
 BEYOND = [10**20 + i for i in range(50)]
@@ -428,9 +431,9 @@ def test_whole_numbers_beyond_float64_are_imputed_exactly(name):
 
 def test_integers_of_any_size_are_exact():
     for least in (-(2**63), 2**62, 2**63, 2**64 - 100):
-        cells = [least + i for i in (0, 1, 5, 40, 99)]
+        values = [least + i for i in (0, 1, 5, 40, 99)]
         dtype = np.int64 if least < 0 or least < 2**63 else np.uint64
-        X = np.array(cells, dtype)[:, np.newaxis]
+        X = np.array(values, dtype)[:, np.newaxis]
         encoder = TabularEncoder().fit(X)
         assert_array_equal(encoder.inverse_transform(encoder.transform(X)), X)
         assert_allclose(encoder.transform(X).std(), 1)
@@ -447,7 +450,9 @@ def test_all_libraries_read_the_same_columns():
         "word": ["a", "b", None] * 4,
     }
     tables = [
-        pd.DataFrame({name: pd.Series(cells, dtype=object) for name, cells in columns.items()}),
+        pd.DataFrame(
+            {name: pd.Series(values, dtype=object) for name, values in columns.items()}
+        ),
         pl.DataFrame(columns),
         pa.table(columns),
     ]
@@ -462,16 +467,18 @@ def test_all_libraries_read_the_same_columns():
 # Strings that are dates
 
 _STAMPS = pd.date_range("2024-01-31 10:20:01", periods=N_ROWS, freq="31h")
-_ODD = _STAMPS + pd.to_timedelta(np.arange(N_ROWS) % 3 * 250, unit="ms")
+_MILLIS = _STAMPS + pd.to_timedelta(np.arange(N_ROWS) % 3 * 250, unit="ms")
 STRINGS = {
     "%Y-%m-%d": _STAMPS.strftime("%Y-%m-%d"),
     "%Y-%m-%d %H:%M:%S": _STAMPS.strftime("%Y-%m-%d %H:%M:%S"),
     "%Y-%m-%dT%H:%M": _STAMPS.strftime("%Y-%m-%dT%H:%M"),
     "%Y-%m-%dT%H:%M:%SZ": _STAMPS.strftime("%Y-%m-%dT%H:%M:%SZ"),
     "%Y-%m-%dT%H:%M:%S-03:30": _STAMPS.strftime("%Y-%m-%dT%H:%M:%S-03:30"),
-    "%Y-%m-%d %H:%M:%S.%f": _ODD.strftime("%Y-%m-%d %H:%M:%S.%f"),
-    "isoformat": [str(stamp) for stamp in _ODD.to_pydatetime()],
-    "trimmed": [str(stamp).rstrip("0") for stamp in _ODD.to_pydatetime() if stamp.microsecond],
+    "%Y-%m-%d %H:%M:%S.%f": _MILLIS.strftime("%Y-%m-%d %H:%M:%S.%f"),
+    "isoformat": [str(stamp) for stamp in _MILLIS.to_pydatetime()],
+    "trimmed": [
+        str(stamp).rstrip("0") for stamp in _MILLIS.to_pydatetime() if stamp.microsecond
+    ],
     "nanoseconds": [f"2024-01-{d:02d}T00:00:00.00000000{d % 7}Z" for d in range(1, 13)],
     "%H:%M:%S": _STAMPS.strftime("%H:%M:%S"),
     "%H:%M": _STAMPS.strftime("%H:%M"),
@@ -482,14 +489,14 @@ STRINGS = {
 @pytest.mark.parametrize("make", LIBRARIES.values(), ids=LIBRARIES)
 @pytest.mark.parametrize("name", STRINGS)
 def test_strings_in_one_iso_format_are_dates(name, make, tmp_path):
-    cells = [*STRINGS[name], None]
-    X = make({"c": cells})
+    values = [*STRINGS[name], None]
+    X = make({"c": values})
     encoder = TabularEncoder().fit(X)
     assert encoder.columns_ == {"c": "date"}
     skae.save(encoder, tmp_path / "encoder.skae")
     for each in (encoder, skae.load(tmp_path / "encoder.skae")):
         back = each.inverse_transform(each.transform(X))
-        assert columns_of(back) == {"c": cells}
+        assert columns_of(back) == {"c": values}
         assert type(back) is type(X)
 
 
@@ -505,15 +512,15 @@ def test_dates_in_strings_are_encoded_like_dates():
 
 
 def test_strings_with_several_offsets_are_instants():
-    cells = ["2024-03-30T10:00:00+01:00", "2024-04-01T10:00:00+02:00"]
-    encoder = encoder_of(cells)
-    back = encoder.inverse_transform(encoder.transform(_of_pandas(cells)))["c"].tolist()
+    values = ["2024-03-30T10:00:00+01:00", "2024-04-01T10:00:00+02:00"]
+    encoder = encoder_of(values)
+    back = encoder.inverse_transform(encoder.transform(_of_pandas(values)))["c"].tolist()
     assert back == ["2024-03-30T09:00:00+00:00", "2024-04-01T08:00:00+00:00"]
 
 
 def test_dates_that_are_declared_categories_are_categories():
-    for cells in (["2024-01-31", "2024-02-01", "2024-02-09"], list(_STAMPS[:3])):
-        X = pd.DataFrame({"c": cells})
+    for values in (["2024-01-31", "2024-02-01", "2024-02-09"], list(_STAMPS[:3])):
+        X = pd.DataFrame({"c": values})
         encoder = TabularEncoder(categorical_features=["c"]).fit(X)
         assert encoder.columns_ == {"c": "categorical"}
         assert encoder.inverse_transform(encoder.transform(X)).equals(X)
@@ -528,7 +535,7 @@ def test_strings_that_are_no_date_at_transform():
     Z, observed = TabularEncoder().fit(X).encode(new)
     assert_array_equal(observed[:, 0], [True, False, False, False, False])
     assert_array_equal(Z[:, 0], 0)
-    # Only what is missing has the flag of missing cells.
+    # Only what is missing has the flag of missing values.
     assert_array_equal(Z[:, 1] > 0, [False, False, True, False, False])
     encoder = TabularEncoder(handle_unknown="error").fit(X)
     with pytest.raises(
@@ -561,7 +568,7 @@ def test_strings_that_are_no_date_at_transform():
 def test_types_of_fit_and_transform_differ(seen, new, types, make):
     if make is _of_pandas or seen != [*Colour]:
         encoder = TabularEncoder().fit(make(seen))
-        with pytest.raises(ValueError, match=f"Column 'c' had cells of type {types}"):
+        with pytest.raises(ValueError, match=f"Column 'c' had values of type {types}"):
             encoder.transform(make(new))
 
 
@@ -598,7 +605,7 @@ def test_identifiers_are_ignored_with_a_warning(make, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "cells",
+    "values",
     [
         pd.Categorical(_keys()),
         pd.Series([key.encode() for key in _keys()]),
@@ -608,14 +615,14 @@ def test_identifiers_are_ignored_with_a_warning(make, tmp_path):
     ],
     ids=["category", "bytes", "string", "with a common one", "mostly missing"],
 )
-def test_what_is_an_identifier(cells):
+def test_what_is_an_identifier(values):
     with pytest.warns(UserWarning, match="identifiers or free text: 'c'"):
-        encoder = TabularEncoder().fit(pd.DataFrame({"c": cells}))
+        encoder = TabularEncoder().fit(pd.DataFrame({"c": values}))
     assert encoder.columns_ == {"c": "identifier"}
 
 
 @pytest.mark.parametrize(
-    "cells",
+    "values",
     [
         _keys(40),
         [*_keys(60), *_keys(60)],
@@ -624,8 +631,8 @@ def test_what_is_an_identifier(cells):
     ],
     ids=["few", "each twice", "half are common", "most twice"],
 )
-def test_what_is_no_identifier(cells):
-    assert TabularEncoder().fit(pd.DataFrame({"c": cells})).columns_ == {"c": "categorical"}
+def test_what_is_no_identifier(values):
+    assert TabularEncoder().fit(pd.DataFrame({"c": values})).columns_ == {"c": "categorical"}
 
 
 @pytest.mark.parametrize("dtype", ["U", "S", object])
@@ -638,7 +645,7 @@ def test_identifiers_of_arrays_are_decoded_as_none(dtype, tmp_path):
     for each in (encoder, skae.load(tmp_path / "encoder.skae")):
         decoded = each.inverse_transform(encoder.transform(table))
         assert decoded.dtype == object
-        assert all(cell is None for cell in decoded[:, 0])
+        assert all(value is None for value in decoded[:, 0])
         assert_array_equal(decoded[:, 1:], table[:, 1:].astype(object))
         # And can be read again.
         assert_array_equal(each.transform(decoded), encoder.transform(table))
@@ -701,7 +708,7 @@ def test_arrays_of_strings_need_an_encoder():
         assert numbers_of(table.astype(dtype)) is None
     empty = np.full((3, 2), np.nan, object).astype(np.dtypes.StringDType(na_object=np.nan))
     assert numbers_of(empty) is None
-    with pytest.raises(ValueError, match=r"'x0' had cells of type number in fit, .* str"):
+    with pytest.raises(ValueError, match=r"'x0' had values of type number in fit, .* str"):
         check_numbers(table)
 
 
@@ -788,24 +795,24 @@ LOOKS = {
 }
 
 
-@pytest.mark.parametrize("make", [_of_pandas, lambda cells: pl.DataFrame({"c": list(cells)})])
+@pytest.mark.parametrize("make", [_of_pandas, lambda values: pl.DataFrame({"c": list(values)})])
 @pytest.mark.parametrize("name", LOOKS)
 def test_strings_that_look_like_something_else_are_named(name, make):
-    look, cells = LOOKS[name]
+    look, values = LOOKS[name]
     words = {
         "numbers": "numbers written as strings: 'c'.*pandas.to_numeric",
         "dates": "dates or times written as strings.*: 'c'.*pandas.to_datetime",
     }
     with pytest.warns(UserWarning, match=words[look]) as caught:
-        encoder = TabularEncoder().fit(make(list(cells)))
+        encoder = TabularEncoder().fit(make(list(values)))
     assert encoder.columns_ == {"c": "categorical"}
     assert len(caught) == 1
     assert "Encoded as categories: 'c'" in str(caught[0].message)
-    TabularEncoder(categorical_features=[0]).fit(make(list(cells)))
+    TabularEncoder(categorical_features=[0]).fit(make(list(values)))
 
 
 @pytest.mark.parametrize(
-    "cells",
+    "values",
     [
         ["1", "2", "3"],
         ["007", "010", *[f"{i:03d}" for i in range(20)]],
@@ -822,13 +829,13 @@ def test_strings_that_look_like_something_else_are_named(name, make):
         [f"level {i}" for i in range(40)],
         ["red", "green", ""],
     ],
-    ids=lambda cells: cells[0],
+    ids=lambda values: values[0],
 )
-def test_strings_that_are_categories(cells):
-    assert TabularEncoder().fit(_of_pandas(cells)).columns_["c"] in ("categorical", "binary")
+def test_strings_that_are_categories(values):
+    assert TabularEncoder().fit(_of_pandas(values)).columns_["c"] in ("categorical", "binary")
 
 
-def test_numbers_in_strings_that_all_differ_have_one_warning_that_says_both():
+def test_numbers_in_strings_that_all_differ_have_one_warning_that_names_both():
     X = pd.DataFrame({"c": [f"${v:,.2f}" for v in data_rng().gamma(2, 900, 200)]})
     with pytest.warns(
         UserWarning, match="numbers written as strings: 'c'.*Ignored.*'c'"
@@ -873,7 +880,7 @@ def test_what_varies_by_more_than_rounding_has_deviation_one(name):
     assert back.dtype == values.dtype
     if values.max() < 2**53 and not name.startswith("two"):
         X = values[:, np.newaxis].astype(np.promote_types(values.dtype, np.float32))
-        z = SquashingScaler.of(X).transform(X)
+        z = SquashingScaler.from_data(X).transform(X)
         assert_allclose(z.std(), 1, atol=0.01)
         # The mean is rounded to the nearest float64.
         assert abs(z.mean()) <= np.spacing(np.abs(X).max()) / X.std() + 1e-4
@@ -888,17 +895,17 @@ def test_what_varies_by_rounding_is_constant(name):
     polars = pl.DataFrame({"c": values})
     assert np.abs(TabularEncoder().fit_transform(polars)).max() < 1e-6
     X = values[:, np.newaxis]
-    assert np.abs(SquashingScaler.of(X).transform(X)).max() < 1e-6
+    assert np.abs(SquashingScaler.from_data(X).transform(X)).max() < 1e-6
 
 
 def test_a_column_without_a_value_is_what_its_dtype_is():
     for column, family in (
-        (pd.Series([None] * 3, dtype="string"), "level"),
-        (pd.Series([None] * 3, dtype="category"), "level"),
+        (pd.Series([None] * 3, dtype="string"), "category"),
+        (pd.Series([None] * 3, dtype="category"), "category"),
         (pd.Series([pd.NaT] * 3), "time"),
         (pd.Series([pd.NaT] * 3, dtype="period[M]"), "time"),
         (pd.Series([None] * 3, dtype="Float64"), "number"),
     ):
-        (cells,) = read_columns(pd.DataFrame({"c": column}))
-        assert cells.family == family
+        (values,) = read_columns(pd.DataFrame({"c": column}))
+        assert values.family == family
         assert TabularEncoder().fit(pd.DataFrame({"c": column})).columns_ == {"c": "empty"}

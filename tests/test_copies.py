@@ -58,9 +58,9 @@ def test_arrays_are_left_alone(name, missing, digits):
         X = with_holes(X)
     before = X.copy()
     estimator = OF_NUMBERS[name]().fit(X, np.arange(80) % 2)
-    said = answers(estimator, X)
+    results = answers(estimator, X)
     assert_array_equal(X, before)
-    overwrite(list(said.values()))
+    overwrite(list(results.values()))
     assert_array_equal(X, before)
 
 

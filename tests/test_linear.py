@@ -12,8 +12,7 @@ from skae.imputation._training import Layout
 from skae.networks._dense import DenseNetwork
 from skae.networks._layers import initial_kernel
 from skae.networks._principal import linear_map, reduced_rank_map, shrunk_decoder
-from skae.tables import squashed, stretched
-from skae.tables._squashing_scaler import log_slope
+from skae.tables._squashing_scaler import squash, unsquash, unsquash_log_derivative
 from skae.utils._rows import Rows
 from skae.variational._network import probabilistic_pca
 
@@ -194,12 +193,12 @@ def test_normal_scores_are_those_of_the_middle_ranks():
 def test_far_deviations_are_drawn_in_by_their_logarithm():
     z = np.array([-30.0, -3, -1, 0, 2.5, 3, 3 * np.e])
     drawn_in = [-3 * (1 + np.log(10)), -3, -1, 0, 2.5, 3, 6]
-    assert_allclose(squashed(z), drawn_in)
-    assert_allclose(stretched(np.array(drawn_in)), z)
+    assert_allclose(squash(z), drawn_in)
+    assert_allclose(unsquash(np.array(drawn_in)), z)
     at, step = np.array(drawn_in), 1e-6
-    slope = (stretched(at + step) - stretched(at - step)) / (2 * step)
+    slope = (unsquash(at + step) - unsquash(at - step)) / (2 * step)
     away = np.abs(np.abs(at) - 3) > 1e-3
-    assert_allclose(log_slope(at)[away], np.log(slope[away]), atol=1e-5)
+    assert_allclose(unsquash_log_derivative(at)[away], np.log(slope[away]), atol=1e-5)
 
 
 def test_numbers_of_a_layout_are_drawn_in_and_flags_are_not():

@@ -18,7 +18,7 @@ from skae import (
     VAETransformer,
 )
 from skae.corruption import GaussianNoise
-from skae.tables import SquashingScaler
+from skae.tables._squashing_scaler import SquashingScaler
 from skae.utils._rows import centre_and_scale, moments
 
 SMALL = {"n_components": 2, "hidden_layer_sizes": (4,), "max_iter": 2, "random_state": 0}
@@ -78,7 +78,9 @@ def test_corruptions_and_tables_know_the_spread_of_far_columns():
     near = X - 2**23
     noisy = GaussianNoise(1.0)(X.astype("f4"), random_state=0)
     assert_allclose((noisy - X).std(axis=0), near.std(axis=0), rtol=0.1)
-    assert_allclose(SquashingScaler.of(X.astype("f4")).scale, near.std(axis=0), rtol=1e-6)
+    assert_allclose(
+        SquashingScaler.from_data(X.astype("f4")).scale, near.std(axis=0), rtol=1e-6
+    )
 
 
 def test_a_centre_that_float32_does_not_hold():

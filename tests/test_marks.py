@@ -11,7 +11,7 @@ import pytest
 from numpy.testing import assert_array_equal
 
 from skae import AEImputer
-from skae.tables import marked_values, without_values
+from skae.tables._missing_markers import marked_values, without_values
 from tables import LIBRARIES, columns_of, people
 
 pytestmark = [pytest.mark.any_data, pytest.mark.any_backend]
@@ -33,29 +33,29 @@ def imputer(**parameters):
     return AEImputer(**{**QUICK, **parameters})
 
 
-def cells_of(table, name="cells"):
+def values_of(table, name="values"):
     return columns_of(table)[name]
 
 
-def dtype_of(table, name="cells"):
+def dtype_of(table, name="values"):
     return table.schema.field(name).type if isinstance(table, pa.Table) else table[name].dtype
 
 
 def table_of(column, library):
     """The column between two others."""
     rows = np.arange(N_ROWS)
-    frame = {"number": rows + 0.5, "cells": column, "flag": rows % 2 == 0}
+    frame = {"number": rows + 0.5, "values": column, "flag": rows % 2 == 0}
     if library == "pandas":
         return pd.DataFrame(frame)
     return pl.DataFrame(frame) if library == "polars" else pa.table(frame)
 
 
 def assert_marks_are_filled(table, mark):
-    before = cells_of(table)
+    before = values_of(table)
     filled = imputer(missing_values=mark).fit_transform(table)
     assert type(filled) is type(table)
     assert dtype_of(filled) == dtype_of(table)
-    after = cells_of(filled)
+    after = values_of(filled)
     observed = {v for v, gone in zip(before, MARKED, strict=True) if not gone}
     for old, new, gone in zip(before, after, MARKED, strict=True):
         if not gone:
@@ -66,7 +66,7 @@ def assert_marks_are_filled(table, mark):
             assert min(observed) <= new <= max(observed) or new in observed
             assert type(new) in {type(v) for v in observed}
     for name in ("number", "flag"):
-        assert cells_of(filled, name) == cells_of(table, name)
+        assert values_of(filled, name) == values_of(table, name)
 
 
 # A column of each dtype: how it is made, and its mark
@@ -120,25 +120,25 @@ OF_ARROW = {
 
 @pytest.mark.parametrize("name", OF_PANDAS)
 def test_dtypes_of_pandas(name):
-    cells, dtype, mark = OF_PANDAS[name]
-    assert_marks_are_filled(table_of(pd.Series(cells, dtype=dtype), "pandas"), mark)
+    values, dtype, mark = OF_PANDAS[name]
+    assert_marks_are_filled(table_of(pd.Series(values, dtype=dtype), "pandas"), mark)
 
 
 @pytest.mark.parametrize("name", OF_POLARS)
 def test_dtypes_of_polars(name):
-    cells, dtype, mark = OF_POLARS[name]
-    column = pl.Series(cells, dtype=dtype)
+    values, dtype, mark = OF_POLARS[name]
+    column = pl.Series(values, dtype=dtype)
     assert_marks_are_filled(table_of(column, "polars"), mark)
 
 
 @pytest.mark.parametrize("name", OF_ARROW)
 def test_dtypes_of_arrow(name):
-    cells, dtype, mark = OF_ARROW[name]
-    assert_marks_are_filled(table_of(pa.array(cells, dtype), "pyarrow"), mark)
+    values, dtype, mark = OF_ARROW[name]
+    assert_marks_are_filled(table_of(pa.array(values, dtype), "pyarrow"), mark)
 
 
 @pytest.mark.parametrize(
-    ("cells", "mark", "dtype"),
+    ("values", "mark", "dtype"),
     [
         (np.column_stack([INTEGERS, WHOLE]), -1, np.float64),
         (np.column_stack([FLOATS, WHOLE]).astype(np.float32), -1, np.float32),
@@ -147,15 +147,15 @@ def test_dtypes_of_arrow(name):
         (np.array([marked(WORDS, -1), INTEGERS], object).T, -1, object),
     ],
 )
-def test_arrays(cells, mark, dtype):
-    filled = imputer(missing_values=mark).fit_transform(cells)
+def test_arrays(values, mark, dtype):
+    filled = imputer(missing_values=mark).fit_transform(values)
     assert filled.dtype == dtype
-    assert_array_equal(filled[~MARKED], cells[~MARKED].astype(dtype))
-    assert not any(cell == mark for cell in filled.ravel())
+    assert_array_equal(filled[~MARKED], values[~MARKED].astype(dtype))
+    assert not any(value == mark for value in filled.ravel())
     assert not pd.isna(filled).any()
     # Whether the mark is there or not.
-    new = cells[~MARKED][:3]
-    assert imputer(missing_values=mark).fit(cells).transform(new).dtype == dtype
+    new = values[~MARKED][:3]
+    assert imputer(missing_values=mark).fit(values).transform(new).dtype == dtype
 
 
 def test_marks_of_another_type_are_not_there():
@@ -188,10 +188,10 @@ def test_what_is_missing_besides_the_mark_is_an_error():
 
 def test_a_mark_is_the_same_as_missing():
     table = people()[["age", "fare", "sex", "deck"]]
-    usual = imputer().fit_transform(table)
+    expected = imputer().fit_transform(table)
     coded = table.astype({"deck": object}).fillna({"age": -1, "deck": -1})
     coded = imputer(missing_values=-1).fit_transform(coded)
-    pd.testing.assert_frame_equal(coded, usual, check_dtype=False)
+    pd.testing.assert_frame_equal(coded, expected, check_dtype=False)
 
 
 @pytest.mark.parametrize("keep", [False, True])
@@ -206,30 +206,30 @@ def test_columns_of_nothing_but_marks(keep):
 
 
 def test_a_boolean_as_a_mark():
-    table = pd.DataFrame({"cells": WHOLE > 3, "one": np.ones(N_ROWS), "n": WHOLE + 0.5})
+    table = pd.DataFrame({"values": WHOLE > 3, "one": np.ones(N_ROWS), "n": WHOLE + 0.5})
     filled = imputer(missing_values=True).fit_transform(table)
-    assert not filled["cells"].any()
-    assert filled["cells"].dtype == bool
+    assert not filled["values"].any()
+    assert filled["values"].dtype == bool
     assert (filled["one"] == 1).all()
 
 
 def test_duplicate_rows_of_the_index():
-    table = pd.DataFrame({"cells": INTEGERS, "n": WHOLE + 0.5}, index=np.zeros(N_ROWS, int))
+    table = pd.DataFrame({"values": INTEGERS, "n": WHOLE + 0.5}, index=np.zeros(N_ROWS, int))
     filled = imputer(missing_values=-1).fit_transform(table)
     assert filled.index.equals(table.index)
-    assert (filled["cells"] > 0).all()
+    assert (filled["values"] > 0).all()
 
 
 def test_draws_of_marked_integers():
-    table = pd.DataFrame({"cells": INTEGERS, "n": WHOLE + 0.5})
+    table = pd.DataFrame({"values": INTEGERS, "n": WHOLE + 0.5})
     fitted = imputer(missing_values=-1).fit(table)
-    for drawn in fitted.sample(table, 2, random_state=0):
-        assert drawn["cells"].dtype == np.int64
-        assert (drawn["cells"] > 0).all()
+    for sample in fitted.sample(table, 2, random_state=0):
+        assert sample["values"].dtype == np.int64
+        assert (sample["values"] > 0).all()
 
 
 @pytest.mark.parametrize(
-    ("cells", "dtype", "mark"),
+    ("values", "dtype", "mark"),
     [
         (marked(FLOATS, np.nan), pd.SparseDtype(float), np.nan),
         (marked(FLOATS, np.nan), pd.SparseDtype(float, 0.0), np.nan),
@@ -239,9 +239,9 @@ def test_draws_of_marked_integers():
         (np.full(N_ROWS, np.nan), pd.SparseDtype(float), np.nan),
     ],
 )
-def test_sparse_columns_of_pandas(cells, dtype, mark):
-    table = pd.DataFrame({"cells": pd.Series(cells).astype(dtype), "n": WHOLE + 0.5})
-    dense = table.assign(cells=cells)
+def test_sparse_columns_of_pandas(values, dtype, mark):
+    table = pd.DataFrame({"values": pd.Series(values).astype(dtype), "n": WHOLE + 0.5})
+    dense = table.assign(values=values)
     options = {"missing_values": mark, "keep_empty_features": True}
     fitted, plain = (imputer(**options).fit(given) for given in (table, dense))
     expected = plain.transform(dense)
@@ -249,38 +249,38 @@ def test_sparse_columns_of_pandas(cells, dtype, mark):
         each.sample(each_table, 1, random_state=0)[0]
         for each, each_table in ((fitted, table), (plain, dense))
     )
-    assert expected["cells"].notna().all()
+    assert expected["values"].notna().all()
     for filled, known in ((fitted.transform(table), expected), tuple(draws)):
-        assert filled["cells"].dtype == dtype
-        assert_array_equal(filled["cells"].to_numpy(), known["cells"].to_numpy())
+        assert filled["values"].dtype == dtype
+        assert_array_equal(filled["values"].to_numpy(), known["values"].to_numpy())
     of_polars = fitted.set_output(transform="polars").transform(table)
-    assert_array_equal(of_polars["cells"].to_numpy(), expected["cells"].to_numpy())
+    assert_array_equal(of_polars["values"].to_numpy(), expected["values"].to_numpy())
 
 
 def test_sparse_integers_become_floats_where_others_belong_among_them():
-    seen = pd.DataFrame({"cells": np.tile([1.5, 2.25], N_ROWS // 2), "n": WHOLE + 0.5})
+    seen = pd.DataFrame({"values": np.tile([1.5, 2.25], N_ROWS // 2), "n": WHOLE + 0.5})
     whole = pd.Series(INTEGERS).astype(pd.SparseDtype(np.int64, 0))
-    rows = pd.DataFrame({"cells": whole, "n": WHOLE + 0.5})
-    filled = imputer(missing_values=-1).fit(seen).transform(rows)["cells"]
+    rows = pd.DataFrame({"values": whole, "n": WHOLE + 0.5})
+    filled = imputer(missing_values=-1).fit(seen).transform(rows)["values"]
     assert filled.dtype == pd.SparseDtype(float, 0)
     assert filled[MARKED].between(1.5, 2.25).all()
-    assert_array_equal(filled[~MARKED], rows["cells"][~MARKED])
+    assert_array_equal(filled[~MARKED], rows["values"][~MARKED])
 
 
-@pytest.mark.parametrize("cells", [pd.array([True, None] * 16, "boolean"), [True, None] * 16])
-def test_missing_booleans_in_a_column_of_numbers(cells):
-    seen = pd.DataFrame({"cells": np.tile([0.0, 1.0, 0.5, 1.0], 8), "n": WHOLE + 0.5})
-    filled = imputer().fit(seen).transform(pd.DataFrame({"cells": cells, "n": WHOLE + 0.5}))
-    assert filled["cells"].notna().all()
-    assert filled["cells"][::2].all()
+@pytest.mark.parametrize("values", [pd.array([True, None] * 16, "boolean"), [True, None] * 16])
+def test_missing_booleans_in_a_column_of_numbers(values):
+    seen = pd.DataFrame({"values": np.tile([0.0, 1.0, 0.5, 1.0], 8), "n": WHOLE + 0.5})
+    filled = imputer().fit(seen).transform(pd.DataFrame({"values": values, "n": WHOLE + 0.5}))
+    assert filled["values"].notna().all()
+    assert filled["values"][::2].all()
 
 
-def test_cells_are_taken_out_of_every_library():
+def test_values_are_removed_of_every_library():
     gone = np.column_stack([MARKED, ~MARKED])
     for library in LIBRARIES.values():
         table = without_values(library({"a": WHOLE, "b": WORDS}), gone, -1)
         columns = columns_of(table).values()
-        assert_array_equal([[cell is None for cell in cells] for cells in columns], gone.T)
+        assert_array_equal([[value is None for value in values] for values in columns], gone.T)
 
 
 # Fitted on one library, and rows of another
@@ -296,12 +296,12 @@ def with_times():
 
 
 def comparable(table):
-    """Cells as text, alike in all libraries."""
+    """Values as text, alike in all libraries."""
     columns = columns_of(table)
     for name in ("age", "fare"):
-        columns[name] = [float(cell) for cell in columns[name]]
-    columns["stay"] = [cell / timedelta(days=1) for cell in columns["stay"]]
-    columns["boarded"] = [str(cell)[:10] for cell in columns["boarded"]]
+        columns[name] = [float(value) for value in columns[name]]
+    columns["stay"] = [value / timedelta(days=1) for value in columns["stay"]]
+    columns["boarded"] = [str(value)[:10] for value in columns["boarded"]]
     return columns
 
 
@@ -325,14 +325,14 @@ def test_rows_of_another_library(fitted_on, library, filled_by_pandas):
 @pytest.mark.parametrize("fitted_on", LIBRARIES)
 @pytest.mark.parametrize("library", LIBRARIES)
 def test_rows_of_nothing(fitted_on, library, filled_by_pandas):
-    """Their dtypes tell nothing of what belongs in them."""
+    """Their dtypes do not determine what belongs in them."""
     fitted = imputer().fit(LIBRARIES[fitted_on](with_times()))
     rows = LIBRARIES[library](pd.DataFrame({name: [None] * 2 for name in with_times()}))
     filled = fitted.transform(rows)
     assert type(filled) is type(rows)
-    for name, cells in comparable(filled).items():
+    for name, values in comparable(filled).items():
         observed = filled_by_pandas[name]
-        assert min(observed) <= min(cells) <= max(cells) <= max(observed)
+        assert min(observed) <= min(values) <= max(values) <= max(observed)
 
 
 def test_strings_in_a_row_of_nan():
@@ -352,32 +352,32 @@ def test_arrays_and_frames():
 
 
 def test_dtypes_that_cannot_hold_what_was_seen_in_fit():
-    fitted = imputer(missing_values=-1).fit(pd.DataFrame({"cells": WHOLE + 0.25, "n": WHOLE}))
-    integers = {"cells": [1, 2, -1], "n": [1, 2, 3]}
+    fitted = imputer(missing_values=-1).fit(pd.DataFrame({"values": WHOLE + 0.25, "n": WHOLE}))
+    integers = {"values": [1, 2, -1], "n": [1, 2, 3]}
     for table in (pd.DataFrame(integers), pl.DataFrame(integers)):
-        cells = cells_of(fitted.transform(table))
-        assert cells[:2] == [1, 2]
-        assert isinstance(cells[2], float)
-    small = pl.DataFrame({"cells": pl.Series([1, -1], dtype=pl.Int8), "n": [1, 2]})
-    large = imputer(missing_values=-1).fit(pd.DataFrame({"cells": WHOLE + 900, "n": WHOLE}))
-    assert cells_of(large.transform(small))[1] > 900
+        values = values_of(fitted.transform(table))
+        assert values[:2] == [1, 2]
+        assert isinstance(values[2], float)
+    small = pl.DataFrame({"values": pl.Series([1, -1], dtype=pl.Int8), "n": [1, 2]})
+    large = imputer(missing_values=-1).fit(pd.DataFrame({"values": WHOLE + 900, "n": WHOLE}))
+    assert values_of(large.transform(small))[1] > 900
 
 
 def test_categories_that_a_dtype_does_not_have():
-    fitted = imputer().fit(pd.DataFrame({"cells": pd.Categorical(WORDS), "n": WHOLE}))
-    new = pd.DataFrame({"cells": pd.Categorical(["z", None]), "n": [1, 2]})
-    filled = fitted.transform(new)["cells"]
+    fitted = imputer().fit(pd.DataFrame({"values": pd.Categorical(WORDS), "n": WHOLE}))
+    new = pd.DataFrame({"values": pd.Categorical(["z", None]), "n": [1, 2]})
+    filled = fitted.transform(new)["values"]
     assert filled[0] == "z"
     assert filled[1] in set("abc")
-    enum = pl.DataFrame({"cells": pl.Series(["z", None], dtype=pl.Enum(["z"])), "n": [1, 2]})
-    with pytest.raises(ValueError, match=r"'cells' is an Enum of 'z', and cannot hold"):
+    enum = pl.DataFrame({"values": pl.Series(["z", None], dtype=pl.Enum(["z"])), "n": [1, 2]})
+    with pytest.raises(ValueError, match=r"'values' is an Enum of 'z', and cannot hold"):
         fitted.transform(enum)
 
 
 def test_booleans_and_numbers():
-    flags = pd.DataFrame({"cells": pd.array([True, False, None, True] * 8), "n": WHOLE})
-    numbers = pl.DataFrame({"cells": [1, 0, None], "n": [1, 2, 3]})
-    assert cells_of(imputer().fit(flags).transform(numbers))[2] in (0, 1)
-    flags = pl.DataFrame({"cells": [True, False, None], "n": [1, 2, 3]})
-    numbers = pd.DataFrame({"cells": [1.0, 0.0, np.nan, 1.0] * 8, "n": WHOLE})
-    assert isinstance(cells_of(imputer().fit(numbers).transform(flags))[2], bool)
+    flags = pd.DataFrame({"values": pd.array([True, False, None, True] * 8), "n": WHOLE})
+    numbers = pl.DataFrame({"values": [1, 0, None], "n": [1, 2, 3]})
+    assert values_of(imputer().fit(flags).transform(numbers))[2] in (0, 1)
+    flags = pl.DataFrame({"values": [True, False, None], "n": [1, 2, 3]})
+    numbers = pd.DataFrame({"values": [1.0, 0.0, np.nan, 1.0] * 8, "n": WHOLE})
+    assert isinstance(values_of(imputer().fit(numbers).transform(flags))[2], bool)

@@ -227,7 +227,9 @@ def test_other_columns_than_numbers_at_predict(quick, blob):
     for estimator in (quick(), clone(DETECTOR)):
         estimator.fit(frame)
         for wrong in ("text", pd.Timestamp("2024-01-01")):
-            with pytest.raises(ValueError, match=r"Column 'c' had cells of type number in fit"):
+            with pytest.raises(
+                ValueError, match=r"Column 'c' had values of type number in fit"
+            ):
                 estimator.score_samples(frame.assign(c=wrong))
 
 
@@ -400,12 +402,12 @@ def test_error_of_a_missing_value():
 
 def test_two_values_and_a_missing_one(blob):
     """A missing value is neither of the two values of a flag."""
-    from skae.tables import BinaryColumns
+    from skae.tables._binary_columns import BinaryColumns
 
     X = np.column_stack([blob, np.arange(len(blob)) % 3 == 0])
-    found = BinaryColumns.of(X)
+    found = BinaryColumns.from_data(X)
     X[::2, 5] = np.nan
-    with_gaps = BinaryColumns.of(X)
+    with_gaps = BinaryColumns.from_data(X)
     assert_array_equal(with_gaps.columns, found.columns)
     assert_array_equal(with_gaps.high, found.high)
     assert np.isfinite(clone(DETECTOR).fit(X).score_samples(X)).all()

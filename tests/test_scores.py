@@ -25,7 +25,9 @@ from skae.anomaly._table_residuals import TableResiduals
 from skae.anomaly._table_scores import TableScore, _usual
 from skae.anomaly._trimming import central, without_farthest
 from skae.networks._dense import DenseCoder
-from skae.tables import BinaryColumns, SquashingScaler, TabularEncoder
+from skae.tables import TabularEncoder
+from skae.tables._binary_columns import BinaryColumns
+from skae.tables._squashing_scaler import SquashingScaler
 from skae.utils._rows import Rows
 
 pytestmark = pytest.mark.any_backend
@@ -323,7 +325,7 @@ def test_what_is_usual_of_reconstruction_is_that_of_the_rows_seen():
         return made[-1]
 
     score = ReconstructionScore.fit(Rows(X, None, weight), folds, rng, make, (2,))
-    scale = SquashingScaler.of(X[:10], weight[:10])
+    scale = SquashingScaler.from_data(X[:10], weight[:10])
     assert_allclose([score.scale.centre, score.scale.scale], [scale.centre, scale.scale])
     Z = scale.transform(X)
     assert_allclose(
@@ -379,7 +381,7 @@ def test_two_values_are_nearly_all_there_is_and_neither_is_rare():
         column = np.zeros(n)
         column[:n_rare] = 1
         column[n - n_others :] = np.linspace(2.13, 2.87, n_others)
-        return len(BinaryColumns.of(column[:, None]).columns) == 1
+        return len(BinaryColumns.from_data(column[:, None]).columns) == 1
 
     assert is_one(6, 0)
     assert not is_one(3, 0)
@@ -391,7 +393,7 @@ def test_two_values_are_nearly_all_there_is_and_neither_is_rare():
 def test_numbers_that_go_on_in_the_same_step_are_no_two_levels(other, are_levels):
     column = np.tile([0.0, 0.5], 100)
     column[:8] = other
-    assert (len(BinaryColumns.of(column[:, None]).columns) == 1) is are_levels
+    assert (len(BinaryColumns.from_data(column[:, None]).columns) == 1) is are_levels
 
 
 # Rows that are trimmed, and folds

@@ -261,5 +261,5 @@ def test_dates_as_they_are_in_json(app):
     row = {"day": "2024-02-03", "moment": "2024-02-03T00:00:00+01:00", "clock": "09:30"}
     (answer,) = app.score_rows(detector, [{**row, "amount": 33.0}])
     assert answer["score"] == detector.score_samples(X[33:34].assign(clock="09:30"))[0]
-    with pytest.raises(app.BadRowsError, match="'moment' had cells of type time with a zone"):
+    with pytest.raises(app.BadRowsError, match="'moment' had values of type time with a zone"):
         app.score_rows(detector, [{**row, "moment": "2024-02-03", "amount": 33.0}])

@@ -373,7 +373,7 @@ def test_bad_tables(library, quick):
         ae.transform(library(X | {"c": [1] * 40}))
     with pytest.raises(ValueError, match=r"infinity.*'a'"):
         quick().fit(library(X | {"a": [np.inf, 1.0] * 20}))
-    with pytest.raises(ValueError, match="Column 'b' had cells of type str"):
+    with pytest.raises(ValueError, match="Column 'b' had values of type str"):
         ae.score_samples(library({"a": [1.0], "b": [2.0]}))
     with pytest.raises(ValueError, match="minimum of 2"):
         quick().fit(library({"a": [1.0], "b": ["x"]}))

@@ -53,18 +53,18 @@ def test_the_round_trip_is_exact(library):
         assert list(back.dtypes) == list(X.dtypes)
 
 
-def test_columns_have_the_same_say():
+def test_columns_have_the_same_weight():
     X = people(400)
     encoder = TabularEncoder().fit(X)
     variance = encoder.transform(X).var(axis=0)
     for block in encoder.blocks_:
         if block.kind in ("constant", "empty"):
             continue
-        # Missing cells stand at the mean, far values are drawn in.
+        # Missing values are at the mean, far ones are squashed.
         assert 0.15 < variance[block.start : block.stop].sum() < 1.05, block
 
 
-def test_a_missing_cell_is_at_the_mean_and_has_a_flag():
+def test_a_missing_value_is_at_the_mean_and_has_a_flag():
     X = pd.DataFrame({"a": [1.5, None, 2.5, 7.0], "b": ["x", "y", None, "x"]})
     encoder = TabularEncoder().fit(X)
     Z = encoder.transform(X)
@@ -75,7 +75,7 @@ def test_a_missing_cell_is_at_the_mean_and_has_a_flag():
     assert_array_equal(encoder.observed(X), X.notna())
 
 
-def test_a_missing_cell_where_none_was_in_fit_is_at_the_mean():
+def test_a_missing_value_where_none_was_in_fit_is_at_the_mean():
     encoder = TabularEncoder().fit(pd.DataFrame({"a": [1.0, 2.5], "b": ["x", "y"]}))
     Z, observed = encoder.encode(pd.DataFrame({"a": [np.nan], "b": [None]}, dtype=object))
     assert_array_equal(Z, [[0, 0]])
@@ -195,7 +195,7 @@ def test_a_dtype_that_changed(library):
         {"a": [1.0], "b": ["x"], "t": [3.5]},
         {"a": day, "b": ["x"], "t": day},
     ):
-        with pytest.raises(ValueError, match=r"Column '[abt]' had cells of type \w+ in fit"):
+        with pytest.raises(ValueError, match=r"Column '[abt]' had values of type \w+ in fit"):
             encoder.transform(library(bad))
 
 
@@ -208,10 +208,10 @@ def test_infinite_values_name_the_column(library):
 
 
 def test_mixed_objects_name_the_column():
-    for cells, types in ([1, "x"], "float, str"), ([True, 2], "bool, float"):
+    for values, types in ([1, "x"], "float, str"), ([True, 2], "bool, float"):
         with pytest.raises(TypeError, match=rf"Column 'b'.*got {types}"):
             TabularEncoder().fit(
-                pd.DataFrame({"a": [1, 2], "b": pd.Series(cells, dtype=object)})
+                pd.DataFrame({"a": [1, 2], "b": pd.Series(values, dtype=object)})
             )
     with pytest.raises(TypeError, match=r"Column 'b' .* strings.*list"):
         TabularEncoder().fit(pd.DataFrame({"b": [[1], [2]]}))
@@ -275,15 +275,15 @@ def test_the_index_of_pandas_comes_back():
     assert encoder.inverse_transform(Z).equals(X)
 
 
-# Every round trip, whatever the cells are
+# Every round trip, whatever the values are
 
 _TIMES = st.datetimes(datetime.datetime(1900, 1, 1), datetime.datetime(2100, 1, 1))
-_CELLS = {
+_VALUES = {
     "floats": st.floats(-1e12, 1e12, allow_subnormal=False).map(lambda x: round(x, 3)),
     "integers": st.integers(-(2**50), 2**50),
     "large integers": st.integers(2**62, 2**62 + 2**40),
     "booleans": st.booleans(),
-    "texts": st.text(st.characters(preprocessor="utf-8", exclude_characters="\0"), max_size=4),
+    "texts": st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=4),
     "dates": st.dates(datetime.date(1, 1, 2), datetime.date(9999, 1, 1)),
     "times": _TIMES,
     "durations": st.timedeltas(datetime.timedelta(-4000), datetime.timedelta(4000)),
@@ -292,12 +292,12 @@ _CELLS = {
 
 @settings(max_examples=30, deadline=None)
 @given(data=st.data())
-@pytest.mark.parametrize("kind", _CELLS)
+@pytest.mark.parametrize("kind", _VALUES)
 def test_every_round_trip(kind, data):
     missing = st.none() if "integers" not in kind else st.nothing()
-    cells = data.draw(st.lists(st.one_of(_CELLS[kind], missing), min_size=1, max_size=12))
+    values = data.draw(st.lists(st.one_of(_VALUES[kind], missing), min_size=1, max_size=12))
     for make in LIBRARIES.values():
-        X = make({"c": cells})
+        X = make({"c": values})
         encoder = TabularEncoder().fit(X)
         back = columns_of(encoder.inverse_transform(encoder.transform(X)))["c"]
         expected = columns_of(X)["c"]
@@ -319,7 +319,7 @@ def test_numbers_of_any_size_come_back(values):
     assert_allclose(back, X, rtol=0, atol=1e-12 * np.abs(X).max())
 
 
-def test_the_numbers_that_stand_for_cells_by_hand():
+def test_the_numbers_that_encode_values_by_hand():
     weight = np.array([1.0, 2, 1, 1, 3, 2])
     number = np.array([1.0, 2, 3, np.nan, 5, 9])
     kinds, two = np.array(list("aabbcb")), np.array([1, 0, 1, 1, 0, 1], bool)
@@ -332,16 +332,16 @@ def test_the_numbers_that_stand_for_cells_by_hand():
         return (values - mean) / np.sqrt(np.average(np.square(values - mean), weights=weight))
 
     there = ~np.isnan(number)
-    cell = np.zeros(6)
-    cell[there] = standard(number[there], weight[there])
+    value = np.zeros(6)
+    value[there] = standard(number[there], weight[there])
     flags = (kinds[:, None] == list("abc")).astype(float)
     shares = np.average(flags, axis=0, weights=weight)
     unit = np.sqrt((shares * (1 - shares)).sum())
-    # A flag of one cell in ten, and a column of two values: their own deviations.
+    # A flag of one value in ten, and a column of two values: their own deviations.
     missing = standard(1.0 * ~there, weight)
     expected = np.column_stack(
         [
-            cell,
+            value,
             missing,
             (flags - shares) / unit,
             standard(1.0 * two, weight),

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from scipy.sparse.linalg import lsqr
 
 from skae.anomaly._conformal import logarithm
-from skae.tables import BinaryColumns
+from skae.tables._binary_columns import BinaryColumns
 
 Array = NDArray[Any]
 
@@ -65,7 +65,7 @@ class BinaryEffects:
         weight : ndarray of shape (n_samples,) or None
             Weights of the rows.
         """
-        levels = BinaryColumns.of(X)
+        levels = BinaryColumns.from_data(X)
         if len(levels.columns) == 0:
             return cls(levels, np.zeros(0), np.zeros(0), 0.0)
         log = logarithm(scores)

@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from skae.tables import ColumnValues, TabularEncoder
+from skae.tables import TabularEncoder
+from skae.tables._column_values import ColumnValues
 
 # Kinds of columns whose cells are numbers between others.
 _CONTINUOUS = ("numeric", "integer", "date")

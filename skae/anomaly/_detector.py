@@ -24,7 +24,7 @@ from skae.estimators._base import BaseAutoencoder
 from skae.estimators._fit_callbacks import FitMonitor, reached_max_iter, warn_at_max_iter
 from skae.estimators._tags import TableTagsMixin
 from skae.networks._base import whole_numbers
-from skae.tables import SquashingScaler
+from skae.tables._squashing_scaler import SquashingScaler
 from skae.utils._process import refuse_forked_process
 from skae.utils._random import draw_seed
 from skae.utils._rollback import restores_state_on_error
@@ -373,7 +373,7 @@ class AEAnomalyDetector(TableMixin, TableTagsMixin, DetectionMixin, BaseEstimato
             return np.ones(len(rows), dtype=bool)
         Z = rows.inputs
         if self._layout is None:
-            Z = SquashingScaler.of(Z, rows.weight).transform(Z)
+            Z = SquashingScaler.from_data(Z, rows.weight).transform(Z)
         return central(Z, float(self.trim_fraction), rng)
 
     def _learn(self, rows, folds, rng):

@@ -7,7 +7,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from skae.tables import Block, ColumnValues, unseen_share
+from skae.tables._category_column import unseen_share
+from skae.tables._column_values import ColumnValues
+from skae.tables._columns import Block
 
 Array = NDArray[Any]
 
@@ -32,7 +34,7 @@ def share_of_new_levels(columns: Iterable[ColumnValues], weight: Any) -> Array:
     shares = []
     for cells in columns:
         counts = cells.observed if weight is None else cells.observed & (np.asarray(weight) > 0)
-        values = cells.values[counts].tolist() if cells.family == "level" else []
+        values = cells.values[counts].tolist() if cells.family == "category" else []
         shares.append(unseen_share(Counter(values)))
     return np.array(shares)
 

@@ -11,7 +11,7 @@ from skae.anomaly._neighbors import NearestRows
 from skae.anomaly._residuals import DenoisingResiduals
 from skae.anomaly._trimming import without_farthest
 from skae.estimators._fit_callbacks import fit_without_warning
-from skae.tables import SquashingScaler
+from skae.tables._squashing_scaler import SquashingScaler
 from skae.utils._random import draw_seed
 from skae.utils._rows import Rows, filled, observed_mean
 
@@ -124,7 +124,7 @@ class DenoisingScore:
         """
         trusted = folds.seen.any(axis=0)
         some = rows.take(trusted)
-        scale = SquashingScaler.of(some.inputs, some.weight)
+        scale = SquashingScaler.from_data(some.inputs, some.weight)
         Z = scale.transform(rows.inputs)
         parts = [rng.permutation(np.flatnonzero(mask)) for mask in folds.seen]
         clean = Rows(filled(Z), None if rows.observed is None else Z, rows.weight)
@@ -306,7 +306,7 @@ class ReconstructionScore:
         """
         some = rows.take(folds.seen.any(axis=0))
         if scale is None and len(shape) == 1:
-            scale = SquashingScaler.of(some.inputs, some.weight)
+            scale = SquashingScaler.from_data(some.inputs, some.weight)
         parts = [rng.permutation(np.flatnonzero(mask)) for mask in folds.seen]
         autoencoders = []
         for part in map(rows.take, parts):

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from skae.anomaly._neighbors import SAME
-from skae.tables import BinaryColumns
+from skae.tables._binary_columns import BinaryColumns
 from skae.utils._rows import filled
 from skae.utils._sklearn import nearest
 
@@ -77,7 +77,9 @@ def without_farthest(far: Array, Z: Array, share: float) -> Array:
     n_dropped = int(share * len(Z))
     if n_dropped:
         order = np.argsort(-far, kind="stable")
-        kept[_within_their_share(BinaryColumns.of(Z), Z, order, n_dropped, share)] = False
+        kept[_within_their_share(BinaryColumns.from_data(Z), Z, order, n_dropped, share)] = (
+            False
+        )
     return kept
 
 
@@ -89,7 +91,7 @@ def _within_their_share(
     if n_columns == 0:
         return order[:n_dropped]
     # The low level, the high one, and whatever else there is, which is not protected.
-    level = np.where(levels.has_level(Z), levels.has_high(Z), 2)
+    level = np.where(levels.has_either(Z), levels.has_high(Z), 2)
     number = np.stack([(level == i).sum(axis=0) for i in range(2)])
     left = np.vstack([_MOST_LOST * share * number, np.full(n_columns, np.inf)])
     columns = np.arange(n_columns)

@@ -108,7 +108,9 @@ class OrderedModel(ReconstructionModel):
         n_multiplications = len(train.code) * self._n_output_weights()
         parallel_slices(find, n_sizes, 1, n_multiplications)
         network, weights = self.network.with_bands(self.weights, each=True)
-        return replace(self, network=network, weights=network.with_output_layers(weights, outputs))
+        return replace(
+            self, network=network, weights=network.with_output_layers(weights, outputs)
+        )
 
     # By size
 

@@ -14,21 +14,22 @@ from skae.imputation._stacking import Imputation
 from skae.imputation._training import ImputationTraining, Layout
 from skae.networks._activations import keras_name
 from skae.networks._base import whole_numbers
-from skae.tables import (
-    TabularEncoder,
-    checked_table,
-    given_back,
-    in_library,
-    is_frame,
+from skae.tables import TabularEncoder
+from skae.tables._frames import checked_table, is_frame
+from skae.tables._missing_markers import (
     marked_values,
     missing_mask,
+    without_sparse,
+    without_values,
+)
+from skae.tables._missing_values import (
+    given_back,
+    in_library,
     only_columns,
     with_flags,
     with_string_names,
     with_values,
     with_zeros,
-    without_sparse,
-    without_values,
 )
 from skae.utils._frames import unique_names
 from skae.utils._process import refuse_forked_process

@@ -11,7 +11,7 @@ from skae.imputation._masking import hide_values
 from skae.imputation._soft_knn import KernelRegression
 from skae.inference._dense import DenseForward
 from skae.networks._dense import DenseCoder
-from skae.tables import squashed, stretched
+from skae.tables._squashing_scaler import squash, unsquash
 from skae.utils._rows import Rows
 
 Array = NDArray[Any]
@@ -60,11 +60,11 @@ class Layout:
 
     def stretched(self, X: Array) -> Array:
         """Numbers before they were squashed, of which errors are squared; (..., n_values)."""
-        return np.where(self.is_number, stretched(X), X)
+        return np.where(self.is_number, unsquash(X), X)
 
     def squashed(self, X: Array) -> Array:
         """Invert `stretched`, shape (n_samples, n_values)."""
-        return np.where(self.is_number, squashed(X), X)
+        return np.where(self.is_number, squash(X), X)
 
 
 @dataclass(frozen=True)

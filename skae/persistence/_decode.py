@@ -15,7 +15,7 @@ from sklearn.base import BaseEstimator
 from skae.persistence import _keras, _scalars
 from skae.persistence._classes import class_named, function_named
 from skae.persistence._errors import check
-from skae.tables import table_of
+from skae.tables._schema import table_of
 
 _GENERATOR_LENGTH = 624
 

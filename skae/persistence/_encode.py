@@ -12,7 +12,7 @@ import numpy as np
 
 from skae.persistence import _keras, _scalars
 from skae.persistence._classes import names_of_classes, names_of_functions
-from skae.tables import described, library_of
+from skae.tables._schema import described, library_of
 
 # What scikit-learn keeps of `set_callbacks`.
 _CALLBACKS = "_skl_callbacks"

@@ -9,7 +9,7 @@ import numpy as np
 from sklearn.compose import ColumnTransformer
 from sklearn.pipeline import FeatureUnion, Pipeline
 
-from skae.tables import is_frame
+from skae.tables._frames import is_frame
 from skae.utils._frames import column_names
 from skae.utils._sklearn import BaseSearchCV, column_positions
 

@@ -13,9 +13,8 @@ from skae.persistence import _onnx_functions as xp
 from skae.persistence._onnx_estimators import check_exportable, outputs_of, without_columns
 from skae.persistence._onnx_graph import Graph, Tensor
 from skae.persistence._onnx_networks import said
-from skae.tables import SquashingScaler
-from skae.tables._binary_columns import ON_A_LEVEL
-from skae.tables._squashing_scaler import BEND
+from skae.tables._binary_columns import VALUE_TOLERANCE
+from skae.tables._squashing_scaler import THRESHOLD, SquashingScaler
 
 
 @outputs_of.register(AEAnomalyDetector)
@@ -60,7 +59,7 @@ def _scores(detector: Any, rows: Tensor) -> Tensor:
     levels = effects.levels
     low, high = (level.astype(np.float64) for level in (levels.low, levels.high))
     off = xp.abs(rows.astype(np.float64).take(levels.columns) - high)
-    has_high = off.compared("LessOrEqual", ON_A_LEVEL * (high - low)).astype(np.float64)
+    has_high = off.compared("LessOrEqual", VALUE_TOLERANCE * (high - low)).astype(np.float64)
     observed = 1 - xp.isnan(rows.take(levels.columns)).astype(np.float64)
     effect = xp.sum(observed * (has_high - effects.share) * effects.effect, axis=1)
     return scores * xp.exp(-xp.clip(effect, -effects.limit, effects.limit))
@@ -104,8 +103,8 @@ def _squashed(scale: SquashingScaler, rows: Tensor) -> Tensor:
     """Standardised columns, far values drawn in, in float64."""
     z = (rows.astype(np.float64) - scale.centre) / scale.scale
     size = xp.abs(z)
-    drawn_in = xp.sign(z) * (BEND * (1 + xp.log(xp.maximum(size, BEND) / BEND)))
-    return size.compared("Greater", BEND).where(drawn_in, z)
+    drawn_in = xp.sign(z) * (THRESHOLD * (1 + xp.log(xp.maximum(size, THRESHOLD) / THRESHOLD)))
+    return size.compared("Greater", THRESHOLD).where(drawn_in, z)
 
 
 def _missed(residuals: Any, Z: Tensor, missing: Tensor) -> Tensor:

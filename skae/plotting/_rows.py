@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from skae.tables import is_frame, read_columns
+from skae.tables._frames import is_frame, read_columns
 
 
 def unwrap(estimator, attribute):
@@ -52,7 +52,7 @@ def _numbers_of(name, frame):
     columns, others = [], []
     for cells in read_columns(frame):
         are_flags = all(isinstance(cell, bool) for cell in cells.values[cells.observed])
-        if cells.family == "number" or (cells.family == "level" and are_flags):
+        if cells.family == "number" or (cells.family == "category" and are_flags):
             column = np.full(len(cells.observed), np.nan)
             column[cells.observed] = cells.values[cells.observed]
             columns.append(column)

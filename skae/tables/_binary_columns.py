@@ -1,28 +1,28 @@
-"""Columns of two levels: flags, and categories turned into columns."""
+"""Columns of a matrix that have two values."""
 
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-# Rows in which the two levels are looked for, about.
+# Rows in which the two values are searched for, about.
 _MOST_SEARCHED = 2000
 
-# How many rows may have other values: cells that are wrong are no levels. A level that fewer
-# rows have may be what is wrong with them.
+# Share of rows that may have other values, which are errors. A value that fewer rows have than
+# the second share may itself be an error.
 _MOST_OTHERS = 0.1
 _LEAST_SHARE = 0.02
 
-# How near to a whole number is one.
-_ON_A_STEP = 1e-6
+# Distance from a whole number that counts as rounding.
+_WHOLE_TOLERANCE = 1e-6
 
-# How far from a level, in the distance between the two, is the level: rows come in float32 and
-# in float64, and scaled by other steps, whose roundings differ.
-ON_A_LEVEL = 1e-5
+# Distance from a value, as a share of that between the two, that counts as rounding: rows come
+# in float32 and in float64, and scaled by other steps.
+VALUE_TOLERANCE = 1e-5
 
 
 class BinaryColumns(NamedTuple):
-    """Columns of two levels.
+    """Columns of two values.
 
     Parameters
     ----------
@@ -30,7 +30,7 @@ class BinaryColumns(NamedTuple):
         Their positions.
 
     low, high : ndarray of shape (n_columns,)
-        The levels.
+        The two values of each.
     """
 
     columns: NDArray[np.intp]
@@ -38,13 +38,10 @@ class BinaryColumns(NamedTuple):
     high: NDArray[np.floating]
 
     @classmethod
-    def of(cls, X: NDArray[np.floating]) -> "BinaryColumns":
-        """The columns in which two values are nearly all there is, and neither is rare.
+    def from_data(cls, X: NDArray[np.floating]) -> "BinaryColumns":
+        """Columns of X, (n_samples, n_features), where two values are frequent and others rare.
 
-        Parameters
-        ----------
-        X : ndarray of shape (n_samples, n_features)
-            Rows; NaN where a value is missing, which does not count.
+        NaN marks missing values, which do not count.
         """
         some = X[:: max(len(X) // _MOST_SEARCHED, 1)]
         columns, pairs = [], []
@@ -55,36 +52,36 @@ class BinaryColumns(NamedTuple):
             pair, others = np.sort(values[order[:2]]), values[order[2:]]
             # On some of the rows the shares are not exact.
             few = counts[order[2:]].sum() <= 2 * _MOST_OTHERS * len(column)
-            if len(pair) == 2 and few and not _goes_on(pair[0], pair[1], others):
+            if len(pair) == 2 and few and not _continue_counting(pair[0], pair[1], others):
                 columns.append(j)
                 pairs.append(pair)
-        levels = np.array(pairs, dtype=X.dtype).reshape(-1, 2).T
-        found = cls(np.array(columns, dtype=np.intp), *levels)
+        ends = np.array(pairs, dtype=X.dtype).reshape(-1, 2).T
+        found = cls(np.array(columns, dtype=np.intp), *ends)
         observed = (~np.isnan(X[:, found.columns])).mean(axis=0)
-        either = found.has_level(X).mean(axis=0) / observed
+        either = found.has_either(X).mean(axis=0) / observed
         high = found.has_high(X).mean(axis=0) / observed
         rarer = np.minimum(high, either - high)
         two = (either >= 1 - _MOST_OTHERS) & (rarer >= _LEAST_SHARE)
         return cls(found.columns[two], found.low[two], found.high[two])
 
     def has_high(self, X: NDArray[np.floating]) -> NDArray[np.bool_]:
-        """Whether rows have the higher level, (n_samples, n_columns)."""
-        return self._is(self.high, X)
+        """Mask of the higher value in X (n_samples, n_features), (n_samples, n_columns)."""
+        return self._equal(self.high, X)
 
-    def has_level(self, X: NDArray[np.floating]) -> NDArray[np.bool_]:
-        """Whether rows have one of the levels, (n_samples, n_columns)."""
-        return self._is(self.low, X) | self._is(self.high, X)
+    def has_either(self, X: NDArray[np.floating]) -> NDArray[np.bool_]:
+        """Mask of both values in X (n_samples, n_features), (n_samples, n_columns)."""
+        return self._equal(self.low, X) | self._equal(self.high, X)
 
-    def _is(self, level: NDArray[np.floating], X: NDArray[np.floating]) -> NDArray[np.bool_]:
-        # Halves: the distance itself may be no number.
-        cells, level, low, high = (
-            values.astype(np.float64) / 2
-            for values in (X[:, self.columns], level, self.low, self.high)
+    def _equal(self, value: NDArray[np.floating], X: NDArray[np.floating]) -> NDArray[np.bool_]:
+        # Halves: the distance itself may overflow.
+        given, value, low, high = (
+            part.astype(np.float64) / 2
+            for part in (X[:, self.columns], value, self.low, self.high)
         )
-        return np.asarray(np.abs(cells - level) <= ON_A_LEVEL * (high - low))
+        return np.asarray(np.abs(given - value) <= VALUE_TOLERANCE * (high - low))
 
 
-def _goes_on(low: float, high: float, others: NDArray[np.floating]) -> bool:
-    """Whether other values go on where two leave off, as those of a number of things do."""
+def _continue_counting(low: float, high: float, others: NDArray[np.floating]) -> bool:
+    """Return True if others, (n_values,), continue from two values as counts of things do."""
     steps = (others.astype(np.float64) - low) / (float(high) - float(low))
-    return bool((np.abs(steps - np.round(steps)) < _ON_A_STEP).any())
+    return bool((np.abs(steps - np.round(steps)) < _WHOLE_TOLERANCE).any())

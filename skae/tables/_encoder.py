@@ -9,24 +9,23 @@ from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from skae.tables._cells import ColumnValues
+from skae.tables._category_column import CategoryColumn, flag_unit
 from skae.tables._column_types import declared_columns, make_column
+from skae.tables._column_values import ColumnValues
+from skae.tables._column_warnings import warn_of, warning_of
 from skae.tables._columns import (
-    LEAST_UNIT,
     Block,
     Column,
-    LevelsColumn,
-    NumberColumn,
-    check_cells,
     check_finite,
+    check_known,
     check_learnable,
-    refuse_unknown,
-    understood,
-    with_one_scale,
+    check_type,
+    strings_as_times,
 )
-from skae.tables._doubts import doubts_of, warn_of
-from skae.tables._frames import FrameSchema, checked_table, read_columns
+from skae.tables._frame_schema import FrameSchema
+from skae.tables._frames import checked_table, read_columns
 from skae.tables._iso import iso_times
+from skae.tables._number_column import NumberColumn, with_one_scale
 from skae.utils._arrays import check_floats, check_weight
 from skae.utils._frames import column_labels, index_of, unique_names
 from skae.utils._rollback import restores_state_on_error
@@ -43,18 +42,18 @@ Array = NDArray[Any]
 class TabularEncoder(TransformerMixin, BaseEstimator):
     """Tables of any columns as a matrix of comparable numbers, and back.
 
-    Numbers, dates and times, strings, booleans, categories and missing cells are read as
-    they come, from pandas, polars, PyArrow or arrays, by dtype or by the class of objects.
-    `inverse_transform` gives back rows of the same library, columns, dtypes, classes and
+    Numbers, dates and times, strings, booleans, categories and missing values are accepted
+    from pandas, polars, PyArrow or arrays, by dtype or by the class of objects.
+    `inverse_transform` returns rows of the same library, columns, dtypes, classes and
     categories. Strings that are all dates or times in one format of ISO 8601 are dates. A
     column of any other type is refused, and one of strings that is hardly one of categories
     has a warning, by its name.
 
-    Every column has about the same say in a distance or a variance: numbers and dates are
-    standardised, and values farther than three deviations count by their logarithm; the
-    levels of a category become flags that are centred and vary in all as much as a number
-    does, as in the factor analysis of mixed data [1]_. A missing cell stands at the mean
-    of its column, and a flag tells that it was missing.
+    Every column has about the same weight in a distance or a variance: numbers and dates are
+    standardised, and values farther than three standard deviations count by their logarithm;
+    categories become flags that are centred and vary in all as much as a number does, as in
+    the factor analysis of mixed data [1]_. A missing value is at the mean of its column, and
+    a flag marks it.
 
     Parameters
     ----------
@@ -64,14 +63,14 @@ class TabularEncoder(TransformerMixin, BaseEstimator):
         dates and not nearly all different; "from_dtype": only they are.
 
     max_categories : int or None, default=50
-        Flags that a column has at most. Of more levels the rarest share one flag, which
-        goes back to the most frequent of them. None: no limit.
+        Flags that a column has at most. Of more categories the rarest share one flag, which
+        is decoded as the most frequent of them. None: no limit.
 
     handle_unknown : {"ignore", "error"}, default="ignore"
-        What becomes of a level that was not seen in fit. "ignore": all flags of its column
-        are off, but for the one that the rarest levels share, if there is one. Strings that
-        are no date in a column of them are treated likewise: with "ignore" they stand at
-        the mean, without the flag of a missing cell.
+        Treatment of a category that was not seen in fit. "ignore": all flags of its column
+        are off, but for the one that the rarest categories share, if there is one. Strings
+        that are no date in a column of them are treated likewise: with "ignore" they are at
+        the mean, without the flag of a missing value.
 
     standardize : bool, default=True
         Whether each column of numbers is divided by its own standard deviation. False: all
@@ -79,7 +78,8 @@ class TabularEncoder(TransformerMixin, BaseEstimator):
         effect on them. Times are standardised in any case.
 
     squash : bool, default=True
-        Whether values farther than three deviations from the mean are drawn in.
+        Whether values beyond three standard deviations from the mean are squashed: they count
+        by their logarithm.
 
     clip : bool, default=True
         Whether `inverse_transform` keeps numbers within the range seen in fit.
@@ -88,14 +88,14 @@ class TabularEncoder(TransformerMixin, BaseEstimator):
     ----------
     columns_ : dict
         The kind of each column, by its name as it came: "numeric"; "integer", for numbers
-        that were all whole; "binary", for two levels, and for numbers that are 0 and 1, 1
-        and 2, or -1 and 1; "categorical"; "date", for dates, times, durations and strings
-        that are dates; "constant", for one value only; "empty", where all cells were missing;
-        "identifier", for categories that are nearly all different. Empty columns and
-        identifiers are not encoded, and their cells come back missing.
+        that were all whole; "binary", for two categories, and for numbers that are 0 and
+        1, 1 and 2, or -1 and 1; "categorical"; "date", for dates, times, durations and strings
+        that are dates; "constant", for one value only; "empty", where all values were
+        missing; "identifier", for categories that are nearly all different. Empty columns and
+        identifiers are not encoded, and are decoded as missing.
 
     blocks_ : tuple of Block
-        Which columns of the matrix stand for each column of the table.
+        The columns of the matrix that encode each column of the table.
 
     n_features_in_ : int
         Number of columns seen during fit.
@@ -114,13 +114,13 @@ class TabularEncoder(TransformerMixin, BaseEstimator):
     rounded to at most eight decimals, as long as their range has fewer than about 2**51
     steps; other numbers are exact to the rounding of float64. Integers come back whole,
     numbers with as many decimals as were seen, and times in the largest unit of which all
-    were multiples (days, hours, minutes, seconds, ...). Cells come back missing where the
-    flag of a missing cell is on. Strings come back in the format that they had; times of
+    were multiples (days, hours, minutes, seconds, ...). Values come back missing where the
+    flag of a missing value is on. Strings come back in the format that they had; times of
     several offsets from UTC, in UTC. Integers of more than 64 bits are rounded as floats are.
 
     A column is an identifier if more than 50 categories were seen, and more than
     `max_categories`, and if more than half of all values to come are new, by the estimate
-    of Good and Turing [2]_: the share of cells whose value occurs once.
+    of Good and Turing [2]_: the share of values that occur once.
 
     References
     ----------
@@ -178,7 +178,7 @@ class TabularEncoder(TransformerMixin, BaseEstimator):
     @restores_state_on_error
     @fit_context(prefer_skip_nested_validation=True)
     def fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> "TabularEncoder":
-        """Learn the kind, the levels and the scale of each column.
+        """Learn the kind, the categories and the scale of each column.
 
         Parameters
         ----------
@@ -189,7 +189,7 @@ class TabularEncoder(TransformerMixin, BaseEstimator):
             Not used, present for API consistency by convention.
 
         sample_weight : array-like of shape (n_samples,), default=None
-            Weights of the rows. Levels that only rows of weight zero have are not seen.
+            Weights of the rows. Categories that only rows of weight zero have are not seen.
 
         Returns
         -------
@@ -210,30 +210,31 @@ class TabularEncoder(TransformerMixin, BaseEstimator):
         """
         X = self._checked(X, reset=True)
         weight = check_weight(sample_weight, X.shape[0])
-        all_cells = list(read_columns(X))
-        names = [cells.name for cells in all_cells]
+        table = list(read_columns(X))
+        names = [data.name for data in table]
         is_named = hasattr(self, "feature_names_in_")
         declared = declared_columns(self.categorical_features, names, is_named)
         self._columns: list[Column] = []
-        doubts = []
+        found = []
         for j, is_declared in enumerate(declared):
             if not is_declared:
-                all_cells[j] = iso_times(all_cells[j])
-            cells = all_cells[j]
-            check_finite(cells)
-            column = make_column(cells, weight, is_declared, self.max_categories, self.squash)
+                table[j] = iso_times(table[j])
+            check_finite(table[j])
+            column = make_column(
+                table[j], weight, is_declared, self.max_categories, self.squash
+            )
             self._columns.append(column)
-            if not is_declared and cells.family == "level":
-                doubts += doubts_of(cells, column)
+            if not is_declared:
+                found.append(warning_of(table[j], column))
         if not self.standardize:
             self._columns = with_one_scale(self._columns)
         self._missing_share = np.array(
-            [np.average(~cells.observed, weights=weight) for cells in all_cells]
+            [np.average(~data.observed, weights=weight) for data in table]
         )
-        self._form = FrameSchema(X, all_cells)
+        self._form = FrameSchema(X, table)
         self._labels = column_labels(X)
         self.blocks_ = tuple(self._blocks())
-        warn_of(doubts, stacklevel=3)
+        warn_of(found, stacklevel=3)
         return self
 
     def transform(self, X: Any) -> Array:
@@ -252,7 +253,7 @@ class TabularEncoder(TransformerMixin, BaseEstimator):
         return self.encode(X)[0]
 
     def encode(self, X: Any) -> tuple[Array, Array]:
-        """Encode a table, with a mask of the cells that count.
+        """Encode a table, with a mask of the values that count.
 
         Parameters
         ----------
@@ -262,10 +263,10 @@ class TabularEncoder(TransformerMixin, BaseEstimator):
         Returns
         -------
         Z : ndarray of shape (n_samples, n_features_out)
-            What `transform` gives.
+            As `transform` returns them.
 
         observed : ndarray of bool of shape (n_samples, n_features)
-            Which cells are there, and no level that was not seen in fit.
+            Values that are observed, and no category that was not seen in fit.
         """
         check_is_fitted(self)
         X = self._checked(X, reset=False)
@@ -274,19 +275,18 @@ class TabularEncoder(TransformerMixin, BaseEstimator):
         observed = np.empty((n_samples, len(self.blocks_)), dtype=bool)
         parts = zip(self._columns, self.blocks_, read_columns(X), strict=True)
         for j, (column, block, given) in enumerate(parts):
-            cells = understood(column, given, self._form.formats.get(j))
-            check_cells(column, cells)
-            Z[:, block.start : block.stop], observed[:, j] = column.encode(cells)
+            data = strings_as_times(column, given, self._form.formats.get(j))
+            check_type(column, data)
+            Z[:, block.start : block.stop], observed[:, j] = column.encode(data)
             if block.indicator is not None:
-                Z[:, block.indicator] = (~given.observed - self._missing_share[j]) / (
-                    self._missing_unit(j)
-                )
+                share = self._missing_share[j]
+                Z[:, block.indicator] = (~given.observed - share) / flag_unit(share)
             if self.handle_unknown == "error":
-                refuse_unknown(column, given, observed[:, j])
+                check_known(column, given, observed[:, j])
         return Z, observed
 
     def cells(self, X: Any) -> Iterator[ColumnValues]:
-        """The columns of a table, with strings as times in columns that are dates.
+        """Values of each column of a table, with strings as times in columns that are dates.
 
         Parameters
         ----------
@@ -294,16 +294,13 @@ class TabularEncoder(TransformerMixin, BaseEstimator):
             A table with the columns that were seen in fit.
         """
         self._check_fitted()
-        return (self._shown(j, cells) for j, cells in enumerate(read_columns(checked_table(X))))
-
-    def _shown(self, j: int, given: ColumnValues) -> ColumnValues:
-        """The cells of column `j` as they are shown to the user."""
-        cells = understood(self._columns[j], given, self._form.formats.get(j))
-        # Where a string is no date, all are shown as they are.
-        return cells if (cells.observed == given.observed).all() else given
+        for j, given in enumerate(read_columns(checked_table(X))):
+            data = strings_as_times(self._columns[j], given, self._form.formats.get(j))
+            # Where a string is no date, all are returned as they are.
+            yield data if (data.observed == given.observed).all() else given
 
     def observed(self, X: Any) -> Array:
-        """Which cells are there, and no level that was not seen in fit.
+        """Mask of the values that are observed, and no category that was not seen in fit.
 
         Parameters
         ----------
@@ -322,8 +319,8 @@ class TabularEncoder(TransformerMixin, BaseEstimator):
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features_out)
-            Numbers, as `transform` gives them, or near them: the flag of a category that
-            is largest wins.
+            Numbers, as `transform` returns them, or near them: the category whose flag is
+            largest is decoded.
 
         Returns
         -------
@@ -351,13 +348,10 @@ class TabularEncoder(TransformerMixin, BaseEstimator):
         index : pandas.Index, default=None
             Of the rows, for pandas.
         """
-        cells = self.decoded_cells(Z)
-        return self._form.build(
-            [(each.values, each.observed, each.unit) for each in cells], index
-        )
+        return self._form.build(self.decoded_cells(Z), index)
 
     def decoded_cells(self, Z: Array, rounded: bool = True) -> list[ColumnValues]:
-        """The columns of the table for a matrix that needs no check.
+        """Values of each column of the table for a matrix that needs no check.
 
         Parameters
         ----------
@@ -374,18 +368,18 @@ class TabularEncoder(TransformerMixin, BaseEstimator):
             values = column.decode(Z[:, block.start : block.stop], self.clip, rounded)
             observed = np.full(len(Z), column.width > 0)
             if block.indicator is not None:
-                flag = Z[:, block.indicator] * self._missing_unit(j) + self._missing_share[j]
-                observed = flag <= 0.5
-            form, type_ = self._form.formats.get(j), column.type_name
+                share = self._missing_share[j]
+                observed = Z[:, block.indicator] * flag_unit(share) + share <= 0.5
+            form, family = self._form.formats.get(j), column.family
             decoded.append(
                 ColumnValues(
-                    column.name, values, observed, column.family, column.unit, type_, form
+                    column.name, values, observed, family, column.unit, column.type, form
                 )
             )
         return decoded
 
     def get_feature_names_out(self, input_features: Any = None) -> Array:
-        """Names of the numbers: column, or column and level, or column and "missing".
+        """Names of the numbers: column, or column and category, or column and "missing".
 
         They are unique: numbers have the name of their column, and where a flag would have
         a name that is taken, "_2" or a higher number is added to it.
@@ -429,21 +423,21 @@ class TabularEncoder(TransformerMixin, BaseEstimator):
 
     @property
     def is_flag(self) -> Array:
-        """Which columns of the matrix are flags, of levels or of missing cells."""
+        """Mask of the columns of the matrix that are flags, of categories or missing values."""
         return self._flags()[0]
 
     @property
     def flag_share(self) -> Array:
-        """How often each flag was on in fit; 0 for numbers."""
+        """Share of the rows of fit in which each flag was on; 0 for numbers."""
         return self._flags()[1]
 
     @property
     def flag_unit(self) -> Array:
-        """What a flag is divided by once its share is taken off; 1 for numbers."""
+        """Divisor of each flag after its share is subtracted; 1 for numbers."""
         return self._flags()[2]
 
     def log_unit(self, column: int, z: Array) -> Array:
-        """Logarithm of what one more in the matrix is in a column of numbers, at `z`."""
+        """Logarithm of the derivative of a column of numbers by those of the matrix, at `z`."""
         self._check_fitted()
         described = self._columns[column]
         assert isinstance(described, NumberColumn)
@@ -451,20 +445,20 @@ class TabularEncoder(TransformerMixin, BaseEstimator):
 
     def _check_fitted(self) -> None:
         if not hasattr(self, "blocks_"):
-            check_is_fitted(self)  # slow, even where it has nothing to say
+            check_is_fitted(self)  # slow
 
     def _flags(self) -> tuple[Array, Array, Array]:
         is_flag = np.zeros(self.n_numbers, dtype=bool)
         share, unit = np.zeros(self.n_numbers), np.ones(self.n_numbers)
         for j, (column, block) in enumerate(zip(self._columns, self.blocks_, strict=True)):
-            if isinstance(column, LevelsColumn):
+            if isinstance(column, CategoryColumn):
                 values = slice(block.start, block.stop)
-                is_flag[values], unit[values] = True, column.flag_unit
+                is_flag[values], unit[values] = True, flag_unit(column.share)
                 share[values] = column.share
             if block.indicator is not None:
                 is_flag[block.indicator] = True
                 share[block.indicator] = self._missing_share[j]
-                unit[block.indicator] = self._missing_unit(j)
+                unit[block.indicator] = flag_unit(self._missing_share[j])
         return is_flag, share, unit
 
     def _checked(self, X: Any, reset: bool) -> Any:
@@ -484,10 +478,6 @@ class TabularEncoder(TransformerMixin, BaseEstimator):
             indicator = stop if share > 0 and column.width else None
             yield Block(column.name, column.kind, start, stop, indicator)
             start = stop + (indicator is not None)
-
-    def _missing_unit(self, j: int) -> float:
-        share = float(self._missing_share[j])
-        return max(float(np.sqrt(share * (1 - share))), LEAST_UNIT)
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

@@ -7,7 +7,7 @@ import narwhals.stable.v2 as nw
 import numpy as np
 from numpy.typing import NDArray
 
-from skae.tables._cells import ColumnValues
+from skae.tables._column_values import ColumnValues
 from skae.tables._frames import is_frame, read_columns, refuse_no_rows, refuse_repeated_names
 
 Array = NDArray[Any]
@@ -29,22 +29,15 @@ def numbers_of(X: Any, unknown: bool = False) -> Any:
     """X as numbers if all of its columns are numbers or booleans; None if a column is not.
 
     The dtypes decide, or in columns of objects the types of the observed values; missing
-    values do not.
-
-    Parameters
-    ----------
-    X : array-like
-        As the user gave it.
-
-    unknown : bool, default=False
-        Whether a column of objects without an observed value counts as one of numbers: rows
-        for an estimator that was fitted on numbers may lack all values of a column.
+    values do not. With `unknown`, a column of objects without an observed value counts as one
+    of numbers: rows for an estimator that was fitted on numbers may lack all values of a
+    column.
 
     Returns
     -------
     array-like or None
-        X itself where scikit-learn reads it as numbers; otherwise a data frame of the same
-        library or an array, with floats and NaN where a value is missing.
+        X itself where scikit-learn converts it to the same numbers; otherwise a data frame of
+        the same library or an array, with floats and NaN where a value is missing.
     """
     if is_frame(X):
         refuse_repeated_names(X)
@@ -55,7 +48,7 @@ def numbers_of(X: Any, unknown: bool = False) -> Any:
     refuse_no_rows(X)
     if isinstance(X, list | tuple):
         given, X = X, _array_of_objects(X)
-        if X.ndim != 2 or all(isinstance(cell, _NUMBERS) for cell in X.flat):
+        if X.ndim != 2 or all(isinstance(value, _NUMBERS) for value in X.flat):
             return given
     kind = getattr(getattr(X, "dtype", None), "kind", "f")
     if kind not in "USTOmM" or X.ndim != 2 or isinstance(X, np.ma.MaskedArray):
@@ -68,11 +61,11 @@ def check_numbers(X: Any) -> Any:
     """X as numbers; an error that names the first column that is not."""
     numbers = numbers_of(X, unknown=True)
     if numbers is None:
-        for dtype, cells in zip(_dtypes(X), read_columns(X), strict=True):
-            if not _holds_numbers(dtype, cells, unknown=True):
+        for dtype, data in zip(_dtypes(X), read_columns(X), strict=True):
+            if not _holds_numbers(dtype, data, unknown=True):
                 raise ValueError(
-                    f"Column {cells.name!r} had cells of type number in fit, and has cells of "
-                    f"type {cells.type} now."
+                    f"Column {data.name!r} had values of type number in fit, and has values "
+                    f"of type {data.type} now."
                 )
     return numbers
 
@@ -87,7 +80,7 @@ def _dtypes(X: Any) -> list[Any]:
 
 
 def _is_plain(dtype: Any) -> bool:
-    """Whether scikit-learn reads columns of this dtype as floats, missing values as NaN."""
+    """Return True if scikit-learn converts such columns to floats, missing values to NaN."""
     if not hasattr(dtype, "pyarrow_dtype"):
         # The nullable dtypes of pandas are scikit-learn's own concern.
         dtype = getattr(dtype, "numpy_dtype", dtype)
@@ -99,35 +92,35 @@ def _is_plain(dtype: Any) -> bool:
 def _numeric_columns(X: Any, unknown: bool) -> list[Array] | None:
     """Columns of numbers and booleans as floats, (n_samples,) each; None if one is neither."""
     columns = []
-    for dtype, cells in zip(_dtypes(X), read_columns(X), strict=True):
-        if not _holds_numbers(dtype, cells, unknown):
+    for dtype, data in zip(_dtypes(X), read_columns(X), strict=True):
+        if not _holds_numbers(dtype, data, unknown):
             return None
-        column = np.full(len(cells.values), np.nan)
-        column[cells.observed] = cells.values[cells.observed].astype(np.float64)
+        column = np.full(len(data.values), np.nan)
+        column[data.observed] = data.values[data.observed].astype(np.float64)
         columns.append(column)
     return columns
 
 
-def _holds_numbers(dtype: Any, cells: ColumnValues, unknown: bool) -> bool:
-    """Whether a column is of numbers or booleans, by its dtype or by its observed values."""
+def _holds_numbers(dtype: Any, data: ColumnValues, unknown: bool) -> bool:
+    """Return True for a column of numbers or booleans, by its dtype or its observed values."""
     if isinstance(dtype, nw.Categorical | nw.Enum) or str(dtype) == "category":
         return False
-    observed = cells.values[cells.observed]
+    observed = data.values[data.observed]
     if not len(observed):
         # Objects without a value may be anything.
         return unknown or (
-            str(dtype) not in ("object", "Object", "Unknown") and cells.family == "number"
+            str(dtype) not in ("object", "Object", "Unknown") and data.family == "number"
         )
-    return cells.family == "number" or isinstance(observed[0], bool | np.bool_)
+    return data.family == "number" or isinstance(observed[0], bool | np.bool_)
 
 
 def _frame_like(X: Any, columns: Sequence[Array]) -> Any:
-    """A data frame of the library of X, with its names and its index."""
-    frame = nw.from_native(X, eager_only=True)
+    """Columns, (n_samples,) each, as a data frame with the library, names and index of X."""
     if hasattr(X, "iloc"):
         import pandas as pd
 
         return pd.DataFrame(dict(enumerate(columns)), index=X.index).set_axis(X.columns, axis=1)
+    frame = nw.from_native(X, eager_only=True)
     named = dict(zip(frame.columns, columns, strict=True))
     return nw.from_dict(named, backend=frame.implementation).to_native()
 

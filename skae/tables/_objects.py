@@ -1,56 +1,156 @@
 """Columns of Python objects: a closed list of types that are numbers, times or categories."""
 
 import datetime
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from decimal import Decimal
 from enum import Enum
 from fractions import Fraction
-from typing import Any, NamedTuple
+from typing import Any, NoReturn
 
 import narwhals.stable.v2 as nw
 import numpy as np
 from numpy.typing import NDArray
 
-from skae.tables._cells import EXACT, ColumnValues, ObjectFormat, as_objects
+from skae.tables._column_values import (
+    DAY,
+    EXACT,
+    ColumnValues,
+    as_objects,
+    fill_missing,
+    finest_unit,
+    in_microseconds,
+    numpy_times,
+)
 
 Array = NDArray[Any]
 
-# Most objects of most tables: they need no closer look.
+# Most objects of most tables are of these classes, which have no missing value.
 _NEVER_MISSING = frozenset({str, int, bool, bytes, datetime.date, datetime.datetime})
+
+# The types that are known, with their classes. A bool is an int, a datetime a date, and a
+# timedelta64 an integer of NumPy: the first that fits counts.
+_TYPES: dict[str, type | tuple[type, ...]] = {
+    "bool": (bool, np.bool_),
+    "Enum": Enum,
+    "timedelta64": np.timedelta64,
+    "datetime64": np.datetime64,
+    "float": (int, float, np.integer, np.floating),
+    "Decimal": Decimal,
+    "Fraction": Fraction,
+    "str": str,
+    "bytes": bytes,
+    "datetime": datetime.datetime,
+    "date": datetime.date,
+    "time": datetime.time,
+    "timedelta": datetime.timedelta,
+}
+_OF_PANDAS = ("Interval", "Period")
 
 _NUMBERS = ("float", "Decimal", "Fraction")
 _CATEGORIES = ("str", "bytes", "bool", "Enum", "Interval")
 
+# Half of the usual length of periods that are not all equally long: added to a time, it makes
+# the period that contains it the one that starts nearest.
+_HALF_PERIOD = {
+    "A": 182 * DAY,
+    "Y": 182 * DAY,
+    "Q": 45 * DAY,
+    "M": 15 * DAY,
+    "W": 7 * DAY // 2,
+}
 
-def type_name(kind: type) -> str | None:
-    """The entry of the list of known types that a class belongs to; None: there is none."""
-    for known, name in _KNOWN:
-        if issubclass(kind, known):
-            return name
-    is_pandas = kind.__module__.partition(".")[0] == "pandas"
-    return kind.__name__ if is_pandas and kind.__name__ in ("Interval", "Period") else None
+
+@dataclass(frozen=True)
+class ObjectFormat:
+    """The class of the objects of a column that are numbers or times.
+
+    Parameters
+    ----------
+    kind : str
+        Name of the class, one of those in `_MAKERS`.
+
+    scale : int or None
+        Decimals of a Decimal; largest denominator of a Fraction.
+
+    zone : tzinfo or None
+        Time zone of a datetime or a Timestamp.
+
+    frequency : str or None
+        Frequency of a Period.
+    """
+
+    kind: str
+    scale: int | None = None
+    zone: Any = None
+    frequency: str | None = None
+
+    def objects(self, values: Array, unit: str | None) -> Array:
+        """Objects for values, both of shape (n_values,)."""
+        return as_objects(_MAKERS[self.kind](self, values, unit))
 
 
-# A bool is an int, a datetime a date, and a timedelta64 an integer of NumPy: the order counts.
-_KNOWN: tuple[tuple[Any, str], ...] = (
-    ((bool, np.bool_), "bool"),
-    (Enum, "Enum"),
-    (np.timedelta64, "timedelta64"),
-    (np.datetime64, "datetime64"),
-    ((int, float, np.integer, np.floating), "float"),
-    (Decimal, "Decimal"),
-    (Fraction, "Fraction"),
-    (str, "str"),
-    (bytes, "bytes"),
-    (datetime.datetime, "datetime"),
-    (datetime.date, "date"),
-    (datetime.time, "time"),
-    (datetime.timedelta, "timedelta"),
-)
+def values_of_objects(name: str, objects: Array) -> ColumnValues:
+    """A column of objects, (n_samples,): all numbers, all times, or categories of one type.
+
+    Raises
+    ------
+    TypeError
+        If objects are of several types, or of one that is not known.
+    """
+    observed = _observed(objects)
+    present = objects[observed]
+    kind = _only_type(name, set(map(type, present)))
+    if kind in (None, *_NUMBERS):
+        return _numbers(name, present, observed, kind)
+    if kind in _CATEGORIES:
+        shown = type(present[0]).__name__ if kind == "Enum" else kind
+        return ColumnValues(name, objects, observed, "category", type=shown)
+    try:
+        counts, unit, type_, form = _PARSERS[kind](present)
+    except (ValueError, TypeError, OverflowError) as error:
+        refuse_type(name, f"{kind} objects that cannot be compared: {error}", error)
+    values = fill_missing(counts.astype(np.int64), observed)
+    return ColumnValues(name, values, observed, "time", unit, type_, form)
+
+
+def categories_of_objects(name: str, objects: Array) -> ColumnValues:
+    """A column, (n_samples,), whose dtype declares categories, of any one type."""
+    observed = _observed(objects)
+    classes = set(map(type, objects[observed]))
+    names = sorted({_type_name(kind) or kind.__name__ for kind in classes})
+    if len(names) > 1:
+        _refuse_mixture(name, names)
+    if names == ["float"]:
+        objects, names = _numbers(name, objects[observed], observed, "float").values, ["number"]
+    return ColumnValues(name, objects, observed, "category", type="".join(names), declared=True)
+
+
+def refuse_type(name: str, found: str, cause: Exception | None = None) -> NoReturn:
+    """Raise as a column is of a type that is no number, time or category."""
+    raise TypeError(
+        f"Column {name!r} must have real numbers, dates or times, strings, booleans or "
+        f"categories; got {found}. This column of the argument must be turned into strings, "
+        "for example with astype(str), or into numbers, or dropped."
+    ) from cause
+
+
+def _refuse_mixture(name: str, names: Sequence[str]) -> NoReturn:
+    raise TypeError(
+        f"Column {name!r} of the argument must be of uniformly strings or numbers, or of "
+        f"one other type; got {', '.join(names)}. Give it one type, for example by "
+        "astype(str)."
+    )
+
+
+def _observed(objects: Array) -> Array:
+    """Mask of the objects that are not missing, (n_samples,)."""
+    observed = (type(v) in _NEVER_MISSING or not is_missing(v) for v in objects)
+    return np.fromiter(observed, bool, len(objects))
 
 
 def is_missing(value: Any) -> bool:
-    """Whether an object is None or not equal to itself, as NaN, NaT and NA are."""
+    """Return True for None and for what is not equal to itself, as NaN, NaT and NA."""
     if value is None or value is getattr(nw.dependencies.get_pandas(), "NA", None):
         return True
     if value is np.ma.masked:
@@ -58,243 +158,238 @@ def is_missing(value: Any) -> bool:
     if isinstance(value, Decimal):
         return value.is_nan()
     unequal = None if isinstance(value, type) else value.__ne__(value)
-    # What has no plain answer, as an array has not, is not missing.
+    # An array has no plain answer, and is not missing.
     return isinstance(unequal, bool | np.bool_) and bool(unequal)
 
 
-def observed_objects(values: Array) -> Array:
-    """Which objects are not missing, of shape (n_cells,)."""
-    there = (type(v) in _NEVER_MISSING or not is_missing(v) for v in values)
-    return np.fromiter(there, bool, len(values))
+def _type_name(kind: type) -> str | None:
+    """The known type that a class belongs to; None: there is none."""
+    for name, classes in _TYPES.items():
+        if issubclass(kind, classes):
+            return name
+    is_pandas = kind.__module__.partition(".")[0] == "pandas"
+    return kind.__name__ if is_pandas and kind.__name__ in _OF_PANDAS else None
 
 
-def values_of_objects(name: str, values: Array) -> ColumnValues:
-    """Cells of a column of objects: all numbers, all times, or categories of one type.
-
-    Parameters
-    ----------
-    name : str
-        Of the column.
-
-    values : ndarray of object of shape (n_cells,)
-        The objects.
-
-    Raises
-    ------
-    TypeError
-        If objects are of several types, or of one that is not known.
-    """
-    observed = observed_objects(values)
-    kept = values[observed]
-    kind = _only_kind(name, set(map(type, kept)))
-    if kind in (None, *_NUMBERS):
-        return _numbers(name, kept, observed, kind)
-    if kind in _CATEGORIES:
-        shown = type(kept[0]).__name__ if kind == "Enum" else kind
-        return ColumnValues(name, values, observed, "level", type=shown)
-    try:
-        times = _TIMES[kind](kept)
-    except (ValueError, TypeError, OverflowError) as error:
-        raise TypeError(
-            _refusal(name, f"{kind} objects that cannot be compared: {error}")
-        ) from error
-    counts = spread_out(times.counts.astype(np.int64), observed)
-    return ColumnValues(name, counts, observed, "time", times.unit, times.type, times.format)
-
-
-def categories_of_objects(name: str, values: Array) -> ColumnValues:
-    """Cells of a column whose dtype declares categories, of any one type."""
-    observed = observed_objects(values)
-    names = sorted(
-        {type_name(kind) or kind.__name__ for kind in set(map(type, values[observed]))}
-    )
-    if len(names) > 1:
-        raise TypeError(_mixed(name, names))
-    if names == ["float"]:
-        cells = _numbers(name, values[observed], observed, "float")
-        return ColumnValues(name, cells.values, observed, "level", type="number", declared=True)
-    return ColumnValues(name, values, observed, "level", type="".join(names), declared=True)
-
-
-def spread_out(kept: Array, observed: Array) -> Array:
-    """Observed values at their places and the first one elsewhere, of shape (n_cells,)."""
-    values = np.full(len(observed), kept[0] if len(kept) else 0, kept.dtype)
-    values[observed] = kept
-    return values
-
-
-def refuse_type(name: str, what: str) -> None:
-    """Raise as a column is of a type that is no number, time or category."""
-    raise TypeError(_refusal(name, what))
-
-
-def _refusal(name: str, what: str) -> str:
-    return (
-        f"Column {name!r} must have real numbers, dates or times, strings, booleans or "
-        f"categories; got {what}. This column of the argument must be turned into strings, "
-        "for example with astype(str), or into numbers, or dropped."
-    )
-
-
-def _mixed(name: str, names: Sequence[str]) -> str:
-    return (
-        f"Column {name!r} of the argument must be of uniformly strings or numbers, or of "
-        f"one other type; got {', '.join(names)}. Give it one type, for example by "
-        "astype(str)."
-    )
-
-
-def _only_kind(name: str, classes: set[type]) -> str | None:
+def _only_type(name: str, classes: set[type]) -> str | None:
     """The one known type of these classes; None where there is no object."""
-    unknown = sorted(kind.__name__ for kind in classes if type_name(kind) is None)
+    unknown = sorted(kind.__name__ for kind in classes if _type_name(kind) is None)
     if unknown:
-        raise TypeError(_refusal(name, ", ".join(unknown)))
-    names = {str(type_name(kind)) for kind in classes}
+        refuse_type(name, ", ".join(unknown))
+    names = {str(_type_name(kind)) for kind in classes}
     exact = names & {"Decimal", "Fraction"}
     if len(exact) == 1 and names <= {"float", *exact}:
         # Numbers among exact numbers, as a zero that was filled in.
         names = exact
     if names == {"Enum"} and len(classes) > 1:
-        raise TypeError(_mixed(name, sorted(kind.__name__ for kind in classes)))
+        _refuse_mixture(name, sorted(kind.__name__ for kind in classes))
     if len(names) > 1:
-        raise TypeError(_mixed(name, sorted(names)))
+        _refuse_mixture(name, sorted(names))
     return names.pop() if names else None
 
 
-def _numbers(name: str, kept: Array, observed: Array, kind: str | None) -> ColumnValues:
-    """Cells of numbers: float64, but integers where all are Python's and fit into 64 bits."""
-    form = _number_format(kept, kind)
+# Numbers
+
+
+def _numbers(name: str, present: Array, observed: Array, kind: str | None) -> ColumnValues:
+    """A column of numbers: float64, but integers where all are Python's and fit into 64 bits.
+
+    `present`, (n_observed,), are the objects where `observed`, (n_samples,).
+    """
+    form = _number_format(present, kind)
+    type_ = "number" if kind else ""
     if form == ObjectFormat("int"):
         for dtype in (np.int64, np.uint64):
             info = np.iinfo(dtype)
-            if info.min <= kept.min() and kept.max() <= info.max:
-                whole = spread_out(kept.astype(dtype), observed)
-                return ColumnValues(name, whole, observed, "number", type="number", format=form)
+            if info.min <= present.min() and present.max() <= info.max:
+                whole = fill_missing(present.astype(dtype), observed)
+                return ColumnValues(name, whole, observed, "number", type=type_, format=form)
     values = np.full(len(observed), np.nan)
     try:
-        values[observed] = kept.astype(np.float64)
+        values[observed] = present.astype(np.float64)
     except OverflowError:
         raise ValueError(
             f"Input X contains infinity or a value too large for float64 in column {name!r}."
         ) from None
-    if _needs_python_integers(kept, values[observed], kind):
-        values = spread_out(as_objects([int(v) for v in kept]), observed)
-    return ColumnValues(
-        name, values, observed, "number", type="number" if kind else "", format=form
-    )
+    if _needs_python_integers(present, values[observed], kind):
+        values = fill_missing(as_objects([int(v) for v in present]), observed)
+    return ColumnValues(name, values, observed, "number", type=type_, format=form)
 
 
-def _needs_python_integers(kept: Array, rounded: Array, kind: str | None) -> bool:
-    """Whether these numbers, of shape (n_cells,), are whole, and float64 rounds them."""
+def _needs_python_integers(present: Array, rounded: Array, kind: str | None) -> bool:
+    """Return True if these numbers, (n_values,), are whole, and float64 rounds them."""
     if not EXACT <= np.abs(rounded).max(initial=0.0) < np.inf:
         return False
     # Floats are themselves rounded, unless they are a few among exact numbers.
-    are_exact = kind != "float" or all(isinstance(v, int | np.integer) for v in kept)
-    return are_exact and all(v == int(v) for v in kept)
+    are_exact = kind != "float" or all(isinstance(v, int | np.integer) for v in present)
+    return are_exact and all(v == int(v) for v in present)
 
 
-def _number_format(kept: Array, kind: str | None) -> ObjectFormat | None:
+def _number_format(present: Array, kind: str | None) -> ObjectFormat | None:
     if kind == "Decimal":
-        return ObjectFormat("Decimal", scale=max(map(_scale, kept)))
+        return ObjectFormat("Decimal", scale=max(map(_n_decimals, present)))
     if kind == "Fraction":
-        return ObjectFormat("Fraction", scale=max(Fraction(v).denominator for v in kept))
-    if len(kept) and all(type(v) is int for v in kept):
+        return ObjectFormat("Fraction", scale=max(Fraction(v).denominator for v in present))
+    if len(present) and all(type(v) is int for v in present):
         return ObjectFormat("int")
     return None
 
 
-def _scale(value: Any) -> int:
-    """How many decimals a Decimal has, or another number that is one among them."""
+def _n_decimals(value: Any) -> int:
+    """Decimals of a Decimal, or of another number that is one among them."""
     exponent = value.as_tuple().exponent if isinstance(value, Decimal) else 0
     return max(-exponent, 0) if isinstance(exponent, int) else 0
 
 
-class _Times(NamedTuple):
-    """Times as counts, of shape (n_cells,), and how they become objects again."""
-
-    counts: Array
-    unit: str
-    type: str
-    format: ObjectFormat
-
-
-def _of_dates(kept: Array) -> _Times:
-    counts = np.array(kept.tolist(), "M8[D]").astype("M8[us]")
-    return _Times(counts, "us", "time", ObjectFormat("date"))
+def _decimals(form: ObjectFormat, values: Array, unit: str | None) -> list[Any]:
+    if values.dtype.kind != "O":
+        values = values.astype(np.float64)
+    # Zero is added for the sign of a negative zero.
+    exact = (Decimal(repr(value + 0)) for value in values.tolist())
+    return [Decimal(f"{value:.{form.scale}f}") for value in exact]
 
 
-def _of_datetimes(kept: Array) -> _Times:
-    is_aware = {value.tzinfo is not None for value in kept}
-    if len(is_aware) > 1:
+def _fractions(form: ObjectFormat, values: Array, unit: str | None) -> list[Any]:
+    largest = max(int(form.scale or 1), 1)
+    return [Fraction(value).limit_denominator(largest) for value in values.tolist()]
+
+
+# Times: for each class, counts of a unit, this unit, the type, and the format of the way back.
+
+_Times = tuple[Array, str, str, ObjectFormat]
+
+
+def _parse_dates(present: Array) -> _Times:
+    counts = np.array(present.tolist(), "M8[D]").astype("M8[us]")
+    return counts, "us", "time", ObjectFormat("date")
+
+
+def _parse_datetimes(present: Array) -> _Times:
+    zones = [value.tzinfo for value in present]
+    if len({zone is None for zone in zones}) > 1:
         raise ValueError("some have a time zone and some have none")
-    zone = _common([value.tzinfo for value in kept])
-    type_ = "time with a zone" if True in is_aware else "time"
-    if all(hasattr(value, "asm8") for value in kept):
-        unit = "ns" if any(value.nanosecond for value in kept) else "us"
-        counts = np.array([value.asm8.astype(f"M8[{unit}]") for value in kept])
-        return _Times(counts, unit, type_, ObjectFormat("Timestamp", zone=zone))
-    if True in is_aware:
-        kept = as_objects([v.astimezone(datetime.UTC).replace(tzinfo=None) for v in kept])
-    counts = np.array(kept.tolist(), "M8[us]")
-    return _Times(counts, "us", type_, ObjectFormat("datetime", zone=zone))
+    is_one = all(zone is zones[0] or zone == zones[0] for zone in zones)
+    zone = zones[0] if is_one else datetime.UTC
+    type_ = "time" if zone is None else "time with a zone"
+    if _are_of_pandas(present):
+        return *_parse_pandas(present, "M"), type_, ObjectFormat("Timestamp", zone=zone)
+    if zone is not None:
+        present = as_objects([v.astimezone(datetime.UTC).replace(tzinfo=None) for v in present])
+    counts = np.array(present.tolist(), "M8[us]")
+    return counts, "us", type_, ObjectFormat("datetime", zone=zone)
 
 
-def _common(zones: Sequence[Any]) -> Any:
-    """The zone of all times; UTC where they have several."""
-    same = all(zone is zones[0] or zone == zones[0] for zone in zones)
-    return zones[0] if same else datetime.UTC
+def _parse_timedeltas(present: Array) -> _Times:
+    if _are_of_pandas(present):
+        return *_parse_pandas(present, "m"), "duration", ObjectFormat("Timedelta")
+    counts = np.array(present.tolist(), "m8[us]")
+    return counts, "us", "duration", ObjectFormat("timedelta")
 
 
-def _of_datetimes64(kept: Array) -> _Times:
-    times = np.array(kept.tolist() if len(kept) == 0 else list(kept))
-    unit = finest_unit(times.dtype)
-    return _Times(times.astype(f"M8[{unit}]"), unit, "time", ObjectFormat("datetime64"))
+def _are_of_pandas(present: Array) -> bool:
+    return all(hasattr(value, "asm8") for value in present)
 
 
-def _of_timedeltas64(kept: Array) -> _Times:
-    times = np.array(list(kept))
-    unit = finest_unit(times.dtype)
-    return _Times(times.astype(f"m8[{unit}]"), unit, "duration", ObjectFormat("timedelta64"))
+def _parse_pandas(present: Array, code: str) -> tuple[Array, str]:
+    """Counts, (n_values,), of Timestamps or Timedeltas, and their unit."""
+    nanoseconds = "nanosecond" if code == "M" else "nanoseconds"
+    unit = "ns" if any(getattr(value, nanoseconds) for value in present) else "us"
+    return np.array([value.asm8.astype(f"{code}8[{unit}]") for value in present]), unit
 
 
-def _of_timedeltas(kept: Array) -> _Times:
-    if all(hasattr(value, "asm8") for value in kept):
-        unit = "ns" if any(value.nanoseconds for value in kept) else "us"
-        counts = np.array([value.asm8.astype(f"m8[{unit}]") for value in kept])
-        return _Times(counts, unit, "duration", ObjectFormat("Timedelta"))
-    counts = np.array(kept.tolist(), "m8[us]")
-    return _Times(counts, "us", "duration", ObjectFormat("timedelta"))
+def _parse_numpy(present: Array) -> _Times:
+    times = np.array(list(present))
+    unit, code = finest_unit(times.dtype), times.dtype.kind
+    type_, kind = {"M": ("time", "datetime64"), "m": ("duration", "timedelta64")}[code]
+    return times.astype(f"{code}8[{unit}]"), unit, type_, ObjectFormat(kind)
 
 
-def _of_times_of_day(kept: Array) -> _Times:
-    if any(value.tzinfo is not None for value in kept):
+def _parse_times_of_day(present: Array) -> _Times:
+    if any(value.tzinfo is not None for value in present):
         raise ValueError("a time of day with a time zone has no place without its date")
     midnight = datetime.date(1970, 1, 1)
-    moments = [datetime.datetime.combine(midnight, value) for value in kept]
-    return _Times(np.array(moments, "M8[us]"), "us", "time of day", ObjectFormat("time"))
+    moments = [datetime.datetime.combine(midnight, value) for value in present]
+    return np.array(moments, "M8[us]"), "us", "time of day", ObjectFormat("time")
 
 
-def _of_periods(kept: Array) -> _Times:
+def _parse_periods(present: Array) -> _Times:
     import pandas as pd
 
-    periods = pd.PeriodIndex(kept)
+    periods = pd.PeriodIndex(present)
     starts = np.asarray(periods.to_timestamp())
     unit = finest_unit(starts.dtype)
     form = ObjectFormat("Period", frequency=periods.freqstr)
-    return _Times(starts.astype(f"M8[{unit}]"), unit, "period", form)
+    return starts.astype(f"M8[{unit}]"), unit, "period", form
 
 
-def finest_unit(dtype: Any) -> str:
-    """The unit in which times of a dtype of NumPy are counted."""
-    return "ns" if np.datetime_data(dtype)[0] in ("ns", "ps", "fs", "as") else "us"
+_PARSERS: dict[Any, Callable[[Array], _Times]] = {
+    "date": _parse_dates,
+    "datetime": _parse_datetimes,
+    "datetime64": _parse_numpy,
+    "time": _parse_times_of_day,
+    "timedelta": _parse_timedeltas,
+    "timedelta64": _parse_numpy,
+    "Period": _parse_periods,
+}
 
 
-_TIMES = {
-    "date": _of_dates,
-    "datetime": _of_datetimes,
-    "datetime64": _of_datetimes64,
-    "time": _of_times_of_day,
-    "timedelta": _of_timedeltas,
-    "timedelta64": _of_timedeltas64,
-    "Period": _of_periods,
+def _naive(values: Array, unit: str | None) -> list[datetime.datetime]:
+    """Datetimes of Python, which has the years 1 to 9999, for counts (n_values,)."""
+    first, last = np.array(["0001-01-01", "9999-12-31T23:59:59.999999"], "M8[us]").astype("i8")
+    clipped = np.clip(in_microseconds(values, unit), first, last)
+    return list(clipped.astype("M8[us]").tolist())
+
+
+def _datetimes(form: ObjectFormat, values: Array, unit: str | None) -> list[Any]:
+    moments = _naive(values, unit)
+    if form.zone is None:
+        return moments
+    return [moment.replace(tzinfo=datetime.UTC).astimezone(form.zone) for moment in moments]
+
+
+def _timestamps(form: ObjectFormat, values: Array, unit: str | None) -> list[Any]:
+    import pandas as pd
+
+    stamps = pd.DatetimeIndex(numpy_times(values, unit))
+    if form.zone is not None:
+        stamps = stamps.tz_localize("UTC").tz_convert(form.zone)
+    return list(stamps)
+
+
+def _pandas_timedeltas(form: ObjectFormat, values: Array, unit: str | None) -> list[Any]:
+    import pandas as pd
+
+    return list(pd.TimedeltaIndex(numpy_times(values, unit, "m")))
+
+
+def _times_of_day(form: ObjectFormat, values: Array, unit: str | None) -> list[Any]:
+    clipped = np.clip(in_microseconds(values, unit), 0, DAY - 1)
+    return [moment.time() for moment in numpy_times(clipped, "us").tolist()]
+
+
+def _periods(form: ObjectFormat, values: Array, unit: str | None) -> list[Any]:
+    import pandas as pd
+
+    frequency = str(form.frequency)
+    shift = _HALF_PERIOD.get(frequency.lstrip("0123456789")[:1], 0)
+    counts = values.astype(np.int64) + shift * (1000 if unit == "ns" else 1)
+    return list(pd.PeriodIndex(pd.DatetimeIndex(numpy_times(counts, unit)), freq=frequency))
+
+
+# Objects of each class for values (n_values,).
+_MAKERS: dict[str, Callable[[ObjectFormat, Array, str | None], list[Any]]] = {
+    "int": lambda form, values, unit: [round(value) for value in values.tolist()],
+    "Decimal": _decimals,
+    "Fraction": _fractions,
+    "date": lambda form, values, unit: [moment.date() for moment in _naive(values, unit)],
+    "datetime": _datetimes,
+    "Timestamp": _timestamps,
+    "datetime64": lambda form, values, unit: list(numpy_times(values, unit)),
+    "timedelta": lambda form, values, unit: (
+        in_microseconds(values, unit).view("m8[us]").tolist()
+    ),
+    "Timedelta": _pandas_timedeltas,
+    "timedelta64": lambda form, values, unit: list(numpy_times(values, unit, "m")),
+    "time": _times_of_day,
+    "Period": _periods,
 }

@@ -1,23 +1,23 @@
-"""Columns of strings that are hardly categories: warnings at fit that name them."""
+"""Warnings at fit that name columns of strings that are hardly categories."""
 
 import re
 import warnings
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable
 from typing import NamedTuple
 
-from skae.tables._cells import ColumnValues
+from skae.tables._column_values import ColumnValues
 from skae.tables._columns import Column
 from skae.tables._iso import is_iso
 
-# Of the cells of a column, this share must look like a number or a date.
+# Share of the values of a column that must look like a number or a date.
 _LEAST_ALIKE = 0.5
 
 # Plain digits are more often the name of a thing than its measure: they are taken for numbers
 # where there are more values than this, and none has zeros in front.
 _MOST_CODES = 10
 
-# How many characters of a value are shown.
+# Characters of a value that a warning shows.
 _MOST_SHOWN = 24
 
 _CURRENCY = r"(?:[$€£¥₹₽₩₺₿]|USD|EUR|GBP|JPY|CHF)"
@@ -57,58 +57,49 @@ _DATE = re.compile(
 )
 
 
-class Doubt(NamedTuple):
-    """A column of strings that may be something else.
+# For each look, what the columns look like and what to do about it.
+_REMEDIES = {
+    "numbers": (
+        "numbers written as strings",
+        "Convert them to numbers before fit, for example with pandas.to_numeric after "
+        "removing signs and separators",
+    ),
+    "dates": (
+        "dates or times written as strings, not all in one ISO 8601 format",
+        "Convert them to dates before fit, for example with pandas.to_datetime",
+    ),
+    "": (
+        "identifiers or free text",
+        "Drop them, or encode text and dates in them before fit",
+    ),
+}
 
-    Attributes
-    ----------
-    name, example : str
-        Of the column, and of its values.
 
-    looks_like : {"numbers", "dates", ""}
-        What nearly all values look like.
-
-    is_ignored : bool
-        Whether the column is ignored, as nearly all values differ.
-    """
+class ColumnWarning(NamedTuple):
+    """A column of categories that may be something else, and one of its values."""
 
     name: str
     example: str
-    looks_like: str
-    is_ignored: bool
+    looks_like: str  # "numbers", "dates" or ""
+    is_ignored: bool  # as nearly all values differ
 
 
-def doubts_of(cells: ColumnValues, column: Column) -> list[Doubt]:
-    """The doubt about a column of categories that nobody declares to be one, if there is one.
-
-    Parameters
-    ----------
-    cells : ColumnValues
-        Its cells.
-
-    column : Column
-        How they are encoded.
-    """
+def warning_of(data: ColumnValues, column: Column) -> ColumnWarning | None:
+    """The warning that a column needs which the user does not declare categorical, if any."""
     is_ignored = column.kind == "identifier"
-    if not (is_ignored or column.width):
-        return []
-    values = cells.values[cells.observed].tolist()
+    if data.family != "category" or not (is_ignored or column.width):
+        return None
+    values = data.values[data.observed].tolist()
     looks_like, example = "", str(values[0])
-    if cells.type == "str" and not cells.declared and (is_ignored or column.width > 2):
-        looks_like, example = look_of(Counter(values))
+    if data.type == "str" and not data.declared and (is_ignored or column.width > 2):
+        looks_like, example = _look(Counter(values))
     if not (looks_like or is_ignored):
-        return []
-    return [Doubt(column.name, example, looks_like, is_ignored)]
+        return None
+    return ColumnWarning(column.name, example, looks_like, is_ignored)
 
 
-def look_of(counts: Counter[str]) -> tuple[str, str]:
-    """What most of some strings look like, "numbers", "dates" or nothing, and an example.
-
-    Parameters
-    ----------
-    counts : Counter
-        How often each string was seen.
-    """
+def _look(counts: Counter[str]) -> tuple[str, str]:
+    """The look of most strings, "numbers", "dates" or "", and an example."""
     dates = [text for text in counts if _DATE.fullmatch(text) or is_iso(text)]
     numbers = [text for text in counts if _NUMBER.fullmatch(text)]
     are_codes = all(map(_CODE.fullmatch, numbers)) and not (
@@ -134,39 +125,23 @@ def _measures(counts: Counter[str]) -> list[str]:
     return measures if len(measures) > _MOST_CODES else []
 
 
-_REMEDIES = {
-    "numbers": (
-        "numbers written as strings",
-        "Convert them to numbers before fit, for example with pandas.to_numeric after "
-        "removing signs and separators",
-    ),
-    "dates": (
-        "dates or times written as strings, not all in one ISO 8601 format",
-        "Convert them to dates before fit, for example with pandas.to_datetime",
-    ),
-    "": (
-        "identifiers or free text",
-        "Drop them, or encode text and dates in them before fit",
-    ),
-}
-
-
-def warn_of(doubts: Sequence[Doubt], stacklevel: int) -> None:
+def warn_of(found: Iterable[ColumnWarning | None], stacklevel: int) -> None:
     """Warn once of all columns that look alike, by their names."""
+    columns = [column for column in found if column is not None]
     for looks_like, (what, remedy) in _REMEDIES.items():
-        alike = [doubt for doubt in doubts if doubt.looks_like == looks_like]
+        alike = [column for column in columns if column.looks_like == looks_like]
         if not alike:
             continue
-        shown = ", ".join(f"{d.name!r} (such as {d.example!r:.{_MOST_SHOWN}})" for d in alike)
-        ignored = [repr(doubt.name) for doubt in alike if doubt.is_ignored]
-        encoded = [repr(doubt.name) for doubt in alike if not doubt.is_ignored]
-        outcomes = [
-            f"Encoded as categories: {', '.join(encoded)}. " * bool(encoded),
-            f"Ignored, as their values are nearly all different: {', '.join(ignored)}. "
-            * bool(ignored),
-        ]
+        shown = ", ".join(f"{c.name!r} (such as {c.example!r:.{_MOST_SHOWN}})" for c in alike)
+        outcomes = ""
+        for outcome, is_ignored in (
+            ("Encoded as categories", False),
+            ("Ignored, as their values are nearly all different", True),
+        ):
+            names = [repr(column.name) for column in alike if column.is_ignored == is_ignored]
+            outcomes += f"{outcome}: {', '.join(names)}. " * bool(names)
         warnings.warn(
-            f"X has columns that look like {what}: {shown}. {''.join(outcomes)}{remedy}; or "
+            f"X has columns that look like {what}: {shown}. {outcomes}{remedy}; or "
             "name them in categorical_features, if they are categories.",
             UserWarning,
             stacklevel=stacklevel,
