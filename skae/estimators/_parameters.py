@@ -104,7 +104,7 @@ def refuse_changes(estimator, before, same_network):
     changed = [name for name in now if not np.array_equal(before[name], now[name])]
     changes = "; ".join(f"{name} was {before[name]!r} and is {now[name]!r}" for name in changed)
     raise ValueError(
-        "A fit that continues training (warm_start=True, partial_fit) keeps the trained "
-        f"network; another one is asked for: {changes or 'network was changed'}. Put that back, "
-        "or fit a clone of the estimator."
+        "A fit that continues training (warm_start=True, partial_fit) keeps the network, "
+        f"which cannot change: {changes or 'network was changed'}. Put that back, or fit a "
+        "clone of the estimator."
     )
