@@ -90,14 +90,14 @@ class KernelRegression:
         column j).
         """
         X = np.where(visible, X, 0).astype(np.float32)
-        drawn = np.zeros((len(X), np.count_nonzero(self.column_of == j)))
-        mean = np.zeros_like(drawn)
+        values = np.zeros((len(X), np.count_nonzero(self.column_of == j)))
+        mean = np.zeros_like(values)
         for part, kernel, total, targets in self._kernel(j, X, visible, None):
             point = total * rng.uniform(size=total.shape)
             row = (np.cumsum(kernel, axis=1) < point).sum(axis=1)
-            drawn[part] = targets[row.clip(0, len(targets) - 1)]
+            values[part] = targets[row.clip(0, len(targets) - 1)]
             mean[part] = kernel @ targets / total
-        return drawn, mean
+        return values, mean
 
     def _kernel(
         self, j: int, X: Array, visible: Array, self_index: Array | None
