@@ -69,7 +69,7 @@ class KernelRegression:
         # The products are narrow: where cores are busy, threads that wait for each other
         # take several times as long as one.
         with BLAS_LIMITS.single():
-            for j in np.flatnonzero(target_mask.any(axis=0)):
+            for j in np.flatnonzero(target_mask.any(axis=0)).tolist():
                 index = np.flatnonzero(target_mask[:, j])
                 at = None if self_index is None else self_index[index]
                 columns = np.flatnonzero(self.column_of == j)
