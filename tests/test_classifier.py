@@ -1,4 +1,4 @@
-"""One autoencoder per class: who wins, how sure it is, and what it does with odd classes."""
+"""One autoencoder per class: predictions, probabilities and unusual classes."""
 
 import pickle
 
@@ -120,7 +120,7 @@ def test_a_small_class_is_kept(make, labelled, n_rows):
     assert_array_equal(classifier.classes_, [0, 1, 2, 3])
     assert_array_equal(classifier.predict(X[rows[:n_rows]]), 0)
     assert np.mean(classifier.predict(X[y > 0]) == y[y > 0]) > 0.9
-    # Judged by rows it knows, its level is that of the others.
+    # Validated on its training rows, its level is that of the others.
     assert classifier.error_levels_[0] >= 0.999 * classifier.error_levels_[1:].mean()
 
 

@@ -23,7 +23,7 @@ QUICK = {"hidden_layer_sizes": (8,), "n_estimators": 1, "n_steps": 10, "random_s
 
 
 def holed(X, rate=0.2, seed=0):
-    """X with NaN in so many cells."""
+    """X with NaN at a share of the values."""
     gone = np.random.RandomState(seed).uniform(size=X.shape) < rate
     return np.where(gone, np.nan, X), gone
 
@@ -40,14 +40,14 @@ def table(request):
     return LIBRARIES[request.param](people().drop(columns="notes"))
 
 
-def missing_in(cells):
-    return pd.isna(pd.Series(list(cells), dtype=object)).to_numpy()
+def missing_in(values):
+    return pd.isna(pd.Series(list(values), dtype=object)).to_numpy()
 
 
 # What is kept
 
 
-def test_only_missing_cells_change(numbers):
+def test_only_missing_values_change(numbers):
     X, gone = holed(numbers)
     before = X.copy()
     filled = AEImputer(**QUICK).fit_transform(X)
@@ -56,7 +56,7 @@ def test_only_missing_cells_change(numbers):
     assert np.isfinite(filled).all()
 
 
-def test_rows_without_missing_cells_come_back(numbers):
+def test_complete_rows_are_returned(numbers):
     imputer = AEImputer(**QUICK).fit(numbers)
     filled = imputer.transform(numbers)
     assert_array_equal(filled, numbers)
@@ -67,9 +67,9 @@ def test_filled_numbers_lie_within_the_range_seen(numbers):
     X, gone = holed(numbers)
     filled = AEImputer(**QUICK).fit_transform(X)
     for j in range(X.shape[1]):
-        said = filled[gone[:, j], j]
-        assert said.min() >= np.nanmin(X[:, j])
-        assert said.max() <= np.nanmax(X[:, j])
+        values = filled[gone[:, j], j]
+        assert values.min() >= np.nanmin(X[:, j])
+        assert values.max() <= np.nanmax(X[:, j])
 
 
 @pytest.mark.any_data
@@ -91,13 +91,13 @@ def test_tables_come_back_in_their_library_and_dtypes(table):
     assert type(filled) is type(table)
     before, after = columns_of(table), columns_of(filled)
     assert list(before) == list(after)
-    for name, cells in before.items():
-        empty = missing_in(cells)
-        kept = [(a, b) for a, b, e in zip(cells, after[name], empty, strict=True) if not e]
-        assert all(a == b for a, b in kept), name
+    for name, values in before.items():
+        empty = missing_in(values)
+        pairs = [(a, b) for a, b, e in zip(values, after[name], empty, strict=True) if not e]
+        assert all(a == b for a, b in pairs), name
         assert not missing_in(after[name]).any(), name
         if name != "age":
-            assert set(after[name]) <= {a for a, _ in kept}, name
+            assert set(after[name]) <= {a for a, _ in pairs}, name
 
 
 @pytest.mark.any_data
@@ -163,7 +163,7 @@ def test_objects_in_arrays():
 # New rows
 
 
-def test_new_rows_with_other_holes(numbers):
+def test_new_rows_with_other_missing_values(numbers):
     imputer = AEImputer(**QUICK).fit(numbers)
     X, gone = holed(numbers[:20], 0.5)
     filled = imputer.transform(X)
@@ -213,8 +213,8 @@ def test_empty_columns(numbers, keep):
 def test_nothing_but_empty_columns():
     X = np.full((12, 2), np.nan)
     assert AEImputer(**QUICK).fit_transform(X).shape == (12, 0)
-    kept = AEImputer(keep_empty_features=True, **QUICK).fit_transform(X)
-    assert_array_equal(kept, np.zeros((12, 2)))
+    filled = AEImputer(keep_empty_features=True, **QUICK).fit_transform(X)
+    assert_array_equal(filled, np.zeros((12, 2)))
 
 
 @pytest.mark.any_data
@@ -225,29 +225,29 @@ def test_empty_columns_of_frames():
     with pytest.warns(UserWarning, match="notes"):
         filled = imputer.transform(frame)
     assert list(filled.columns) == list(frame.columns.drop("notes"))
-    kept = AEImputer(keep_empty_features=True, **QUICK).fit_transform(frame)
-    assert_array_equal(kept["notes"], 0)
+    filled = AEImputer(keep_empty_features=True, **QUICK).fit_transform(frame)
+    assert_array_equal(filled["notes"], 0)
 
 
 @pytest.mark.any_backend
 @pytest.mark.parametrize("missing_values", [-1.0, 0.5])
-def test_another_mark_of_missing_cells(numbers, missing_values):
+def test_another_mark_of_missing_values(numbers, missing_values):
     X, gone = holed(numbers)
-    usual = AEImputer(**QUICK).fit_transform(X)
+    expected = AEImputer(**QUICK).fit_transform(X)
     marked = np.where(gone, missing_values, numbers)
     imputer = AEImputer(missing_values=missing_values, **QUICK)
-    assert_array_equal(imputer.fit_transform(marked), usual)
+    assert_array_equal(imputer.fit_transform(marked), expected)
     with pytest.raises(ValueError, match="contains NaN"):
         imputer.fit(X)
 
 
 @pytest.mark.any_backend
-def test_a_word_that_marks_missing_cells():
+def test_a_word_that_marks_missing_values():
     frame = people()[["sex", "deck", "fare"]].fillna("?")
     filled = AEImputer(missing_values="?", **QUICK).fit_transform(frame)
     assert set(filled["deck"]) == set("ABCD")
-    usual = AEImputer(**QUICK).fit_transform(people()[["sex", "deck", "fare"]])
-    assert_array_equal(filled["deck"], usual["deck"])
+    expected = AEImputer(**QUICK).fit_transform(people()[["sex", "deck", "fare"]])
+    assert_array_equal(filled["deck"], expected["deck"])
 
 
 @pytest.mark.any_data
@@ -362,8 +362,8 @@ def test_global_generators_stay(numbers):
 def test_few_rows(numbers, n_rows):
     X = numbers[:n_rows].copy()
     X[0, 0] = np.nan
-    kept = AEImputer(keep_empty_features=True, **QUICK).fit_transform(X)
-    assert np.isfinite(kept).all()
+    filled = AEImputer(keep_empty_features=True, **QUICK).fit_transform(X)
+    assert np.isfinite(filled).all()
 
 
 def test_one_column_is_filled_with_its_mean():
@@ -387,14 +387,12 @@ def error(filled, true, gone):
     return np.sqrt(np.mean(np.square((filled - true) / scale)[gone]))
 
 
-def test_nonlinear_columns_are_learnt(numbers):
+def test_nonlinear_columns_are_filled_better_than_linearly(numbers):
     X, gone = holed(numbers)
     imputer = AEImputer(n_steps=150, random_state=0).fit(X)
     filled = imputer.transform(X)
-    cells = ~np.isnan(X)
-    linear = Gaussian.from_data(np.nan_to_num(X), cells, data_rng()).fill(
-        np.nan_to_num(X), cells
-    )
+    zeros, observed = np.nan_to_num(X), ~np.isnan(X)
+    linear = Gaussian.from_data(zeros, observed, data_rng()).fill(zeros, observed)
     assert error(filled, numbers, gone) < 0.9 * error(linear, numbers, gone)
     assert np.isfinite(imputer.loss_curve_).all()
 
@@ -403,8 +401,7 @@ def test_linear_columns_are_as_good_as_linear():
     rng = data_rng()
     true = rng.normal(size=(200, 3)) @ rng.normal(size=(3, 6)) + 0.1 * rng.normal(size=(200, 6))
     X, gone = holed(true)
-    cells = ~gone
-    linear = Gaussian.from_data(np.nan_to_num(X), cells, rng).fill(np.nan_to_num(X), cells)
+    linear = Gaussian.from_data(np.nan_to_num(X), ~gone, rng).fill(np.nan_to_num(X), ~gone)
     filled = AEImputer(n_steps=50, random_state=0).fit_transform(X)
     assert error(filled, true, gone) < 1.1 * error(linear, true, gone)
 
@@ -412,7 +409,7 @@ def test_linear_columns_are_as_good_as_linear():
 # Draws
 
 
-def test_draws_vary_where_cells_are_missing(numbers):
+def test_draws_vary_where_values_are_missing(numbers):
     X, gone = holed(numbers)
     imputer = AEImputer(**QUICK).fit(X)
     draws = np.array(imputer.sample(X, 4, random_state=0))
@@ -422,7 +419,7 @@ def test_draws_vary_where_cells_are_missing(numbers):
     assert_array_equal(np.array(imputer.sample(X, 4, random_state=0)), draws)
 
 
-def test_draws_vary_about_as_much_as_the_cells():
+def test_draws_vary_about_as_much_as_the_values():
     x, noise = data_rng().normal(size=(2, 400))
     true = np.column_stack([x, x + noise])
     X = true.copy()
@@ -447,55 +444,54 @@ def test_draws_of_tables(table):
 
 
 def test_normal_scores_go_back(numbers):
-    cells = np.ones(numbers.shape, bool)
-    scores = NormalScores.from_data(numbers, cells)
+    scores = NormalScores.from_data(numbers, np.ones(numbers.shape, bool))
     Z = scores.transform(numbers)
     assert_allclose(Z.mean(axis=0), 0, atol=0.05)
     assert_allclose(scores.inverse_transform(Z), numbers, atol=0.2)
 
 
-def test_expected_cells_are_those_of_the_regression():
+def test_conditional_means_are_those_of_the_regression():
     rng = data_rng()
     X = rng.normal(size=(500, 3)) @ rng.normal(size=(3, 3))
     model = Gaussian.from_data(X, np.ones(X.shape, bool), rng)
-    there = np.ones(X.shape, bool)
-    there[:, 0] = False
+    observed = np.ones(X.shape, bool)
+    observed[:, 0] = False
     design = np.column_stack([np.ones(500), X[:, 1:]])
     fitted = design @ np.linalg.lstsq(design, X[:, 0])[0]
-    apart = np.square(model.fill(X, there)[:, 0] - fitted).mean()
-    assert apart < 0.01 * X[:, 0].var()
+    mean_error = np.square(model.fill(X, observed)[:, 0] - fitted).mean()
+    assert mean_error < 0.01 * X[:, 0].var()
 
 
 # What it learns from
 
 
-def test_cells_are_taken_as_rows_miss_them():
-    """Of rows without missing cells, those of the column that others miss are taken oftener."""
+def test_values_are_hidden_as_rows_miss_them():
+    """Of complete rows, values of the column that others miss are hidden more often."""
     n = 20_000
-    there = np.ones((n, 2), bool)
-    there[n // 2 :, 0] = False
-    kept = hide_values(there, np.random.RandomState(0))
-    assert not (kept & ~there).any()
-    gone = 1 - kept[: n // 2].mean(axis=0)
-    # Half of the rows lose cells at a rate of up to 0.7; the others at one of up to 0.3, and
-    # what another row misses, which is the first cell in half of them.
+    observed = np.ones((n, 2), bool)
+    observed[n // 2 :, 0] = False
+    visible = hide_values(observed, np.random.RandomState(0))
+    assert not (visible & ~observed).any()
+    gone = 1 - visible[: n // 2].mean(axis=0)
+    # Half of the rows lose values at a rate of up to 0.7; the others at one of up to 0.3, and
+    # what another row misses, which is the first value in half of them.
     assert_allclose(gone, [(0.35 + 1 - 0.5 * 0.85) / 2, (0.35 + 0.15) / 2], atol=0.02)
 
 
-def test_answers_are_weighed_by_what_they_miss():
+def test_stacking_weights_are_those_of_a_ridge_regression():
     """Ridge regression to equal shares, which are not negative and add up to one."""
     rng = data_rng()
     target = rng.normal(size=400)
-    told = target[:, None] + rng.normal(size=(400, 3)) * [0.1, 0.1, 5]
-    share = stacking_weights(told, target)
-    assert_allclose(share.sum(), 1)
-    assert_allclose(share, [0.5, 0.5, 0], atol=0.06)
-    assert_allclose(stacking_weights(told[:3], target[:3]), np.full(3, 1 / 3))
+    predictions = target[:, None] + rng.normal(size=(400, 3)) * [0.1, 0.1, 5]
+    weights = stacking_weights(predictions, target)
+    assert_allclose(weights.sum(), 1)
+    assert_allclose(weights, [0.5, 0.5, 0], atol=0.06)
+    assert_allclose(stacking_weights(predictions[:3], target[:3]), np.full(3, 1 / 3))
     prior = target.var() * (0.005 * 400 + 1.25)
-    # By Lagrange, where no share is at its end.
-    told = target[:, None] + rng.normal(size=(400, 2))
+    # By Lagrange, where no weight is zero.
+    predictions = target[:, None] + rng.normal(size=(400, 2))
     matrix = np.zeros((3, 3))
-    matrix[:2, :2] = told.T @ told + prior * np.eye(2)
+    matrix[:2, :2] = predictions.T @ predictions + prior * np.eye(2)
     matrix[2, :2] = matrix[:2, 2] = 1
-    expected = np.linalg.solve(matrix, [*(told.T @ target + prior / 2), 1])[:2]
-    assert_allclose(stacking_weights(told, target), expected, atol=1e-4)
+    expected = np.linalg.solve(matrix, [*(predictions.T @ target + prior / 2), 1])[:2]
+    assert_allclose(stacking_weights(predictions, target), expected, atol=1e-4)

@@ -142,37 +142,37 @@ def test_a_normal_distribution_is_drawn_to_independent_columns():
     assert_allclose(model.covariance, expected + 1e-6 * np.eye(4))
 
 
-def test_missing_cells_are_at_their_conditional_mean():
+def test_missing_values_are_at_their_conditional_mean():
     mean, covariance = np.array([1.0, -1, 2]), np.array([[2.0, 1, 0.5], [1, 3, 1], [0.5, 1, 1]])
-    there = np.array([[False, True, True], [False, False, True], [True] * 3, [False] * 3])
+    observed = np.array([[False, True, True], [False, False, True], [True] * 3, [False] * 3])
     rows = np.array([[9.0, 1, 3], [9, 9, 4], [7, 8, 9], [9, 9, 9]])
-    filled = Gaussian(mean, covariance).fill(rows, there)
+    filled = Gaussian(mean, covariance).fill(rows, observed)
     expected = rows.copy()
-    for row, known in zip(expected, there, strict=True):
+    for row, known in zip(expected, observed, strict=True):
         pull = np.linalg.solve(covariance[np.ix_(known, known)], row[known] - mean[known])
         row[~known] = mean[~known] + covariance[np.ix_(~known, known)] @ pull
     assert_allclose(filled, expected)
 
 
-def test_a_normal_distribution_of_rows_with_missing_cells_is_a_fixed_point():
+def test_a_normal_distribution_of_rows_with_missing_values_is_a_fixed_point():
     """Of expectation and maximisation, of which a few rounds are taken."""
     rng = data_rng()
     rows = rng.normal(size=(400, 3)) @ np.array([[1.0, 1, 0], [0, 1, 1], [0, 0, 1]])
-    there = rng.uniform(size=rows.shape) > 0.2
-    model = Gaussian.from_data(np.where(there, rows, 99.0), there, rng)
+    observed = rng.uniform(size=rows.shape) > 0.2
+    model = Gaussian.from_data(np.where(observed, rows, 99.0), observed, rng)
     total = np.zeros((3, 3))
-    filled = model.fill(np.where(there, rows, 99.0), there)
+    filled = model.fill(np.where(observed, rows, 99.0), observed)
     assert_allclose(filled.mean(axis=0), model.mean, atol=1e-3)
-    for known in there:
-        left = model.covariance[np.ix_(~known, ~known)] - model.covariance[
+    for known in observed:
+        remaining = model.covariance[np.ix_(~known, ~known)] - model.covariance[
             np.ix_(~known, known)
         ] @ np.linalg.solve(
             model.covariance[np.ix_(known, known)], model.covariance[np.ix_(known, ~known)]
         )
-        total[np.ix_(~known, ~known)] += left
+        total[np.ix_(~known, ~known)] += remaining
     around = filled - filled.mean(axis=0)
     prior = 2 + np.sqrt(3) / 2
-    observed = np.where(there, rows, np.nan)
+    observed = np.where(observed, rows, np.nan)
     variance = np.nanvar(observed, axis=0)
     expected = (around.T @ around + total + prior * np.diag(variance)) / (400 + prior)
     assert_allclose(model.covariance, expected, atol=2e-3)
@@ -213,25 +213,27 @@ def test_numbers_of_a_layout_are_drawn_in_and_flags_are_not():
 def test_means_over_near_rows():
     reference = np.array([[0.0, 1], [1, 0], [2, 2]])
     values = np.array([[10.0, 20], [11, 21], [12, 22]])
-    there = np.array([[True, True], [True, False], [True, True]])
+    observed = np.array([[True, True], [True, False], [True, True]])
     weight = np.array([[1.0, 0.5], [2, 1]])
-    nearness = KernelRegression(weight, np.array([0, 1]), reference, values, there)
-    cells, kept = np.array([[0.5, 1.0], [0.0, 3.0]]), np.array([[True, True], [False, True]])
-    wanted = np.array([[True, True], [False, True]])
-    means = nearness(cells, kept, wanted, np.array([-1, 0]))
-    square = np.square(cells[:, None] - reference) * kept[:, None]
+    neighbors = KernelRegression(weight, np.array([0, 1]), reference, values, observed)
+    rows, visible = np.array([[0.5, 1.0], [0.0, 3.0]]), np.array([[True, True], [False, True]])
+    target_mask = np.array([[True, True], [False, True]])
+    means = neighbors(rows, visible, target_mask, np.array([-1, 0]))
+    square = np.square(rows[:, None] - reference) * visible[:, None]
     first = np.exp(-(square * weight[0]).sum(axis=2))
-    second = np.exp(-(square * weight[1]).sum(axis=2)) * there[:, 1]
-    # The second row is the first reference row, and does not read itself.
+    second = np.exp(-(square * weight[1]).sum(axis=2)) * observed[:, 1]
+    # The second row is the first reference row, and is not its own neighbour.
     second[1, 0] = 0
     expected = np.zeros((2, 2))
     expected[0, 0] = first[0] @ values[:, 0] / first[0].sum()
     expected[:, 1] = second @ values[:, 1] / second.sum(axis=1)
     assert_allclose(means, expected, rtol=1e-5)
-    drawn, mean = nearness.draw(np.tile(cells[:1], (4000, 1)), np.ones((4000, 2), bool), 1, RNG)
+    samples, mean = neighbors.draw(
+        np.tile(rows[:1], (4000, 1)), np.ones((4000, 2), bool), 1, RNG
+    )
     assert_allclose(mean, expected[0, 1], rtol=1e-5)
     assert_allclose(
-        [(drawn == value).mean() for value in values[:, 1]],
+        [(samples == value).mean() for value in values[:, 1]],
         second[0] / second[0].sum(),
         atol=0.03,
     )

@@ -1,4 +1,4 @@
-"""What networks are trained on: the loss of a few rows, against plain NumPy."""
+"""Objectives: the loss of a few rows, against plain NumPy."""
 
 from importlib import import_module
 from pkgutil import iter_modules

@@ -93,7 +93,7 @@ def test_the_start_is_probabilistic_pca(quick_vae, blob, n_components, scale):
 
 
 def test_the_bound_is_tight_at_the_start(quick_vae, digits):
-    """The posterior is the true one, so all draws say the same."""
+    """The posterior is the true one, so all draws have the same weight."""
     vae = quick_vae(**START).fit(digits)
     one = clone(vae).set_params(n_draws=1).fit(digits)
     assert_allclose(one.score_samples(digits), vae.score_samples(digits), atol=0.05)
@@ -102,7 +102,7 @@ def test_the_bound_is_tight_at_the_start(quick_vae, digits):
 
 
 def test_the_start_is_turned_and_pruned(quick_vae, blob):
-    """Columns come in the order of what they say; those without support are the prior."""
+    """Columns come in the order of their divergence; those without support are the prior."""
     vae = quick_vae(n_components=5, **START).fit(blob)
     mean, std = vae.posterior(blob)
     assert (np.diff(vae.divergence_) <= 1e-6).all()
@@ -163,8 +163,8 @@ def test_an_exact_posterior_is_left_alone(n_draws):
     mean, std = rng.normal(size=(5, 3)), rng.uniform(0.1, 2, size=(5, 3))
     log_joint = partial(normal_rows, centre=mean, spread=std)
     points = rng.standard_normal((n_draws, 3))
-    told = _importance.log_likelihood(np, mean, std, log_joint, points)
-    assert_allclose(told, np.full(5, 3.0), rtol=1e-10)
+    found = _importance.log_likelihood(np, mean, std, log_joint, points)
+    assert_allclose(found, np.full(5, 3.0), rtol=1e-10)
 
 
 @pytest.mark.parametrize("times", [1e6, 1e25])
@@ -198,7 +198,7 @@ def test_weighted_draws_are_nearer_than_the_bound(quick_vae, bent):
     assert vae.score(bent) > -vae._model.losses(Rows(bent)).mean() + 0.01
 
 
-def test_variance_explained_is_told_by_the_metric(fitted_vae, digits):
+def test_variance_explained_is_given_by_the_metric(fitted_vae, digits):
     assert 0.2 < reconstruction_score(fitted_vae, digits) < 1
 
 
@@ -235,8 +235,8 @@ def test_posterior(fitted_vae, digits):
     assert_array_equal(mean, fitted_vae.transform(digits))
     assert std.shape == mean.shape
     assert (std > 0).all()
-    apart = divergence(np, mean, 2 * np.log(std))
-    assert_allclose(apart.mean(axis=0), fitted_vae.divergence_, rtol=0.1)
+    kl = divergence(np, mean, 2 * np.log(std))
+    assert_allclose(kl.mean(axis=0), fitted_vae.divergence_, rtol=0.1)
 
 
 def test_samples_have_the_moments_of_the_data(quick_vae, blob):
@@ -286,12 +286,12 @@ def test_a_mixture_is_the_better_prior_of_clusters(of_clusters, clusters):
 
 
 def test_samples_of_a_mixture_lie_in_the_clusters(of_clusters, clusters):
-    def apart(vae):
+    def distance(vae):
         rows = vae.sample(300, random_state=0)
         squares = np.square(rows[:, None] - clusters[None, :300]).sum(axis=2)
         return np.sqrt(squares.min(axis=1)).mean()
 
-    assert apart(of_clusters["mixture"]) < 0.9 * apart(of_clusters["normal"])
+    assert distance(of_clusters["mixture"]) < 0.9 * distance(of_clusters["normal"])
     assert_array_equal(*(of_clusters["mixture"].sample(5, random_state=1) for _ in range(2)))
 
 
@@ -314,11 +314,11 @@ def test_with_a_mixture_it_is_a_density(quick_vae, clusters):
     assert_allclose(mass, 1, atol=0.05)
 
 
-def test_rows_that_say_too_little_leave_the_standard_normal(quick_vae, clusters):
+def test_too_few_rows_leave_the_standard_normal(quick_vae, clusters):
     assert quick_vae(n_components=2).fit(clusters[:9]).prior_ is None
 
 
-def test_odd_rows_break_nothing(quick_vae, clusters):
+def test_outliers_break_nothing(quick_vae, clusters):
     X = clusters.copy()
     X[::50] *= 1e6
     vae = quick_vae(n_components=2).fit(X)
@@ -393,8 +393,8 @@ def test_bernoulli(quick_vae, pixels):
     independent = (bits * np.log(p) + (1 - bits) * np.log(1 - p)).sum(axis=1).mean()
     assert vae.score(bits) > independent
     assert vae.score_samples(bits).max() < 0
-    said = vae.sample(10, random_state=0, noise=False)
-    assert ((said > 0) & (said < 1)).all()
+    means = vae.sample(10, random_state=0, noise=False)
+    assert ((means > 0) & (means < 1)).all()
     assert set(np.unique(vae.sample(10, random_state=0))) == {0, 1}
 
 
@@ -521,11 +521,11 @@ def test_keras_models(fitted_vae, digits):
 
 
 def test_likelihoods_are_nats():
-    x, said = np.array([[0.0, 1.0]]), np.array([[0.5, 0.5]])
-    bits = LIKELIHOODS["bernoulli"].per_sample(np, x, said, None)
+    x, output = np.array([[0.0, 1.0]]), np.array([[0.5, 0.5]])
+    bits = LIKELIHOODS["bernoulli"].per_sample(np, x, output, None)
     assert_allclose(bits, 2 * np.log(2), rtol=1e-6)
-    missed = LIKELIHOODS["gaussian"].per_sample(np, x, said, np.array([1.0, 0.25]))
-    assert_allclose(missed, 0.125 + 0.5 + np.log(2 * np.pi) + np.log(0.5))
+    squares = LIKELIHOODS["gaussian"].per_sample(np, x, output, np.array([1.0, 0.25]))
+    assert_allclose(squares, 0.125 + 0.5 + np.log(2 * np.pi) + np.log(0.5))
 
 
 def test_the_classifier_refuses_it(quick_vae, digits):

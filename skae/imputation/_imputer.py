@@ -322,8 +322,8 @@ class AEImputer(TransformerMixin, BaseEstimator):
             # Arrays of numbers are filled with the prediction, which need not be whole.
             rounded = not self._of_numbers or is_frame(X) or X.dtype.kind != "f"
             decoded = zip(self.encoder_.decoded_cells(Z, rounded), is_full, strict=True)
-            cells = [replace(each, observed=np.full(len(Z), has)) for each, has in decoded]
-            filled = with_values(X, cells, missing & is_full, self.encoder_._form)
+            values = [replace(each, observed=np.full(len(Z), has)) for each, has in decoded]
+            filled = with_values(X, values, missing & is_full, self.encoder_._form)
         filled = given_back(self._finished(filled, missing), given)
         return with_string_names(filled, self.get_feature_names_out())
 

@@ -69,7 +69,7 @@ class KernelRegression:
         # The products are narrow: where cores are busy, threads that wait for each other
         # take several times as long as one.
         with BLAS_LIMITS.single():
-            for j in np.flatnonzero(target_mask.any(axis=0)):
+            for j in np.flatnonzero(target_mask.any(axis=0)).tolist():
                 index = np.flatnonzero(target_mask[:, j])
                 at = None if self_index is None else self_index[index]
                 columns = np.flatnonzero(self.column_of == j)
@@ -90,14 +90,14 @@ class KernelRegression:
         column j).
         """
         X = np.where(visible, X, 0).astype(np.float32)
-        drawn = np.zeros((len(X), np.count_nonzero(self.column_of == j)))
-        mean = np.zeros_like(drawn)
+        values = np.zeros((len(X), np.count_nonzero(self.column_of == j)))
+        mean = np.zeros_like(values)
         for part, kernel, total, targets in self._kernel(j, X, visible, None):
             point = total * rng.uniform(size=total.shape)
             row = (np.cumsum(kernel, axis=1) < point).sum(axis=1)
-            drawn[part] = targets[row.clip(0, len(targets) - 1)]
+            values[part] = targets[row.clip(0, len(targets) - 1)]
             mean[part] = kernel @ targets / total
-        return drawn, mean
+        return values, mean
 
     def _kernel(
         self, j: int, X: Array, visible: Array, self_index: Array | None

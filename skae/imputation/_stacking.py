@@ -133,8 +133,8 @@ class Imputation:
             index = np.flatnonzero(~observed[:, j])
             if len(index):
                 columns = layout.column_of == j
-                drawn = self._draw_column(filled[index], visible[index], j, rng)
-                filled[np.ix_(index, columns)] = drawn
+                values = self._draw_column(filled[index], visible[index], j, rng)
+                filled[np.ix_(index, columns)] = values
                 visible[index, j] = True
         return filled
 
@@ -151,13 +151,13 @@ class Imputation:
         model = self.fold_models[rng.randint(len(self.fold_models))]
         mask = layout.spread(visible)
         scores = np.where(mask, self.scores.transform(X), 0.0)
-        drawn, mean = model.neighbors.draw(scores, mask, j, rng)
+        values, mean = model.neighbors.draw(scores, mask, j, rng)
         if not layout.is_number[columns].all():
-            return drawn[:, :width]
+            return values[:, :width]
         target_mask = np.zeros_like(visible)
         target_mask[:, j] = True
         prediction = self._predict(X, visible, target_mask)
-        prediction[:, columns] = prediction[:, columns] + drawn[:, width:] - mean[:, width:]
+        prediction[:, columns] = prediction[:, columns] + values[:, width:] - mean[:, width:]
         squashed = layout.squashed(prediction)[:, columns]
         return squashed.clip(self.low[columns], self.high[columns])
 

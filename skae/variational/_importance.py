@@ -31,25 +31,10 @@ def log_likelihood(
     draws so far. Each draw is weighted by its density under all rounds together. Where the
     posterior is exact all weights are the same, and so are all rounds.
 
-    Parameters
-    ----------
-    xp : module
-        `numpy`, or the functions of a graph.
-
-    mean, std : array of shape (n_samples, n_components)
-        Of the posterior of each row.
-
-    log_joint : callable
-        Log-density of rows and codes together, of shape (n_draws, n_samples) and float64,
-        for codes of shape (n_draws, n_samples, n_components).
-
-    points : ndarray of shape (n_draws, n_components)
-        Standard normal numbers, of the dtype of `mean`.
-
-    Returns
-    -------
-    array of shape (n_samples,)
-        float64.
+    `xp` is `numpy`, or the functions of a graph; mean, std : (n_samples, n_components), of the
+    posteriors; `log_joint` gives the log-density of rows and codes together, (n_draws,
+    n_samples) and float64, for codes (n_draws, n_samples, n_components); points : (n_draws,
+    n_components), standard normal, of the dtype of `mean`; result : (n_samples,), float64.
 
     References
     ----------

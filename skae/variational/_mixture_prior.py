@@ -1,4 +1,4 @@
-"""Where codes come from: a standard normal distribution, or a mixture that fits them."""
+"""Prior of codes: a mixture of normal distributions in place of the standard normal."""
 
 import numpy as np
 from sklearn.cluster import kmeans_plusplus
@@ -17,18 +17,20 @@ _SIZES = (2, 4, 8, 16, 32)
 _DRAWS_PER_ROW = 10
 _MOST_DRAWS = 10_000
 
-# Share of the rows that judge where none are held out, and codes drawn for each.
-_JUDGING_SHARE = 0.1
-_JUDGING_DRAWS = 16
+# Share of the rows for validation where none are held out, and codes drawn for each.
+_VALIDATION_SHARE = 0.1
+_VALIDATION_DRAWS = 16
 
-# Share of the codes that come from the standard normal in any case: no row loses more than
-# three nats by the mixture, wherever its code lies.
+# Weight of the standard normal: no row loses more than three nats by the mixture, wherever
+# its code lies.
 _NORMAL_SHARE = 0.05
 
-# Steps of the fit at most, and nats per code below which it stops.
+# Steps of expectation maximisation at most, nats per code below which it stops, and steps of
+# k-means before. `GaussianMixture.fit` takes twice the time for 0.03 nats less on the codes of
+# the tables of `benchmarks/samples.py`.
 _MOST_STEPS = 20
 _PROGRESS = 0.01
-_GROUPING_STEPS = 10
+_K_MEANS_STEPS = 10
 
 # Codes whose density is computed at a time.
 _CHUNK = 2048
@@ -38,63 +40,38 @@ _LEAST_VARIANCE = 1e-4
 
 
 def fit_prior(posterior, train, held_out, rng):
-    """Mixture of normal distributions that suits codes better than the standard normal.
+    """Fit a mixture of normal distributions to codes, if it is better than the standard normal.
 
-    Its parameters come from codes drawn from the posteriors of the training rows, its size
-    from the rows held out. What is compared is the evidence lower bound, in which the prior
-    stands apart from the likelihood; the gain of one row counts for no more than the most it
-    could lose, so that a few odd rows decide nothing.
+    It is fitted to codes drawn from the posteriors of the training rows; the number of its
+    components is chosen by the evidence lower bound of the validation rows, in which the prior
+    is a term of its own. The gain of one row is clipped to the most it could lose, so that a
+    few outliers decide nothing.
 
-    Parameters
-    ----------
-    posterior : callable
-        Mean and log-variance of the code of each row.
-
-    train, held_out : Rows
-        Rows that were trained on, and rows to judge by. None: a tenth of the training rows
-        judges. The same rows: there are too few.
-
-    rng : RandomState
-        Draws the codes and starts the mixtures.
-
-    Returns
-    -------
-    GaussianMixture or None
-        With a standard normal as its last component; None: rows held out do not confirm
-        that any mixture is better.
+    `posterior` gives mean and log-variance of the codes of rows. Without `held_out` rows a
+    tenth of the training rows validates; the same rows as `train`: there are too few. The last
+    component of the result is a standard normal. None: no mixture is significantly better.
     """
     if held_out is None:
-        train, held_out = split_rows(train, _JUDGING_SHARE, rng, True)
+        train, held_out = split_rows(train, _VALIDATION_SHARE, rng, True)
     if held_out is train:
         return None
-    codes = _drawn(posterior, train, rng)
-    judging = _spread(*posterior(dense(held_out.inputs)), rng, (_JUDGING_DRAWS,))
+    codes = _training_codes(posterior, train, rng)
+    validation = _draw_codes(*posterior(dense(held_out.inputs)), rng, (_VALIDATION_DRAWS,))
     best, best_gain = None, np.zeros(len(held_out))
     for size in _SIZES:
         # No component has fewer rows than its covariance has columns.
         if size * (codes.shape[1] + 1) > len(train):
             break
         mixture = _mixture(codes, size, rng)
-        gain = _gain(mixture, judging)
+        gain = _gain(mixture, validation)
         if np.average(gain - best_gain, weights=held_out.weight) <= 0:
             break
         best, best_gain = mixture, gain
-    return best if _is_clear(best_gain, held_out.weight) else None
+    return best if _is_significant(best_gain, held_out.weight) else None
 
 
 def log_gain(mixture):
-    """Logarithm of the density of codes over that of the standard normal, as a function.
-
-    Parameters
-    ----------
-    mixture : GaussianMixture
-        What codes come from.
-
-    Returns
-    -------
-    callable
-        From codes of shape (..., n_components) to an array of shape (...).
-    """
+    """A function of codes (..., n_components): their log-density less the standard normal's."""
     log_joint = _Joint(mixture)
 
     def of_codes(codes):
@@ -118,29 +95,28 @@ def draw(mixture, n_samples, rng):
     return codes
 
 
-def _drawn(posterior, rows, rng):
-    """Codes of rows, each row drawn as often as its weight says."""
+def _training_codes(posterior, rows, rng):
+    """Codes (n_draws, n_components) of rows that are drawn in proportion to their weights."""
     n_draws = min(_DRAWS_PER_ROW * len(rows), _MOST_DRAWS)
     if rows.weight is None:
         rounds = [rng.permutation(len(rows)) for _ in range(-(-n_draws // len(rows)))]
-        drawn = np.concatenate(rounds)[:n_draws]
+        index = np.concatenate(rounds)[:n_draws]
     else:
-        drawn = rng.choice(len(rows), n_draws, p=rows.weight / rows.weight.sum())
-    chosen, at = np.unique(drawn, return_inverse=True)
+        index = rng.choice(len(rows), n_draws, p=rows.weight / rows.weight.sum())
+    chosen, at = np.unique(index, return_inverse=True)
     mean, log_variance = posterior(dense(rows.inputs[chosen]))
-    return _spread(mean[at], log_variance[at], rng)
+    return _draw_codes(mean[at], log_variance[at], rng)
 
 
-def _spread(mean, log_variance, rng, n_draws=()):
-    """Codes drawn from the posteriors of rows."""
+def _draw_codes(mean, log_variance, rng, n_draws=()):
+    """Codes (*n_draws, n_samples, n_components) from posteriors (n_samples, n_components)."""
     return mean + np.exp(0.5 * log_variance) * rng.standard_normal((*n_draws, *mean.shape))
 
 
 def _mixture(codes, size, rng):
-    """A mixture fitted to codes, the standard normal added to it.
+    """A mixture of `size` components fitted to codes (n_codes, n_components).
 
-    Expectation maximisation is written out here: tools that follow the fits of all estimators
-    would take that of a GaussianMixture for one of the user's.
+    By expectation maximisation; a standard normal is added as its last component.
     """
     with BLAS_LIMITS.single(), threadpool_limits(1, user_api="openmp"):
         share, before = np.eye(size)[_groups(codes, size, rng)], -np.inf
@@ -160,9 +136,9 @@ def _mixture(codes, size, rng):
 
 
 def _groups(codes, size, rng):
-    """Which of so many groups each code is in, by some steps of k-means."""
+    """Labels (n_codes,) of codes (n_codes, n_components) by some steps of k-means."""
     centres = kmeans_plusplus(codes, size, random_state=rng)[0]
-    for _ in range(_GROUPING_STEPS):
+    for _ in range(_K_MEANS_STEPS):
         group = pairwise_distances_argmin(codes, centres)
         for i in np.unique(group):
             centres[i] = codes[group == i].mean(axis=0)
@@ -170,20 +146,20 @@ def _groups(codes, size, rng):
 
 
 def _maximised(codes, share):
-    """Weights, means and covariances of components that have these shares of the codes."""
+    """Weights, means and covariances of components by their shares, (n_codes, size)."""
     total = share.sum(axis=0) + np.finfo(float).eps
     means = share.T @ codes / total[:, np.newaxis]
     covariances = np.empty((len(total), codes.shape[1], codes.shape[1]))
     for i, mean in enumerate(means):
-        apart = codes - mean
-        covariance = (share[:, i, np.newaxis] * apart).T @ apart / total[i]
+        centred = codes - mean
+        covariance = (share[:, i, np.newaxis] * centred).T @ centred / total[i]
         least = _LEAST_VARIANCE * max(1.0, np.diagonal(covariance).mean())
         covariances[i] = covariance + least * np.eye(len(mean))
     return total / total.sum(), means, covariances
 
 
 def _of_components(weights, means, covariances):
-    """What a fitted GaussianMixture is."""
+    """A fitted GaussianMixture of `size` weights, means and covariances."""
     mixture = GaussianMixture(len(weights))
     mixture.weights_, mixture.means_, mixture.covariances_ = weights, means, covariances
     factors = np.linalg.inv(np.linalg.cholesky(covariances))
@@ -221,20 +197,20 @@ class _Joint:
 
 
 def _log_sum(logarithms):
-    """Logarithm of the sum of each row."""
+    """Logarithm of the sum of exponentials of each row, (n_codes,)."""
     most = logarithms.max(axis=1)
     below = logarithms - most[:, np.newaxis]
     return most + np.log(np.exp(below, out=below).sum(axis=1))
 
 
 def _gain(mixture, codes):
-    """What the bound of each row gains by the mixture, at most what it could lose."""
+    """Gain of the bound of each row, of codes (n_draws, n_samples, n_components)."""
     most = -np.log(_NORMAL_SHARE)
     return np.clip(log_gain(mixture)(codes).mean(axis=0), -most, most)
 
 
-def _is_clear(gain, weight):
-    """Whether the mean gain is above its standard error."""
+def _is_significant(gain, weight):
+    """Return True if the mean of gains (n_samples,) is above its standard error."""
     mean = np.average(gain, weights=weight)
     variance = np.average(np.square(gain - mean), weights=weight)
     return mean > np.sqrt(variance / len(gain))

@@ -96,19 +96,9 @@ class LatentNetwork:
     ) -> Weights:
         """Initial weights whose hidden layers contribute zero: a linear model.
 
-        Parameters
-        ----------
-        rng : RandomState
-            For the hidden layers.
-
-        model : FactorModel
-            With fewer factors than columns the other columns start at the prior.
-
-        scale, offset : float or ndarray of shape (n_outputs,)
-            From decoded rows to the values before the output activation.
-
-        floor : float
-            Least standard deviation of the noise.
+        With fewer factors than columns of the code the other columns are those of the prior.
+        `scale` and `offset`, (n_outputs,) or numbers, turn decoded rows into the values before
+        the output activation; `floor` is the least standard deviation of the noise.
         """
         log_variance = np.zeros(2 * self.n_components)
         log_variance[1 : 2 * len(model.variance) : 2] = np.log(model.variance)
@@ -125,19 +115,9 @@ class LatentNetwork:
 class FactorModel(NamedTuple):
     """Linear Gaussian model of centred rows, turned so that its posterior is diagonal.
 
-    Attributes
-    ----------
-    encoder : ndarray of shape (n_features, k)
-        From rows to the posterior mean of the factors.
-
-    loadings : ndarray of shape (k, n_features)
-        From factors to rows.
-
-    variance : ndarray of shape (k,)
-        Of the posterior of each factor, the same for all rows.
-
-    noise : ndarray of shape (n_features,)
-        Variance of what the factors leave out.
+    `encoder` : (n_features, k), from rows to the posterior mean of the factors; `loadings` :
+    (k, n_features), from factors to rows; `variance` : (k,), of the posterior of each factor,
+    the same for all rows; `noise` : (n_features,), variance that the factors leave out.
     """
 
     encoder: NDArray[Any]
@@ -155,26 +135,9 @@ def probabilistic_pca(
 ) -> FactorModel:
     """Maximum likelihood of a linear model with the same noise in all columns [1]_.
 
-    Parameters
-    ----------
-    X : ndarray or LazyRows of shape (n_samples, n_features)
-        Rows, centred already.
-
-    n_components : int
-        Factors at most; there are fewer than columns and than rows.
-
-    floor : float
-        Least standard deviation of the noise.
-
-    sample_weight : ndarray of shape (n_samples,) or None
-        Weights of the rows.
-
-    rng : RandomState
-        Seeds the randomized solver, which serves wide data only.
-
-    Returns
-    -------
-    FactorModel
+    X : (n_samples, n_features), centred. There are fewer factors than columns and than rows;
+    `floor` is the least standard deviation of the noise; `rng` seeds the randomized solver,
+    which serves wide data only.
 
     References
     ----------

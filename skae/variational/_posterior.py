@@ -27,20 +27,10 @@ _LARGEST_SINGLE = 1e6
 class LatentForward:
     """Posterior and log-likelihood of rows by trained networks and their likelihood.
 
-    Parameters
-    ----------
-    encoder, decoder : DenseForward or CompiledForward
-        Functions of arrays in the units of the data; the encoder gives mean and
-        log-variance of each column of the code, one after the other.
-
-    likelihood : Likelihood
-        Of a row given the output of the decoder.
-
-    variance : ndarray of shape (n_outputs,) or None
-        Of the noise, in standardised data, if there is one.
-
-    units : Affine or None
-        Units of the data, if the likelihood is that of standardised data.
+    Encoder and decoder are functions of arrays in the units of the data; the encoder gives
+    mean and log-variance of each column of the code, one after the other. `variance` :
+    (n_outputs,), of the noise in standardised data, if there is one. `units` are those of the
+    data, if the likelihood is that of standardised data.
     """
 
     def __init__(
@@ -73,30 +63,15 @@ class LatentForward:
         log_gain: Callable[[Array], Array] | None = None,
         target: Array | None = None,
     ) -> Array:
-        """Log-likelihood of each row, estimated by codes that are drawn in rounds.
+        """Log-likelihood of each row, (n_samples,), estimated by codes drawn in rounds.
+
+        X : (n_samples, n_features) in the units of the data; `target` : (n_samples, n_targets),
+        values that the likelihood is of, X by default; `log_gain` : a function as of
+        `_mixture_prior`, of a prior other than the standard normal.
 
         The draws rest on the same points for all rows and in every call. They are decoded in
         single precision, but for bits, whose probabilities may be next to one, and for rows
         far away.
-
-        Parameters
-        ----------
-        X : ndarray of shape (n_samples, n_features)
-            Rows in the units of the data.
-
-        n_draws : int
-            Codes drawn for each row.
-
-        log_gain : callable or None
-            Logarithm of the density of codes under their prior over that under the
-            standard normal; None: that is the prior.
-
-        target : ndarray of shape (n_samples, n_targets) or None
-            Values that the likelihood is of; None: the rows.
-
-        Returns
-        -------
-        ndarray of shape (n_samples,)
         """
         target = X if target is None else target
         points = normal_points(n_draws, self.posterior(X[:1])[0].shape[1])
