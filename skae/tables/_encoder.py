@@ -405,7 +405,7 @@ class TabularEncoder(TransformerMixin, BaseEstimator):
     def columns_(self) -> dict[Any, str]:
         """Kind of each column, by its name as it came."""
         self._check_fitted()
-        labels = getattr(self, "_labels", None) or [column.name for column in self._columns]
+        labels = self._labels or [column.name for column in self._columns]
         kinds = [column.kind for column in self._columns]
         return dict(zip(labels, kinds, strict=True))
 
