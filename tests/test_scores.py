@@ -191,7 +191,7 @@ def test_the_score_is_a_geometric_mean_of_error_and_distance(reference, by_hand)
     of_models = np.sqrt(errors * distance_scores(Z, rows, known, 2, False))
     assert_allclose(by_hand.score(X), np.sqrt(of_models[0] * of_models[1]), rtol=1e-4)
     for j in range(2):
-        assert_allclose(by_hand.score_of_model(j, X), of_models[j], rtol=1e-4)
+        assert_allclose(by_hand.score(X, [j]), of_models[j], rtol=1e-4)
 
 
 def test_a_column_has_half_of_its_shares_from_each(reference, by_hand):
@@ -380,7 +380,7 @@ def test_the_score_by_reconstruction_is_a_mean_in_usual_losses():
     score = ReconstructionScore(encoding, [Known(0.5), Known(0.25)], (2,), [2.0, 0.5])
     total = np.square(X).sum(axis=1)
     assert_allclose(score.score(X), (0.5 * total / 2 + 0.25 * total / 0.5) / 2)
-    assert_allclose(score.score_of_model(1, X), 0.25 * total / 0.5)
+    assert_allclose(score.score(X, [1]), 0.25 * total / 0.5)
     assert_allclose(score.shares(X), np.square(X) / total[:, None], atol=1e-8)
     assert_allclose(score.expected(X), [[0.625, 1.2], [1.875, 0]])
 
@@ -634,8 +634,8 @@ def test_missing_values_do_not_count_and_unseen_ones_are_far(encoded):
     assert_array_equal(parts.values[0, 2:], np.zeros(4))
     # A missing value does not count, and that it is missing does.
     assert_array_equal(parts.observed, [[1, 1, 0, 0, 0, 0], [0, 1, 1, 1, 1, 1]])
-    assert_array_equal(encoding.to_network(X, np.float64), X[:, :6])
-    assert_allclose(encoding.row_error(X), [6, 0])
+    assert_array_equal(encoding.to_network(X), X[:, :6])
+    assert_array_equal(encoding.to_data(X[:, :6]), X[:, :6])
 
 
 def test_a_value_of_a_column_of_which_half_is_missing_is_not_unseen():

@@ -171,19 +171,7 @@ class BinaryEffects:
 
     @classmethod
     def from_data(cls, X: Array, scores: Array, weight: Array | None = None) -> "BinaryEffects":
-        """Effects on the scores of these rows, by least squares.
-
-        Parameters
-        ----------
-        X : ndarray of shape (n_samples, n_features)
-            Rows.
-
-        scores : ndarray of shape (n_samples,)
-            Their scores.
-
-        weight : ndarray of shape (n_samples,) or None
-            Weights of the rows.
-        """
+        """Effects on the scores, (n_samples,), of rows X, (n_samples, n_features)."""
         binary = BinaryColumns.of(X)
         if len(binary.columns) == 0:
             return cls(binary, np.zeros(0), np.zeros(0), 0.0)
@@ -219,19 +207,7 @@ def logarithm(scores: Array) -> Array:
 
 
 def lower_quantile(values: Array, share: float, weight: Array | None = None) -> float:
-    """The value that this share of the weight lies below.
-
-    Parameters
-    ----------
-    values : ndarray of shape (n_samples,)
-        The values.
-
-    share : float
-        Between zero and one.
-
-    weight : ndarray of shape (n_samples,) or None
-        Weights; only their ratios matter.
-    """
+    """The value below which a share of the weight lies; values and weight: (n_samples,)."""
     if weight is None:
         return float(np.quantile(values, share))
     order = np.argsort(values, kind="stable")
@@ -242,18 +218,8 @@ def lower_quantile(values: Array, share: float, weight: Array | None = None) -> 
 def _tail_scale(excess: Array, weight: Array, length: float) -> float:
     """Scale of an exponential distribution that is truncated at a length.
 
-    The likeliest, with a prior of some rows, and a margin of its standard error.
-
-    Parameters
-    ----------
-    excess : ndarray of shape (n_tail,)
-        Logarithms of scores less the start of the tail.
-
-    weight : ndarray of shape (n_tail,)
-        Weights of the rows, of mean one over all rows.
-
-    length : float
-        Length at which the distribution is truncated.
+    The likeliest for an excess over its start, (n_tail,), with a prior of some rows, and a
+    margin of its standard error. Weights, (n_tail,), have a mean of one over all rows.
     """
     if not np.isfinite(length):
         return 1.0

@@ -50,7 +50,7 @@ TINY = 1e-9
 class TrainingData:
     """Data to which components are fitted.
 
-    Parameters
+    Attributes
     ----------
     rows : EncodedRows
         All training rows.
@@ -65,7 +65,7 @@ class TrainingData:
         Rows that each fold model is trained on, and rows held out.
 
     reference_mask : ndarray of bool of shape (n_samples,)
-        Rows that are taken to be normal, as far as the components before can tell.
+        Rows that are normal by the components before.
 
     rng : RandomState
         The only source of randomness.
@@ -217,16 +217,8 @@ class DenoisingError(Component):
     ) -> Iterator[Array]:
         """Error of each column in its unit, by each fold model: float64 (n_samples, n_columns).
 
-        Parameters
-        ----------
-        rows : EncodedRows
-            Rows.
-
-        models : iterable of int or None
-            Fold models; None: all.
-
-        blank : ndarray of bool of shape (n_samples, n_columns) or None
-            Values of a table that the denoisers do not see; None: they see all.
+        By all fold models if `models` is None. Denoisers do not see values of a table in the
+        mask `blank`, (n_samples, n_columns).
         """
         inputs = self.corrupted(rows, self.level, blank)
         for j in range(len(self.denoisers)) if models is None else models:
@@ -344,20 +336,10 @@ class NeighborDistance(Component):
         yield shares
 
     def remaining(self, rows: EncodedRows, blank: Array, n_reference: int) -> Array:
-        """Squared distance to the nearest rows in columns that are not blank, (n_samples,).
+        """Squared distance in columns that are not blank, in mean distances, (n_samples,).
 
-        In units of the mean distance of a column.
-
-        Parameters
-        ----------
-        rows : EncodedRows
-            Rows of a table.
-
-        blank : ndarray of bool of shape (n_samples, n_columns)
-            Columns that do not count.
-
-        n_reference : int
-            Number of reference rows, at most.
+        Rows are those of a table, `blank` is a mask of shape (n_samples, n_columns), and
+        distances are taken to so many reference rows at most.
         """
         X, reference = rows.points, self.nearest.rows[:n_reference]
         counts = np.hstack([~blank[:, self.layout.column], ~blank]).astype(np.float64)
@@ -385,18 +367,10 @@ def make_components(params: Mapping[str, Any]) -> list[Component]:
 
 
 def held_out_mean(errors: Array, mask: Array, weight: Array | None) -> Array:
-    """Mean error of each column, (n_columns,), over rows held out that may be neighbours.
+    """Mean error of each column, (n_columns,), over held-out rows of the reference.
 
-    Parameters
-    ----------
-    errors : ndarray of shape (n_samples, n_columns)
-        Errors; NaN of rows that were never held out.
-
-    mask : ndarray of bool of shape (n_samples,)
-        Rows that may be neighbours. Where none of them was held out, all rows count.
-
-    weight : ndarray of shape (n_samples,) or None
-        Weights of the rows.
+    Of errors (n_samples, n_columns), NaN where a row was never held out, with weights
+    (n_samples,). Where no row of the mask (n_samples,) was held out, all rows count.
     """
     held_out = ~np.isnan(errors).any(axis=1)
     counted = mask & held_out if (mask & held_out).any() else held_out

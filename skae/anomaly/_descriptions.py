@@ -37,16 +37,7 @@ def texts_of_numbers(X: NDArray[Any], expected: NDArray[Any]) -> tuple[list[Any]
 def texts_of_table(
     columns: Iterable[ColumnValues], encoder: TabularEncoder
 ) -> list[tuple[tuple[str, str], ...]]:
-    """Texts of the values of a table, row by row: exact and about.
-
-    Parameters
-    ----------
-    columns : iterable of ColumnValues
-        Of a table.
-
-    encoder : TabularEncoder
-        Fitted on such tables.
-    """
+    """Texts of the values of a table, row by row: exact and about."""
     texts = [
         [_texts(column, row, block.kind) for row in range(len(column.values))]
         for column, block in zip(columns, encoder.blocks_, strict=True)
@@ -90,21 +81,10 @@ def describe_row(
     shares: NDArray[Any],
     n_columns: int,
 ) -> str:
-    """Description of the blamed values of a row.
+    """Description of the blamed values of a row, by their exact texts or about.
 
-    Parameters
-    ----------
-    names : sequence of str
-        Of the columns.
-
-    values, expected : sequence of (str, str)
-        Texts of one row, exact and about.
-
-    shares : ndarray of shape (n_features,)
-        In the score of the row; negative for values that are not blamed.
-
-    n_columns : int
-        Number of values that are named, at most.
+    Shares in the score, (n_features,), are negative for values that are not blamed; so many
+    columns are named at most.
     """
     order = np.argsort(-shares, kind="stable")
     blamed = [i for i in order if shares[i] >= 0]

@@ -346,9 +346,7 @@ class AEAnomalyDetector(TableTagsMixin, DetectionMixin, BaseEstimator):
         folds = Folds.from_splits(splits, central)
         self._score = self._fit_score(rows, folds, rng)
         # Each row is calibrated by the model that has not seen it.
-        scores = folds.held_out_values(
-            lambda j, i: self._score.score_of_model(j, rows.inputs[i])
-        )
+        scores = folds.held_out_values(lambda j, i: self._score.score(rows.inputs[i], [j]))
         held_out = ~np.isnan(scores)
         self._calibrate(rows.take(held_out), scores[held_out], central[held_out])
         self.offset_ = -self._threshold(rows)
@@ -412,7 +410,7 @@ class AEAnomalyDetector(TableTagsMixin, DetectionMixin, BaseEstimator):
         if self.table_ is None:
             encoding = NumberEncoding.from_data(some, is_scaled)
         else:
-            seen_range = range_of(self._encoding.to_network(some.inputs, np.float64))
+            seen_range = range_of(self._encoding.to_network(some.inputs))
             encoding = replace(self._encoding, seen_range=seen_range)
         if self.scoring == "denoising":
             components = make_components(self.get_params(deep=False))

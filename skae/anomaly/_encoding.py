@@ -29,7 +29,7 @@ _LEAST_DEVIATIONS = 1e-3
 class EncodedRows:
     """Rows in comparable units, which components of the score take.
 
-    Parameters
+    Attributes
     ----------
     points : ndarray of shape (n_samples, n_points)
         Rows between which distances are measured; NaN where a number is missing.
@@ -38,10 +38,10 @@ class EncodedRows:
         Rows that denoisers restore; zero where a value is missing.
 
     observed : ndarray of bool of shape (n_samples, n_numbers) or None
-        Mask of the values that count in an error; None: all.
+        Values that count in an error; None: all.
 
     unseen : ndarray of shape (n_samples, n_columns) or None
-        Of a table, deviations of unseen categories and of unexpected missing values, which are
+        Of a table, deviations of unseen categories and of unexpected missing values; they are
         points too.
 
     missing : ndarray of shape (n_samples, n_columns)
@@ -67,11 +67,8 @@ class EncodedRows:
 
     def take(self, index: Array) -> "EncodedRows":
         """The rows at these positions."""
-        arrays = ("points", "values", "observed", "unseen", "missing", "n_counted")
-        chosen = {name: getattr(self, name) for name in arrays}
-        return replace(
-            self, **{k: v[index] for k, v in chosen.items() if isinstance(v, np.ndarray)}
-        )
+        arrays = {k: v[index] for k, v in vars(self).items() if isinstance(v, np.ndarray)}
+        return replace(self, **arrays)
 
 
 @dataclass(frozen=True)
@@ -109,35 +106,29 @@ class NumberEncoding:
 
     def encode(self, X: Array) -> EncodedRows:
         """Rows of the matrix, (n_samples, n_features), for the components of the score."""
-        points, missing = self.to_network(X, np.float64), np.isnan(X)
+        points, missing = self._scaled(X), np.isnan(X)
         any_missing = bool(missing.any())
         return EncodedRows(
             points,
             filled(points).astype(X.dtype, copy=False),
-            ~missing if any_missing else None,
-            None,
-            self.missing_part(X),
-            (~missing).sum(axis=1) if any_missing else X.shape[1],
-            X.dtype,
+            observed=~missing if any_missing else None,
+            unseen=None,
+            missing=np.where(missing, self.missing_error, 0.0) / X.shape[1],
+            n_counted=(~missing).sum(axis=1) if any_missing else X.shape[1],
+            dtype=X.dtype,
         )
 
-    def missing_part(self, X: Array) -> Array:
-        """Part of each missing value in the mean error of its row, (n_samples, n_features)."""
-        return np.where(np.isnan(X), self.missing_error, 0.0) / X.shape[1]
-
-    def row_error(self, X: Array) -> Array:
-        """Error of the missing values of each row, in mean errors, (n_samples,)."""
-        return np.asarray(self.missing_part(X).sum(axis=1))
-
-    def to_network(self, X: Array, dtype: Any) -> Array:
-        """Rows in comparable units, (n_samples, n_features), NaN where a value is missing."""
-        Z = X if self.scaler is None else self.scaler.transform(X)
-        return Z.astype(dtype, copy=False)
+    def to_network(self, X: Array) -> Array:
+        """Rows in comparable units, as `X`, (n_samples, n_features); NaN is missing."""
+        return self._scaled(X).astype(X.dtype, copy=False)
 
     def to_data(self, Z: Array) -> Array:
         """Rows in the units of the data, (n_samples, n_features), within what was seen."""
         X = Z if self.scaler is None else self.scaler.inverse_transform(Z)
         return X.clip(*self.seen_range)
+
+    def _scaled(self, X: Array) -> Array:
+        return X if self.scaler is None else self.scaler.transform(X)
 
 
 @dataclass(frozen=True)
@@ -169,13 +160,8 @@ class TableEncoding:
     def join(self, Z: Array, observed: Array) -> Array:
         """Rows of the matrix, (n_samples, n_numbers + n_columns).
 
-        Parameters
-        ----------
-        Z : ndarray of shape (n_samples, n_numbers)
-            From the encoder.
-
-        observed : ndarray of bool of shape (n_samples, n_columns)
-            Mask of the values that are not missing and no unseen category.
+        From the numbers of the encoder, (n_samples, n_numbers), and the mask of the values that
+        are neither missing nor an unseen category, (n_samples, n_columns).
         """
         layout = self.layout
         unseen = ~observed & (np.array(layout.n_values) > 0)
@@ -190,17 +176,13 @@ class TableEncoding:
         absent = unseen > 0
         absent[:, layout.with_indicator] |= Z[:, layout.indicators] > 0
         observed = ~absent[:, layout.column] | layout.is_indicator
-        # That a value is missing counts, by its indicator or by its deviations.
+        # That a value is missing counts by its indicator or by its deviations.
         missing = np.zeros((len(X), n_columns))
-        return EncodedRows(X, Z, observed, unseen, missing, n_columns, np.float32)
+        return EncodedRows(X, Z, observed, unseen, missing, n_columns, dtype=np.float32)
 
-    def row_error(self, X: Array) -> Array:
-        """Mean squared deviation of the unseen values of each row, (n_samples,)."""
-        return np.asarray(np.square(X[:, self.layout.n_numbers :]).mean(axis=1))
-
-    def to_network(self, X: Array, dtype: Any) -> Array:
+    def to_network(self, X: Array) -> Array:
         """The numbers of the encoder, (n_samples, n_numbers)."""
-        return X[:, : self.layout.n_numbers].astype(dtype, copy=False)
+        return X[:, : self.layout.n_numbers]
 
     def to_data(self, Z: Array) -> Array:
         """Numbers of the encoder, (n_samples, n_numbers), within what was seen."""
@@ -225,32 +207,20 @@ def missing_error(rows: Rows) -> Array:
 
 
 def unseen_deviations(share: Array) -> Array:
-    """Deviations by which a missing value or an unseen category counts, (n_columns,).
+    """Deviations of a missing value or an unseen category in each column, (n_columns,).
 
-    Three, as long as no more than one value in a hundred may be expected to be such; the
-    square falls with the share beyond.
-
-    Parameters
-    ----------
-    share : ndarray of shape (n_columns,)
-        Share of such values that may be expected in each column.
+    Three, as long as the share of such values that may be expected, (n_columns,), is no more
+    than one in a hundred; the square falls with the share beyond.
     """
     rarity = np.sqrt(_EXPECTED_SHARE / np.maximum(share, _EXPECTED_SHARE))
     return np.maximum(_UNSEEN_DEVIATIONS * rarity, _LEAST_DEVIATIONS)
 
 
 def share_of_new_categories(columns: Iterable[ColumnValues], weight: Any) -> Array:
-    """Share of new values in each column that may be a category not seen, (n_columns,).
+    """Share of new values in each column that may be an unseen category, (n_columns,).
 
-    Names and keys often have a category of their own, which is then no anomaly.
-
-    Parameters
-    ----------
-    columns : iterable of ColumnValues
-        Columns of the training table.
-
-    weight : array-like of shape (n_samples,) or None
-        Weights of the rows; those of weight zero do not count.
+    Names and keys often have a category of their own, which is then no anomaly. Rows whose
+    `weight`, (n_samples,), is zero do not count.
     """
     shares = []
     for column in columns:

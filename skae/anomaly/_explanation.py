@@ -69,16 +69,7 @@ def above_fair_share(shares):
 
 
 class _Explanation:
-    """Shares of the columns, by all components, and the components that fill blank values.
-
-    Parameters
-    ----------
-    encoding : NumberEncoding or TableEncoding
-        Encoding of rows.
-
-    components : list of Component
-        Those of the score.
-    """
+    """Shares of the columns, by all components, and the one that fills blank values."""
 
     def __init__(self, encoding, components):
         self.encoding = encoding
@@ -88,6 +79,7 @@ class _Explanation:
 
     def plain_shares(self, rows):
         """Mean share of each column in the components, (n_samples, n_columns)."""
+        # In the order of earlier versions, for the same last digits.
         terms = (term for c in reversed(self.components) for term in c.shares(rows))
         return sum(terms) / len(self.components)
 
@@ -189,17 +181,8 @@ class TableExplanation(_Explanation):
         """Blame the outermost values of a row instead, where that leaves far less error.
 
         Wrong values that agree support each other, and to blank one of them may reduce nothing.
-
-        Parameters
-        ----------
-        rows : EncodedRows
-            Rows.
-
-        blamed : ndarray of bool of shape (n_samples, n_columns)
-            Mask that is changed in place.
-
-        remaining : ndarray of shape (n_samples,)
-            Error of the values that are not blamed.
+        The mask `blamed`, (n_samples, n_columns), is changed in place; `remaining`,
+        (n_samples,), is the error of the other values.
         """
         at = np.flatnonzero(blamed.any(axis=1))
         if len(at) == 0:
@@ -221,26 +204,9 @@ class TableExplanation(_Explanation):
     def _changes(self, rows, blank, at, tried, remaining):
         """Change of the remaining error when a value is blanked, or is no longer blank.
 
-        Parameters
-        ----------
-        rows : EncodedRows
-            Rows.
-
-        blank : ndarray of bool of shape (n_samples, n_columns)
-            Blank values.
-
-        at : ndarray of int of shape (n_rows,)
-            Positions of the rows of interest.
-
-        tried : ndarray of bool of shape (n_rows, n_columns)
-            Values that are tried, each by itself.
-
-        remaining : ndarray of shape (n_samples,)
-            Remaining error of rows as it is.
-
-        Returns
-        -------
-        ndarray of shape (n_rows, n_columns)
+        Of the values `tried`, (n_at, n_columns), each by itself, in the rows at these
+        positions, with the blank values and remaining error of all rows, (n_samples,
+        n_columns) and (n_samples,).
         """
         row, column = np.nonzero(tried)
         changes = np.zeros(tried.shape)

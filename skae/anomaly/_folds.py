@@ -45,15 +45,9 @@ class Folds:
 
     @classmethod
     def from_splits(cls, splits: list[tuple[Array, Array]], central: Array) -> "Folds":
-        """Folds of splits, without rows that are trimmed.
+        """Folds of splits, positions to train on and to hold out, without trimmed rows.
 
-        Parameters
-        ----------
-        splits : list of tuple of ndarray of int
-            Positions of rows to train on and of rows held out.
-
-        central : ndarray of bool of shape (n_samples,)
-            Rows that are not trimmed. A fold that has none of them keeps all its rows.
+        A fold that has no row of the mask `central`, (n_samples,), keeps all its rows.
         """
         train_mask = np.zeros((len(splits), len(central)), dtype=bool)
         for mask, (train, _) in zip(train_mask, splits, strict=True):
@@ -65,12 +59,8 @@ class Folds:
     def held_out_values(self, function: Callable[[int, Array], Array]) -> Array:
         """Values of each row by the fold model that has not seen it, (n_samples, ...).
 
-        The mean over fold models where a row is held out from several; NaN where it never is.
-
-        Parameters
-        ----------
-        function : callable
-            ``function(model, positions)``: an array of shape (n_positions, ...).
+        By ``function(model, positions)``, an array of shape (n_positions, ...). The mean over
+        fold models where a row is held out from several; NaN where it never is.
         """
         values = [function(model, rows) for model, rows in enumerate(self.held_out)]
         n_samples, width = self.train_mask.shape[1], values[0].shape[1:]
@@ -228,31 +218,13 @@ def _among(counted: Array, splits: list[tuple[Array, Array]]) -> list[tuple[Arra
 
 
 def positive_weight(sample_weight: Any, n_positive: int) -> Array:
-    """Mask of the rows of positive weight, shape (n_samples,).
-
-    Parameters
-    ----------
-    sample_weight : array-like of shape (n_samples,), float or None
-        Weights that have been checked.
-
-    n_positive : int
-        How many are positive.
-    """
+    """Mask of the rows of positive weight, (n_samples,), of which there are so many."""
     weight = np.asarray(1.0 if sample_weight is None else sample_weight)
     return np.ones(n_positive, bool) if weight.ndim == 0 else np.asarray(weight > 0)
 
 
 def check_groups(X: Any, groups: Any) -> Array | None:
-    """Groups as an array of values that can be sorted.
-
-    Parameters
-    ----------
-    X : array-like of shape (n_samples, ...)
-        Rows.
-
-    groups : array-like of shape (n_samples,) or None
-        Group of each row.
-    """
+    """Groups of the rows of X as an array (n_samples,) of values that can be sorted."""
     if groups is None:
         return None
     groups = np.asarray(groups)
@@ -273,21 +245,10 @@ def check_groups(X: Any, groups: Any) -> Array | None:
 
 
 def trim_mask(distance: Array, Z: Array, share: float) -> Array:
-    """Mask of the rows, (n_samples,), that remain without the most distant.
+    """Mask of the rows Z, (n_samples, n_features), without this share of the most distant.
 
     In a binary column neither value loses more than twice the share of its rows: a minority
-    stays a minority and does not vanish.
-
-    Parameters
-    ----------
-    distance : ndarray of shape (n_samples,)
-        Distance or error of each row.
-
-    Z : ndarray of shape (n_samples, n_features)
-        Rows.
-
-    share : float
-        Share of the rows that is trimmed.
+    stays a minority and does not vanish. `distance` has shape (n_samples,).
     """
     mask = np.ones(len(Z), dtype=bool)
     n_trimmed = int(share * len(Z))
@@ -320,21 +281,10 @@ def _within_share(
 
 
 def central_mask(Z: Array, share: float, rng: np.random.RandomState) -> Array:
-    """Mask of the rows, (n_samples,), that remain without this share of the most distant.
+    """Mask of the rows Z, (n_samples, n_features), without this share of the most distant.
 
     By the Manhattan distance to the neighbour at a twentieth of the reference rows (the 20th at
     least), so that groups of fewer anomalies than that are not each other's neighbours.
-
-    Parameters
-    ----------
-    Z : ndarray of shape (n_samples, n_features)
-        Rows in comparable columns; NaN where a value is missing.
-
-    share : float
-        Share of the rows that is trimmed.
-
-    rng : RandomState
-        Draws the reference rows.
     """
     rows = reference = filled(Z)
     if len(Z) > _MOST_REFERENCE:

@@ -66,25 +66,17 @@ class NearestRows:
             if patterns[:, i].any()
         ]
         models = range(len(masks))
-        own = np.stack([mean for mean, _ in self._search(rows, models)])
-        self.unit = np.array([own[j, masks[j]].mean() for j in models])
-        self.own_distance = own if relative else None
-        medians = np.array([np.median(own[j, masks[j]]) for j in models])
+        distance = np.stack([mean for mean, _ in self._search(rows, models)])
+        self.unit = np.array([distance[j, masks[j]].mean() for j in models])
+        self.own_distance = distance if relative else None
+        medians = np.array([np.median(distance[j, masks[j]]) for j in models])
         self.least_distance = _LEAST_DISTANCE * medians
 
     def scores(self, Z: Array, models: Sequence[int]) -> Array:
-        """Mean squared difference of a column to the neighbours, (n_models, n_samples).
+        """Mean squared difference to the neighbours of rows Z, (n_models, n_samples).
 
         In units of its mean over the reference rows; relative to the neighbours' own where
         these count.
-
-        Parameters
-        ----------
-        Z : ndarray of shape (n_samples, n_features)
-            Rows.
-
-        models : sequence of int
-            Fold models.
         """
         scores = []
         for j, (mean, neighbors) in zip(models, self._search(Z, models), strict=True):
@@ -97,15 +89,7 @@ class NearestRows:
         return np.stack(scores)
 
     def shares(self, Z: Array) -> Array:
-        """Share of each column in the distance, a mean over fold models, as `Z`.
-
-        The shares of a row add up to one.
-
-        Parameters
-        ----------
-        Z : ndarray of shape (n_samples, n_features)
-            Rows.
-        """
+        """Shares of the columns in the distance of rows Z, a mean over models, as `Z`."""
         distance, position, candidate_of = self._candidates(Z, slice(None))
         weight = np.zeros_like(distance)
         row = np.arange(len(Z))[:, np.newaxis]
@@ -132,15 +116,9 @@ class NearestRows:
             yield mean, position[row, chosen]
 
     def _chosen(self, distance: Array, is_candidate: Array) -> Array:
-        """Candidates that are the neighbours for a fold model, (n_samples, n_neighbors).
+        """Neighbours for a fold model, among its candidates, (n_samples, n_neighbors).
 
-        Parameters
-        ----------
-        distance : ndarray of shape (n_samples, n_candidates)
-            Squared distances.
-
-        is_candidate : ndarray of bool of shape (n_candidates,)
-            Mask of those of the model.
+        From squared distances, (n_samples, n_candidates), and the mask of the candidates.
         """
         at = np.flatnonzero(is_candidate)
         k = self.n_neighbors + self.leaves_out

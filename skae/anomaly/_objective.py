@@ -17,7 +17,7 @@ class NoiseConditionalDenoising(keras.Model):
     """Squared error of each row, denoised at a noise level of its own.
 
     In rows of an encoded table some columns are also blank: all numbers that stand for such a
-    column are zero, and a flag for each column tells the denoiser so.
+    column are zero, and a flag for each column marks it.
 
     Parameters
     ----------

@@ -18,15 +18,10 @@ _CHUNK_ENTRIES = 2**20
 
 
 def geometric_mean(xp, scores):
-    """Geometric mean of scores over components and fold models, (n_samples,).
+    """Geometric mean over components and fold models, (n_samples,).
 
-    Parameters
-    ----------
-    xp : module
-        `numpy`, or the functions of ONNX tensors.
-
-    scores : sequence of sequences of arrays of shape (n_samples,)
-        Scores by each fold model, of each component.
+    Of `scores` of shape (n_components, n_models, n_samples), by the functions of `xp`: NumPy,
+    or those of ONNX tensors.
     """
     logarithms = [
         sum(xp.log(score + TINY) for score in by_component) / len(by_component)
@@ -52,22 +47,7 @@ class CombinedScore:
         self.components = components
 
     def fit(self, rows, folds, rng, monitor):
-        """Fit the components to training rows.
-
-        Parameters
-        ----------
-        rows : Rows
-            All training rows, of the detector's matrix.
-
-        folds : Folds
-            Rows that each fold model is trained on, and rows held out.
-
-        rng : RandomState
-            The only source of randomness.
-
-        monitor : Monitor
-            Called after each epoch.
-        """
+        """Fit the components to all training rows, of the detector's matrix, by these folds."""
         self.n_models = len(folds.train_mask)
         encoded, mask = self.encoding.encode(rows.inputs), folds.train_mask.any(axis=0)
         data = TrainingData(encoded, rows.weight, self.encoding, folds, mask, rng, monitor)
@@ -91,10 +71,6 @@ class CombinedScore:
                 for rows in self._chunks(X, row_entries + X.shape[1])
             ]
         )
-
-    def score_of_model(self, model, X):
-        """Score of each row of X, (n_samples, n_features), by one fold model."""
-        return self.score(X, [model])
 
     def shares(self, X):
         """Shares of the columns in the score of each row, (n_samples, n_columns)."""
@@ -151,37 +127,16 @@ class ReconstructionScore:
 
     @classmethod
     def from_data(cls, rows, folds, rng, make, shape, encoding):
-        """Score with an autoencoder trained for each fold.
-
-        Parameters
-        ----------
-        rows : Rows
-            All training rows, of the detector's matrix.
-
-        folds : Folds
-            Rows that each autoencoder is trained on.
-
-        rng : RandomState
-            The only source of randomness.
-
-        make : callable
-            Returns an autoencoder to be fitted.
-
-        shape : tuple of int
-            Of one row.
-
-        encoding : NumberEncoding or TableEncoding
-            Encoding of the rows.
-        """
+        """Score with an autoencoder for each fold, which `make` returns to be fitted."""
         parts = [rng.permutation(np.flatnonzero(mask)) for mask in folds.train_mask]
         autoencoders = []
         for part in map(rows.take, parts):
-            X = encoding.to_network(part.inputs, part.inputs.dtype).reshape(-1, *shape)
+            X = encoding.to_network(part.inputs).reshape(-1, *shape)
             autoencoder = make().set_params(random_state=draw_seed(rng))
             autoencoders.append(fit_without_warning(autoencoder, X, part.weight))
         score = cls(encoding, autoencoders, shape)
         score.unit = [
-            score.score_of_model(j, rows.inputs[part[:MOST_ROWS]]).mean() or 1.0
+            score.score(rows.inputs[part[:MOST_ROWS]], [j]).mean() or 1.0
             for j, part in enumerate(parts)
         ]
         return score
@@ -191,41 +146,42 @@ class ReconstructionScore:
         """Mean training loss of each epoch, of each autoencoder."""
         return [autoencoder.loss_curve_ for autoencoder in self.autoencoders]
 
-    def score(self, X):
-        """Score of each row of X, (n_samples, n_features), by all autoencoders."""
-        return self._mean(lambda j: self.score_of_model(j, X))
+    def score(self, X, models=None):
+        """Score of each row of X, (n_samples, n_features), by these fold models or by all."""
+        return self._mean(lambda j: self._score_of_model(j, X), models)
 
-    def score_of_model(self, model, X):
+    def _score_of_model(self, model, X):
         """Score of each row of X, (n_samples, n_features), by one autoencoder."""
         autoencoder = self.autoencoders[model]
-        rows = self.encoding.to_network(X, X.dtype).reshape(-1, *self.shape)
-        losses = -autoencoder.score_samples(rows).astype(np.float64, copy=False)
+        rows = self.encoding.encode(X)
+        inputs = self.encoding.to_network(X).reshape(-1, *self.shape)
+        losses = -autoencoder.score_samples(inputs).astype(np.float64, copy=False)
         if losses.min() < 0:
             raise ValueError(
                 "estimator must be an autoencoder whose score_samples is minus an error, "
                 f"so never positive; that of {type(autoencoder).__name__} reaches "
                 f"{-losses.min():.6g}."
             )
-        return losses / self.unit[model] + self.encoding.row_error(X)
+        scores = losses / self.unit[model] + rows.missing.sum(axis=1)
+        return scores if rows.unseen is None else scores + np.square(rows.unseen).mean(axis=1)
 
     def shares(self, X):
         """Shares of the columns in the score of each row, (n_samples, n_columns)."""
-        encoding = self.encoding
-        if encoding.is_table:
-            rows = encoding.encode(X)
+        rows, layout = self.encoding.encode(X), self.encoding.layout
+        if self.encoding.is_table:
             squared = np.square(rows.values - self.expected(X)) * rows.observed
-            squared = encoding.layout.sum_by_column(squared) + np.square(rows.unseen)
+            squared = layout.sum_by_column(squared) + np.square(rows.unseen)
         else:
-            missing = encoding.missing_part(X) * X.shape[1] * np.mean(self.unit)
-            Z = encoding.to_network(X, X.dtype)
+            Z = self.encoding.to_network(X)
             squared = self._mean(lambda j: np.square(Z - self._reconstructed(j, Z)))
+            missing = rows.missing * X.shape[1] * np.mean(self.unit)
             squared = np.nan_to_num(np.where(np.isnan(Z), missing, squared))
         squared = squared + TINY
         return squared / squared.sum(axis=1, keepdims=True)
 
     def expected(self, X):
         """Reconstruction, in the units of X or as numbers of the encoder of a table."""
-        Z = self.encoding.to_network(X, X.dtype)
+        Z = self.encoding.to_network(X)
         return self.encoding.to_data(self._mean(lambda j: self._reconstructed(j, Z)))
 
     def reasons(self, X):
@@ -233,9 +189,10 @@ class ReconstructionScore:
         shares = self.shares(X)
         return Reasons(above_fair_share(shares), shares, self.expected(X))
 
-    def _mean(self, of_model):
-        """Mean of arrays ``of_model(j)`` of one shape over the autoencoders."""
-        values = [of_model(j).astype(np.float64) for j in range(len(self.autoencoders))]
+    def _mean(self, of_model, models=None):
+        """Mean of arrays ``of_model(j)`` of one shape over these autoencoders or all."""
+        models = range(len(self.autoencoders)) if models is None else models
+        values = [of_model(j).astype(np.float64) for j in models]
         mean = sum(values) / len(values)
         if np.isnan(mean).any():
             # A column without a value in a fold is NaN where its autoencoder reconstructs.

@@ -161,8 +161,8 @@ def _neighbor_distances(
         score = mean / (nearest.unit[j] or 1.0)
         if nearest.own_distance is not None:
             least = nearest.least_distance[j] or 1.0
-            own = graph.constant(nearest.own_distance[j][order])
-            theirs = xp.mean(own.take(position, axis=0), axis=1)
+            own_distance = graph.constant(nearest.own_distance[j][order])
+            theirs = xp.mean(own_distance.take(position, axis=0), axis=1)
             score = score * xp.sqrt((mean + least) / (theirs + least))
         scores.append(score)
     return scores

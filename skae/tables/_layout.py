@@ -1,4 +1,4 @@
-"""ColumnLayout: which columns of a matrix stand for which column of a table."""
+"""ColumnLayout: the columns of a matrix that stand for each column of a table."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -12,7 +12,7 @@ Array = NDArray[Any]
 
 @dataclass(frozen=True)
 class ColumnLayout:
-    """Which columns of a matrix stand for which column of a table.
+    """Columns of a matrix that stand for each column of a table.
 
     The matrix columns of a table column are neighbours: one number or the flags of its
     categories, then a missing indicator, where it has one. Columns that are not encoded have
