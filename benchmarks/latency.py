@@ -140,12 +140,12 @@ def bulk_worker(path, quick):
     """Worker: seconds for many rows, and of the bare products that they need."""
     detector = pickle.loads(Path(path).read_bytes())[0]
     X = numbers(2_000 if quick else N_MANY, 3)
-    score = detector._score
+    denoising, distance = detector._score.components
     detector.score_samples(X[:1_000])
     dtype = np.dtype(np.float64)
     kernels = [
-        [w for w in member.denoiser._prepared[dtype, True][1] if w.shape[1] > 1]
-        for member in score.residuals
+        [w for w in denoiser._prepared[dtype, True][1] if w.shape[1] > 1]
+        for denoiser in denoising.denoisers
     ]
 
     def bare():
@@ -155,7 +155,7 @@ def bulk_worker(path, quick):
             read = np.empty((X.shape[1] + 1, len(rows)))
             for first, second, third in kernels * 2:
                 third @ (second @ (first @ read))
-            rows @ score.nearest.rows.T
+            rows @ distance.nearest.rows.T
 
     turns = [
         (clock(detector.score_samples, X)[0], clock(bare)[0]) for _ in range(1 if quick else 5)

@@ -16,12 +16,10 @@ from sklearn.model_selection import KFold, PredefinedSplit, ShuffleSplit, Strati
 
 from data import data_rng
 from skae import AEAnomalyDetector, AutoencoderTransformer, DenoisingAutoencoder
-from skae.anomaly._conformal import Calibration, lower_quantile
+from skae.anomaly._calibration import Calibration, ContaminatedCalibration, lower_quantile
 from skae.anomaly._descriptions import number
-from skae.anomaly._folds import split_folds
+from skae.anomaly._folds import central_mask, split_folds
 from skae.anomaly._neighbors import NearestRows
-from skae.anomaly._robust_calibration import ContaminatedCalibration
-from skae.anomaly._trimming import central
 from skae.tables._binary_columns import BinaryColumns
 from skae.tables._squashing_scaler import SquashingScaler
 
@@ -378,7 +376,7 @@ def test_minorities_stay():
     """Rows with a level that few have are not trimmed away, and seldom marked for it."""
     X, new = with_levels(800, 0), with_levels(3000, 1)
     levels = X[:, 6:]
-    kept = central(SquashingScaler.from_data(X).transform(X), 0.3, data_rng())
+    kept = central_mask(SquashingScaler.from_data(X).transform(X), 0.3, data_rng())
     assert kept.mean() == pytest.approx(0.7)
     assert ((levels * kept[:, np.newaxis]).sum(axis=0) >= 0.39 * levels.sum(axis=0)).all()
     marked = quick().fit(X).predict(new) == -1
@@ -523,7 +521,7 @@ def test_chunks_change_nothing(novelty, normal, monkeypatch):
 
 def test_denoisers_side_by_side_are_those_one_after_the_other(normal, monkeypatch):
     scores = quick().fit(normal).score_samples(normal)
-    monkeypatch.setattr("skae.anomaly._denoiser._STEPS_TO_SHARE", 1)
+    monkeypatch.setattr("skae.anomaly._training._STEPS_TO_SHARE", 1)
     assert_array_equal(quick().fit(normal).score_samples(normal), scores)
 
 
@@ -650,7 +648,7 @@ def test_an_interrupted_fit_keeps_what_was_fitted(normal, monkeypatch):
             time.sleep(0.1)
             raise KeyboardInterrupt
 
-    monkeypatch.setattr("skae.anomaly._denoiser.ThreadPoolExecutor", Interrupted)
+    monkeypatch.setattr("skae.anomaly._training.ThreadPoolExecutor", Interrupted)
     fitted.set_params(n_steps=1_000_000)
     with pytest.raises(KeyboardInterrupt):
         fitted.fit(normal)
@@ -722,7 +720,7 @@ def test_a_level_is_known_in_another_dtype_and_after_scaling():
     X = np.column_stack([rng.normal(size=(200, 3)), rng.uniform(size=200) < 0.3])
     X = (X - X.mean(axis=0)) / X.std(axis=0)
     detector = AEAnomalyDetector(hidden_layer_sizes=(4,), n_steps=10, random_state=0).fit(X)
-    assert len(detector._effects.levels.columns)
+    assert len(detector._binary_effects.binary.columns)
     scores = detector.score_samples(X)
     assert_allclose(detector.score_samples(X.astype(np.float32)), scores, rtol=1e-3)
     assert not BinaryColumns.from_data(X).has_either(X + 0.01)[:, 0].any()

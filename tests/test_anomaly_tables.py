@@ -14,8 +14,9 @@ from sklearn.metrics import roc_auc_score
 
 from data import data_rng
 from skae import AEAnomalyDetector, AutoencoderTransformer
-from skae.anomaly._layout import TableLayout
+from skae.anomaly._encoding import TableEncoding, unseen_deviations
 from skae.tables import TabularEncoder
+from skae.tables._layout import ColumnLayout
 from tables import LIBRARIES, columns_of, people
 
 QUICK = {"hidden_layer_sizes": (64, 64), "n_steps": 150, "random_state": 0}
@@ -343,19 +344,18 @@ def test_a_table_without_numbers(normal):
     assert detector.predict(odd)[0] == -1
 
 
-def test_flags_of_cells_that_are_foreign():
+def test_deviations_of_unseen_values():
     X = pd.DataFrame({"a": [1.0, 2, 4], "b": ["x", None, "y"], "c": [None, None, None]})
     encoder = TabularEncoder().fit(X)
-    layout = TableLayout(encoder.blocks_, np.zeros(3))
-    rows = layout.joined(*encoder.encode(X))
-    Z, counts, foreign = layout.parts(rows)
-    assert not foreign.any()
-    assert_array_equal(Z, encoder.transform(X))
-    assert_array_equal(counts, [[1, 1, 1], [1, 0, 1], [1, 1, 1]])
+    encoding = TableEncoding(ColumnLayout.from_encoder(encoder), unseen_deviations(np.zeros(3)))
+    rows = encoding.encode(encoding.join(*encoder.encode(X)))
+    assert not rows.unseen.any()
+    assert_array_equal(rows.values, encoder.transform(X))
+    assert_array_equal(rows.observed, [[1, 1, 1], [1, 0, 1], [1, 1, 1]])
     odd = pd.DataFrame({"a": [np.nan], "b": ["z"], "c": [None]})
-    _, counts, foreign = layout.parts(layout.joined(*encoder.encode(odd)))
-    assert_array_equal(foreign[0] > 0, [True, True, False])
-    assert counts[0, 0] == 0
+    rows = encoding.encode(encoding.join(*encoder.encode(odd)))
+    assert_array_equal(rows.unseen[0] > 0, [True, True, False])
+    assert rows.observed[0, 0] == 0
 
 
 # Columns of other types

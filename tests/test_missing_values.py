@@ -390,7 +390,7 @@ def test_columns_without_a_value_in_onnx_and_in_the_scale(name, blob):
 @pytest.mark.any_backend
 def test_error_of_a_missing_value():
     """Nine mean squared errors, and less where more than one value in a hundred is missing."""
-    from skae.anomaly._scores import missing_error
+    from skae.anomaly._encoding import missing_error
     from skae.utils._rows import Rows
 
     observed = np.ones((1000, 3), bool)

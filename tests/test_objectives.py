@@ -13,9 +13,8 @@ from scipy.stats import norm
 
 from data import data_rng
 from skae import models
-from skae.anomaly import _noise_conditional, _table_objective
-from skae.anomaly._noise_conditional import NoiseConditionalDenoising
-from skae.anomaly._table_objective import TableDenoisingObjective
+from skae.anomaly import _objective as _denoising_objective
+from skae.anomaly._objective import NoiseConditionalDenoising
 from skae.imputation import _objective as _imputation_objective
 from skae.imputation._masking import visible_mask
 from skae.imputation._objective import ImputationObjective
@@ -176,7 +175,8 @@ NOISE = [[1.0, -1, 0, 2], [0, 1, 1, -1], [-2, 0, 1, 0]]
 
 @pytest.mark.parametrize("training", [True, False])
 def test_a_denoiser_reads_noisy_rows_and_the_level(monkeypatch, training):
-    monkeypatch.setattr(_noise_conditional, "PooledDraws", Given([[0.0], [0.5], [1.0]], NOISE))
+    given = Given([[0.0], [0.5], [1.0]], NOISE)
+    monkeypatch.setattr(_denoising_objective, "PooledDraws", given)
     denoiser, kernel = linear(5, 4)
     settings = {"noise_level": 2.0, "normal_pool": [0.0], "uniform_pool": [0.0]}
     objective = made(NoiseConditionalDenoising, denoiser, settings=settings, loss=SQUARED)
@@ -196,11 +196,11 @@ SEEN = np.array([[1.0, 1, 1, 1], [0, 0, 1, 1], [1, 1, 0, 1]])
 def test_a_denoiser_of_tables_reads_which_columns_are_blank(monkeypatch, training):
     shares = [[0.1, 0.9], [0.7, 0.3], [0.2, 0.6]]
     given = Given([[0.0], [0.5], [1.0]], [[0.5], [0.9], [1.0]], shares, NOISE)
-    monkeypatch.setattr(_table_objective, "PooledDraws", given)
+    monkeypatch.setattr(_denoising_objective, "PooledDraws", given)
     denoiser, kernel = linear(7, 4)
     pools = {"normal_pool": [0.0], "uniform_pool": [0.0]}
     settings = {"noise_level": 2.0, "blank_rate": 0.5, "columns": COLUMNS, **pools}
-    objective = made(TableDenoisingObjective, denoiser, settings=settings)
+    objective = made(NoiseConditionalDenoising, denoiser, settings=settings)
     level = np.array([[0.0], [1.0], [2.0]]) * training
     # A column is blank where its share is below 0.25, 0.45 and 0.5.
     blank = np.array([[1.0, 0], [0, 1], [1, 0]]) * training

@@ -353,7 +353,7 @@ def test_detectors_by_reconstruction(quick, table, digits):
 def test_a_pipeline_with_a_detector(detector, table):
     pipe = make_pipeline(StandardScaler(), AEAnomalyDetector(**detector.get_params()))
     pipe.fit(table)
-    assert len(pipe[-1]._effects.levels.columns)
+    assert len(pipe[-1]._binary_effects.binary.columns)
     assert_says_the_same(pipe, table, OF_DETECTORS)
     register_converters()
     label, scores = run(skl2onnx.to_onnx(pipe, table.astype(np.float32)), table.astype("f4"))

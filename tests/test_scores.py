@@ -1,32 +1,45 @@
-"""What the scores of the anomaly detector are: each against plain NumPy."""
+"""Scores of the anomaly detector: each against plain NumPy."""
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
+import skae
 from data import data_rng
 from skae import AEAnomalyDetector
-from skae.anomaly._binary_effects import BinaryEffects
-from skae.anomaly._conformal import lower_quantile
-from skae.anomaly._folds import Folds
-from skae.anomaly._layout import TableLayout, share_of_new_levels
-from skae.anomaly._neighbors import NearestRows
-from skae.anomaly._residuals import DenoisingResiduals
-from skae.anomaly._robust_calibration import (
+from skae.anomaly import _components
+from skae.anomaly._calibration import (
+    BinaryEffects,
     ContaminatedCalibration,
     _tail_scale,
     _truncated_mean,
+    lower_quantile,
 )
-from skae.anomaly._scores import DenoisingScore, ReconstructionScore
-from skae.anomaly._table_residuals import TableResiduals
-from skae.anomaly._table_scores import TableScore, _usual
-from skae.anomaly._trimming import central, without_farthest
+from skae.anomaly._components import (
+    Component,
+    DenoisingError,
+    NeighborDistance,
+    floored,
+    held_out_mean,
+)
+from skae.anomaly._encoding import (
+    NumberEncoding,
+    TableEncoding,
+    share_of_new_categories,
+    unseen_deviations,
+)
+from skae.anomaly._explanation import TableExplanation
+from skae.anomaly._folds import Folds, central_mask, trim_mask
+from skae.anomaly._neighbors import NearestRows
+from skae.anomaly._scores import CombinedScore, ReconstructionScore
 from skae.networks._dense import DenseCoder
 from skae.tables import TabularEncoder
 from skae.tables._binary_columns import BinaryColumns
+from skae.tables._layout import ColumnLayout
 from skae.tables._squashing_scaler import SquashingScaler
 from skae.utils._rows import Rows
 
@@ -62,7 +75,7 @@ def distance_scores(Z, rows, known, k, relative):
 
 
 def distance_shares(Z, rows, known, k):
-    """By hand: each member hands out one, by squared differences to its neighbours."""
+    """By hand: each model hands out one, by squared differences to its neighbours."""
     parts = np.zeros(Z.shape)
     for mask in known:
         square, at = neighbours(Z, rows[mask], k)
@@ -73,7 +86,7 @@ def distance_shares(Z, rows, known, k):
 
 @pytest.fixture
 def reference():
-    """Rows, which of them two members know, and new rows of which one is among them."""
+    """Rows, those of two fold models, and new rows of which one is among them."""
     rng = data_rng()
     rows, Z = rng.normal(size=(30, 3)), rng.normal(size=(8, 3))
     Z[0] = rows[4]
@@ -92,7 +105,7 @@ def test_distance_to_the_nearest_rows(reference, k, relative):
     assert nearest.n_candidates >= k
 
 
-def test_a_member_that_knows_few_rows_has_fewer_neighbours(reference):
+def test_a_model_that_has_few_rows_has_fewer_neighbours(reference):
     rows, _, Z = reference
     known = np.arange(30) < 3
     nearest = NearestRows(rows, known[None], 20, False)
@@ -104,7 +117,7 @@ def test_a_member_that_knows_few_rows_has_fewer_neighbours(reference):
 
 
 def halving(read):
-    """Reads rows and, last, the level."""
+    """A denoiser whose last input is the level."""
     return 0.5 * read[:, :-1] + read[:, -1:]
 
 
@@ -122,34 +135,65 @@ def squares(denoiser, Z, level=0.5):
     return np.mean([np.square(denoiser(rows) - Z) for rows in read], axis=0)
 
 
+def number_encoding(scaler=None, low=-9.0, high=9.0):
+    """An encoding of three columns, in which a missing value has an error of nine."""
+    seen = np.broadcast_to(low, 3), np.broadcast_to(high, 3)
+    return NumberEncoding(ColumnLayout.numeric(3), scaler, seen, np.full(3, 9.0))
+
+
+def denoising_error(denoisers, rows, level=0.5, highest=2.0):
+    """Errors of denoisers that are known, in units of the mean over these rows."""
+    error = DenoisingError(SimpleNamespace(noise_level=highest), None)
+    error.denoisers, error.noise, error.level = denoisers, NOISE, level
+    error.layout, error.has_blanks = ColumnLayout.numeric(3), False
+    data = SimpleNamespace(rows=number_encoding().encode(rows))
+    error.set_units(data, [np.arange(len(rows))] * len(denoisers))
+    return error
+
+
+def neighbor_distance(rows, masks, k=2):
+    distance = NeighborDistance(k, len(rows), False)
+    distance.layout = ColumnLayout.numeric(rows.shape[1])
+    distance.nearest = NearestRows(rows, masks, k, False)
+    return distance
+
+
+def combined(encoding, error, distance):
+    score = CombinedScore(encoding, [error, distance])
+    score.n_models = len(error.denoisers)
+    return score
+
+
 def test_residuals_of_a_denoiser(reference):
     rows, _, Z = reference
-    residuals = DenoisingResiduals(halving, 0.5, NOISE, rows)
+    error = denoising_error([halving], rows)
     unit = squares(halving, rows).mean()
-    assert_allclose(residuals.squared(Z), squares(halving, Z) / unit)
-    denoised = residuals.denoised(Z, residuals.corrupted(Z, 2.0))
+    encoded = number_encoding().encode(Z)
+    assert_allclose(next(error.errors(encoded)), squares(halving, Z) / unit)
+    denoised = error.restored(encoded, error.corrupted(encoded, 2.0))
     assert_allclose(denoised, 0.5 * Z + 2)
+
+
+SCALER = SquashingScaler(np.array([1.0, 0, -1]), np.array([2.0, 1, 0.5]))
 
 
 @pytest.fixture
 def by_hand(reference):
-    """A score of two members, made of parts that are known."""
+    """A score of two fold models, made of parts that are known."""
     rows, known, _ = reference
-    scale = SquashingScaler(np.array([1.0, 0, -1]), np.array([2.0, 1, 0.5]))
-    residuals = [DenoisingResiduals(f, 0.5, NOISE, rows) for f in (halving, shifting)]
-    nearest = NearestRows(rows, known, 2, False)
-    seen = np.array([-2.0, -2, -2]), np.array([2.0, 2, 2])
-    return DenoisingScore(scale, residuals, nearest, 2.0, seen, [], 9.0)
+    error = denoising_error([halving, shifting], rows)
+    encoding = number_encoding(SCALER, -2.0, 2.0)
+    return combined(encoding, error, neighbor_distance(rows, known))
 
 
 def test_the_score_is_a_geometric_mean_of_error_and_distance(reference, by_hand):
     rows, known, Z = reference
-    X = by_hand.scale.inverse_transform(Z)
+    X = SCALER.inverse_transform(Z)
     errors = [squares(f, Z).mean(axis=1) / squares(f, rows).mean() for f in (halving, shifting)]
-    members = np.sqrt(errors * distance_scores(Z, rows, known, 2, False))
-    assert_allclose(by_hand.score(X), np.sqrt(members[0] * members[1]), rtol=1e-4)
+    of_models = np.sqrt(errors * distance_scores(Z, rows, known, 2, False))
+    assert_allclose(by_hand.score(X), np.sqrt(of_models[0] * of_models[1]), rtol=1e-4)
     for j in range(2):
-        assert_allclose(by_hand.score_of_member(j, X), members[j], rtol=1e-4)
+        assert_allclose(by_hand.score(X, [j]), of_models[j], rtol=1e-4)
 
 
 def test_a_column_has_half_of_its_shares_from_each(reference, by_hand):
@@ -159,53 +203,44 @@ def test_a_column_has_half_of_its_shares_from_each(reference, by_hand):
         cells = squares(denoiser, Z)
         by_error += cells / cells.sum(axis=1, keepdims=True) / 2
     by_distance = distance_shares(Z, rows, known, 2)
-    shares = by_hand.shares(by_hand.scale.inverse_transform(Z))
+    shares = by_hand.shares(SCALER.inverse_transform(Z))
     assert_allclose(shares, (by_error + by_distance) / 2, atol=1e-6)
 
 
-def test_cells_with_more_than_their_share_are_filled_by_the_networks(reference):
+def test_values_with_more_than_their_share_are_filled_by_the_networks(reference):
     rows, known, _ = reference
-    residuals = [
-        DenoisingResiduals(lambda read, c=c: np.full((len(read), 3), c), 0.5, NOISE, rows)
-        for c in (0.5, 1.5)
-    ]
-    scale = SquashingScaler(np.array([10.0, 0, 0]), np.array([2.0, 1, 1]))
-    nearest = NearestRows(rows, known, 2, False)
-    seen = np.array([-9.0, -9, -9]), np.array([99.0, 0.9, 9])
-    score = DenoisingScore(scale, residuals, nearest, 2.0, seen, [], 9.0)
-    X = scale.inverse_transform(np.array([[40.0, 0.8, 1.1], [1.0, -30.0, 0.9]]))
+    denoisers = [lambda read, c=c: np.full((len(read), 3), c) for c in (0.5, 1.5)]
+    scaler = SquashingScaler(np.array([10.0, 0, 0]), np.array([2.0, 1, 1]))
+    encoding = number_encoding(scaler, np.full(3, -9.0), np.array([99.0, 0.9, 9]))
+    error = denoising_error(denoisers, rows)
+    score = combined(encoding, error, neighbor_distance(rows, known))
+    X = scaler.inverse_transform(np.array([[40.0, 0.8, 1.1], [1.0, -30.0, 0.9]]))
     # The mean of both networks is one, in units of the column and within what was seen. The
-    # other cells have less than their share, and are as they were.
+    # other values have less than their share, and are as they were.
     assert_allclose(score.expected(X), [[12, 0.9, 1], [12, 0.9, 1]])
 
 
-def test_cells_that_turn_out_to_be_as_expected_are_given_back():
+def test_values_that_turn_out_to_be_as_expected_are_restored():
     """The second column should be what the first is, and the first should be two."""
 
     def denoiser(read):
         return np.stack([np.full(len(read), 2.0), read[:, 0], read[:, 2]], axis=1)
 
     rows = 0.01 * data_rng().normal(size=(10, 3))
-    residuals = DenoisingResiduals(denoiser, 0.5, NOISE, rows)
-    nearest = NearestRows(rows, np.ones((1, 10), bool), 2, False)
-    seen = np.full(3, -9.0), np.full(3, 9.0)
-    scale = SquashingScaler(np.zeros(3), np.ones(3))
-    score = DenoisingScore(scale, [residuals], nearest, 2.0, seen, [], 9.0)
+    encoding = number_encoding(SquashingScaler(np.zeros(3), np.ones(3)))
+    nearest = neighbor_distance(rows, np.ones((1, 10), bool))
+    score = combined(encoding, denoising_error([denoiser], rows), nearest)
     X = np.array([[-2.0, 2.1, 0.5]])
     assert (score.shares(X)[0, :2] > 1 / 3).all()
-    # Were the first cell given back and not the second, minus two would be expected of it.
+    # Were the first value restored and not the second, minus two would be expected of it.
     assert_allclose(score.expected(X), [[2, 2, 0.5]], atol=1e-6)
 
 
-def test_a_row_that_is_repaired_without_error_has_a_score(reference, by_hand):
+def test_a_row_that_is_repaired_without_error_has_a_score(reference):
     """The least there is, and shares that add up to one."""
     rows, known, Z = reference
-    perfect = DenoisingResiduals(lambda read: np.zeros((len(read), 3)), 0.5, NOISE, rows)
-    score = DenoisingScore(
-        SquashingScaler(np.zeros(3), np.ones(3)), [perfect],
-        NearestRows(rows, known[:1], 2, False), 2.0,
-        (np.full(3, -9.0), np.full(3, 9.0)), [], 9.0,
-    )  # fmt: skip
+    error = denoising_error([lambda read: np.zeros((len(read), 3))], rows)
+    score = combined(number_encoding(), error, neighbor_distance(rows, known[:1]))
     X = np.zeros((1, 3))
     assert 0 < score.score(X)[0] < 1e-3 * score.score(Z).min()
     by_distance = distance_shares(X, rows, known[:1], 2)
@@ -222,40 +257,98 @@ def test_the_score_of_a_detector_from_its_parts(novelty):
     X = numbers()
     detector = AEAnomalyDetector(novelty=novelty, **QUICK).fit(X)
     score = detector._score
-    Z = score.scale.transform(X)
+    error, distance = score.components
+    Z = score.encoding.scaler.transform(X)
     logarithms, by_error = [], []
-    nearest = score.nearest
+    nearest = distance.nearest
     k, relative = nearest.n_neighbors, novelty
-    distances = distance_scores(Z, nearest.rows, nearest._known, k, relative)
-    for member, distance in zip(score.residuals, distances, strict=True):
+    distances = distance_scores(Z, nearest.rows, nearest.masks, k, relative)
+    level = error.level
+    for denoiser, (unit,), distance in zip(error.denoisers, error.unit, distances, strict=True):
         read = [
-            np.hstack(
-                [Z + sign * member.level * member.noise, np.full((len(Z), 1), member.level)]
-            )
+            np.hstack([Z + sign * level * error.noise, np.full((len(Z), 1), level)])
             for sign in (1, -1)
         ]
-        cells = np.mean([np.square(member.denoiser(rows) - Z) for rows in read], axis=0)
-        logarithms.append(np.log(cells.mean(axis=1) / member.usual) / 2 + np.log(distance) / 2)
+        cells = np.mean([np.square(denoiser(rows) - Z) for rows in read], axis=0)
+        logarithms.append(np.log(cells.mean(axis=1) / unit) / 2 + np.log(distance) / 2)
         by_error.append(cells / cells.sum(axis=1, keepdims=True))
-    expected = np.exp(np.mean(logarithms, axis=0)) / detector._usual
-    assert len(detector._effects.effect) == 0
+    expected = np.exp(np.mean(logarithms, axis=0)) / detector._median_score
+    assert len(detector._binary_effects.effect) == 0
     assert_allclose(-detector.score_samples(X), expected, rtol=1e-4)
-    by_distance = distance_shares(Z, nearest.rows, nearest._known, k)
+    by_distance = distance_shares(Z, nearest.rows, nearest.masks, k)
     shares = (np.mean(by_error, axis=0) + by_distance) / 2
     assert_allclose(detector.explain(X), expected[:, None] * shares, rtol=1e-3, atol=1e-5)
 
 
-def test_denoisers_are_plain_networks_that_read_the_level():
+def test_denoisers_are_plain_networks_with_the_level_as_an_input():
     detector = AEAnomalyDetector(**QUICK).fit(numbers())
-    for residuals in detector._score.residuals:
+    for denoiser in detector._score.components[0].denoisers:
         coder = DenseCoder(5, 4, (8,), "leaky_relu", "linear", linear_path=False)
-        assert residuals.denoiser.coder == coder
+        assert denoiser.coder == coder
     table = AEAnomalyDetector(**QUICK).fit(shop(90))
     # Six numbers, a flag for each of three columns that is blank, and the level.
-    assert table._score.residuals[0].denoiser.coder == replace(coder, n_inputs=10, n_outputs=6)
+    denoiser = table._score.components[0].denoisers[0]
+    assert denoiser.coder == replace(coder, n_inputs=10, n_outputs=6)
     curves = detector._score.loss_curves
     assert len(curves) == 3
     assert_allclose(detector.loss_curve_, np.mean(curves, axis=0))
+
+
+class DistanceToCentre(Component):
+    """A component that is written here alone: squared distance to the mean of the rows."""
+
+    @classmethod
+    def from_params(cls, params):
+        return cls()
+
+    def fit(self, data):
+        self.layout = data.encoding.layout
+        self.centre = data.rows.values[data.reference_mask].mean(axis=0)
+        return self
+
+    def _squares(self, rows):
+        return self.layout.sum_by_column(np.square(rows.values - self.centre)) + 1e-9
+
+    def scores(self, rows, models):
+        return [self._squares(rows).mean(axis=1) for _ in models]
+
+    def shares(self, rows):
+        squares = self._squares(rows)
+        yield squares / squares.sum(axis=1, keepdims=True)
+
+
+@pytest.mark.parametrize("novelty", [True, False])
+@pytest.mark.parametrize("kind", ["numbers", "table"])
+def test_a_component_is_one_class_and_one_entry(monkeypatch, kind, novelty):
+    X = numbers() if kind == "numbers" else shop(90)
+    without = AEAnomalyDetector(novelty=novelty, **QUICK).fit(X)
+    components = (*_components.COMPONENTS, DistanceToCentre)
+    monkeypatch.setattr(_components, "COMPONENTS", components)
+    detector = AEAnomalyDetector(novelty=novelty, **QUICK).fit(X)
+    error, distance, to_centre = detector._score.components
+    rows = detector._rows(X)
+    encoded = detector._score.encoding.encode(rows)
+    # The other components are as before, and the score is the geometric mean of all three.
+    of_two = without._score.score(rows)
+    of_three = detector._score.score(rows)
+    assert_allclose(of_three, np.cbrt(of_two**2 * to_centre.scores(encoded, [0])[0]), rtol=1e-4)
+    scores, parts = -detector.score_samples(X), np.asarray(detector.explain(X))
+    assert (scores > 0).all()
+    assert parts.shape == X.shape
+    assert_allclose(parts.sum(axis=1), scores)
+    if kind == "numbers":
+        terms = [term for each in (error, distance, to_centre) for term in each.shares(encoded)]
+        assert_allclose(parts, scores[:, None] * sum(terms) / 3)
+    assert len(detector.describe(X[:3])) == 3
+
+
+def test_a_component_without_onnx_is_refused_by_name(monkeypatch):
+    pytest.importorskip("skl2onnx")
+    components = (*_components.COMPONENTS, DistanceToCentre)
+    monkeypatch.setattr(_components, "COMPONENTS", components)
+    detector = AEAnomalyDetector(**QUICK).fit(numbers())
+    with pytest.raises(TypeError, match="does not support DistanceToCentre"):
+        skae.to_onnx(detector)
 
 
 def test_the_unit_of_a_detector_is_the_median_of_rows_held_out():
@@ -279,23 +372,27 @@ class Known:
         return (1 - self.factor) * X
 
 
+def pair_encoding(scaler, low, high):
+    return NumberEncoding(ColumnLayout.numeric(2), scaler, (low, high), np.full(2, 9.0))
+
+
 def test_the_score_by_reconstruction_is_a_mean_in_usual_losses():
     X = np.array([[1.0, 2], [3, 0]])
-    seen = np.array([-2.0, -2]), np.array([2.0, 1.2])
-    score = ReconstructionScore(None, [Known(0.5), Known(0.25)], (2,), seen, 9.0)
-    score.usual = [2.0, 0.5]
+    encoding = pair_encoding(None, np.array([-2.0, -2]), np.array([2.0, 1.2]))
+    score = ReconstructionScore(encoding, [Known(0.5), Known(0.25)], (2,), [2.0, 0.5])
     total = np.square(X).sum(axis=1)
     assert_allclose(score.score(X), (0.5 * total / 2 + 0.25 * total / 0.5) / 2)
-    assert_allclose(score.score_of_member(1, X), 0.25 * total / 0.5)
+    assert_allclose(score.score(X, [1]), 0.25 * total / 0.5)
     assert_allclose(score.shares(X), np.square(X) / total[:, None], atol=1e-8)
     assert_allclose(score.expected(X), [[0.625, 1.2], [1.875, 0]])
 
 
 def test_reconstruction_in_units_of_columns():
     X = np.array([[3.0, 2], [1, 6]])
-    scale = SquashingScaler(np.array([1.0, 2]), np.array([2.0, 4]))
+    scaler = SquashingScaler(np.array([1.0, 2]), np.array([2.0, 4]))
     Z = np.array([[1.0, 0], [0, 1]])
-    score = ReconstructionScore(scale, [Known(0.5)], (2,), (np.zeros(2), np.full(2, 9.0)), 9.0)
+    encoding = pair_encoding(scaler, np.zeros(2), np.full(2, 9.0))
+    score = ReconstructionScore(encoding, [Known(0.5)], (2,))
     assert_allclose(score.score(X), [0.5, 0.5])
     assert_allclose(score.shares(X), Z, atol=1e-8)
     assert_allclose(score.expected(X), [[2, 2], [1, 4]])
@@ -324,22 +421,28 @@ def test_what_is_usual_of_reconstruction_is_that_of_the_rows_seen():
         made.append(Fitting(0.5))
         return made[-1]
 
-    score = ReconstructionScore.fit(Rows(X, None, weight), folds, rng, make, (2,))
-    scale = SquashingScaler.from_data(X[:10], weight[:10])
-    assert_allclose([score.scale.centre, score.scale.scale], [scale.centre, scale.scale])
-    Z = scale.transform(X)
+    encoding = NumberEncoding.from_data(Rows(X[:10], None, weight[:10]))
+    score = ReconstructionScore.from_data(
+        Rows(X, None, weight), folds, rng, make, (2,), encoding
+    )
+    scaler = SquashingScaler.from_data(X[:10], weight[:10])
     assert_allclose(
-        score.usual, [0.5 * np.square(Z[mask]).sum(axis=1).mean() for mask in seen], rtol=1e-6
+        [encoding.scaler.centre, encoding.scaler.scale], [scaler.centre, scaler.scale]
+    )
+    Z = scaler.transform(X)
+    assert_allclose(
+        score.unit, [0.5 * np.square(Z[mask]).sum(axis=1).mean() for mask in seen], rtol=1e-6
     )
     for mask, one in zip(seen, made, strict=True):
         assert_allclose(np.sort(one.X, axis=0), np.sort(Z[mask], axis=0))
         assert_array_equal(np.sort(one.weight), np.sort(weight[mask]))
     assert score.loss_curves == [[6.0], [4.0]]
-    assert_array_equal(score.seen_range, [X[:10].min(axis=0), X[:10].max(axis=0)])
+    assert_array_equal(encoding.seen_range, [X[:10].min(axis=0), X[:10].max(axis=0)])
 
 
 def test_losses_that_are_not_errors_are_refused():
-    score = ReconstructionScore(None, [Known(-1.0)], (2,), None, 9.0)
+    encoding = pair_encoding(None, np.zeros(2), np.ones(2))
+    score = ReconstructionScore(encoding, [Known(-1.0)], (2,))
     with pytest.raises(ValueError, match="so never positive; that of Known reaches 5"):
         score.score(np.array([[1.0, 2]]))
 
@@ -351,7 +454,7 @@ def test_the_effect_of_a_rarer_value_is_taken_back():
     levels = BinaryColumns(np.array([1]), np.array([0.0]), np.array([1.0]))
     effects = BinaryEffects(levels, np.array([0.25]), np.array([2.0]), 0.9)
     X = np.array([[5.0, 1], [5, 0]])
-    assert_allclose(effects.factors(X), np.exp([-0.9, 0.5]))
+    assert_allclose(effects.correction(X), np.exp([-0.9, 0.5]))
 
 
 def test_effects_are_ridge_regression_of_clipped_logarithms():
@@ -362,7 +465,7 @@ def test_effects_are_ridge_regression_of_clipped_logarithms():
     weight = rng.randint(1, 4, 200).astype(float)
     log = rng.normal(size=200) + 1.5 * X[:, 1]
     log[5] = 50
-    effects = BinaryEffects.of(X, np.exp(log), weight)
+    effects = BinaryEffects.from_data(X, np.exp(log), weight)
     middle, high = np.quantile(log, [0.5, 0.8])
     clipped = log.clip(middle - 3 * (high - middle), middle + 3 * (high - middle))
     w = weight / weight.mean()
@@ -403,32 +506,32 @@ def test_central_rows_have_near_neighbours():
     rng = data_rng()
     Z = rng.normal(size=(100, 2))
     Z[:6] += 8
-    kept = central(Z, 0.07, rng)
+    kept = central_mask(Z, 0.07, rng)
     distance = np.sort(np.abs(Z[:, None] - Z).sum(axis=2), axis=1)[:, 20]
     expected = np.ones(100, bool)
     expected[np.argsort(-distance)[:7]] = False
     assert_array_equal(kept, expected)
     assert not kept[:6].any()
-    assert central(Z, 0.0, rng).all()
-    assert central(Z[:2], 0.5, rng).all()
+    assert central_mask(Z, 0.0, rng).all()
+    assert central_mask(Z[:2], 0.5, rng).all()
 
 
 def test_a_rarer_value_loses_no_more_than_twice_its_share_of_rows():
     Z = np.column_stack([np.arange(100.0), np.arange(100) >= 80])
-    kept = without_farthest(Z[:, 0], Z, 0.1)
+    kept = trim_mask(Z[:, 0], Z, 0.1)
     # Four of the twenty rows with the rarer value, and the next of the others.
     assert_array_equal(np.flatnonzero(~kept), [*range(74, 80), *range(96, 100)])
-    alone = without_farthest(Z[:, 0], Z[:, :1], 0.1)
+    alone = trim_mask(Z[:, 0], Z[:, :1], 0.1)
     assert_array_equal(np.flatnonzero(~alone), np.arange(90, 100))
 
 
-def test_rows_are_scored_by_the_members_that_have_not_seen_them():
+def test_rows_are_scored_by_the_models_that_have_not_seen_them():
     splits = [(np.array([0, 1, 2]), np.array([3, 4])), (np.array([3, 4]), np.array([0, 3]))]
-    folds = Folds.of(splits, np.array([True, False, True, False, False]))
-    # The second member would be left without a row.
-    assert_array_equal(folds.seen, [[1, 0, 1, 0, 0], [0, 0, 0, 1, 1]])
-    judged = folds.judged(lambda member, rows: 10.0 * member + rows)
-    assert_allclose(judged, [10, np.nan, np.nan, (3 + 13) / 2, 4])
+    folds = Folds.from_splits(splits, np.array([True, False, True, False, False]))
+    # The second model would be left without a row.
+    assert_array_equal(folds.train_mask, [[1, 0, 1, 0, 0], [0, 0, 0, 1, 1]])
+    values = folds.held_out_values(lambda model, rows: 10.0 * model + rows)
+    assert_allclose(values, [10, np.nan, np.nan, (3 + 13) / 2, 4])
 
 
 # Thresholds among anomalies
@@ -492,91 +595,106 @@ def shop(n=40):
     return pd.DataFrame({"size": size, "kind": kind, "new": np.arange(n) % 2 == 0})
 
 
+def table_encoding(encoder, share=None):
+    """The encoding of its tables, with these shares of new categories."""
+    share = np.zeros(len(encoder.blocks_)) if share is None else share
+    return TableEncoding(ColumnLayout.from_encoder(encoder), unseen_deviations(share))
+
+
 @pytest.fixture
 def encoded():
-    """An encoder of a number with missing cells and two categories, and its layout."""
+    """An encoder of a number with missing values and two categories, and the encoding."""
     encoder = TabularEncoder().fit(shop())
-    layout = TableLayout(encoder.blocks_, np.zeros(3))
-    return encoder, layout
+    return encoder, table_encoding(encoder)
 
 
 def test_which_numbers_stand_for_which_column(encoded):
-    _, layout = encoded
-    assert layout.n_numbers == 6
+    layout = encoded[1].layout
+    assert (layout.n_numbers, layout.n_columns) == (6, 3)
     expected = [[1, 1, 0, 0, 0, 0], [0, 0, 1, 1, 1, 0], [0, 0, 0, 0, 0, 1]]
-    assert_array_equal(layout.columns, expected)
+    assert_array_equal(layout.membership, expected)
+    assert_array_equal(layout.column, [0, 0, 1, 1, 1, 2])
+    assert_array_equal(layout.starts, [0, 2, 5])
+    assert_array_equal(layout.is_indicator, [0, 1, 0, 0, 0, 0])
+    assert_array_equal(layout.is_flag, [0, 0, 1, 1, 1, 1])
     values = np.arange(12.0).reshape(2, 6)
-    assert_allclose(layout.by_column(values), [[1, 9, 5], [13, 27, 11]])
+    assert_allclose(layout.sum_by_column(values), [[1, 9, 5], [13, 27, 11]])
+    assert_array_equal(ColumnLayout.numeric(6).sum_by_column(values), values)
     flags = np.array([[1.0, 0, 2], [0, 3, 0]])
-    assert_allclose(layout.by_column(np.hstack([values, flags])), [[2, 9, 7], [13, 30, 11]])
+    distance = NeighborDistance(1, 1, False)
+    distance.layout = layout
+    sums = distance._sum_by_column(np.hstack([values, flags]))
+    assert_allclose(sums, [[2, 9, 7], [13, 30, 11]])
 
 
-def test_missing_cells_do_not_count_and_foreign_ones_are_far(encoded):
-    encoder, layout = encoded
+def test_missing_values_do_not_count_and_unseen_ones_are_far(encoded):
+    encoder, encoding = encoded
     rows = pd.DataFrame({"size": [0.5, np.nan], "kind": ["z", "b"], "new": [None, True]})
-    Z, observed = encoder.encode(rows)
-    X = layout.joined(Z, observed)
-    parts = layout.parts(X)
-    assert_array_equal(parts[2], [[0, 3, 3], [0, 0, 0]])
-    assert_array_equal(parts[0][0, 2:], np.zeros(4))
-    # A missing cell does not count, and that it is missing does.
-    assert_array_equal(parts[1], [[1, 1, 0, 0, 0, 0], [0, 1, 1, 1, 1, 1]])
-    assert_array_equal(layout.transform(X), X[:, :6])
-    assert_array_equal(layout.inverse_transform(X[:, :6])[:, 6:], np.zeros((2, 3)))
+    X = encoding.join(*encoder.encode(rows))
+    parts = encoding.encode(X)
+    assert_array_equal(parts.unseen, [[0, 3, 3], [0, 0, 0]])
+    assert_array_equal(parts.values[0, 2:], np.zeros(4))
+    # A missing value does not count, and that it is missing does.
+    assert_array_equal(parts.observed, [[1, 1, 0, 0, 0, 0], [0, 1, 1, 1, 1, 1]])
+    assert_array_equal(encoding.to_network(X), X[:, :6])
+    assert_array_equal(encoding.to_data(X[:, :6]), X[:, :6])
 
 
-def test_a_cell_of_a_column_of_which_half_is_missing_is_not_foreign():
+def test_a_value_of_a_column_of_which_half_is_missing_is_not_unseen():
     table = pd.DataFrame({"kind": list("abab"), "size": [1.0, np.nan, 3, np.nan]})
     encoder = TabularEncoder().fit(table)
-    layout = TableLayout(encoder.blocks_, np.zeros(2))
-    X = layout.joined(*encoder.encode(table))
-    assert layout.n_numbers == 3
+    encoding = table_encoding(encoder)
+    X = encoding.join(*encoder.encode(table))
+    assert encoding.layout.n_numbers == 3
     assert not X[:, 3:].any()
-    assert_array_equal(layout.parts(X)[1][:, 1], [1, 0, 1, 0])
+    assert_array_equal(encoding.encode(X).observed[:, 1], [1, 0, 1, 0])
 
 
-def test_columns_in_which_new_values_are_usual_are_less_foreign(encoded):
-    encoder, _ = encoded
-    layout = TableLayout(encoder.blocks_, np.array([0.0, 0.25, 1.0]))
-    X = layout.joined(np.zeros((1, 6)) - 1, np.zeros((1, 3), bool))
+def test_columns_in_which_new_values_are_usual_are_less_unseen(encoded):
+    encoding = table_encoding(encoded[0], np.array([0.0, 0.25, 1.0]))
+    X = encoding.join(np.zeros((1, 6)) - 1, np.zeros((1, 3), bool))
     assert_allclose(X[0, 6:], [3, 3 * np.sqrt(0.01 / 0.25), 3 * np.sqrt(0.01)])
 
 
 def test_the_share_of_values_that_are_new():
     table = pd.DataFrame({"key": list("aabcd"), "number": [1.0, 2, 3, 4, 5]})
     encoder = TabularEncoder().fit(table)
-    assert_allclose(share_of_new_levels(encoder.cells(table), None), [3 / 5, 0])
+    assert_allclose(share_of_new_categories(encoder.cells(table), None), [3 / 5, 0])
     weight = np.array([1, 0, 1, 1, 0])
-    assert_allclose(share_of_new_levels(encoder.cells(table), weight), [1, 0])
+    assert_allclose(share_of_new_categories(encoder.cells(table), weight), [1, 0])
 
 
 class Remembering:
-    """A denoiser that remembers what it read."""
+    """A denoiser that remembers its inputs."""
 
     def __call__(self, read):
         self.read = read
         return 0.5 * read[:, :6]
 
 
-def test_a_denoiser_of_tables_reads_noise_in_flags_and_which_columns_are_blank(encoded):
-    encoder, layout = encoded
-    Z, observed = encoder.encode(shop())
-    X = layout.joined(Z, observed)[:6]
-    noise = np.array([[1.0, -1, 2, 0.5, 1, -2]])
+def test_inputs_of_a_denoiser_of_tables_are_noisy_flags_and_which_columns_are_blank(encoded):
+    encoder, encoding = encoded
+    layout = encoding.layout
+    X = encoding.join(*encoder.encode(shop()))[:6]
     denoiser = Remembering()
-    residuals = TableResiduals(denoiser, layout, 0.5, noise)
+    error = DenoisingError(None, None)
+    error.denoisers, error.layout, error.has_blanks = [denoiser], layout, True
+    error.noise, error.level = np.array([[1.0, -1, 2, 0.5, 1, -2]]), 0.5
+    error.unit = np.ones((1, 3))
     blank = np.zeros((6, 3), bool)
     blank[1, 0] = blank[2, 1] = blank[2, 2] = True
-    squared = residuals.squared(X, blank)
-    Z, seen, _ = layout.parts(X)
-    shown = 1 - blank @ layout.columns
-    read = np.concatenate([(Z + sign * 0.5 * noise) * seen * shown for sign in (1, -1)])
+    rows = encoding.encode(X)
+    squared = next(error.errors(rows, blank=blank))
+    Z, seen = rows.values, rows.observed
+    shown = 1 - blank @ layout.membership
+    read = np.concatenate([(Z + sign * 0.5 * error.noise) * seen * shown for sign in (1, -1)])
     assert_allclose(denoiser.read[:, :6], read, rtol=1e-6)
     assert_array_equal(denoiser.read[:, 6:9], np.vstack([blank, blank]))
     assert_array_equal(denoiser.read[:, 9], np.full(12, 0.5, np.float32))
     both = np.square(0.5 * read - np.vstack([Z, Z])).reshape(2, 6, 6).mean(axis=0)
-    assert_allclose(squared, layout.by_column(both * seen), rtol=1e-5)
-    assert_allclose(residuals.said(X, blank), 0.5 * Z * seen * shown, rtol=1e-6)
+    assert_allclose(squared, layout.sum_by_column(both * seen), rtol=1e-5)
+    restored = error.restored(rows, error.clean(rows, blank))
+    assert_allclose(restored, 0.5 * Z * seen * shown, rtol=1e-6)
     assert_array_equal(denoiser.read[:, 9], np.zeros(6))
 
 
@@ -585,72 +703,91 @@ def test_the_score_of_a_table_from_its_parts():
     X = shop(90).assign(weight=data_rng(1).normal(size=90))
     detector = AEAnomalyDetector(novelty=True, **QUICK).fit(X)
     score = detector._score
-    rows = score.layout.joined(*detector.table_.encode(X))
-    known, k = score.nearest._known, score.nearest.n_neighbors
-    distances = distance_scores(rows, score.nearest.rows, known, k, True)
+    error, neighbors = score.components
+    rows = score.encoding.join(*detector.table_.encode(X))
+    nearest = neighbors.nearest
+    k = nearest.n_neighbors
+    distances = distance_scores(rows, nearest.rows, nearest.masks, k, True)
     logarithms = [
-        (np.log((member.squared(rows) / score.usual).mean(axis=1)) + np.log(distance)) / 2
-        for member, distance in zip(score.residuals, distances, strict=True)
+        (np.log(errors.mean(axis=1)) + np.log(distance)) / 2
+        for errors, distance in zip(
+            error.errors(score.encoding.encode(rows)), distances, strict=True
+        )
     ]
-    assert isinstance(score, TableScore)
+    assert isinstance(score.encoding, TableEncoding)
     assert_allclose(score.score(rows), np.exp(np.mean(logarithms, axis=0)), rtol=1e-4)
-    factors = detector._effects.factors(rows)
-    expected = score.score(rows) / detector._usual * factors
+    factors = detector._binary_effects.correction(rows)
+    expected = score.score(rows) / detector._median_score * factors
     assert_allclose(-detector.score_samples(X), expected, rtol=1e-6)
 
 
-def test_a_column_that_follows_from_the_others_does_not_drown_them(encoded):
-    _, layout = encoded
-    usual = TableScore(layout, [], np.array([1.0, 0.001, 1.999]), None, []).usual
-    assert_allclose(usual, [1, 0.02, 1.999], rtol=1e-6)
+def test_a_column_that_follows_from_the_others_does_not_drown_them():
+    assert_allclose(floored(np.array([1.0, 0.001, 1.999])), [1, 0.02, 1.999], rtol=1e-6)
 
 
-def test_what_is_usual_is_that_of_trusted_rows_that_were_held_out():
-    missed = np.array([[1.0, 2], [3, 4], [np.nan, np.nan], [6, 9]])
+def test_the_unit_of_a_column_is_the_mean_over_rows_that_were_held_out():
+    errors = np.array([[1.0, 2], [3, 4], [np.nan, np.nan], [6, 9]])
     weight = np.array([1.0, 2, 5, 1])
     everyone = np.ones(4, bool)
-    assert_allclose(_usual(missed, everyone, None), [10 / 3, 5])
-    assert_allclose(_usual(missed, everyone, weight), [13 / 4, 19 / 4])
-    assert_allclose(_usual(missed, np.array([True, True, True, False]), None), [2, 3])
+    assert_allclose(held_out_mean(errors, everyone, None), [10 / 3, 5])
+    assert_allclose(held_out_mean(errors, everyone, weight), [13 / 4, 19 / 4])
+    but_last = np.array([True, True, True, False])
+    assert_allclose(held_out_mean(errors, but_last, None), [2, 3])
     # Where none of them was held out, others must do.
-    assert_allclose(_usual(missed, np.array([False, False, True, False]), None), [10 / 3, 5])
+    third = np.array([False, False, True, False])
+    assert_allclose(held_out_mean(errors, third, None), [10 / 3, 5])
 
 
-# Which cells of a table are wrong together
+# Values of a table that are wrong together
 
 
-class Disturbed:
-    """Residuals where a wrong cell that is seen disturbs what is expected of the others.
+class DisturbedError(DenoisingError):
+    """Errors where a wrong value that is seen disturbs what is expected of the others.
 
-    What should be is zero. Of rows whose first cell is negative the cells beyond two vouch for
-    each other: as long as one of them is seen, the others are missed by ten each.
+    What should be is zero. Of rows whose first value is negative the values beyond two support
+    each other: as long as one of them is seen, the others have an error of ten each.
     """
 
-    def corrupted(self, X, blank):
-        return X, np.zeros((len(X), 4), bool) if blank is None else blank
+    def __init__(self):
+        self.denoisers = [None]
 
-    def squared_of(self, rows):
-        return np.array([self.missed(*row) for row in zip(*rows, strict=True)])
+    def errors(self, rows, models=None, blank=None):
+        X = rows.values
+        blank = np.zeros(X.shape, bool) if blank is None else blank
+        yield np.array([self.error(*row) for row in zip(X, blank, strict=True)])
 
-    def missed(self, x, blank):
+    def error(self, x, blank):
         square = np.square(x[:4])
         if x[0] < 0:
-            vouches = np.abs(x[:4]) > 2
-            return np.where(vouches, 0.0, 10.0 * (not blank[vouches].all()))
+            agrees = np.abs(x[:4]) > 2
+            return np.where(agrees, 0.0, 10.0 * (not blank[agrees].all()))
         seen = square * ~blank
         return square + 0.5 * (seen.sum() - seen)
 
-    def said(self, X, blank):
-        return np.where(blank, 0.0, X[:, :4])
+    def shares(self, rows):
+        (errors,) = self.errors(rows)
+        yield errors / errors.sum(axis=1, keepdims=True)
+
+    def clean(self, rows, blank):
+        return blank
+
+    def restored(self, rows, blank):
+        return np.where(blank, 0.0, rows.values)
 
 
-class AtZero:
+class AtZero(NeighborDistance):
     """Nearest rows: one, at zero."""
 
-    rows, usual, n_neighbors, n_candidates = np.zeros((1, 8)), np.ones(1), 1, 1
+    row_entries = 1
 
-    def shares(self, X):
-        return np.full(X.shape, 1 / 8)
+    def __init__(self, layout):
+        self.layout, n = layout, layout.n_columns
+        self.nearest = SimpleNamespace(
+            rows=np.zeros((1, 2 * n)), unit=np.ones(1), n_neighbors=1
+        )
+
+    def shares(self, rows):
+        yield np.full(rows.values.shape, 1 / self.layout.n_columns)
 
 
 ROWS = np.array(
@@ -658,73 +795,62 @@ ROWS = np.array(
         [4.0, 0.1, 0, 0],  # one wrong cell
         [4.0, 0.2, 0, 4],  # two
         [0.5, 0.1, 0, 0.2],  # none that is clear
-        [-7.0, 7, 0.5, 0],  # two that vouch for each other
+        [-7.0, 7, 0.5, 0],  # two that agree
         [-7.0, 7, 0, 7],  # three
     ]
 )
 
 
-@pytest.fixture
-def reasons():
-    """A score of which every part is known, and what it says of the rows."""
+def explained(frame, error):
+    """The encoding of a frame, and an explanation of which every part is known."""
+    encoding = table_encoding(TabularEncoder().fit(frame))
+    return encoding, TableExplanation(encoding, [error, AtZero(encoding.layout)])
+
+
+def remaining(x, blank):
+    """Error of the values that are seen."""
+    return (DisturbedError().error(x, blank) * ~blank).sum()
+
+
+def test_values_are_blamed_that_reduce_the_error_of_the_others():
     frame = pd.DataFrame(data_rng().normal(size=(20, 4)), columns=list("abcd"))
-    layout = TableLayout(TabularEncoder().fit(frame).blocks_, np.zeros(4))
-    score = TableScore(layout, [Disturbed(), Disturbed()], np.ones(4), AtZero(), [])
-    return score, np.hstack([ROWS, np.zeros((5, 4))])
-
-
-def left(x, blank):
-    """What is missed of the cells that are seen."""
-    return (Disturbed().missed(x, blank) * ~blank).sum()
-
-
-def test_cells_are_blamed_that_spare_the_others(reasons):
-    score, X = reasons
-    blamed, shares, said = score.reasons(X)
+    encoding, explanation = explained(frame, DisturbedError())
+    X = np.hstack([ROWS, np.zeros((5, 4))])
+    blamed, shares, restored = explanation.reasons(encoding.encode(X))
     expected = [[1, 0, 0, 0], [1, 0, 0, 1], [1, 0, 0, 0], [1, 1, 0, 0], [1, 1, 0, 1]]
     assert_array_equal(blamed, expected)
-    assert_allclose(said, np.where(blamed, 0, ROWS))
+    assert_allclose(restored, np.where(blamed, 0, ROWS))
     for x, blame, share in zip(X, blamed, shares, strict=True):
-        missed = Disturbed().missed(x, np.zeros(4, bool))
-        plain = (0.25 + missed / missed.sum()) / 2
-        # Of a row of which nothing is blamed, the cell with the largest share is.
-        blame = blame if left(x, blame) < left(x, np.zeros(4, bool)) - 4 else np.zeros(4, bool)
-        spared = [
-            left(x, blame & (at != np.arange(4))) - left(x, blame | (at == np.arange(4)))
+        error = DisturbedError().error(x, np.zeros(4, bool))
+        plain = (0.25 + error / error.sum()) / 2
+        # Of a row of which nothing is blamed, the value with the largest share is.
+        least = remaining(x, np.zeros(4, bool)) - 4
+        blame = blame if remaining(x, blame) < least else np.zeros(4, bool)
+        reduced = [
+            remaining(x, blame & (at != np.arange(4)))
+            - remaining(x, blame | (at == np.arange(4)))
             for at in range(4)
         ]
-        spared = np.where(plain >= 0.25 / 4, spared, 0)
-        weighed = plain * np.sqrt(np.maximum(spared, 1e-9))
-        assert_allclose(share, weighed / weighed.sum(), atol=1e-4)
+        reduced = np.where(plain >= 0.25 / 4, reduced, 0)
+        weighted = plain * np.sqrt(np.maximum(reduced, 1e-9))
+        assert_allclose(share, weighted / weighted.sum(), atol=1e-4)
 
 
-def test_no_more_than_four_cells_are_blamed():
+def test_no_more_than_four_values_are_blamed():
     frame = pd.DataFrame(data_rng().normal(size=(20, 7)))
     frame.columns = list("abcdefg")
-    layout = TableLayout(TabularEncoder().fit(frame).blocks_, np.zeros(7))
 
-    class Own:
-        """Each wrong cell is missed, and disturbs the last one."""
+    class OwnError(DisturbedError):
+        """Each wrong value has an error, and disturbs the last one."""
 
-        def corrupted(self, X, blank):
-            return X, np.zeros((len(X), 7), bool) if blank is None else blank
+        def errors(self, rows, models=None, blank=None):
+            square = np.square(rows.values)
+            blank = np.zeros(square.shape, bool) if blank is None else blank
+            square[:, 6] = (square * ~blank)[:, :6].sum(axis=1)
+            yield square
 
-        def squared_of(self, rows):
-            square = np.square(rows[0][:, :7])
-            square[:, 6] = (square * ~rows[1])[:, :6].sum(axis=1)
-            return square
-
-        def said(self, X, blank):
-            return X[:, :7]
-
-    class Zero(AtZero):
-        rows = np.zeros((1, 14))
-
-        def shares(self, X):
-            return np.full(X.shape, 1 / 14)
-
-    score = TableScore(layout, [Own()], np.ones(7), Zero(), [])
+    encoding, explanation = explained(frame, OwnError())
     X = np.zeros((1, 14))
     X[0, :6] = [5, 7, 6, 5.5, 6.5, 4.5]
-    blamed, _, _ = score.reasons(X)
+    blamed, _, _ = explanation.reasons(encoding.encode(X))
     assert_array_equal(np.flatnonzero(blamed[0]), [1, 2, 4, 6])

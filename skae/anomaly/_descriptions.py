@@ -1,4 +1,4 @@
-"""Cells as a person reads them."""
+"""Texts of values, as a person writes them."""
 
 import math
 from collections.abc import Iterable, Sequence
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from skae.tables import TabularEncoder
 from skae.tables._column_values import ColumnValues
 
-# Kinds of columns whose cells are numbers between others.
+# Kinds of columns whose values are numbers between others.
 _CONTINUOUS = ("numeric", "integer", "date")
 
 
@@ -26,61 +26,33 @@ def number(value: float, digits: int = 6) -> str:
     return f"{rounded:g}"
 
 
-def describe_values(
-    names: Sequence[str],
-    values: NDArray[Any],
-    contributions: NDArray[Any],
-    expected: NDArray[Any],
-    n_columns: int,
-) -> str:
-    """Name the cells of a row that contribute more than their fair share.
-
-    Parameters
-    ----------
-    names : sequence of str
-        Of the columns.
-
-    values, contributions, expected : ndarray of shape (n_features,)
-        Of one row.
-
-    n_columns : int
-        How many cells at most.
-    """
-    order = np.argsort(-contributions, kind="stable")[:n_columns]
-    fair = contributions.mean()
-    named = [i for i in order if contributions[i] > fair] or list(order[:1])
-    return "; ".join(
-        f"{names[i]} {'missing' if np.isnan(values[i]) else number(values[i])}, "
-        f"expected about {number(expected[i], 3)}"
-        for i in named
-    )
-
-
-def texts_of(
-    columns: Iterable[ColumnValues], encoder: TabularEncoder
-) -> list[list[tuple[str, str]]]:
-    """The cells of a table in words, column by column: exactly, and about.
-
-    Parameters
-    ----------
-    columns : iterable of Cells
-        Of a table.
-
-    encoder : TabularEncoder
-        Fitted on such tables.
-    """
-    return [
-        [_texts(cells, row, block.kind) for row in range(len(cells.values))]
-        for cells, block in zip(columns, encoder.blocks_, strict=True)
+def texts_of_numbers(X: NDArray[Any], expected: NDArray[Any]) -> tuple[list[Any], list[Any]]:
+    """Texts of rows of numbers and of expected numbers, (n_samples, n_features) each."""
+    values = [
+        [("missing", "missing") if np.isnan(x) else (number(x),) * 2 for x in row] for row in X
     ]
+    about = [[(number(x), f"about {number(x, 3)}") for x in row] for row in expected]
+    return values, about
 
 
-def _texts(cells: ColumnValues, row: int, kind: str) -> tuple[str, str]:
-    if not cells.observed[row]:
+def texts_of_table(
+    columns: Iterable[ColumnValues], encoder: TabularEncoder
+) -> list[tuple[tuple[str, str], ...]]:
+    """Texts of the values of a table, row by row: exact and about."""
+    texts = [
+        [_texts(column, row, block.kind) for row in range(len(column.values))]
+        for column, block in zip(columns, encoder.blocks_, strict=True)
+    ]
+    return list(zip(*texts, strict=True))
+
+
+def _texts(column: ColumnValues, row: int, kind: str) -> tuple[str, str]:
+    """Texts of one value: exact and about."""
+    if not column.observed[row]:
         return "missing", "missing"
-    value = cells.values[row]
-    if cells.unit is not None:
-        text = _time(cells, row)
+    value = column.values[row]
+    if column.unit is not None:
+        text = _time(column, row)
         return text, f"about {text}"
     if isinstance(value, bool | np.bool_) or not isinstance(
         value, int | float | np.integer | np.floating
@@ -91,46 +63,35 @@ def _texts(cells: ColumnValues, row: int, kind: str) -> tuple[str, str]:
     return text, f"about {number(float(value), 3)}" if kind in _CONTINUOUS else text
 
 
-def _time(cells: ColumnValues, row: int) -> str:
-    """A time as it is written, or as ISO 8601 writes it, no finer than it must be."""
-    value, unit = cells.values[row : row + 1].astype(np.int64), cells.unit
-    if cells.type == "duration":
+def _time(column: ColumnValues, row: int) -> str:
+    """A time in its format, or in ISO 8601, no finer than it must be."""
+    value, unit = column.values[row : row + 1].astype(np.int64), column.unit
+    if column.type == "duration":
         return str(value.astype(f"m8[{unit}]").astype("m8[us]").tolist()[0])
-    if cells.format is not None and cells.type in ("period", "time of day"):
-        return str(cells.format.objects(value, unit)[0])
+    if column.format is not None and column.type in ("period", "time of day"):
+        return str(column.format.objects(value, unit)[0])
     text = str(value.astype(f"M8[{unit}]")[0])
     whole = text.split(".")[0] if set(text.partition(".")[2]) <= {"0"} else text
     return whole.removesuffix("T00:00:00")
 
 
-def describe_table_values(
+def describe_row(
     names: Sequence[str],
-    cells: Sequence[tuple[str, str]],
+    values: Sequence[tuple[str, str]],
     expected: Sequence[tuple[str, str]],
-    parts: NDArray[Any],
+    shares: NDArray[Any],
     n_columns: int,
 ) -> str:
-    """Name the cells of a row that are blamed.
+    """Description of the blamed values of a row, by their exact texts or about.
 
-    Parameters
-    ----------
-    names : sequence of str
-        Of the columns.
-
-    cells, expected : sequence of (str, str)
-        Of one row, exactly and about.
-
-    parts : ndarray of shape (n_features,)
-        In the score of the row; negative for cells that are not blamed.
-
-    n_columns : int
-        How many cells at most.
+    Shares in the score, (n_features,), are negative for values that are not blamed; so many
+    columns are named at most.
     """
-    order = np.argsort(-parts, kind="stable")
-    blamed = [i for i in order if parts[i] >= 0]
-    # What is as expected is no reason, but for want of others.
-    odd = [i for i in blamed if cells[i][1] != expected[i][1]]
+    order = np.argsort(-shares, kind="stable")
+    blamed = [i for i in order if shares[i] >= 0]
+    # A value that is as expected is named only if all of them are.
+    unexpected = [i for i in blamed if values[i][1] != expected[i][1]]
     return "; ".join(
-        f"{names[i]} {cells[i][0]}, expected {expected[i][1]}"
-        for i in (odd or blamed)[:n_columns]
+        f"{names[i]} {values[i][0]}, expected {expected[i][1]}"
+        for i in (unexpected or blamed)[:n_columns]
     )

@@ -1,4 +1,4 @@
-"""What a fitted anomaly detector does: score rows, say how sure it is, and why."""
+"""Methods of a fitted anomaly detector: scores, p-values and explanations."""
 
 import math
 import warnings
@@ -8,14 +8,15 @@ import numpy as np
 from scipy.stats import false_discovery_control
 from sklearn.base import OutlierMixin
 
-from skae.anomaly._descriptions import describe_table_values, describe_values, texts_of
+from skae.anomaly._descriptions import describe_row, texts_of_numbers, texts_of_table
+from skae.estimators._validation import check_rows, check_table
 from skae.utils._frames import column_names, in_the_form_of, index_of
 
 
 class DetectionMixin(OutlierMixin):
     """The methods that need a fitted detector and nothing that trains one."""
 
-    # How odd
+    # Scores
 
     def score_samples(self, X):
         """Minus the score of each row: higher is more normal.
@@ -34,7 +35,7 @@ class DetectionMixin(OutlierMixin):
         return -self._scores(self._rows(X))
 
     def decision_function(self, X):
-        """How far each row is from the threshold.
+        """Distance of each row to the threshold.
 
         Parameters
         ----------
@@ -64,10 +65,10 @@ class DetectionMixin(OutlierMixin):
         return np.where(self.decision_function(X) < 0, -1, 1)
 
     def p_values(self, X):
-        """How often a normal row is at least as odd.
+        """Share of normal rows that are at least as anomalous.
 
         With ``novelty=True`` by the training rows, all of which are normal; with
-        ``novelty=False`` by their bulk and the tail that it lets one expect.
+        ``novelty=False`` by those with the lowest scores, and a tail fitted to the others.
 
         Parameters
         ----------
@@ -78,7 +79,7 @@ class DetectionMixin(OutlierMixin):
         -------
         ndarray of shape (n_samples,)
             Between 0 and 1. With ``novelty=True`` one plus the number of training rows that
-            are at least as odd, over one plus their number: never less than one over that.
+            are at least as anomalous, over one plus their number: at least one over that.
         """
         scores = -self.score_samples(X)
         return self._calibration.p_values(scores)
@@ -93,8 +94,8 @@ class DetectionMixin(OutlierMixin):
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features) or (n_samples, ...)
-            Rows, all that are judged together. With ``novelty=False`` they may be the
-            training rows.
+            All rows of the selection. With ``novelty=False`` they may be the training
+            rows.
 
         fdr : float, default=0.1
             Share of normal rows among those found, on the mean over data sets.
@@ -102,7 +103,7 @@ class DetectionMixin(OutlierMixin):
         Returns
         -------
         ndarray of bool of shape (n_samples,)
-            Whether each row is an anomaly.
+            True for anomalies.
 
         Warns
         -----
@@ -121,13 +122,13 @@ class DetectionMixin(OutlierMixin):
                 f"select could not find anything: the smallest p-value that "
                 f"{len(self.calibration_scores_)} training rows allow is {least:.3g}. To "
                 f"select any of {len(p)} rows at fdr={fdr}, {n_needed} must have it; "
-                f"{n_least} have. Fit on more rows, or judge fewer at a time.",
+                f"{n_least} have. Fit on more rows, or select from fewer at a time.",
                 UserWarning,
                 stacklevel=2,
             )
         return selected
 
-    # Why
+    # Explanations
 
     def explain(self, X):
         """Split the score of each row over the columns.
@@ -146,11 +147,10 @@ class DetectionMixin(OutlierMixin):
             Not negative; the sum over a row is minus its `score_samples`. A data frame
             has the index and columns of X. For images and series, a map of the error.
         """
-        values = self._contributions(self._rows(X))
-        return self._in_the_form_of(X, values)
+        return self._in_the_form_of(X, self._contributions(self._rows(X)))
 
     def expected(self, X):
-        """What would have been ordinary in each cell, given the rest of the row.
+        """Expected values, given the rest of the row.
 
         Parameters
         ----------
@@ -161,20 +161,20 @@ class DetectionMixin(OutlierMixin):
         -------
         ndarray or data frame in the shape of X
             In the units of the data, between the least and the greatest value that was
-            seen in each column. Cells with more than their share in the score are blanked
+            seen in each column. Values with more than their share in the score are blanked
             and filled by the networks from the others; those that turn out to be as
-            expected are given back. With ``scoring="reconstruction"``, the reconstruction.
+            expected are restored. With ``scoring="reconstruction"``, the reconstruction.
             Of a table a data frame like X: with valid categories, whole numbers where all
-            were, and missing cells where these are what is expected.
+            were, and missing values where these are expected.
         """
         rows = self._rows(X)
         values = self._score.expected(rows)
-        if self._layout is not None:
+        if self.table_ is not None:
             return self.table_.decode(values, index=index_of(X))
         return self._in_the_form_of(X, values)
 
     def describe(self, X, n_columns=3):
-        """Say in words what is odd about each row.
+        """Describe in words why each row is anomalous.
 
         Parameters
         ----------
@@ -182,9 +182,9 @@ class DetectionMixin(OutlierMixin):
             Rows.
 
         n_columns : int, default=3
-            How many columns are named at most: those with the largest part in the score,
-            as long as it is more than the column's fair share. Of a table, those of cells
-            that are wrong together.
+            Number of columns that are named, at most: those with the largest part in the
+            score, as long as it is more than the column's fair share. Of a table, those of
+            values that are wrong together.
 
         Returns
         -------
@@ -193,33 +193,39 @@ class DetectionMixin(OutlierMixin):
             "female"; age missing, expected about 31'.
         """
         rows = self._rows(X)
-        if self._layout is not None:
-            return self._describe_table(X, rows, n_columns)
-        names = getattr(self, "feature_names_in_", column_names(X, rows.shape[1]))
-        parts = self._contributions(rows), self._score.expected(rows)
-        cells = zip(rows, *parts, strict=True)
-        return [describe_values(names, *cell, n_columns) for cell in cells]
+        blamed, shares, expected = self._score.reasons(rows)
+        if self.table_ is None:
+            names = getattr(self, "feature_names_in_", column_names(X, rows.shape[1]))
+            texts = texts_of_numbers(rows, expected)
+        else:
+            names = list(self.table_.columns_)
+            columns = self.table_.cells(X), self.table_.decoded_cells(expected)
+            texts = (texts_of_table(each, self.table_) for each in columns)
+        of_rows = zip(*texts, np.where(blamed, shares, -1.0), strict=True)
+        return [describe_row(names, *of_row, n_columns) for of_row in of_rows]
 
     def __sklearn_is_fitted__(self):
         return hasattr(self, "_calibration")
 
+    def _rows(self, X):
+        """Rows of the detector's matrix: numbers, or an encoded table."""
+        if not self.__sklearn_is_fitted__() or self.table_ is None:
+            rows = check_rows(self, X)
+            if self._observed is None or self._observed.all():
+                return rows
+            return np.where(self._observed, rows, rows.dtype.type(np.nan))
+        return self._encoding.join(*check_table(self, X))
+
     def _in_the_form_of(self, X, values):
-        shape = self._input_shape if self._layout is None else values.shape[1:]
+        """Values of columns, (n_samples, n_columns), in the shape and type of X."""
+        shape = self._input_shape if self.table_ is None else values.shape[1:]
         return in_the_form_of(X, values.reshape(len(values), *shape))
 
-    def _describe_table(self, X, rows, n_columns):
-        blamed, shares, expected = self._score.reasons(rows)
-        columns = self.table_.cells(X), self.table_.decoded_cells(expected)
-        cells = (texts_of(each, self.table_) for each in columns)
-        parts = np.where(blamed, shares, -1.0)
-        each = (*(zip(*columns, strict=True) for columns in cells), parts)
-        names = list(self.table_.columns_)
-        return [
-            describe_table_values(names, *row, n_columns) for row in zip(*each, strict=True)
-        ]
-
     def _scores(self, X):
-        return self._score.score(X) / self._usual * self._effects.factors(X)
+        """Scores of rows of the detector's matrix, (n_samples,), of median one."""
+        scores = self._score.score(X) / self._median_score
+        return scores * self._binary_effects.correction(X)
 
     def _contributions(self, X):
+        """Part of each column in the scores, of shape (n_samples, n_columns)."""
         return self._scores(X)[:, np.newaxis] * self._score.shares(X)

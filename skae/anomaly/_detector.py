@@ -2,69 +2,73 @@
 
 import warnings
 from collections.abc import Iterator
-from functools import partial
+from dataclasses import replace
 from numbers import Integral, Real
 
 import numpy as np
 from sklearn.base import BaseEstimator, clone
+from sklearn.utils import get_tags
 from sklearn.utils.metaestimators import available_if
 
-from skae.anomaly._binary_effects import BinaryEffects
-from skae.anomaly._conformal import Calibration, lower_quantile
-from skae.anomaly._denoiser import DenoiserTraining
+from skae.anomaly._calibration import (
+    BinaryEffects,
+    Calibration,
+    ContaminatedCalibration,
+    lower_quantile,
+)
+from skae.anomaly._components import make_components
 from skae.anomaly._detection import DetectionMixin
-from skae.anomaly._folds import Folds, check_groups, positive_weight, split_folds
-from skae.anomaly._robust_calibration import ContaminatedCalibration
-from skae.anomaly._scores import DenoisingScore, ReconstructionScore
-from skae.anomaly._table import TableMixin
-from skae.anomaly._table_scores import TableReconstructionScore, TableScore
-from skae.anomaly._trimming import central
+from skae.anomaly._encoding import (
+    NumberEncoding,
+    TableEncoding,
+    range_of,
+    share_of_new_categories,
+    unseen_deviations,
+)
+from skae.anomaly._folds import Folds, central_mask, check_groups, positive_weight, split_folds
+from skae.anomaly._scores import CombinedScore, ReconstructionScore
 from skae.estimators._autoencoder import AutoencoderTransformer
 from skae.estimators._base import BaseAutoencoder
 from skae.estimators._fit_callbacks import FitMonitor, reached_max_iter, warn_at_max_iter
+from skae.estimators._preprocessing import warn_of_empty
 from skae.estimators._tags import TableTagsMixin
-from skae.networks._base import whole_numbers
+from skae.estimators._validation import check_training_rows
+from skae.tables import TabularEncoder
+from skae.tables._layout import ColumnLayout
 from skae.tables._squashing_scaler import SquashingScaler
 from skae.utils._process import refuse_forked_process
 from skae.utils._random import draw_seed
 from skae.utils._rollback import restores_state_on_error
+from skae.utils._rows import Rows
 from skae.utils._sklearn import Interval, StrOptions, fit_context
 
-# The share of normal rows that contamination="auto" is content to mark.
+# Share of normal rows that contamination="auto" marks.
 _AUTO_RATE = 0.05
-
-# How many of the nearest rows count, and among how many rows drawn at random, with
-# ``novelty``. Where anomalies may be among them, few neighbours among many rows would let
-# these shelter each other.
-_NEIGHBORS = {True: (3, 5000), False: (20, 500)}
-
-# How many times as many rows as are left out of training are no neighbours.
-_DOUBTED = 2.0
 
 
 def _may_hold_anomalies(detector):
     if detector.novelty:
         raise AttributeError(
-            "fit_predict is not available with novelty=True, which says that the training "
-            "rows are normal; use predict on new rows, or novelty=False."
+            "fit_predict is not available with novelty=True, by which the training rows are "
+            "normal; use predict on new rows, or novelty=False."
         )
     return True
 
 
-class AEAnomalyDetector(TableMixin, TableTagsMixin, DetectionMixin, BaseEstimator):
+class AEAnomalyDetector(TableTagsMixin, DetectionMixin, BaseEstimator):
     """Anomaly detection by denoising autoencoders and the nearest training rows.
 
     The score of a row is the geometric mean of two numbers. One is the error of wide
-    networks without a bottleneck that were trained to remove noise and are told how much
-    there is [1]_: the row is corrupted, and what the networks fail to restore counts. The
-    other is the squared distance to the nearest training rows [2]_, which catches what lies
-    far from all of them, where a network may be right by chance. Both are taken column by
-    column, so that a score can be split over the columns.
+    networks without a bottleneck that were trained to remove noise, whose level is one of
+    their inputs [1]_: the row is corrupted, and the error of its restored values counts. The
+    other is the squared distance to the nearest training rows [2]_, which detects rows that
+    lie far from all of them, where a network may be right by chance. Both are taken column
+    by column, so that a score can be split over the columns.
 
     Raw tables are welcome: columns are standardised inside, and values farther than
     three deviations count by their logarithm. Strings, categories, booleans, dates and
-    missing cells are read as they come, from data frames of pandas, polars or PyArrow and
-    from arrays, and what is explained is explained in their columns.
+    missing values are accepted as they are, in data frames of pandas, polars or PyArrow and
+    in arrays, and explanations are in their columns.
 
     Everything is cross-fitted: the rows are split into folds, and for each a network is
     trained on the others, so that each training row has a score by a network that has not
@@ -75,15 +79,15 @@ class AEAnomalyDetector(TableMixin, TableTagsMixin, DetectionMixin, BaseEstimato
     Parameters
     ----------
     contamination : float or "auto", default="auto"
-        What sets `offset_`, the threshold. "auto": few normal rows are marked, about 5 % of
+        Sets `offset_`, the threshold. "auto": few normal rows are marked, about 5 % of
         them. A float in (0, 0.5]: with ``novelty=False`` the share of the
         training rows that `fit_predict` marks; with ``novelty=True`` the share of new
         normal rows that may be marked.
 
     novelty : bool, default=False
-        Whether the training rows are known to be normal. If False, they may contain
+        If True, the training rows are known to be normal. If False, they may contain
         anomalies: those that lie farthest from the others are left out of training, and
-        what is normal is judged by the bulk of the rows.
+        the rows with the lowest scores are taken to be normal.
 
     scoring : {"denoising", "reconstruction"}, default="denoising"
         "reconstruction": the score is the plain reconstruction error of `estimator`.
@@ -97,22 +101,22 @@ class AEAnomalyDetector(TableMixin, TableTagsMixin, DetectionMixin, BaseEstimato
         Widths of the hidden layers of the denoisers.
 
     noise_level : float, default=0.7
-        Highest standard deviation of the noise, in those of the columns. Rows are judged at
+        Highest standard deviation of the noise, in those of the columns. Rows are scored at
         a quarter of it.
 
     n_neighbors : int or "auto", default="auto"
-        How many of the nearest training rows count. "auto": 3 of at most 5,000 rows with
+        Number of the nearest training rows that count. "auto": 3 of at most 5,000 rows with
         ``novelty=True``; 20 of 500 rows, drawn at random, with ``novelty=False``, where a
         few anomalies that are alike would otherwise be near to each other.
 
     trim_fraction : float, default=0.1
         Share of the training rows that is left out of training where ``novelty=False``.
-        Twice as many, those with the largest errors, are nobody's neighbours. In columns
-        of two levels neither level loses more than twice its share.
+        Twice as many, those with the largest errors, are not neighbours. In columns of two
+        values neither value loses more than twice its share.
 
     n_steps : int, default=500
-        Training steps of each denoiser, about: what small tables repeat, large ones
-        spread over their rows. Many more would teach it the anomalies too.
+        Training steps of each denoiser, about, however many rows there are. With many
+        more it would also learn the anomalies.
 
     batch_size : int, default=64
         Rows in a training step of a denoiser.
@@ -121,7 +125,7 @@ class AEAnomalyDetector(TableMixin, TableTagsMixin, DetectionMixin, BaseEstimato
         Of Adam at the first step; it falls to zero in a straight line.
 
     cv : int, cross-validation generator, iterable or None, default=5
-        How rows are held out to calibrate. An int: as many folds, drawn at random, each a
+        Rows that are held out for calibration. An int: as many folds, drawn at random, each a
         model; None: five. A generator or an iterable of pairs of positions: as given; a
         single split, ``ShuffleSplit(1)``, trains one model and calibrates it on the rows
         held out, which is cheaper where `estimator` is costly. An int and scikit-learn's
@@ -138,7 +142,7 @@ class AEAnomalyDetector(TableMixin, TableTagsMixin, DetectionMixin, BaseEstimato
         call on the same machine.
 
     verbose : bool or int, default=False
-        Whether progress is printed: network, epoch, seconds left at most and loss. True or
+        If true, progress is printed: network, epoch, seconds left at most and loss. True or
         1: a line that is updated in a terminal, and a few lines elsewhere; 2: a line for
         every epoch.
 
@@ -149,8 +153,7 @@ class AEAnomalyDetector(TableMixin, TableTagsMixin, DetectionMixin, BaseEstimato
 
     false_alarm_rate_ : float
         Share of new normal rows that may be expected beyond the threshold: that of the
-        training rows, with ``novelty=False`` without those that `select` takes for
-        anomalies.
+        training rows, with ``novelty=False`` without those that `select` would mark.
 
     calibration_scores_ : ndarray of shape (n_held_out,)
         Scores of training rows, each by the model that has not seen it, ascending.
@@ -162,7 +165,7 @@ class AEAnomalyDetector(TableMixin, TableTagsMixin, DetectionMixin, BaseEstimato
         The autoencoders, for ``scoring="reconstruction"``.
 
     table_ : TabularEncoder or None
-        How a table is encoded; None where all columns are numbers.
+        Encoder of a table; None where all columns are numbers.
 
     columns_ : dict
         Kind of each column by its name, as in :class:`~skae.tables.TabularEncoder`.
@@ -175,33 +178,33 @@ class AEAnomalyDetector(TableMixin, TableTagsMixin, DetectionMixin, BaseEstimato
 
     See Also
     --------
-    sklearn.ensemble.IsolationForest : Finds what few random cuts set apart.
+    sklearn.ensemble.IsolationForest : Isolates anomalies by few random splits.
     sklearn.neighbors.LocalOutlierFactor : Compares densities of neighbours.
 
     Notes
     -----
     With ``novelty=True`` p-values are conformal: one plus the number of training rows that
-    are at least as odd, over one plus their number. Of new rows like the training rows a
-    share `a` has a p-value of at most `a`, about, on the mean over data sets; exactly so
+    are at least as anomalous, over one plus their number. Of new rows like the training rows
+    a share `a` has a p-value of at most `a`, about, on the mean over data sets; exactly so
     if a single set of rows is held out.
 
-    With ``novelty=False`` training rows may be anomalies, and what is normal must be
-    estimated. It is assumed that normal rows are the bulk, and that above it the
-    logarithms of their scores fall off exponentially; training rows far above the bulk
-    have no say. What cannot be told is whether a small group of rows that differ from the
-    others is a rare kind of normal rows or a group of anomalies that are alike: in columns
-    of two levels a rare level alone is taken to be normal, and whatever else lies far from
-    the bulk to be odd.
+    With ``novelty=False`` training rows may be anomalies, and the scores of normal rows must
+    be estimated. It is assumed that the rows with the lowest scores are normal, and that above
+    them the logarithms of the scores of normal rows are distributed exponentially; training
+    rows far above are excluded. A small group of rows that differ from the others may be a
+    rare kind of normal rows or a group of anomalies that are alike: in columns of two values
+    a rare value alone is taken to be normal, and all else that lies far from the other rows
+    to be anomalous.
 
-    Of a table the error of a column is a sum over the numbers that stand for it, in units
-    of what is missed of it in rows that were held out. Some columns are blank in training, so
-    that the networks can say what belongs in a cell from the others alone. A missing cell
-    where none was, and a level that was not seen, are three deviations from all others. So is
-    a missing value in numbers alone; where more than 1 % of a column are missing, its square
-    falls with that share.
+    Of a table the error of a column is a sum over the numbers that stand for it, in units of
+    its mean over held-out rows. Some columns are blank in training, so that the networks can
+    predict a value from the others alone. A missing value where none was missing, and a
+    category that was not seen, are three deviations from all others. So is a missing value
+    in numbers alone; where more than 1 % of a column are missing, its square falls with that
+    share.
 
     Rows that belong together, such as overlapping windows of a series, are not independent.
-    Without `groups` they vouch for each other, and too many new rows are marked.
+    Without `groups` they are each other's neighbours, and too many new rows are marked.
 
     Scores are computed in chunks, in the dtype of X: float32 takes half the time.
 
@@ -233,7 +236,7 @@ class AEAnomalyDetector(TableMixin, TableTagsMixin, DetectionMixin, BaseEstimato
     >>> detector.predict([[100, 305], [100, 420]])
     array([ 1, -1])
 
-    A table with categories and missing cells:
+    A table with categories and missing values:
 
     >>> import pandas as pd
     >>> kind = rng.choice(["car", "bike"], 500)
@@ -241,8 +244,8 @@ class AEAnomalyDetector(TableMixin, TableTagsMixin, DetectionMixin, BaseEstimato
     >>> wheels = np.where(kind == "car", 4, 2)
     >>> X = pd.DataFrame({"kind": kind, "wheels": wheels, "doors": doors})
     >>> detector = AEAnomalyDetector(novelty=True, random_state=0).fit(X)
-    >>> odd = pd.DataFrame({"kind": ["bike"], "wheels": [4], "doors": [4.0]})
-    >>> detector.describe(odd)
+    >>> new = pd.DataFrame({"kind": ["bike"], "wheels": [4], "doors": [4.0]})
+    >>> detector.describe(new)
     ['kind "bike", expected "car"']
     """
 
@@ -263,6 +266,9 @@ class AEAnomalyDetector(TableMixin, TableTagsMixin, DetectionMixin, BaseEstimato
         "random_state": ["random_state"],
         "verbose": ["verbose"],
     }
+
+    # Mask of the columns of numbers with a value in fit, (n_features,); None: all have.
+    _observed = None
 
     def __init__(
         self,
@@ -304,7 +310,7 @@ class AEAnomalyDetector(TableMixin, TableTagsMixin, DetectionMixin, BaseEstimato
     @restores_state_on_error
     @fit_context(prefer_skip_nested_validation=False)
     def fit(self, X, y=None, sample_weight=None, groups=None):
-        """Learn what is usual, and how unusual is too much.
+        """Train the score and calibrate it.
 
         Parameters
         ----------
@@ -316,11 +322,11 @@ class AEAnomalyDetector(TableMixin, TableTagsMixin, DetectionMixin, BaseEstimato
 
         sample_weight : array-like of shape (n_samples,), default=None
             Weights of the rows, in scaling, training and calibration. Rows of weight zero
-            are as good as absent. None: all rows count the same.
+            do not count. None: all rows count the same.
 
         groups : array-like of shape (n_samples,), default=None
-            Which rows belong together: overlapping windows of a series, the visits of a
-            patient. Those of a group are held out together. None: no two rows do.
+            Group of each row: overlapping windows of a series, the visits of a patient.
+            Rows of a group are held out together. None: each row is a group.
 
         Returns
         -------
@@ -333,16 +339,35 @@ class AEAnomalyDetector(TableMixin, TableTagsMixin, DetectionMixin, BaseEstimato
         rng = np.random.RandomState(draw_seed(self.random_state))
         counted = positive_weight(sample_weight, len(rows))
         splits = split_folds(self._splitter(), len(counted), groups, rng, counted, X)
-        kept = self._kept(rows, rng)
-        folds = Folds.of(splits, kept)
-        self._score = self._learn(rows, folds, rng)
-        scores = folds.judged(lambda j, i: self._score.score_of_member(j, rows.inputs[i]))
-        judged = ~np.isnan(scores)
-        self._calibrate(rows.take(judged), scores[judged], kept[judged])
+        # Where some rows may be anomalies, the most distant ones are not trained on.
+        central = self._central_mask(rows, rng)
+        folds = Folds.from_splits(splits, central)
+        self._score = self._fit_score(rows, folds, rng)
+        # Each row is calibrated by the model that has not seen it.
+        scores = folds.held_out_values(lambda j, i: self._score.score(rows.inputs[i], [j]))
+        held_out = ~np.isnan(scores)
+        self._calibrate(rows.take(held_out), scores[held_out], central[held_out])
         self.offset_ = -self._threshold(rows)
         self.false_alarm_rate_ = self._calibration.rate(-self.offset_)
         self._warn_at_max_iter()
         return self
+
+    def _training_rows(self, X, sample_weight):
+        """Rows to train on, of the detector's matrix: numbers, or an encoded table."""
+        rows = check_training_rows(self, X, None, sample_weight, reset=True)
+        self._encoding = self._observed = None
+        if self.table_ is None:
+            if rows.observed is not None:
+                self._observed = rows.observed.any(axis=0)
+                warn_of_empty(self, np.flatnonzero(~self._observed))
+            return rows
+        new_share = share_of_new_categories(self.table_.cells(X), sample_weight)
+        layout = ColumnLayout.from_encoder(self.table_)
+        self._encoding = TableEncoding(layout, unseen_deviations(new_share))
+        return Rows(self._encoding.join(rows.inputs, rows.observed), None, rows.weight)
+
+    def _new_encoder(self):
+        return TabularEncoder(categorical_features=self.categorical_features)
 
     def _warn_at_max_iter(self):
         """Give one warning for the autoencoders of all folds."""
@@ -354,12 +379,12 @@ class AEAnomalyDetector(TableMixin, TableTagsMixin, DetectionMixin, BaseEstimato
     def _splitter(self):
         """`cv`, or the splits of an iterator, which gives them once."""
         if not isinstance(self.cv, Iterator):
-            vars(self).pop("_splits_read", None)
+            vars(self).pop("_splits", None)
             return self.cv
-        iterator, splits = getattr(self, "_splits_read", (None, None))
+        iterator, splits = getattr(self, "_splits", (None, None))
         if iterator is not self.cv:
             splits = list(self.cv)
-            self._splits_read = self.cv, splits
+            self._splits = self.cv, splits
         if not splits:
             raise ValueError(
                 f"cv is an iterator without splits, or was used up before; got {self.cv!r}. "
@@ -367,57 +392,45 @@ class AEAnomalyDetector(TableMixin, TableTagsMixin, DetectionMixin, BaseEstimato
             )
         return splits
 
-    def _kept(self, rows, rng):
-        """Which rows may be trained on: where some may be anomalies, those in the midst."""
+    def _central_mask(self, rows, rng):
+        """Mask of the rows that may be trained on, (n_samples,)."""
         if self.novelty:
             return np.ones(len(rows), dtype=bool)
         Z = rows.inputs
-        if self._layout is None:
+        if self.table_ is None:
             Z = SquashingScaler.from_data(Z, rows.weight).transform(Z)
-        return central(Z, float(self.trim_fraction), rng)
+        return central_mask(Z, float(self.trim_fraction), rng)
 
-    def _learn(self, rows, folds, rng):
-        """What is usual, by a member for each fold."""
-        if self.scoring == "reconstruction":
-            estimator = self.estimator
-            if estimator is None:
-                estimator = AutoencoderTransformer(0.9, verbose=self.verbose)
-            kind = ReconstructionScore if self._layout is None else TableReconstructionScore
-            return kind.fit(
-                rows, folds, rng, lambda: clone(estimator), self._input_shape, self._layout
-            )
-        few, many = _NEIGHBORS[bool(self.novelty)]
-        fit = DenoisingScore.fit
-        if self._layout is not None:
-            fit = partial(TableScore.fit, layout=self._layout)
-        return fit(
-            rows,
-            folds,
-            rng,
-            FitMonitor(self, n_networks=len(folds.seen)),
-            training=DenoiserTraining(
-                whole_numbers("hidden_layer_sizes", self.hidden_layer_sizes, 0),
-                noise_level=float(self.noise_level),
-                n_steps=int(self.n_steps),
-                batch_size=int(self.batch_size),
-                learning_rate=float(self.learning_rate),
-                in_order=bool(self.verbose),
-            ),
-            n_neighbors=few if self.n_neighbors == "auto" else int(self.n_neighbors),
-            n_reference=many,
-            doubted=None if self.novelty else min(_DOUBTED * self.trim_fraction, 0.5),
+    def _fit_score(self, rows, folds, rng):
+        """Score with a fold model for each fold, fitted to rows of the detector's matrix."""
+        some = rows.take(folds.train_mask.any(axis=0))
+        is_scaled = self.scoring == "denoising" or len(self._input_shape) == 1
+        if self.table_ is None:
+            encoding = NumberEncoding.from_data(some, is_scaled)
+        else:
+            seen_range = range_of(self._encoding.to_network(some.inputs))
+            encoding = replace(self._encoding, seen_range=seen_range)
+        if self.scoring == "denoising":
+            components = make_components(self.get_params(deep=False))
+            monitor = FitMonitor(self, n_networks=len(folds.train_mask))
+            return CombinedScore(encoding, components).fit(rows, folds, rng, monitor)
+        estimator = self.estimator
+        if estimator is None:
+            estimator = AutoencoderTransformer(0.9, verbose=self.verbose)
+        return ReconstructionScore.from_data(
+            rows, folds, rng, lambda: clone(estimator), self._input_shape, encoding
         )
 
-    def _calibrate(self, rows, scores, kept):
-        """Keep the scores of rows that were held out, in units of their median."""
-        excuses = not self.novelty and len(self._input_shape) == 1
-        columns = rows.inputs if excuses else rows.inputs[:, :0]
-        weight = None if rows.weight is None else rows.weight[kept]
-        self._effects = BinaryEffects.of(columns[kept], scores[kept], weight)
-        scores = scores * self._effects.factors(columns)
-        self._usual = float(np.median(scores)) or 1.0
+    def _calibrate(self, rows, scores, central):
+        """Calibrate by scores of held-out rows, (n_samples,), in units of their median."""
+        has_effects = not self.novelty and len(self._input_shape) == 1
+        X = rows.inputs if has_effects else rows.inputs[:, :0]
+        weight = None if rows.weight is None else rows.weight[central]
+        self._binary_effects = BinaryEffects.from_data(X[central], scores[central], weight)
+        scores = scores * self._binary_effects.correction(X)
+        self._median_score = float(np.median(scores)) or 1.0
         kind = Calibration if self.novelty else ContaminatedCalibration
-        self._calibration = kind(scores / self._usual, rows.weight)
+        self._calibration = kind(scores / self._median_score, rows.weight)
         self.calibration_scores_ = -self._calibration.scores[::-1]
         self.loss_curve_ = [
             float(np.mean(losses)) for losses in zip(*self._score.loss_curves, strict=False)
@@ -436,17 +449,25 @@ class AEAnomalyDetector(TableMixin, TableTagsMixin, DetectionMixin, BaseEstimato
             warnings.warn(
                 f"contamination={rate} is less than {least:.3g}, the least p-value that "
                 f"{len(self.calibration_scores_)} training rows allow: the threshold is "
-                "their oddest. Give more rows.",
+                "the most anomalous of them. Give more rows.",
                 UserWarning,
                 stacklevel=5,
             )
         return self._calibration.threshold(rate)
 
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        if self.scoring == "reconstruction" and isinstance(self.estimator, BaseAutoencoder):
+            # Its network takes the rows, or the encoded table.
+            accepted = get_tags(self.estimator).input_tags
+            tags.input_tags = replace(accepted, sparse=False)
+        return tags
+
     @available_if(_may_hold_anomalies)
     def fit_predict(self, X, y=None, sample_weight=None, groups=None):
         """Fit, and mark the anomalies among the training rows.
 
-        Not there with ``novelty=True``, which says that there are none.
+        Not available with ``novelty=True``, by which there are none.
 
         Parameters
         ----------
@@ -460,7 +481,7 @@ class AEAnomalyDetector(TableMixin, TableTagsMixin, DetectionMixin, BaseEstimato
             Weights of the rows.
 
         groups : array-like of shape (n_samples,), default=None
-            Which rows belong together, as in `fit`.
+            Group of each row, as in `fit`.
 
         Returns
         -------

@@ -1,4 +1,4 @@
-"""Which rows are held out together."""
+"""Rows that each fold model is trained on: cross-validation folds and trimming."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -10,54 +10,63 @@ from numpy.typing import NDArray
 from sklearn.model_selection import GroupKFold, KFold, PredefinedSplit
 from sklearn.utils import check_consistent_length
 
+from skae.anomaly._neighbors import SAME
+from skae.tables._binary_columns import BinaryColumns
+from skae.utils._rows import filled
+from skae.utils._sklearn import nearest
+
 Array = NDArray[Any]
 
-# Where the number of folds is left open, as in scikit-learn.
+# Number of folds with ``cv=None``, as in scikit-learn.
 _N_FOLDS = 5
+
+# Rows to which the others' distances are taken before trimming.
+_MOST_REFERENCE = 2000
+
+# Trimmed share of the rows with a value of a binary column, relative to that of all rows.
+_MOST_TRIMMED = 2.0
 
 
 @dataclass(frozen=True)
 class Folds:
-    """What each member of an ensemble sees, and what it judges as it has not seen it.
+    """Rows that each fold model is trained on, and rows held out, which it has not seen.
 
     Parameters
     ----------
-    seen : ndarray of bool of shape (n_members, n_samples)
-        Which rows each member may see.
+    train_mask : ndarray of bool of shape (n_models, n_samples)
+        Rows that each fold model is trained on.
 
     held_out : list of ndarray of int
-        Positions of the rows that each member judges.
+        Positions of the rows that are held out from each fold model.
     """
 
-    seen: Array
+    train_mask: Array
     held_out: list[Array]
 
     @classmethod
-    def of(cls, splits: list[tuple[Array, Array]], kept: Array) -> "Folds":
-        """Of rows to train on, those that are kept; all of them where none of them are."""
-        seen = np.zeros((len(splits), len(kept)), dtype=bool)
-        for mask, (train, _) in zip(seen, splits, strict=True):
-            mask[train] = True
-            if (mask & kept).any():
-                mask &= kept
-        return cls(seen, [test for _, test in splits])
+    def from_splits(cls, splits: list[tuple[Array, Array]], central: Array) -> "Folds":
+        """Folds of splits, positions to train on and to hold out, without trimmed rows.
 
-    def judged(self, judge: Callable[[int, Array], Array]) -> Array:
-        """A number for each row, or several, by the member that has not seen it.
-
-        The mean over members where several have not; NaN where all have.
-
-        Parameters
-        ----------
-        judge : callable
-            ``judge(member, positions)``: a number for each of these rows, or as many for
-            one as for the others.
+        A fold that has no row of the mask `central`, (n_samples,), keeps all its rows.
         """
-        judged = [judge(member, rows) for member, rows in enumerate(self.held_out)]
-        n_samples, width = self.seen.shape[1], judged[0].shape[1:]
+        train_mask = np.zeros((len(splits), len(central)), dtype=bool)
+        for mask, (train, _) in zip(train_mask, splits, strict=True):
+            mask[train] = True
+            if (mask & central).any():
+                mask &= central
+        return cls(train_mask, [test for _, test in splits])
+
+    def held_out_values(self, function: Callable[[int, Array], Array]) -> Array:
+        """Values of each row by the fold model that has not seen it, (n_samples, ...).
+
+        By ``function(model, positions)``, an array of shape (n_positions, ...). The mean over
+        fold models where a row is held out from several; NaN where it never is.
+        """
+        values = [function(model, rows) for model, rows in enumerate(self.held_out)]
+        n_samples, width = self.train_mask.shape[1], values[0].shape[1:]
         total, count = np.zeros((n_samples, *width)), np.zeros((n_samples, *width))
-        for rows, values in zip(self.held_out, judged, strict=True):
-            total[rows] += values
+        for rows, of_model in zip(self.held_out, values, strict=True):
+            total[rows] += of_model
             count[rows] += 1
         return np.where(count > 0, total / np.maximum(count, 1), np.nan)
 
@@ -70,13 +79,13 @@ def split_folds(
     counted: Array | None = None,
     X: Any = None,
 ) -> list[tuple[Array, Array]]:
-    """Rows to train on and rows held out, for each fold, as positions among those counted.
+    """Rows to train on and rows held out, for each fold, as positions among the counted rows.
 
     Parameters
     ----------
     cv : int, cross-validation generator, iterable or None
         An int: as many folds, or as many as there are rows or groups, drawn at random.
-        None: five. Positions that the user gives are those of the rows as they were given.
+        None: five. Positions from the user refer to the rows as given.
 
     n_samples : int
         Number of rows.
@@ -88,7 +97,7 @@ def split_folds(
         Draws the folds.
 
     counted : ndarray of bool of shape (n_samples,), default=None
-        Which rows have a positive weight; None: all.
+        Mask of the rows of positive weight; None: all.
 
     X : array-like of shape (n_samples, ...), default=None
         The rows, for splitters that are not scikit-learn's.
@@ -96,13 +105,13 @@ def split_folds(
     Returns
     -------
     list of tuple of ndarray of int
-        Positions, those of rows that do not count left out.
+        Positions, without those of rows that do not count.
     """
     counted = np.ones(n_samples, bool) if counted is None else counted
     cv = _N_FOLDS if cv is None else cv
     if isinstance(cv, Integral):
-        cv = _drawn_folds(int(cv), groups, counted, rng)
-    if _counts_rows(cv):
+        cv = _random_folds(int(cv), groups, counted, rng)
+    if _depends_on_number(cv):
         groups = None if groups is None else groups[counted]
         stand_in = np.zeros((int(counted.sum()), 1))
         splits = _checked(_split(cv, stand_in, groups), len(stand_in))
@@ -117,28 +126,28 @@ def split_folds(
     return splits
 
 
-def _drawn_folds(
+def _random_folds(
     n_folds: int, groups: Array | None, counted: Array, rng: np.random.RandomState
 ) -> Any:
     """A splitter of so many folds, or of as many as there are rows or groups."""
-    n_samples = n_apart = int(counted.sum())
+    n_samples = n_groups = int(counted.sum())
     if groups is not None:
-        n_apart = len(np.unique(groups[counted]))
-    if n_apart < 2:
+        n_groups = len(np.unique(groups[counted]))
+    if n_groups < 2:
         raise ValueError(
             "groups must have at least two different values, so that some rows can be held "
             f"out while others are trained on; all {n_samples} rows are of the group "
             f"{groups[counted][0]!r}."  # type: ignore[index]
         )
     kind = KFold if groups is None else GroupKFold
-    return kind(min(n_folds, n_apart), shuffle=True, random_state=rng)
+    return kind(min(n_folds, n_groups), shuffle=True, random_state=rng)
 
 
-def _counts_rows(cv: Any) -> bool:
-    """Whether folds follow from the number of rows and their groups alone.
+def _depends_on_number(cv: Any) -> bool:
+    """True if folds follow from the number of rows and their groups alone.
 
     Positions in an iterable, in a `PredefinedSplit` and in splitters of other libraries
-    refer to rows as the user gave them.
+    refer to the rows as given.
     """
     is_of_sklearn = type(cv).__module__.startswith("sklearn.")
     return is_of_sklearn and not isinstance(cv, PredefinedSplit)
@@ -209,31 +218,13 @@ def _among(counted: Array, splits: list[tuple[Array, Array]]) -> list[tuple[Arra
 
 
 def positive_weight(sample_weight: Any, n_positive: int) -> Array:
-    """Mask of the rows of positive weight, shape (n_samples,).
-
-    Parameters
-    ----------
-    sample_weight : array-like of shape (n_samples,), float or None
-        Weights that have been checked.
-
-    n_positive : int
-        How many are positive.
-    """
+    """Mask of the rows of positive weight, (n_samples,), of which there are so many."""
     weight = np.asarray(1.0 if sample_weight is None else sample_weight)
     return np.ones(n_positive, bool) if weight.ndim == 0 else np.asarray(weight > 0)
 
 
 def check_groups(X: Any, groups: Any) -> Array | None:
-    """Groups as an array of values that can be sorted.
-
-    Parameters
-    ----------
-    X : array-like of shape (n_samples, ...)
-        Rows.
-
-    groups : array-like of shape (n_samples,) or None
-        Group of each row.
-    """
+    """Groups of the rows of X as an array (n_samples,) of values that can be sorted."""
     if groups is None:
         return None
     groups = np.asarray(groups)
@@ -251,3 +242,56 @@ def check_groups(X: Any, groups: Any) -> Array | None:
             f"groups must be of one type that can be sorted; got {', '.join(kinds)}."
         ) from None
     return groups
+
+
+def trim_mask(distance: Array, Z: Array, share: float) -> Array:
+    """Mask of the rows Z, (n_samples, n_features), without this share of the most distant.
+
+    In a binary column neither value loses more than twice the share of its rows: a minority
+    stays a minority and does not vanish. `distance` has shape (n_samples,).
+    """
+    mask = np.ones(len(Z), dtype=bool)
+    n_trimmed = int(share * len(Z))
+    if n_trimmed:
+        order = np.argsort(-distance, kind="stable")
+        mask[_within_share(BinaryColumns.from_data(Z), Z, order, n_trimmed, share)] = False
+    return mask
+
+
+def _within_share(
+    binary: BinaryColumns, Z: Array, order: Array, n_trimmed: int, share: float
+) -> Array:
+    """First positions of `order`, (n_samples,), without rows whose value has lost its share."""
+    n_columns = len(binary.columns)
+    if n_columns == 0:
+        return order[:n_trimmed]
+    # The low value, the high one, and any other, which is not protected.
+    value = np.where(binary.has_either(Z), binary.has_high(Z), 2)
+    counts = np.stack([(value == i).sum(axis=0) for i in range(2)])
+    remaining = np.vstack([_MOST_TRIMMED * share * counts, np.full(n_columns, np.inf)])
+    columns = np.arange(n_columns)
+    trimmed: list[int] = []
+    for row in order:
+        if (remaining[value[row], columns] > 0).all():
+            remaining[value[row], columns] -= 1
+            trimmed.append(row)
+            if len(trimmed) == n_trimmed:
+                break
+    return np.array(trimmed, dtype=np.intp)
+
+
+def central_mask(Z: Array, share: float, rng: np.random.RandomState) -> Array:
+    """Mask of the rows Z, (n_samples, n_features), without this share of the most distant.
+
+    By the Manhattan distance to the neighbour at a twentieth of the reference rows (the 20th at
+    least), so that groups of fewer anomalies than that are not each other's neighbours.
+    """
+    rows = reference = filled(Z)
+    if len(Z) > _MOST_REFERENCE:
+        reference = rows[rng.permutation(len(Z))[:_MOST_REFERENCE]]
+    rank = min(max(20, len(reference) // 20), len(reference) - 2)
+    if rank < 1:
+        return np.ones(len(Z), dtype=bool)
+    distance, _ = nearest(rows, reference, rank + 1, metric="manhattan")
+    is_reference = distance[:, 0] < SAME
+    return trim_mask(np.where(is_reference, distance[:, rank], distance[:, rank - 1]), Z, share)

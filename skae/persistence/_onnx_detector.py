@@ -1,13 +1,15 @@
-"""What a fitted anomaly detector says of rows of numbers, as ONNX nodes."""
+"""Scores of a fitted anomaly detector of numbers as ONNX nodes."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from skae.anomaly import AEAnomalyDetector
+from skae.anomaly._components import DenoisingError, NeighborDistance
 from skae.anomaly._neighbors import SAME
-from skae.anomaly._scores import TINY, ReconstructionScore
+from skae.anomaly._scores import ReconstructionScore, geometric_mean
 from skae.inference._dense import DenseForward
 from skae.persistence import _onnx_functions as xp
 from skae.persistence._onnx_estimators import check_exportable, outputs_of, without_columns
@@ -51,48 +53,56 @@ def _scores(detector: Any, rows: Tensor) -> Tensor:
     score = detector._score
     if detector._observed is not None:
         rows = without_columns(rows, np.flatnonzero(~detector._observed))
-    kind = _by_reconstruction if isinstance(score, ReconstructionScore) else _by_denoising
-    scores = kind(score, rows) / detector._usual
-    effects = detector._effects
-    if not len(effects.levels.columns):
+    kind = _reconstruction if isinstance(score, ReconstructionScore) else _combined
+    scores = kind(score, rows) / detector._median_score
+    effects = detector._binary_effects
+    binary = effects.binary
+    if not len(binary.columns):
         return scores
-    levels = effects.levels
-    low, high = (level.astype(np.float64) for level in (levels.low, levels.high))
-    off = xp.abs(rows.astype(np.float64).take(levels.columns) - high)
-    has_high = off.compared("LessOrEqual", VALUE_TOLERANCE * (high - low)).astype(np.float64)
-    observed = 1 - xp.isnan(rows.take(levels.columns)).astype(np.float64)
+    low, high = (value.astype(np.float64) for value in (binary.low, binary.high))
+    distance = xp.abs(rows.astype(np.float64).take(binary.columns) - high)
+    has_high = distance.compared("LessOrEqual", VALUE_TOLERANCE * (high - low)).astype(
+        np.float64
+    )
+    observed = 1 - xp.isnan(rows.take(binary.columns)).astype(np.float64)
     effect = xp.sum(observed * (has_high - effects.share) * effects.effect, axis=1)
     return scores * xp.exp(-xp.clip(effect, -effects.limit, effects.limit))
 
 
-def _of_missing(score: Any, rows: Tensor) -> Tensor:
+def _missing_error(encoding: Any, rows: Tensor) -> Tensor:
     """Error of the missing values of each row, (n_samples,) in float64."""
-    error = np.broadcast_to(score.missing_error, rows.shape[1]) / rows.shape[1]
+    error = encoding.missing_error / rows.shape[1]
     return xp.sum(xp.isnan(rows).astype(np.float64) * error, axis=1)
 
 
-def _by_reconstruction(score: ReconstructionScore, rows: Tensor) -> Tensor:
-    missing = _of_missing(score, rows)
-    if score.scale is not None:
-        rows = _squashed(score.scale, rows).astype(rows.dtype)
+def _reconstruction(score: ReconstructionScore, rows: Tensor) -> Tensor:
+    missing = _missing_error(score.encoding, rows)
+    if score.encoding.scaler is not None:
+        rows = _squashed(score.encoding.scaler, rows).astype(rows.dtype)
     scores = []
-    for autoencoder, usual in zip(score.autoencoders, score.usual, strict=True):
+    for autoencoder, unit in zip(score.autoencoders, score.unit, strict=True):
         check_exportable(autoencoder)
         samples = outputs_of(autoencoder)["score_samples"](autoencoder, rows)
-        scores.append(-samples.astype(np.float64) / usual)
+        scores.append(-samples.astype(np.float64) / unit)
     return _mean(scores) + missing
 
 
-def _by_denoising(score: Any, rows: Tensor) -> Tensor:
-    Z, missing, error = _squashed(score.scale, rows), xp.isnan(rows), _of_missing(score, rows)
+def _combined(score: Any, rows: Tensor) -> Tensor:
+    """The geometric mean of the components, each of which must have nodes of its own."""
+    for component in score.components:
+        if type(component) not in _SCORES_OF:
+            raise TypeError(
+                f"to_onnx does not support {type(component).__name__}, a component of the "
+                f"anomaly score; it supports {', '.join(each.__name__ for each in _SCORES_OF)}."
+            )
+    Z, missing = _squashed(score.encoding.scaler, rows), xp.isnan(rows)
     Z = missing.where(xp.zeros_like(Z), Z)
-    far = _distances(score.nearest, Z)
-    read = Z.astype(rows.dtype)
-    missed = [_missed(residuals, read, missing) for residuals in score.residuals]
-    logarithms = [
-        xp.log(part + error + TINY) for pair in zip(missed, far, strict=True) for part in pair
+    error = _missing_error(score.encoding, rows)
+    scores = [
+        _SCORES_OF[type(component)](component, Z, missing, rows.dtype)
+        for component in score.components
     ]
-    return xp.exp(_mean(logarithms))
+    return geometric_mean(xp, [[each + error for each in of_models] for of_models in scores])
 
 
 def _mean(parts: list[Tensor]) -> Tensor:
@@ -107,44 +117,53 @@ def _squashed(scale: SquashingScaler, rows: Tensor) -> Tensor:
     return size.compared("Greater", THRESHOLD).where(drawn_in, z)
 
 
-def _missed(residuals: Any, Z: Tensor, missing: Tensor) -> Tensor:
-    """Mean squared residual of the observed values of each row, in float64."""
+def _denoising_errors(
+    denoising: DenoisingError, Z: Tensor, missing: Tensor, dtype: Any
+) -> list[Tensor]:
+    """Mean error of the observed values of each row by each fold model, in float64."""
+    Z = Z.astype(dtype)
     observed = 1 - missing.astype(Z.dtype)
     n_observed = xp.maximum(xp.sum(observed, axis=1), 1)
-    coder, (kernel, bias, *rest) = residuals.denoiser.coder, residuals.denoiser.weights
-    coder = replace(coder, n_inputs=coder.n_inputs - 1)
-    kernel, of_level = kernel[:-1].astype(np.float64), kernel[-1].astype(np.float64)
-    squares = []
-    for draw in residuals.noise:
-        for level in (residuals.level, -residuals.level):
-            # What is added to every row, and the level that is told, are part of the bias.
-            shifted = bias + level * draw @ kernel + residuals.level * of_level
-            output = said(DenseForward(coder, [kernel, shifted, *rest]), Z)
-            total = xp.sum(observed * xp.square(output - Z), axis=1)
-            squares.append((total / n_observed).astype(np.float64))
-    return _mean(squares) / residuals.usual
+    errors = []
+    for denoiser, unit in zip(denoising.denoisers, denoising.unit[:, 0], strict=True):
+        coder, (kernel, bias, *rest) = denoiser.coder, denoiser.weights
+        coder = replace(coder, n_inputs=coder.n_inputs - 1)
+        kernel, of_level = kernel[:-1].astype(np.float64), kernel[-1].astype(np.float64)
+        squares = []
+        for draw in denoising.noise:
+            for level in (denoising.level, -denoising.level):
+                # Noise and level are those of every row, and become part of the bias.
+                shifted = bias + level * draw @ kernel + denoising.level * of_level
+                output = said(DenseForward(coder, [kernel, shifted, *rest]), Z)
+                total = xp.sum(observed * xp.square(output - Z), axis=1)
+                squares.append((total / n_observed).astype(np.float64))
+        errors.append(_mean(squares) / float(unit))
+    return errors
 
 
-def _distances(nearest: Any, Z: Tensor) -> list[Tensor]:
-    """How far rows lie from what each member knows."""
+def _neighbor_distances(
+    component: NeighborDistance, Z: Tensor, missing: Tensor, dtype: Any
+) -> list[Tensor]:
+    """Distance of each row to the nearest reference rows of each fold model, in float64."""
+    nearest = component.nearest
     graph, n_features = Z.graph, nearest.rows.shape[1]
-    order = np.concatenate([at for at, _ in nearest._blocks])
+    order = np.concatenate([at for at, _ in nearest.blocks])
     reference = nearest.rows[order]
     products = xp.matmul(Z, -2 * reference.T) + np.square(reference).sum(axis=1)
     squares = xp.sum(xp.square(Z), axis=1).reshape(None, 1)
     found = _nearest_of_blocks(nearest, xp.maximum(products + squares, 0))
     scores = []
-    for j in range(len(nearest.usual)):
-        known = [
-            pair for pair, (_, knows) in zip(found, nearest._blocks, strict=True) if knows[j]
+    for j in range(len(nearest.unit)):
+        of_model = [
+            pair for pair, (_, models) in zip(found, nearest.blocks, strict=True) if models[j]
         ]
-        distance, position = _nearest_of_all(graph, nearest, known)
+        distance, position = _nearest_of_all(graph, nearest, of_model)
         mean = xp.mean(distance, axis=1) / n_features
-        score = mean / (nearest.usual[j] or 1.0)
-        if nearest._own is not None:
-            least = nearest._least[j] or 1.0
-            own = graph.constant(nearest._own[j][order])
-            theirs = xp.mean(own.take(position, axis=0), axis=1)
+        score = mean / (nearest.unit[j] or 1.0)
+        if nearest.own_distance is not None:
+            least = nearest.least_distance[j] or 1.0
+            own_distance = graph.constant(nearest.own_distance[j][order])
+            theirs = xp.mean(own_distance.take(position, axis=0), axis=1)
             score = score * xp.sqrt((mean + least) / (theirs + least))
         scores.append(score)
     return scores
@@ -152,7 +171,7 @@ def _distances(nearest: Any, Z: Tensor) -> list[Tensor]:
 
 def _nearest_of_blocks(nearest: Any, distance: Tensor) -> list[tuple[Tensor, Tensor]]:
     """Squared distances and positions of what may be near, for each block."""
-    sizes = [len(at) for at, _ in nearest._blocks]
+    sizes = [len(at) for at, _ in nearest.blocks]
     starts = np.cumsum([0, *sizes[:-1]])
     found = []
     for start, size in zip(starts, sizes, strict=True):
@@ -165,10 +184,10 @@ def _nearest_of_blocks(nearest: Any, distance: Tensor) -> list[tuple[Tensor, Ten
 def _nearest_of_all(graph: Graph, nearest: Any, found: list[Any]) -> tuple[Tensor, Tensor]:
     """Squared distances and positions of the neighbours among the nearest of some blocks."""
     distance, position = (_side_by_side(parts) for parts in zip(*found, strict=True))
-    k = nearest.n_neighbors + nearest._leaves_out
+    k = nearest.n_neighbors + nearest.leaves_out
     distance, chosen = _least(distance, k)
     position = position.then("GatherElements", chosen, axis=1, shape=chosen.shape)
-    if nearest._leaves_out:
+    if nearest.leaves_out:
         same = distance[:, :1].compared("Less", SAME)
         distance = same.where(distance[:, 1:], distance[:, :-1])
         position = same.where(position[:, 1:], position[:, :-1])
@@ -190,3 +209,10 @@ def _side_by_side(parts: Any) -> Tensor:
     first, *rest = parts
     width = sum(part.shape[1] for part in parts)
     return first.then("Concat", *rest, axis=1, shape=(None, width))
+
+
+#: Nodes of the components of a score, by their class.
+_SCORES_OF: dict[type, Callable[..., list[Tensor]]] = {
+    DenoisingError: _denoising_errors,
+    NeighborDistance: _neighbor_distances,
+}

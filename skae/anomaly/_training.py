@@ -1,7 +1,7 @@
-"""Trains the denoisers of an anomaly detector."""
+"""Training of the denoisers of an anomaly detector, one for each fold."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
@@ -13,25 +13,26 @@ from skae.corruption._draws import draw_pool
 from skae.inference._dense import DenseForward
 from skae.losses._reconstruction import ObservedLoss
 from skae.losses._registry import LOSSES
+from skae.networks._base import whole_numbers
 from skae.networks._dense import DenseCoder
 from skae.utils._random import draw_seed
 from skae.utils._rows import Rows
 
 Array = NDArray[Any]
 
-# Small tables are repeated to about this many rows: epochs of tables of all sizes then
-# share a compilation, and there are few of them.
-_ROWS_AN_EPOCH = 2**13
+# Small tables are repeated to about this many rows: epochs of tables of all sizes then share a
+# compilation, and there are few of them.
+_ROWS_PER_EPOCH = 2**13
 
-# Denoisers are trained two at a time: a program uses several cores itself, and more at a
-# time gain little.
+# Denoisers are trained two at a time, from so many steps in all: a program uses several cores
+# itself, and each thread compiles one of its own.
 _N_WORKERS = 2
 _STEPS_TO_SHARE = 1500
 
 
 @dataclass(frozen=True)
 class DenoiserTraining:
-    """How the denoisers of a detector are trained.
+    """Settings of the training of denoisers.
 
     Parameters
     ----------
@@ -51,10 +52,10 @@ class DenoiserTraining:
         At the first step.
 
     in_order : bool
-        Whether denoisers are trained one after the other, for what is printed.
+        If True, denoisers are trained one after the other, for what is printed.
 
     blank_rate : float
-        Where rows are those of a table, the highest share of columns that are left blank.
+        For rows of a table, the highest share of columns that are blank.
     """
 
     hidden: tuple[int, ...]
@@ -64,6 +65,18 @@ class DenoiserTraining:
     learning_rate: float
     in_order: bool
     blank_rate: float = 0.5
+
+    @classmethod
+    def from_params(cls, params: Mapping[str, Any]) -> "DenoiserTraining":
+        """Settings for these parameters of the detector."""
+        return cls(
+            whole_numbers("hidden_layer_sizes", params["hidden_layer_sizes"], 0),
+            noise_level=float(params["noise_level"]),
+            n_steps=int(params["n_steps"]),
+            batch_size=int(params["batch_size"]),
+            learning_rate=float(params["learning_rate"]),
+            in_order=bool(params["verbose"]),
+        )
 
     def train(
         self,
@@ -78,20 +91,20 @@ class DenoiserTraining:
         Parameters
         ----------
         rows : Rows
-            Rows, in comparable columns. With `columns`, the targets tell which numbers
-            count; without, they are the rows, NaN where a value is missing, or None.
+            Rows in comparable columns. The targets are the rows, NaN where a value is missing,
+            or None; with `columns`, they are one where a number counts and zero elsewhere.
 
         parts : sequence of ndarray of int
-            Which rows each denoiser is trained on.
+            Positions of the rows that each denoiser is trained on.
 
         rng : RandomState
             Seeds the weights and the noise.
 
         monitor : Monitor
-            Told of each epoch.
+            Called after each epoch.
 
         columns : ndarray of shape (n_columns, n_features), default=None
-            Of a table: one where a number stands for a column. Columns are left blank then.
+            Of a table: one where a number stands for a column. Columns are blanked then.
         """
         d, k = rows.inputs.shape[1], 0 if columns is None else len(columns)
         coder = DenseCoder(d + k + 1, d, self.hidden, "leaky_relu", "linear", linear_path=False)
@@ -102,21 +115,20 @@ class DenoiserTraining:
         }
         if columns is not None:
             settings |= {"blank_rate": np.float32(self.blank_rate), "columns": columns}
-        watched = _Watched(monitor)
+        shared_monitor = _SharedMonitor(monitor)
 
         def train_one(part: Array, seed: int) -> Any:
             rng = np.random.RandomState(seed)
-            return self._one(coder, rows, part, settings, len(parts), rng, watched)
+            return self._train_one(coder, rows, part, settings, len(parts), rng, shared_monitor)
 
         seeds = [draw_seed(rng) for _ in parts]
-        # Each worker compiles a program of its own: worth it where there is much to train.
-        worth_it = self.n_steps * len(parts) >= _STEPS_TO_SHARE and not self.in_order
-        n_workers = min(_N_WORKERS, os.cpu_count() or 1, len(parts)) if worth_it else 1
+        is_long = self.n_steps * len(parts) >= _STEPS_TO_SHARE and not self.in_order
+        n_workers = min(_N_WORKERS, os.cpu_count() or 1, len(parts)) if is_long else 1
         with ThreadPoolExecutor(n_workers) as pool:
             try:
                 trained = list(pool.map(train_one, parts, seeds))
             except BaseException:
-                watched.stopped = True
+                shared_monitor.stopped = True
                 pool.shutdown(cancel_futures=True)
                 raise
         return (
@@ -124,7 +136,7 @@ class DenoiserTraining:
             [training.loss_curve for training in trained],
         )
 
-    def _one(
+    def _train_one(
         self,
         coder: DenseCoder,
         rows: Rows,
@@ -134,20 +146,18 @@ class DenoiserTraining:
         rng: np.random.RandomState,
         monitor: Any,
     ) -> Any:
+        """Train one denoiser on the rows at the positions `part`, (n_part,)."""
         from skae.training._train import train_for
 
-        rows = rows.take(part[self._index(len(part), rng)])
+        rows = rows.take(part[self._epoch(len(part), rng)])
         shapes = {name: np.shape(value) for name, value in settings.items()}
         loss = LOSSES["squared_error"]
         if "columns" not in shapes and rows.targets is not None:
             loss = ObservedLoss(loss)
 
         def build() -> Any:
-            from skae.anomaly._noise_conditional import NoiseConditionalDenoising
-            from skae.anomaly._table_objective import TableDenoisingObjective
+            from skae.anomaly._objective import NoiseConditionalDenoising
 
-            if "columns" in shapes:
-                return TableDenoisingObjective(coder.build("denoiser"), shapes)
             return NoiseConditionalDenoising(coder.build("denoiser"), shapes, loss)
 
         return train_for(
@@ -164,22 +174,22 @@ class DenoiserTraining:
             n_fits=n_denoisers,
         )
 
-    def _index(self, n_samples: int, rng: np.random.RandomState) -> Array:
-        """Which rows an epoch has: each as often as any other, no more than are needed."""
+    def _epoch(self, n_samples: int, rng: np.random.RandomState) -> Array:
+        """Positions of the rows of an epoch, each as often as any other."""
         most = self.n_steps * self.batch_size
         if n_samples > most:
             return rng.permutation(n_samples)[:most]
-        repeats = max(round(min(_ROWS_AN_EPOCH, most) / n_samples), 1)
+        repeats = max(round(min(_ROWS_PER_EPOCH, most) / n_samples), 1)
         return np.tile(np.arange(n_samples), repeats)
 
 
-class _Watched:
-    """A monitor by which another thread can end training after the epoch.
+class _SharedMonitor:
+    """Monitor by which another thread can end training after the epoch.
 
     Parameters
     ----------
     monitor : Monitor
-        Told of each epoch.
+        Called before and after each epoch.
     """
 
     def __init__(self, monitor: Any) -> None:

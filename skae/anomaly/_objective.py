@@ -1,0 +1,95 @@
+"""Training objective of the denoisers: a Keras model."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import keras
+from keras import ops
+
+from skae.corruption._draws import PooledDraws
+from skae.losses._reconstruction import Loss
+from skae.losses._registry import LOSSES
+from skae.models._objective import Settings
+from skae.networks._layers import SINGLE
+
+
+class NoiseConditionalDenoising(keras.Model):
+    """Squared error of each row, denoised at a noise level of its own.
+
+    In rows of an encoded table some columns are also blank: all numbers that stand for such a
+    column are zero, and a flag for each column marks it.
+
+    Parameters
+    ----------
+    denoiser : keras.Model
+        Maps a noisy row to the clean row. Its inputs are the row, for a table a flag for each
+        blank column, and the noise level.
+
+    settings : mapping of str to tuple of int
+        Shapes of "noise_level", the highest level, and of the pools of random numbers,
+        "normal_pool" and "uniform_pool"; for a table also of "blank_rate", the highest share of
+        blank columns, and of "columns", (n_columns, n_numbers), one where a number stands for
+        a column.
+
+    loss : Loss, default=LOSSES["squared_error"]
+        For numeric rows: the squared error, of all values or of the observed ones.
+    """
+
+    n_parts = 1
+
+    def __init__(
+        self,
+        denoiser: Any,
+        settings: Mapping[str, tuple[int, ...]],
+        loss: Loss = LOSSES["squared_error"],
+    ) -> None:
+        super().__init__(dtype=SINGLE)
+        self.settings = Settings(settings)
+        self.denoiser = denoiser
+        self.has_blanks = "columns" in settings
+        self.loss_of_row = loss
+        self.seed_generator = keras.random.SeedGenerator(0)
+        self.built = True
+
+    def call(self, inputs: tuple[Any, Any], training: bool = False) -> Any:
+        """Mean squared error over the columns of each row.
+
+        Parameters
+        ----------
+        inputs : tuple of tensors, (x, target)
+            Rows, of shape (n_rows, n_numbers). The target is the clean row, NaN where a value
+            is missing; for a table one where a number counts and zero where its value is
+            missing.
+
+        training : bool
+            If True, noise is added at levels between zero and the highest, and columns are
+            blank; otherwise neither.
+
+        Returns
+        -------
+        tensor of shape (n_rows, 1)
+        """
+        x, target = inputs
+        settings = self.settings.values()
+        level, noisy = ops.zeros_like(x[:, :1]), x
+        if not self.has_blanks:
+            if training:
+                draws = PooledDraws(self.seed_generator, settings)
+                level = settings["noise_level"] * draws.uniform(level)
+                noisy = x + level * draws.normal(x)
+            output = self.denoiser(ops.concatenate([noisy, level], axis=1), training=training)
+            return ops.expand_dims(self.loss_of_row.per_sample(ops, target, output), 1)
+        columns = settings["columns"]
+        blank = ops.zeros_like(ops.matmul(x, ops.transpose(columns)))
+        if training:
+            draws = PooledDraws(self.seed_generator, settings)
+            level = settings["noise_level"] * draws.uniform(level)
+            rate = settings["blank_rate"] * draws.uniform(level)
+            blank = ops.cast(draws.uniform(blank) < rate, x.dtype)
+            noisy = x + level * draws.normal(x)
+        visible = noisy * target * (1 - ops.matmul(blank, columns))
+        output = self.denoiser(
+            ops.concatenate([visible, blank, level], axis=1), training=training
+        )
+        error = ops.sum(ops.square(output - x) * target, axis=1, keepdims=True)
+        return error / columns.shape[0]
