@@ -1,4 +1,4 @@
-"""What ONNX files say: the same as skae, by onnxruntime."""
+"""Outputs of ONNX models in onnxruntime: those of skae."""
 
 import os
 import subprocess
@@ -26,9 +26,10 @@ from skae.networks import ConvNetwork, KerasNetwork, RecurrentNetwork
 from skae.networks._activations import ACTIVATIONS
 from skae.networks._base import LayerOptions
 from skae.networks._dense import DenseCoder
-from skae.persistence import _onnx_activations, register_converters
-from skae.persistence._onnx_graph import Graph, Tensor
-from skae.persistence._onnx_networks import said
+from skae.persistence import register_converters
+from skae.persistence.onnx import _functions
+from skae.persistence.onnx._networks import network_output
+from skae.persistence.onnx._tensors import Graph, Tensor
 
 skl2onnx = pytest.importorskip("skl2onnx")
 onnxruntime = pytest.importorskip("onnxruntime")
@@ -36,17 +37,17 @@ onnxruntime = pytest.importorskip("onnxruntime")
 DTYPES = (np.float32, np.float64)
 OF_TRANSFORMERS = ("transform", "reconstruct", "score_samples")
 OF_DETECTORS = ("predict", "decision_function", "score_samples")
-# Of the range of what is said.
+# Of the range of the output.
 TOLERANCE = 1e-5
 
 
 def run(model, X):
-    """All that a model says of rows."""
+    """All outputs of a model for rows."""
     content = model if isinstance(model, str | os.PathLike) else model.SerializeToString()
     return onnxruntime.InferenceSession(content).run(None, {"X": X})
 
 
-def assert_says_the_same(estimator, X, outputs, dtypes=DTYPES):
+def assert_same_output(estimator, X, outputs, dtypes=DTYPES):
     for dtype in dtypes:
         rows = X.astype(dtype)
         for output in outputs:
@@ -127,7 +128,7 @@ def test_dense_networks(coder, dtype, n_rows):
 
 
 class Alone(TransformerMixin, BaseEstimator):
-    """What skl2onnx is given for a network by itself."""
+    """Stands for a network alone, for skl2onnx."""
 
 
 def network_alone(coder, X, n_outputs):
@@ -140,7 +141,7 @@ def network_alone(coder, X, n_outputs):
         (read,), (written,) = operator.inputs, operator.outputs
         graph = Graph(scope, container)
         rows = Tensor(graph, read.full_name, (None, X.shape[1]), X.dtype)
-        graph.node("Identity", said(coder, rows), names=[written.full_name])
+        graph.node("Identity", network_output(coder, rows), names=[written.full_name])
 
     skl2onnx.update_registered_converter(Alone, "Alone", give_shapes, convert)
     return skl2onnx.to_onnx(Alone(), X)
@@ -148,8 +149,8 @@ def network_alone(coder, X, n_outputs):
 
 @pytest.mark.any_data
 @pytest.mark.any_backend
-def test_every_activation_is_known():
-    assert set(ACTIVATIONS) <= set(_onnx_activations.ACTIVATIONS)
+def test_every_activation_is_supported():
+    assert set(ACTIVATIONS) <= set(_functions.ACTIVATIONS)
 
 
 @pytest.mark.parametrize(
@@ -164,7 +165,7 @@ def test_every_activation_is_known():
 )
 def test_convolutions(params, options):
     # Not square, and not even: what is halved is rounded up, and cut again.
-    assert_network_says_the_same(ConvNetwork(**params), options)
+    assert_same_network_output(ConvNetwork(**params), options)
 
 
 @pytest.mark.parametrize(
@@ -176,10 +177,10 @@ def test_convolutions(params, options):
     ],
 )
 def test_recurrent_networks(params, options):
-    assert_network_says_the_same(RecurrentNetwork(units=4, **params), options)
+    assert_same_network_output(RecurrentNetwork(units=4, **params), options)
 
 
-def assert_network_says_the_same(network, options, shape=(7, 5)):
+def assert_same_network_output(network, options, shape=(7, 5)):
     rng = np.random.RandomState(0)
     network = network.describe(shape, shape, 3, LayerOptions(**options))
     weights = [w + rng.normal(0, 0.2, w.shape) for w in network.random_start(rng)]
@@ -197,7 +198,7 @@ def test_images_with_channels_that_come_flat(quick, digits):
     network = ConvNetwork((2,), image_shape=(4, 8, 2))
     ae = quick(network=network, init="random", max_iter=1)
     pipe = make_pipeline(StandardScaler(), ae).fit(digits)
-    assert_says_the_same(pipe, digits, ["transform", "score_samples"], [np.float32])
+    assert_same_output(pipe, digits, ["transform", "score_samples"], [np.float32])
 
 
 def images(digits):
@@ -223,12 +224,12 @@ def test_keras_models_of_ones_own(quick, digits):
     decoder = keras.Model(code, layers.Reshape((7, 5))(layers.Softmax()(output)))
     X = images(digits)
     with pytest.raises(
-        NotImplementedError, match=r"layer 'softmax.*' of the class Softmax: it"
+        NotImplementedError, match=r"layer 'softmax.*' of the class Softmax; it"
     ):
         skae.to_onnx(quick(network=KerasNetwork(encoder, decoder)).fit(X), output="reconstruct")
     decoder = keras.Model(code, layers.Reshape((7, 5))(output))
     ae = quick(network=KerasNetwork(encoder, decoder)).fit(X)
-    assert_says_the_same(ae, X, OF_TRANSFORMERS, [np.float32])
+    assert_same_output(ae, X, OF_TRANSFORMERS, [np.float32])
 
 
 # Estimators
@@ -236,7 +237,7 @@ def test_keras_models_of_ones_own(quick, digits):
 
 @pytest.mark.any_backend
 def test_autoencoders(fitted, digits):
-    assert_says_the_same(fitted, digits, OF_TRANSFORMERS)
+    assert_same_output(fitted, digits, OF_TRANSFORMERS)
     (got,) = run(skae.to_onnx(fitted), digits[:1].astype(np.float32))
     assert got.shape == (1, 3)
     assert run(skae.to_onnx(fitted), digits[:0].astype(np.float32))[0].shape == (0, 3)
@@ -249,15 +250,15 @@ def test_autoencoders(fitted, digits):
 def test_losses(quick, pixels, loss):
     X = pixels.reshape(-1, 8, 8)
     ae = quick(loss=loss, max_iter=1).fit(X)
-    assert_says_the_same(ae, X, ["reconstruct", "score_samples"])
+    assert_same_output(ae, X, ["reconstruct", "score_samples"])
 
 
 @pytest.mark.any_backend
 def test_denoisers_and_their_targets(pixels):
     dae = DenoisingAutoencoder(3, hidden_layer_sizes=(8,), max_iter=1, random_state=0)
-    assert_says_the_same(dae.fit(pixels), pixels, OF_TRANSFORMERS)
+    assert_same_output(dae.fit(pixels), pixels, OF_TRANSFORMERS)
     dae.fit(pixels, target=pixels[:, :10])
-    assert_says_the_same(dae, pixels, ["transform", "reconstruct"])
+    assert_same_output(dae, pixels, ["transform", "reconstruct"])
     with pytest.raises(NotImplementedError, match="target of another shape"):
         skae.to_onnx(dae, output="score_samples")
 
@@ -266,7 +267,7 @@ def test_denoisers_and_their_targets(pixels):
 @pytest.mark.parametrize("likelihood", ["gaussian", "bernoulli"])
 def test_variational(vae, pixels, likelihood):
     vae.set_params(likelihood=likelihood).fit(pixels)
-    assert_says_the_same(vae, pixels, OF_TRANSFORMERS)
+    assert_same_output(vae, pixels, OF_TRANSFORMERS)
 
 
 @pytest.mark.any_backend
@@ -275,10 +276,10 @@ def test_likelihoods_in_rounds_of_draws(vae, digits, n_draws):
     vae.set_params(n_draws=n_draws).fit(digits)
     # TOLERANCE is enough for single precision, in which skae computes the scores of float64
     # rows that are not far away; the model computes them in float64.
-    # Of odd rows the posterior is off, and the rounds after the first move.
-    odd = 3 * digits[::-1] - digits
-    for rows in (digits, odd, 1e8 * digits, digits[:2]):
-        assert_says_the_same(vae, rows, ["score_samples"])
+    # The posterior of anomalous rows is wrong, and the rounds after the first move.
+    anomalous = 3 * digits[::-1] - digits
+    for rows in (digits, anomalous, 1e8 * digits, digits[:2]):
+        assert_same_output(vae, rows, ["score_samples"])
     (got,) = run(skae.to_onnx(vae, output="score_samples"), digits[:0].astype(np.float32))
     assert got.shape == (0,)
 
@@ -286,7 +287,7 @@ def test_likelihoods_in_rounds_of_draws(vae, digits, n_draws):
 def test_likelihoods_of_images(vae, digits):
     vae.set_params(n_draws=12, network=ConvNetwork((2,)))
     X = images(digits)
-    assert_says_the_same(vae.fit(X), X, ["score_samples"])
+    assert_same_output(vae.fit(X), X, ["score_samples"])
 
 
 @pytest.mark.any_backend
@@ -295,13 +296,13 @@ def test_the_prior_of_a_variational_one_counts(vae, blob):
 
     vae.set_params(n_components=2).fit(blob)
     vae.prior_ = _mixture(vae.transform(blob), 3, np.random.RandomState(0))
-    assert_says_the_same(vae, blob, ["score_samples"])
+    assert_same_output(vae, blob, ["score_samples"])
 
 
 @pytest.mark.any_backend
 def test_ordered_codes(quick, digits):
     ae = quick(ordered=True).fit(digits)
-    assert_says_the_same(ae.truncated(2), digits, OF_TRANSFORMERS, [np.float64])
+    assert_same_output(ae.truncated(2), digits, OF_TRANSFORMERS, [np.float64])
 
 
 # Detectors
@@ -309,10 +310,10 @@ def test_ordered_codes(quick, digits):
 
 @pytest.mark.any_backend
 def test_detectors(detector, table):
-    assert_says_the_same(detector, table, OF_DETECTORS)
+    assert_same_output(detector, table, OF_DETECTORS)
     assert set(detector.predict(table)) == {-1, 1}
     far = 1e3 * table[:5]
-    assert_says_the_same(detector, far, OF_DETECTORS)
+    assert_same_output(detector, far, OF_DETECTORS)
 
 
 @pytest.mark.any_backend
@@ -321,7 +322,7 @@ def test_detectors_of_new_rows(detector, table):
     detector.fit(table)
     # Rows that were trained on are not their own neighbours, and repeated ones are.
     table = np.vstack([table, table[:7], table[:7] + 0.01])
-    assert_says_the_same(detector, table, OF_DETECTORS)
+    assert_same_output(detector, table, OF_DETECTORS)
 
 
 @pytest.mark.any_backend
@@ -330,20 +331,20 @@ def test_few_rows_and_one_model(table):
 
     params = {"hidden_layer_sizes": (), "n_steps": 5, "random_state": 0}
     few = AEAnomalyDetector(cv=2, n_neighbors=50, **params).fit(table[::24])
-    assert_says_the_same(few, table, OF_DETECTORS)
+    assert_same_output(few, table, OF_DETECTORS)
     one = AEAnomalyDetector(cv=ShuffleSplit(1, random_state=0), **params).fit(table)
-    assert_says_the_same(one, table, ["score_samples"])
+    assert_same_output(one, table, ["score_samples"])
 
 
 @pytest.mark.any_backend
 def test_detectors_by_reconstruction(quick, table, digits):
     by_error = {"scoring": "reconstruction", "cv": 2, "random_state": 0}
     detector = AEAnomalyDetector(estimator=quick(n_components=2, max_iter=1), **by_error)
-    assert_says_the_same(detector.fit(table), table, OF_DETECTORS)
+    assert_same_output(detector.fit(table), table, OF_DETECTORS)
     convolutional = quick(network=ConvNetwork((2,)), max_iter=1)
     detector = AEAnomalyDetector(estimator=convolutional, **by_error)
     X = images(digits)
-    assert_says_the_same(detector.fit(X), X, ["score_samples"], [np.float32])
+    assert_same_output(detector.fit(X), X, ["score_samples"], [np.float32])
 
 
 # Pipelines, and skl2onnx itself
@@ -354,7 +355,7 @@ def test_a_pipeline_with_a_detector(detector, table):
     pipe = make_pipeline(StandardScaler(), AEAnomalyDetector(**detector.get_params()))
     pipe.fit(table)
     assert len(pipe[-1]._binary_effects.binary.columns)
-    assert_says_the_same(pipe, table, OF_DETECTORS)
+    assert_same_output(pipe, table, OF_DETECTORS)
     register_converters()
     label, scores = run(skl2onnx.to_onnx(pipe, table.astype(np.float32)), table.astype("f4"))
     assert label.shape == scores.shape == (len(table), 1)
@@ -370,7 +371,7 @@ def test_an_autoencoder_between_other_steps(quick, digits):
     got, _ = run(skae.to_onnx(pipe), digits.astype(np.float32))
     assert_array_equal(got, pipe.predict(digits))
     pipe = make_pipeline("passthrough", StandardScaler(), PCA(10), quick()).fit(digits)
-    assert_says_the_same(pipe, digits, ["transform", "score_samples"])
+    assert_same_output(pipe, digits, ["transform", "score_samples"])
     (got,) = run(skae.to_onnx(pipe, output="reconstruct", dtype=np.float64), digits)
     assert_near(got, pipe[-1].reconstruct(pipe[:-1].transform(digits)))
     with pytest.raises(NotImplementedError, match="PCA with output='reconstruct'"):
@@ -462,7 +463,7 @@ def test_wrong_parameters(fitted, detector):
 
 @pytest.mark.any_backend
 @pytest.mark.any_data
-def test_what_cannot_be_said(quick, digits):
+def test_what_is_not_supported(quick, digits):
     from sklearn.exceptions import NotFittedError
 
     with pytest.raises(NotFittedError):
@@ -470,16 +471,16 @@ def test_what_cannot_be_said(quick, digits):
     with pytest.raises(NotFittedError):
         skae.to_onnx(make_pipeline(StandardScaler(), quick()))
     table = quick(max_iter=1, categorical_features=[0]).fit(digits[:, :5])
-    with pytest.raises(NotImplementedError, match="cannot say how a table is encoded"):
+    with pytest.raises(NotImplementedError, match="does not support the encoding of tables"):
         skae.to_onnx(table)
     register_converters()
-    with pytest.raises(NotImplementedError, match="cannot say how a table is encoded"):
+    with pytest.raises(NotImplementedError, match="does not support the encoding of tables"):
         skl2onnx.to_onnx(table, digits[:, :5])
     with pytest.raises(NotImplementedError, match="does not support AEClassifier; it supports"):
         skae.to_onnx(AEClassifier(quick()).fit(digits, digits[:, 20] > 8))
     loss = quick(loss=keras.losses.LogCosh(), max_iter=1).fit(digits)
     assert run(skae.to_onnx(loss), digits.astype(np.float32))[0].shape == (300, 3)
-    with pytest.raises(NotImplementedError, match="cannot say score_samples with loss="):
+    with pytest.raises(NotImplementedError, match="does not support score_samples with loss="):
         skae.to_onnx(loss, output="score_samples")
 
 

@@ -2,8 +2,8 @@
 
 from skae.persistence._classes import trusted_types
 from skae.persistence._errors import SavedFileError
-from skae.persistence._onnx import register_converters, to_onnx
 from skae.persistence._save import load, save
+from skae.persistence.onnx import register_converters, to_onnx
 
 __all__ = [
     "SavedFileError",

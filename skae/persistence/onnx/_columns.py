@@ -13,29 +13,18 @@ from skae.tables._frames import is_frame
 from skae.utils._frames import column_names
 from skae.utils._sklearn import BaseSearchCV, column_positions
 
-# Of a column that cannot be the input of an ONNX model: neither numbers nor strings.
+# The type of a column that cannot be the input of an ONNX model.
 _NEITHER = "neither"
 
 
-def steps_of(pipeline: Pipeline) -> list[tuple[str, Any]]:
-    """The steps of a Pipeline that change something."""
-    return [step for step in pipeline.steps if step[1] not in (None, "passthrough")]
-
-
 def by_position(estimator: Any, dtype: Any) -> Any:
-    """A copy in which every ColumnTransformer has the positions of its columns.
+    """A copy that skl2onnx can convert.
 
-    skl2onnx finds names among the inputs of the whole model only, and it supports neither
-    masks nor slices of names. Encoders of categories give it float32, beside which columns of
-    float64 would be rounded.
-
-    Parameters
-    ----------
-    estimator : estimator
-        Fitted; a Pipeline, union or search may stand around others.
-
-    dtype : {numpy.float32, numpy.float64}
-        Of the numbers.
+    Every ColumnTransformer has the positions of its columns: skl2onnx finds names among the
+    inputs of the whole model only, and it supports neither masks nor slices of names.
+    Encoders of categories return `dtype`: skl2onnx gives them float32, beside which columns of
+    float64 would be rounded. A search is its best estimator, and Pipelines have no steps that
+    pass through.
     """
     if isinstance(estimator, BaseSearchCV):
         return by_position(estimator.best_estimator_, dtype)
@@ -44,7 +33,9 @@ def by_position(estimator: Any, dtype: Any) -> Any:
     estimator = copy(estimator)
     if isinstance(estimator, Pipeline):
         estimator.steps = [
-            (name, by_position(step, dtype)) for name, step in steps_of(estimator)
+            (name, by_position(step, dtype))
+            for name, step in estimator.steps
+            if step not in (None, "passthrough")
         ]
     elif isinstance(estimator, FeatureUnion):
         estimator.transformer_list = [
@@ -70,37 +61,27 @@ def _in_dtype(part: Any, dtype: Any) -> Any:
 
 
 def inputs_by_column(estimator: Any, X: Any) -> list[tuple[str, str]] | None:
-    """Name and type, "number" or "string", of each column that the estimator takes.
+    """Name and type, "number" or "string", of each column that the estimator was fitted on.
 
-    Parameters
-    ----------
-    estimator : estimator
-        Fitted.
-
-    X : data frame or None
-        Rows with the columns that were seen in fit.
-
-    Returns
-    -------
-    list of (str, str) or None
-        None: one input takes all columns, for none of them has a name or strings.
+    The estimator is one from `by_position`, and X None or a data frame with the columns that
+    were seen in fit. None: one input takes all columns, for none has a name or strings.
     """
-    names, kinds = _seen_columns(estimator, np.arange(estimator.n_features_in_))
+    n_columns = estimator.n_features_in_
+    names, types = _fitted_columns(estimator, np.arange(n_columns))
     if X is not None:
-        columns = _columns_of(estimator, X)
-    elif names is None and not kinds:
+        columns = _frame_columns(estimator, X)
+    elif names is None and not types:
         return None
     else:
-        n_columns = estimator.n_features_in_
         names = column_names(None, n_columns) if names is None else map(str, names)
-        columns = [(name, kinds.get(j, "number")) for j, name in enumerate(names)]
+        columns = [(name, types.get(j, "number")) for j, name in enumerate(names)]
     for j, (name, _) in enumerate(columns):
-        if kinds.get(j) == _NEITHER:
-            raise NotImplementedError(_refusal(name))
+        if types.get(j) == _NEITHER:
+            raise _unsupported(name)
     return columns
 
 
-def _columns_of(estimator: Any, X: Any) -> list[tuple[str, str]]:
+def _frame_columns(estimator: Any, X: Any) -> list[tuple[str, str]]:
     """Names and types of the columns of a data frame, which fit must have seen."""
     if not is_frame(X):
         raise TypeError(
@@ -108,12 +89,12 @@ def _columns_of(estimator: Any, X: Any) -> list[tuple[str, str]]:
             f"got {type(X).__name__}."
         )
     columns = nw.from_native(X, eager_only=True).iter_columns()
-    found = [(str(series.name), _kind_of(series.drop_nulls().to_list())) for series in columns]
-    seen = getattr(estimator, "feature_names_in_", None)
+    found = [(str(series.name), _type_of(series.drop_nulls().to_list())) for series in columns]
+    fitted = getattr(estimator, "feature_names_in_", None)
     names = [name for name, _ in found]
-    if seen is not None and list(seen) != names:
+    if fitted is not None and list(fitted) != names:
         raise ValueError(
-            f"X must have the columns that were seen in fit, {', '.join(map(repr, seen))}; "
+            f"X must have the columns that were seen in fit, {', '.join(map(repr, fitted))}; "
             f"got {', '.join(map(repr, names))}."
         )
     if len(names) != estimator.n_features_in_:
@@ -124,82 +105,63 @@ def _columns_of(estimator: Any, X: Any) -> list[tuple[str, str]]:
     return found
 
 
-def _kind_of(values: Any) -> str:
-    """Whether values are numbers, booleans among them, or strings, but for None and NaN."""
+def _type_of(values: Any) -> str:
+    """Type of a column from its values, some of them None or NaN; booleans are numbers."""
     array = np.asarray(values)
     if array.dtype.kind in "biuf":
         return "number"
-    cells = [cell for cell in array.tolist() if cell is not None and cell == cell]
-    if array.dtype.kind in "OU" and cells and all(isinstance(cell, str) for cell in cells):
+    present = [value for value in array.tolist() if value is not None and value == value]
+    if array.dtype.kind in "OU" and present and all(isinstance(v, str) for v in present):
         return "string"
-    return "number" if all(isinstance(cell, Number) for cell in cells) else _NEITHER
+    return "number" if all(isinstance(v, Number) for v in present) else _NEITHER
 
 
-def _seen_columns(estimator: Any, positions: Any) -> tuple[Any, dict[int, str]]:
-    """Names that a ColumnTransformer saw in fit, or None, and what is known of columns.
+def _fitted_columns(estimator: Any, positions: Any) -> tuple[Any, dict[int, str]]:
+    """Names that a ColumnTransformer was fitted on, or None, and types without numbers.
 
-    Parameters
-    ----------
-    estimator : estimator
-        Fitted on some columns of X.
-
-    positions : ndarray of int of shape (n_columns,)
-        Of these columns in X.
-
-    Returns
-    -------
-    names : ndarray of str or None
-
-    kinds : dict of int to str
-        The type of the columns at these positions, where they are no numbers.
+    The estimator was fitted on the columns of X at these positions, which are also the keys
+    of the types.
     """
-    if isinstance(estimator, BaseSearchCV):
-        return _seen_columns(estimator.best_estimator_, positions)
     if isinstance(estimator, Pipeline):
-        steps = steps_of(estimator)
-        return _seen_columns(steps[0][1], positions) if steps else (None, {})
+        steps = estimator.steps
+        return _fitted_columns(steps[0][1], positions) if steps else (None, {})
+    names: Any = None
     if isinstance(estimator, FeatureUnion):
         parts = [(part, positions) for _, part in estimator.transformer_list]
     elif isinstance(estimator, ColumnTransformer):
-        at = column_positions(estimator)
-        parts = [
-            (part, positions[at[name]])
-            for name, part, _ in estimator.transformers_
-            if name in at
-        ]
-    else:
-        return None, _kinds_of_columns(estimator, positions)
-    names: Any = None
-    kinds: dict[int, str] = {}
-    for part, columns in parts:
-        inner, seen = _seen_columns(part, columns)
-        names = inner if names is None else names
-        kinds |= seen
-    if isinstance(estimator, ColumnTransformer):
         names = getattr(estimator, "feature_names_in_", None)
-    return names, kinds
+        parts = [(part, positions[columns]) for _, part, columns in estimator.transformers_]
+    else:
+        return None, _types_of_columns(estimator, positions)
+    types: dict[int, str] = {}
+    for part, columns in parts:
+        part_names, part_types = _fitted_columns(part, columns)
+        if isinstance(estimator, FeatureUnion) and names is None:
+            names = part_names
+        types |= part_types
+    return names, types
 
 
-def _kinds_of_columns(transformer: Any, positions: Any) -> dict[int, str]:
-    """Types of the columns in which a fitted transformer has seen no numbers."""
+def _types_of_columns(transformer: Any, positions: Any) -> dict[int, str]:
+    """Types, by position, of the columns in which a transformer has seen no numbers."""
     if hasattr(transformer, "vocabulary_"):
         return dict.fromkeys(map(int, positions), "string")
     values: Any = getattr(transformer, "categories_", None)
     if values is None:
         values = np.reshape(getattr(transformer, "statistics_", []), (-1, 1))
-    kinds = {int(j): _kind_of(seen) for j, seen in zip(positions, values, strict=False)}
-    return {j: kind for j, kind in kinds.items() if kind != "number"}
+    types = {int(j): _type_of(column) for j, column in zip(positions, values, strict=False)}
+    return {j: kind for j, kind in types.items() if kind != "number"}
 
 
-def _refusal(name: str) -> str:
-    return (
+def _unsupported(name: str) -> NotImplementedError:
+    return NotImplementedError(
         f"to_onnx does not support column {name!r}, which has neither numbers nor strings: "
         "ONNX models take no other columns. Turn it into numbers before fit."
     )
 
 
 def name_inputs(model: Any, columns: list[tuple[str, str]]) -> None:
-    """Give the inputs of a model the names of their columns, and drop those not used.
+    """Give the inputs of an ONNX model the names of their columns, and remove those not used.
 
     Parameters
     ----------
@@ -212,17 +174,17 @@ def name_inputs(model: Any, columns: list[tuple[str, str]]) -> None:
     graph = model.graph
     used = {name for node in graph.node for name in node.input}
     taken = used | {name for node in graph.node for name in node.output}
-    kept, new_names = [], {}
+    inputs, new_names = [], {}
     for given, (name, kind) in zip(list(graph.input), columns, strict=True):
         if given.name not in used:
             continue
         if kind == _NEITHER:
-            raise NotImplementedError(_refusal(name))
+            raise _unsupported(name)
         if name not in taken:
             new_names[given.name] = name
             given.name = name
-        kept.append(given)
+        inputs.append(given)
     for node in graph.node:
         node.input[:] = [new_names.get(name, name) for name in node.input]
     del graph.input[:]
-    graph.input.extend(kept)
+    graph.input.extend(inputs)

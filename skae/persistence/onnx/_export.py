@@ -1,4 +1,4 @@
-"""Fitted estimators as ONNX models, by skl2onnx and the converters that it is told here."""
+"""`to_onnx` and the converters of skae's estimators for skl2onnx."""
 
 from math import prod
 from typing import Any
@@ -10,26 +10,18 @@ from sklearn.utils.validation import check_is_fitted
 
 from skae.anomaly import AEAnomalyDetector
 from skae.estimators import AutoencoderTransformer, DenoisingAutoencoder
-from skae.persistence import _onnx_detector  # noqa: F401, tells outputs_of of the detector
 from skae.persistence._files import replacing
-from skae.persistence._onnx_columns import (
-    by_position,
-    inputs_by_column,
-    name_inputs,
-    steps_of,
-)
-from skae.persistence._onnx_estimators import check_exportable, outputs_of
-from skae.persistence._onnx_graph import Graph, Tensor
+from skae.persistence.onnx._autoencoders import Method, autoencoder_methods, check_exportable
+from skae.persistence.onnx._columns import by_position, inputs_by_column, name_inputs
+from skae.persistence.onnx._detector import detector_methods
+from skae.persistence.onnx._tensors import Graph, Tensor
 from skae.utils._extras import missing_package
-from skae.utils._sklearn import BaseSearchCV
 from skae.variational import VAETransformer
 
-_TRANSFORMERS = (AutoencoderTransformer, DenoisingAutoencoder, VAETransformer)
-
-# What skl2onnx raises of what it does not support, besides errors of its own.
+# What skl2onnx raises besides errors of its own where it does not support an estimator.
 _ERRORS = (RuntimeError, TypeError, ValueError, AssertionError, LookupError)
 
-# Before this, axes were attributes of operators and not their inputs.
+# The first in which axes are inputs of the operators that reduce tensors.
 _LEAST_OPSET = 18
 
 
@@ -42,7 +34,7 @@ def to_onnx(
     dtype: Any = np.float32,
     target_opset: int | None = None,
 ) -> Any:
-    """A fitted estimator or Pipeline as an ONNX model, which onnxruntime computes.
+    """Convert a fitted estimator or Pipeline to an ONNX model, which onnxruntime runs.
 
     Parameters
     ----------
@@ -50,30 +42,30 @@ def to_onnx(
         Fitted: an :class:`~skae.AutoencoderTransformer`,
         :class:`~skae.DenoisingAutoencoder`, :class:`~skae.VAETransformer` or
         :class:`~skae.AEAnomalyDetector` of numbers, a Pipeline that has one and otherwise
-        steps that skl2onnx knows, or a search whose best estimator is either.
+        steps that skl2onnx supports, or a search whose best estimator is either.
 
     path : str or path-like, default=None
-        Where the model is written. A file that is there stays whole until the new one is.
-        None: nothing is written.
+        File to which the model is written. It replaces a file of that name once it is
+        complete. None: no file.
 
     output : {"transform", "reconstruct", "score_samples", "decision_function", "predict"} \
             or None, default=None
-        The method whose result the model computes; of a Pipeline, that of its last step, on
-        the rows that the other steps make. None: "predict" for detectors and "transform" for
-        the others; what skl2onnx chooses, where the last step of a Pipeline is none of skae.
+        The method whose result the model returns; of a Pipeline, that of its last step, for
+        the output of the other steps. None: "predict" for detectors and "transform" for
+        the others; the outputs of skl2onnx, where the last step of a Pipeline is not of skae.
 
     X : data frame, default=None
-        Rows such as the model is to take: each column becomes an input of its own, of its
-        name, and of its type, which is strings or numbers (booleans are numbers). None: so it
-        is where a ColumnTransformer of the estimator was fitted on a data frame, and otherwise
-        there is one input, "X".
+        Rows like those of the model's input: each column becomes an input of its own, with
+        its name and its type, strings or numbers (booleans are numbers). None: each column is
+        an input where a ColumnTransformer of the estimator was fitted on a data frame, and
+        otherwise there is one input, "X".
 
     dtype : {numpy.float32, numpy.float64}, default=numpy.float32
-        Of the numbers that the model takes.
+        Of the numbers in the input.
 
     target_opset : int or None, default=None
-        The version of the operators, 18 or later. None: the latest that skl2onnx was tried
-        with.
+        The version of the operators, 18 or later. None: the latest with which skl2onnx was
+        tested.
 
     Returns
     -------
@@ -96,8 +88,8 @@ def to_onnx(
 
     Notes
     -----
-    The model computes what the method does on rows of this dtype, NaN where a value is
-    missing, up to roundings. It does not check rows.
+    The model returns the result of the method for rows of this dtype, NaN where a value is
+    missing, up to rounding errors. It does not check rows.
 
     Examples
     --------
@@ -133,9 +125,8 @@ def to_onnx(
     name = type(estimator).__name__
     estimator = by_position(estimator, dtype)
     columns = inputs_by_column(estimator, X)
-    model = _converted(
+    model = _convert(
         _with_output(estimator, output),
-        dtype,
         initial_types=_input_types(estimator, columns, dtype),
         target_opset=target_opset,
         name=name,
@@ -149,11 +140,11 @@ def to_onnx(
 
 
 def register_converters() -> None:
-    """Tell skl2onnx of skae's estimators.
+    """Register skae's estimators with skl2onnx.
 
-    After that :func:`skl2onnx.to_onnx` converts Pipelines, unions and searches that have them:
-    a transformer says its code, and a detector, as others in skl2onnx, "label" and "scores",
-    the results of `predict` and `decision_function`, in columns.
+    :func:`skl2onnx.to_onnx` then converts Pipelines, unions and searches that contain them:
+    a transformer returns its code, and a detector, like others in skl2onnx, "label" and
+    "scores", the results of `predict` and `decision_function`, in columns.
 
     Raises
     ------
@@ -161,24 +152,25 @@ def register_converters() -> None:
         If skl2onnx is not installed.
     """
     register = _skl2onnx().update_registered_converter
-    for kind in (*_TRANSFORMERS, AEAnomalyDetector):
-        register(kind, f"Skae{kind.__name__}", _give_shapes, _convert)
-    register(_Said, "SkaeSaid", _give_shapes, _convert, parser=_parse)
+    autoencoders = AutoencoderTransformer, DenoisingAutoencoder, VAETransformer
+    for kind in (*autoencoders, AEAnomalyDetector):
+        register(kind, f"Skae{kind.__name__}", _set_shapes, _add_nodes)
+    register(_WithOutput, "SkaeWithOutput", _set_shapes, _add_nodes, parser=_declare_output)
 
 
-class _Said(BaseEstimator):
-    """One output of a fitted estimator, for skl2onnx.
+def _skl2onnx() -> Any:
+    try:
+        import skl2onnx
+    except ImportError as error:
+        raise missing_package("to_onnx", "skl2onnx", "onnx") from error
+    return skl2onnx
 
-    As an option of the converter it would cost the Keras models of the estimator: skl2onnx
-    looks at each of its attributes.
 
-    Parameters
-    ----------
-    estimator : estimator
-        Fitted.
+class _WithOutput(BaseEstimator):
+    """A fitted estimator and the name of the method to export, for skl2onnx.
 
-    output : str
-        The name of a method.
+    As an option of the converter the name would cost the Keras models of the estimator:
+    skl2onnx looks at each of its attributes.
     """
 
     def __init__(self, estimator: Any, output: str) -> None:
@@ -186,43 +178,46 @@ class _Said(BaseEstimator):
         self.output = output
 
 
+def _methods(estimator: Any) -> dict[str, Method]:
+    """Methods of an estimator that can be exported, the default first; empty: none."""
+    if isinstance(estimator, AEAnomalyDetector):
+        return detector_methods()
+    return autoencoder_methods(estimator)
+
+
 def _with_output(estimator: Any, output: str | None) -> Any:
-    """What skl2onnx is to convert: the output is chosen in the last step."""
-    if isinstance(estimator, BaseSearchCV):
-        return _with_output(estimator.best_estimator_, output)
+    """The estimator, the last step of a Pipeline with the method to export."""
     if isinstance(estimator, Pipeline):
-        *steps, (name, last) = steps_of(estimator)
+        *steps, (name, last) = estimator.steps
         return Pipeline([*steps, (name, _with_output(last, output))])
-    allowed = list(outputs_of(estimator))
-    kind = type(estimator).__name__
+    allowed = list(_methods(estimator))
     if not allowed:
-        if output is None and not type(estimator).__module__.startswith("skae."):
+        if output is None and not _is_own(estimator):
             return estimator
-        raise NotImplementedError(_refusal(estimator, output))
+        raise _unsupported(estimator, output)
     if output is not None and output not in allowed:
         raise ValueError(
-            f"output must be one of {', '.join(map(repr, allowed))} for {kind}, or None; got "
-            f"{output!r}."
+            f"output must be one of {', '.join(map(repr, allowed))} for "
+            f"{type(estimator).__name__}, or None; got {output!r}."
         )
     check_exportable(estimator)
-    return _Said(estimator, output or allowed[0])
+    return _WithOutput(estimator, output or allowed[0])
 
 
-def _converted(estimator: Any, dtype: Any, **options: Any) -> Any:
-    """The model that skl2onnx makes, or an error that names what it does not support."""
+def _convert(estimator: Any, **options: Any) -> Any:
+    """The model of skl2onnx, or an error that names the part that it does not support."""
     from skl2onnx.common.exceptions import MissingConverter, MissingShapeCalculator
 
     _check_parts(estimator)
-    kind = type(estimator).__name__
     try:
         model = _skl2onnx().to_onnx(estimator, **options)
-        if any(
-            isinstance(each, _tensor_type(np.float64)) for _, each in options["initial_types"]
-        ):
-            _check_doubles(model, kind)
+        doubles = _tensor_type(np.float64)
+        if any(isinstance(kind, doubles) for _, kind in options["initial_types"]):
+            _check_doubles(model, type(estimator).__name__)
     except (MissingConverter, MissingShapeCalculator, *_ERRORS) as error:
         if str(error).startswith("to_onnx"):
             raise
+        kind = type(estimator).__name__
         raise NotImplementedError(
             f"to_onnx does not support this {kind}, which skl2onnx could not convert: "
             f"{str(error).strip().splitlines()[0]}"
@@ -231,7 +226,7 @@ def _converted(estimator: Any, dtype: Any, **options: Any) -> Any:
 
 
 def _check_doubles(model: Any, kind: str) -> None:
-    """Raise if the model mixes float64 with float32, or has what is in float32 only."""
+    """Raise if the model mixes float64 with float32, or has operators of float32 only."""
     from onnx import shape_inference
 
     if any(node.op_type == "Imputer" for node in model.graph.node):
@@ -249,30 +244,27 @@ def _check_doubles(model: Any, kind: str) -> None:
 
 
 def _check_parts(estimator: Any) -> None:
-    """Raise if a part of a Pipeline, union or ColumnTransformer is not supported.
-
-    Of skae's own estimators; skl2onnx checks the others.
-    """
-    parts: list[Any] = []
+    """Raise if an estimator of skae in a Pipeline, union or the like is not supported."""
     for attribute in ("steps", "transformer_list", "transformers_"):
-        parts += [part for _, part, *_ in getattr(estimator, attribute, [])]
-    for part in parts:
-        _check_parts(part)
-    is_own = type(estimator).__module__.startswith("skae.") and type(estimator) is not _Said
-    if is_own and not outputs_of(estimator):
-        raise NotImplementedError(_refusal(estimator))
-    if is_own:
+        for _, part, *_ in getattr(estimator, attribute, []):
+            _check_parts(part)
+    if _is_own(estimator) and not isinstance(estimator, _WithOutput):
+        if not _methods(estimator):
+            raise _unsupported(estimator)
         check_exportable(estimator)
 
 
-def _refusal(estimator: Any, output: str | None = None) -> str:
-    """The error about an estimator that has no converter."""
+def _is_own(estimator: Any) -> bool:
+    return type(estimator).__module__.startswith("skae.")
+
+
+def _unsupported(estimator: Any, output: str | None = None) -> NotImplementedError:
     instead = {
         "AEImputer": " Missing values can be filled by sklearn.impute.SimpleImputer.",
         "TabularEncoder": " Columns can be encoded by a ColumnTransformer.",
     }
     kind = type(estimator).__name__
-    return (
+    return NotImplementedError(
         f"to_onnx does not support {kind}{f' with output={output!r}' if output else ''}; it "
         "supports AutoencoderTransformer, DenoisingAutoencoder, VAETransformer, "
         f"AEAnomalyDetector and Pipelines of them.{instead.get(kind, '')}"
@@ -284,96 +276,78 @@ def _input_types(estimator: Any, columns: Any, dtype: Any) -> list[tuple[str, An
     from skl2onnx.common.data_types import StringTensorType
 
     numbers = _tensor_type(dtype)
-    if columns is None:
-        return [("X", numbers([None, *_row_shape(estimator)]))]
-    kinds = (StringTensorType if kind == "string" else numbers for _, kind in columns)
-    return [(name, kind([None, 1])) for (name, _), kind in zip(columns, kinds, strict=True)]
+    if columns is not None:
+        kinds = [StringTensorType if kind == "string" else numbers for _, kind in columns]
+        return [(columns[j][0], kind([None, 1])) for j, kind in enumerate(kinds)]
+    while isinstance(estimator, Pipeline):
+        estimator = estimator.steps[0][1]
+    shape = getattr(estimator, "_input_shape", None) or (estimator.n_features_in_,)
+    return [("X", numbers([None, *shape]))]
 
 
-def _row_shape(estimator: Any) -> tuple[int, ...]:
-    """Shape of a row that the estimator, or the first step of a Pipeline, was fitted on."""
-    if isinstance(estimator, BaseSearchCV):
-        return _row_shape(estimator.best_estimator_)
-    if isinstance(estimator, Pipeline):
-        return _row_shape(steps_of(estimator)[0][1])
-    shape = getattr(estimator, "_input_shape", None)
-    return (estimator.n_features_in_,) if shape is None else shape
+# Functions that skl2onnx calls
 
 
-# What skl2onnx calls
-
-
-def _parse(scope: Any, said: Any, inputs: Any, custom_parsers: Any = None) -> Any:
-    """Declare the one output."""
+def _declare_output(scope: Any, model: Any, inputs: Any, custom_parsers: Any = None) -> Any:
     from skl2onnx.common.data_types import Int64TensorType, guess_tensor_type
 
-    operator = scope.declare_local_operator("SkaeSaid", said)
+    operator = scope.declare_local_operator("SkaeWithOutput", model)
     operator.inputs = inputs
-    kind = Int64TensorType() if said.output == "predict" else guess_tensor_type(inputs[0].type)
-    operator.outputs.append(scope.declare_local_variable(said.output, kind))
+    kind = Int64TensorType() if model.output == "predict" else guess_tensor_type(inputs[0].type)
+    operator.outputs.append(scope.declare_local_variable(model.output, kind))
     return operator.outputs
 
 
-def _give_shapes(operator: Any) -> None:
-    for variable, (estimator, output) in zip(operator.outputs, _asked(operator), strict=True):
+def _set_shapes(operator: Any) -> None:
+    for variable, (estimator, output) in zip(operator.outputs, _outputs(operator), strict=True):
         if output != "predict":
             variable.type = _tensor_type(_common_dtype(operator))()
-        variable.type.shape = [None, *_shape_of(operator, estimator, output)]
+        variable.type.shape = [None, *_row_shape(operator, estimator, output)]
 
 
-def _convert(scope: Any, operator: Any, container: Any) -> None:
-    graph = Graph(scope, container)
-    for variable, (estimator, output) in zip(operator.outputs, _asked(operator), strict=True):
+def _add_nodes(scope: Any, operator: Any, container: Any) -> None:
+    graph, dtype = Graph(scope, container), _common_dtype(operator)
+    for variable, (estimator, output) in zip(operator.outputs, _outputs(operator), strict=True):
         check_exportable(estimator)
-        rows = _rows(graph, operator, estimator)
-        said = outputs_of(estimator)[output](estimator, rows)
-        said = said.reshape(None, *_shape_of(operator, estimator, output))
-        graph.node("Identity", said, names=[variable.full_name])
+        first, *others = (
+            Tensor(graph, each.full_name, (None, None), _dtype_of(each)).astype(dtype)
+            for each in operator.inputs
+        )
+        rows = first.apply("Concat", *others, axis=1) if others else first
+        rows = rows.reshape(None, prod(estimator._input_shape))
+        result = _methods(estimator)[output](estimator, rows)
+        result = result.reshape(None, *_row_shape(operator, estimator, output))
+        graph.node("Identity", result, names=[variable.full_name])
 
 
-def _asked(operator: Any) -> list[tuple[Any, str]]:
+def _outputs(operator: Any) -> list[tuple[Any, str]]:
     """Estimator and method of each output."""
     model = operator.raw_operator
-    if isinstance(model, _Said):
+    if isinstance(model, _WithOutput):
         return [(model.estimator, model.output)]
     if isinstance(model, AEAnomalyDetector):
         return [(model, "predict"), (model, "decision_function")]
     return [(model, "transform")]
 
 
-def _shape_of(operator: Any, estimator: Any, output: str) -> tuple[int, ...]:
-    """Shape of what is said of one row."""
+def _row_shape(operator: Any, estimator: Any, output: str) -> tuple[int, ...]:
+    """Shape of the result for one row."""
     if output == "transform":
         return (estimator.n_components_,)
     if output == "reconstruct":
         return tuple(estimator._output_shape)
-    return () if isinstance(operator.raw_operator, _Said) else (1,)
-
-
-def _rows(graph: Graph, operator: Any, estimator: Any) -> Tensor:
-    """Flat rows, in float64 if some of the inputs are, else in float32."""
-    parts = []
-    for variable in operator.inputs:
-        part = Tensor(graph, variable.full_name, (None, None), _dtype_of(variable))
-        parts.append(part.astype(_common_dtype(operator)))
-    rows = parts[0].then("Concat", *parts[1:], axis=1) if len(parts) > 1 else parts[0]
-    return rows.reshape(None, prod(estimator._input_shape))
+    return () if isinstance(operator.raw_operator, _WithOutput) else (1,)
 
 
 def _common_dtype(operator: Any) -> Any:
-    """The dtype in which an operator computes."""
+    """float64 if one of the inputs is, else float32."""
     is_double = any(_dtype_of(variable) == np.float64 for variable in operator.inputs)
     return np.dtype(np.float64 if is_double else np.float32)
 
 
 def _dtype_of(variable: Any) -> Any:
-    """The dtype of an input of numbers."""
-    from skl2onnx.common.data_types import (
-        BooleanTensorType,
-        DoubleTensorType,
-        FloatTensorType,
-        StringTensorType,
-    )
+    """The dtype of an input; booleans and integers of any size are cast like int64."""
+    from skl2onnx.common.data_types import DoubleTensorType, FloatTensorType, StringTensorType
 
     if isinstance(variable.type, StringTensorType):
         raise NotImplementedError(
@@ -381,9 +355,7 @@ def _dtype_of(variable: Any) -> Any:
             "autoencoder: encode them before, for example with OneHotEncoder in a "
             "ColumnTransformer."
         )
-    dtypes = {
-        FloatTensorType: np.float32, DoubleTensorType: np.float64, BooleanTensorType: np.bool_
-    }  # fmt: skip
+    dtypes = {FloatTensorType: np.float32, DoubleTensorType: np.float64}
     return np.dtype(dtypes.get(type(variable.type), np.int64))
 
 
@@ -391,11 +363,3 @@ def _tensor_type(dtype: Any) -> Any:
     from skl2onnx.common.data_types import DoubleTensorType, FloatTensorType
 
     return DoubleTensorType if np.dtype(dtype) == np.float64 else FloatTensorType
-
-
-def _skl2onnx() -> Any:
-    try:
-        import skl2onnx
-    except ImportError as error:
-        raise missing_package("to_onnx", "skl2onnx", "onnx") from error
-    return skl2onnx

@@ -1,0 +1,360 @@
+"""Encoders and decoders as ONNX nodes: dense networks, and Keras models layer by layer.
+
+Keras' own exporter does not replace the layers here. On TensorFlow, by tf2onnx 1.17, it writes
+invalid files for GELU and for grouped convolutions and takes seconds for each model; on JAX it
+needs jax2onnx, and on PyTorch onnxscript.
+"""
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from skae.inference._dense import Affine, DenseForward
+from skae.inference._forward import CompiledForward
+from skae.networks._layers import NORMALIZATION_EPSILON, load, values
+from skae.persistence.onnx import _functions as xp
+from skae.persistence.onnx._functions import ACTIVATIONS, affine
+from skae.persistence.onnx._tensors import Tensor
+
+
+def network_output(forward: Any, rows: Tensor, scaled: bool = True) -> Tensor:
+    """Output of an encoder or a decoder with its weights, (n_samples, n_outputs).
+
+    Rows are float32 or float64, (n_samples, n_inputs). With `scaled` the output is in the
+    units of the data, and otherwise in those of the network.
+    """
+    if isinstance(forward, DenseForward):
+        return _dense_output(forward, rows, scaled)
+    return _keras_output(forward, rows, scaled)
+
+
+def _dense_output(forward: DenseForward, rows: Tensor, scaled: bool) -> Tensor:
+    coder = forward.coder
+    before, weights = forward.prepared(rows.dtype, scaled)
+    rows = rows if before is None else centred(before, rows)
+    hidden = rows
+    for kernel, bias, scale, shift in weights.hidden:
+        hidden = affine(hidden, kernel.T, bias.ravel())
+        if scale is not None:
+            hidden = _normalize(hidden, scale.ravel(), shift.ravel(), NORMALIZATION_EPSILON)
+        hidden = ACTIVATIONS[coder.activation](hidden)
+    output = affine(hidden, weights.output.kernel.T, weights.output.bias.ravel())
+    if weights.skip is not None:
+        output = output + xp.matmul(rows, weights.skip.T)
+    return ACTIVATIONS[coder.output_activation](output)
+
+
+def _keras_output(forward: CompiledForward, rows: Tensor, scaled: bool) -> Tensor:
+    model = forward.network.build()[forward.position]
+    load(model, forward.weights, forward.statistics)
+    dtype = rows.dtype
+    rows = rows if forward.before is None else transform(forward.before, rows)
+    output = _model_output(model, rows.astype(np.float32)).astype(dtype)
+    if scaled and forward.after is not None:
+        output = output * forward.after.scale + forward.after.centre
+    return output
+
+
+def transform(units: Affine, rows: Tensor) -> Tensor:
+    """Rows in the units of the network, (n_samples, n_features)."""
+    return centred(units, rows) / units.scale
+
+
+def centred(units: Affine, rows: Tensor) -> Tensor:
+    """Rows less the centre, exact where it is far from zero, (n_samples, n_features)."""
+    centre = units.centre.astype(rows.dtype)
+    result = rows - centre
+    if units.is_far_for(rows.dtype):
+        result = result - (units.centre - centre)
+    return result
+
+
+# Keras models
+
+
+def _model_output(model: Any, rows: Tensor) -> Tensor:
+    """Output of a Sequential or functional model with one input and one output."""
+    import keras
+
+    if isinstance(model, keras.Sequential):
+        for layer in model.layers:
+            rows = _layer_output(layer, rows)
+        return rows
+    # Cloning a model calls its layers in order. Keys are Keras' symbolic tensors, which the
+    # second entry keeps alive.
+    outputs: dict[int, tuple[Tensor, Any]] = {}
+
+    def call(layer: Any, *args: Any, **kwargs: Any) -> Any:
+        symbolic = layer(*args, **kwargs)
+        inputs = args[0] if isinstance(args[0], list | tuple) else [args[0]]
+        tensors = [outputs[id(x)][0] if id(x) in outputs else rows for x in inputs]
+        outputs[id(symbolic)] = _layer_output(layer, *tensors), symbolic
+        return symbolic
+
+    clone = keras.models.clone_model(
+        model, clone_function=lambda layer: layer, call_function=call
+    )
+    return outputs[id(clone.output)][0]
+
+
+def _layer_output(layer: Any, *inputs: Tensor) -> Tensor:
+    import keras
+
+    if isinstance(layer, keras.Model):
+        return _model_output(layer, *inputs)
+    kind = type(layer).__name__
+    if getattr(keras.layers, kind, None) is not type(layer) or kind not in _LAYERS:
+        raise NotImplementedError(
+            f"to_onnx does not support the layer {layer.name!r} of the class {kind}; it "
+            f"supports the layers {', '.join(sorted(_LAYERS))} of Keras."
+        )
+    output = _LAYERS[kind](layer, *inputs)
+    activation = getattr(layer, "activation", None)
+    if kind in _GATES or activation is None:
+        return output
+    name = getattr(activation, "__name__", type(activation).__name__)
+    if name not in ACTIVATIONS:
+        raise NotImplementedError(
+            f"to_onnx does not support the activation {name!r} of the layer {layer.name!r}; "
+            f"it supports {', '.join(ACTIVATIONS)}."
+        )
+    return ACTIVATIONS[name](output)
+
+
+def _require(layer: Any, **supported: tuple[Any, ...]) -> None:
+    """Raise if an attribute of the layer has none of the values that are supported."""
+    for name, allowed in supported.items():
+        value = getattr(layer, name, allowed[0])
+        value = getattr(value, "__name__", value)
+        if value not in allowed:
+            raise NotImplementedError(
+                f"to_onnx does not support the layer {layer.name!r} with {name}={value!r}; it "
+                f"supports {' or '.join(map(repr, allowed))}."
+            )
+
+
+def _identity(layer: Any, rows: Tensor) -> Tensor:
+    return rows
+
+
+def _dense(layer: Any, rows: Tensor) -> Tensor:
+    kernel, *bias = values(layer.weights)
+    if len(rows.shape) == 2:
+        return affine(rows, kernel, bias[0] if bias else np.zeros(kernel.shape[1]))
+    output = xp.matmul(rows, kernel)
+    return output + bias[0] if bias else output
+
+
+def _reshape(layer: Any, rows: Tensor) -> Tensor:
+    return rows.reshape(*layer.compute_output_shape((None, *rows.shape[1:])))
+
+
+def _batch_normalization(layer: Any, rows: Tensor) -> Tensor:
+    _require(layer, axis=(-1, len(rows.shape) - 1))
+    mean, variance = values([layer.moving_mean, layer.moving_variance])
+    scale = 1 / np.sqrt(variance + layer.epsilon)
+    if layer.scale:
+        scale = scale * values([layer.gamma])[0]
+    shift = values([layer.beta])[0] if layer.center else 0.0
+    return rows * scale + (shift - mean * scale)
+
+
+def _layer_normalization(layer: Any, rows: Tensor) -> Tensor:
+    last = len(rows.shape) - 1
+    _require(layer, axis=(-1, last, [-1], [last]))
+    width = rows.shape[-1]
+    scale = values([layer.gamma])[0] if layer.scale else np.ones(width)
+    shift = values([layer.beta])[0] if layer.center else np.zeros(width)
+    return _normalize(rows, scale, shift, layer.epsilon)
+
+
+def _normalize(rows: Tensor, scale: Any, shift: Any, epsilon: float) -> Tensor:
+    """Standardise along the last axis, then scale and shift, both of its length."""
+    parts = rows.like(scale), rows.like(shift)
+    return rows.apply("LayerNormalization", *parts, axis=-1, epsilon=epsilon)
+
+
+def _upsample(layer: Any, rows: Tensor) -> Tensor:
+    _require(layer, interpolation=("nearest",))
+    for axis, size in enumerate(np.atleast_1d(layer.size), start=1):
+        rows = rows.take(np.repeat(np.arange(rows.shape[axis]), size), axis)
+    return rows
+
+
+def _crop(layer: Any, rows: Tensor) -> Tensor:
+    ends = [layer.cropping] if len(rows.shape) == 3 else layer.cropping
+    for axis, (start, end) in enumerate(ends, start=1):
+        rows = rows.take(np.arange(start, rows.shape[axis] - end), axis)
+    return rows
+
+
+def _repeat(layer: Any, rows: Tensor) -> Tensor:
+    return rows.reshape(None, 1, rows.shape[1]).take(np.zeros(layer.n), 1)
+
+
+# Convolutions and pooling: channels are last in Keras and first in ONNX.
+
+
+def _channels_first(
+    layer: Any, rows: Tensor, kind: str, *weights: Any, **attributes: Any
+) -> Tensor:
+    _require(layer, data_format=("channels_last",))
+    n = len(rows.shape)
+    _, *axes, channels = layer.compute_output_shape((None, *rows.shape[1:]))
+    output = xp.transpose(rows, (0, n - 1, *range(1, n - 1))).apply(
+        kind,
+        *weights,
+        strides=list(layer.strides),
+        shape=(None, channels, *axes),
+        **attributes,
+    )
+    return xp.transpose(output, (0, *range(2, n), 1))
+
+
+def _kernel_and_bias(layer: Any) -> list[NDArray[Any]]:
+    kernel, *bias = values(layer.weights)
+    n = kernel.ndim
+    return [np.ascontiguousarray(kernel.transpose(n - 1, n - 2, *range(n - 2))), *bias]
+
+
+def _convolve(layer: Any, rows: Tensor) -> Tensor:
+    return _channels_first(
+        layer,
+        rows,
+        "Conv",
+        *_kernel_and_bias(layer),
+        dilations=list(layer.dilation_rate),
+        group=layer.groups,
+        pads=_pads(layer, rows, layer.kernel_size, layer.dilation_rate),
+    )
+
+
+def _convolve_transposed(layer: Any, rows: Tensor) -> Tensor:
+    _require(layer, dilation_rate=((1,), (1, 1)), output_padding=(None,))
+    # A kernel that is larger than the strides makes the output longer, as does "valid".
+    excess = [k - s for k, s in zip(layer.kernel_size, layer.strides, strict=True)]
+    return _channels_first(
+        layer,
+        rows,
+        "ConvTranspose",
+        *_kernel_and_bias(layer),
+        pads=_halves([max(n, 0) if layer.padding == "same" else 0 for n in excess]),
+        output_padding=[max(-n, 0) for n in excess],
+    )
+
+
+def _pooling(kind: str) -> Callable[[Any, Tensor], Tensor]:
+    def pool(layer: Any, rows: Tensor) -> Tensor:
+        size = list(layer.pool_size)
+        pads = _pads(layer, rows, size, [1] * len(size))
+        return _channels_first(layer, rows, kind, kernel_shape=size, pads=pads)
+
+    return pool
+
+
+def _pads(layer: Any, rows: Tensor, sizes: Any, dilations: Any) -> list[int]:
+    """Zeros before each axis, then those after it."""
+    _require(layer, padding=("same", "valid"))
+    if layer.padding == "valid":
+        return [0] * (2 * len(sizes))
+    total = []
+    for n, k, step, rate in zip(rows.shape[1:-1], sizes, layer.strides, dilations, strict=True):
+        reach = (math.ceil(n / step) - 1) * step + (k - 1) * rate + 1
+        total.append(max(reach - n, 0))
+    return _halves(total)
+
+
+def _halves(total: list[int]) -> list[int]:
+    return [n // 2 for n in total] + [n - n // 2 for n in total]
+
+
+# Recurrent layers
+
+# Gates in the order of Keras, and in that of ONNX.
+_GATES = {"LSTM": ("ifco", "iofc"), "GRU": ("zrh", "zrh")}
+
+
+def _recurrent(layer: Any, rows: Tensor) -> Tensor:
+    """States of series, (n_samples, steps, features), of one direction or of both."""
+    layers, direction = [layer], "forward"
+    if type(layer).__name__ == "Bidirectional":
+        _require(layer, merge_mode=("concat",))
+        layers, direction = [layer.forward_layer, layer.backward_layer], "bidirectional"
+    else:
+        _require(layer, go_backwards=(False,))
+    kind, units = type(layers[0]).__name__, layers[0].units
+    if kind not in _GATES:
+        raise NotImplementedError(
+            f"to_onnx does not support the layer {layer.name!r} of {kind}; it supports "
+            "Bidirectional of LSTM and GRU."
+        )
+    weights = [np.stack(parts) for parts in zip(*map(_gates, layers), strict=True)]
+    attributes = {"linear_before_reset": int(layers[0].reset_after)} if kind == "GRU" else {}
+    graph, n, steps = rows.graph, len(layers), rows.shape[1]
+    names = [graph.new_name("states"), graph.new_name("last")]
+    graph.node(
+        kind,
+        xp.transpose(rows, (1, 0, 2)),
+        *weights,
+        names=names,
+        hidden_size=units,
+        direction=direction,
+        **attributes,
+    )
+    if layers[0].return_sequences:
+        states = Tensor(graph, names[0], (steps, n, None, units), rows.dtype)
+        return xp.transpose(states, (2, 0, 1, 3)).reshape(None, steps, n * units)
+    last = Tensor(graph, names[1], (n, None, units), rows.dtype)
+    return xp.transpose(last, (1, 0, 2)).reshape(None, n * units)
+
+
+def _gates(layer: Any) -> tuple[NDArray[Any], ...]:
+    """Kernels of input and state, (n_gates * units, ...), and the biases of both."""
+    _require(layer, activation=("tanh",), recurrent_activation=("sigmoid",), stateful=(False,))
+    theirs, ours = _GATES[type(layer).__name__]
+    cell = layer.cell
+    biases = np.zeros(layer.units * len(theirs), np.float32)
+    if cell.use_bias:
+        (biases,) = values([cell.bias])
+    if biases.ndim == 1:
+        biases = np.stack([biases, np.zeros_like(biases)])
+    order = [theirs.index(gate) for gate in ours]
+    of_input, of_state, biases = (
+        np.concatenate([np.split(array, len(theirs), axis=-1)[i] for i in order], axis=-1)
+        for array in (*values([cell.kernel, cell.recurrent_kernel]), biases)
+    )
+    return of_input.T, of_state.T, biases.ravel()
+
+
+_LAYERS: dict[str, Callable[..., Tensor]] = {
+    "Activation": _identity,
+    "ActivityRegularization": _identity,
+    "Add": lambda layer, *inputs: sum(inputs[1:], inputs[0]),
+    "AveragePooling1D": _pooling("AveragePool"),
+    "AveragePooling2D": _pooling("AveragePool"),
+    "BatchNormalization": _batch_normalization,
+    "Bidirectional": _recurrent,
+    "Conv1D": _convolve,
+    "Conv1DTranspose": _convolve_transposed,
+    "Conv2D": _convolve,
+    "Conv2DTranspose": _convolve_transposed,
+    "Cropping1D": _crop,
+    "Cropping2D": _crop,
+    "Dense": _dense,
+    "Dropout": _identity,
+    "Flatten": _reshape,
+    "GRU": _recurrent,
+    "GaussianNoise": _identity,
+    "InputLayer": _identity,
+    "LSTM": _recurrent,
+    "LayerNormalization": _layer_normalization,
+    "MaxPooling1D": _pooling("MaxPool"),
+    "MaxPooling2D": _pooling("MaxPool"),
+    "RepeatVector": _repeat,
+    "Reshape": _reshape,
+    "UpSampling1D": _upsample,
+    "UpSampling2D": _upsample,
+}
