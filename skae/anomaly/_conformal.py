@@ -20,6 +20,9 @@ class Calibration:
         Weights of the rows; only their ratios matter.
     """
 
+    scores: Array
+    _above: Array
+
     def __init__(self, scores: Array, weight: Array | None = None) -> None:
         order = np.argsort(scores, kind="stable")
         self.scores = scores[order]

@@ -246,6 +246,22 @@ class AEAnomalyDetector(TableMixin, TableTagsMixin, DetectionMixin, BaseEstimato
     ['kind "bike", expected "car"']
     """
 
+    calibration_scores_: np.ndarray
+    estimators_: list
+    false_alarm_rate_: float
+    loss_curve_: list
+    offset_: float
+    table_: object
+    _calibration: Calibration
+    _effects: BinaryEffects
+    _input_shape: tuple
+    _labels: list
+    _layout: object
+    _output_shape: tuple
+    _score: DenoisingScore
+    _usual: float
+    _splits_read: tuple = (None, None)
+
     _parameter_constraints: dict = {
         "contamination": [StrOptions({"auto"}), Interval(Real, 0, 0.5, closed="right")],
         "novelty": ["boolean"],
@@ -359,7 +375,7 @@ class AEAnomalyDetector(TableMixin, TableTagsMixin, DetectionMixin, BaseEstimato
         if not isinstance(self.cv, Iterator):
             vars(self).pop("_splits_read", None)
             return self.cv
-        iterator, splits = getattr(self, "_splits_read", (None, None))
+        iterator, splits = self._splits_read
         if iterator is not self.cv:
             splits = list(self.cv)
             self._splits_read = self.cv, splits

@@ -77,6 +77,14 @@ class TableLayout:
         One where a number stands for a column, else zero.
     """
 
+    n_numbers: int
+    columns: Array
+    _foreign: Array
+    _values: Array
+    _told: Array
+    _indicators: Array
+    _is_empty: Array
+
     def __init__(self, blocks: Sequence[Block], new_share: Array) -> None:
         self._foreign = foreign_error(new_share)
         last = blocks[-1]

@@ -51,6 +51,15 @@ class NearestRows:
        2000.
     """
 
+    rows: Array
+    n_neighbors: int
+    usual: Array
+    _leaves_out: bool
+    _known: Array
+    _blocks: list[Any]
+    _own: Array | None
+    _least: Array
+
     def __init__(self, rows: Array, known: Array, n_neighbors: int, relative: bool) -> None:
         self.rows = rows
         fewest = int(known.sum(axis=1).min())

@@ -32,6 +32,11 @@ class DenoisingResiduals:
         Rows whose mean residual is one.
     """
 
+    denoiser: DenseForward
+    level: float
+    noise: Array
+    usual: float
+
     def __init__(self, denoiser: DenseForward, level: float, noise: Array, rows: Array) -> None:
         self.denoiser = denoiser
         self.level = level

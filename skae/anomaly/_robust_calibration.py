@@ -46,6 +46,15 @@ class ContaminatedCalibration:
         Weights of the rows; only their ratios matter.
     """
 
+    scores: Array
+    _start: float
+    _fence: float
+    _weight: Array
+    _inside: Calibration
+    _share: float
+    _scale: float
+    _normal: Calibration
+
     def __init__(self, scores: Array, weight: Array | None = None) -> None:
         order = np.argsort(scores, kind="stable")
         scores = self.scores = scores[order]

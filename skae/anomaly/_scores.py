@@ -73,8 +73,15 @@ class DenoisingScore:
         Error of a missing value in each column.
     """
 
+    scale: object
+    residuals: list
+    nearest: NearestRows
+    noise_level: float
+    seen_range: tuple
+    loss_curves: list
+
     # Of columns in which no value was missing in fit.
-    missing_error = _MISSING_ERROR
+    missing_error: object = _MISSING_ERROR
 
     def __init__(
         self,
@@ -269,8 +276,14 @@ class ReconstructionScore:
         Error of a missing value in each column, in mean losses.
     """
 
+    scale: object
+    autoencoders: list
+    shape: tuple
+    seen_range: tuple
+    usual: list
+
     # Of columns in which no value was missing in fit, and of tables, which mark them.
-    missing_error = _MISSING_ERROR
+    missing_error: object = _MISSING_ERROR
 
     def __init__(self, scale, autoencoders, shape, seen_range, missing_error=_MISSING_ERROR):
         self.scale = scale

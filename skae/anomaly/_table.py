@@ -25,7 +25,7 @@ class TableMixin:
         return tags
 
     # Mask of the columns of numbers with a value in fit, (n_features,); None: all have.
-    _observed = None
+    _observed: object = None
 
     def _new_encoder(self):
         return TabularEncoder(categorical_features=self.categorical_features)

@@ -32,6 +32,11 @@ class TableResiduals:
         Standard normal numbers; each draw is used with both signs.
     """
 
+    denoiser: DenseForward
+    layout: TableLayout
+    level: float
+    noise: Array
+
     def __init__(
         self, denoiser: DenseForward, layout: TableLayout, level: float, noise: Array
     ) -> None:

@@ -59,6 +59,12 @@ class TableScore(DenoisingScore):
         Mean training loss of each epoch, of each member.
     """
 
+    # Of scores of numbers alone.
+    scale = noise_level = seen_range = None
+
+    layout: object
+    usual: np.ndarray
+
     def __init__(self, layout, residuals, usual, nearest, loss_curves):
         self.layout = layout
         self.residuals = residuals

@@ -290,6 +290,12 @@ class AutoencoderTransformer(
     True
     """
 
+    pca_variance_explained_: object
+    variance_explained_: object
+    _loss: object
+    _may_shrink: bool
+    _size_weight: object = None
+
     _parameter_constraints: dict = {**CONSTRAINTS, "ordered": ["boolean"]}
 
     def __init__(

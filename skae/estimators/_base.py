@@ -56,6 +56,35 @@ class BaseAutoencoder(CallbackSupportMixin, BaseEstimator):
     beside this class in every estimator.
     """
 
+    best_iter_: int
+    best_loss_: float
+    init_: str
+    loss_curve_: list
+    mean_: np.ndarray
+    n_components_: int
+    n_iter_: int
+    scale_: float
+    start_loss_: float
+    starts_: dict
+    stop_reason_: str
+    table_: TabularEncoder
+    validation_loss_curve_: list
+    _built_with: dict
+    _decoder: object
+    _encoder: object
+    _input_shape: tuple
+    _labels: list
+    _network: object
+    _optimizer_state: list
+    _output_shape: tuple
+    _preprocessor: object
+    _statistics: list
+    _target_units: tuple
+    _units: tuple
+    _weight_seen: float
+    _weights: list
+    _start_share: float | None = None
+
     _parameter_constraints: dict = CONSTRAINTS
 
     @abstractmethod

@@ -263,6 +263,10 @@ class DenoisingAutoencoder(
     True
     """
 
+    _loss: object
+    _noise: object
+    _spread: object
+
     _parameter_constraints: dict = {
         **BaseAutoencoder._parameter_constraints,
         "corruption": [StrOptions({"auto"} | set(CORRUPTIONS)), Corruption, None],

@@ -35,9 +35,15 @@ class NumericPreprocessor:
         Whether each column is divided by its own standard deviation.
     """
 
+    output_shape: tuple
+    units: Affine
+    target_units: Affine
+    _moments: tuple
+    _target_moments: tuple
+
     # Share of the values of each column that were observed, (n_features,); None: all.
-    _observed_share = None
-    _standardize = False
+    _observed_share: object = None
+    _standardize: bool = False
 
     def __init__(self, rows, output_shape, standardize=False):
         self.output_shape = output_shape

@@ -45,6 +45,19 @@ class TablePreprocessor:
         counts as one.
     """
 
+    encoder: TabularEncoder
+    outputs: Outputs
+    output_shape: tuple
+    units: Affine
+    target_units: Affine
+    values: np.ndarray
+    weighs: bool
+    _columns: list
+    _flag_share: np.ndarray
+    _flag_unit: np.ndarray
+    _sizes: np.ndarray
+    _worth: np.ndarray
+
     def __init__(self, encoder: TabularEncoder, rows, weighs):
         self.encoder = encoder
         self.weighs = weighs

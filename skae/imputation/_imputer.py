@@ -146,6 +146,14 @@ class AEImputer(TransformerMixin, BaseEstimator):
     True
     """
 
+    encoder_: TabularEncoder
+    loss_curve_: list
+    _ends: np.ndarray
+    _full: np.ndarray
+    _had_missing: np.ndarray
+    _imputation: Imputation
+    _off: np.ndarray
+
     _parameter_constraints: dict = {
         "missing_values": [MissingValues()],
         "categorical_features": [StrOptions({"from_dtype"}), "array-like"],

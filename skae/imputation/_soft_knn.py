@@ -41,6 +41,12 @@ class KernelRegression:
         Which columns of the table each row can tell.
     """
 
+    weight: Array
+    column_of: Array
+    reference: Array
+    values: Array
+    there: Array
+
     def __init__(
         self, weight: Array, column_of: Array, reference: Array, values: Array, there: Array
     ) -> None:

@@ -58,6 +58,14 @@ class Imputation:
         Source of all that is drawn.
     """
 
+    layout: Layout
+    low: Array
+    high: Array
+    scores: NormalScores
+    models: tuple[Gaussian, Gaussian]
+    members: list[Member]
+    loss_curves: list[list[float]]
+
     def __init__(
         self, layout: Layout, X: Array, there: Array, rng: np.random.RandomState
     ) -> None:

@@ -133,6 +133,10 @@ class Member:
         Which reference row each row is; -1: none.
     """
 
+    nearness: KernelRegression
+    corrector: DenseForward
+    place: Array
+
     trust: Array
 
     def __init__(

@@ -45,6 +45,13 @@ class CompiledForward:
         Units of the output, to which it is brought from what the network says.
     """
 
+    network: BuiltNetwork
+    position: int
+    all_weights: list[Array]
+    all_statistics: list[Array]
+    before: Affine | None
+    after: Affine | None
+
     def __init__(
         self,
         network: BuiltNetwork,

@@ -22,7 +22,6 @@ from skae.tables._missing_values import (
     with_zeros,
 )
 from skae.tables._numbers import check_numbers, numbers_of
-from skae.tables._schema import described, library_of, table_of
 from skae.tables._squashing_scaler import SquashingScaler, squashed, stretched
 
 __all__ = [
@@ -35,12 +34,10 @@ __all__ = [
     "check_numbers",
     "checked_table",
     "counted",
-    "described",
     "given_back",
     "in_library",
     "is_frame",
     "iso_times",
-    "library_of",
     "marked_values",
     "missing_mask",
     "numbers_of",
@@ -48,7 +45,6 @@ __all__ = [
     "read_columns",
     "squashed",
     "stretched",
-    "table_of",
     "unseen_share",
     "with_flags",
     "with_string_names",

@@ -234,6 +234,9 @@ class FrameSchema:
         columns whose dtype is enough have none.
     """
 
+    template: Any
+    _missing: dict[int, Any]
+
     # Files of earlier versions have none.
     formats: Mapping[int, Any] = MappingProxyType({})
 

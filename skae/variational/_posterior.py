@@ -44,6 +44,12 @@ class LatentForward:
         Units of the data, if the likelihood speaks of standardised data.
     """
 
+    encoder: Any
+    decoder: Any
+    likelihood: Likelihood
+    variance: Array | None
+    units: Affine | None
+
     def __init__(
         self,
         encoder: DenseForward | CompiledForward,
