@@ -20,15 +20,12 @@ from sklearn.preprocessing import MinMaxScaler, StandardScaler
 import skae
 from data import data_rng
 from skae import AEAnomalyDetector, AEClassifier, DenoisingAutoencoder, VAETransformer
-from skae.inference import Affine, DenseForward, forward
-from skae.networks import (
-    ACTIVATIONS,
-    ConvNetwork,
-    DenseCoder,
-    KerasNetwork,
-    LayerOptions,
-    RecurrentNetwork,
-)
+from skae.inference._dense import Affine, DenseForward
+from skae.inference._forward import forward
+from skae.networks import ConvNetwork, KerasNetwork, RecurrentNetwork
+from skae.networks._activations import ACTIVATIONS
+from skae.networks._base import LayerOptions
+from skae.networks._dense import DenseCoder
 from skae.persistence import _onnx_activations, register_converters
 from skae.persistence._onnx_graph import Graph, Tensor
 from skae.persistence._onnx_networks import said

@@ -8,7 +8,7 @@ import numpy as np
 from skae.anomaly import AEAnomalyDetector
 from skae.anomaly._neighbors import SAME
 from skae.anomaly._scores import TINY, ReconstructionScore
-from skae.inference import DenseForward
+from skae.inference._dense import DenseForward
 from skae.persistence import _onnx_functions as xp
 from skae.persistence._onnx_estimators import check_exportable, outputs_of, without_columns
 from skae.persistence._onnx_graph import Graph, Tensor

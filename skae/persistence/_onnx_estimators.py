@@ -7,7 +7,9 @@ import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
 from skae.estimators import AutoencoderTransformer, DenoisingAutoencoder
-from skae.losses import KerasLoss, ObservedLikelihood, ObservedLoss, posterior
+from skae.losses._likelihood import ObservedLikelihood, posterior
+from skae.losses._reconstruction import ObservedLoss
+from skae.losses._registry import KerasLoss
 from skae.persistence import _onnx_functions as xp
 from skae.persistence._onnx_graph import Tensor
 from skae.persistence._onnx_networks import said, transform

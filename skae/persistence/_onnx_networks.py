@@ -5,8 +5,10 @@ from typing import Any
 
 import numpy as np
 
-from skae.inference import Affine, CompiledForward, DenseForward
-from skae.networks import NORMALIZATION_EPSILON, load
+from skae.inference._dense import Affine, DenseForward
+from skae.inference._forward import CompiledForward
+from skae.networks._dense import NORMALIZATION_EPSILON
+from skae.networks._layers import load
 from skae.persistence._onnx_activations import ACTIVATIONS
 from skae.persistence._onnx_functions import affine
 from skae.persistence._onnx_graph import Tensor

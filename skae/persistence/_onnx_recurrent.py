@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from skae.networks import values
+from skae.networks._layers import values
 from skae.persistence import _onnx_functions as xp
 from skae.persistence._onnx_graph import Tensor
 
