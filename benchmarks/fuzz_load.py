@@ -73,7 +73,7 @@ def write_files(folder):
     digits = load_digits().data[:100]
     tables = {"tables": people(), **{name: LIBRARIES[name](people()) for name in LIBRARIES}}
     for name, make in saved.OF_NUMBERS.items():
-        X = saved.with_holes(digits) if name == "imputer" else digits
+        X = saved.with_missing(digits) if name == "imputer" else digits
         fitted = make().fit(X, np.arange(len(X)) % 2)
         skae.save(fitted, folder / f"{name.replace(' ', '_')}.skae")
     for name, make in saved.OF_TABLES.items():
@@ -94,8 +94,8 @@ def work(folder, seed, start, stop):
     # Everything that a valid file imports is imported before the audit.
     for file in files:
         skae.load(file)
-    seen = []
-    sys.addaudithook(lambda event, args: seen.append((event, args)))
+    events = []
+    sys.addaudithook(lambda event, args: events.append((event, args)))
     signal.signal(signal.SIGALRM, _hang)
     target = Path(folder) / f"mutated-{start}"
     for i in range(start, stop):
@@ -104,7 +104,7 @@ def work(folder, seed, start, stop):
         which = rng.randrange(len(files))
         target.write_bytes(mutations.MUTATIONS[name](originals[which], rng))
         print(json.dumps({"i": i, "begins": True}), flush=True)
-        seen.clear()
+        events.clear()
         signal.alarm(PATIENCE)
         begun = time.perf_counter()
         try:
@@ -123,7 +123,7 @@ def work(folder, seed, start, stop):
             "mutation": name,
             "outcome": outcome,
             "seconds": time.perf_counter() - begun,
-            "code": sorted(set(filter(None, map(_code, seen)))),
+            "code": sorted(set(filter(None, map(_code, events)))),
             "peak": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss,
         }
         print(json.dumps(line), flush=True)
@@ -134,9 +134,9 @@ def _hang(*args):
     raise Hang
 
 
-def _code(seen):
+def _code(entry):
     """Description of an event that is not allowed."""
-    event, args = seen
+    event, args = entry
     if event == "import" and args[0].partition(".")[0] not in _HOMES:
         return f"import {args[0]}"
     if event == "open" and isinstance(args[1], str) and set(args[1]) & set("wax+"):

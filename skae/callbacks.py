@@ -72,6 +72,9 @@ class TimeLimit:
     True
     """
 
+    seconds: float
+    _begun: dict[Any, float]
+
     def __init__(self, seconds: float) -> None:
         if not HAS_CALLBACKS:
             raise ImportError(

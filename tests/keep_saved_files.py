@@ -1,7 +1,7 @@
 """Files that this version writes, for the versions to come: `python tests/keep_saved_files.py`.
 
-They lie in `tests/saved/` with what the estimators said when they were saved. Files of an older
-format stay; new ones are added when the format changes.
+They lie in `tests/saved/` with the outputs of the estimators when they were saved. Files of an
+older format stay; new ones are added when the format changes.
 """
 
 import sys
@@ -11,9 +11,10 @@ import numpy as np
 
 FOLDER = Path(__file__).parent / "saved"
 
-#: Which estimators of `saved_estimators`, each with its data.
-KEPT = {
+#: Estimators of `saved_estimators`, each with its data.
+ESTIMATORS = {
     "autoencoder": ("numbers", "layers"),
+    "denoising": ("table", "denoising"),
     "variational": ("numbers", "variational"),
     "classifier": ("numbers", "classifier"),
     "keras": ("numbers", "objects of Keras"),
@@ -43,8 +44,8 @@ def data(kind):
     )
 
 
-def said(estimator, X):
-    """What an estimator says, as numbers."""
+def outputs(estimator, X):
+    """Outputs of an estimator for the rows X, as numbers."""
     answers = {}
     for name in ("transform", "score_samples", "predict", "p_values"):
         if hasattr(estimator, name):
@@ -63,11 +64,11 @@ def main():
     folder = FOLDER / version
     folder.mkdir(parents=True, exist_ok=True)
     groups = {"numbers": saved_estimators.OF_NUMBERS, "table": saved_estimators.OF_TABLES}
-    for name, (kind, which) in KEPT.items():
+    for name, (kind, which) in ESTIMATORS.items():
         X = data(kind)
         estimator = groups[kind][which]().fit(X, np.arange(len(X)) % 2)
         skae.save(estimator, folder / f"{name}.skae")
-        np.savez_compressed(folder / f"{name}.npz", **said(estimator, X))
+        np.savez_compressed(folder / f"{name}.npz", **outputs(estimator, X))
 
 
 if __name__ == "__main__":

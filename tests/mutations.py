@@ -12,14 +12,14 @@ CHECKSUM = 64
 _STRANGE = [
     None, True, False, 0, 1, -1, 2, 2**31, 2**63, -(2**63), 10**30, 0.5, -0.0, 1e308, "", "a",
     "\x00", "\ud800", "__class__", "__reduce__", "__setstate__", "fit", "os.system", "nan",
-    "variational.VAETransformer", "networks.DenseNetwork", "losses.huber", "builtins.eval",
+    "VAETransformer", "DenseNetwork", "huber", "builtins.eval",
     "|O",
     "<U999999999", "<M8[as]", "keras.layers", "Lambda", "TFSMLayer", "../../etc/passwd", "UTC",
     [], {}, ["ref", 0], ["ref", -1], ["ref", 10**9], ["ref", True], ["float", "nan"], ["NA"],
     ["numpy", "<f8", "nan"], ["numpy", "<U9", 1], ["dtype", "|O"], ["decimal", "1e999999999"],
     ["timestamp", 2**63, "ns", None], ["period", 0, "D"], ["datetime", "0001-01-01", "x", 0],
     ["interval", 1, None, "both"], ["bytes", "=="], ["list", []], "inf",
-    ["object", "networks.Source", {}],
+    ["object", "Source", {}],
 ]  # fmt: skip
 
 
@@ -148,7 +148,7 @@ def _change(content, rng):
 
 
 def _places(value):
-    """Where any value stands: in what, and at which key."""
+    """The container and the key of every value."""
     if isinstance(value, dict | list):
         for key in value if isinstance(value, dict) else range(len(value)):
             yield value, key

@@ -101,19 +101,19 @@ _ASKED = (
 
 
 def answers(estimator, X):
-    """All that a fitted estimator says, of rows and by itself."""
-    said = {name: getattr(estimator, name)(X) for name in _ASKED if hasattr(estimator, name)}
+    """Outputs of a fitted estimator for rows, and of its other methods."""
+    outputs = {name: getattr(estimator, name)(X) for name in _ASKED if hasattr(estimator, name)}
     if isinstance(estimator, VAETransformer | AEImputer):
         arguments = (5,) if isinstance(estimator, VAETransformer) else (X,)
-        said["sample"] = estimator.sample(*arguments, random_state=0)
+        outputs["sample"] = estimator.sample(*arguments, random_state=0)
     if hasattr(estimator, "inverse_transform"):
-        said["inverse_transform"] = estimator.inverse_transform(said["transform"])
+        outputs["inverse_transform"] = estimator.inverse_transform(outputs["transform"])
     if hasattr(estimator, "get_feature_names_out"):
-        said["get_feature_names_out"] = estimator.get_feature_names_out()
-    return said
+        outputs["get_feature_names_out"] = estimator.get_feature_names_out()
+    return outputs
 
 
-def with_holes(X):
+def with_missing(X):
     X = np.array(X)
     X[::7, ::5] = np.nan
     return X

@@ -10,7 +10,7 @@ from numpy.testing import assert_array_equal
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 
-from saved_estimators import OF_NUMBERS, OF_TABLES, QUICK_IMPUTER, answers, with_holes
+from saved_estimators import OF_NUMBERS, OF_TABLES, QUICK_IMPUTER, answers, with_missing
 from skae import AEImputer
 from skae.tables import TabularEncoder
 from skae.utils._frames import unique_names
@@ -55,7 +55,7 @@ def overwrite(value):
 def test_arrays_are_left_alone(name, missing, digits):
     X = digits[:80, :12].copy()
     if missing:
-        X = with_holes(X)
+        X = with_missing(X)
     before = X.copy()
     estimator = OF_NUMBERS[name]().fit(X, np.arange(80) % 2)
     results = answers(estimator, X)
@@ -110,7 +110,7 @@ def test_frames_of_polars_are_other_objects():
 def test_a_fitted_estimator_is_not_changed_by_the_rows_it_saw(digits):
     X = digits[:80, :12].copy()
     for name in ("plain", "detector", "classifier", "imputer"):
-        rows = with_holes(X) if name == "imputer" else X.copy()
+        rows = with_missing(X) if name == "imputer" else X.copy()
         new = rows.copy()
         estimator = OF_NUMBERS[name]().fit(rows, np.arange(80) % 2)
         expected = copy.deepcopy(estimator)

@@ -14,7 +14,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
 import skae
-from saved_estimators import OF_NUMBERS, OF_TABLES, SMALL, answers, with_holes
+from saved_estimators import OF_NUMBERS, OF_TABLES, SMALL, answers, with_missing
 from skae import (
     AEAnomalyDetector,
     AEClassifier,
@@ -93,7 +93,7 @@ def plain_answers(digits):
 def test_global_setting_and_numbers(name, container, digits, plain_answers):
     make, X = OF_NUMBERS[name], digits
     if name == "imputer":
-        X = with_holes(digits)[:, :6]
+        X = with_missing(digits)[:, :6]
     expected = plain_answers(name, make, X)
     with config_context(transform_output=container):
         got = answers(seeded(make()).fit(X, labels(X)), X)
@@ -309,7 +309,7 @@ def test_imputed_tables_keep_their_dtypes_in_another_library(library, container)
 
 
 def test_imputers_of_arrays(container, digits):
-    X = with_holes(digits)[:, :6]
+    X = with_missing(digits)[:, :6]
     make = OF_NUMBERS["imputer"]
     expected, got = make().fit(X), make().set_output(transform=container).fit(X)
     assert_same(got.transform(X), expected.transform(X))

@@ -18,7 +18,7 @@ from skae.losses._reconstruction import EntrywiseLoss, Loss
 from skae.losses._registry import LOSSES
 from skae.networks._activations import ACTIVATIONS, SYNONYMS
 from skae.networks._base import Network
-from skae.persistence import _classes
+from skae.persistence import _schema
 from skae.plotting import _loss_curve
 from skae.tables import TabularEncoder
 from tables import people
@@ -61,7 +61,7 @@ ENTRIES = dict(entries())
 
 @pytest.fixture
 def rows(pixels, request):
-    """What a loss of images compares are images."""
+    """Rows; images for a loss that compares images."""
     return pixels[:60].reshape(-1, 8, 8) if "ssim" in request.node.name else pixels[:60]
 
 
@@ -196,13 +196,10 @@ def test_every_loss_has_a_label_in_plots():
     assert set(_loss_curve._LOSS_NAMES) == set(LOSSES)
 
 
-def test_every_class_that_files_may_name_is_there():
-    names = _classes.names_of_classes()
-    assert len(set(names.values())) == len(names)
-    for kind, name in names.items():
-        assert _classes.class_named(name) is kind
-    for function, name in _classes.names_of_functions().items():
-        assert _classes.function_named(name) is function
+def test_every_class_has_a_name_of_its_own_in_files():
+    names = [kind.__name__ for kind in _schema._own_classes()]
+    assert sorted(names) == sorted(set(names))
+    assert set(names) <= set(_schema.savable_classes())
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""What is saved in a file and loaded is the same estimator, to the bit."""
+"""An estimator that is saved in a file and loaded is the same, to the bit."""
 
 import errno
 import json
@@ -81,7 +81,7 @@ def check_the_same(make, X, path, **fit):
 @pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
 @pytest.mark.parametrize("name", saved.OF_NUMBERS)
 def test_estimators(digits, tmp_path, name):
-    X = saved.with_holes(digits) if name == "imputer" else digits
+    X = saved.with_missing(digits) if name == "imputer" else digits
     check_the_same(saved.OF_NUMBERS[name], X, tmp_path / "estimator.skae")
 
 
@@ -161,7 +161,7 @@ def test_any_program_can_look_inside(fitted, tmp_path):
         for name in arrays:
             with archive.open(name) as file:
                 np.load(file, allow_pickle=False)
-    assert content["format"] == 1
+    assert content["format"] == 2
     assert content["estimator"] == "AutoencoderTransformer"
     assert content["written by"]["skae"] == skae.__version__
     assert "sklearn" in content["written by"]
@@ -263,10 +263,10 @@ def test_what_a_file_cannot_hold(tmp_path, name):
 @pytest.mark.any_data
 @pytest.mark.any_backend
 def test_what_was_registered_with_keras_is_saved(tmp_path):
-    own = keras.saving.register_keras_serializable("tests")(type("Own", (OwnSGD,), {}))
-    ae = AutoencoderTransformer(optimizer=own(0.25))
+    registered = keras.saving.register_keras_serializable("tests")(type("Own", (OwnSGD,), {}))
+    ae = AutoencoderTransformer(optimizer=registered(0.25))
     again = through_a_file(ae, tmp_path / "ae.skae").optimizer
-    assert type(again) is own
+    assert type(again) is registered
     assert float(again.get_config()["learning_rate"]) == 0.25
 
 

@@ -47,6 +47,9 @@ class Calibration:
         Weights of the rows; only their ratios matter.
     """
 
+    scores: Array
+    _weight_above: Array
+
     def __init__(self, scores: Array, weight: Array | None = None) -> None:
         order = np.argsort(scores, kind="stable")
         self.scores = scores[order]
@@ -94,6 +97,15 @@ class ContaminatedCalibration:
     weight : ndarray of shape (n_samples,) or None
         Weights of the rows; only their ratios matter.
     """
+
+    scores: Array
+    _tail_start: float
+    _limit: float
+    _weight: Array
+    _inliers: Calibration
+    _tail_share: float
+    _scale: float
+    _normal: Calibration
 
     def __init__(self, scores: Array, weight: Array | None = None) -> None:
         order = np.argsort(scores, kind="stable")

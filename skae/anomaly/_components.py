@@ -18,6 +18,8 @@ from skae.anomaly._encoding import EncodedRows, NumberEncoding, TableEncoding
 from skae.anomaly._folds import Folds, trim_mask
 from skae.anomaly._neighbors import NearestRows
 from skae.anomaly._training import DenoiserTraining
+from skae.inference._dense import DenseForward
+from skae.tables._layout import ColumnLayout
 from skae.utils._rows import Rows, filled
 
 Array = NDArray[Any]
@@ -135,6 +137,15 @@ class DenoisingError(Component):
         Share of the rows that are not neighbours, those with the largest errors; None: all rows
         are normal.
     """
+
+    training: DenoiserTraining
+    contamination_trim: float | None
+    layout: ColumnLayout
+    has_blanks: bool
+    denoisers: list[DenseForward]
+    noise: Array
+    level: float
+    unit: Array
 
     def __init__(self, training: DenoiserTraining, contamination_trim: float | None) -> None:
         self.training = training
@@ -290,6 +301,12 @@ class NeighborDistance(Component):
     relative : bool
         If True, the distance is relative to that of the neighbours, see :class:`NearestRows`.
     """
+
+    n_neighbors: int
+    n_reference: int
+    relative: bool
+    layout: ColumnLayout
+    nearest: NearestRows
 
     def __init__(self, n_neighbors: int, n_reference: int, relative: bool) -> None:
         self.n_neighbors = n_neighbors

@@ -249,6 +249,22 @@ class AEAnomalyDetector(TableTagsMixin, DetectionMixin, BaseEstimator):
     ['kind "bike", expected "car"']
     """
 
+    calibration_scores_: np.ndarray
+    estimators_: list
+    false_alarm_rate_: float
+    loss_curve_: list
+    offset_: float
+    table_: object
+    _calibration: Calibration
+    _binary_effects: BinaryEffects
+    _encoding: object
+    _input_shape: tuple
+    _labels: list
+    _median_score: float
+    _output_shape: tuple
+    _score: object
+    _splits: tuple = (None, None)
+
     _parameter_constraints: dict = {
         "contamination": [StrOptions({"auto"}), Interval(Real, 0, 0.5, closed="right")],
         "novelty": ["boolean"],
@@ -268,7 +284,7 @@ class AEAnomalyDetector(TableTagsMixin, DetectionMixin, BaseEstimator):
     }
 
     # Mask of the columns of numbers with a value in fit, (n_features,); None: all have.
-    _observed = None
+    _observed: object = None
 
     def __init__(
         self,
@@ -381,7 +397,7 @@ class AEAnomalyDetector(TableTagsMixin, DetectionMixin, BaseEstimator):
         if not isinstance(self.cv, Iterator):
             vars(self).pop("_splits", None)
             return self.cv
-        iterator, splits = getattr(self, "_splits", (None, None))
+        iterator, splits = self._splits
         if iterator is not self.cv:
             splits = list(self.cv)
             self._splits = self.cv, splits

@@ -51,6 +51,15 @@ class NearestRows:
        2000.
     """
 
+    rows: Array
+    n_neighbors: int
+    leaves_out: bool
+    masks: Array
+    blocks: list[Any]
+    unit: Array
+    own_distance: Array | None
+    least_distance: Array
+
     def __init__(self, rows: Array, masks: Array, n_neighbors: int, relative: bool) -> None:
         self.rows = rows
         fewest = int(masks.sum(axis=1).min())

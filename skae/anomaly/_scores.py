@@ -42,6 +42,10 @@ class CombinedScore:
         Fitted by `fit`, in this order.
     """
 
+    encoding: object
+    components: list
+    n_models: int
+
     def __init__(self, encoding, components):
         self.encoding = encoding
         self.components = components
@@ -118,6 +122,11 @@ class ReconstructionScore:
     unit : list of float
         Mean loss of each autoencoder over the rows that it was trained on.
     """
+
+    encoding: object
+    autoencoders: list
+    shape: tuple
+    unit: list
 
     def __init__(self, encoding, autoencoders, shape, unit=None):
         self.encoding = encoding

@@ -138,6 +138,15 @@ class AEClassifier(TableTagsMixin, MetaEstimatorMixin, ClassifierMixin, BaseEsti
     (450, 10)
     """
 
+    classes_: np.ndarray
+    error_levels_: np.ndarray
+    estimators_: list
+    offsets_: np.ndarray
+    slope_: float
+    table_: TabularEncoder
+    _codes: list
+    _labels: list
+
     _parameter_constraints: dict = {
         "estimator": [BaseAutoencoder, None],
         "validation_fraction": [Interval(Real, 0, 1, closed="neither")],

@@ -295,6 +295,9 @@ class AutoencoderTransformer(
     True
     """
 
+    pca_variance_explained_: object
+    variance_explained_: object
+
     _parameter_constraints: dict = {**CONSTRAINTS, "ordered": ["boolean"]}
 
     def __init__(

@@ -17,6 +17,7 @@ from skae.estimators._incremental import (
     was_narrow,
 )
 from skae.estimators._latent_dim import latent_size
+from skae.estimators._model import FittedAutoencoder
 from skae.estimators._parameters import CONSTRAINTS, network_parameters, refuse_changes
 from skae.estimators._preprocessing import make_preprocessor
 from skae.estimators._training import History, Start, best_run, training_plan
@@ -52,6 +53,26 @@ class BaseAutoencoder(
     it is (`_new_model`, `_settings`, `_layer_options`, `_network_spec`) and what else is
     reported of it (`_attributes`, `_after_training`).
     """
+
+    best_iter_: int
+    best_loss_: float
+    init_: str
+    loss_curve_: list
+    mean_: np.ndarray
+    n_components_: int
+    n_iter_: int
+    scale_: float
+    start_loss_: float
+    starts_: dict
+    stop_reason_: str
+    table_: TabularEncoder
+    validation_loss_curve_: list
+    _built_with: dict
+    _input_shape: tuple
+    _labels: list
+    _model: FittedAutoencoder
+    _optimizer_state: list
+    _output_shape: tuple
 
     _parameter_constraints: dict = CONSTRAINTS
 

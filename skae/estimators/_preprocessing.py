@@ -40,14 +40,20 @@ class NumericPreprocessor:
         Total weight of the rows; None: unknown.
     """
 
+    output_shape: tuple
+    units: Affine
+    target_units: Affine
+    _moments: tuple
+    _target_moments: tuple
+
     is_table = False
 
     # Share of the values of each column that were observed, (n_features,); None: all.
-    _observed_share = None
-    _standardize = False
+    _observed_share: object = None
+    _standardize: bool = False
 
     #: Total weight of the rows so far; None: unknown.
-    weight_seen = None
+    weight_seen: float | None = None
 
     def __init__(self, rows, output_shape, standardize=False, weight=None):
         self.output_shape = output_shape

@@ -41,6 +41,19 @@ class TablePreprocessor:
         row by its number of observed values; otherwise every value has weight one.
     """
 
+    encoder: TabularEncoder
+    outputs: Outputs
+    output_shape: tuple
+    units: Affine
+    target_units: Affine
+    values: np.ndarray
+    weights_columns: bool
+    _columns: list
+    _flag_share: np.ndarray
+    _flag_unit: np.ndarray
+    _sizes: np.ndarray
+    _column_weight: np.ndarray
+
     is_table = True
 
     def __init__(self, encoder: TabularEncoder, rows, weights_columns):

@@ -147,6 +147,12 @@ class AEImputer(TransformerMixin, BaseEstimator):
     True
     """
 
+    encoder_: TabularEncoder
+    loss_curve_: list
+    _of_numbers: bool
+    _had_missing: np.ndarray
+    _imputation: Imputation
+
     _parameter_constraints: dict = {
         "missing_values": [MissingValues()],
         "categorical_features": [StrOptions({"from_dtype"}), "array-like"],

@@ -41,6 +41,12 @@ class KernelRegression:
         Where these are observed.
     """
 
+    weight: Array
+    column_of: Array
+    reference: Array
+    targets: Array
+    observed: Array
+
     def __init__(
         self,
         weight: Array,

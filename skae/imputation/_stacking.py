@@ -58,6 +58,13 @@ class Imputation:
         Source of all random numbers.
     """
 
+    layout: Layout
+    low: Array
+    high: Array
+    scores: NormalScores
+    gaussians: tuple[Gaussian, Gaussian]
+    fold_models: list[FoldModel]
+
     def __init__(
         self, layout: Layout, X: Array, observed: Array, rng: np.random.RandomState
     ) -> None:

@@ -101,6 +101,9 @@ class FoldModel:
     the fold that was left out.
     """
 
+    neighbors: KernelRegression
+    corrector: DenseForward
+
     stacking_weights: Array
 
     def __init__(self, neighbors: KernelRegression, corrector: DenseForward) -> None:

@@ -78,6 +78,13 @@ class DenseForward:
         Moving mean and variance of each layer that is normalised by batches.
     """
 
+    coder: DenseCoder
+    weights: list[Array]
+    statistics: list[Array]
+    before: Affine | None
+    after: Affine | None
+    _prepared: dict[Any, tuple[Affine | None, list[Array]]]
+
     def __init__(
         self,
         coder: DenseCoder,

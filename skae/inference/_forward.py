@@ -49,6 +49,13 @@ class CompiledForward:
         Units of the output, to which the network's output is brought.
     """
 
+    network: BuiltNetwork
+    position: int
+    all_weights: list[Array]
+    all_statistics: list[Array]
+    before: Affine | None
+    after: Affine | None
+
     def __init__(
         self,
         network: BuiltNetwork,

@@ -51,7 +51,7 @@ class Likelihood(ABC):
 
 
 @dataclass(frozen=True)
-class Gaussian(Likelihood):
+class GaussianLikelihood(Likelihood):
     """The output is a mean; each column has its noise."""
 
     noisy = True
@@ -68,7 +68,7 @@ class Gaussian(Likelihood):
 
 
 @dataclass(frozen=True)
-class Bernoulli(Likelihood):
+class BernoulliLikelihood(Likelihood):
     """The output is the probability of a one."""
 
     bounded = True
@@ -88,11 +88,11 @@ class ObservedLikelihood(Likelihood):
 
     Parameters
     ----------
-    likelihood : Gaussian or Bernoulli
+    likelihood : GaussianLikelihood or BernoulliLikelihood
         Of independent entries.
     """
 
-    likelihood: Gaussian | Bernoulli
+    likelihood: GaussianLikelihood | BernoulliLikelihood
 
     @property
     def noisy(self) -> bool:  # type: ignore[override]
@@ -107,7 +107,10 @@ class ObservedLikelihood(Likelihood):
         return xp.sum(xp.where(missing, xp.zeros_like(entries), entries), axis=1)
 
 
-LIKELIHOODS: dict[str, Likelihood] = {"gaussian": Gaussian(), "bernoulli": Bernoulli()}
+LIKELIHOODS: dict[str, Likelihood] = {
+    "gaussian": GaussianLikelihood(),
+    "bernoulli": BernoulliLikelihood(),
+}
 
 
 def noise_variance(xp: Any, noise: Any, floor: Any) -> Any:

@@ -1,7 +1,7 @@
-"""The file: a zip of one JSON text and of npy arrays, nothing compressed, with a checksum.
+"""The file: a zip of one JSON text and of npy arrays, not compressed, with a checksum.
 
 The comment of the zip, its last 64 bytes, is the SHA-256 of all bytes before. Any program
-that reads zip files shows what is inside, and ``numpy.load`` reads the arrays.
+that opens zip files shows the entries, and ``numpy.load`` loads the arrays.
 """
 
 import hashlib
@@ -17,7 +17,6 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-from skae.persistence._errors import SavedFileError, check
 from skae.persistence._files import replacing
 
 Array = NDArray[Any]
@@ -26,13 +25,13 @@ _TEXT = "skae.json"
 _CHECKSUM_BYTES = 64
 
 # Every entry has this time: the same estimator gives the same bytes.
-_WHEN = (1980, 1, 1, 0, 0, 0)
+_TIME = (1980, 1, 1, 0, 0, 0)
 
-# What the parts of a file may be at most. The text of a table with a million levels is
-# smaller; headers of arrays take a hundred characters.
-_MOST_TEXT = 2**26
-_MOST_HEADER = 1000
-_MOST_AXES = 32
+# Limits of the parts of a file. The text of a table with a million categories is smaller;
+# headers of arrays take a hundred characters.
+_MAX_TEXT = 2**26
+_MAX_HEADER = 1000
+_MAX_AXES = 32
 _CHUNK = 2**20
 
 # Booleans, numbers, times and strings: nothing that needs pickle.
@@ -41,14 +40,22 @@ _PLAIN_DTYPE = re.compile(
 )
 
 
-def plain_dtype(text: Any) -> np.dtype[Any]:
-    """A dtype by what `dtype.str` says of it.
+class SavedFileError(ValueError):
+    """A file that :func:`skae.load` cannot load: damaged, crafted, or of a newer format.
 
-    Parameters
-    ----------
-    text : str
-        From a file.
+    Nothing else is raised for the content of a file. Where there is no file, or no permission,
+    :func:`skae.load` raises the usual `OSError`.
     """
+
+
+def check(condition: bool, message: str) -> None:
+    """Raise a SavedFileError with this message unless the condition holds."""
+    if not condition:
+        raise SavedFileError(message)
+
+
+def plain_dtype(text: Any) -> np.dtype[Any]:
+    """The dtype with this attribute `str`."""
     known = isinstance(text, str) and (text == "|O" or _PLAIN_DTYPE.fullmatch(text))
     check(bool(known), f"The file names a dtype that none of skae's files has: {text!r:.80}.")
     return np.dtype(text)
@@ -57,48 +64,27 @@ def plain_dtype(text: Any) -> np.dtype[Any]:
 # Writing
 
 
-def write(path: str | os.PathLike[str], content: Any, arrays: Sequence[Array]) -> None:
-    """Write a file, or leave what is at its place as it was.
-
-    Parameters
-    ----------
-    path : path-like
-        Where to.
-
-    content : dict
-        What JSON can hold.
-
-    arrays : list of ndarray
-        Without objects.
-    """
+def write_file(path: str | os.PathLike[str], content: Any, arrays: Sequence[Array]) -> None:
+    """Write JSON content and arrays into a file; an error leaves an older file as it was."""
     text = json.dumps(content, allow_nan=False, separators=(",", ":")).encode()
-    if len(text) > _MOST_TEXT:
+    if len(text) > _MAX_TEXT:
         raise ValueError(
-            f"A saved file may hold {_MOST_TEXT:,} bytes of text; this estimator has "
-            f"{len(text):,}, most of which are levels of columns of strings. Set "
+            f"A saved file may hold {_MAX_TEXT:,} bytes of text; this estimator has "
+            f"{len(text):,}, most of which are categories of columns of strings. Set "
             "`max_categories` of a TabularEncoder before it, or leave such columns out."
         )
     with replacing(path) as file:
-        _write_zip(file, text, arrays)
-        _seal(file)
-
-
-def _write_zip(file: BinaryIO, text: bytes, arrays: Sequence[Array]) -> None:
-    with zipfile.ZipFile(file, "w") as archive:
-        archive.writestr(zipfile.ZipInfo(_TEXT, _WHEN), text)
-        for i, array in enumerate(arrays):
-            entry = zipfile.ZipInfo(_name(i), _WHEN)
-            with archive.open(entry, "w", force_zip64=array.nbytes > 2**30) as stream:
-                np.lib.format.write_array(stream, array, version=(1, 0), allow_pickle=False)
-        archive.comment = bytes(_CHECKSUM_BYTES)
-
-
-def _seal(file: BinaryIO) -> None:
-    """Put the checksum of the bytes before into the last ones."""
-    end = file.seek(-_CHECKSUM_BYTES, os.SEEK_END)
-    checksum = _checksum(file, end)
-    file.seek(end)
-    file.write(checksum)
+        with zipfile.ZipFile(file, "w") as archive:
+            archive.writestr(zipfile.ZipInfo(_TEXT, _TIME), text)
+            for i, array in enumerate(arrays):
+                entry = zipfile.ZipInfo(_name(i), _TIME)
+                with archive.open(entry, "w", force_zip64=array.nbytes > 2**30) as stream:
+                    np.lib.format.write_array(stream, array, version=(1, 0), allow_pickle=False)
+            archive.comment = bytes(_CHECKSUM_BYTES)
+        end = file.seek(-_CHECKSUM_BYTES, os.SEEK_END)
+        checksum = _checksum(file, end)
+        file.seek(end)
+        file.write(checksum)
 
 
 def _name(position: int) -> str:
@@ -106,13 +92,10 @@ def _name(position: int) -> str:
 
 
 def _checksum(file: BinaryIO, end: int) -> bytes:
-    """Of the first bytes of a file, as text."""
+    """SHA-256 of the first `end` bytes of a file, in hexadecimal."""
     file.seek(0)
     digest = hashlib.sha256()
-    while end > 0:
-        chunk = file.read(min(_CHUNK, end))
-        if not chunk:
-            break
+    while end > 0 and (chunk := file.read(min(_CHUNK, end))):
         digest.update(chunk)
         end -= len(chunk)
     return digest.hexdigest().encode()
@@ -121,17 +104,8 @@ def _checksum(file: BinaryIO, end: int) -> bytes:
 # Reading
 
 
-def read(file: BinaryIO, max_bytes: int) -> tuple[dict[str, Any], list[Array]]:
-    """What was written: content and arrays.
-
-    Parameters
-    ----------
-    file : file
-        Open for reading, in bytes.
-
-    max_bytes : int
-        How large it may be.
-    """
+def read_file(file: BinaryIO, max_bytes: int) -> tuple[dict[str, Any], list[Array]]:
+    """The content and the arrays of a file of at most `max_bytes`, open in binary mode."""
     size = file.seek(0, os.SEEK_END)
     check(
         size <= max_bytes,
@@ -141,7 +115,7 @@ def read(file: BinaryIO, max_bytes: int) -> tuple[dict[str, Any], list[Array]]:
     _check_whole(file, size)
     with zipfile.ZipFile(file) as archive:
         sizes = _sizes(archive, size)
-        check(sizes.get(_TEXT, _MOST_TEXT + 1) <= _MOST_TEXT, f"The file has no {_TEXT}.")
+        check(sizes.get(_TEXT, _MAX_TEXT + 1) <= _MAX_TEXT, f"The file has no {_TEXT}.")
         content = json.loads(archive.read(_TEXT), parse_constant=_refuse_constant)
         check(isinstance(content, dict), f"{_TEXT} must hold a JSON object.")
         n_arrays = len(sizes) - 1
@@ -154,7 +128,7 @@ def _check_whole(file: BinaryIO, size: int) -> None:
     end = max(size - _CHECKSUM_BYTES, 0)
     file.seek(0)
     is_zip = file.read(4) == b"PK\x03\x04"
-    check(is_zip, "This is no file of skae.save, or its beginning is damaged.")
+    check(is_zip, "This is no file of skae.save, or its first bytes are damaged.")
     expected = _checksum(file, end)
     file.seek(end)
     check(
@@ -165,7 +139,7 @@ def _check_whole(file: BinaryIO, size: int) -> None:
 
 
 def _sizes(archive: zipfile.ZipFile, size: int) -> dict[str, int]:
-    """Bytes of each entry, none of which may be packed or lie over another."""
+    """Bytes of each entry, none of which may be compressed or overlap another."""
     sizes: dict[str, int] = {}
     for entry in archive.infolist():
         is_plain = entry.compress_type == zipfile.ZIP_STORED and not entry.flag_bits & 0x1
@@ -188,28 +162,22 @@ def _array(data: bytes) -> Array:
     stream = io.BytesIO(data)
     version = np.lib.format.read_magic(stream)
     check(version == (1, 0), "An array of the file is of another npy version than 1.0.")
-    shape, fortran, dtype = np.lib.format.read_array_header_1_0(stream, _MOST_HEADER)
+    shape, fortran, dtype = np.lib.format.read_array_header_1_0(stream, _MAX_HEADER)
     dtype = plain_dtype(dtype.str) if dtype.names is None else plain_dtype(str(dtype))
-    begin = stream.tell()
+    offset = stream.tell()
     fits = (
-        len(shape) <= _MOST_AXES
+        len(shape) <= _MAX_AXES
         and all(length >= 0 for length in shape)
         and not dtype.hasobject
         and dtype.itemsize > 0
-        and prod(shape) * dtype.itemsize == len(data) - begin
+        and prod(shape) * dtype.itemsize == len(data) - offset
     )
-    check(fits, "An array of the file has other bytes than its shape and dtype say.")
-    values = (
-        np.frombuffer(data, dtype, offset=begin) if len(data) > begin else np.empty(0, dtype)
-    )
-    _check_values(values)
-    return values.reshape(shape, order="F" if fortran else "C").copy(order="K")
-
-
-def _check_values(values: Array) -> None:
-    """Booleans are 0 or 1, characters are of Unicode: NumPy takes that for granted."""
-    if values.dtype.kind == "b":
+    check(fits, "An array of the file has other bytes than its shape and dtype need.")
+    values = np.frombuffer(data[offset:], dtype) if prod(shape) else np.empty(0, dtype)
+    # NumPy takes for granted that booleans are 0 or 1, and characters of Unicode.
+    if dtype.kind == "b":
         check(bool((values.view(np.uint8) <= 1).all()), "An array of booleans has others.")
-    elif values.dtype.kind == "U":
-        points = values.astype(values.dtype.newbyteorder("=")).view(np.uint32)
+    elif dtype.kind == "U":
+        points = values.astype(dtype.newbyteorder("=")).view(np.uint32)
         check(bool((points <= 0x10FFFF).all()), "An array of strings has no characters.")
+    return values.reshape(shape, order="F" if fortran else "C").copy(order="K")

@@ -10,21 +10,14 @@ from typing import BinaryIO
 
 @contextmanager
 def replacing(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
-    """A new file, which is at its place when the block ends.
-
-    Where the block or the system fails, what was at the place stays as it was.
-
-    Parameters
-    ----------
-    path : path-like
-        Where to.
+    """A new file at `path` when the block ends; after an error what was there before.
 
     Yields
     ------
     file
         Open for reading and writing of bytes.
     """
-    # What a link points to is replaced, and not the link.
+    # The target of a link is replaced, and not the link.
     target = Path(os.path.realpath(path))
     temporary = target.with_name(f".{target.name}.{secrets.token_hex(8)}.tmp")
     try:
@@ -33,7 +26,7 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
             file.flush()
             os.fsync(file.fileno())
             if not temporary.exists():
-                # Python follows a link only where it is told a folder; the path is absolute.
+                # Python follows a link only with a folder given; the path is absolute.
                 folder = file.fileno()
                 os.link(f"/proc/self/fd/{folder}", temporary, src_dir_fd=folder)
         if target.exists():
@@ -52,7 +45,7 @@ def _new_file(temporary: Path) -> BinaryIO:
             unnamed = os.open(temporary.parent, os.O_TMPFILE | os.O_RDWR, 0o666)
             return open(unnamed, "wb+")
         except OSError:
-            # Of the folder's file system, which knows none, or of the folder itself.
+            # The file system has none, or the folder is not writable.
             pass
     return open(temporary, "xb+")
 

@@ -1,8 +1,8 @@
-"""What an estimator holds of Keras: optimizers, losses, schedules, models of the user's own.
+"""Objects of Keras in estimators: optimizers, losses, schedules, models of the user's own.
 
-They are written as Keras' configurations, and read in Keras' safe mode, which builds no
-lambda; before that every name in a configuration is looked up here. Keras is imported for files
-that hold any of it, and only then.
+They are written as Keras' configurations, and built in Keras' safe mode, which makes no
+lambda, after every name in a configuration was looked up here. Keras is imported only for files
+that hold such objects.
 """
 
 import json
@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from skae.persistence._errors import SavedFileError, check
+from skae.persistence._container import SavedFileError, check
 
 # What configurations may name: parts of models and of training, none of which reads a file or
 # runs code that came with it.
@@ -36,20 +36,20 @@ _REFUSED = {
     # They run code or read files that a configuration names ...
     "FlaxLayer", "IntegerLookup", "JaxLayer", "Lambda", "StringLookup", "TFSMLayer",
     "TextVectorization", "TorchModuleWrapper",
-    # ... or repeat their work as often as it says.
+    # ... or repeat their work as often as it asks for.
     "AugMix", "RandAugment",
 }  # fmt: skip
 _VALUES = {
     f"__{name}__" for name in ("ellipsis", "keras_tensor", "numpy", "slice", "tensor", "tuple")
 }
 
-_MOST_TEXT = 2**22
-_MOST_DEPTH = 64
+_MAX_TEXT = 2**22
+_MAX_DEPTH = 64
 _LARGEST = 2**32
 
 
 def is_keras(value: Any) -> bool:
-    """Whether a value is one that Keras can describe."""
+    """True for values that Keras can describe."""
     if isinstance(value, type):
         return False
     home = getattr(value, "__module__", None) or ""
@@ -57,7 +57,7 @@ def is_keras(value: Any) -> bool:
 
 
 def is_model(value: Any) -> bool:
-    """Whether a value is a Keras model."""
+    """True for Keras models."""
     return hasattr(value, "stateless_call") and hasattr(value, "to_json")
 
 
@@ -129,7 +129,7 @@ def read_model(text: Any, weights: Any) -> Any:
 
 
 def _config(text: Any) -> Any:
-    is_short = isinstance(text, str) and len(text) <= _MOST_TEXT
+    is_short = isinstance(text, str) and len(text) <= _MAX_TEXT
     check(is_short, "A Keras object of the file is damaged, or too large.")
     config = json.loads(text)
     _check_config(config)
@@ -138,7 +138,7 @@ def _config(text: Any) -> Any:
 
 def _check_config(config: Any, depth: int = 0) -> None:
     """Raise if a configuration has what safe files have not."""
-    check(depth <= _MOST_DEPTH, "A configuration of Keras is nested too deeply.")
+    check(depth <= _MAX_DEPTH, "A configuration of Keras is nested too deeply.")
     if isinstance(config, dict):
         if "class_name" in config:
             _check_name(config)
@@ -194,11 +194,14 @@ def _check_sizes(config: Any, weights: list[Any]) -> None:
     finally:
         # Keras would make these variables in the next scope.
         global_state.set_global_attribute(name, waiting)
-    check(isinstance(model, keras.Model), "A Keras model of the file is none.")
+    check(
+        isinstance(model, keras.Model),
+        "A Keras object of the file is no model, as it should be.",
+    )
     shapes = [tuple(variable.shape) for variable in model.weights]
     check(
         shapes == [array.shape for array in weights] and len(model.variables) < 2**16,
-        "A Keras model of the file has weights of other shapes than it says.",
+        "A Keras model of the file has weights of other shapes than its layers.",
     )
     others = sum(int(np.prod(v.shape, dtype=object)) for v in model.variables)
     check(others <= sum(w.size for w in weights) + 2**16, "A Keras model is too large.")

@@ -2,18 +2,23 @@
 
 import os
 import sys
+from collections.abc import Callable
 from typing import Any
 
 from skae.persistence import _container
-from skae.persistence._classes import ESTIMATORS, class_named, names_of_classes
-from skae.persistence._decode import Decoder
-from skae.persistence._encode import Encoder
-from skae.persistence._errors import SavedFileError, check
+from skae.persistence._container import SavedFileError, check
+from skae.persistence._nodes import Decoder, Encoder
+from skae.persistence._schema import is_estimator, savable_classes
 
-# Raised by one where files of this version cannot be read by the one before.
-_FORMAT = 1
+# Raised where an older version would misread the files of this one, or this one theirs: by a
+# class or a field that has another name or another meaning. A field that is new, with a
+# default, needs no new format.
+_FORMAT = 2
 
-# For messages: which versions a file was written with.
+# For each older format that is still read, a function from its content to that of the next.
+_MIGRATIONS: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {}
+
+# For messages: the versions that a file was written with.
 _MODULES = ("skae", "sklearn", "numpy")
 
 
@@ -21,9 +26,9 @@ def save(estimator: Any, path: str | os.PathLike[str]) -> None:
     """Write an estimator into one file, which :func:`load` reads.
 
     The file holds no code and no pickle: JSON and npy arrays in a zip that is not
-    compressed, with the SHA-256 of all that stands before as its comment. It is written
-    under another name beside `path` and then put in its place at once: when writing fails,
-    a file that was there before is whole.
+    compressed, with the SHA-256 of all bytes before as its comment. It is written under
+    another name beside `path` and then put in its place at once: when writing fails, a file
+    that was there before is whole.
 
     Parameters
     ----------
@@ -40,7 +45,8 @@ def save(estimator: Any, path: str | os.PathLike[str]) -> None:
     TypeError
         If `estimator` is not of skae (a `Pipeline` goes through skops, see the user guide),
         or holds what a file without code cannot: functions, objects of the user's own
-        classes, lambdas in Keras models. The message says where. Nothing is written.
+        classes, lambdas in Keras models. The message names the attribute. Nothing is
+        written.
 
     OSError
         If the file cannot be written.
@@ -53,7 +59,7 @@ def save(estimator: Any, path: str | os.PathLike[str]) -> None:
     See Also
     --------
     load : Reads the file.
-    skae.persistence.trusted_types : What skops is told, for whole pipelines.
+    skae.persistence.trusted_types : Types for skops to trust, for whole pipelines.
 
     Examples
     --------
@@ -69,30 +75,35 @@ def save(estimator: Any, path: str | os.PathLike[str]) -> None:
     >>> bool((again.transform(X) == ae.transform(X)).all())
     True
     """
-    if names_of_classes().get(type(estimator)) not in ESTIMATORS:
+    kind = type(estimator)
+    names = [name for name, each in savable_classes().items() if is_estimator(each)]
+    if kind.__name__ not in names or not is_estimator(kind):
         raise TypeError(
-            f"skae.save writes {_names()}; got {type(estimator).__qualname__}. Pipelines and "
-            "other estimators of scikit-learn are saved by skops, with "
+            f"skae.save writes {', '.join(sorted(names))}; got {kind.__qualname__}. Pipelines "
+            "and other estimators of scikit-learn are saved by skops, with "
             "skae.persistence.trusted_types()."
         )
     encoder = Encoder()
-    root = encoder.value(estimator, type(estimator).__name__)
+    root = encoder.encode(estimator)
     content = {
         "format": _FORMAT,
-        "estimator": type(estimator).__name__,
+        "estimator": kind.__name__,
         "written by": _versions(encoder.has_keras),
         "root": root,
         "nodes": encoder.nodes,
     }
-    _container.write(path, content, encoder.arrays)
+    _container.write_file(path, content, encoder.arrays)
 
 
 def load(path: str | os.PathLike[str], *, max_bytes: int = 2**32) -> Any:
     """Read an estimator that :func:`save` wrote.
 
-    No code runs that the file brings: it names classes out of a fixed list, whose objects
-    take their attributes from data. Keras is imported only for files that hold an optimizer
-    object, a loss or a model of Keras, which are built in Keras' safe mode.
+    No code of the file runs: it names classes of skae, whose objects take their fields from
+    data. Keras is imported only for files that hold an optimizer object, a loss or a model
+    of Keras, which are built in Keras' safe mode.
+
+    Files of earlier versions load: parameters and fields that a file lacks have their
+    defaults. A file with fields that this version lacks is refused.
 
     Parameters
     ----------
@@ -130,34 +141,45 @@ def load(path: str | os.PathLike[str], *, max_bytes: int = 2**32) -> Any:
     with open(path, "rb") as file:
         written_by: Any = None
         try:
-            content, arrays = _container.read(file, max_bytes)
+            content, arrays = _container.read_file(file, max_bytes)
             written_by = content.get("written by")
             return _estimator(content, arrays)
         except SavedFileError as error:
-            raise SavedFileError(f"{os.fspath(path)!r} cannot be loaded. {error}") from error
+            origin = f" It was written by {_text(written_by)}." if written_by else ""
+            raise SavedFileError(
+                f"{os.fspath(path)!r} cannot be loaded. {error}{origin}"
+            ) from error
         except Exception as error:
-            # Whatever a file makes zipfile, NumPy or Keras stumble over is the file's fault.
+            # Whatever zipfile, NumPy or Keras raise is the fault of the file.
             raise SavedFileError(
                 f"{os.fspath(path)!r} cannot be loaded: it is damaged, or does not go with the "
-                f"versions that are installed. It was written by {_told(written_by)}, and is "
-                f"read by {_told(_versions('keras' in sys.modules))}. "
+                f"versions that are installed. It was written by {_text(written_by)}, and is "
+                f"read by {_text(_versions('keras' in sys.modules))}. "
                 f"{type(error).__name__}: {error!s:.300}"
             ) from error
 
 
 def _estimator(content: dict[str, Any], arrays: list[Any]) -> Any:
+    content = _migrated(content)
+    estimator = Decoder(content.get("nodes"), arrays).value(content.get("root"))
+    check(is_estimator(type(estimator)), "It holds no estimator of skae.")
+    return estimator
+
+
+def _migrated(content: dict[str, Any]) -> dict[str, Any]:
+    """The content of a file in the format of this version."""
     version: Any = content.get("format")
-    check(type(version) is int and version >= 1, "It does not say its format.")
+    check(type(version) is int and version >= 1, "It has no format number.")
     check(
         version <= _FORMAT,
-        f"It has format {version}, and this version of skae reads formats up to {_FORMAT}: it "
-        f"was written by {_told(content.get('written by'))}. Install that version of skae or a "
-        "later one, or save the estimator again with this one.",
+        f"It has format {version}, and this version of skae reads formats up to {_FORMAT}. "
+        "Install the version of skae that wrote it or a later one, or save the estimator again "
+        "with this one.",
     )
-    estimator = Decoder(content.get("nodes"), arrays).value(content.get("root"))
-    known = any(type(estimator) is class_named(name) for name in ESTIMATORS)
-    check(known, "It holds no estimator of skae.")
-    return estimator
+    for older in range(version, _FORMAT):
+        check(older in _MIGRATIONS, f"It has format {version}, which is no longer read.")
+        content = _MIGRATIONS[older](content)
+    return content
 
 
 def _versions(with_keras: bool) -> dict[str, str]:
@@ -165,13 +187,9 @@ def _versions(with_keras: bool) -> dict[str, str]:
     return {module: str(sys.modules[module].__version__) for module in modules}
 
 
-def _told(versions: Any) -> str:
-    """Versions in words, whatever a file says of them."""
+def _text(versions: Any) -> str:
+    """Versions as text, whatever a file has in their place."""
     if not isinstance(versions, dict):
         return "unknown versions"
-    told = [f"{name!s:.20} {version!s:.20}" for name, version in versions.items()]
-    return ", ".join(told[:9])
-
-
-def _names() -> str:
-    return ", ".join(name.partition(".")[2] for name in ESTIMATORS)
+    pairs = list(versions.items())[:9]
+    return ", ".join(f"{name!s:.20} {version!s:.20}" for name, version in pairs)

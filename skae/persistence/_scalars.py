@@ -1,6 +1,6 @@
-"""Single values as JSON: what JSON has no word for is a list of a kind and what it is made of.
+"""Single values as JSON: those that JSON lacks are a list of a kind and its parts.
 
-Each kind is one entry of `_KINDS`: what is written of a value, and what makes the value again.
+Each kind is one entry of `_KINDS`: a function that takes a value apart, and one that makes it.
 """
 
 import base64
@@ -14,21 +14,20 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 
-from skae.persistence._container import plain_dtype
-from skae.persistence._errors import check
+from skae.persistence._container import check, plain_dtype
 
 # Of a Decimal: enough for money, too few to choose its hash freely.
-_MOST_DIGITS = 19
+_MAX_DIGITS = 19
 
 _PLAIN = (type(None), bool, int, str)
 
 
 def is_scalar(value: Any) -> bool:
-    """Whether a value is one of those that this module can write."""
+    """True for values that this module can write."""
     return _kind_of(value) is not None or type(value) in (*_PLAIN, float)
 
 
-def written(value: Any) -> Any:
+def to_json(value: Any) -> Any:
     """A value as JSON."""
     if type(value) in _PLAIN or (type(value) is float and math.isfinite(value)):
         return value
@@ -38,17 +37,19 @@ def written(value: Any) -> Any:
     return [kind, *_KINDS[kind][0](value)]
 
 
-def read(said: Any) -> Any:
+def from_json(value: Any) -> Any:
     """The value that was written."""
-    if not isinstance(said, list):
-        check(said is None or isinstance(said, bool | int | float | str), "No value.")
-        return said
-    check(len(said) > 0 and isinstance(said[0], str) and said[0] in _KINDS, "No known value.")
-    return _KINDS[said[0]][1](*said[1:])
+    if not isinstance(value, list):
+        check(value is None or isinstance(value, bool | int | float | str), "No value.")
+        return value
+    known = len(value) > 0 and isinstance(value[0], str) and value[0] in _KINDS
+    check(known, "No known value.")
+    return _KINDS[value[0]][1](*value[1:])
 
 
-def as_key(value: Any) -> Any:
-    """A value that may be looked up: none whose hashes a file could make all the same."""
+def key(value: Any) -> Any:
+    """A key of a dictionary: none of those of which a file could choose the hash."""
+    value = from_json(value)
     small = not isinstance(value, int) or abs(value) < 2**64
     check(small and not isinstance(value, list), "A key of the file is no key.")
     return value
@@ -61,16 +62,8 @@ def _kind_of(value: Any) -> str | None:
     if isinstance(value, np.generic):
         is_plain = value.dtype.kind in "biufUmM" and not isinstance(value, np.longdouble)
         return "numpy" if is_plain else None
-    if kind.__module__.partition(".")[0] == "pandas":
-        return {
-            "NAType": "NA",
-            "NaTType": "NaT",
-            "Timestamp": "timestamp",
-            "Timedelta": "duration",
-            "Interval": "interval",
-            "Period": "period",
-        }.get(kind.__name__)
-    return None
+    is_pandas = kind.__module__.partition(".")[0] == "pandas"
+    return _KIND_OF_PANDAS.get(kind.__name__) if is_pandas else None
 
 
 def _pandas() -> Any:
@@ -84,11 +77,14 @@ def _pandas() -> Any:
     return sys.modules["pandas"]
 
 
+# NumPy
+
+
 def _numpy(dtype: Any, value: Any) -> Any:
     dtype = plain_dtype(dtype)
-    check(dtype.kind in "biufUmM" and dtype.itemsize < 2**20, "No number of NumPy.")
-    wanted: Any = {"b": bool, "U": str, "f": (int, float, str)}.get(dtype.kind, int)
-    check(isinstance(value, wanted), "No number of NumPy.")
+    types: Any = {"b": bool, "U": str, "f": (int, float, str)}.get(dtype.kind, int)
+    is_one = dtype.kind in "biufUmM" and dtype.itemsize < 2**20 and isinstance(value, types)
+    check(is_one, "No number of NumPy.")
     if dtype.kind in "mM":
         return np.array(value, "i8").astype(dtype)[()]
     if dtype.kind == "U":
@@ -97,16 +93,17 @@ def _numpy(dtype: Any, value: Any) -> Any:
 
 
 def _of_numpy(value: Any) -> list[Any]:
-    if value.dtype.kind in "mM":
-        return [value.dtype.str, int(value.astype("i8"))]
-    item = value.item()
+    item = int(value.astype("i8")) if value.dtype.kind in "mM" else value.item()
     if isinstance(item, float) and not math.isfinite(item):
         item = repr(item)
     return [value.dtype.str, item]
 
 
-def zone_name(zone: Any) -> str | None:
-    """The name of a time zone; an error if it has none that says all."""
+# Times
+
+
+def _zone_name(zone: Any) -> str | None:
+    """The name of a time zone; an error if it has none that identifies it."""
     if zone is None:
         return None
     name = str(zone)
@@ -122,25 +119,23 @@ def _zone(name: Any) -> Any:
     return datetime.UTC if name == "UTC" else ZoneInfo(name)
 
 
-def _of_offset(zone: datetime.timezone) -> list[Any]:
-    offset = zone.utcoffset(None)
-    return [offset.days, offset.seconds, offset.microseconds]
-
-
 def _offset(days: Any, seconds: Any, microseconds: Any) -> datetime.timezone:
     offset = datetime.timedelta(days, seconds, microseconds)
     # Plain UTC, and no copy of it: its name and its text are others.
     return datetime.timezone(offset) if offset else datetime.UTC
 
 
+def _of_timedelta(value: datetime.timedelta | None) -> list[Any]:
+    return [value.days, value.seconds, value.microseconds] if value is not None else []
+
+
 def _datetime(text: str, zone: Any, fold: Any) -> datetime.datetime:
-    moment = datetime.datetime.fromisoformat(text)
-    return moment.replace(tzinfo=_zone(zone), fold=fold)
+    return datetime.datetime.fromisoformat(text).replace(tzinfo=_zone(zone), fold=fold)
 
 
 def _of_datetime(value: datetime.datetime) -> list[Any]:
     naive = value.replace(tzinfo=None, fold=0)
-    return [naive.isoformat(), zone_name(value.tzinfo), value.fold]
+    return [naive.isoformat(), _zone_name(value.tzinfo), value.fold]
 
 
 def _of_time(value: datetime.time) -> list[Any]:
@@ -149,8 +144,11 @@ def _of_time(value: datetime.time) -> list[Any]:
     return [value.isoformat()]
 
 
+# Decimals
+
+
 def _decimal(text: Any) -> Decimal:
-    check(isinstance(text, str) and len(text) <= 2 * _MOST_DIGITS, "A decimal is too long.")
+    check(isinstance(text, str) and len(text) <= 2 * _MAX_DIGITS, "A decimal is too long.")
     value = Decimal(text)
     check(_is_short(value), "A decimal is too long.")
     return value
@@ -158,15 +156,17 @@ def _decimal(text: Any) -> Decimal:
 
 def _of_decimal(value: Decimal) -> list[Any]:
     if not _is_short(value):
-        raise TypeError(f"a Decimal of more than {_MOST_DIGITS} digits")
+        raise TypeError(f"a Decimal of more than {_MAX_DIGITS} digits")
     return [str(value)]
 
 
 def _is_short(value: Decimal) -> bool:
     _, digits, exponent = value.as_tuple()
-    return len(digits) <= _MOST_DIGITS and (
-        isinstance(exponent, str) or abs(exponent) <= _MOST_DIGITS
-    )
+    is_small = isinstance(exponent, str) or abs(exponent) <= _MAX_DIGITS
+    return len(digits) <= _MAX_DIGITS and is_small
+
+
+# pandas
 
 
 def _timestamp(value: Any, unit: Any, zone: Any) -> Any:
@@ -176,7 +176,7 @@ def _timestamp(value: Any, unit: Any, zone: Any) -> Any:
 
 
 def _of_timestamp(value: Any) -> list[Any]:
-    return [int(value.asm8.astype("i8")), value.unit, zone_name(value.tzinfo)]
+    return [int(value.asm8.astype("i8")), value.unit, _zone_name(value.tzinfo)]
 
 
 def _duration(value: Any, unit: Any) -> Any:
@@ -196,7 +196,7 @@ _KINDS: dict[str, _Kind] = {
     "date": (lambda v: [v.isoformat()], datetime.date.fromisoformat),
     "time": (_of_time, datetime.time.fromisoformat),
     "datetime": (_of_datetime, _datetime),
-    "timedelta": (lambda v: [v.days, v.seconds, v.microseconds], datetime.timedelta),
+    "timedelta": (_of_timedelta, datetime.timedelta),
     "decimal": (_of_decimal, _decimal),
     "numpy": (_of_numpy, _numpy),
     "dtype": (lambda v: [v.str], plain_dtype),
@@ -205,12 +205,12 @@ _KINDS: dict[str, _Kind] = {
     "timestamp": (_of_timestamp, _timestamp),
     "duration": (lambda v: [int(v.asm8.astype("i8")), v.unit], _duration),
     "interval": (
-        lambda v: [written(v.left), written(v.right), v.closed],
-        lambda left, right, closed: _pandas().Interval(read(left), read(right), closed),
+        lambda v: [to_json(v.left), to_json(v.right), v.closed],
+        lambda low, high, closed: _pandas().Interval(from_json(low), from_json(high), closed),
     ),
     "period": (lambda v: [v.ordinal, v.freqstr], _period),
-    "zone": (lambda v: [zone_name(v)], _zone),
-    "offset": (_of_offset, _offset),
+    "zone": (lambda v: [_zone_name(v)], _zone),
+    "offset": (lambda v: _of_timedelta(v.utcoffset(None)), _offset),
 }
 
 _KIND_OF: dict[type, str] = {
@@ -224,4 +224,13 @@ _KIND_OF: dict[type, str] = {
     ZoneInfo: "zone",
     datetime.timezone: "offset",
     **{type(np.dtype(code)): "dtype" for code in "?bhilqBHILQefdFDOSUMm"},
+}
+
+_KIND_OF_PANDAS = {
+    "NAType": "NA",
+    "NaTType": "NaT",
+    "Timestamp": "timestamp",
+    "Timedelta": "duration",
+    "Interval": "interval",
+    "Period": "period",
 }

@@ -149,6 +149,12 @@ class TabularEncoder(TransformerMixin, BaseEstimator):
     True
     """
 
+    blocks_: tuple[Block, ...]
+    _columns: list[Any]
+    _form: FrameSchema
+    _missing_share: Array
+    _labels: Any
+
     _parameter_constraints: dict[str, Any] = {
         "categorical_features": [StrOptions({"from_dtype"}), "array-like"],
         "max_categories": [Interval(Integral, 2, None, closed="left"), None],

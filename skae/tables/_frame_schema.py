@@ -33,6 +33,10 @@ class FrameSchema:
         By position, the format of columns whose dtype is not enough.
     """
 
+    template: Any
+    _missing: dict[int, Any]
+    formats: Mapping[int, Any]
+
     def __init__(self, X: Any, columns: Sequence[ColumnValues]) -> None:
         self.template = X[:0]
         self.formats = {

@@ -1,7 +1,7 @@
 """Empty tables of pandas, polars and PyArrow as lists of plain values, and back.
 
-What is said of a table is compared with it: where a dtype would come back as another, nothing
-is said.
+The table that a list makes is compared with the given one: where a dtype would come back as
+another, there is an error.
 """
 
 import re
@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-# Names of dtypes that say all there is to say of them.
+# Names of dtypes that have no other parameters.
 _PANDAS_NAMES = re.compile(r"[A-Za-z]+\d*|(string|str)(\[(python|pyarrow)\])?|period\[[\w-]+\]|"
                            r"interval\[[\w\[\], -]+\]")  # fmt: skip
 _ARROW_NAMES = re.compile(r"[a-z_]+\d*(\[[a-z]+\])?")
@@ -22,39 +22,33 @@ _POLARS_NAMES = {
 }  # fmt: skip
 
 
-def library_of(table: Any) -> str | None:
-    """The library of an empty table; None for anything else."""
-    name = type(table).__module__.partition(".")[0]
-    is_table = name in _LIBRARIES and type(table).__name__ in ("DataFrame", "Table")
-    return name if is_table else None
-
-
 def described(table: Any) -> list[Any]:
-    """An empty table in lists of strings, numbers, levels and dtypes of NumPy.
+    """An empty table as lists of strings, numbers, categories and dtypes of NumPy.
 
     Raises
     ------
     TypeError
-        If it is no table of a library that is known, or has columns that lists do not say.
+        If it is no table of pandas, polars or PyArrow, or has dtypes that lists cannot hold.
     """
-    library = library_of(table)
-    if library is None:
+    library = type(table).__module__.partition(".")[0]
+    if library not in _LIBRARIES or type(table).__name__ not in ("DataFrame", "Table"):
         raise TypeError(f"a table of type {type(table).__name__}")
     describe, make, same = _LIBRARIES[library]
-    said = [library, *describe(table)]
+    description = [library, *describe(table)]
     try:
-        comes_back = same(table, make(*said[1:]))
+        comes_back = same(table, make(*description[1:]))
     except (TypeError, ValueError, LookupError, NotImplementedError):
         comes_back = False
     if not comes_back:
-        raise TypeError(f"a table of {library} with dtypes that cannot be said")
-    return said
+        raise TypeError(f"a table of {library} with dtypes that lists cannot hold")
+    return description
 
 
-def table_of(said: Any) -> Any:
-    """The table that was described."""
-    _check(isinstance(said, list) and said and said[0] in _LIBRARIES, "no table")
-    return _LIBRARIES[said[0]][1](*said[1:])
+def table_of(description: Any) -> Any:
+    """The empty table that was described."""
+    is_list = isinstance(description, list) and bool(description)
+    _check(is_list and description[0] in _LIBRARIES, "no table")
+    return _LIBRARIES[description[0]][1](*description[1:])
 
 
 def _check(condition: Any, what: str) -> None:
@@ -117,8 +111,8 @@ def _of_dtype(dtype: Any) -> Any:
     return ["name", str(dtype)]
 
 
-def _dtype(pd: Any, said: Any) -> Any:
-    kind, *parts = said
+def _dtype(pd: Any, description: Any) -> Any:
+    kind, *parts = description
     if kind == "numpy":
         return np.dtype(*parts)
     if kind == "category":
@@ -150,7 +144,7 @@ def _of_polars(frame: Any) -> list[Any]:
 
 def _polars(columns: Any) -> Any:
     pl = _module("polars")
-    return pl.DataFrame(schema={name: _polars_type(pl, *said) for name, *said in columns})
+    return pl.DataFrame(schema={name: _polars_type(pl, *dtype) for name, *dtype in columns})
 
 
 def _of_polars_type(dtype: Any) -> list[Any]:
@@ -188,13 +182,13 @@ def _of_arrow(table: Any) -> list[Any]:
     return [fields, _of_metadata(table.schema.metadata)]
 
 
-def _arrow(fields: Any, metadata: Any) -> Any:
+def _arrow(fields: Any, of_table: Any) -> Any:
     pa = _module("pyarrow")
     parts = [
-        pa.field(name, _arrow_type(pa, said), nullable, _metadata(about))
-        for name, said, nullable, about in fields
+        pa.field(name, _arrow_type(pa, dtype), nullable, _metadata(metadata))
+        for name, dtype, nullable, metadata in fields
     ]
-    return pa.schema(parts, _metadata(metadata)).empty_table()
+    return pa.schema(parts, _metadata(of_table)).empty_table()
 
 
 def _of_metadata(metadata: Any) -> Any:
@@ -203,10 +197,10 @@ def _of_metadata(metadata: Any) -> Any:
     return [[key.decode("latin-1"), value.decode("latin-1")] for key, value in metadata.items()]
 
 
-def _metadata(said: Any) -> Any:
-    if said is None:
+def _metadata(pairs: Any) -> Any:
+    if pairs is None:
         return None
-    return {key.encode("latin-1"): value.encode("latin-1") for key, value in said}
+    return {key.encode("latin-1"): value.encode("latin-1") for key, value in pairs}
 
 
 def _of_arrow_type(kind: Any) -> list[Any]:
@@ -223,8 +217,8 @@ def _of_arrow_type(kind: Any) -> list[Any]:
     return [str(kind)]
 
 
-def _arrow_type(pa: Any, said: Any) -> Any:
-    name, *arguments = said
+def _arrow_type(pa: Any, description: Any) -> Any:
+    name, *arguments = description
     if name == "dictionary":
         index, value, ordered = arguments
         return pa.dictionary(_arrow_type(pa, index), _arrow_type(pa, value), ordered)
@@ -238,7 +232,7 @@ def _same_arrow(one: Any, other: Any) -> bool:
     return bool(one.schema.equals(other.schema, check_metadata=True))
 
 
-# For each library, what describes an empty table, what makes one, and what compares two.
+# For each library, functions that describe an empty table, make one, and compare two.
 _LIBRARIES: dict[str, tuple[Any, Any, Any]] = {
     "pandas": (_of_pandas, _pandas, _same_pandas),
     "polars": (_of_polars, _polars, _same_polars),

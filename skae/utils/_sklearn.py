@@ -31,6 +31,16 @@ except ImportError:  # scikit-learn < 1.9 has no callbacks
         """Stands in where scikit-learn has no callbacks: adds nothing."""
 
 
+#: Attributes that scikit-learn sets on an estimator, and not always.
+SKLEARN_ATTRIBUTES = (
+    "_metadata_request",
+    "_skl_callbacks",
+    "_sklearn_output_config",
+    "feature_names_in_",
+    "n_features_in_",
+)
+
+
 class Interval(_param_validation.Interval):
     """An interval of numbers, without True and False."""
 
@@ -112,6 +122,7 @@ def validate_parameters(part: Any) -> None:
 
 __all__ = [
     "HAS_CALLBACKS",
+    "SKLEARN_ATTRIBUTES",
     "BaseSearchCV",
     "CallbackSupportMixin",
     "HasMethods",

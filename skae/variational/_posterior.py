@@ -33,6 +33,12 @@ class LatentForward:
     data, if the likelihood is that of standardised data.
     """
 
+    encoder: Any
+    decoder: Any
+    likelihood: Likelihood
+    variance: Array | None
+    units: Affine | None
+
     def __init__(
         self,
         encoder: DenseForward | CompiledForward,

@@ -313,6 +313,13 @@ class VAETransformer(
     (3, 64)
     """
 
+    divergence_: object
+    loss_parts_: dict
+    n_active_: int
+    noise_: object
+    prior_: object
+    validation_loss_parts_: dict
+
     _parameter_constraints: dict = {
         **{k: v for k, v in BaseAutoencoder._parameter_constraints.items() if k not in _GIVEN},
         # A share of a bound, which may be negative, is no progress: nothing to be held.
