@@ -186,7 +186,7 @@ def test_warm_start_does_not_repeat_its_shuffles(quick, digits):
     once = quick(warm_start=True, early_stopping=False).fit(digits)
     again = quick(warm_start=True, early_stopping=False).fit(digits)
     assert_array_equal(once.fit(digits).transform(digits), again.fit(digits).transform(digits))
-    assert once._seeded(True).randint(2**31) != once._seeded(False).randint(2**31)
+    assert once._rng(once.n_iter_).randint(2**31) != once._rng().randint(2**31)
 
 
 def test_warm_start_of_an_estimator_never_fitted(quick, digits, fitted):

@@ -1,7 +1,6 @@
 """Methods of a fitted anomaly detector: scores, p-values and explanations."""
 
 import math
-import warnings
 from numbers import Real
 
 import numpy as np
@@ -11,6 +10,16 @@ from sklearn.base import OutlierMixin
 from skae.anomaly._descriptions import describe_row, texts_of_numbers, texts_of_table
 from skae.estimators._validation import check_rows, check_table
 from skae.utils._frames import column_names, in_the_form_of, index_of
+from skae.utils._warnings import warn_user
+
+
+def _may_hold_anomalies(detector):
+    if detector.novelty:
+        raise AttributeError(
+            "fit_predict is not available with novelty=True, by which the training rows are "
+            "normal; use predict on new rows, or novelty=False."
+        )
+    return True
 
 
 class DetectionMixin(OutlierMixin):
@@ -118,13 +127,11 @@ class DetectionMixin(OutlierMixin):
         n_needed = math.ceil(least * len(p) / fdr)
         n_least = np.count_nonzero(p <= least)
         if not selected.any() and (n_least or n_needed > len(p)) and n_least < n_needed:
-            warnings.warn(
+            warn_user(
                 f"select could not find anything: the smallest p-value that "
                 f"{len(self.calibration_scores_)} training rows allow is {least:.3g}. To "
                 f"select any of {len(p)} rows at fdr={fdr}, {n_needed} must have it; "
                 f"{n_least} have. Fit on more rows, or select from fewer at a time.",
-                UserWarning,
-                stacklevel=2,
             )
         return selected
 
@@ -229,3 +236,30 @@ class DetectionMixin(OutlierMixin):
     def _contributions(self, X):
         """Part of each column in the scores, of shape (n_samples, n_columns)."""
         return self._scores(X)[:, np.newaxis] * self._score.shares(X)
+
+    @available_if(_may_hold_anomalies)
+    def fit_predict(self, X, y=None, sample_weight=None, groups=None):
+        """Fit, and mark the anomalies among the training rows.
+
+        Not available with ``novelty=True``, by which there are none.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features) or (n_samples, ...)
+            Rows.
+
+        y : Ignored
+            Not used, present for API consistency by convention.
+
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights of the rows.
+
+        groups : array-like of shape (n_samples,), default=None
+            Group of each row, as in `fit`.
+
+        Returns
+        -------
+        ndarray of shape (n_samples,)
+            -1 for anomalies and 1 for the others.
+        """
+        return self.fit(X, sample_weight=sample_weight, groups=groups).predict(X)

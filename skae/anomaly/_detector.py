@@ -1,6 +1,5 @@
 """AEAnomalyDetector."""
 
-import warnings
 from collections.abc import Iterator
 from dataclasses import replace
 from numbers import Integral, Real
@@ -8,7 +7,6 @@ from numbers import Integral, Real
 import numpy as np
 from sklearn.base import BaseEstimator, clone
 from sklearn.utils import get_tags
-from sklearn.utils.metaestimators import available_if
 
 from skae.anomaly._calibration import (
     BinaryEffects,
@@ -41,18 +39,10 @@ from skae.utils._random import draw_seed
 from skae.utils._rollback import restores_state_on_error
 from skae.utils._rows import Rows
 from skae.utils._sklearn import Interval, StrOptions, fit_context
+from skae.utils._warnings import warn_user
 
 # Share of normal rows that contamination="auto" marks.
 _AUTO_RATE = 0.05
-
-
-def _may_hold_anomalies(detector):
-    if detector.novelty:
-        raise AttributeError(
-            "fit_predict is not available with novelty=True, by which the training rows are "
-            "normal; use predict on new rows, or novelty=False."
-        )
-    return True
 
 
 class AEAnomalyDetector(TableTagsMixin, DetectionMixin, BaseEstimator):
@@ -462,12 +452,10 @@ class AEAnomalyDetector(TableTagsMixin, DetectionMixin, BaseEstimator):
             return -lower_quantile(-self._scores(rows.inputs), rate, rows.weight)
         least = self._calibration.least
         if rate < least:
-            warnings.warn(
+            warn_user(
                 f"contamination={rate} is less than {least:.3g}, the least p-value that "
                 f"{len(self.calibration_scores_)} training rows allow: the threshold is "
                 "the most anomalous of them. Give more rows.",
-                UserWarning,
-                stacklevel=5,
             )
         return self._calibration.threshold(rate)
 
@@ -478,30 +466,3 @@ class AEAnomalyDetector(TableTagsMixin, DetectionMixin, BaseEstimator):
             accepted = get_tags(self.estimator).input_tags
             tags.input_tags = replace(accepted, sparse=False)
         return tags
-
-    @available_if(_may_hold_anomalies)
-    def fit_predict(self, X, y=None, sample_weight=None, groups=None):
-        """Fit, and mark the anomalies among the training rows.
-
-        Not available with ``novelty=True``, by which there are none.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features) or (n_samples, ...)
-            Rows.
-
-        y : Ignored
-            Not used, present for API consistency by convention.
-
-        sample_weight : array-like of shape (n_samples,), default=None
-            Weights of the rows.
-
-        groups : array-like of shape (n_samples,), default=None
-            Group of each row, as in `fit`.
-
-        Returns
-        -------
-        ndarray of shape (n_samples,)
-            -1 for anomalies and 1 for the others.
-        """
-        return self.fit(X, sample_weight=sample_weight, groups=groups).predict(X)

@@ -7,7 +7,7 @@ import numpy as np
 from sklearn.utils import check_scalar
 from sklearn.utils.validation import check_is_fitted
 
-from skae.estimators._base import ReconstructingAutoencoder
+from skae.estimators._base import BaseAutoencoder, ReconstructionLossMixin
 from skae.estimators._latent_paths import LatentPathsMixin
 from skae.estimators._model import ReconstructionModel
 from skae.estimators._ordered import OrderedModel, some
@@ -19,7 +19,7 @@ from skae.networks._ordered import OrderedNetwork
 
 
 class AutoencoderTransformer(
-    LazyTagsMixin, TableTagsMixin, LatentPathsMixin, ReconstructingAutoencoder
+    LazyTagsMixin, TableTagsMixin, LatentPathsMixin, ReconstructionLossMixin, BaseAutoencoder
 ):
     """Dimensionality reduction by an autoencoder.
 
@@ -68,7 +68,7 @@ class AutoencoderTransformer(
         back: X must lie where the activation can reach.
 
     normalization : {"batch", "layer"} or None, default=None
-        What stands between a hidden layer and its activation.
+        Layer between a hidden layer and its activation.
 
     dropout : float, default=0.0
         Share of the hidden units that are dropped in each training step.
@@ -183,7 +183,7 @@ class AutoencoderTransformer(
         centres.
 
     scale_ : float or ndarray of shape (n_features,)
-        What X is divided by: the root of the mean variance of the columns, or with
+        Divisor of X: the root of the mean variance of the columns, or with
         ``standardize=True`` their standard deviations; 1 for a table, which `table_` scales.
 
     loss_curve_ : list of float
@@ -245,7 +245,7 @@ class AutoencoderTransformer(
         "numeric" for all, where all columns are numbers.
 
     table_ : TabularEncoder or None
-        What encodes a table into the matrix that the networks read; None: X is read as it is.
+        Encodes a table into the matrix that the networks take; None: X is taken as it is.
 
     n_features_in_ : int
         Number of columns seen during fit.

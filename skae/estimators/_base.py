@@ -189,7 +189,7 @@ class BaseAutoencoder(
             self._new_model(preprocessing, rows), **self._settings(preprocessing, rows)
         )
         refuse_forked_process()
-        rng = np.random.RandomState([draw_seed(self.random_state), 0])
+        rng = self._rng()
         train, validation = self._split(rows, rng, one_epoch)
         if validation is not None:
             validation = model.validation_rows(validation, rng)
@@ -208,7 +208,7 @@ class BaseAutoencoder(
         refuse_forked_process()
         asked = self._network_spec(model.network.n_components, self.init == "pca")
         refuse_changes(self, self._built_with, asked == model.network)
-        rng = np.random.RandomState([draw_seed(self.random_state), self.n_iter_])
+        rng = self._rng(self.n_iter_)
         train, validation = self._split(rows, rng, one_epoch)
         state = self._optimizer_state
         if one_epoch and updates_scaling(model):
@@ -222,6 +222,10 @@ class BaseAutoencoder(
             model, rows, train, validation, rng, self.init,
             history=History.of(self), optimizer_state=state,
         )  # fmt: skip
+
+    def _rng(self, n_iter=0):
+        """Generator of a fit; one that continues after some epochs does not repeat the first."""
+        return np.random.RandomState([draw_seed(self.random_state), n_iter])
 
     def _split(self, rows, rng, one_epoch):
         early_stopping = self.early_stopping and not one_epoch
@@ -460,8 +464,8 @@ class BaseAutoencoder(
         super().__setstate__(state)
 
 
-class ReconstructingAutoencoder(BaseAutoencoder):
-    """Base class of the autoencoders that are trained by a reconstruction loss."""
+class ReconstructionLossMixin:
+    """Decisions of the autoencoders that are trained by a reconstruction loss."""
 
     def _settings(self, preprocessing, rows):
         image_shape = self._output_shape

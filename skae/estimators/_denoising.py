@@ -5,7 +5,7 @@ from numbers import Real
 from sklearn.utils.validation import check_is_fitted
 
 from skae.corruption._corruptions import CORRUPTIONS, Corruption, Spread, make_corruption
-from skae.estimators._base import ReconstructingAutoencoder
+from skae.estimators._base import BaseAutoencoder, ReconstructionLossMixin
 from skae.estimators._latent_paths import LatentPathsMixin
 from skae.estimators._model import ReconstructionModel
 from skae.estimators._tags import LazyTagsMixin, TableTagsMixin
@@ -17,7 +17,7 @@ from skae.utils._sklearn import Interval, StrOptions, fit_context
 
 
 class DenoisingAutoencoder(
-    LazyTagsMixin, TableTagsMixin, LatentPathsMixin, ReconstructingAutoencoder
+    LazyTagsMixin, TableTagsMixin, LatentPathsMixin, ReconstructionLossMixin, BaseAutoencoder
 ):
     """Autoencoder that reconstructs clean rows from corrupted ones [1]_.
 
@@ -55,7 +55,7 @@ class DenoisingAutoencoder(
         back: X must lie where the activation can reach.
 
     normalization : {"batch", "layer"} or None, default=None
-        What stands between a hidden layer and its activation.
+        Layer between a hidden layer and its activation.
 
     dropout : float, default=0.0
         Share of the hidden units that are dropped in each training step.
@@ -170,7 +170,7 @@ class DenoisingAutoencoder(
         centres.
 
     scale_ : float or ndarray of shape (n_features,)
-        What X is divided by: the root of the mean variance of the columns, or with
+        Divisor of X: the root of the mean variance of the columns, or with
         ``standardize=True`` their standard deviations; 1 for a table, which `table_` scales.
 
     loss_curve_ : list of float
@@ -222,7 +222,7 @@ class DenoisingAutoencoder(
         "numeric" for all, where all columns are numbers.
 
     table_ : TabularEncoder or None
-        What encodes a table into the matrix that the networks read; None: X is read as it is.
+        Encodes a table into the matrix that the networks take; None: X is taken as it is.
 
     n_features_in_ : int
         Number of columns seen during fit.
@@ -261,7 +261,7 @@ class DenoisingAutoencoder(
     """
 
     _parameter_constraints: dict = {
-        **ReconstructingAutoencoder._parameter_constraints,
+        **BaseAutoencoder._parameter_constraints,
         "corruption": [StrOptions({"auto"} | set(CORRUPTIONS)), Corruption, None],
         "corruption_level": [Interval(Real, 0, None, closed="left")],
     }

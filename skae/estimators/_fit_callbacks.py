@@ -1,11 +1,11 @@
 """Reports of a fit: its epochs, to the user and to callbacks, and how it ended."""
 
 import time
-import warnings
 
 from sklearn.exceptions import ConvergenceWarning
 
 from skae.utils._sklearn import CallbackSupportMixin
+from skae.utils._warnings import warn_user
 
 # The last line of `verbose` for each `stop_reason_` but "max_iter".
 _ENDINGS = {
@@ -205,10 +205,9 @@ def warn_or_raise(training, has_start, result=None):
             raise ValueError(f"{message}: choose a smaller learning_rate.")
         message += " (a smaller learning_rate may help)"
     result = result or f"the network of epoch {training.best_iter}"
-    warnings.warn(
+    warn_user(
         f"{message}; {result} is kept.",
         ConvergenceWarning,
-        stacklevel=6,
     )
 
 
@@ -239,10 +238,9 @@ def warn_at_max_iter(estimators, where=""):
     """
     unfinished = [each for each in estimators if reached_max_iter(each)]
     if unfinished:
-        warnings.warn(
+        warn_user(
             f"Maximum epochs (max_iter={unfinished[0].max_iter}) reached and the optimization "
             f"hasn't converged yet{where}. Increase max_iter, or set tol=None to train for "
             "max_iter epochs without this warning.",
             ConvergenceWarning,
-            stacklevel=6,
         )

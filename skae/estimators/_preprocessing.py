@@ -1,6 +1,5 @@
 """Rows to inputs and targets of the networks, and outputs to rows: numbers, or tables."""
 
-import warnings
 from copy import copy
 from dataclasses import replace
 
@@ -15,6 +14,7 @@ from skae.losses._registry import make_loss
 from skae.utils._frames import column_names
 from skae.utils._lazy import LazyRows, dense
 from skae.utils._rows import Rows, has_missing, joined_moments, moments, scale_of
+from skae.utils._warnings import warn_user
 
 # Share of the variance of X from which on one column is named in a warning.
 _DOMINANT_SHARE = 0.999
@@ -287,11 +287,9 @@ def warn_of_empty(estimator, empty):
         return
     names = feature_names(estimator) if len(estimator._input_shape) == 1 else None
     shown = [int(j) if names is None else names[j] for j in empty]
-    warnings.warn(
+    warn_user(
         f"Features without any observed values: {shown}. They have no effect, and are NaN "
         "where rows are reconstructed.",
-        UserWarning,
-        stacklevel=2,
     )
 
 
@@ -319,9 +317,7 @@ def warn_if_dominated(names, deviation, remedy):
     variance = np.square(deviation / (deviation[largest] or 1.0))
     share = variance[largest] / (variance.sum() or 1.0)
     if _DOMINANT_SHARE < share < 1:
-        warnings.warn(
+        warn_user(
             f"Column {names[largest]!r} holds more than {100 * _DOMINANT_SHARE:g} % of the "
             f"variance of X: the other columns hardly count. {remedy}",
-            UserWarning,
-            stacklevel=2,
         )

@@ -43,6 +43,7 @@ from skae.utils._sklearn import (
     fit_context,
     output_library,
 )
+from skae.utils._warnings import warn_user
 
 # Kinds of columns that are squashed: flags are not.
 _NUMBERS = ("numeric", "integer", "date", "constant")
@@ -340,11 +341,9 @@ class AEImputer(TransformerMixin, BaseEstimator):
             filled = with_zeros(filled, empty, missing)
         elif len(empty):
             names = check_feature_names_in(self, None)[empty]
-            warnings.warn(
+            warn_user(
                 f"Skipping features without any observed values: {list(names)}. "
                 "keep_empty_features=True keeps them.",
-                UserWarning,
-                stacklevel=3,
             )
             filled = only_columns(filled, np.flatnonzero(~self._is_empty()))
         if self.add_indicator:

@@ -5,7 +5,6 @@ node. So nothing is nested or contains itself, and what an estimator holds twice
 and comes back as one object.
 """
 
-import warnings
 from collections.abc import Callable
 from math import prod
 from typing import Any
@@ -15,6 +14,7 @@ import numpy as np
 from skae.persistence import _keras, _scalars
 from skae.persistence._container import check
 from skae.persistence._schema import object_of, savable_classes, savable_functions, state_of
+from skae.utils._warnings import warn_user
 
 Array = np.ndarray[Any, Any]
 
@@ -143,12 +143,10 @@ class Encoder:
         """Callbacks without those of other packages, of which there is a warning."""
         others = [type(c).__name__ for c in callbacks if type(c) not in self._class_names]
         if others:
-            warnings.warn(
+            warn_user(
                 f"skae.save leaves out callbacks that are not skae's own: of "
                 f"{''.join(self._path)}, {', '.join(others)}. Set them again on the loaded "
                 "estimator before it is fitted further.",
-                UserWarning,
-                stacklevel=2,
             )
         return [callback for callback in callbacks if type(callback) in self._class_names]
 

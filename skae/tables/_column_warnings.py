@@ -1,7 +1,6 @@
 """Warnings at fit that name columns of strings that are hardly categories."""
 
 import re
-import warnings
 from collections import Counter
 from collections.abc import Iterable
 from typing import NamedTuple
@@ -9,6 +8,7 @@ from typing import NamedTuple
 from skae.tables._column_values import ColumnValues
 from skae.tables._columns import Column
 from skae.tables._iso import is_iso
+from skae.utils._warnings import warn_user
 
 # Share of the values of a column that must look like a number or a date.
 _LEAST_ALIKE = 0.5
@@ -125,7 +125,7 @@ def _measures(counts: Counter[str]) -> list[str]:
     return measures if len(measures) > _MOST_CODES else []
 
 
-def warn_of(found: Iterable[ColumnWarning | None], stacklevel: int) -> None:
+def warn_of(found: Iterable[ColumnWarning | None]) -> None:
     """Warn once of all columns that look alike, by their names."""
     columns = [column for column in found if column is not None]
     for looks_like, (what, remedy) in _REMEDIES.items():
@@ -140,9 +140,7 @@ def warn_of(found: Iterable[ColumnWarning | None], stacklevel: int) -> None:
         ):
             names = [repr(column.name) for column in alike if column.is_ignored == is_ignored]
             outcomes += f"{outcome}: {', '.join(names)}. " * bool(names)
-        warnings.warn(
+        warn_user(
             f"X has columns that look like {what}: {shown}. {outcomes}{remedy}; or "
             "name them in categorical_features, if they are categories.",
-            UserWarning,
-            stacklevel=stacklevel,
         )

@@ -240,7 +240,7 @@ class TabularEncoder(TransformerMixin, BaseEstimator):
         self._form = FrameSchema(X, table)
         self._labels = column_labels(X)
         self.blocks_ = tuple(self._blocks())
-        warn_of(found, stacklevel=3)
+        warn_of(found)
         return self
 
     def transform(self, X: Any) -> Array:

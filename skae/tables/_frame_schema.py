@@ -35,7 +35,7 @@ class FrameSchema:
 
     template: Any
     _missing: dict[int, Any]
-    formats: Mapping[int, Any]
+    formats: dict[int, Any]
 
     def __init__(self, X: Any, columns: Sequence[ColumnValues]) -> None:
         self.template = X[:0]

@@ -1,6 +1,5 @@
 """VAETransformer."""
 
-import warnings
 from numbers import Integral, Real
 
 import numpy as np
@@ -15,6 +14,7 @@ from skae.networks import KerasNetwork
 from skae.networks._activations import keras_name
 from skae.networks._base import LayerOptions
 from skae.utils._sklearn import Interval, StrOptions
+from skae.utils._warnings import warn_user
 from skae.variational._log_likelihood import LikelihoodMixin
 from skae.variational._mixture_prior import fit_prior
 from skae.variational._model import ACTIVE, VariationalModel
@@ -464,13 +464,12 @@ class VAETransformer(
         self.n_active_ = int(active.sum())
         collapsed = np.flatnonzero(model.supported & ~active)
         if len(collapsed):
-            warnings.warn(
+            warn_user(
                 f"{len(collapsed)} of {len(active)} columns of the code have collapsed to the "
                 "prior and have no information about the rows: "
                 f"{collapsed.tolist()}. A smaller beta, a longer warm_up, free_bits or fewer "
                 "n_components may help.",
                 ConvergenceWarning,
-                stacklevel=6,
             )
 
 
