@@ -6,6 +6,7 @@ from numbers import Real
 import numpy as np
 from scipy.stats import false_discovery_control
 from sklearn.base import OutlierMixin
+from sklearn.utils.metaestimators import available_if
 
 from skae.anomaly._descriptions import describe_row, texts_of_numbers, texts_of_table
 from skae.estimators._validation import check_rows, check_table

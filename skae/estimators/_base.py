@@ -224,7 +224,7 @@ class BaseAutoencoder(
         )  # fmt: skip
 
     def _rng(self, n_iter=0):
-        """Generator of a fit; one that continues after some epochs does not repeat the first."""
+        """Generator of a fit; one that continues after `n_iter` epochs has another."""
         return np.random.RandomState([draw_seed(self.random_state), n_iter])
 
     def _split(self, rows, rng, one_epoch):
