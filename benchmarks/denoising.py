@@ -1,9 +1,9 @@
-"""One epoch of a denoising autoencoder beside one of the plain autoencoder.
+"""One epoch of a denoising autoencoder, compared with one of the plain autoencoder.
 
     python benchmarks/denoising.py [--quick] [--repeats N] [--output FILE]
 
-The network of workload M, 784-100-20-100-784 in batches of 64, on a part of its rows. What
-is compared is the price of noise that is drawn afresh in every step.
+The network of workload M, 784-100-20-100-784 in batches of 64, on a part of its rows. It
+measures the time of new noise in every step.
 """
 
 import os
@@ -33,7 +33,8 @@ N_ROWS = 12_000
 def sides():
     """Estimators by name, of the same network."""
     from skae import AutoencoderTransformer, DenoisingAutoencoder
-    from skae.corruption import CORRUPTIONS, GaussianNoise
+    from skae.corruption import GaussianNoise
+    from skae.corruption._corruptions import CORRUPTIONS
 
     work = workload("M")
     common = {

@@ -54,9 +54,9 @@ def handed_to_xla():
     """Whether each training was, where TensorFlow leaves the choice."""
     import keras
 
-    from skae import training
+    from skae.training import _train
 
-    chosen, choose = [], training._compiles_whole
+    chosen, choose = [], _train._compiles_whole
 
     def recorded(*args):
         chosen.append(choose(*args))
@@ -64,7 +64,7 @@ def handed_to_xla():
 
     with pytest.MonkeyPatch.context() as patch:
         if keras.backend.backend() == "tensorflow":
-            patch.setattr(training, "_compiles_whole", recorded)
+            patch.setattr(_train, "_compiles_whole", recorded)
         yield chosen
 
 
@@ -122,11 +122,11 @@ def fitted(quick, digits):
 @pytest.fixture
 def cache(monkeypatch):
     """An empty compilation cache."""
-    from skae import training
+    from skae.training import _train
     from skae.training._cache import EngineCache
 
     fresh = EngineCache()
-    monkeypatch.setattr(training, "CACHE", fresh)
+    monkeypatch.setattr(_train, "CACHE", fresh)
     return fresh
 
 

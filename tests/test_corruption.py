@@ -6,15 +6,9 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
 from data import data_rng
-from skae.corruption import (
-    GaussianNoise,
-    MaskingNoise,
-    PooledDraws,
-    SaltAndPepperNoise,
-    Spread,
-    SwapNoise,
-    draw_pool,
-)
+from skae.corruption import GaussianNoise, MaskingNoise, SaltAndPepperNoise, SwapNoise
+from skae.corruption._corruptions import Spread
+from skae.corruption._draws import PooledDraws, draw_pool
 from skae.utils._arrays import as_array
 
 pytestmark = pytest.mark.any_backend

@@ -12,14 +12,9 @@ from sklearn.decomposition import PCA
 from sklearn.model_selection import GridSearchCV
 
 from skae import DenoisingAutoencoder
-from skae.corruption import (
-    CORRUPTIONS,
-    GaussianNoise,
-    MaskingNoise,
-    SaltAndPepperNoise,
-    SwapNoise,
-    uniform,
-)
+from skae.corruption import GaussianNoise, MaskingNoise, SaltAndPepperNoise, SwapNoise
+from skae.corruption._corruptions import CORRUPTIONS
+from skae.corruption._draws import uniform
 from skae.utils._arrays import as_array
 
 # What AutoencoderTransformer alone has.

@@ -20,12 +20,12 @@ from skae import (
     AutoencoderTransformer,
     DenoisingAutoencoder,
     VAETransformer,
-    training,
 )
 from skae.estimators import _training_config
 from skae.estimators._parameters import OPTIMIZERS
-from skae.training import _engine
+from skae.training import _engine, _train
 from skae.training._cache import EngineCache
+from skae.training._schedule import Stopping
 from skae.training._tensors import sum_of_squares
 from skae.utils._arrays import as_array
 from skae.utils._rows import Rows
@@ -90,7 +90,7 @@ def test_an_engine_used_before_gives_the_same_bits(cache, quick, digits, fitted)
 @pytest.mark.any_data
 def test_the_cache_is_bounded(monkeypatch, quick, blob):
     cache = EngineCache(max_size=2)
-    monkeypatch.setattr(training, "CACHE", cache)
+    monkeypatch.setattr(_train, "CACHE", cache)
     for batch_size in (10, 20, 30):
         quick(batch_size=batch_size, max_iter=1).fit(blob)
     assert sorted(engine.batch_size for engine in engines(cache)) == [20, 30]
@@ -103,7 +103,7 @@ def test_the_cache_is_bounded(monkeypatch, quick, blob):
 def test_the_cache_is_bounded_by_memory(monkeypatch, quick, digits):
     wide = {"hidden_layer_sizes": (64,), "max_iter": 1}
     cache = EngineCache()
-    monkeypatch.setattr(training, "CACHE", cache)
+    monkeypatch.setattr(_train, "CACHE", cache)
     quick(**wide).fit(digits)
     (engine,) = engines(cache)
     weights = sum(np.prod(w.shape) for w in engine.model.trainable_variables)
@@ -111,7 +111,7 @@ def test_the_cache_is_bounded_by_memory(monkeypatch, quick, digits):
     assert 3 * 4 * weights <= cache.nbytes <= 3.1 * 4 * weights
 
     cache = EngineCache(max_bytes=2 * engine.nbytes)
-    monkeypatch.setattr(training, "CACHE", cache)
+    monkeypatch.setattr(_train, "CACHE", cache)
     for batch_size in (10, 20, 30):
         quick(batch_size=batch_size, **wide).fit(digits)
     assert sorted(engine.batch_size for engine in engines(cache)) == [20, 30]
@@ -243,7 +243,7 @@ class Product(keras.Model):
 def test_only_gradients_longer_than_the_limit_are_cut_to_it(cache, size, clip, factor):
     gradient = size * np.array([0.1, -0.5, 0.5, 0.5, np.sqrt(0.24)], np.float32)
     assert_allclose(np.linalg.norm(gradient), size, rtol=1e-6)
-    done = training.train(
+    done = _train.train(
         Product,
         None,
         [np.ones(3, np.float32), np.zeros(2, np.float32)],
@@ -253,7 +253,7 @@ def test_only_gradients_longer_than_the_limit_are_cut_to_it(cache, size, clip, f
         learning_rate=1.0,
         clip_norm=clip,
         batch_size=8,
-        stopping=training.Stopping(1, 10, None, keep_best=False),
+        stopping=Stopping(1, 10, None, keep_best=False),
         rng=np.random.RandomState(0),
         monitor=Silent(),
     )
@@ -447,7 +447,7 @@ def train_by_hand(X, seed, key=None, max_iter=3):
     rng = data_rng()
     shapes = [v.shape for v in SquaredError().trainable_variables]
     weights = [0.3 * rng.normal(size=shape) for shape in shapes]
-    return training.train(
+    return _train.train(
         SquaredError,
         key,
         weights,
@@ -456,7 +456,7 @@ def train_by_hand(X, seed, key=None, max_iter=3):
         optimizer="adam",
         learning_rate=0.01,
         batch_size=16,
-        stopping=training.Stopping(max_iter, 10, None, keep_best=False),
+        stopping=Stopping(max_iter, 10, None, keep_best=False),
         rng=np.random.RandomState(seed),
         monitor=Silent(),
     )
@@ -623,7 +623,7 @@ def test_a_device_that_is_told_the_number_of_steps_computes_the_same(
 
     asked = [quick().fit(rows) for rows in (digits, digits[:200])]
     monkeypatch.setattr(JaxEngine, "_is_accelerated", True)
-    monkeypatch.setattr(training, "CACHE", EngineCache())
+    monkeypatch.setattr(_train, "CACHE", EngineCache())
     for before, rows in zip(asked, (digits, digits[:200]), strict=True):
         told = quick().fit(rows)
         assert_allclose(told.loss_curve_, before.loss_curve_, rtol=1e-4)
@@ -649,7 +649,7 @@ def test_a_recorded_step_computes_the_same(monkeypatch, cache, digits, estimator
 
     recorded = clone(estimator).set_params(random_state=0).fit(digits)
     assert all(engine._recorded != engine._taken for engine in engines(cache))
-    monkeypatch.setattr(training, "CACHE", EngineCache())
+    monkeypatch.setattr(_train, "CACHE", EngineCache())
     monkeypatch.setattr(TorchEngine, "_record", lambda self, arguments: self._taken)
     taken = clone(estimator).set_params(random_state=0).fit(digits)
     assert_array_equal(recorded.score_samples(digits), taken.score_samples(digits))
@@ -680,7 +680,7 @@ def test_a_step_that_cannot_be_recorded_is_taken(cache, quick, digits):
 @pytest.mark.any_data
 @only_tensorflow
 def test_xla_pays_for_many_steps_and_sooner_for_many_weights():
-    pays = training._compiles_whole
+    pays = _train._compiles_whole
     assert [pays(True, steps, 1000) for steps in (1999, 2000)] == [False, True]
     assert [pays(True, steps, 200_000) for steps in (999, 1000)] == [False, True]
     assert not pays(False, 10**6, 10**6)
@@ -693,7 +693,7 @@ def test_xla_pays_for_many_steps_and_sooner_for_many_weights():
 def test_xla_computes_the_same(monkeypatch, cache, quick, pixels):
     params = {"optimizer": "sgd", "learning_rate": 0.1, "early_stopping": False}
     plain = quick(**params).fit(pixels)
-    monkeypatch.setattr(training, "_XLA_MIN_STEPS", 0)
+    monkeypatch.setattr(_train, "_XLA_MIN_STEPS", 0)
     whole = quick(**params).fit(pixels)
     assert sorted(engine.whole_program for engine in engines(cache)) == [False, True]
     assert_allclose(whole.loss_curve_, plain.loss_curve_, rtol=1e-5)
@@ -704,11 +704,11 @@ def test_xla_computes_the_same(monkeypatch, cache, quick, pixels):
 @pytest.mark.xla
 @only_tensorflow
 def test_xla_with_many_weights_updates_array_by_array(monkeypatch, cache, quick, pixels):
-    monkeypatch.setattr(training, "_XLA_MIN_STEPS", 0)
+    monkeypatch.setattr(_train, "_XLA_MIN_STEPS", 0)
     together = settle(quick, pixels, "adam")
     monkeypatch.setattr(_engine, "_MOST_FLAT", 0)
-    monkeypatch.setattr(training, "CACHE", EngineCache())
+    monkeypatch.setattr(_train, "CACHE", EngineCache())
     by_array = settle(quick, pixels, "adam")
     assert [len(engine._params) for engine in engines(cache)] == [1]
-    assert [len(engine._params) for engine in engines(training.CACHE)] == [8]
+    assert [len(engine._params) for engine in engines(_train.CACHE)] == [8]
     assert_allclose(by_array, together, atol=1e-4)

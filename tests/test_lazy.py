@@ -21,9 +21,10 @@ from skae import (
     VAETransformer,
 )
 from skae.estimators import _validation
-from skae.inference import Affine
+from skae.inference._dense import Affine
 from skae.metrics import reconstruction_error, reconstruction_score
-from skae.networks import MOST_EXACT, KerasNetwork, _lazy_axes, linear_map, principal_axes
+from skae.networks import KerasNetwork, _principal
+from skae.networks._principal import MOST_EXACT, linear_map, principal_axes
 from skae.training import _engine, _stream
 from skae.utils import _lazy, _memory, _rows
 from skae.utils._lazy import LazyRows
@@ -42,7 +43,7 @@ def many(monkeypatch):
     monkeypatch.setattr(_lazy, "_ENTRIES", 2**10)
     monkeypatch.setattr(_lazy, "_SPARSE_ENTRIES", 2**10)
     monkeypatch.setattr(_rows, "_PART_BYTES", 2**12)
-    monkeypatch.setattr(_lazy_axes, "_CHUNK_ROWS", 37)
+    monkeypatch.setattr(_principal, "_CHUNK_ROWS", 37)
     monkeypatch.setattr(_memory, "_LARGE_PAGE", 1)
 
 

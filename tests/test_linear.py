@@ -10,9 +10,9 @@ from skae.imputation._gaussian import Gaussian
 from skae.imputation._normal_scores import NormalScores
 from skae.imputation._soft_knn import KernelRegression
 from skae.imputation._training import Layout
-from skae.networks import DenseNetwork, linear_map
-from skae.networks._initializers import draw
-from skae.networks._principal import reduced_rank_map, shrunk_decoder
+from skae.networks._dense import DenseNetwork
+from skae.networks._layers import draw
+from skae.networks._principal import linear_map, reduced_rank_map, shrunk_decoder
 from skae.tables import squashed, stretched
 from skae.tables._squashing_scaler import log_slope
 from skae.utils._rows import Rows

@@ -7,20 +7,10 @@ from numpy.testing import assert_allclose, assert_array_equal
 from scipy.stats import norm
 
 from data import data_rng
-from skae.losses import (
-    LIKELIHOODS,
-    LOSSES,
-    KerasLoss,
-    MixedLikelihood,
-    MixedLoss,
-    Outputs,
-    divergence,
-    make_loss,
-    noise_variance,
-    posterior,
-    probabilities,
-)
+from skae.losses._likelihood import LIKELIHOODS, divergence, noise_variance, posterior
+from skae.losses._mixed import MixedLikelihood, MixedLoss, Outputs, probabilities
 from skae.losses._reconstruction import huber, squared_error
+from skae.losses._registry import LOSSES, KerasLoss, make_loss
 from skae.utils._arrays import as_array
 
 pytestmark = [pytest.mark.any_data, pytest.mark.any_backend]

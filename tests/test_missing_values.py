@@ -24,7 +24,9 @@ from skae import (
     DenoisingAutoencoder,
     VAETransformer,
 )
-from skae.losses import LIKELIHOODS, LOSSES, ObservedLikelihood, ObservedLoss
+from skae.losses._likelihood import LIKELIHOODS, ObservedLikelihood
+from skae.losses._reconstruction import ObservedLoss
+from skae.losses._registry import LOSSES
 from skae.metrics import reconstruction_error, reconstruction_score
 from skae.networks import ConvNetwork, _principal
 from skae.tables import TabularEncoder

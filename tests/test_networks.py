@@ -19,9 +19,10 @@ from sklearn.preprocessing import StandardScaler
 
 from data import data_rng
 from skae import AutoencoderTransformer
-from skae.inference import _compiled
+from skae.inference import _forward
 from skae.metrics import reconstruction_score
-from skae.networks import ConvNetwork, KerasNetwork, RecurrentNetwork, values
+from skae.networks import ConvNetwork, KerasNetwork, RecurrentNetwork
+from skae.networks._layers import values
 from skae.utils._arrays import as_array
 
 CONV = {"filters": (4, 3)}
@@ -303,9 +304,9 @@ def test_two_estimators_of_one_architecture_do_not_mix(make, network, fitted, im
 
 def test_programs_are_shared_and_bounded(fitted, images):
     fitted.transform(images)
-    before = _compiled._program.cache_info()
+    before = _forward._program.cache_info()
     pickle.loads(pickle.dumps(fitted)).transform(images)
-    after = _compiled._program.cache_info()
+    after = _forward._program.cache_info()
     assert after.misses == before.misses
     assert after.maxsize is not None
 

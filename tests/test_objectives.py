@@ -1,5 +1,8 @@
 """What networks are trained on: the loss of a few rows, against plain NumPy."""
 
+from importlib import import_module
+from pkgutil import iter_modules
+
 import keras
 import numpy as np
 import pytest
@@ -10,22 +13,20 @@ from scipy.stats import norm
 
 from data import data_rng
 from skae import models
+from skae.anomaly import _noise_conditional, _table_objective
 from skae.anomaly._noise_conditional import NoiseConditionalDenoising
 from skae.anomaly._table_objective import TableDenoisingObjective
+from skae.imputation import _objective as _imputation_objective
 from skae.imputation._objective import ImputationObjective
-from skae.losses import LIKELIHOODS, LOSSES
-from skae.models import (
-    OrderedObjective,
-    ReconstructionObjective,
-    _imputation,
-    _leveled,
-    _objective,
-    _ordered,
-    _table,
-    _variational,
-)
-from skae.networks import DenseNetwork, OrderedNetwork
+from skae.losses._likelihood import LIKELIHOODS
+from skae.losses._registry import LOSSES
+from skae.models import _objective, _ordered
+from skae.models._objective import ReconstructionObjective
+from skae.models._ordered import OrderedObjective
+from skae.networks._dense import DenseNetwork
+from skae.networks._ordered import OrderedNetwork
 from skae.utils._arrays import as_array
+from skae.variational import _objective as _variational_objective
 from skae.variational._objective import VariationalObjective
 
 RNG = data_rng()
@@ -172,7 +173,7 @@ NOISE = [[1.0, -1, 0, 2], [0, 1, 1, -1], [-2, 0, 1, 0]]
 
 @pytest.mark.parametrize("training", [True, False])
 def test_a_denoiser_reads_noisy_rows_and_the_level(monkeypatch, training):
-    monkeypatch.setattr(_leveled, "PooledDraws", Given([[0.0], [0.5], [1.0]], NOISE))
+    monkeypatch.setattr(_noise_conditional, "PooledDraws", Given([[0.0], [0.5], [1.0]], NOISE))
     denoiser, kernel = linear(5, 4)
     settings = {"noise_level": 2.0, "normal_pool": [0.0], "uniform_pool": [0.0]}
     objective = made(NoiseConditionalDenoising, denoiser, settings=settings, loss=SQUARED)
@@ -192,7 +193,7 @@ SEEN = np.array([[1.0, 1, 1, 1], [0, 0, 1, 1], [1, 1, 0, 1]])
 def test_a_denoiser_of_tables_reads_which_columns_are_blank(monkeypatch, training):
     shares = [[0.1, 0.9], [0.7, 0.3], [0.2, 0.6]]
     given = Given([[0.0], [0.5], [1.0]], [[0.5], [0.9], [1.0]], shares, NOISE)
-    monkeypatch.setattr(_table, "PooledDraws", given)
+    monkeypatch.setattr(_table_objective, "PooledDraws", given)
     denoiser, kernel = linear(7, 4)
     pools = {"normal_pool": [0.0], "uniform_pool": [0.0]}
     settings = {"noise_level": 2.0, "blank_rate": 0.5, "columns": COLUMNS, **pools}
@@ -234,7 +235,7 @@ DRAWS = np.array([[[1.0, -0.5, 7.0], [0.2, 0.1, -9.0], [-1, 2, 5]]])
 
 
 def test_the_bound_by_hand_and_masked_columns_do_not_count(monkeypatch):
-    monkeypatch.setattr(_variational, "PooledDraws", Given(DRAWS))
+    monkeypatch.setattr(_variational_objective, "PooledDraws", Given(DRAWS))
     objective, a, b = variational(beta=2.0, log_volume=3.0)
     (missed,), apart = terms(a, b, DRAWS)
     expected = np.stack([missed + 3, 2 * apart.sum(axis=1)], axis=1)
@@ -255,14 +256,14 @@ def test_free_bits_are_those_of_a_column_on_the_mean_over_rows(monkeypatch):
     _, apart = terms(a, b, DRAWS)
     free = apart.mean(axis=0).mean()
     assert np.ptp(apart.mean(axis=0)) > 0
-    monkeypatch.setattr(_variational, "PooledDraws", Given(DRAWS))
+    monkeypatch.setattr(_variational_objective, "PooledDraws", Given(DRAWS))
     objective.settings.variables[3].assign(free)
     expected = np.where(apart.mean(axis=0) > free, apart, free).sum(axis=1)
     assert_allclose(losses(objective, X)[:, 1], expected, rtol=1e-4)
 
 
 def test_warm_up_grows_with_each_step(monkeypatch):
-    monkeypatch.setattr(_variational, "PooledDraws", Given(*[DRAWS] * 6))
+    monkeypatch.setattr(_variational_objective, "PooledDraws", Given(*[DRAWS] * 6))
     objective, a, b = variational(warm_up=4)
     _, apart = terms(a, b, DRAWS)
     for share in (0.25, 0.5, 0.75, 1.0, 1.0):
@@ -298,7 +299,7 @@ def test_cells_are_taken_as_another_row_misses_them(monkeypatch):
     there = np.array([[1.0, 1, 1], [1, 0, 0], [0, 1, 1], [1, 1, 1]])
     kind = np.array([[0.1], [0.1], [0.1], [0.6]])
     given = Given(np.zeros((4, 1)), kind, np.ones((4, 2)))
-    monkeypatch.setattr(_imputation, "PooledDraws", given)
+    monkeypatch.setattr(_imputation_objective, "PooledDraws", given)
     objective, *_ = imputation()
     kept = as_array(
         objective._kept(ops.convert_to_tensor(there.astype("f4")), objective.settings.values())
@@ -320,7 +321,7 @@ def imputation():
 
 
 def test_imputation_by_hand(monkeypatch):
-    monkeypatch.setattr(_imputation, "PooledDraws", Given(RATE, KIND, SHARES))
+    monkeypatch.setattr(_imputation_objective, "PooledDraws", Given(RATE, KIND, SHARES))
     objective, weight, kernel = imputation()
     kept = kept_cells()
     assert (THERE - kept).any(axis=1).sum() >= 2
@@ -341,5 +342,6 @@ def test_imputation_by_hand(monkeypatch):
 
 
 def test_every_objective_is_here():
-    names = [name for name in models.__all__ if name.endswith("Objective")]
-    assert set(names) <= set(globals())
+    for module in iter_modules(models.__path__):
+        names = vars(import_module(f"skae.models.{module.name}"))
+        assert {name for name in names if name.endswith("Objective")} <= set(globals())

@@ -20,15 +20,12 @@ from sklearn.preprocessing import MinMaxScaler, StandardScaler
 import skae
 from data import data_rng
 from skae import AEAnomalyDetector, AEClassifier, DenoisingAutoencoder, VAETransformer
-from skae.inference import Affine, DenseForward, forward
-from skae.networks import (
-    ACTIVATIONS,
-    ConvNetwork,
-    DenseCoder,
-    KerasNetwork,
-    LayerOptions,
-    RecurrentNetwork,
-)
+from skae.inference._dense import Affine, DenseForward
+from skae.inference._forward import forward
+from skae.networks import ConvNetwork, KerasNetwork, RecurrentNetwork
+from skae.networks._activations import ACTIVATIONS
+from skae.networks._base import LayerOptions
+from skae.networks._dense import DenseCoder
 from skae.persistence import register_converters
 from skae.persistence.onnx import _functions
 from skae.persistence.onnx._networks import network_output
@@ -384,9 +381,10 @@ def test_an_autoencoder_between_other_steps(quick, digits):
 @pytest.mark.any_backend
 def test_skl2onnx_converts_transformers(fitted, digits):
     register_converters()
-    counts = digits.astype(np.int64)
-    model = skl2onnx.to_onnx(fitted, counts, options={})
-    assert_near(run(model, counts)[0], fitted.transform(digits))
+    for dtype in (np.int64, np.uint8):
+        counts = digits.astype(dtype)
+        model = skl2onnx.to_onnx(fitted, counts, options={})
+        assert_near(run(model, counts)[0], fitted.transform(digits))
 
 
 @pytest.mark.any_backend

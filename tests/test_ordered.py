@@ -14,9 +14,11 @@ from sklearn.preprocessing import StandardScaler
 from data import data_rng
 from skae import DenoisingAutoencoder
 from skae.estimators._output_layers import LatentDataset, refitted
-from skae.inference import DenseForward
+from skae.inference._dense import DenseForward
 from skae.metrics import reconstruction_score
-from skae.networks import ConvNetwork, DenseCoder, DenseNetwork, OrderedNetwork
+from skae.networks import ConvNetwork
+from skae.networks._dense import DenseCoder, DenseNetwork
+from skae.networks._ordered import OrderedNetwork
 from skae.utils._arrays import as_array
 
 

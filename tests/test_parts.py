@@ -12,7 +12,7 @@ from sklearn.model_selection import GridSearchCV
 from data import data_rng
 from skae.losses import Contractive, KLSparsity, L1Sparsity
 from skae.metrics import reconstruction_error, reconstruction_score
-from skae.networks import values
+from skae.networks._layers import values
 from skae.utils._arrays import as_array
 
 LAYERS = [
@@ -148,7 +148,7 @@ def test_cosine_is_that_of_centred_rows(quick, digits):
 
 
 def test_ssim_of_an_image_with_itself_is_one():
-    from skae.losses import make_loss
+    from skae.losses._registry import make_loss
 
     loss = make_loss("ssim", (12, 14, 3))
     images = data_rng().uniform(size=(4, 12 * 14 * 3))

@@ -7,8 +7,10 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 from data import SEED
 from skae import AutoencoderTransformer
-from skae.inference import DenseForward
-from skae.networks import ACTIVATIONS, DenseNetwork, principal_axes, resize
+from skae.inference._dense import DenseForward
+from skae.networks._activations import ACTIVATIONS
+from skae.networks._dense import DenseNetwork, resize
+from skae.networks._principal import principal_axes
 
 # Other examples where other data are asked for: then pytest's --hypothesis-seed decides.
 settings.register_profile("skae", deadline=None, derandomize=not SEED, database=None)

@@ -11,9 +11,13 @@ import saved_estimators as saved
 import skae
 from saved_estimators import SMALL
 from skae import AutoencoderTransformer, DenoisingAutoencoder, VAETransformer, networks
-from skae.corruption import CORRUPTIONS, Corruption
-from skae.losses import LIKELIHOODS, LOSSES, PENALTIES, EntrywiseLoss, Loss, Penalty
-from skae.networks import ACTIVATIONS, SYNONYMS, Network
+from skae.corruption._corruptions import CORRUPTIONS, Corruption
+from skae.losses._likelihood import LIKELIHOODS
+from skae.losses._penalties import PENALTIES, Penalty
+from skae.losses._reconstruction import EntrywiseLoss, Loss
+from skae.losses._registry import LOSSES
+from skae.networks._activations import ACTIVATIONS, SYNONYMS
+from skae.networks._base import Network
 from skae.persistence import _classes
 from skae.plotting import _loss_curve
 from skae.tables import TabularEncoder

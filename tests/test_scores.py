@@ -24,7 +24,7 @@ from skae.anomaly._scores import DenoisingScore, ReconstructionScore
 from skae.anomaly._table_residuals import TableResiduals
 from skae.anomaly._table_scores import TableScore, _usual
 from skae.anomaly._trimming import central, without_farthest
-from skae.networks import DenseCoder
+from skae.networks._dense import DenseCoder
 from skae.tables import BinaryColumns, SquashingScaler, TabularEncoder
 from skae.utils._rows import Rows
 

@@ -16,7 +16,7 @@ from sklearn.exceptions import ConvergenceWarning, NotFittedError
 from data import data_rng
 from settings import QUICK
 from skae import AEClassifier, VAETransformer
-from skae.losses import LIKELIHOODS, divergence
+from skae.losses._likelihood import LIKELIHOODS, divergence
 from skae.metrics import reconstruction_score
 from skae.networks import ConvNetwork, KerasNetwork
 from skae.utils._arrays import as_array

@@ -10,7 +10,8 @@ import pytest
 
 from skae import AEAnomalyDetector, AEImputer, DenoisingAutoencoder, VAETransformer
 from skae.estimators import _base
-from skae.training import Progress, Terms, _progress
+from skae.training import _progress
+from skae.training._progress import Progress, Terms
 
 SHARE = r"-?\d\.\d{4}"
 

@@ -9,10 +9,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from skae.corruption import draw_pool
-from skae.inference import DenseForward
-from skae.losses import LOSSES, ObservedLoss
-from skae.networks import DenseCoder
+from skae.corruption._draws import draw_pool
+from skae.inference._dense import DenseForward
+from skae.losses._reconstruction import ObservedLoss
+from skae.losses._registry import LOSSES
+from skae.networks._dense import DenseCoder
 from skae.utils._random import draw_seed
 from skae.utils._rows import Rows
 
@@ -133,7 +134,7 @@ class DenoiserTraining:
         rng: np.random.RandomState,
         monitor: Any,
     ) -> Any:
-        from skae import training
+        from skae.training._train import train_for
 
         rows = rows.take(part[self._index(len(part), rng)])
         shapes = {name: np.shape(value) for name, value in settings.items()}
@@ -149,7 +150,7 @@ class DenoiserTraining:
                 return TableDenoisingObjective(coder.build("denoiser"), shapes)
             return NoiseConditionalDenoising(coder.build("denoiser"), shapes, loss)
 
-        return training.train_for(
+        return train_for(
             self.n_steps,
             self.learning_rate,
             rows,

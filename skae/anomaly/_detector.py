@@ -23,7 +23,7 @@ from skae.estimators._autoencoder import AutoencoderTransformer
 from skae.estimators._base import BaseAutoencoder
 from skae.estimators._fit_callbacks import FitMonitor, reached_max_iter, warn_at_max_iter
 from skae.estimators._tags import TableTagsMixin
-from skae.networks import whole_numbers
+from skae.networks._base import whole_numbers
 from skae.tables import SquashingScaler
 from skae.utils._process import refuse_forked_process
 from skae.utils._random import draw_seed

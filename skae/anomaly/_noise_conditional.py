@@ -6,10 +6,11 @@ from typing import Any
 import keras
 from keras import ops
 
-from skae.corruption import PooledDraws
-from skae.losses import LOSSES, Loss
-from skae.models._settings import Settings
-from skae.networks import SINGLE
+from skae.corruption._draws import PooledDraws
+from skae.losses._reconstruction import Loss
+from skae.losses._registry import LOSSES
+from skae.models._objective import Settings
+from skae.networks._layers import SINGLE
 
 
 class DenoiserObjective(keras.Model):

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from skae.inference import DenseForward
+from skae.inference._dense import DenseForward
 from skae.utils._rows import filled
 
 Array = NDArray[Any]

@@ -5,7 +5,7 @@ from typing import Any
 from keras import ops
 
 from skae.anomaly._noise_conditional import DenoiserObjective
-from skae.corruption import PooledDraws
+from skae.corruption._draws import PooledDraws
 
 
 class TableDenoisingObjective(DenoiserObjective):

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from skae.anomaly._layout import TableLayout
-from skae.inference import DenseForward
+from skae.inference._dense import DenseForward
 
 Array = NDArray[Any]
 

@@ -300,3 +300,16 @@ class SwapNoise(Corruption):
 def _as_positions(xp: Any, numbers: Any) -> Any:
     """Whole numbers as integers."""
     return xp.cast(numbers, "int32") if hasattr(xp, "cast") else numbers.astype(np.int32)
+
+
+CORRUPTIONS: dict[str, Any] = {
+    "gaussian": GaussianNoise,
+    "masking": MaskingNoise,
+    "salt_and_pepper": SaltAndPepperNoise,
+    "swap": SwapNoise,
+}
+
+
+def make_corruption(corruption: Any, level: float) -> Corruption:
+    """A corruption by name, at a level; an object brings its own."""
+    return CORRUPTIONS[corruption](level) if isinstance(corruption, str) else corruption

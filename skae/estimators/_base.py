@@ -8,7 +8,7 @@ from math import prod
 import numpy as np
 from sklearn.base import BaseEstimator
 
-from skae.corruption import draw_pool
+from skae.corruption._draws import draw_pool
 from skae.estimators._fit_callbacks import FitMonitor, as_given, warn_at_max_iter, warn_or_raise
 from skae.estimators._incremental import follow, follows, weight_of
 from skae.estimators._initialization import (
@@ -29,15 +29,11 @@ from skae.estimators._validation import (
     check_training_rows,
     split_rows,
 )
-from skae.inference import forward
-from skae.losses import make_penalty
-from skae.networks import (
-    DenseNetwork,
-    LayerOptions,
-    keras_name,
-    resize,
-    whole_numbers,
-)
+from skae.inference._forward import forward
+from skae.losses._penalties import make_penalty
+from skae.networks._activations import keras_name
+from skae.networks._base import LayerOptions, whole_numbers
+from skae.networks._dense import DenseNetwork, resize
 from skae.tables import TabularEncoder
 from skae.utils._process import refuse_forked_process
 from skae.utils._random import draw_seed
@@ -188,17 +184,17 @@ class BaseAutoencoder(CallbackSupportMixin, BaseEstimator):
     def __getstate__(self):
         state = dict(super().__getstate__())
         if hasattr(self.optimizer, "get_config"):
-            from skae import training
+            from skae.training._optimizers import stored
 
             # An object that only pickle can hold, and of which only this is used.
-            state["optimizer"] = training.stored(self.optimizer)
+            state["optimizer"] = stored(self.optimizer)
         return state
 
     def __setstate__(self, state):
         if isinstance(state["optimizer"], tuple | dict):
-            from skae import training
+            from skae.training._optimizers import restored
 
-            state = {**state, "optimizer": training.restored(state["optimizer"])}
+            state = {**state, "optimizer": restored(state["optimizer"])}
         super().__setstate__(state)
 
     # Answers that a subclass may give
@@ -235,7 +231,7 @@ class BaseAutoencoder(CallbackSupportMixin, BaseEstimator):
         shapes = {name: np.shape(value) for name, value in settings.items()}
 
         def build():
-            from skae.models import ReconstructionObjective
+            from skae.models._objective import ReconstructionObjective
 
             return ReconstructionObjective(
                 *network.build(), loss, shapes, corruption=corruption, penalty=penalty
@@ -389,7 +385,7 @@ class BaseAutoencoder(CallbackSupportMixin, BaseEstimator):
         )
 
     def _train(self, course, rng, first=()):
-        from skae import training
+        from skae.training import _train
 
         train, held_out = course.train, course.held_out
         batch_size = rows_in_batch(self.batch_size, len(train))
@@ -401,7 +397,7 @@ class BaseAutoencoder(CallbackSupportMixin, BaseEstimator):
             return {f"{kind}_pool": draw_pool(kind, rng, shape) for kind in kinds}
 
         build, key, settings = self._objective(network, mask, pools, train)
-        return training.train(
+        return _train.train(
             build,
             key=key,
             weights=resize(self._weights, network.shapes),

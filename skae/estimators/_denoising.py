@@ -4,7 +4,7 @@ from numbers import Real
 
 from sklearn.utils.validation import check_is_fitted
 
-from skae.corruption import CORRUPTIONS, Corruption, Spread, make_corruption
+from skae.corruption._corruptions import CORRUPTIONS, Corruption, Spread, make_corruption
 from skae.estimators._base import BaseAutoencoder
 from skae.estimators._latent_paths import LatentPathsMixin
 from skae.estimators._reconstruction import ReconstructionMixin

@@ -6,7 +6,7 @@ import warnings
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 
-from skae.losses import LOSSES
+from skae.losses._registry import LOSSES
 from skae.utils._rows import moments
 from skae.utils._sklearn import CallbackSupportMixin
 
@@ -83,7 +83,7 @@ class FitMonitor:
     def begin(self):
         """Before an epoch."""
         if self.estimator.verbose and self.progress is None:
-            from skae.training import Progress, Terms
+            from skae.training._progress import Progress, Terms
 
             terms = Terms(self.estimator._unit, **self.terms)
             self.progress = Progress(int(self.estimator.verbose) > 1, self.names, terms)

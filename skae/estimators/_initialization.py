@@ -7,8 +7,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from skae.estimators._fit_callbacks import FitMonitor, warn_or_raise
-from skae.inference import forward
-from skae.networks import DenseNetwork, linear_map
+from skae.inference._forward import forward
+from skae.networks._dense import DenseNetwork
+from skae.networks._principal import linear_map
 from skae.utils._lazy import FEW_BYTES, dense
 from skae.utils._rows import Rows
 from skae.utils._significance import significantly_lower

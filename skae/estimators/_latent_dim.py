@@ -4,7 +4,7 @@ from numbers import Integral
 
 import numpy as np
 
-from skae.networks import MOST_EXACT, principal_axes
+from skae.networks._principal import MOST_EXACT, principal_axes
 
 # Latent sizes are rounded up to a multiple of this and masked, to share a compilation: in
 # small batches, where a step costs the same with a wider code, and in large ones.

@@ -11,10 +11,13 @@ from sklearn.utils.validation import check_is_fitted
 
 from skae.estimators._output_layers import LatentDataset, refitted
 from skae.estimators._parameters import network_parameters
-from skae.inference import forward
-from skae.losses import LOSSES
+from skae.inference._forward import forward
+from skae.losses._registry import LOSSES
 from skae.metrics import variance_explained
-from skae.networks import DenseNetwork, OrderedNetwork, keras_name, linear_map
+from skae.networks._activations import keras_name
+from skae.networks._dense import DenseNetwork
+from skae.networks._ordered import OrderedNetwork
+from skae.networks._principal import linear_map
 from skae.utils._threads import parallel_slices
 
 # A size counts by one over what it loses at the start, but no more than by this.
@@ -135,7 +138,7 @@ class OrderedCodeMixin:
         settings = {"size_weight": self._size_weight}
 
         def build():
-            from skae.models import OrderedObjective
+            from skae.models._ordered import OrderedObjective
 
             return OrderedObjective(network, loss, {"size_weight": (network.n_components,)})
 

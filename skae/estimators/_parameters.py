@@ -4,8 +4,10 @@ from numbers import Integral, Real
 
 import numpy as np
 
-from skae.losses import LOSSES, PENALTIES, Penalty
-from skae.networks import ACTIVATIONS, SYNONYMS, Network
+from skae.losses._penalties import PENALTIES, Penalty
+from skae.losses._registry import LOSSES
+from skae.networks._activations import ACTIVATIONS, SYNONYMS
+from skae.networks._base import Network
 from skae.utils._sklearn import HasMethods, Interval, StrOptions
 
 OPTIMIZERS = {

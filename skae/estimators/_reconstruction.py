@@ -193,7 +193,7 @@ class ReconstructionMixin(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
         check_scale("X", self._units.scale, np.float32)
         check_scale("target", self._target_units.scale, np.float32)
         refuse_forked_process()
-        from skae.models import keras_models_in_data_units
+        from skae.models._export import keras_models_in_data_units
 
         return keras_models_in_data_units(
             *self._network.trained(self._weights, self._statistics),

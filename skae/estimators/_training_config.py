@@ -4,7 +4,8 @@ import numpy as np
 
 from skae.estimators._latent_dim import rows_in_batch
 from skae.estimators._parameters import plain
-from skae.networks import DenseNetwork, OrderedNetwork
+from skae.networks._dense import DenseNetwork
+from skae.networks._ordered import OrderedNetwork
 
 # Learning rates of batches of so many rows where the choice is ours: of dense networks, which
 # on few rows learn them by heart when they learn fast, and of any others. They grow with the
@@ -45,7 +46,7 @@ def stopping_of(estimator, network, n_rows, validated, one_epoch):
     -------
     Stopping
     """
-    from skae import training
+    from skae.training._schedule import Stopping
 
     rate = None
     if _is_ours(estimator) and not one_epoch:
@@ -54,7 +55,7 @@ def stopping_of(estimator, network, n_rows, validated, one_epoch):
             rate = float(np.interp(n_rows, _FEW_AND_MANY, _DENSE_RATES))
         batch_size = rows_in_batch(estimator.batch_size, n_rows)
         rate *= np.sqrt(max(batch_size / _ROWS_IN_BATCH, 1))
-    return training.Stopping(
+    return Stopping(
         max_iter=1 if one_epoch else int(estimator.max_iter),
         n_iter_no_change=int(estimator.n_iter_no_change),
         tol=plain(estimator.tol),

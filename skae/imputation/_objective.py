@@ -6,9 +6,9 @@ from typing import Any
 import keras
 from keras import ops
 
-from skae.corruption import PooledDraws
-from skae.models._settings import Settings
-from skae.networks import SINGLE
+from skae.corruption._draws import PooledDraws
+from skae.models._objective import Settings
+from skae.networks._layers import SINGLE
 
 # What keeps a reference row out.
 _NEVER = -1e9

@@ -6,10 +6,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from skae.corruption import draw_pool
+from skae.corruption._draws import draw_pool
 from skae.imputation._soft_knn import KernelRegression
-from skae.inference import DenseForward
-from skae.networks import DenseCoder
+from skae.inference._dense import DenseForward
+from skae.networks._dense import DenseCoder
 from skae.tables import squashed, stretched
 from skae.utils._rows import Rows
 
@@ -185,7 +185,7 @@ def train_member(
     monitor : Monitor
         Told of each epoch.
     """
-    from skae import training
+    from skae.training._train import train_for
 
     n, p = rows.X.shape
     read = rng.permutation(n)[: _n_references(layout, how.batch_size)]
@@ -202,7 +202,7 @@ def train_member(
     learnt = _learnt_rows(layout, rows, used, place)
     weights = coder.random_weights(rng)
     weights[coder.output_kernel][:] = 0
-    done = training.train_for(
+    done = train_for(
         how.n_steps,
         how.learning_rate,
         learnt,

@@ -6,7 +6,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from skae.networks import ACTIVATIONS, NORMALIZATION_EPSILON, DenseCoder
+from skae.networks._activations import ACTIVATIONS
+from skae.networks._dense import NORMALIZATION_EPSILON, DenseCoder
 from skae.utils._lazy import LazyRows
 from skae.utils._threads import parallel_slices
 

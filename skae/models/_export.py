@@ -4,7 +4,7 @@ from typing import Any
 
 import keras
 
-from skae.networks import layer, rows_of
+from skae.networks._layers import layer, rows_of
 
 
 def keras_models_in_data_units(

@@ -6,10 +6,35 @@ from typing import Any
 import keras
 from keras import ops
 
-from skae.corruption import Corruption, PooledDraws
-from skae.losses import Loss, Penalty
-from skae.models._settings import Settings
-from skae.networks import SINGLE
+from skae.corruption._corruptions import Corruption
+from skae.corruption._draws import PooledDraws
+from skae.losses._penalties import Penalty
+from skae.losses._reconstruction import Loss
+from skae.networks._layers import SINGLE
+
+
+class Settings(keras.layers.Layer):
+    """Holds numbers that a model is told and does not learn.
+
+    Parameters
+    ----------
+    shapes : mapping of str to tuple of int
+        Name and shape of each, in the order of the layer's variables.
+    """
+
+    def __init__(self, shapes: Mapping[str, tuple[int, ...]]) -> None:
+        super().__init__(dtype=SINGLE)
+        self._names = tuple(shapes)
+        self._settings = [
+            self.add_weight(name=name, shape=shape, initializer="zeros", trainable=False)
+            for name, shape in shapes.items()
+        ]
+        self.built = True
+
+    def values(self) -> dict[str, Any]:
+        """The numbers, by name."""
+        tensors = map(keras.ops.convert_to_tensor, self._settings)
+        return dict(zip(self._names, tensors, strict=True))
 
 
 class ReconstructionObjective(keras.Model):

@@ -7,10 +7,11 @@ import keras
 import numpy as np
 from keras import ops
 
-from skae.corruption import uniform
-from skae.losses import Loss
-from skae.models._settings import Settings
-from skae.networks import SINGLE, OrderedNetwork
+from skae.corruption._draws import uniform
+from skae.losses._reconstruction import Loss
+from skae.models._objective import Settings
+from skae.networks._layers import SINGLE
+from skae.networks._ordered import OrderedNetwork
 
 
 class OrderedObjective(keras.Model):

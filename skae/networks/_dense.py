@@ -8,8 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from skae.networks._layers import dense, layer, rows_of
-from skae.networks._variables import Weights, load
+from skae.networks._layers import Weights, dense, layer, load, rows_of
 
 # Small tables train for few steps, which Keras' own 0.99 would not forget in.
 MOMENTUM = 0.9

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from skae.networks._variables import Weights, kept_variables, load, values
+from skae.networks._layers import Weights, kept_variables, load, values
 
 _MOST_OUTLINES = 64
 

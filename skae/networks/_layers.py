@@ -1,6 +1,15 @@
-"""Keras layers in single precision, whatever Keras' global dtype policy is."""
+"""Keras layers in single precision, their variables as arrays, and initial weights."""
 
+import math
+from collections.abc import Callable, Iterable
 from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from skae.utils._arrays import as_array
+
+Weights = list[NDArray[np.float32]]
 
 SINGLE = "float32"
 
@@ -31,3 +40,72 @@ def rows_of(shape: tuple[int, ...]) -> Any:
     import keras
 
     return keras.Input(shape, dtype=SINGLE)
+
+
+def load(model: Any, weights: Weights, statistics: Weights) -> None:
+    """Set the variables of a Keras model, but for its seeds."""
+    _assign(model.trainable_variables, weights)
+    _assign(kept_variables(model), statistics)
+
+
+def kept_variables(model: Any) -> list[Any]:
+    """Variables that are neither trained nor seeds."""
+    return [v for v in model.non_trainable_variables if v.name != "seed_generator_state"]
+
+
+def values(variables: Iterable[Any]) -> Weights:
+    """Copies of Keras variables or tensors as arrays."""
+    import keras
+
+    return [as_array(v.value if isinstance(v, keras.Variable) else v) for v in variables]
+
+
+def _assign(variables: list[Any], arrays: Weights) -> None:
+    for variable, array in zip(variables, arrays, strict=True):
+        variable.assign(array)
+
+
+def draw(rng: np.random.RandomState, path: str, shape: tuple[int, ...]) -> NDArray[np.float32]:
+    """A kernel as Keras would draw it: orthogonal over time, else Glorot's uniform."""
+    if path.endswith("recurrent_kernel"):
+        return _orthogonal(rng, shape)
+    field = math.prod(shape[:-2])
+    limit = np.sqrt(6 / (field * sum(shape[-2:])))
+    return rng.uniform(-limit, limit, shape).astype(np.float32)
+
+
+def _orthogonal(rng: np.random.RandomState, shape: tuple[int, ...]) -> NDArray[np.float32]:
+    rows, columns = math.prod(shape[:-1]), shape[-1]
+    q, r = np.linalg.qr(rng.normal(size=(max(rows, columns), min(rows, columns))))
+    q *= np.where(np.diag(r) < 0, -1, 1)
+    return (q if rows >= columns else q.T).reshape(shape).astype(np.float32)
+
+
+def drawn(model: Any, rng: np.random.RandomState) -> Weights:
+    """Weights as the initializers of the layers draw them, seeded by `rng`."""
+    owners = {
+        id(v): getattr(layer, "cell", layer)
+        for layer in model._flatten_layers(include_self=False)
+        for v in layer.variables
+    }
+    built = values(model.trainable_variables)
+    return [
+        _drawn_again(rng, owners.get(id(v)), v, value)
+        for v, value in zip(model.trainable_variables, built, strict=True)
+    ]
+
+
+def _drawn_again(
+    rng: np.random.RandomState, layer: Any, variable: Any, value: NDArray[Any]
+) -> NDArray[Any]:
+    seed = rng.randint(2**31 - 1)
+    initializer: Any = getattr(layer, f"{variable.name}_initializer", None)
+    if hasattr(initializer, "get_config"):
+        config = initializer.get_config()
+        if "seed" not in config:
+            return value
+        again: Callable[..., Any] = type(initializer).from_config({**config, "seed": seed})
+        return values([again(value.shape)])[0]
+    if np.ptp(value) == 0 or value.ndim < 2:
+        return value
+    return draw(np.random.RandomState(seed), variable.path, value.shape)

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from skae.networks._dense import DenseNetwork, resize
-from skae.networks._variables import Weights
+from skae.networks._layers import Weights
 
 
 @dataclass(frozen=True)

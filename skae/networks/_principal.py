@@ -1,23 +1,108 @@
-"""Principal axes of weighted rows, the place where training starts."""
+"""The principal components of weighted rows: the linear autoencoder where training starts."""
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import linalg
+from sklearn.utils import check_random_state
 from sklearn.utils.extmath import randomized_svd
 
-from skae.networks._lazy_axes import exact_axes, truncated_axes
 from skae.utils._lazy import LazyRows
+from skae.utils._rows import Rows
 
 # Above this many columns and rows the covariance matrix costs more than a truncated SVD.
 MOST_EXACT = 1500
 
-# Rows whose products are added up in float32.
+# Rows whose products are added up at a time.
 _CHUNK_ROWS = 4096
 
 # Regularises regression: this many rows more that say nothing.
 _RIDGE = 1.0
+
+# Subspace iteration: columns beside those that are asked for, and rounds.
+_MORE_COLUMNS = 10
+_N_ROUNDS = 7
+
+# Rows on which it is judged how much is explained.
+_MOST_JUDGED = 10_000
+
+
+class LinearMap(NamedTuple):
+    """Encoder and decoder without hidden layers, and what they explain.
+
+    Attributes
+    ----------
+    encoder : ndarray of shape (n_features, k)
+        From centred rows to codes.
+
+    decoder : ndarray of shape (k, n_outputs)
+        From codes to centred rows.
+
+    share : float
+        Share of the variance of the targets that is explained on the same rows, or on the
+        first ten thousand of them.
+    """
+
+    encoder: NDArray[Any]
+    decoder: NDArray[Any]
+    share: float
+
+
+def linear_map(
+    rows: Rows,
+    n_components: int,
+    rng: np.random.RandomState,
+    corrupted: NDArray[Any] | None = None,
+) -> LinearMap:
+    """Principal components, or what takes their place where rows become something else.
+
+    Parameters
+    ----------
+    rows : Rows
+        Standardised rows.
+
+    n_components : int
+        Columns of the code.
+
+    rng : RandomState
+        Seeds randomized solvers.
+
+    spoilt : ndarray of shape (n_spoilt, n_features) or None
+        The first of the inputs, standardised, as the encoder will see them: noise calls
+        for a decoder that shrinks.
+    """
+    seen = rows.inputs if corrupted is None else corrupted
+    encoder, decoder = _maps(rows, seen, n_components, rng)
+    n_judged = min(len(seen), _MOST_JUDGED)
+    rows = rows.take(slice(n_judged))
+    pairs = rows if corrupted is None else Rows(seen[:n_judged], rows.outputs)
+    by_row = [_lost_and_total(part.dense(), encoder, decoder) for part in pairs.parts()]
+    lost, total = np.average(np.concatenate(by_row, axis=1), axis=1, weights=rows.weight)
+    return LinearMap(encoder, decoder, float(1 - lost / total) if total else 1.0)
+
+
+def _lost_and_total(
+    rows: Rows, encoder: NDArray[Any], decoder: NDArray[Any]
+) -> NDArray[np.floating]:
+    """Mean squares of what is lost of each row, and of all there is."""
+    lost = rows.outputs - rows.inputs @ encoder @ decoder
+    return np.stack([np.square(part).mean(axis=1) for part in (lost, rows.outputs)])
+
+
+def _maps(
+    rows: Rows, seen: NDArray[Any], n_components: int, rng: np.random.RandomState
+) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Encoder and decoder."""
+    first = rows.take(slice(len(seen)))
+    if first.targets is not None:
+        return reduced_rank_map(seen, first.targets, n_components, first.weight, rng)
+    ordered = rows.in_order()
+    axes, _ = principal_axes(ordered.inputs, n_components, ordered.weight, rng)
+    if seen is rows.inputs:
+        return axes, axes.T
+    first = first.dense()
+    return axes, shrunk_decoder(seen @ axes, first.inputs, first.weight)
 
 
 def principal_axes(
@@ -153,3 +238,80 @@ def shrunk_decoder(
     weight = np.ones(len(code)) if sample_weight is None else sample_weight
     weighted = code * weight[:, None]
     return linalg.lstsq(weighted.T @ code, weighted.T @ Y)[0]
+
+
+def exact_axes(
+    rows: LazyRows, k: int, weight: NDArray[Any]
+) -> tuple[NDArray[Any], NDArray[Any]]:
+    """The k largest axes, and the sum of squares along each."""
+    n_features = rows.shape[1]
+    gram = _product(rows, weight, None)
+    variance, axes = linalg.eigh(gram, subset_by_index=(n_features - k, n_features - 1))
+    return axes[:, ::-1].astype(rows.dtype, copy=False), variance[::-1]
+
+
+def truncated_axes(
+    rows: LazyRows, k: int, weight: NDArray[Any], random_state: Any
+) -> tuple[NDArray[Any], NDArray[Any]]:
+    """The same, nearly, of rows with many columns.
+
+    Subspace iteration [1]_, in which the rows are read once in each round.
+
+    References
+    ----------
+    .. [1] N. Halko, P.-G. Martinsson and J. A. Tropp, "Finding Structure with Randomness",
+       SIAM Review 53, 2011.
+    """
+    size = min(k + _MORE_COLUMNS, *rows.shape)
+    basis = check_random_state(random_state).standard_normal((rows.shape[1], size))
+    for _ in range(_N_ROUNDS):
+        basis, _ = linalg.qr(_product(rows, weight, basis), mode="economic")
+    variance, mixing = linalg.eigh(basis.T @ _product(rows, weight, basis))
+    axes = basis @ mixing[:, ::-1][:, :k]
+    return axes.astype(rows.dtype, copy=False), variance[::-1][:k]
+
+
+def _product(
+    rows: LazyRows, weight: NDArray[Any], basis: NDArray[Any] | None
+) -> NDArray[np.float64]:
+    """Products of all pairs of columns of the rows, times a basis if there is one."""
+    if rows.is_sparse:
+        return _sparse_product(rows, weight, basis)
+    n_features = rows.shape[1]
+    total = np.zeros((n_features, n_features if basis is None else basis.shape[1]))
+    for at, chunk in rows.chunks(_CHUNK_ROWS):
+        weighted = chunk * weight[at, None].astype(chunk.dtype)
+        if basis is None:
+            total += weighted.T @ chunk
+        else:
+            total += weighted.T @ (chunk @ basis.astype(chunk.dtype, copy=False))
+    return total
+
+
+def _sparse_product(
+    rows: LazyRows, weight: NDArray[Any], basis: NDArray[Any] | None
+) -> NDArray[np.float64]:
+    """The same of sparse rows, whose centre is taken off the product."""
+    n_features = rows.shape[1]
+    centre = np.zeros(n_features) if rows.units is None else rows.units.centre
+    scale = 1.0 if rows.units is None else rows.units.scale
+    if basis is not None and np.ndim(scale):
+        basis = basis / np.reshape(scale, (-1, 1))
+    total = np.zeros((n_features, n_features if basis is None else basis.shape[1]))
+    sums = np.zeros(n_features)
+    for at, chunk in rows.pieces(_CHUNK_ROWS):
+        chunk = chunk.astype(np.float64)
+        weighted = chunk.multiply(weight[at, None]).T.tocsr()
+        sums += np.asarray(weighted.sum(axis=1)).ravel()
+        if basis is None:
+            total += (weighted @ chunk).toarray()
+        else:
+            total += weighted @ (chunk @ basis)
+    # (X - c)' W (X - c), where c' times the basis takes the place of c' on the right.
+    seen, known = (centre, sums) if basis is None else (centre @ basis, sums @ basis)
+    total -= np.outer(sums, seen) + np.outer(centre, known)
+    total += weight.sum() * np.outer(centre, seen)
+    if not np.ndim(scale):
+        return np.asarray(total / scale**2)
+    column = np.reshape(scale, (-1, 1))
+    return np.asarray(total / (column * column.T if basis is None else column))

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from skae.networks._dense import DenseCoder, DenseNetwork
-from skae.networks._variables import Weights
+from skae.networks._layers import Weights
 
 # Activations that pass on a positive factor of what they read.
 _PASS_FACTORS = {"linear", "relu", "leaky_relu"}

@@ -10,10 +10,8 @@ from numpy.typing import NDArray
 
 from skae.networks._base import LayerOptions, Shape
 from skae.networks._dense import MOMENTUM, NORMALIZATION_EPSILON
-from skae.networks._initializers import draw
 from skae.networks._keras_spec import BuiltNetwork, weight_spec
-from skae.networks._layers import dense, layer, rows_of
-from skae.networks._variables import Weights
+from skae.networks._layers import Weights, dense, draw, layer, rows_of
 
 
 class Stack(ABC):

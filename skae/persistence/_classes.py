@@ -10,8 +10,11 @@ from functools import cache
 from importlib import import_module
 from typing import Any
 
-from skae.corruption import CORRUPTIONS
-from skae.losses import LIKELIHOODS, LOSSES, PENALTIES, EntrywiseLoss
+from skae.corruption._corruptions import CORRUPTIONS
+from skae.losses._likelihood import LIKELIHOODS
+from skae.losses._penalties import PENALTIES
+from skae.losses._reconstruction import EntrywiseLoss
+from skae.losses._registry import LOSSES
 from skae.persistence._errors import SavedFileError
 
 # Which classes each module has whose objects an estimator may hold.
@@ -37,11 +40,11 @@ _CLASSES = {
     "skae.imputation._imputer": ("AEImputer",),
     "skae.estimators._table_preprocessing": ("TablePreprocessor",),
     "skae.variational._transformer": ("VAETransformer",),
-    "skae.inference._compiled": ("CompiledForward",),
+    "skae.inference._forward": ("CompiledForward",),
     "skae.inference._dense": ("Affine", "DenseForward"),
     "skae.variational._posterior": ("LatentForward",),
     "skae.imputation._soft_knn": ("KernelRegression",),
-    "skae.losses._keras": ("KerasLoss",),
+    "skae.losses._registry": ("KerasLoss",),
     "skae.losses._mixed": ("MixedLikelihood", "MixedLoss", "Outputs"),
     "skae.networks._conv": ("ConvNetwork", "ConvStack"),
     "skae.networks._dense": ("DenseCoder", "DenseNetwork"),

@@ -68,11 +68,11 @@ def written_object(value: Any) -> str:
     """The configuration of an optimizer, a loss or a schedule, as text."""
     import keras
 
-    from skae import training
+    from skae.training._optimizers import described
 
     if isinstance(value, keras.optimizers.Optimizer):
         # Keras would read its learning rate in a way that NumPy warns of.
-        config = training.described(value)
+        config = described(value)
     else:
         config = keras.saving.serialize_keras_object(value)
     return _text(config)
@@ -80,7 +80,7 @@ def written_object(value: Any) -> str:
 
 def written_model(model: Any) -> tuple[str, list[Any]]:
     """The configuration of a model as text, and its weights."""
-    from skae.networks import values
+    from skae.networks._layers import values
 
     return _text(json.loads(model.to_json())), values(model.weights)
 

@@ -11,7 +11,7 @@ import numpy as np
 from keras import ops
 from numpy.typing import NDArray
 
-from skae.networks import values
+from skae.networks._layers import values
 from skae.training._batches import VALIDATION_ROWS, bucket, shuffled
 from skae.training._optimizers import LearningRate, Rate, is_elementwise
 from skae.training._schedule import Rates

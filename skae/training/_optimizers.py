@@ -9,7 +9,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from skae.networks import values
+from skae.networks._layers import values
 
 # These treat every weight by itself, so they may be given all weights as one vector.
 _ELEMENTWISE = (

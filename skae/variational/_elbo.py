@@ -7,8 +7,10 @@ from sklearn.exceptions import ConvergenceWarning
 
 from skae.estimators._latent_dim import rows_in_batch
 from skae.estimators._validation import check_bounded
-from skae.losses import LIKELIHOODS, noise_variance
-from skae.networks import KerasNetwork, LayerOptions, keras_name
+from skae.losses._likelihood import LIKELIHOODS, noise_variance
+from skae.networks import KerasNetwork
+from skae.networks._activations import keras_name
+from skae.networks._base import LayerOptions
 from skae.variational._mixture_prior import fit_prior
 from skae.variational._network import LatentNetwork, probabilistic_pca
 from skae.variational._posterior import LatentForward

@@ -5,7 +5,7 @@ from numbers import Integral
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
-from skae.losses import posterior
+from skae.losses._likelihood import posterior
 from skae.utils._arrays import check_weight
 from skae.utils._random import generator
 from skae.utils._sklearn import Interval, validate_parameter_constraints

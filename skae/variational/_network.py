@@ -7,9 +7,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from skae.networks._layers import layer
+from skae.networks._layers import Weights, layer
 from skae.networks._principal import principal_axes
-from skae.networks._variables import Weights
 from skae.utils._lazy import LazyRows
 from skae.utils._rows import Rows
 

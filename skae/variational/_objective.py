@@ -6,10 +6,10 @@ from typing import Any
 import keras
 from keras import ops
 
-from skae.corruption import PooledDraws
-from skae.losses import Likelihood, divergence, noise_variance, posterior
-from skae.models._settings import Settings
-from skae.networks import SINGLE
+from skae.corruption._draws import PooledDraws
+from skae.losses._likelihood import Likelihood, divergence, noise_variance, posterior
+from skae.models._objective import Settings
+from skae.networks._layers import SINGLE
 
 # Draws of a code in validation: the same for every epoch, each with its opposite.
 _VALIDATION_DRAWS = 4

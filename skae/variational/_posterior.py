@@ -7,10 +7,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from skae.inference import Forward, forward
-from skae.inference._compiled import CompiledForward
 from skae.inference._dense import Affine, DenseForward
-from skae.losses import Likelihood, ObservedLikelihood, divergence, posterior
+from skae.inference._forward import CompiledForward, Forward, forward
+from skae.losses._likelihood import Likelihood, ObservedLikelihood, divergence, posterior
 from skae.utils._threads import parallel_slices
 from skae.variational._importance import log_likelihood
 from skae.variational._network import LatentNetwork

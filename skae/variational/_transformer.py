@@ -6,7 +6,7 @@ from skae.estimators._base import BaseAutoencoder
 from skae.estimators._latent_paths import LatentPathsMixin
 from skae.estimators._reconstruction import ReconstructionMixin
 from skae.estimators._tags import LazyTagsMixin, TableTagsMixin
-from skae.losses import LIKELIHOODS
+from skae.losses._likelihood import LIKELIHOODS
 from skae.utils._sklearn import Interval, StrOptions
 from skae.variational._elbo import VariationalTrainingMixin
 from skae.variational._log_likelihood import LikelihoodMixin

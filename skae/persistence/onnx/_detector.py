@@ -7,7 +7,7 @@ import numpy as np
 
 from skae.anomaly._neighbors import SAME
 from skae.anomaly._scores import TINY, ReconstructionScore
-from skae.inference import DenseForward
+from skae.inference._dense import DenseForward
 from skae.persistence.onnx import _functions as xp
 from skae.persistence.onnx._autoencoders import (
     Method,

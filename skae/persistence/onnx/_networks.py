@@ -1,8 +1,8 @@
 """Encoders and decoders as ONNX nodes: dense networks, and Keras models layer by layer.
 
-Keras' own exporter does not replace the layers here. On TensorFlow, by tf2onnx 1.17, it writes
-invalid files for GELU and for grouped convolutions and takes seconds for each model; on JAX it
-needs jax2onnx, and on PyTorch onnxscript.
+Keras' exporter does not replace the layers here: it writes files that onnxruntime refuses for GELU
+and grouped convolutions on TensorFlow (tf2onnx 1.17) and for pooling by (2, 1) on JAX (jax2onnx
+0.17), and raises for layer normalisation on PyTorch 2.14.
 """
 
 import math
@@ -12,8 +12,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from skae.inference import Affine, CompiledForward, DenseForward
-from skae.networks import NORMALIZATION_EPSILON, load, values
+from skae.inference._dense import Affine, DenseForward
+from skae.inference._forward import CompiledForward
+from skae.networks._dense import NORMALIZATION_EPSILON
+from skae.networks._layers import load, values
 from skae.persistence.onnx import _functions as xp
 from skae.persistence.onnx._functions import ACTIVATIONS, affine
 from skae.persistence.onnx._tensors import Tensor

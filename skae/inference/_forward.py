@@ -1,20 +1,24 @@
-"""The forward pass of all other networks: compiled by Keras, in chunks of one size."""
+"""Encoders and decoders as functions of rows; Keras compiles the not dense ones."""
 
 import threading
 import weakref
-from collections.abc import Sequence
-from functools import lru_cache
+from collections.abc import Callable, Sequence
+from functools import lru_cache, singledispatch
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from skae.inference._dense import Affine
-from skae.networks import BuiltNetwork, load
+from skae.inference._dense import Affine, DenseForward
+from skae.networks._dense import DenseNetwork
+from skae.networks._keras_spec import BuiltNetwork
+from skae.networks._layers import load
+from skae.networks._ordered import OrderedNetwork
 from skae.utils._arrays import as_array
 from skae.utils._process import refuse_forked_process
 
 Array = NDArray[Any]
+Forward = Callable[[Array], Array]
 
 # Rows that are computed at a time; the last chunk is filled up, so that one program serves
 # any number of rows and a row comes out the same in any company.
@@ -133,3 +137,76 @@ class _Program:
 @lru_cache(maxsize=_MOST_PROGRAMS)
 def _program(network: BuiltNetwork, position: int) -> _Program:
     return _Program(network, position)
+
+
+@singledispatch
+def forward(
+    network: Any,
+    weights: Sequence[Array],
+    statistics: Sequence[Array],
+    before: Affine,
+    after: Affine | None,
+) -> tuple[Forward, Forward]:
+    """Encoder and decoder as functions of rows in the units of the data.
+
+    Parameters
+    ----------
+    network : DenseNetwork or BuiltNetwork
+        The architecture.
+
+    weights, statistics : list of ndarray
+        As training left them.
+
+    before : Affine
+        Units of what is encoded.
+
+    after : Affine or None
+        Units of what is decoded; None: as the network says it.
+
+    Returns
+    -------
+    tuple of callable
+    """
+    raise TypeError(f"no forward pass for {type(network).__name__}")
+
+
+@forward.register
+def _dense_forward(
+    network: DenseNetwork,
+    weights: Sequence[Array],
+    statistics: Sequence[Array],
+    before: Affine,
+    after: Affine | None,
+) -> tuple[Forward, Forward]:
+    encoder, decoder = network.split(weights)
+    moments = network.split_statistics(statistics)
+    return (
+        DenseForward(network.encoder, encoder, before=before, statistics=moments[0]),
+        DenseForward(network.decoder, decoder, after=after, statistics=moments[1]),
+    )
+
+
+@forward.register
+def _compiled_forward(
+    network: BuiltNetwork,
+    weights: Sequence[Array],
+    statistics: Sequence[Array],
+    before: Affine,
+    after: Affine | None,
+) -> tuple[Forward, Forward]:
+    return (
+        CompiledForward(network, 0, weights, statistics, before=before),
+        CompiledForward(network, 1, weights, statistics, after=after),
+    )
+
+
+@forward.register
+def _ordered_forward(
+    network: OrderedNetwork,
+    weights: Sequence[Array],
+    statistics: Sequence[Array],
+    before: Affine,
+    after: Affine | None,
+) -> tuple[Forward, Forward]:
+    arrays = network.cut(weights, network.n_components)
+    return forward(network.whole, arrays, statistics, before, after)

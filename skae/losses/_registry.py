@@ -1,4 +1,4 @@
-"""Any Keras loss as a loss of ours."""
+"""Losses by name, or around a Keras loss."""
 
 import json
 from dataclasses import dataclass, field
@@ -6,7 +6,16 @@ from typing import Any
 
 import numpy as np
 
-from skae.losses._reconstruction import Loss
+from skae.losses._reconstruction import (
+    CosineLoss,
+    EntrywiseLoss,
+    Loss,
+    SSIMLoss,
+    absolute_error,
+    binary_crossentropy,
+    huber,
+    squared_error,
+)
 from skae.utils._arrays import as_array
 
 
@@ -52,3 +61,41 @@ def _identity(function: Any) -> Any:
         return (kind.__module__, kind.__qualname__, config)
     except TypeError:
         return function
+
+
+LOSSES: dict[str, Any] = {
+    "squared_error": EntrywiseLoss(squared_error, power=2),
+    "absolute_error": EntrywiseLoss(absolute_error, power=1),
+    "huber": EntrywiseLoss(huber, power=2),
+    "binary_crossentropy": EntrywiseLoss(binary_crossentropy, bounded=True),
+    "cosine": CosineLoss(),
+    "ssim": SSIMLoss,
+}
+
+
+def make_loss(loss: Any, output_shape: tuple[int, ...]) -> Loss:
+    """A loss by name, or around a Keras loss.
+
+    Parameters
+    ----------
+    loss : str, keras.losses.Loss or callable
+        What the user asked for.
+
+    output_shape : tuple of int
+        Shape of one reconstruction.
+
+    Returns
+    -------
+    Loss
+    """
+    if not isinstance(loss, str):
+        return KerasLoss(loss)
+    if loss != "ssim":
+        return LOSSES[loss]
+    if len(output_shape) not in (2, 3):
+        raise ValueError(
+            "loss='ssim' compares images: X must be of shape (n_samples, height, width) or "
+            "(n_samples, height, width, channels), or network must say the image_shape; "
+            f"one row has the shape {output_shape}."
+        )
+    return SSIMLoss(*output_shape)
