@@ -138,10 +138,10 @@ def network_alone(coder, X, n_outputs):
         operator.outputs[0].type.shape = [None, n_outputs]
 
     def convert(scope, operator, container):
-        (read,), (written,) = operator.inputs, operator.outputs
+        (given,), (returned,) = operator.inputs, operator.outputs
         graph = Graph(scope, container)
-        rows = Tensor(graph, read.full_name, (None, X.shape[1]), X.dtype)
-        graph.node("Identity", network_output(coder, rows), names=[written.full_name])
+        rows = Tensor(graph, given.full_name, (None, X.shape[1]), X.dtype)
+        graph.node("Identity", network_output(coder, rows), names=[returned.full_name])
 
     skl2onnx.update_registered_converter(Alone, "Alone", give_shapes, convert)
     return skl2onnx.to_onnx(Alone(), X)
@@ -381,9 +381,10 @@ def test_an_autoencoder_between_other_steps(quick, digits):
 @pytest.mark.any_backend
 def test_skl2onnx_converts_transformers(fitted, digits):
     register_converters()
-    counts = digits.astype(np.int64)
-    model = skl2onnx.to_onnx(fitted, counts, options={})
-    assert_near(run(model, counts)[0], fitted.transform(digits))
+    for dtype in (np.int64, np.uint8):
+        counts = digits.astype(dtype)
+        model = skl2onnx.to_onnx(fitted, counts, options={})
+        assert_near(run(model, counts)[0], fitted.transform(digits))
 
 
 @pytest.mark.any_backend
@@ -403,9 +404,9 @@ def test_the_file_is_the_model(fitted, digits, tmp_path):
     model = skae.to_onnx(fitted, path, target_opset=18)
     assert path.read_bytes() == model.SerializeToString()
     assert os.listdir(tmp_path) == ["ae.onnx"]
-    (read,), (written,) = model.graph.input, model.graph.output
-    assert (read.name, written.name) == ("X", "transform")
-    assert not read.type.tensor_type.shape.dim[0].dim_value
+    (given,), (returned,) = model.graph.input, model.graph.output
+    assert (given.name, returned.name) == ("X", "transform")
+    assert not given.type.tensor_type.shape.dim[0].dim_value
     assert model.opset_import[0].version == 18
     assert_near(run(str(path), digits.astype(np.float32))[0], fitted.transform(digits))
 
@@ -510,5 +511,5 @@ def test_keras_exports_encoder_and_decoder(quick, digits, tmp_path, network):
         path = str(tmp_path / "model.onnx")
         model.export(path, format="onnx", verbose=False)
         session = onnxruntime.InferenceSession(path)
-        (read,) = session.get_inputs()
-        assert_near(session.run(None, {read.name: rows.astype(np.float32)})[0], expected)
+        (given,) = session.get_inputs()
+        assert_near(session.run(None, {given.name: rows.astype(np.float32)})[0], expected)

@@ -1,8 +1,8 @@
 """Encoders and decoders as ONNX nodes: dense networks, and Keras models layer by layer.
 
-Keras' own exporter does not replace the layers here. On TensorFlow, by tf2onnx 1.17, it writes
-invalid files for GELU and for grouped convolutions and takes seconds for each model; on JAX it
-needs jax2onnx, and on PyTorch onnxscript.
+Keras' exporter does not replace the layers here: it writes files that onnxruntime refuses for
+GELU and grouped convolutions on TensorFlow (tf2onnx 1.17) and for pooling by (2, 1) on JAX
+(jax2onnx 0.17), and raises for layer normalisation on PyTorch 2.14.
 """
 
 import math
