@@ -1,6 +1,6 @@
-"""What the benchmark scripts share: workers in fresh processes, timing, tables, files.
+"""Shared by the benchmark scripts: workers in fresh processes, timing, tables, files.
 
-A measurement that depends on what its process did before (a first fit, peak memory) is
+A measurement that depends on the history of its process (a first fit, peak memory) is
 made by a worker: the script starts itself with ``--worker NAME --options JSON`` in a new
 interpreter and reads the JSON line that comes back.
 """
@@ -27,7 +27,7 @@ _PACKAGES = ("numpy", "scikit-learn", "keras", "tensorflow", "jax", "torch", "py
 
 
 def environment(**extra):
-    """Environment of a worker: quiet, and with the package beside this folder on its path."""
+    """Environment of a worker: no log lines, and the package of this checkout on its path."""
     env = dict(os.environ)
     env.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     env.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
@@ -46,7 +46,7 @@ def run_worker(script, name, /, **options):
 
 
 def serve(workers, args):
-    """Be the worker that the command line asks for."""
+    """Run the worker of the command line, if there is one."""
     try:
         result = workers[args.worker](**json.loads(args.options))
     except ModuleNotFoundError as error:
@@ -59,7 +59,7 @@ def serve(workers, args):
 def parse(description, repeats, parts=()):
     """Command line of a script."""
     parser = argparse.ArgumentParser(description=description)
-    parser.add_argument("--quick", action="store_true", help="tiny sizes, to see that it runs")
+    parser.add_argument("--quick", action="store_true", help="tiny sizes, as a test")
     parser.add_argument("--repeats", type=int, default=repeats, help="runs per measurement")
     parser.add_argument("--output", type=Path, help="FILE.csv or FILE.json for all figures")
     if parts:
@@ -73,7 +73,7 @@ def parse(description, repeats, parts=()):
 
 
 def clock(function, *args):
-    """Seconds that a call takes, and what it returns."""
+    """Seconds of a call, and its result."""
     gc.collect()
     start = time.perf_counter()
     result = function(*args)
@@ -81,7 +81,7 @@ def clock(function, *args):
 
 
 def per_call(function, *args, seconds=1.0, least=7, most=5000):
-    """Median seconds of a call that is repeated for about so many seconds."""
+    """Median seconds of a call, repeated for a given time."""
     for _ in range(3):
         function(*args)
     times, end = [], time.perf_counter() + seconds
@@ -93,9 +93,9 @@ def per_call(function, *args, seconds=1.0, least=7, most=5000):
 
 
 def peak_mb():
-    """Most memory that this process has held.
+    """Peak memory of this process.
 
-    From /proc where there is one: `ru_maxrss` of a child begins at what its parent held.
+    From /proc where it exists: `ru_maxrss` of a child includes the memory of its parent.
     """
     status = Path("/proc/self/status")
     if status.exists():
@@ -108,7 +108,7 @@ def peak_mb():
 
 
 def rss_mb():
-    """Memory that this process holds now."""
+    """Present memory of this process."""
     import psutil
 
     gc.collect()
@@ -116,25 +116,25 @@ def rss_mb():
 
 
 def median(values):
-    """Median, None of nothing."""
+    """Median; None for an empty list."""
     return statistics.median(values) if values else None
 
 
 def ratio(a, b):
-    """a / b, None where one is unknown."""
+    """Ratio a / b; None where one is unknown."""
     return a / b if a is not None and b else None
 
 
-# Telling
+# Printing
 
 
 def note(*words):
-    """Progress, on the error stream."""
+    """Print progress to the error stream."""
     print(*words, file=sys.stderr, flush=True)
 
 
 def print_machine(quick, backend=None):
-    """Say what was measured with."""
+    """Print the machine and the versions."""
     found = []
     for package in _PACKAGES:
         try:
@@ -147,11 +147,11 @@ def print_machine(quick, backend=None):
     if backend:
         print(f"Keras backend: {backend}")
     if quick:
-        print("QUICK RUN: sizes are tiny, the figures below mean nothing.")
+        print("QUICK RUN: sizes are tiny, the figures below have no meaning.")
 
 
 def number(value, spec=".3g"):
-    """A number as a table shows it."""
+    """Format a number for a table."""
     if value is None:
         return "-"
     if isinstance(value, str):
@@ -162,7 +162,7 @@ def number(value, spec=".3g"):
 
 
 def print_table(title, header, rows):
-    """A Markdown table; first column to the left, the others to the right."""
+    """Print a Markdown table; first column to the left, the others to the right."""
     cells = [header, *([number(cell) for cell in row] for row in rows)]
     widths = [max(len(row[i]) for row in cells) for i in range(len(header))]
 
@@ -185,7 +185,7 @@ class Figures:
         self.records = []
 
     def add(self, part, name, metric, runs):
-        """Keep the runs of one metric; their median."""
+        """Store the runs of one metric; return their median."""
         runs = [run for run in runs if run is not None]
         middle = median(runs)
         if runs:
@@ -203,7 +203,7 @@ class Figures:
         return middle
 
     def save(self, path):
-        """Write CSV or JSON, by the end of the name."""
+        """Write CSV or JSON, by the suffix of the name."""
         if path is None:
             return
         with open(path, "w", newline="") as file:
@@ -217,7 +217,7 @@ class Figures:
 
 
 def medians_of(figures, part, side, repeats, script, worker, /, **options):
-    """Medians of what a worker returns, metric by metric, in so many new processes."""
+    """Medians of a worker's metrics over several new processes."""
     runs = []
     for repeat in range(repeats):
         note(f"{part}, run {repeat + 1} of {repeats}: {side}")
@@ -229,7 +229,7 @@ def medians_of(figures, part, side, repeats, script, worker, /, **options):
 
 
 def print_bars(bars, figures):
-    """Bars as ``(claim, sign, bar, measured)`` beside what was measured."""
+    """Print bars, given as ``(claim, sign, bar, measured)``, and whether they are met."""
     rows = []
     for claim, sign, bar, measured in bars:
         if measured is None:

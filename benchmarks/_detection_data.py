@@ -1,4 +1,4 @@
-"""Clean tables of many shapes, and anomalies planted among their rows."""
+"""Clean tables of many distributions, and anomalies injected into them."""
 
 from pathlib import Path
 
@@ -10,7 +10,7 @@ N_NEW = 2000
 
 
 def gaussian(rng, n, d=10):
-    """Columns that go together as those of a normal distribution do."""
+    """Correlated columns of a multivariate normal distribution."""
     return rng.normal(size=(n, d)) @ np.random.RandomState(5).normal(size=(d, d))
 
 
@@ -41,16 +41,16 @@ def clusters(rng, n, d=10):
 
 
 def binary(rng, n, d=10, shares=(0.5, 0.2, 0.05)):
-    """Numbers, and columns of two levels, which these shares of the rows have."""
-    levels = [rng.uniform(size=n) < share for share in shares]
-    return np.column_stack([gaussian(rng, n, d - len(shares)), *levels]).astype(float)
+    """Numbers, and binary columns, with these shares of ones."""
+    binary = [rng.uniform(size=n) < share for share in shares]
+    return np.column_stack([gaussian(rng, n, d - len(shares)), *binary]).astype(float)
 
 
 SHAPES = {f.__name__: f for f in (gaussian, lognormal, t3, uniform, curved, clusters, binary)}
 
 
 def clean_tables(seed, folder=None):
-    """Name, training rows and new rows of each table; real ones are cut in halves."""
+    """Name, training rows and new rows of each table; real ones are split in halves."""
     for name, make in SHAPES.items():
         for n in SIZES:
             rng = np.random.RandomState(1000 * seed + n)
@@ -75,24 +75,24 @@ def real_tables(folder):
         yield "penguins", pd.read_csv(path).select_dtypes("number").dropna().to_numpy(float)
 
 
-def planted(X, share, seed, size=12):
-    """X with so many of its rows moved by `size` deviations, each its own way; and which."""
+def injected(X, share, seed, size=12):
+    """Copy of X with a share of rows moved by `size` deviations in random directions; mask."""
     rng = np.random.RandomState(seed)
     n = max(round(share * len(X)), 1)
     rows = rng.permutation(len(X))[:n]
     way = rng.normal(size=(n, X.shape[1]))
     way /= np.linalg.norm(way, axis=1, keepdims=True)
-    X, odd = X.copy(), np.zeros(len(X), dtype=bool)
+    X, anomalous = X.copy(), np.zeros(len(X), dtype=bool)
     X[rows] += size * way * X.std(axis=0)
-    odd[rows] = True
-    return X, odd
+    anomalous[rows] = True
+    return X, anomalous
 
 
 WIDTH = 48
 
 
 def windows(n, seed):
-    """Overlapping windows of slow cycles, no two alike, as those of the sun's spots."""
+    """Overlapping windows of slow cycles of varying length and height, like sunspots."""
     rng = np.random.RandomState(seed)
     n_steps = n + WIDTH - 1
 
@@ -108,17 +108,17 @@ def windows(n, seed):
 
 
 def disturbed(windows, rng):
-    """The same windows, each with a stretch that repeats an earlier one or stands still."""
-    odd = windows.copy()
-    for row in odd:
+    """The same windows, each with a stretch that is repeated or constant."""
+    anomalous = windows.copy()
+    for row in anomalous:
         start = rng.randint(WIDTH // 4, WIDTH // 2)
         stretch = slice(start, start + WIDTH // 4)
         row[stretch] = row[: WIDTH // 4] if rng.uniform() < 0.5 else row[start]
-    return odd
+    return anomalous
 
 
 def titanic(folder):
-    """Passengers in numbers: as someone encodes them by hand."""
+    """Passengers as numbers, encoded by hand."""
     import pandas as pd
 
     frame = pd.read_csv(Path(folder, "tables", "titanic.csv"))

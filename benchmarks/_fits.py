@@ -1,4 +1,4 @@
-"""First fit, refit, peak memory and loss of one side on one workload."""
+"""First fit, refit, peak memory and loss of one package on one workload."""
 
 from dataclasses import replace
 
@@ -29,19 +29,19 @@ def fit_worker(side, name, quick, refits):
     result = {"first_s": first, "refit_s": refit, "loss": loss}
     result |= {"peak_mb": peak, "fit_mb": peak - before}
     if name == "M" and side == REFERENCE:
-        # What one more epoch costs, without what a fit does once.
+        # Time of one more epoch, without the initial steps of a fit.
         fit = SIDES[side](replace(work, epochs=2 * work.epochs))
         double, _ = clock(fit, X, 0)
         result["epoch_s"] = (double - float(np.median(refit))) / work.epochs
     if name == "M" and side in (REFERENCE, FLOOR):
-        # Whole refits so short that what a fit does once shows; the first one compiles.
+        # Whole refits so short that the initial steps matter; the first one compiles.
         fit = SIDES[side](replace(work, epochs=2))
         result["two_s"] = [clock(fit, X, seed)[0] for seed in range(4)][1:]
     return result
 
 
 def compare(script, name, sides, quick, repeats, figures, refits=2):
-    """Run all sides on a workload in turn, as often as asked; print and return medians."""
+    """Run all packages on a workload in turn, `repeats` times; print and return medians."""
     runs = {side: [] for side in sides}
     for repeat in range(repeats):
         for side in sides:
@@ -70,7 +70,7 @@ def _print(work, result):
         if medians["first_s"] is None:
             rows.append((f"{side} (needs {medians['missing']})", *[None] * 7))
             continue
-        # The floor holds its products alone: its memory says nothing.
+        # The bare products hold no data: their memory has no meaning.
         memory = None if side == FLOOR else medians["peak_mb"]
         rows.append(
             (

@@ -1,4 +1,4 @@
-"""Tables with cells removed, for the comparison of imputers."""
+"""Tables with masked values, for the comparison of imputers."""
 
 from pathlib import Path
 
@@ -12,18 +12,18 @@ NUMERIC = (
 )  # fmt: skip
 MIXED = ("titanic", "penguins", "mpg", "diamonds")
 
-# Copies of other columns in other words, or names of single things.
+# Columns that duplicate others, and identifiers.
 _LEFT_OUT = {"titanic": ["class", "embark_town", "alive"], "mpg": ["name"]}
 
 REMOVALS = ("MCAR 10 %", "MCAR 30 %", "MCAR 50 %", "MAR 30 %", "MNAR 30 %")
 
-# Of the columns, under MAR, that stay whole and decide what is removed from the others.
+# Share of the columns, under MAR, that stay complete and decide what is masked in the others.
 _DRIVERS = 1 / 3
 _MOST = 0.95
 
 
 def read_table(folder, name, most, seed):
-    """A data frame of at most so many rows, drawn at random."""
+    """Load a data frame, with a random sample of at most `max_rows` rows."""
     if name in MIXED:
         frame = pd.read_csv(Path(folder, "tables", f"{name}.csv"))
         frame = frame.drop(columns=_LEFT_OUT.get(name, []))
@@ -37,7 +37,7 @@ def read_table(folder, name, most, seed):
 
 
 def _dtype(name, frame):
-    """Numbers as floats; words, truth values and, in mixed tables, 0 and 1: categories."""
+    """Numbers as floats; strings, booleans and, in mixed tables, 0 and 1 as categories."""
     column = frame[name]
     is_number = pd.api.types.is_numeric_dtype(column) and column.dtype != bool
     mixed = not all(str(other).startswith("x") for other in frame)
@@ -46,7 +46,7 @@ def _dtype(name, frame):
 
 
 def removed(frame, removal, seed):
-    """Which cells are taken out, of those that are there."""
+    """Mask of the observed values that are removed."""
     rng = np.random.RandomState(seed)
     kind, rate = removal.split()[0], int(removal.split()[1]) / 100
     n, d = frame.shape
@@ -65,7 +65,7 @@ def removed(frame, removal, seed):
 
 
 def _ranks(column, rng):
-    """Ranks between zero and one; levels of a category are ordered at random."""
+    """Ranks between zero and one; categories are ordered at random."""
     if column.dtype == "category":
         codes = column.cat.codes.to_numpy()
         place = rng.permutation(len(column.cat.categories)).astype(float)
@@ -74,7 +74,7 @@ def _ranks(column, rng):
 
 
 def _chance(rank, rate, rng):
-    """High values are removed more often than low ones, or the reverse."""
+    """Probabilities of removal that increase or decrease with the rank."""
     weight = 1 / (1 + np.exp(-8 * rng.choice([-1, 1]) * (rank - 0.5)))
     return np.minimum(rate * weight / weight.mean(), _MOST)
 
@@ -83,15 +83,15 @@ def errors(frame, filled, gone):
     """Normalised RMSE of each number and error rate of each category, by column."""
     numbers, categories = {}, {}
     for j, name in enumerate(frame):
-        cells = gone[:, j]
-        if not cells.any():
+        mask = gone[:, j]
+        if not mask.any():
             continue
-        true, said = frame[name][cells], filled[name][cells]
+        true, imputed = frame[name][mask], filled[name][mask]
         if frame[name].dtype == "category":
             categories[name] = float(
-                (true.astype(str).values != said.astype(str).values).mean()
+                (true.astype(str).values != imputed.astype(str).values).mean()
             )
         else:
-            lost = np.asarray(true, float) - np.asarray(said, float)
+            lost = np.asarray(true, float) - np.asarray(imputed, float)
             numbers[name] = float(np.sqrt(np.square(lost).mean()) / frame[name].std(ddof=0))
     return numbers, categories

@@ -1,4 +1,4 @@
-"""Tables of mixed columns with holes, and anomalies planted among their rows."""
+"""Tables of mixed columns with missing values, and anomalies injected into them."""
 
 from pathlib import Path
 
@@ -10,22 +10,22 @@ MOST_ROWS = 3000
 
 
 def load(name, folder, rng, n=MOST_ROWS):
-    """A table by name, at most so many of its rows, drawn at random."""
+    """Load a table by name, with a random sample of its rows."""
     frame = census(rng, n) if name == "census" else pd.read_csv(find(folder, name))
     rows = rng.permutation(len(frame))[:n]
     return frame.iloc[rows].reset_index(drop=True)
 
 
 def find(folder, name):
-    """The file of a table."""
+    """Path of a table."""
     paths = sorted(Path(folder).rglob(f"{name}.csv"))
     if not paths:
-        raise FileNotFoundError(f"{name}.csv is nowhere under {folder}")
+        raise FileNotFoundError(f"{name}.csv was not found in {folder}")
     return paths[0]
 
 
 def census(rng, n):
-    """Made in the likeness of a census: work, family, schooling and income of people."""
+    """Synthetic census: work, family, schooling and income of people."""
     schools = np.array(
         [
             "none",
@@ -103,15 +103,15 @@ def census(rng, n):
     return frame
 
 
-# Planting
+# Injecting anomalies
 
 
 def exchanged(frame, rng, share=0.03):
-    """A copy in which some rows got two cells of other rows; which rows, which columns.
+    """Copy in which some rows have two values of another row; the rows, and their columns.
 
-    Both cells differ from what they were; the others keep theirs.
+    Both values differ from the original ones.
     """
-    odd, planted, columns = frame.copy(), [], []
+    anomalous, rows_changed, columns = frame.copy(), [], []
     wanted = max(round(share * len(frame)), 1)
     for row in rng.permutation(len(frame)):
         pair = rng.choice(frame.shape[1], 2, replace=False)
@@ -120,21 +120,21 @@ def exchanged(frame, rng, share=0.03):
         if ((cells == other) | (cells.isna() & other.isna())).any():
             continue
         for column in pair:
-            odd.iat[row, column] = frame.iat[other.name, column]
-        planted.append(row)
+            anomalous.iat[row, column] = frame.iat[other.name, column]
+        rows_changed.append(row)
         columns.append([frame.columns[i] for i in pair])
-        if len(planted) == wanted:
+        if len(rows_changed) == wanted:
             break
-    return odd, np.array(planted), columns
+    return anomalous, np.array(rows_changed), columns
 
 
 def impossible(frame, rng, share=0.03):
-    """A copy in which a number of some rows cannot be; which rows, which columns.
+    """Copy in which some rows have an impossible number; the rows, and their columns.
 
-    Half are far outside of what there is: the greatest value and the range once to thrice
-    more, or as far below. The others are at the wrong end of their column.
+    Half are far outside the range of the column: above the maximum, or below the minimum, by
+    one to three times the range. The others are at the wrong end of their column.
     """
-    odd, planted, columns = frame.copy(), [], []
+    anomalous, rows_changed, columns = frame.copy(), [], []
     numbers = [c for c in frame.select_dtypes("number") if frame[c].nunique() > 9]
     for i, row in enumerate(rng.permutation(len(frame))[: max(round(share * len(frame)), 1)]):
         name = numbers[rng.randint(len(numbers))]
@@ -145,18 +145,18 @@ def impossible(frame, rng, share=0.03):
         else:
             value = high if not frame.at[row, name] > frame[name].median() else low
         whole = (frame[name].dropna() % 1 == 0).all()
-        odd[name] = odd[name].astype(float)
-        odd.loc[row, name] = round(value) if whole else value
-        planted.append(row)
+        anomalous[name] = anomalous[name].astype(float)
+        anomalous.loc[row, name] = round(value) if whole else value
+        rows_changed.append(row)
         columns.append([name])
-    return odd, np.array(planted), columns
+    return anomalous, np.array(rows_changed), columns
 
 
 PLANTS = {"exchanged": exchanged, "impossible": impossible}
 
 
 def absurd_sizes(folder, rng, n=5000):
-    """Diamonds, and which have a side of zero or one beyond thirty millimetres."""
+    """Diamonds, and a mask of those with a side of zero or beyond thirty millimetres."""
     frame = pd.read_csv(find(folder, "diamonds"))
     size = frame[["x", "y", "z"]]
     absurd = (size == 0).any(axis=1) | (size[["y", "z"]] > 30).any(axis=1)

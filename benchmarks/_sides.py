@@ -1,8 +1,8 @@
-"""Who is compared: each side imports what it needs and hands out its `fit`.
+"""The packages compared: each function imports its package and returns a `fit`.
 
 ``SIDES[name](work)`` returns ``fit(X, seed)``, which trains a fresh network on X and
-returns a function that reconstructs rows (None for the bare products). What a side does
-before it returns is not timed: imports, and nothing else that belongs to a fit.
+returns a function that reconstructs rows (None for the bare products). What
+happens before `fit` is returned is not timed: only imports.
 """
 
 import warnings
@@ -34,17 +34,17 @@ def _skae(work, init):
 
 
 def skae_random(work):
-    """The estimator with the network alone."""
+    """The estimator without the linear path, randomly initialized."""
     return _skae(work, "random")
 
 
 def skae_pca(work):
-    """The estimator as it comes: a linear path beside the network, started from PCA."""
+    """The estimator's default: with a linear path, initialized with PCA."""
     return _skae(work, "pca")
 
 
 def keras_fit(work):
-    """`keras.Model.fit`, on whatever backend Keras runs."""
+    """`keras.Model.fit`, on the backend of Keras."""
     import keras
 
     def fit(X, seed):
@@ -63,7 +63,7 @@ def _torch(work, fused):
     import torch
 
     device = "cuda" if torch.cuda.is_available() else "cpu"
-    # The first optimizer imports much of PyTorch, which is not the fit's.
+    # The first optimizer imports much of PyTorch, which is not part of the fit.
     torch.optim.Adam([torch.zeros(1, requires_grad=True)])
 
     def fit(X, seed):
@@ -96,7 +96,7 @@ def _torch(work, fused):
 
 
 def torch_plain(work):
-    """A hand-written PyTorch loop, `Adam` as it comes."""
+    """A hand-written PyTorch loop, plain `Adam`."""
     return _torch(work, None)
 
 
@@ -106,7 +106,7 @@ def torch_fused(work):
 
 
 def jax_training(work):
-    """Training in plain JAX: a start by a seed, an epoch as a function, reconstruction."""
+    """Training in plain JAX: initial weights by a seed, an epoch, reconstruction."""
     import jax
     import jax.numpy as jnp
 
@@ -153,8 +153,8 @@ def jax_training(work):
 def jax_scan(work):
     """A hand-written JAX loop: one jitted `lax.scan` over the batches of an epoch.
 
-    The compiled epoch is kept between fits. The rows that do not fill a last batch are
-    left out of an epoch, which spares the loop up to one step.
+    The compiled epoch is cached between fits. The rows of an incomplete last batch are
+    omitted, which saves the loop up to one step.
     """
     import jax
     import jax.numpy as jnp
@@ -175,7 +175,7 @@ def jax_scan(work):
 def pyod(work):
     """PyOD's AutoEncoder, its extras switched off.
 
-    What stays different: a ReLU after the code, the last incomplete batch dropped, and a
+    Differences: a ReLU after the code, the last incomplete batch dropped, and a
     fit that also scores the training rows for its threshold.
     """
     import torch
@@ -233,7 +233,7 @@ def mlp(work):
 
 
 def products(work):
-    """The floor: the matrix products of forward and backward passes in NumPy, no more.
+    """Lower limit: only the matrix products of forward and backward passes, in NumPy.
 
     For each batch one product a layer forward, one for the gradient of its weights and,
     but for the first layer, one for the gradient of its input. No shuffling, bias,

@@ -1,4 +1,4 @@
-"""The workloads: data and the network that every side trains on them."""
+"""The workloads: data and the network that every package trains on them."""
 
 from dataclasses import dataclass
 
@@ -7,7 +7,7 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Workload:
-    """Data by name, and an architecture with its training, the same for all sides."""
+    """Data by name, and an architecture with its training, the same for all packages."""
 
     name: str
     n_features: int
@@ -28,7 +28,7 @@ class Workload:
 
     @property
     def is_linear(self):
-        """For each layer whether it has no ReLU: the code and the output have none."""
+        """True for each layer without ReLU: the code and the output."""
         return [i in (len(self.hidden), len(self.inner)) for i in range(len(self.widths) - 1)]
 
     def data(self, quick=False):
@@ -63,7 +63,7 @@ def _digits(quick):
 
 
 def _low_rank(quick):
-    """Rank 6 seen through a bend, and noise."""
+    """Rank 6 through a tanh, and noise."""
     n = 4000 if quick else 50_000
     rng = np.random.default_rng(0)
     code = rng.standard_normal((n, 6), np.float32)

@@ -1,9 +1,9 @@
-"""Anomaly detection on ADBench's tables: skae's detector beside the usual ones.
+"""Anomaly detection on ADBench's tables: skae's detector and the usual ones.
 
-Two protocols. One-class: fitted on a random half of the normal rows, judged on the other
-normal rows and all anomalies. Unsupervised: fitted on all rows, without labels, and judged
-on the same. Columns are standardised on the rows that are fitted. Figures are the area
-under the ROC curve (AUROC) and the average precision (AP), the mean over `--seeds`.
+Two protocols. One-class: fitted on a random half of the normal rows, evaluated on the other
+normal rows and all anomalies. Unsupervised: fitted on all rows, without labels, and evaluated
+on the same. Columns are standardised on the rows that are fitted. Figures are the area under
+the ROC curve (AUROC) and the average precision (AP), the mean over `--seeds`.
 
     python benchmarks/anomaly.py --data FOLDER
 
@@ -38,7 +38,7 @@ class Neighbors:
         self.X = X
         return self
 
-    def odd(self, X):
+    def scores(self, X):
         rows = None if X is self.X else X
         return self.index.kneighbors(rows)[0][:, -1]
 
@@ -51,7 +51,7 @@ class LocalOutliers:
         self.lof = LocalOutlierFactor(20, novelty=True).fit(X)
         return self
 
-    def odd(self, X):
+    def scores(self, X):
         if X is self.X:
             return -self.lof.negative_outlier_factor_
         return -self.lof.score_samples(X)
@@ -64,7 +64,7 @@ class Mahalanobis:
         self.mean, self.precision = X.mean(axis=0), np.linalg.pinv(np.cov(X.T))
         return self
 
-    def odd(self, X):
+    def scores(self, X):
         X = X - self.mean
         return np.sum(X @ self.precision * X, axis=1)
 
@@ -80,13 +80,13 @@ class Principal:
         self.axes = axes[: max(min(n, len(size) - 1), 1)]
         return self
 
-    def odd(self, X):
+    def scores(self, X):
         X = X - self.mean
         return np.square(X - X @ self.axes.T @ self.axes).sum(axis=1)
 
 
 class Negated:
-    """A detector of scikit-learn's kind."""
+    """A detector with scikit-learn's interface."""
 
     def __init__(self, detector):
         self.detector = detector
@@ -95,7 +95,7 @@ class Negated:
         self.detector.fit(X)
         return self
 
-    def odd(self, X):
+    def scores(self, X):
         return -self.detector.score_samples(X)
 
 
@@ -112,7 +112,7 @@ class PyOD:
         self.detector.fit(X)
         return self
 
-    def odd(self, X):
+    def scores(self, X):
         return (
             self.detector.decision_scores_
             if X is self.X
@@ -148,7 +148,7 @@ def tables(folder):
 
 
 def split(path, number, seed, max_rows, protocol):
-    """Rows to fit, rows to judge and their labels; the two are one array if unsupervised."""
+    """Training rows, test rows and their labels; if unsupervised both are one array."""
     with np.load(path, allow_pickle=False) as file:
         X, y = file["X"].astype(np.float64), file["y"].astype(int)
     rng = np.random.default_rng(1000 * seed + number)
@@ -163,22 +163,22 @@ def split(path, number, seed, max_rows, protocol):
     X = (X - mean) / deviation
     if not half:
         return X, X, y
-    judged = np.r_[normal[half:], np.flatnonzero(y == 1)]
-    return X[normal[:half]], X[judged], y[judged]
+    test = np.r_[normal[half:], np.flatnonzero(y == 1)]
+    return X[normal[:half]], X[test], y[test]
 
 
 def measure(make, data, protocol, seed):
     """AUROC, AP, seconds to fit and seconds to score."""
-    fitted, judged, y = data
+    fitted, test, y = data
     method = make(fitted.shape[1], protocol == "one-class", seed)
     start = time.perf_counter()
     method.fit(fitted)
     after_fit = time.perf_counter()
-    odd = method.odd(judged)
+    scores = method.scores(test)
     seconds = after_fit - start, time.perf_counter() - after_fit
-    # A peer may return what is not finite.
-    odd = np.nan_to_num(odd, nan=0, posinf=1e300, neginf=-1e300)
-    return 100 * roc_auc_score(y, odd), 100 * average_precision_score(y, odd), *seconds
+    # Other packages may return values that are not finite.
+    scores = np.nan_to_num(scores, nan=0, posinf=1e300, neginf=-1e300)
+    return 100 * roc_auc_score(y, scores), 100 * average_precision_score(y, scores), *seconds
 
 
 def main():
@@ -191,7 +191,7 @@ def main():
     parser.add_argument("--only", nargs="*", help="names of tables")
     parser.add_argument("--output", help="CSV file, written after each table")
     options = parser.parse_args()
-    # Peers warn of small tables and of their own parameters.
+    # Other packages warn of small tables and of their own parameters.
     warnings.simplefilter("ignore")
     cells = []
     for seed in options.seeds:
@@ -220,7 +220,7 @@ def main():
 
 
 def table(cells):
-    """The figures of one protocol in Markdown: a line for each table, and the mean."""
+    """Print the figures of one protocol in Markdown: a line for each table, and the mean."""
     methods = list(dict.fromkeys(cell["method"] for cell in cells))
     names = list(dict.fromkeys(cell["table"] for cell in cells))
 

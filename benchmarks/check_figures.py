@@ -29,7 +29,7 @@ MARK = re.compile(r"(?:\.\. |<!-- )figures: (.+?)(?: -->)?")
 HERE = re.compile(r"none$|here; benchmarks/\w+\.py$")
 FIGURE = re.compile(r"\d\.\d|\d ?%")
 NUMBER = re.compile(r"(?<![\w.,-])[+-]?\d+(?:,\d{3})*(?:\.\d+)?(?:e-?\d+)?(?!\w|\.\d)")
-# What is no figure: literals, links and footnotes, and versions.
+# Not figures: literals, links and footnotes, and versions.
 CODE = re.compile(r"``.+?``|`[^`]+`_?|\[\d+\]_|:\w+:`[^`]+`", re.S)
 VERSION = re.compile(r"(?:Python|scikit-learn|Keras|TensorFlow) \d[\d.]*")
 # Blocks without prose: doctests, comments, and directives other than tables.
@@ -37,7 +37,7 @@ SKIPPED = re.compile(r">>>|\.\. (?!list-table::)")
 
 
 def blocks(text):
-    """Paragraphs, lists and tables: what follows indented belongs to them."""
+    """Paragraphs, lists and tables, with the indented lines that follow."""
     text = re.sub(r"^```.*?^```$", "", text, flags=re.M | re.S)
     return re.split(r"\n(?:[ \t]*\n)+(?=\S)", text)
 
@@ -53,7 +53,7 @@ def prose(block):
 
 def is_quoted(number, values):
     """True if a value has these digits when it is rounded like the number."""
-    # Zeros at the end of a large number are no digits: 90,000 for 89,879.
+    # Zeros at the end of a large number are not significant: 90,000 for 89,879.
     exact = number.normalize() if abs(number) >= 1000 else number
     half = Decimal(10) ** exact.as_tuple().exponent / 2
     return any(abs(value - number) <= half or abs(-value - number) <= half for value in values)
@@ -79,7 +79,7 @@ def quoted(mark, source):
 
 
 def errors(page, source):
-    """What is wrong with the figures of a page, a sentence for each block."""
+    """Errors in the figures of a page, a sentence for each block."""
     marks = []
     for block in blocks(page):
         comments = [MARK.fullmatch(line) for line in block.strip().splitlines()]

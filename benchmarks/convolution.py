@@ -1,13 +1,13 @@
-"""Seconds of a convolutional epoch: skae beside `keras.Model.fit`, the same network.
+"""Seconds of a convolutional epoch: skae and `keras.Model.fit`, the same network.
 
 Images are 2,000 of workload M: sums of soft spots, 28 x 28 pixels in [0, 1]. The network
 has 16-8-8 filters of 3 x 3 and a code of 16 numbers; ReLU, Adam, squared error, batches of
 64, no rows held out. skae trains with ``init="random"``, without the linear path.
 
-Both sides train in one process, first an epoch that builds and compiles, then in turns:
-what is reported is the median of the later fits' seconds, divided by their epochs. A fit of
-skae starts afresh, one of `keras.Model.fit` goes on with the same compiled model; neither
-builds anything again.
+Both train in one process, first an epoch that builds and compiles, then in turns: the figure
+is the median seconds of the later fits, divided by their epochs. A fit of skae trains new
+weights, one of `keras.Model.fit` continues with the same compiled model; neither compiles
+again.
 """
 
 import math
@@ -49,7 +49,7 @@ def images(quick):
 
 
 def keras_model(downsampling, upsampling):
-    """What one writes by hand."""
+    """Hand-written Keras model."""
     from keras import Input, Sequential, layers
 
     sizes = [28]
@@ -109,7 +109,7 @@ SIDES = {"skae": skae_side, "keras.Model.fit": keras_side}
 
 
 def epochs_worker(kind, quick):
-    """Seconds of an epoch, for each side."""
+    """Seconds of an epoch, for each of both."""
     X = images(quick)
     sides = {name: side(X, kind) for name, side in SIDES.items()}
     for train in sides.values():

@@ -1,7 +1,7 @@
-"""What each default of AutoencoderTransformer is worth: one parameter changed at a time.
+"""Gain of each default of AutoencoderTransformer: one parameter changed at a time.
 
 Tables are split and standardised as in `reconstruction.py`. For each setting: the share of
-held-out variance explained less that of the defaults, mean and median over the cells (a table
+held-out variance explained minus that of the defaults, mean and median over the cells (a table
 and a latent size), and the cells in which it is better and worse by more than 0.002.
 
     python benchmarks/defaults.py --data FOLDER
@@ -45,7 +45,7 @@ def changes(names):
 
 
 def maker(names):
-    """What makes the estimators of one cell by their settings."""
+    """Functions that create the estimators of one cell, by setting."""
 
     def make(size, seed):
         return {

@@ -1,9 +1,9 @@
-"""One epoch of a denoising autoencoder beside one of the plain autoencoder.
+"""One epoch of a denoising autoencoder, compared with one of the plain autoencoder.
 
     python benchmarks/denoising.py [--quick] [--repeats N] [--output FILE]
 
-The network of workload M, 784-100-20-100-784 in batches of 64, on a part of its rows. What
-is compared is the price of noise that is drawn afresh in every step.
+The network of workload M, 784-100-20-100-784 in batches of 64, on a part of its rows. It
+measures the time of new noise in every step.
 """
 
 import os

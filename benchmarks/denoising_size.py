@@ -1,9 +1,9 @@
 """How large the code of a denoiser should be: quality by latent size, on real tables.
 
 Each table is split 75 : 25, standardised column by column on the training rows, and the
-held-out rows are spoilt as in training. The figure is the ratio of the variance of the clean
-rows to the error of the repaired ones, in decibel: 3 dB more is half the error. "PCA" is given
-its best size for these very rows; "untouched" is the spoilt row itself.
+held-out rows are corrupted as in training. The figure is the ratio of the variance of the
+clean rows to the error of the denoised ones, in decibel: 3 dB more is half the error. "PCA" has
+its best size for these very rows; "untouched" is the corrupted row itself.
 
     python benchmarks/denoising_size.py --data FOLDER
 
@@ -32,7 +32,7 @@ def decibel(clean, repaired):
 
 
 def best_pca(train, test, noisy):
-    """Decibel of PCA with the size that suits the held-out rows best."""
+    """Decibel of PCA with the best size for the held-out rows."""
     axes = PCA().fit(train)
     code = axes.transform(noisy)
     sizes = sorted(

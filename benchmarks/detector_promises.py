@@ -1,17 +1,16 @@
-"""What the anomaly detector promises at its defaults, on clean and on hostile data.
+"""Calibration of the anomaly detector at its defaults, on clean and on contaminated data.
 
-Tables of seven shapes and two sizes, and real ones cut in halves. Clean: a share of *new* rows
-of the same kind that `predict` marks, beside what `false_alarm_rate_` says, and whether
-`select` finds anything among the training rows. Planted: 2 or 10 % of the training rows are
-moved by 12 deviations of the columns, each in a direction of its own. Then p-values of normal
-rows with
-``novelty=True``, rows with a rare level, the top of a real table under several seeds,
-overlapping windows of a series, and what fitting and scoring cost.
+Tables of seven distributions and two sizes, and real ones split in halves. Clean: the share of
+*new* rows of the same kind that `predict` marks, `false_alarm_rate_`, and whether `select`
+finds anything among the training rows. Injected: 2 or 10 % of the training rows are moved by 12
+deviations of the columns, in random directions. Then p-values of normal rows with
+``novelty=True``, rows with a rare binary value, the top of a real table under several seeds,
+overlapping windows of a series, and the time of fitting and scoring.
 
     python benchmarks/detector_promises.py --data FOLDER
 
 FOLDER as for `anomaly.py`, with `tables/titanic.csv` and `tables/penguins.csv`
-(https://github.com/mwaskom/seaborn-data); without it these two are left out.
+(https://github.com/mwaskom/seaborn-data); without it these two are omitted.
 """
 
 import argparse
@@ -35,7 +34,7 @@ from _detection_data import (
     clean_tables,
     disturbed,
     gaussian,
-    planted,
+    injected,
     titanic,
     windows,
 )
@@ -48,45 +47,45 @@ FDR = 0.1
 
 
 def clean(options):
-    """False alarms on new rows, in percent, what is said of them, and what is selected."""
+    """False alarms on new rows, in percent, the reported rate, and the selected rows."""
     rows = []
     for seed in range(options.seeds):
         for name, X, new in clean_tables(seed, options.data):
             detector = AEAnomalyDetector(random_state=seed).fit(X)
             marked = 100 * np.mean(detector.predict(new) == -1)
-            said = 100 * detector.false_alarm_rate_
+            reported = 100 * detector.false_alarm_rate_
             found = bool(detector.select(X, fdr=FDR).any())
-            rows.append(dict(table=name, marked=marked, said=said, select_found=found))
+            rows.append(dict(table=name, marked=marked, reported=reported, select_found=found))
     rows = by(rows, "table")
     for row in rows:
-        row["off"] = abs(row["marked"] - row["said"])
+        row["off"] = abs(row["marked"] - row["reported"])
     show("Clean rows, novelty=False: % of new rows marked", rows)
     summary(rows, "marked", "off")
     return rows
 
 
 def hostile(options):
-    """Planted rows that are found, and normal rows that are marked with them, in percent."""
+    """Injected anomalies that are found, and normal rows that are marked, in percent."""
     rows = []
     for seed in range(options.seeds):
         for name, X, new in clean_tables(seed, options.data):
             for share in SHARES:
-                mixed, odd = planted(X, share, seed)
+                mixed, anomalous = injected(X, share, seed)
                 detector = AEAnomalyDetector(random_state=seed).fit(mixed)
                 marked = detector.predict(mixed) == -1
                 selected = detector.select(mixed, fdr=FDR)
                 figures = dict(
-                    found=marked[odd].mean(),
+                    found=marked[anomalous].mean(),
                     marked=np.mean(detector.predict(new) == -1),
-                    selected=selected[odd].mean(),
-                    false=(selected & ~odd).sum() / max(selected.sum(), 1),
+                    selected=selected[anomalous].mean(),
+                    false=(selected & ~anomalous).sum() / max(selected.sum(), 1),
                 )
                 percent = {key: 100 * value for key, value in figures.items()}
                 rows.append(dict(table=name, share=share, **percent))
     rows = by(rows, "table", "share")
-    show("Planted rows, novelty=False: % found by predict and by select(fdr=0.1)", rows)
+    show("Injected anomalies, novelty=False: % found by predict and by select(fdr=0.1)", rows)
     for share in SHARES:
-        print(f"{share:.0%} planted:")
+        print(f"{share:.0%} injected:")
         some = [row for row in rows if row["share"] == share]
         summary(some, "found", "marked", "selected", "false")
     return rows
@@ -101,10 +100,10 @@ def novelty(options):
             detector = AEAnomalyDetector(novelty=True, random_state=seed).fit(make(rng, 1000))
             p = detector.p_values(make(rng, 5000))
             errors = {f"p<={a}": 100 * np.mean(p <= a) for a in (0.1, 0.05, 0.01)}
-            mixed, odd = planted(make(rng, 2000), 0.02, seed)
+            mixed, anomalous = injected(make(rng, 2000), 0.02, seed)
             selected = detector.select(mixed, fdr=FDR)
-            power = 100 * selected[odd].mean()
-            false = 100 * (selected & ~odd).sum() / max(selected.sum(), 1)
+            power = 100 * selected[anomalous].mean()
+            false = 100 * (selected & ~anomalous).sum() / max(selected.sum(), 1)
             rows.append(dict(table=name, **errors, selected=power, false=false))
     spread = {key: np.std([row[key] for row in rows]) for key in list(rows[0])[1:4]}
     error = {key: round(float(s / np.sqrt(len(rows))), 2) for key, s in spread.items()}
@@ -116,7 +115,7 @@ def novelty(options):
 
 
 def minorities(options):
-    """How often rows with a rare level are marked, beside the others, in percent."""
+    """How often rows with a rare binary value, and the others, are marked, in percent."""
     rows = []
     for seed in range(options.seeds):
         for n in (300, 2000):
@@ -126,28 +125,28 @@ def minorities(options):
                 detector.fit(binary(rng, n, shares=shares))
                 new = binary(rng, 4000, shares=shares)
                 marked = detector.predict(new) == -1
-                for share, level in zip(shares, new.T[-len(shares) :], strict=True):
-                    with_level, others = (100 * marked[level == v].mean() for v in (1, 0))
+                for share, column in zip(shares, new.T[-len(shares) :], strict=True):
+                    with_value, others = (100 * marked[column == v].mean() for v in (1, 0))
                     name = f"{n:,} rows, {' and '.join(f'{s:.0%}' for s in shares)}"
-                    row = dict(table=name, level=share, with_level=with_level, others=others)
+                    row = dict(table=name, value=share, with_value=with_value, others=others)
                     rows.append(row)
-    rows = by(rows, "table", "level")
+    rows = by(rows, "table", "value")
     for row in rows:
-        row["ratio"] = row["with_level"] / row["others"]
-    show("Rows with a level that few have: % marked (bar: ratio at most 3)", rows)
+        row["ratio"] = row["with_value"] / row["others"]
+    show("Rows with a rare binary value: % marked (bar: ratio at most 3)", rows)
     return rows
 
 
 def top(options):
-    """How many of the twenty oddest passengers two seeds share."""
+    """How many of the twenty most anomalous passengers two seeds share."""
     if options.data is None:
         return []
     X = titanic(options.data)
     scores = [AEAnomalyDetector(random_state=s).fit(X).score_samples(X) for s in range(3)]
-    oddest = [set(np.argsort(score)[:20]) for score in scores]
-    shared = [len(a & b) for a, b in combinations(oddest, 2)]
-    unknown = np.mean([X["deck_missing"].to_numpy()[list(rows)].mean() for rows in oddest])
-    rows = [dict(table="titanic", shared=str(shared), all_three=len(set.intersection(*oddest)),
+    top = [set(np.argsort(score)[:20]) for score in scores]
+    shared = [len(a & b) for a, b in combinations(top, 2)]
+    unknown = np.mean([X["deck_missing"].to_numpy()[list(rows)].mean() for rows in top])
+    rows = [dict(table="titanic", shared=str(shared), all_three=len(set.intersection(*top)),
                  deck_unknown=100 * unknown)]  # fmt: skip
     show("Top 20 of Titanic under three seeds: rows shared", rows)
     return rows
@@ -170,7 +169,7 @@ def series(options):
     show("Later windows of a series: % marked", rows)
     found = []
     for name, make in NETWORKS.items():
-        areas = [_told_apart(make, seed) for seed in range(options.seeds)]
+        areas = [_detection(make, seed) for seed in range(options.seeds)]
         found.append(dict(network=name, auroc=float(np.mean(areas))))
     show("Disturbed windows: AUROC of the tabular default, and of networks for series", found)
     return rows
@@ -191,22 +190,22 @@ NETWORKS = {
 }
 
 
-def _told_apart(make, seed):
+def _detection(make, seed):
     """AUROC of later windows, a fifth of which are disturbed, in percent."""
     X = windows(1500, seed)
     train, later = X[:1000], X[1000 + WIDTH - 1 :: 2]
-    odd = disturbed(later[::4], np.random.RandomState(seed))
+    anomalous = disturbed(later[::4], np.random.RandomState(seed))
     detector = make()
-    # Networks for series read (steps, channels).
+    # Networks for series have inputs of shape (steps, channels).
     shape = (WIDTH,) if detector.scoring == "denoising" else (WIDTH, 1)
     groups = np.arange(len(train)) // (2 * WIDTH)
     detector.fit(train.reshape(-1, *shape), groups=groups)
-    scores = detector.score_samples(np.vstack([later, odd]).reshape(-1, *shape))
+    scores = detector.score_samples(np.vstack([later, anomalous]).reshape(-1, *shape))
     return 100 * roc_auc_score(np.arange(len(scores)) < len(later), scores)
 
 
 def cost(options):
-    """Seconds, beside scikit-learn's detectors on the same rows, medians of repeats."""
+    """Seconds, also of scikit-learn's detectors on the same rows, medians of repeats."""
     rows = []
     for n, d in ((150, 8), (2000, 20)):
         X = gaussian(np.random.RandomState(0), n, d)
@@ -232,7 +231,7 @@ def seconds(function):
 
 
 def by(rows, *keys):
-    """Means of the rows that agree in these keys."""
+    """Means over the rows with equal values of these keys."""
     groups = {}
     for row in rows:
         groups.setdefault(tuple(row[key] for key in keys), []).append(row)
@@ -245,14 +244,14 @@ def by(rows, *keys):
 
 
 def show(title, rows):
-    """A table in Markdown."""
+    """Print a table in Markdown."""
     print(f"\n#### {title}\n\n| {' | '.join(rows[0])} |\n|{'---|' * len(rows[0])}")
     for row in rows:
         print("| " + " | ".join(_text(value) for value in row.values()) + " |", flush=True)
 
 
 def summary(rows, *keys):
-    """Mean and extremes of columns."""
+    """Print the mean and the extremes of columns."""
     for key in keys:
         values = [row[key] for row in rows]
         print(f"{key}: mean {np.mean(values):.1f}, from {min(values):.1f} to {max(values):.1f}")

@@ -1,11 +1,11 @@
-"""How near `VAETransformer.score_samples` is to the log-likelihood, by draws and how they come.
+"""Error of `VAETransformer.score_samples`, by number of samples and rounds.
 
     python benchmarks/draws.py [--quick] [--repeats N] [--output FILE]
 
-On scikit-learn's breast cancer and digits and a table of made numbers, standardised, half of
-the rows to train on. The truth is a run of 32,768 draws in rounds and one from the posterior,
-of which the larger is nearer: both are below the likelihood on the mean. "Off" is what a run
-of few draws says less the truth, over held-out rows and other points to draw by.
+On scikit-learn's breast cancer and digits and a synthetic table, standardised, half of the rows
+to train on. The reference is the larger of a run of 32,768 samples in rounds and one from the
+posterior: both are below the likelihood on the mean. The error is the estimate of a run of few
+samples minus the reference, over held-out rows and several sets of random numbers.
 """
 
 import os
@@ -20,7 +20,7 @@ from latency import numbers
 
 N_TRUE, N_ROWS = 2**15, 100
 N_PLAIN = 128
-# Draws, and rounds that they come in.
+# Samples, and their rounds.
 SIDES = {"128, posterior": (N_PLAIN, 1), "48, posterior": (48, 1), "48, rounds": (48, 3)}
 SIDES |= {"128, rounds": (128, 3)}
 
@@ -42,7 +42,7 @@ def data():
 
 
 def scored(vae, X, n_draws, n_rounds, seed):
-    """Scores by so many draws in so many rounds, at points of this seed."""
+    """Scores with a number of samples and rounds, by the random numbers of a seed."""
     from skae.variational import _importance, _posterior
 
     def points(n_draws, n_components):
@@ -94,7 +94,7 @@ def main():
         "deviation by points",
         "ms",
     ]
-    print_table(f"Off in nats, {n_rows} held-out rows", header, rows)
+    print_table(f"Error in nats, {n_rows} held-out rows", header, rows)
     figures.save(args.output)
 
 

@@ -1,7 +1,7 @@
-"""How training ends at the defaults, and what more epochs gain where it ended at `max_iter`.
+"""Convergence at the defaults, and the gain by more epochs where `max_iter` was reached.
 
-One fit of each estimator on at most 3,000 rows of each table: numbers standardised (the digits
-as they are), and mixed tables as they are. Where `stop_reason_` is "max_iter", for which `fit`
+One fit of each estimator on at most 3,000 rows of each table: numbers standardised
+(except the digits), and mixed tables. Where `stop_reason_` is "max_iter", for which `fit`
 warns, the fit is repeated with four times as many epochs.
 
     python benchmarks/endings.py --data FOLDER
@@ -52,13 +52,13 @@ def tables(folder):
 
 
 def longer(estimator, X):
-    """What four times as many epochs come to."""
+    """Result of four times as many epochs."""
     again = clone(estimator).set_params(max_iter=4 * estimator.max_iter).fit(X)
     return f"{again.best_loss_:.4g} in {again.n_iter_} epochs, {again.stop_reason_}"
 
 
 def main():
-    """Fit, print how it ended, count."""
+    """Fit, print and count `stop_reason_`."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", required=True, type=Path, help="folder of the tables")
     options = parser.parse_args()

@@ -1,14 +1,14 @@
-"""What does `skae.load` do with ten thousand files that somebody changed?
+"""Behaviour of `skae.load` on ten thousand modified files.
 
     python benchmarks/fuzz_load.py
     python benchmarks/fuzz_load.py --mutations 1000 --seed 1
 
-Files of every kind of estimator are changed by `tests/mutations.py`: bytes, the structure of
-the zip, values in its JSON, headers of arrays; but for plain damage with a checksum that fits
-again, so that the change reaches what is inside. Each is loaded in a worker that counts how it
-ended. Allowed are a loaded estimator and `SavedFileError`; anything else, a dead worker, a load
-of more than ten seconds, and any code that is run (new modules, processes, files that are
-written, sockets, unpickling) is reported with what made it.
+Files of every kind of estimator are modified by `tests/mutations.py`: bytes, the structure of
+the zip, values in its JSON, headers of arrays; except for plain damage with a valid checksum,
+so that the modification reaches the content. Each is loaded in a worker that counts the
+results. Allowed are a loaded estimator and `SavedFileError`; anything else, a dead worker, a
+load of more than ten seconds, and any code that is run (new modules, processes, files that are
+written, sockets, unpickling) is reported with its mutation.
 """
 
 import argparse
@@ -32,7 +32,7 @@ import mutations
 
 PATIENCE = 10
 
-# What no loading does, but for parts of Keras and pandas that are imported when needed.
+# Events that loading must not cause, except lazy imports of Keras and pandas.
 _RUNS_CODE = {
     "ctypes.dlopen",
     "os.exec",
@@ -59,7 +59,7 @@ _HOMES = {
 
 
 class Hang(BaseException):
-    """A load that does not end."""
+    """Error of a load that takes too long."""
 
 
 def write_files(folder):
@@ -91,7 +91,7 @@ def work(folder, seed, start, stop):
 
     files = sorted(Path(folder).glob("*.skae"))
     originals = [file.read_bytes() for file in files]
-    # What a valid file imports is imported before anything is watched.
+    # Everything that a valid file imports is imported before the audit.
     for file in files:
         skae.load(file)
     seen = []
@@ -135,7 +135,7 @@ def _hang(*args):
 
 
 def _code(seen):
-    """What was run that should not have been."""
+    """Description of an event that is not allowed."""
     event, args = seen
     if event == "import" and args[0].partition(".")[0] not in _HOMES:
         return f"import {args[0]}"
@@ -145,7 +145,7 @@ def _code(seen):
 
 
 def run(folder, seed, n_mutations):
-    """Results of all mutations; a worker that dies is started again after what killed it."""
+    """Results of all mutations; a worker that dies is restarted after the fatal mutation."""
     results, at = [], 0
     while at < n_mutations:
         command = [sys.executable, "-X", "faulthandler", __file__, "--worker", folder]
@@ -172,7 +172,7 @@ def run(folder, seed, n_mutations):
 
 
 def report(results):
-    """Two tables, and what should not have happened."""
+    """Print two tables, and the results that are not allowed."""
     kinds = collections.Counter(
         (r["mutation"], r["outcome"].partition(":")[0]) for r in results
     )

@@ -1,9 +1,9 @@
-"""The same under JAX or PyTorch, on the device that Keras sees, beside raw loops.
+"""Fits with JAX or PyTorch, on the device that Keras sees, and raw loops.
 
     KERAS_BACKEND=jax python benchmarks/gpu.py [--quick] [--repeats N] [--output FILE]
     KERAS_BACKEND=torch python benchmarks/gpu.py ...
 
-TensorFlow need not be installed. Without a GPU it runs on the CPU and says so. "default" is
+TensorFlow need not be installed. Without a GPU it runs on the CPU and prints that. "default" is
 the estimator as it comes, on the device and on the processor of the same machine; "together"
 is many small networks trained side by side in plain JAX, as one batched product.
 """
@@ -33,7 +33,7 @@ from _workloads import workload
 
 PARTS = ("S", "M", "search", "default", "together")
 SIZES = [2, 4, 8, 16, 32]
-# Epochs of the images, which take the processor some seconds each.
+# Epochs of the images, which take a few seconds each on the processor.
 DEFAULT = {"S": 100, "T": 100, "M": 10}
 NETWORKS = (1, 5, 25, 100, 400)
 RAW = {
@@ -58,7 +58,7 @@ def device_worker():
 
 
 def _searches(side, quick):
-    """A function that makes one search and returns its best score."""
+    """Return a function that runs one search and returns its best score."""
     from sklearn.model_selection import KFold
 
     from skae.metrics import variance_explained
@@ -158,7 +158,7 @@ def default_worker(name, quick, on_cpu):
 
 
 def default(args, figures):
-    """The estimator as it comes, on the device and on the processor."""
+    """The estimator with its defaults, on the device and on the processor."""
     rows = []
     for name, epochs in DEFAULT.items():
         sides = {}
@@ -224,7 +224,7 @@ def together(args, figures):
 
 
 def main(args):
-    """Run the parts asked for and print."""
+    """Run the selected parts and print."""
     backend = os.environ["KERAS_BACKEND"]
     if backend not in RAW:
         raise SystemExit(f"KERAS_BACKEND must be one of {sorted(RAW)}; it is {backend!r}.")

@@ -1,16 +1,15 @@
-"""Imputation of tables: skae's imputer beside the usual ones.
+"""Imputation of tables: skae's imputer and the usual ones.
 
-From whole tables cells are removed, and judged is how well each imputer puts them back:
-completely at random (MCAR), by the value of another column (MAR), by their own value
-(MNAR). Figures are the normalised RMSE of the numbers (over the removed cells of a column,
-divided by the column's standard deviation, then the mean over columns), the error rate of
-the categories, and seconds.
+Values of complete tables are removed and imputed: completely at random (MCAR), by the value of
+another column (MAR), by their own value (MNAR). Figures are the normalised RMSE of the numbers
+(over the removed values of a column, divided by the column's standard deviation, then the mean
+over columns), the error rate of the categories, and seconds.
 
     python benchmarks/imputation.py --data FOLDER [--results FILE.csv]
 
 FOLDER holds `adbench/*.npz` (https://github.com/Minqi824/ADBench, "Classical" tables) and
-`tables/*.csv` (https://github.com/mwaskom/seaborn-data). What FILE.csv holds already is not
-measured again.
+`tables/*.csv` (https://github.com/mwaskom/seaborn-data). Results that FILE.csv has
+already are not measured again.
 """
 
 import argparse
@@ -37,14 +36,14 @@ FOREST = "IterativeImputer(ExtraTrees)"
 
 
 class Coded:
-    """Categories as flags, or as one number each, numbers standardised; and back."""
+    """One-hot or ordinal encoding of categories, numbers standardised; and its inverse."""
 
     def __init__(self, frame, one_hot):
         self.frame, self.one_hot = frame, one_hot
         self.kinds = {c: frame[c].dtype == "category" for c in frame}
 
     def array(self):
-        """What a peer reads."""
+        """Encode a data frame."""
         parts = []
         for name, is_category in self.kinds.items():
             column = self.frame[name]
@@ -54,16 +53,16 @@ class Coded:
             codes = column.cat.codes.to_numpy().astype(float)
             codes[codes < 0] = np.nan
             if self.one_hot:
-                n_levels = len(column.cat.categories)
-                flags = (codes[:, None] == np.arange(n_levels)).astype(float)
-                flags[np.isnan(codes)] = np.nan
-                parts += list(flags.T)
+                n_categories = len(column.cat.categories)
+                one_hot = (codes[:, None] == np.arange(n_categories)).astype(float)
+                one_hot[np.isnan(codes)] = np.nan
+                parts += list(one_hot.T)
             else:
                 parts.append(codes)
         return np.column_stack(parts)
 
     def frame_of(self, Z):
-        """What it said, as a data frame."""
+        """Decode an imputed matrix to a data frame."""
         filled, at = {}, 0
         for name, is_category in self.kinds.items():
             column = self.frame[name]
@@ -71,24 +70,23 @@ class Coded:
                 filled[name] = Z[:, at] * (column.std() or 1.0) + column.mean()
                 at += 1
                 continue
-            n_levels = len(column.cat.categories)
+            n_categories = len(column.cat.categories)
             if self.one_hot:
-                codes = Z[:, at : at + n_levels].argmax(axis=1)
-                at += n_levels
+                codes = Z[:, at : at + n_categories].argmax(axis=1)
+                at += n_categories
             else:
-                codes = Z[:, at].round().clip(0, n_levels - 1).astype(int)
+                codes = Z[:, at].round().clip(0, n_categories - 1).astype(int)
                 at += 1
             filled[name] = pd.Categorical.from_codes(codes, column.cat.categories)
         return pd.DataFrame(filled)
 
 
 class TreesOfKind(RegressorMixin, BaseEstimator):
-    """Extra trees: a classifier where the target has whole numbers only, as codes are.
+    """Extra trees: a classifier where the target has whole numbers only (categories).
 
-    A third of the columns is tried at each split, or of categories the root, as missForest
-    does, which is better here than all, and quicker.
-
-    A standardised number is hardly ever whole, so that this tells categories.
+    A third of the columns is tried at each split, for categories the square root, as in
+    missForest, which is better here than all, and faster. Standardised numbers are hardly ever
+    whole, so categories are recognized by this.
     """
 
     def __init__(self, n_estimators=100, n_jobs=None, random_state=None):
@@ -97,7 +95,7 @@ class TreesOfKind(RegressorMixin, BaseEstimator):
         self.random_state = random_state
 
     def fit(self, X, y):
-        """Fit the forest that suits the target."""
+        """Fit a classifier or a regressor, by the target."""
         few = (y == np.round(y)).all()
         kind = ExtraTreesClassifier if few else ExtraTreesRegressor
         self.forest_ = kind(
@@ -109,19 +107,19 @@ class TreesOfKind(RegressorMixin, BaseEstimator):
         return self
 
     def predict(self, X):
-        """Codes or numbers."""
+        """Predict categories or numbers."""
         return self.forest_.predict(X)
 
 
 def simple(frame, seed, n_jobs):
-    """Mean or most frequent level."""
+    """Mean or most frequent category."""
     return frame.apply(
         lambda c: c.fillna(c.mode()[0]) if c.dtype == "category" else c.fillna(c.mean())
     )
 
 
 def coded(one_hot, make):
-    """A peer on coded columns."""
+    """Run a scikit-learn imputer on encoded columns."""
 
     def fill(frame, seed, n_jobs):
         code = Coded(frame, one_hot)
@@ -131,13 +129,13 @@ def coded(one_hot, make):
 
 
 def forest(seed, n_jobs):
-    """What missForest does, with extra trees; more rounds gain nothing."""
+    """missForest with extra trees; more rounds gain nothing."""
     trees = TreesOfKind(n_jobs=n_jobs, random_state=seed)
     return IterativeImputer(trees, max_iter=3, random_state=seed)
 
 
 def ours(frame, seed, n_jobs):
-    """Data frames as they are; tables of numbers as arrays."""
+    """Run AEImputer on data frames, or on arrays for tables of numbers."""
     from skae import AEImputer
 
     imputer = AEImputer(random_state=seed)
@@ -159,11 +157,11 @@ SIDES = {
 
 def measure(frame, gone, side, seed, n_jobs=1):
     """Errors and seconds of one imputer."""
-    holed = frame.mask(gone)
+    incomplete = frame.mask(gone)
     start = time.perf_counter()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        filled = SIDES[side](holed, seed, n_jobs)
+        filled = SIDES[side](incomplete, seed, n_jobs)
     seconds = time.perf_counter() - start
     numbers, categories = errors(frame, filled, gone)
     return {
@@ -184,7 +182,7 @@ class Results:
         self.known = {tuple(row[f] for f in FIELDS[:4]) for row in self.rows}
 
     def add(self, row):
-        """Keep a row."""
+        """Append a row."""
         self.rows.append(row)
         if self.path:
             new = not self.path.exists()
@@ -201,7 +199,7 @@ def _read(row):
 
 
 def run(args, results):
-    """All tables, removals, seeds and sides that are not known yet."""
+    """Measure all tables, mechanisms, seeds and imputers that are not in the results yet."""
     for seed in args.seeds:
         for name in args.tables:
             frame = read_table(args.data, name, args.rows, seed)
@@ -255,14 +253,16 @@ def speed(args):
 
 
 def main():
-    """Measure what is asked for, print."""
+    """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--tables", nargs="+", default=[*MIXED, *NUMERIC])
     parser.add_argument("--sides", nargs="+", default=list(SIDES), choices=list(SIDES))
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
-    parser.add_argument("--rows", type=int, default=2000, help="rows of a table at most")
-    parser.add_argument("--results", type=Path, help="file that keeps figures")
+    parser.add_argument(
+        "--rows", type=int, default=2000, help="maximum number of rows of a table"
+    )
+    parser.add_argument("--results", type=Path, help="file of results")
     parser.add_argument("--speed", action="store_true", help="only the seconds at 10,000 rows")
     args = parser.parse_args()
     if args.speed:

@@ -1,11 +1,11 @@
-"""How long one row takes, and what a fitted model weighs, beside what else one would use.
+"""Latency of one row, and memory and size of a fitted model, compared with other packages.
 
     python benchmarks/latency.py [--quick] [--repeats N] [--before TREE] [--output FILE]
 
-It makes the tables of the guide's page on serving. Every estimator is fitted in this process,
-saved by pickle, and measured in a fresh one that has only loaded it. ``--before TREE`` compares
-with another checkout: each is a process that loads what its own tree has fitted, and they take
-turns.
+It prints the tables of the guide's page on deployment. Every estimator is fitted in this
+process, saved by pickle, and measured in a fresh one that has only loaded it. ``--before TREE``
+compares with another checkout: each is a process that loads a model fitted by its own tree, and
+they take turns.
 """
 
 import os
@@ -40,7 +40,7 @@ from _common import (
 N_TRAIN, N_MANY, N_LIKELIHOOD = 6_250, 100_000, 2_000
 METRICS = ("import", "memory", "one", "many", "size")
 HEADER = ["", "import, s", "memory, MB", "one row, ms", "10,000 rows, ms", "file, MB"]
-# What is asked of one row, beside the score; tables first.
+# Methods measured on one row, besides the score; tables first.
 QUESTIONS = ("score_samples", "p_values", "explain", "describe")
 
 
@@ -56,7 +56,7 @@ def numbers(n, seed, n_columns=20):
 
 
 def table(n, seed):
-    """Eight columns of numbers with some holes, one of categories and one of flags."""
+    """Eight numeric columns with missing values, one categorical and one binary column."""
     import pandas as pd
 
     rng = np.random.RandomState(seed)
@@ -68,7 +68,7 @@ def table(n, seed):
 
 
 def estimators():
-    """Of each name: what makes it, its rows, and the method that is timed."""
+    """For each name: a factory, its rows, and the method that is timed."""
     from sklearn.decomposition import PCA
     from sklearn.ensemble import IsolationForest
 
@@ -119,7 +119,7 @@ def pyod_estimators():
 
 
 def load_worker(path, method, rows, quick):
-    """Worker: what a process pays that loads a model and scores."""
+    """Worker: time and memory of a process that loads a model and scores."""
     before, start = rss_mb(), time.perf_counter()
     model, frame = pickle.loads(Path(path).read_bytes())
     score = getattr(model, method)
@@ -149,7 +149,7 @@ def bulk_worker(path, quick):
     ]
 
     def bare():
-        # Two draws for each member, and the distances to all reference rows.
+        # Two noise samples for each network, and the distances to all reference rows.
         for start in range(0, len(X), 512):
             rows = X[start : start + 512]
             read = np.empty((X.shape[1] + 1, len(rows)))
@@ -182,7 +182,7 @@ for line in sys.stdin:
 
 
 class Side:
-    """A process with a model of one checkout, which answers when it is its turn."""
+    """A process with a model of one checkout, which measures calls on request."""
 
     def __init__(self, tree, path):
         command = [sys.executable, "-c", _TURN, str(path)]
@@ -215,7 +215,7 @@ pickle.dump((model, rows(10_000, 2)), open(sys.argv[3], "wb"))
 
 
 def fit(name, tree, path, quick):
-    """Fit and pickle an estimator, as a checkout has it."""
+    """Fit and pickle an estimator with the code of a checkout."""
     note("fit", name, tree)
     n_train = 500 if quick else N_TRAIN
     here = str(Path(__file__).resolve().parent)
@@ -256,7 +256,7 @@ def before_and_after(args, figures, folder):
 
 
 def weights(args, figures, folder):
-    """Table of what each model weighs; the bars of the detector."""
+    """Print time, memory and size of each model; return the bars of the detector."""
     table_rows, seen = [], {}
     here = Path(__file__).resolve().parent.parent
     for name, (_, rows, method) in estimators().items():

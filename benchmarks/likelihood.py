@@ -2,10 +2,9 @@
 
 The normal rows of each table are split 75 : 25 and standardised column by column on the
 training rows. The figure is the mean log-likelihood of a held-out row in nats, the mean
-over `--seeds` splits; of VAETransformer, the estimate that `score` gives.
+over `--seeds` splits; of VAETransformer, the estimate by `score`.
 
-- PCA: probabilistic PCA of the best size, chosen *by the held-out rows*: more than a user
-  could know.
+- PCA: probabilistic PCA of the best size, chosen *by the held-out rows*, which favours PCA.
 - Gaussian: full covariance, `GaussianMixture(1)`.
 - mixture: `GaussianMixture` of 2 to 20 components with full covariances, chosen by BIC.
 - VAE: `VAETransformer(n_components=8)` and its defaults, or two thirds of the table's
@@ -39,7 +38,7 @@ MIXTURES = (2, 3, 5, 7, 10, 14, 20)
 
 
 def tables(folder, max_rows):
-    """Name and normal rows of each table, at most `max_rows` of them drawn at random."""
+    """Name and normal rows of each table, with a random sample of at most `max_rows`."""
     for path in sorted(Path(folder, "adbench").glob("*.npz")):
         table = np.load(path)
         X = np.asarray(table["X"], np.float64)[table["y"] == 0]
@@ -56,12 +55,12 @@ def split(X, seed):
 
 
 def best_pca(train, test):
-    """Score of probabilistic PCA of the size that suits the held-out rows best, and that."""
+    """Score of probabilistic PCA of the best size for the held-out rows, and that size."""
     most = min(train.shape[1] - 1, len(train) - 1)
     scores = {}
     for size in range(1, most + 1):
         pca = PCA(size, svd_solver="full").fit(train)
-        # Singular beyond that: its densities are roundings.
+        # Singular beyond that: its densities are rounding errors.
         if pca.noise_variance_ > 1e-9:
             scores[size] = pca.score(test)
     best = max(scores, key=scores.get)
@@ -76,7 +75,7 @@ def best_mixture(train, test, seed):
 
 
 def evaluate(X, seed, prior):
-    """Log-likelihoods, and what VAETransformer did."""
+    """Log-likelihoods, and active latent variables of VAETransformer."""
     train, test = split(X, seed)
     start = time.perf_counter()
     vae = VAETransformer(min(SIZE, 2 * train.shape[1] // 3), prior=prior, random_state=seed)
@@ -132,7 +131,7 @@ def main():
     parser.add_argument("--prior", default="mixture", choices=("mixture", "normal"))
     parser.add_argument("--output", help="CSV file for the cells")
     options = parser.parse_args()
-    # Mixtures with many components on few rows say that they do not converge.
+    # Mixtures with many components on few rows warn that they do not converge.
     warnings.simplefilter("ignore", ConvergenceWarning)
     print("| " + " | ".join(HEADER) + " |")
     print("|---" + "|---:" * (len(HEADER) - 1) + "|")
@@ -162,7 +161,7 @@ def summarise(cells):
     print(f"- the Gaussian on {above('gaussian')},")
     print(f"- the mixture on {above('mixture')}.")
     idle = [cell["table"] for cell in cells if cell["n_active"] < cell["n_columns"]]
-    print(f"Columns that say nothing: {', '.join(idle) or 'none'}.")
+    print(f"Inactive latent variables:  {', '.join(idle) or 'none'}.")
 
 
 if __name__ == "__main__":

@@ -1,11 +1,10 @@
 """Peak memory of a fit, as a multiple of the table, and of a fit on a file of 4 GB.
 
-Memory is what the process holds of its own (`RssAnon` of /proc, Linux only): pages of a file
-that is mapped to memory are the system's, which takes them back when it wants them. The table
-counts, what the process held before it (Python, TensorFlow) is shown apart. What XLA needs to
-compile the epoch is part of the fit, and the same for tables of any size. Epochs are told in
-seconds and in seconds of the processor, all threads together: in these the reading that goes
-on beside the training counts in full, and other work on the machine does not.
+Memory is `RssAnon` of /proc (Linux only): pages of a memory-mapped file, which the system can
+reclaim, are not counted. The table is counted; the memory before it (Python, TensorFlow) is
+shown separately. The memory for XLA's compilation is part of the fit, and the same for tables
+of any size. Epochs are measured in wall-clock and in processor seconds of all threads: the
+latter include all reading in the background thread, and not other work on the machine.
 """
 
 import os
@@ -57,14 +56,14 @@ _MB = 2**20
 
 
 def anonymous_mb():
-    """What this process holds of its own."""
+    """Anonymous memory of this process."""
     status = Path("/proc/self/status").read_text().splitlines()
     return int(next(s for s in status if s.startswith("RssAnon")).split()[1]) / 1024
 
 
 @contextlib.contextmanager
 def watched(seconds=0.003):
-    """Most that this process holds meanwhile: a list of one number."""
+    """Peak memory inside the context: a list of one number."""
     most, over = [anonymous_mb()], threading.Event()
 
     def watch():
@@ -93,9 +92,9 @@ def fill(X):
 
 
 def fit(X, epochs, variational=False):
-    """Most memory in the fit, its seconds, both kinds of the quickest epoch after the first.
+    """Peak memory and seconds of the fit, both kinds of seconds of its fastest later epoch.
 
-    And the most in calls of `score_samples` and `score`; variational, of a tenth of the rows.
+    And the peak in `score_samples` and `score`; if variational, on a tenth of the rows.
     """
     from skae import AutoencoderTransformer, VAETransformer
     from skae.training._engine import Engine
@@ -140,7 +139,7 @@ def warm_up():
 
 
 def table_worker(shape, dtype, epochs, whole=False, variational=False):
-    """Worker: a table in memory. `whole`: it lies on the device as a small one does."""
+    """Worker: a table in memory. `whole`: it is put on the device, like a small one."""
     from skae.estimators import _validation
 
     if whole:
@@ -230,15 +229,15 @@ def file(args, figures):
 
 
 def main(args):
-    """Run the parts asked for and print."""
+    """Run the selected parts and print."""
     figures = Figures()
     print_machine(args.quick, os.environ["KERAS_BACKEND"])
     worst = tables(args, figures) if "tables" in args.parts else None
     peak, slower = file(args, figures) if "file" in args.parts else (None, None)
     bars = [
         ("float32 tables in memory: peak / table", "<=", 2, worst),
-        ("file of 4 GB: MB held at most, all counted", "<=", 1500, peak),
-        ("file: s an epoch / GB, beside rows on the device", "<=", 1.3, slower),
+        ("file of 4 GB: peak memory in all, MB", "<=", 1500, peak),
+        ("file: s an epoch / GB, relative to rows on the device", "<=", 1.3, slower),
     ]
     print_bars(bars, figures)
     figures.save(args.output)

@@ -1,11 +1,11 @@
-"""Missing values in numbers: detection and reconstruction, beside what scikit-learn offers.
+"""Missing values in numbers: detection and reconstruction, compared with scikit-learn.
 
-Values are taken out at random of the whole table, before it is split. Detection, one-class
-and unsupervised as in `anomaly.py`, by the area under the ROC curve: `AEAnomalyDetector` as it
-is, `IsolationForest`, which takes NaN, and the distance to the fifth neighbour of rows filled
-by the mean. Reconstruction of held-out rows from a code of four numbers, by the share of
-variance of the observed values: `AutoencoderTransformer` as it is, PCA of rows filled by the
-mean.
+Values are removed at random from the whole table, before it is split. Detection, one-class and
+unsupervised as in `anomaly.py`, by the area under the ROC curve: `AEAnomalyDetector` at its
+defaults, `IsolationForest`, which accepts NaN, and the distance to the fifth neighbour after
+mean imputation. Reconstruction of held-out rows from a code of four numbers, by the share of
+variance of the observed values: `AutoencoderTransformer` at its defaults, and PCA after mean
+imputation.
 
     python benchmarks/missing.py --data FOLDER
 
@@ -89,7 +89,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--seeds", type=int, default=1)
-    parser.add_argument("--tables", nargs="*", help="parts of names; none: all")
+    parser.add_argument("--tables", nargs="*", help="parts of names; default: all")
     options = parser.parse_args()
     names = ["skae", "IsolationForest", "kNN"]
     print("table | missing | unsupervised:", *names, "| one-class:", *names, "| skae PCA")

@@ -1,14 +1,15 @@
-"""People's own tables: strings, categories, booleans, dates and missing cells, straight in.
+"""Anomaly detection in tables with strings, categories, booleans, dates, missing values.
 
     python benchmarks/mixed.py --data FOLDER
 
 FOLDER holds titanic.csv, penguins.csv, mpg.csv and diamonds.csv, as seaborn's data
-repository has them (https://github.com/mwaskom/seaborn-data); "census" is made up here.
+repository has them (https://github.com/mwaskom/seaborn-data); "census" is generated here.
 
-anomalies: 3 % of the rows get two cells of other rows ("exchanged"), or a number that cannot
-be ("impossible"); the area under the ROC curve (AUROC) of the detector and of the usual
-ones on flags and numbers, all fitted on these rows. reasons: how often `describe` names a
-planted column first, of the planted rows that `predict` marks or `select` finds. promises:
+anomalies: 3 % of the rows get two values of another row ("exchanged"), or an impossible
+number ("impossible"); the area under the ROC curve (AUROC) of the detector and of the usual
+ones on one-hot encoded columns, all fitted on these rows. reasons: how often `describe` names a
+corrupted column first, of the injected anomalies that `predict` marks or `select` finds.
+promises:
 the share of clean new rows that is marked. sizes: diamonds that have a side of zero or one
 beyond thirty millimetres, among 5,000.
 """
@@ -37,12 +38,12 @@ OTHERS = ("forest", "5th neighbour", "5 neighbours")
 
 
 def as_numbers(frame):
-    """Flags for what is no number, means for what is missing, all standardised."""
+    """One-hot encoding, mean imputation, standardised columns."""
     frame = frame.copy()
     for name in frame.select_dtypes("datetime"):
         frame[name] = frame[name].astype("int64") / 8.64e13
-    levels = frame.select_dtypes(exclude="number").columns
-    frame[levels] = frame[levels].astype(object)
+    categorical = frame.select_dtypes(exclude="number").columns
+    frame[categorical] = frame[categorical].astype(object)
     flags = OneHotEncoder(sparse_output=False, max_categories=50)
     columns = make_column_transformer(
         (SimpleImputer(), make_column_selector(dtype_include="number")),
@@ -52,38 +53,38 @@ def as_numbers(frame):
 
 
 def others(X, seed):
-    """Scores of the usual detectors, higher for odder rows."""
+    """Scores of the usual detectors, higher for anomalies."""
     yield "forest", -IsolationForest(random_state=seed).fit(X).score_samples(X)
     distance, _ = NearestNeighbors(n_neighbors=5).fit(X).kneighbors()
     yield "5th neighbour", distance[:, -1]
     yield "5 neighbours", distance.mean(axis=1)
 
 
-def planted(args, names):
-    """For each table, kind and seed: the AUROC of all, and what is named of what is found."""
+def injected(args, names):
+    """For each table, kind and seed: the AUROC of all, and how often `describe` is right."""
     for name in names:
         for kind, plant in PLANTS.items():
             for seed in args.seeds:
                 rng = np.random.RandomState(seed)
                 frame = load(name, args.data, rng, args.max_rows)
-                odd, rows, columns = plant(frame, rng)
-                labels = np.zeros(len(odd), dtype=bool)
+                anomalous, rows, columns = plant(frame, rng)
+                labels = np.zeros(len(anomalous), dtype=bool)
                 labels[rows] = True
-                detector = AEAnomalyDetector(random_state=seed, **args.params).fit(odd)
-                figures = {"skae": roc_auc_score(labels, -detector.score_samples(odd))}
+                detector = AEAnomalyDetector(random_state=seed, **args.params).fit(anomalous)
+                figures = {"skae": roc_auc_score(labels, -detector.score_samples(anomalous))}
                 if "anomalies" in args.parts:
-                    for other, scores in others(as_numbers(odd), seed):
+                    for other, scores in others(as_numbers(anomalous), seed):
                         figures[other] = roc_auc_score(labels, scores)
                 if "reasons" in args.parts:
-                    texts = detector.describe(odd.iloc[rows], n_columns=1)
+                    texts = detector.describe(anomalous.iloc[rows], n_columns=1)
                     named = np.array(
                         [
                             any(text.startswith(f"{c} ") for c in pair)
                             for text, pair in zip(texts, columns, strict=True)
                         ]
                     )
-                    marked = detector.predict(odd.iloc[rows]) == -1
-                    selected = detector.select(odd)[rows]
+                    marked = detector.predict(anomalous.iloc[rows]) == -1
+                    selected = detector.select(anomalous)[rows]
                     for how, found in (("marked", marked), ("selected", selected)):
                         figures[how] = found.sum(), named[found].sum(), len(rows)
                 note(name, kind, seed, figures)
@@ -104,7 +105,7 @@ def promises(args, names):
 
 
 def sizes(args):
-    """Average precision of the absurd diamonds, and what is said of them."""
+    """Average precision of the absurd diamonds, and how often `describe` names a side."""
     for seed in args.seeds:
         frame, absurd = absurd_sizes(args.data, np.random.RandomState(seed))
         detector = AEAnomalyDetector(random_state=seed, **args.params).fit(frame)
@@ -115,7 +116,7 @@ def sizes(args):
         yield ap, named
 
 
-def tell_anomalies(results, figures):
+def print_anomalies(results, figures):
     rows = []
     for kind in PLANTS:
         for name in dict.fromkeys(r[0] for r in results):
@@ -127,12 +128,12 @@ def tell_anomalies(results, figures):
     overall = np.mean([row[1:] for row in rows], axis=0)
     rows.append(("mean", *overall))
     spec = [(row[0], *(format(value, ".1f") for value in row[1:])) for row in rows]
-    print_table("AUROC, %", ["planted in", "skae", *OTHERS], spec)
+    print_table("AUROC, %", ["injected into", "skae", *OTHERS], spec)
     best = {other: overall[0] - value for other, value in zip(OTHERS, overall[1:], strict=True)}
     return [(f"AUROC above {other}, points", ">=", 3, gain) for other, gain in best.items()]
 
 
-def tell_reasons(results, figures):
+def print_reasons(results, figures):
     rows, shares = [], {}
     for kind in (*PLANTS, "both"):
         for how in ("marked", "selected"):
@@ -141,14 +142,14 @@ def tell_reasons(results, figures):
             shares[kind, how] = 100 * named / found
             figures.add("reasons", kind, how, [shares[kind, how]])
             rows.append((f"{kind}, {how}", f"{found} of {number}", f"{shares[kind, how]:.1f}"))
-    print_table("A planted column is named first", ["rows", "found", "named, %"], rows)
+    print_table("A corrupted column is named first", ["rows", "found", "named, %"], rows)
     return [
         (f"named first, {kind}, {how}, %", ">=", 80, share)
         for (kind, how), share in shares.items()
     ]
 
 
-def tell_promises(results, figures):
+def print_promises(results, figures):
     rows = []
     for name in dict.fromkeys(r[0] for r in results):
         shares = [
@@ -176,13 +177,13 @@ def main():
     print_machine(args.quick)
     figures, bars = Figures(), []
     if {"anomalies", "reasons"} & set(args.parts):
-        results = list(planted(args, args.tables))
+        results = list(injected(args, args.tables))
         if "anomalies" in args.parts:
-            bars += tell_anomalies(results, figures)
+            bars += print_anomalies(results, figures)
         if "reasons" in args.parts:
-            bars += tell_reasons(results, figures)
+            bars += print_reasons(results, figures)
     if "promises" in args.parts:
-        bars += tell_promises(list(promises(args, args.tables)), figures)
+        bars += print_promises(list(promises(args, args.tables)), figures)
     if "sizes" in args.parts:
         ap, named = np.mean(list(sizes(args)), axis=0)
         bars += [("average precision of absurd diamonds", ">=", 0.995, ap)]

@@ -1,20 +1,19 @@
-"""Codes of tables with categories and missing cells, beside PCA of the prepared table.
+"""Codes of tables with categories and missing values, compared with PCA of the encoded table.
 
     python benchmarks/mixed_codes.py --data FOLDER [--seeds 3] [--parts codes speed]
 
 Tables: Titanic, penguins, mpg and diamonds (3,000 rows), and two made from the last that look
-like census tables: most columns categories, a tenth of the cells missing. Three quarters of the
-rows are fitted on, at the defaults, and the error of the others is measured in the user's own
-columns, over the cells that are there: for numbers the root mean squared error in standard
-deviations of the column, for categories the share that is wrong. Each figure is the mean over
+like census tables: most columns categories, a tenth of the values missing. Three quarters of
+the rows are training rows, at the defaults, and the error of the others is measured in the
+columns of the table, over observed values: for numbers the root mean squared error in standard
+deviations of the column, for categories the share of wrong ones. Each figure is the mean over
 columns.
 
-- codes: `AutoencoderTransformer(k)` on the table as it is, PCA of `TabularEncoder`, and PCA of
-  what one prepares by hand (numbers standardised, one flag for each level, means where cells
-  are missing; the largest flag wins on the way back). Columns of more than 50 levels are left
-  out: flags that are on in one row say nothing of others.
+- codes: `AutoencoderTransformer(k)` on the table, PCA of `TabularEncoder`, and PCA of a table
+  encoded by hand (numbers standardised, one-hot encoding, mean imputation; the largest value is
+  decoded). Columns of more than 50 categories are omitted.
 - speed: seconds of a fit on 50,000 rows of 15 columns, five of them categories, over those of
-  a fit on as many columns of numbers as the table is encoded in; the sides take turns.
+  a fit on as many numeric columns as the encoded table has; both take turns.
 """
 
 import statistics
@@ -51,7 +50,7 @@ def tables(folder, most_rows=3000):
 
 
 def _binned(X):
-    """Most numbers as bands, a tenth of the cells missing: like a census."""
+    """Most numbers as ranges, a tenth of the values missing: like a census."""
     X = X.copy()
     rng = np.random.RandomState(0)
     numbers = [c for c in X.select_dtypes("number") if X[c].nunique() > 10]
@@ -65,14 +64,16 @@ def _binned(X):
 
 
 class ByHand:
-    """PCA of a table that was prepared as tutorials do it."""
+    """PCA of a table that was encoded as in tutorials."""
 
     def __init__(self, n_components):
         self.n_components = n_components
 
     def fit(self, X):
         self.numbers = list(X.select_dtypes("number"))
-        self.levels = {c: sorted(X[c].dropna().unique()) for c in X if c not in self.numbers}
+        self.categories = {
+            c: sorted(X[c].dropna().unique()) for c in X if c not in self.numbers
+        }
         self.scaler = StandardScaler().fit(X[self.numbers]) if self.numbers else None
         self.means = self._flags(X).mean()
         Z = self._matrix(X)
@@ -82,31 +83,31 @@ class ByHand:
     def reconstruct(self, X):
         Z = self.pca.inverse_transform(self.pca.transform(self._matrix(X)))
         n = len(self.numbers)
-        said = pd.DataFrame(index=X.index)
+        decoded = pd.DataFrame(index=X.index)
         if n:
-            said[self.numbers] = self.scaler.inverse_transform(Z[:, :n])
-        for name, levels in self.levels.items():
-            flags = Z[:, n : n + len(levels)]
-            said[name] = np.array(levels, dtype=object)[flags.argmax(axis=1)]
-            n += len(levels)
-        return said[list(X)]
+            decoded[self.numbers] = self.scaler.inverse_transform(Z[:, :n])
+        for name, categories in self.categories.items():
+            one_hot = Z[:, n : n + len(categories)]
+            decoded[name] = np.array(categories, dtype=object)[one_hot.argmax(axis=1)]
+            n += len(categories)
+        return decoded[list(X)]
 
     def _flags(self, X):
-        """One column for each level, missing where the cell is."""
-        flags = {
-            (name, level): (X[name] == level).astype(float).where(X[name].notna())
-            for name, levels in self.levels.items()
-            for level in levels
+        """One-hot encoding, missing where the value is."""
+        one_hot = {
+            (name, category): (X[name] == category).astype(float).where(X[name].notna())
+            for name, categories in self.categories.items()
+            for category in categories
         }
-        return pd.DataFrame(flags, index=X.index)
+        return pd.DataFrame(one_hot, index=X.index)
 
     def _matrix(self, X):
-        """Numbers standardised, flags as they are, means where cells are missing."""
-        flags = self._flags(X).fillna(self.means).to_numpy()
+        """Numbers standardised, one-hot columns unscaled, mean imputation."""
+        one_hot = self._flags(X).fillna(self.means).to_numpy()
         if not self.numbers:
-            return flags
+            return one_hot
         numbers = np.nan_to_num(self.scaler.transform(X[self.numbers]))
-        return np.hstack([numbers, flags])
+        return np.hstack([numbers, one_hot])
 
 
 class Pipe:
@@ -132,15 +133,15 @@ METHODS = {
 }
 
 
-def errors(X, said, train):
+def errors(X, decoded, train):
     """Error of each column, by name."""
     found = {}
     for name in X:
         there = X[name].notna().to_numpy()
-        true, other = X[name][there], said[name][there]
+        true, other = X[name][there], decoded[name][there]
         if pd.api.types.is_numeric_dtype(X[name]) and X[name].dtype != bool:
             spread = train[name].std()
-            # Where nothing is said, the mean.
+            # The mean in the place of missing outputs.
             missed = true.to_numpy(float) - other.fillna(train[name].mean()).to_numpy(float)
             found[name] = float(np.sqrt(np.mean(missed**2)) / spread)
         else:
@@ -207,13 +208,15 @@ def _mean_of_columns(dicts):
 
 
 def large_table(n_rows):
-    """Ten columns of numbers and five of categories, of diamonds' kind."""
+    """Ten numeric and five categorical columns, similar to diamonds."""
     rng = np.random.RandomState(0)
     code = rng.normal(size=(n_rows, 4))
     numbers = np.tanh(code @ rng.normal(size=(4, 10))) + 0.1 * rng.normal(size=(n_rows, 10))
     X = pd.DataFrame(numbers, columns=[f"n{i}" for i in range(10)])
-    for i, n_levels in enumerate((2, 3, 5, 8, 12)):
-        scores = code @ rng.normal(size=(4, n_levels)) + rng.gumbel(size=(n_rows, n_levels))
+    for i, n_categories in enumerate((2, 3, 5, 8, 12)):
+        scores = code @ rng.normal(size=(4, n_categories)) + rng.gumbel(
+            size=(n_rows, n_categories)
+        )
         X[f"c{i}"] = np.array(list("abcdefghijkl"))[scores.argmax(axis=1)]
     return X.mask(rng.random_sample(X.shape) < 0.02)
 

@@ -1,7 +1,7 @@
-"""ONNX files: how far onnxruntime is from skae, how long both take, and how large files are.
+"""ONNX files: differences between onnxruntime and skae, time of both, and file sizes.
 
 Not called onnx.py: a script's folder comes first on its path, and it would be imported by
-onnxruntime in place of the package.
+onnxruntime in the place of the package.
 
     python benchmarks/onnx_export.py
 """
@@ -57,7 +57,7 @@ def fits(quick):
 
 
 def measure(estimator, X, output, dtype, n_rows, seconds):
-    """Difference of the range of what is said, milliseconds of both, and size of the file."""
+    """Difference as a share of the output's range, milliseconds of both, and file size."""
     content = skae.to_onnx(estimator, output=output, dtype=dtype).SerializeToString()
     session, method = onnxruntime.InferenceSession(content), getattr(estimator, output)
     rng = np.random.RandomState(0)
@@ -78,7 +78,7 @@ def measure(estimator, X, output, dtype, n_rows, seconds):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--quick", action="store_true", help="tiny sizes, to see that it runs")
+    parser.add_argument("--quick", action="store_true", help="tiny sizes, as a test")
     args = parser.parse_args()
     warnings.simplefilter("ignore", ConvergenceWarning)
     n_rows, seconds = (100, 0.01) if args.quick else (10_000, 1.0)
@@ -87,7 +87,7 @@ def main():
         for output in outputs:
             dtypes = (np.float32, np.float64) if output == outputs[0] else (np.float32,)
             for dtype in dtypes:
-                # A third of 48 codes for each row at a time: held whole in onnxruntime.
+                # A third of 48 codes for each row at a time: all in memory in onnxruntime.
                 many = min(n_rows, 1000) if "VAE" in name and output != "transform" else n_rows
                 figures = measure(estimator, X, output, dtype, many, seconds)
                 label = f"{name}, {output}" + (f" ({many:,} rows)" if many < n_rows else "")

@@ -1,12 +1,12 @@
-"""Ordered codes: one fit for all sizes, beside PCA and a network of each size.
+"""Ordered codes: one fit for all sizes, compared with PCA and a network of each size.
 
-Each table is split 75 : 25 and standardised column by column on the training rows. The
-figures are shares of variance explained on the held-out rows, means over `--seeds` splits:
-of PCA, of an `AutoencoderTransformer` of that size (own), and of the first columns of one
-fitted with ``ordered=True`` at the largest size; "way" is how far the last is from PCA to
-the second. Then the seconds of the ordered fit over those of one plain fit of the largest
-size, both in a process that has compiled them already, and the least difference from PCA
-over all sizes.
+Each table is split 75 : 25 and standardised column by column on the training rows. The figures
+are shares of variance explained on the held-out rows, means over `--seeds` splits: of PCA, of
+an `AutoencoderTransformer` of that size (own), and of the first columns of one fitted with
+``ordered=True`` at the largest size; "way" is the gain of the last over PCA, divided by that
+of the second. Then the seconds of the ordered fit over those of one plain fit of the largest
+size, both in a process that has compiled them already, and the least difference from PCA over
+all sizes.
 
     python benchmarks/ordered.py --data FOLDER
 
@@ -33,7 +33,7 @@ WAY, RATIO = 0.9, 1.5
 
 
 def timed(make, rows):
-    """A fitted estimator, and the seconds of a fit that need not compile."""
+    """Fitted estimator, and the seconds of a fit without compilation."""
     make().fit(rows)
     start = time.perf_counter()
     fitted = make().fit(rows)
@@ -83,7 +83,7 @@ def main():
             pca, ordered = mean["pca"][size - 1], mean["ordered"][size - 1]
             cell = {"table": name, "size": size, "pca": pca, "own": own, "ordered": ordered}
             cells.append({**cell, "met": bool(ordered >= pca + WAY * (own - pca))})
-            # Where a network of that size is PCA too there is no way to go.
+            # Where a network of that size is PCA too the ratio is not defined.
             way = f"{(ordered - pca) / (own - pca):7.2f}" if own - pca > 1e-4 else f"{'-':>7}"
             print(f"{name:12}{size:5d}{pca:9.4f}{own:9.4f}{ordered:9.4f}{way}", flush=True)
         ratios[name] = np.median(

@@ -1,11 +1,11 @@
-"""How long a fit with the defaults takes, and how good it is, beside another version of skae.
+"""Seconds and variance explained of fits at the defaults, compared with another version.
 
 Tables are split 75 : 25 and standardised as in `reconstruction.py`, and encoded in few numbers;
-of the images 8,000 are trained on as they are, and the last 2,000 held out.
+8,000 of the images are training rows, not standardised, and the last 2,000 are held out.
 Every fit is a first fit in a fresh process, with building and compiling and without imports;
 the two versions take turns. The figures are seconds of `fit`, and the share of variance
-explained on the rows held out, beside PCA's. On a machine that has other work to do,
-`taskset -c 0` and `--clock cpu` count the time of the processor on one core.
+explained on the held-out rows, also by PCA. On a busy machine, `taskset -c 0` and `--clock cpu`
+measure the processor time on one core.
 
     git worktree add /tmp/before COMMIT
     python benchmarks/patience.py --data FOLDER --before /tmp/before
@@ -50,7 +50,7 @@ CELLS = {
 MANY = 10_000
 MOST = 50_000
 
-# What a process fits: no import that the other version may lack.
+# Script of a process, which imports only what both versions have.
 WORKER = """
 import json, sys, time
 import numpy as np
@@ -72,7 +72,7 @@ def fitted(tree, path, size, seed, clock):
     """Seconds and score of one version."""
     command = [sys.executable, "-c", WORKER, str(path), str(size), str(seed), clock]
     env = environment() | {"PYTHONPATH": str(tree)}
-    # Python looks for packages where it is started, first of all.
+    # Python imports packages from the working directory first.
     done = subprocess.run(command, capture_output=True, text=True, env=env, cwd=tree)
     for line in done.stdout.splitlines():
         if line.startswith("@result "):
@@ -109,7 +109,7 @@ def measure(args, name, size):
 
 
 def main():
-    """Measure the cells that are asked for, print."""
+    """Measure the selected cells, print."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
     parser.add_argument("--data", required=True, help="folder with adbench/ and mnist_10k.npz")
     parser.add_argument("--before", type=Path, required=True, help="tree of another version")
@@ -118,10 +118,10 @@ def main():
         "--clock",
         choices=("wall", "cpu"),
         default="wall",
-        help="cpu: of the processor, for a machine that has other work to do",
+        help="cpu: processor time, for a busy machine",
     )
     parser.add_argument("--only", nargs="*", default=list(CELLS), choices=list(CELLS))
-    parser.add_argument("--output", type=Path, help="JSON file that keeps the cells")
+    parser.add_argument("--output", type=Path, help="JSON file of the cells")
     parser.add_argument("--scratch", type=Path, default=Path("."))
     args = parser.parse_args()
     cells = []
@@ -166,7 +166,7 @@ def summarise(cells):
 
 
 def share(cells):
-    """Of the seconds of before."""
+    """Share of the seconds of the other version."""
     return sum(c["now, s"] for c in cells) / sum(c["before, s"] for c in cells)
 
 

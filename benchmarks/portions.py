@@ -1,11 +1,11 @@
-"""Held-out variance explained by `partial_fit` over portions, beside one `fit` of all rows.
+"""Held-out variance explained by `partial_fit` on chunks, compared with one `fit`.
 
-Each table is split 75 : 25 and standardised as in `reconstruction.py`. `partial_fit` is given
-the training rows in ten portions, in as many passes as `fit` took epochs, or `--times` as many:
-portions of shuffled rows, and of rows sorted by the first principal component, which is about
-the worst order there is. Either at the default rate, which stays at 0.001, and at a rate of
-0.003 that falls to zero in the last two fifths of the passes. PCA and IncrementalPCA, which
-reads the sorted portions once, stand beside them.
+Each table is split 75 : 25 and standardised as in `reconstruction.py`. `partial_fit` receives
+the training rows in ten chunks, in as many passes as `fit` took epochs, or `--times` as many:
+chunks of shuffled rows, and of rows sorted by the first principal component, which is about the
+worst order. Both at the default rate, a constant 0.001, and at a rate of 0.003 that decays to
+zero in the last two fifths of the passes. For comparison PCA, and IncrementalPCA in one pass
+over the sorted chunks.
 
     python benchmarks/portions.py --data FOLDER
 
@@ -31,7 +31,7 @@ COLUMNS = ("pca", "ipca", "fit", "shuffled", "sorted", "shuffled, falling", "sor
 
 
 def in_portions(X, size, seed, n_passes, falls):
-    """An autoencoder that has seen X in portions, in so many passes."""
+    """Autoencoder trained by `partial_fit` on chunks of X, in a number of passes."""
     ae = AutoencoderTransformer(size, random_state=seed)
     for done in range(n_passes):
         if falls:
@@ -43,7 +43,7 @@ def in_portions(X, size, seed, n_passes, falls):
 
 
 def evaluate(X, size, seed, times):
-    """Share of held-out variance explained by each side, epochs, and seconds of portions."""
+    """Held-out variance explained by each method, epochs, and seconds of `partial_fit`."""
     train, test = split(X, seed)
     pca = PCA(size, random_state=seed).fit(train)
     orders = {"sorted": np.argsort(pca.transform(train)[:, 0], kind="stable")}

@@ -32,14 +32,14 @@ SIZES = (2, 4, 8, 16)
 
 
 def tables(folder, max_rows, only=None):
-    """Name and rows of each table, at most `max_rows` of them drawn at random."""
+    """Name and rows of each table, with a random sample of at most `max_rows`."""
     for name, read in _readers(folder):
         if only is None or name in only:
             yield name, _some(read(), max_rows)
 
 
 def _readers(folder):
-    """Names of tables, and what reads each."""
+    """Names of tables, and a function that loads each."""
     for name in ("breast_cancer", "diabetes", "digits", "iris", "linnerud", "wine"):
         yield f"sk_{name}", lambda name=name: getattr(datasets, f"load_{name}")().data
     if folder is None:
@@ -125,7 +125,7 @@ def summarise(cells):
     print(f"mean: PCA {pca.mean():.3f}, random {random.mean():.3f}, skae {skae.mean():.3f}")
     print(f"worst cell against PCA: {(skae - pca).min():+.4f} (bar: not below -0.002)")
     level = (skae >= random - 0.001).mean()
-    print(f"better than or level with the random start in {level:.0%} (bar: 90 %)")
+    print(f"better than or equal to random initialization in {level:.0%} (bar: 90 %)")
 
 
 if __name__ == "__main__":

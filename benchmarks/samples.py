@@ -1,13 +1,13 @@
-"""Drawn rows beside real ones: VAETransformer with both priors, Gaussians, mixtures.
+"""Sampled and real rows: VAETransformer with both priors, Gaussians, mixtures.
 
-Tables, splits and densities as in `likelihood.py`. Each method draws as many rows as are held
-out, and a random forest tells the drawn from the real: the figure is its AUC by five-fold
-cross-validation, the mean over two drawings of at most 500 rows. 0.5: it cannot tell; 1: it
-always can.
+Tables, splits and densities as in `likelihood.py`. Each method samples as many rows as are held
+out, and a random forest classifies sampled and real rows: the figure is its AUC by five-fold
+cross-validation, the mean over two samples of at most 500 rows. 0.5: indistinguishable; 1:
+always distinguished.
 
 - normal, mixture: `VAETransformer` of the size of `likelihood.py` with either `prior`: one
-  network, since the prior has no part in training. Seconds are those of the processor, for
-  the whole fit, without compilation, and for the prior in it.
+  network, since the prior has no part in training. Processor seconds, for the whole fit,
+  without compilation, and for the prior in it.
 - Gaussian: full covariance, `GaussianMixture(1)` on the data.
 - mixture of rows: `GaussianMixture` of 2 to 20 components on the data, chosen by BIC.
 
@@ -39,7 +39,7 @@ MOST_ROWS = 500
 
 
 def auc(rows, draw, seed):
-    """How well a forest tells drawn rows from real ones, none of which it was trained on."""
+    """Cross-validated AUC of a forest that classifies sampled and real rows."""
     real = rows[:MOST_ROWS]
     scores = []
     for drawing in range(DRAWINGS):
@@ -124,7 +124,7 @@ def main():
     parser.add_argument("--only", nargs="*", default=TABLES, help="names of tables")
     parser.add_argument("--output", help="CSV file for the cells")
     options = parser.parse_args()
-    # Mixtures with many components on few rows say that they do not converge.
+    # Mixtures with many components on few rows warn that they do not converge.
     warnings.simplefilter("ignore", ConvergenceWarning)
     data = {"breast cancer": load_breast_cancer().data}
     data |= {k: X for k, X in tables(options.data, options.max_rows) if k in options.only}

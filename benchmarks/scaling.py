@@ -1,11 +1,11 @@
-"""Past one machine: what a cluster, blocks and several devices gain.
+"""Gain by a cluster, blocks of rows and several devices.
 
     python benchmarks/scaling.py [--quick] [--repeats N] [--parts search rows detector devices]
                                  [--rows N] [--output FILE]
 
 The cluster is this machine: two worker processes of one thread each; the devices are two
-that JAX makes of its processor. What they gain is bounded by its cores. Each measurement is
-made in a fresh process. Needs dask-ml and JAX, and Ray for its line.
+virtual ones on its processor. The gain is limited by its cores. Each measurement is
+made in a fresh process. Needs dask-ml and JAX, and Ray for its row.
 """
 
 import os
@@ -129,7 +129,7 @@ def search_part(args, figures):
 
 
 def table(n_rows, n_columns=10, chunk=100_000):
-    """A Dask array that is drawn when it is read; no block depends on another."""
+    """Dask array that is generated when it is computed; blocks are independent."""
     import dask.array as da
 
     def block(info):
@@ -151,7 +151,7 @@ WAYS = {"fit on all rows": 0, "Incremental, one pass": 1, "Incremental, five pas
 
 
 def rows_worker(way, n_rows):
-    """Worker: an autoencoder fitted whole or block by block; what it explains of new rows."""
+    """Worker: an autoencoder fitted whole or block by block; variance explained of new rows."""
     from dask_ml.wrappers import Incremental
 
     from skae import AutoencoderTransformer
@@ -179,7 +179,7 @@ def rows_part(args, figures):
     n_rows = 20_000 if args.quick else 1_000_000
     medians = measured(args, figures, "rows", WAYS, n_rows=n_rows)
     print_table(
-        f"Training on {n_rows:,} x 10, drawn as they are read",
+        f"Training on {n_rows:,} x 10, generated as they are read",
         ["", "seconds", "variance explained", "peak MB"],
         [(way, m["seconds"], m["score"], m["peak_mb"]) for way, m in medians.items()],
     )
@@ -192,7 +192,7 @@ SCORING = ("one call", "blocks, 1 thread", "blocks, 2 threads", "blocks, 2 proce
 
 
 def fit_worker(path):
-    """Worker: a fitted detector in a file, so that what scores has trained nothing."""
+    """Worker: a fitted detector in a file, so that the scoring process has not trained."""
     from skae import AEAnomalyDetector
 
     detector = AEAnomalyDetector(novelty=True, hidden_layer_sizes=(64,), random_state=0)
@@ -201,7 +201,7 @@ def fit_worker(path):
 
 
 def detector_worker(way, n_rows, path):
-    """Worker: rows a second that a detector scores, and the most memory it took."""
+    """Worker: rows a second that a detector scores, and its peak memory."""
     import dask
     from threadpoolctl import threadpool_limits
 
@@ -248,7 +248,7 @@ def detector_part(args, figures):
 
 
 def devices_worker(n_devices, name, batch_size, quick):
-    """Worker: an epoch on JAX, on so many devices made of this processor."""
+    """Worker: an epoch on JAX, on virtual devices of this processor."""
     os.environ["KERAS_BACKEND"] = "jax"
     os.environ["JAX_PLATFORMS"] = "cpu"
     os.environ["XLA_FLAGS"] = f"--xla_force_host_platform_device_count={n_devices}"
@@ -293,18 +293,18 @@ def devices_part(args, figures):
             label = f"{name}, batch {batch_size:,}; {n} devices"
             rows.append((label, runs[n]["epoch"], gain, loss))
     print_table(
-        "An epoch on JAX, devices made of one processor",
+        "An epoch on JAX, virtual devices on one processor",
         ["", "an epoch, s", "one device / it", "last loss"],
         rows,
     )
 
 
-# What each part compares, by the name that its worker gives it.
+# Variants that each part compares, by the worker's name.
 SIDES = {"search": "engine", "rows": "way", "detector": "way", "devices": "n_devices"}
 
 
 def measured(args, figures, part, sides, **options):
-    """Medians of every figure, side by side; sides that miss a package are left out."""
+    """Medians of every figure; variants that need a missing package are omitted."""
     runs = {side: [] for side in sides}
     for repeat in range(args.repeats):
         for side in sides:

@@ -1,9 +1,9 @@
-"""A grid search over the latent size: skae beside a hand-written Keras estimator.
+"""A grid search over the latent size: skae and a hand-written Keras estimator.
 
     python benchmarks/search.py [--quick] [--repeats N] [--peer-repeats N] [--output FILE]
 
 Five latent sizes, five folds and the final refit: 26 fits of 50 epochs on the digits, one
-after another, each search in a fresh process. Ratios are peer / skae.
+after another, each search in a fresh process. Ratios are Keras estimator / skae.
 """
 
 import os
@@ -28,7 +28,7 @@ SIZES = [2, 4, 8, 16, 32]
 
 
 def skae_estimator(epochs):
-    """As the package offers it."""
+    """skae's estimator."""
     import keras  # noqa: F401
 
     import skae.training._train  # noqa: F401
@@ -47,9 +47,9 @@ def skae_estimator(epochs):
 
 
 def keras_estimator(epochs):
-    """As one would write it: scikit-learn's base classes around `keras.Model.fit`.
+    """Plain estimator: scikit-learn's base classes around `keras.Model.fit`.
 
-    Codes and reconstructions come by calling the model, which is quicker on such rows
+    Codes and reconstructions are computed by calling the model, which is faster on such rows
     than `Model.predict`.
     """
     import keras
@@ -145,7 +145,10 @@ def main(args):
 if __name__ == "__main__":
     parser = parse(__doc__.split("\n\n")[0], repeats=3)
     parser.add_argument(
-        "--peer-repeats", type=int, default=1, help="searches of the slow side (minutes each)"
+        "--peer-repeats",
+        type=int,
+        default=1,
+        help="searches of the Keras estimator (minutes each)",
     )
     arguments = parser.parse_args()
     if arguments.worker:

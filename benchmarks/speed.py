@@ -1,9 +1,9 @@
-"""How long fits and transformations take, beside what else one would use.
+"""Seconds of fits and transformations, compared with other packages.
 
     python benchmarks/speed.py [--quick] [--repeats N] [--parts S T M ...] [--output FILE]
 
-Ratios are peer / skae: 4 means that skae needs a quarter of the time. Every first fit is
-made in a fresh process; importing Keras, TensorFlow or PyTorch is left out on all sides.
+Ratios are other package / skae: 4 means that skae needs a quarter of the time. Every first fit
+is made in a fresh process; importing Keras, TensorFlow or PyTorch is not timed.
 """
 
 import itertools
@@ -58,7 +58,7 @@ print(((X - R) ** 2).mean())
 
 
 def _bare(rng, widths, dtype, with_path):
-    """The bare products of an encoder, with the linear path beside it or without."""
+    """The bare products of an encoder, with the linear path or without."""
     shapes = list(itertools.pairwise(widths))
     kernels = [rng.standard_normal(shape).astype(dtype) for shape in shapes]
     path = rng.standard_normal((widths[0], widths[-1])).astype(dtype)
@@ -97,7 +97,7 @@ def transform_worker(network, dtype, quick):
 
 
 def transform(args, figures):
-    """Tables of transform; for the bars the worse ratio of both ways to start."""
+    """Tables of transform; for the bars the worse ratio of both initializations."""
     bars = {}
     for network in HIDDEN:
         table = []
@@ -192,7 +192,7 @@ def start(args, figures):
 
 
 def memory_worker(side, quick, epochs=None):
-    """Worker: what memory grows by between the 5th and the 35th fit."""
+    """Worker: growth of memory between the 5th and the 35th fit."""
     from dataclasses import replace
 
     work = workload("S", quick)
@@ -212,7 +212,7 @@ def memory_worker(side, quick, epochs=None):
 def memory(args, figures):
     """Growth of memory over 30 fits of skae and of `keras.Model.fit`."""
     rows, result = [], {}
-    # Growth is by the fit and not by the epoch: two epochs do for the slow side.
+    # Growth is per fit and not per epoch: two epochs are enough for `keras.Model.fit`.
     for side, epochs in [(REFERENCE, None), ("keras.Model.fit", 2)]:
         note(f"memory over 30 fits: {side}")
         runs = [
@@ -237,7 +237,7 @@ def memory(args, figures):
 
 
 def bars_of(measured):
-    """The bars and what was measured for each."""
+    """The bars and their measured values."""
 
     def against_keras(name, metric):
         medians = measured.get(name)
@@ -263,7 +263,7 @@ def bars_of(measured):
     for network in HIDDEN:
         for dtype in DTYPES:
             one, many = measured.get("transform", {}).get((network, dtype), (None, None))
-            what = f"{network}, {dtype}, worse start"
+            what = f"{network}, {dtype}, worse init"
             bars.append((f"one row, {what}, skae / PCA", "<=", 1, one))
             bars.append((f"100,000 rows, {what}, skae / products", "<=", 1.5, many))
     bars += [
@@ -274,7 +274,7 @@ def bars_of(measured):
 
 
 def main(args):
-    """Run the parts asked for and print."""
+    """Run the selected parts and print."""
     figures, measured = Figures(), {}
     print_machine(args.quick, os.environ["KERAS_BACKEND"])
     for part in args.parts:

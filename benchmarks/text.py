@@ -1,8 +1,8 @@
-"""Sparse rows of text: held-out variance explained, beside PCA and TruncatedSVD.
+"""Sparse rows of text: held-out variance explained, compared with PCA and TruncatedSVD.
 
 The documents are the docstrings of NumPy, SciPy and scikit-learn, which are installed wherever
 skae is; with --newsgroups, four of the twenty newsgroups, which scikit-learn downloads. Each
-becomes a sparse row of TF-IDF weights, and no matrix is made dense as a whole.
+becomes a sparse row of TF-IDF weights, and no matrix is converted to a dense one as a whole.
 """
 
 import os
@@ -31,7 +31,7 @@ _SHORTEST = 300
 
 
 def docstrings():
-    """The docstrings of public classes and functions that say something, each once."""
+    """Docstrings of public classes and functions, without short ones and duplicates."""
     found = {}
     for name in _PACKAGES:
         package = importlib.import_module(name)
@@ -49,7 +49,7 @@ def docstrings():
 
 
 def newsgroups():
-    """Four groups, without what gives them away."""
+    """Four groups, without headers, footers and quotes."""
     from sklearn.datasets import fetch_20newsgroups
 
     remove = ("headers", "footers", "quotes")
@@ -85,6 +85,6 @@ def main(args):
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
-    parser.add_argument("--quick", action="store_true", help="few epochs, to see that it runs")
+    parser.add_argument("--quick", action="store_true", help="few epochs, as a test")
     parser.add_argument("--newsgroups", action="store_true", help="download other texts")
     main(parser.parse_args())

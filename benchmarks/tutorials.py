@@ -3,8 +3,8 @@
 Held-out variance explained and PSNR of the networks that tutorials train on MNIST: written by
 hand in Keras (`keras.Sequential` and `fit`), and with skae, from random weights (exactly
 the tutorial's network) and from the principal components, in the same number of epochs on
-the same rows. Then skae's defaults at the same code sizes beside PCA, and denoising beside
-PCA with its best number of components. Trained on the first 80 % of the images, tested on
+the same rows. Then skae's defaults and PCA at the same code sizes, and denoising compared
+with PCA with its best number of components. Trained on the first 80 % of the images, tested on
 the others.
 
     python benchmarks/tutorials.py --data mnist_10k.npz
@@ -38,7 +38,7 @@ TUTORIALS = {
 }
 EPOCHS = 50
 
-# What the same networks, written by hand in Keras, reached on these rows when the bars were
+# Results of the same networks, written by hand in Keras, on these rows when the bars were
 # set: variance explained and PSNR.
 SET = {
     "a) 784-100-20": (0.682, 16.6),
@@ -74,8 +74,8 @@ def psnr(originals, others):
 def variance(train, test, output):
     """Share of variance explained, about the mean of the training rows.
 
-    As the bars were set. `skae.metrics` takes the mean of the test rows, which no model
-    knows; by that all shares here are less by 0.005 to 0.008.
+    As for the bars. `skae.metrics` uses the mean of the test rows, with which all shares here
+    are lower by 0.005 to 0.008.
     """
     lost = np.square(test - output).sum(dtype=float)
     return float(1 - lost / np.square(test - train.mean(axis=0)).sum(dtype=float))
@@ -85,7 +85,7 @@ def variance(train, test, output):
 
 
 def by_hand(train, test, tutorial, epochs):
-    """As the tutorial writes it; returns the reconstructions of the test rows."""
+    """Train the tutorial's Keras network; return the reconstructions of the test rows."""
     import keras
 
     hidden, code, activation, output, loss, batch_size = tutorial
@@ -100,7 +100,7 @@ def by_hand(train, test, tutorial, epochs):
 
 
 def by_skae(train, test, tutorial, epochs, init):
-    """The same network, rows and epochs."""
+    """Train the same network with skae, on the same rows and epochs."""
     hidden, code, activation, output, loss, batch_size = tutorial
     model = AutoencoderTransformer(
         code,
@@ -163,7 +163,7 @@ def compare_defaults(train, test, options, figures):
         figures.add("defaults", f"code of {size}", "variance", [share])
         bars.append((f"defaults, {size} numbers: gain over PCA", ">=", MARGIN, share - pca))
     head = ["code", "PCA", "skae", "gain", "PSNR, dB", "epochs", "s"]
-    print_table("skae's defaults beside PCA, variance explained", head, rows)
+    print_table("skae's defaults and PCA, variance explained", head, rows)
     return bars
 
 
@@ -175,10 +175,10 @@ def compare_denoising(train, test, options, figures):
     best, size = max((psnr(test, by_pca(train, noisy, k)), k) for k in COMPONENTS)
     rows = [("as it comes", psnr(test, noisy), None, None)]
     rows.append((f"PCA, {size} components (the best)", best, None, None))
-    # Clipped noise makes images lighter: PCA gains where it is told by how much.
+    # Clipped noise makes images lighter: PCA gains if the mean of the noise is subtracted.
     lighter = (NOISE(train, random_state=SEED + 1) - train).mean(axis=0)
-    best_told = max(psnr(test, by_pca(train, noisy - lighter, k)) for k in COMPONENTS)
-    rows.append(("PCA, the best, mean of the noise subtracted", best_told, None, None))
+    best_shifted = max(psnr(test, by_pca(train, noisy - lighter, k)) for k in COMPONENTS)
+    rows.append(("PCA, the best, mean of the noise subtracted", best_shifted, None, None))
     models = {
         "without noise": AutoencoderTransformer(**DENOISER, **options),
         "DenoisingAutoencoder": DenoisingAutoencoder(corruption=NOISE, **DENOISER, **options),

@@ -1,11 +1,11 @@
-"""How long a fit takes at the defaults, beside PCA and with a single start.
+"""Training time at the defaults, with `init="random"`, and of PCA.
 
     python benchmarks/wait.py [--quick] [--repeats N] [--parts 300x10 ...] [--output FILE]
 
-Made tables of several sizes: numbers behind a bend, fewer than columns, and noise. The code
-has a fifth as many columns as the table, at most 16. A first fit is made in a fresh process
-and includes what is compiled, not the import of the backend; a refit is another in the same
-process. The table that is printed is that of `docs/user_guide/wait.rst`.
+Synthetic tables of several sizes: nonlinear functions of fewer variables than columns, and
+noise. The code has a fifth as many columns as the table, at most 16. A first fit is made in a
+fresh process and includes compilation, not the import of the backend; a refit is another in
+the same process. The printed table is that of `docs/user_guide/training_time.rst`.
 """
 
 import os
@@ -39,7 +39,7 @@ HEADER = (
 
 
 def table(part, quick):
-    """Standardised columns of numbers behind a bend, and noise; size of a code."""
+    """Standardised synthetic columns, and the size of the code."""
     n, d = map(int, part.split("x"))
     n = min(n, 300) if quick else n
     size = max(2, min(d // 5, 16))
@@ -50,7 +50,7 @@ def table(part, quick):
 
 
 def model(side, size, seed, quick):
-    """What is fitted."""
+    """Return the estimator of a variant."""
     from sklearn.decomposition import PCA
 
     from skae import AutoencoderTransformer
@@ -76,12 +76,12 @@ def fit_worker(part, side, quick):
 
 
 def seconds(value):
-    """As the guide says it."""
+    """Format seconds as in the guide."""
     return number(value, ".0f" if value >= 10 else ".1f" if value >= 1 else ".2g")
 
 
 def row_of(part, args, figures):
-    """Medians of all sides, as text."""
+    """Medians of all variants, as text."""
     runs = {side: [] for side in SIDES}
     for repeat in range(args.repeats):
         for side in SIDES:
@@ -95,12 +95,12 @@ def row_of(part, args, figures):
     ]
     n, d = part.split("x")
     share = figures.add(part, "PCA", "share", [run["share"] for run in runs["PCA"]])
-    # A PCA has nothing to compile: of it one fit is shown.
+    # PCA has nothing to compile: one fit is shown.
     return [f"{int(n):,} x {d}", f"{share:.0%}", *map(seconds, [medians[0], *medians[2:]])]
 
 
 def print_row(row):
-    """Of a list-table in reStructuredText."""
+    """Row of a list-table in reStructuredText."""
     print("   * - " + "\n     - ".join(row), flush=True)
 
 

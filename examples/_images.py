@@ -1,8 +1,8 @@
-"""What the image examples share: digits, measures, tables, pictures.
+"""Shared by the image examples: digits, metrics, tables, pictures.
 
 The digits are those of the file that the environment variable SKAE_DATA names (an npz file
-with `images` and `labels`); without one they are MNIST's, from Keras' server or OpenML's if
-one answers, or else scikit-learn's.
+with `images` and `labels`); without one they are MNIST's, from Keras' server or OpenML,
+or else scikit-learn's.
 """
 
 import argparse
@@ -23,11 +23,11 @@ from skae.losses._registry import make_loss
 from skae.metrics import variance_explained
 
 N_TRAIN, N_TEST = 8_000, 2_000
-PATIENCE = 5  # seconds that a server has to answer
+TIMEOUT = 5  # timeout of a server in seconds
 
 
 class Digits(NamedTuple):
-    """Images of digits, values in [0, 1], and which digit each shows."""
+    """Images of digits, values in [0, 1], and their labels."""
 
     train: np.ndarray
     test: np.ndarray
@@ -41,7 +41,7 @@ class Digits(NamedTuple):
         return self.train.shape[1:]
 
     def flat(self):
-        """The rows of pixels, to train on and to test on."""
+        """Rows of pixels, to train on and to test on."""
         return tuple(images.reshape(len(images), -1) for images in (self.train, self.test))
 
 
@@ -49,7 +49,7 @@ class Digits(NamedTuple):
 
 
 def load(quick=False):
-    """Digits to train on and to test on; few of scikit-learn's if it is to be quick."""
+    """Digits to train on and to test on; with `quick` few of scikit-learn's."""
     if quick:
         return _split(*_from_sklearn(), 400, 100)
     for source in (_from_file, _from_keras, _from_openml):
@@ -81,19 +81,19 @@ def _from_file():
 def _from_keras():
     """No MNIST from Keras:"""
     try:
-        with _impatience():
+        with _timeout():
             from keras.datasets import mnist
 
             (train, y_train), (test, y_test) = mnist.load_data()
     except Exception as error:
-        # Keras wraps what went wrong in bare exceptions.
+        # Keras raises bare exceptions.
         raise OSError(str(error).splitlines()[0]) from error
     return np.concatenate([train, test]), np.concatenate([y_train, y_test]), "MNIST"
 
 
 def _from_openml():
     """No MNIST from OpenML:"""
-    with _impatience():
+    with _timeout():
         mnist = fetch_openml("mnist_784", version=1, as_frame=False, n_retries=0)
     return mnist.data.reshape(-1, 28, 28), mnist.target, "MNIST"
 
@@ -104,17 +104,17 @@ def _from_sklearn():
 
 
 @contextmanager
-def _impatience():
+def _timeout():
     """Wait for servers for a few seconds only."""
     before = socket.getdefaulttimeout()
-    socket.setdefaulttimeout(PATIENCE)
+    socket.setdefaulttimeout(TIMEOUT)
     try:
         yield
     finally:
         socket.setdefaulttimeout(before)
 
 
-# Measures
+# Metrics
 
 
 def psnr(originals, others):
@@ -139,7 +139,7 @@ def quality(originals, others):
 
 
 def timed_fit(model, *args, **kwargs):
-    """The fitted model and the seconds it took."""
+    """Fit a model; return it and the seconds."""
     start = time.perf_counter()
     model.fit(*args, **kwargs)
     return model, time.perf_counter() - start
@@ -149,7 +149,7 @@ def timed_fit(model, *args, **kwargs):
 
 
 class Script:
-    """Command line of an example, and where its pictures go.
+    """Command line of an example, and the folder of its pictures.
 
     Parameters
     ----------
@@ -157,22 +157,24 @@ class Script:
         Docstring of the script.
 
     argv : list of str or None
-        The command line; None: that of the process.
+        The command line; None for that of the process.
     """
 
     def __init__(self, doc, argv=None):
         parser = argparse.ArgumentParser(description=doc.splitlines()[0])
         parser.add_argument(
-            "--output", type=Path, help="folder for pictures; none: no pictures"
+            "--output", type=Path, help="folder for pictures; default: no pictures"
         )
-        parser.add_argument("--quick", action="store_true", help="see that it runs, no more")
+        parser.add_argument(
+            "--quick", action="store_true", help="run on little data, as a test"
+        )
         options = parser.parse_args(argv)
         self.quick, self.folder = options.quick, options.output
         self.start = time.perf_counter()
         mpl.use("agg")
 
     def digits(self):
-        """The data; says which."""
+        """Load the data and print their source."""
         digits = load(self.quick)
         size = " x ".join(map(str, digits.shape))
         print(f"{digits.source}: {len(digits.train)} images of {size} pixels to train on, "
@@ -180,11 +182,11 @@ class Script:
         return digits
 
     def epochs(self, n_epochs):
-        """So many, or two if it is to be quick."""
+        """Number of epochs; with `--quick` two."""
         return 2 if self.quick else n_epochs
 
     def save(self, name, display):
-        """Save the figure of a display, if pictures are wanted."""
+        """Save the figure of a display, with `--output`."""
         import matplotlib.pyplot as plt
 
         if self.folder is not None:
@@ -195,12 +197,12 @@ class Script:
         plt.close(display.figure_)
 
     def done(self):
-        """Say how long it took."""
+        """Print the total time."""
         print(f"\n{time.perf_counter() - self.start:.0f} seconds in all")
 
 
 def print_table(title, header, rows):
-    """Columns under their names; numbers with three figures or as they come."""
+    """Print columns under their names."""
     cells = [header, *([_text(cell) for cell in row] for row in rows)]
     widths = [max(len(row[i]) for row in cells) for i in range(len(header))]
     print(f"\n{title}\n")

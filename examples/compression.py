@@ -1,4 +1,4 @@
-"""Images compressed to 25 and 32 numbers, and how many bytes that is.
+"""Compression of images to codes of 25 and 32 numbers.
 
 python examples/compression.py --output pictures
 """
@@ -12,7 +12,7 @@ from skae.plotting import ReconstructionDisplay
 
 
 def compressors(epochs):
-    """The tutorials' networks, skae's own network, and PCA, at two sizes."""
+    """The tutorials' networks, skae's default network, and PCA, at two sizes."""
     common = {"max_iter": epochs(50), "batch_size": 64, "random_state": 0}
     elu = AutoencoderTransformer(
         25, hidden_layer_sizes=(), code_activation="elu", output_activation="sigmoid",
@@ -25,29 +25,29 @@ def compressors(epochs):
     return {
         "PCA, 25": PCA(25, random_state=0),
         "ELU, squared error, 25": elu,
-        "skae's own network, 25": AutoencoderTransformer(25, **common),
+        "skae's default network, 25": AutoencoderTransformer(25, **common),
         "PCA, 32": PCA(32, random_state=0),
         "sigmoid, cross-entropy, 32": crossentropy,
-        "skae's own network, 32": AutoencoderTransformer(32, **common),
+        "skae's default network, 32": AutoencoderTransformer(32, **common),
     }
 
 
 def main(argv=None):
-    """Compress, restore, compare, draw."""
+    """Compress, restore, compare, plot."""
     script = Script(__doc__, argv)
     digits = script.digits()
     train, test = digits.flat()
     rows, outputs = [], {}
     for name, model in compressors(script.epochs).items():
         model, seconds = timed_fit(model, train)
-        # What is stored: two bytes per number.
+        # The stored code has two bytes per number.
         code = model.transform(test).astype(np.float16)
         outputs[name] = model.inverse_transform(code.astype(np.float32))
         n_bytes = test[0].size, code[0].nbytes
         ratio = f"{n_bytes[0] / n_bytes[1]:.1f}"
         rows.append((name, *n_bytes, ratio, *quality(digits.test, outputs[name]), seconds))
     print_table(
-        "An image: a byte per pixel in, two bytes per number of the code out",
+        "Bytes of an image: one per pixel in, two per number of the code out",
         ["", "in", "out", "ratio", "variance explained", "PSNR, dB", "SSIM", "seconds"],
         rows,
     )

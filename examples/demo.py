@@ -1,7 +1,7 @@
-"""Choose the latent size of an autoencoder beside PCA, by one grid search.
+"""Choose the latent size of an autoencoder, compared with PCA, by one grid search.
 
 Run it with ``make demo``, or ``python examples/demo.py [FOLDER]``. It prints a table and
-leaves three pictures in FOLDER (default: demo).
+saves three pictures in FOLDER (default: demo).
 """
 
 import sys
@@ -33,7 +33,7 @@ SHOWN_SIZE = 8
 
 
 def search_latent_size(X):
-    """Both models, all latent sizes, with and without scaling of the columns."""
+    """Search both models, all latent sizes, with and without scaling of the columns."""
     pipeline = Pipeline([("scale", StandardScaler()), ("reduce", PCA())])
     grid = [
         {
@@ -74,7 +74,7 @@ def refit_best(search, X):
 
 
 def accuracy(pipeline, X_train, X_test, y_train, y_test):
-    """How well the nearest neighbours in the code tell the digit."""
+    """Accuracy of nearest neighbours in the latent space."""
     classifier = KNeighborsClassifier().fit(pipeline.transform(X_train), y_train)
     return classifier.score(pipeline.transform(X_test), y_test)
 
@@ -119,7 +119,7 @@ def plot_variance(variance, path):
         yticks=range(0, 101, 20),
         xlabel="latent size (numbers per image)",
         ylabel="variance explained on test rows (%)",
-        title="Handwritten digits, 64 pixels: what the code keeps",
+        title="Handwritten digits, 64 pixels: variance explained by the code",
     )
     ax.grid(alpha=0.3)
     ax.legend(loc="lower right")
@@ -127,7 +127,7 @@ def plot_variance(variance, path):
 
 
 def plot_reconstructions(fitted, X_test, variance, path):
-    """Test digits and what remains of them after a code of a few numbers."""
+    """Test digits and their reconstructions from a small code."""
     rows = {"original\n64 pixels": X_test[:N_SHOWN]}
     for name in REDUCERS:
         pipeline = fitted[name, SHOWN_SIZE]
@@ -155,7 +155,7 @@ def plot_codes(fitted, X_test, y_test, variance, path):
             at = code[y_test == digit]
             ax.scatter(*at.T, s=16, color=color, alpha=0.45, linewidth=0, label=str(digit))
         for digit, color in enumerate(mpl.colormaps["tab10"].colors):
-            # The figure itself, for readers who do not tell the colours apart.
+            # The digit itself, for colour-blind readers.
             x, y = np.median(code[y_test == digit], axis=0)
             ax.text(
                 x, y, str(digit), ha="center", va="center", weight="bold", color=color,

@@ -1,4 +1,4 @@
-"""A dense autoencoder of digits, and the path from a "0" to a "1" through its code.
+"""A dense autoencoder of digits, and the path from a "0" to a "1" in its latent space.
 
 The network 784-100-20-100-784 with ReLU, squared error, Adam, batches of 64 and 50 epochs,
 a tenth of the rows held out for validation.
@@ -18,7 +18,7 @@ STEPS = np.arange(0.05, 1, 0.15)
 
 
 def main(argv=None):
-    """Train, compare, draw."""
+    """Train, compare, plot."""
     script = Script(__doc__, argv)
     digits = script.digits()
     train, test = digits.flat()
@@ -35,13 +35,13 @@ def main(argv=None):
     for name, model in {
         "PCA": PCA(20, random_state=0),
         "the tutorial's network": network,
-        "the same, started at PCA": from_pca,
+        "the same, init='pca'": from_pca,
     }.items():
         model, seconds = timed_fit(model, train)
         output = model.inverse_transform(model.transform(test))
         rows.append((name, *quality(digits.test, output), seconds))
     print_table(
-        "Test images through a code of 20 numbers",
+        "Reconstructions of test images from a code of 20 numbers",
         ["", "variance explained", "PSNR, dB", "SSIM", "seconds"],
         rows,
     )

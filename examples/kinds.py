@@ -18,7 +18,7 @@ from skae.plotting import ReconstructionDisplay
 
 
 def kinds(epochs):
-    """Name, model, and whether it reads images rather than rows of pixels."""
+    """Models by name, with a flag for those whose input is images, not rows of pixels."""
     common = {
         "loss": "binary_crossentropy", "init": "random", "batch_size": 256,
         "early_stopping": False, "tol": None, "random_state": 0,
@@ -57,13 +57,13 @@ def kinds(epochs):
 
 
 def main(argv=None):
-    """Train each, compare, draw."""
+    """Train each, compare, plot."""
     script = Script(__doc__, argv)
     digits = script.digits()
     flat = digits.flat()
     rows, outputs = [], {}
-    for name, (model, reads_images) in kinds(script.epochs).items():
-        train, test = (digits.train, digits.test) if reads_images else flat
+    for name, (model, takes_images) in kinds(script.epochs).items():
+        train, test = (digits.train, digits.test) if takes_images else flat
         model, seconds = timed_fit(model, train)
         code = model.transform(test)
         outputs[name] = model.inverse_transform(code).reshape(digits.test.shape)

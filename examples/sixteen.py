@@ -1,4 +1,4 @@
-"""Sixteen numbers per digit: dense and convolutional, three losses, and colour from grey.
+"""Sixteen numbers per digit: dense and convolutional, three losses, colouring.
 
 python examples/sixteen.py --output pictures
 """
@@ -12,12 +12,12 @@ from skae.networks import ConvNetwork
 from skae.plotting import ReconstructionDisplay
 
 LOSSES = ("squared_error", "binary_crossentropy", "ssim")
-# Of each digit its colour.
+# Colour of each digit.
 HUES = hsv_to_rgb([[digit / 10, 0.9, 1.0] for digit in range(10)])
 
 
 def compare_losses(script, digits):
-    """An MLP and a CNN with each loss."""
+    """Compare an MLP and a CNN with each loss."""
     networks = {
         "MLP": {"hidden_layer_sizes": (256, 128), "max_iter": script.epochs(20)},
         "CNN": {"network": ConvNetwork((16, 32)), "max_iter": script.epochs(6)},
@@ -42,7 +42,7 @@ def compare_losses(script, digits):
 
 
 def paint(script, digits):
-    """Colour images from grey ones: the network has to see which digit it is."""
+    """Colour grey images, for which the network must recognize the digit."""
     colour = {
         "train": digits.train[..., None] * HUES[digits.y_train, None, None],
         "test": digits.test[..., None] * HUES[digits.y_test, None, None],
@@ -51,7 +51,7 @@ def paint(script, digits):
         "linear": {"hidden_layer_sizes": ()},
         "MLP": {"hidden_layer_sizes": (256, 128)},
     }
-    rows, outputs = [], {"read": np.repeat(digits.test[..., None], 3, axis=-1)}
+    rows, outputs = [], {"input": np.repeat(digits.test[..., None], 3, axis=-1)}
     for name, network in painters.items():
         painter = DenoisingAutoencoder(
             16, batch_size=128, max_iter=script.epochs(20), random_state=0, **network
@@ -65,7 +65,7 @@ def paint(script, digits):
         right = np.mean((mean @ hues.T).argmax(axis=1) == digits.y_test)
         rows.append((name, *quality(colour["test"], output), right, seconds))
     print_table(
-        "Colour from grey, through 16 numbers",
+        "Colouring grey images, with a code of 16 numbers",
         ["", "variance explained", "PSNR, dB", "SSIM", "right colour", "seconds"],
         rows,
     )

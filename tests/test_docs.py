@@ -65,7 +65,12 @@ def test_figures_are_those_of_the_benchmarks(check_figures, capsys):
             "and `describe` 3.9 ms",
             "3.9",
         ),
-        ("docs/user_guide/wait.rst", "benchmarks/wait.py\n\n", "\n\n", "no such lines"),
+        (
+            "docs/user_guide/training_time.rst",
+            "benchmarks/wait.py\n\n",
+            "\n\n",
+            "no such lines",
+        ),
         ("README.md", "M 3 epochs", "M 7 epochs", "7 not in"),
         ("docs/quick_start.rst", "and back:", "and back, in 1.5 ms:", "no comment names"),
         ("docs/quick_start.rst", "and back:", "and back, for 40 %:", "no comment names"),

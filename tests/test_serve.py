@@ -144,10 +144,10 @@ def test_numbers_without_names_and_holes(app):
     params = {"novelty": True, "hidden_layer_sizes": (8,), "n_steps": 50, "random_state": 0}
     detector = AEAnomalyDetector(**params).fit(X)
     rows = [dict(zip(("x0", "x1", "x2"), row, strict=True)) for row in X[:5].tolist()]
-    scores = [answer["score"] for answer in app.judge(detector, rows)]
+    scores = [answer["score"] for answer in app.score_rows(detector, rows)]
     assert scores == list(detector.score_samples(X[:5]))
-    (missing,) = app.judge(detector, [{**rows[0], "x1": None}])
-    assert missing["score"] < app.judge(detector, rows[:1])[0]["score"]
+    (missing,) = app.score_rows(detector, [{**rows[0], "x1": None}])
+    assert missing["score"] < app.score_rows(detector, rows[:1])[0]["score"]
 
 
 def run(code, *arguments):
@@ -161,7 +161,7 @@ def test_it_runs_without_keras(saved):
 import sys
 sys.path.insert(0, sys.argv[1])
 import app, json
-app.judge(app.skae.load(sys.argv[2]), app.parse(sys.argv[3].encode()))
+app.score_rows(app.skae.load(sys.argv[2]), app.parse(sys.argv[3].encode()))
 print([name for name in ("keras", "tensorflow", "jax", "torch") if name in sys.modules])
 """
     with run(code, saved, changed(amount=9120.0).decode()) as process:
@@ -259,7 +259,7 @@ def test_dates_as_they_are_in_json(app):
     )
     detector = AEAnomalyDetector(hidden_layer_sizes=(8,), n_steps=20, random_state=0).fit(X)
     row = {"day": "2024-02-03", "moment": "2024-02-03T00:00:00+01:00", "clock": "09:30"}
-    (answer,) = app.judge(detector, [{**row, "amount": 33.0}])
+    (answer,) = app.score_rows(detector, [{**row, "amount": 33.0}])
     assert answer["score"] == detector.score_samples(X[33:34].assign(clock="09:30"))[0]
     with pytest.raises(app.BadRowsError, match="'moment' had cells of type time with a zone"):
-        app.judge(detector, [{**row, "moment": "2024-02-03", "amount": 33.0}])
+        app.score_rows(detector, [{**row, "moment": "2024-02-03", "amount": 33.0}])

@@ -1,12 +1,12 @@
-"""A service that tells how odd rows are: a fitted detector behind a small ASGI app.
+"""A web service for anomaly detection: a small ASGI app for a saved detector.
 
     export SKAE_DETECTOR=detector.skae
     uvicorn --app-dir examples/serve --factory app:from_environment
 
-`POST /score` takes ``{"rows": [{"column": value, ...}, ...]}`` and answers, for each row,
+`POST /score` accepts ``{"rows": [{"column": value, ...}, ...]}`` and returns, for each row,
 ``score``, ``p_value``, ``anomaly`` and ``reason``, which is null for rows that are not marked.
-What cannot be read is answered with 422 and says why. `GET /health` says that the service
-runs, and which columns it wants. Neither loading nor scoring imports Keras.
+Invalid requests get status 422 and the reason. `GET /health` reports that the service runs,
+and its columns. Neither loading nor scoring imports Keras.
 """
 
 import json
@@ -27,16 +27,16 @@ MOST_BYTES = 1_000_000
 
 
 class BadRowsError(ValueError):
-    """What was sent cannot be scored, and why."""
+    """Error of an invalid request, with the reason."""
 
 
 def from_environment():
-    """The app for the file that `SKAE_DETECTOR` names."""
+    """App for the file that `SKAE_DETECTOR` names."""
     return create_app(skae.load(os.environ["SKAE_DETECTOR"]))
 
 
 def create_app(detector):
-    """The app around a fitted detector."""
+    """App for a fitted detector."""
 
     async def health(request):
         return JSONResponse({"status": "ok", "columns": detector.columns_})
@@ -44,7 +44,7 @@ def create_app(detector):
     async def score(request):
         try:
             rows = parse(await limited_body(request))
-            return JSONResponse({"rows": await run_in_threadpool(judge, detector, rows)})
+            return JSONResponse({"rows": await run_in_threadpool(score_rows, detector, rows)})
         except BadRowsError as error:
             raise HTTPException(422, str(error)) from None
 
@@ -61,7 +61,7 @@ def create_app(detector):
 
 
 async def limited_body(request):
-    """What was sent; the rest of what is too long is dropped, but read, to be answered."""
+    """Body of a request. One that is too long is read without storing it, to be answered."""
     body, size = bytearray(), 0
     async for chunk in request.stream():
         size += len(chunk)
@@ -75,7 +75,7 @@ async def limited_body(request):
 
 
 def parse(body):
-    """The rows of a body: objects whose values are numbers, strings, booleans or null."""
+    """Rows of a body: objects whose values are numbers, strings, booleans or null."""
     try:
         sent = json.loads(body, parse_constant=refuse_constant)
     except BadRowsError:
@@ -91,14 +91,14 @@ def parse(body):
 
 
 def refuse_constant(name):
-    """NaN and Infinity are not JSON, and Python reads them all the same."""
+    """Raise for NaN and Infinity, which are not JSON but which Python accepts."""
     raise BadRowsError(f"Values must be numbers, strings, true, false or null; got {name}.")
 
 
-# From rows to answers
+# From rows to scores
 
 
-def judge(detector, rows):
+def score_rows(detector, rows):
     """Score, p-value, mark and reason of each row."""
     frame = as_frame(detector, rows)
     X = frame if hasattr(detector, "feature_names_in_") else frame.to_numpy()
@@ -112,10 +112,10 @@ def judge(detector, rows):
         {
             "score": float(score),
             "p_value": float(p),
-            "anomaly": bool(odd),
-            "reason": next(reasons) if odd else None,
+            "anomaly": bool(anomalous),
+            "reason": next(reasons) if anomalous else None,
         }
-        for score, p, odd in zip(scores, p_values, marked, strict=True)
+        for score, p, anomalous in zip(scores, p_values, marked, strict=True)
     ]
 
 
@@ -145,17 +145,17 @@ def read_column(name, kind, values):
             return np.array([np.nan if value is None else value for value in values], float)
     except (ValueError, OverflowError) as error:
         raise BadRowsError(f"Column {name!r}, which is {kind}: {error}.") from None
-    # The detector itself reads dates in ISO 8601.
+    # The detector itself parses dates in ISO 8601.
     return pd.Series(values, dtype=object)
 
 
 def is_of_kind(value, kind):
-    """Whether a cell may stand in a column of this kind."""
+    """Return True if a value is allowed in a column of this kind."""
     if isinstance(value, float) and not np.isfinite(value):
         return False
     if kind in ("numeric", "integer"):
         return isinstance(value, int | float) and not isinstance(value, bool)
     if isinstance(value, str):
-        # Half of a surrogate pair is JSON, but no text.
+        # Half of a surrogate pair is valid JSON, but not text.
         return value.isascii() or value.encode("utf-8", "replace").decode() == value
     return kind != "date" and isinstance(value, bool | int | float)
