@@ -21,8 +21,8 @@ def fit_softmax(
     """Slope and offsets that make ``softmax(slope * scores + offsets)`` likely.
 
     Temperature scaling with an offset for each class, by penalised maximum likelihood:
-    the slope of perfectly separated classes stays finite. (A LogisticRegression on the scores
-    has a slope for each pair of classes.)
+    the slope of perfectly separated classes stays finite. A LogisticRegression on the scores,
+    which has a slope for each pair of classes, has a larger log loss on new rows.
 
     scores : (n_samples, n_classes), higher is more like the class; labels : (n_samples,),
     positions of columns; sample_weight : (n_samples,), of which only the ratios matter. The

@@ -27,7 +27,7 @@ _NORMAL_SHARE = 0.05
 
 # Steps of expectation maximisation at most, nats per code below which it stops, and steps of
 # k-means before. `GaussianMixture.fit` takes twice the time for 0.03 nats less on the codes of
-# the tables of `benchmarks/samples.py`.
+# four of the tables of `benchmarks/samples.py`.
 _MOST_STEPS = 20
 _PROGRESS = 0.01
 _K_MEANS_STEPS = 10
