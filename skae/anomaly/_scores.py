@@ -5,6 +5,7 @@ New rows are scored by all of them.
 """
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
@@ -17,7 +18,7 @@ from skae.utils._random import draw_seed
 _CHUNK_ENTRIES = 2**20
 
 
-def geometric_mean(xp, scores):
+def geometric_mean(xp: Any, scores: Any) -> Any:
     """Geometric mean over components and fold models, (n_samples,).
 
     Of `scores` of shape (n_components, n_models, n_samples), by the functions of `xp`: NumPy,
@@ -53,7 +54,8 @@ class CombinedScore:
     def fit(self, rows, folds, rng, monitor):
         """Fit the components to all training rows, of the detector's matrix, by these folds."""
         self.n_models = len(folds.train_mask)
-        encoded, mask = self.encoding.encode(rows.inputs), folds.train_mask.any(axis=0)
+        encoded = self.encoding.encode(rows.inputs.astype(np.float64, copy=False))
+        mask = folds.train_mask.any(axis=0)
         data = TrainingData(encoded, rows.weight, self.encoding, folds, mask, rng, monitor)
         for component in self.components:
             component.fit(data)
