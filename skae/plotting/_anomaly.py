@@ -22,7 +22,7 @@ class AnomalyScoreDisplay:
     ----------
     scores : array-like of shape (n_samples,)
         Scores as `score_samples` gives them: higher is more normal. They are drawn with
-        the other sign, so that the odd rows are on the right.
+        the other sign, so that anomalies are on the right.
 
     offset : float, default=None
         The threshold: rows with a lower score are anomalies.
@@ -67,8 +67,8 @@ class AnomalyScoreDisplay:
     >>> from skae.plotting import AnomalyScoreDisplay
     >>> X = np.random.RandomState(0).normal(size=(500, 3))
     >>> detector = AEAnomalyDetector(novelty=True, n_steps=50, random_state=0).fit(X)
-    >>> odd = np.vstack([X[:50], [[0, 9, 0]]])
-    >>> display = AnomalyScoreDisplay.from_estimator(detector, odd, row=50)
+    >>> X_new = np.vstack([X[:50], [[0, 9, 0]]])
+    >>> display = AnomalyScoreDisplay.from_estimator(detector, X_new, row=50)
     >>> display.axes_[1].get_yticklabels()[0].get_text()
     'x1'
     """
@@ -205,15 +205,15 @@ class AnomalyScoreDisplay:
         self.bars_ = None
         if n_panels > 1:
             self.bars_ = self._draw_bars(self.axes_[1])
-        for cell in self.axes_:
-            cell.spines[["top", "right"]].set_visible(False)
+        for panel in self.axes_:
+            panel.spines[["top", "right"]].set_visible(False)
         set_title(ax, "Anomaly scores", self.axes_)
         return self
 
     def _draw_histogram(self, ax):
-        odd = -_finite("scores", self.scores)
+        scores = -_finite("scores", self.scores)
         held_out = None if self.held_out is None else -_finite("held_out", self.held_out)
-        everything = odd if held_out is None else np.r_[odd, held_out]
+        everything = scores if held_out is None else np.r_[scores, held_out]
         last = np.quantile(everything, _LAST_BIN)
         if self.offset is not None:
             last = max(last, -1.5 * self.offset)
@@ -222,18 +222,20 @@ class AnomalyScoreDisplay:
         least = 0.1 * abs(first) or 0.1
         edges = np.linspace(first, last if last > first else first + least, 41)
         style = {"bins": edges, "density": True}
-        ax.hist(odd.clip(max=edges[-1]), color=COLORS[5], label=f"{len(odd)} rows", **style)
+        ax.hist(
+            scores.clip(max=edges[-1]), color=COLORS[5], label=f"{len(scores)} rows", **style
+        )
         if held_out is not None:
-            label = f"{len(held_out)} rows held out"
+            label = f"{len(held_out)} held-out rows"
             held_out = held_out.clip(max=edges[-1])
             ax.hist(held_out, histtype="step", color=GREY, lw=1.5, label=label, **style)
         if self.offset is not None:
-            label = f"Threshold {-self.offset:.3g}, {np.mean(odd > -self.offset):.1%} beyond"
+            label = f"Threshold {-self.offset:.3g}, {np.mean(scores > -self.offset):.1%} beyond"
             if self.false_alarm_rate is not None:
                 label += f"\n(of normal rows {self.false_alarm_rate:.1%})"
             ax.axvline(-self.offset, color=COLORS[1], lw=1.5, label=label)
-        beyond = " (last bar: all beyond)" if odd.max() > edges[-1] else ""
-        ax.set(xlabel=f"Score, the odder the higher{beyond}", ylabel="Density")
+        beyond = " (last bar: all beyond)" if scores.max() > edges[-1] else ""
+        ax.set(xlabel=f"Anomaly score{beyond}", ylabel="Density")
         ax.legend(frameon=False)
 
     def _draw_bars(self, ax):

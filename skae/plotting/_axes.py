@@ -1,4 +1,4 @@
-"""What every display needs of matplotlib: axes, and colours that all readers tell apart."""
+"""Axes and colours of the displays, colours that all readers can distinguish."""
 
 import numpy as np
 
@@ -15,7 +15,7 @@ GREY = "0.55"
 
 
 def import_pyplot(caller):
-    """matplotlib.pyplot, or an error that says how to get it."""
+    """matplotlib.pyplot, or an error with the command that installs it."""
     try:
         import matplotlib.pyplot as plt
     except ImportError as error:
@@ -51,17 +51,17 @@ def set_title(ax, title, axes):
     elif ax.get_gridspec().get_geometry() == (1, 1):
         ax.figure.suptitle(title)
     else:
-        # In a part of a larger figure. The layout makes room for titles of cells only, and
+        # In a part of a larger figure. The layout makes room for titles of panels only, and
         # takes no notice of the width of those in the middle.
         top = np.atleast_2d(axes)[0]
         top[len(top) // 2].set_title(title)
 
 
-def draw_lines(cells, lines, names):
-    """Lines in a grid of cells: ``lines[i][j]`` is that of name i in cell j."""
-    for cell, *values in zip(cells, *lines, strict=False):
+def draw_lines(panels, lines, names):
+    """Lines in a grid of panels: ``lines[i][j]`` is that of name i in panel j."""
+    for panel, *values in zip(panels, *lines, strict=False):
         for i, (name, line) in enumerate(zip(names, values, strict=True)):
             color = COLORS[(i - 1) % len(COLORS)] if i else GREY
-            cell.plot(line, label=name, color=color, lw=1.5 if i else 2.5)
-        cell.grid(alpha=0.25)
-        cell.spines[["top", "right"]].set_visible(False)
+            panel.plot(line, label=name, color=color, lw=1.5 if i else 2.5)
+        panel.grid(alpha=0.25)
+        panel.spines[["top", "right"]].set_visible(False)

@@ -173,8 +173,8 @@ def _line(ax, curve, color, label):
 
 
 def _curve_of_pca(pca, X):
-    """What the first principal components explain of rows."""
+    """Share of variance that the first principal components explain, (n_components,)."""
     code = np.ascontiguousarray(pca.transform(X))
     sizes = range(1, code.shape[1] + 1)
-    kept = (np.where(np.arange(code.shape[1]) < k, code, 0) for k in sizes)
-    return [variance_explained(X, pca.inverse_transform(columns)) for columns in kept]
+    truncated = (np.where(np.arange(code.shape[1]) < k, code, 0) for k in sizes)
+    return [variance_explained(X, pca.inverse_transform(columns)) for columns in truncated]

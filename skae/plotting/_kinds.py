@@ -13,7 +13,7 @@ from skae.utils._frames import column_names
 
 # Panels of series in one line.
 _MOST_ACROSS = 5
-# More cells than this in a table are not legible with numbers in them.
+# More values than this in a table are not legible with numbers in them.
 _MOST_NUMBERS = 120
 
 
@@ -58,11 +58,11 @@ def _series(originals, others, *, n_shown, **_):
         draw_lines(axes.flat, lines, ["Original", *others])
         for spare in axes.flat[len(lines[0]) :]:
             spare.set_axis_off()
-        for i, cell in enumerate(axes[:, 0]):
+        for i, panel in enumerate(axes[:, 0]):
             channel = f"Channel {i}" if n_channels > 1 else "Value"
-            cell.set_ylabel(f"{channel}\n(units of X)")
+            panel.set_ylabel(f"{channel}\n(units of X)")
         for i in range(n_columns):
-            last = [cell for cell in axes[:, i] if cell.axison][-1]
+            last = [panel for panel in axes[:, i] if panel.axison][-1]
             last.set_xlabel("Step")
             last.tick_params(labelbottom=True)
         axes[0, -1].legend(
@@ -91,14 +91,14 @@ def _table(originals, others, *, n_shown, feature_names, **_):
 
     def draw(ax):
         axes = split(ax, 1, len(others), sharey=True)
-        for cell, (name, values) in zip(axes[0], differences.items(), strict=True):
-            picture = cell.imshow(values, cmap="PuOr_r", vmin=-most, vmax=most, aspect="auto")
-            cell.set_xticks(
+        for panel, (name, values) in zip(axes[0], differences.items(), strict=True):
+            picture = panel.imshow(values, cmap="PuOr_r", vmin=-most, vmax=most, aspect="auto")
+            panel.set_xticks(
                 range(len(names)), names, rotation=35, ha="right", rotation_mode="anchor"
             )
-            cell.set(xlabel=f"Column, by {name}", yticks=range(n_shown))
+            panel.set(xlabel=f"Column, by {name}", yticks=range(n_shown))
             if values.size <= _MOST_NUMBERS:
-                _write_numbers(cell, shown, others[name], np.abs(values) > 0.6 * most)
+                _write_numbers(panel, shown, others[name], np.abs(values) > 0.6 * most)
         axes[0, 0].set_ylabel("Row")
         label = "Reconstruction minus original\n(standard deviations of the column)"
         return axes, ax.figure.colorbar(picture, ax=list(axes[0]), label=label, pad=0.02)
@@ -119,7 +119,7 @@ def _deviations(rows):
 
 
 def _write_numbers(ax, originals, others, is_dark):
-    """Both values in each cell."""
+    """Write both values into each square."""
     for (i, j), value in np.ndenumerate(originals):
         ax.text(
             j, i, f"{value:.3g}\n{others[i, j]:.3g}", ha="center", va="center", fontsize=7,

@@ -1,4 +1,4 @@
-"""What colours the points of a display: classes, numbers or times, some of them missing."""
+"""Colours of the points of a display by classes, numbers or times, some of them missing."""
 
 from datetime import date, timedelta
 from decimal import Decimal
@@ -53,30 +53,30 @@ def read_labels(y):
     y : array-like of shape (n_samples,)
         Labels; None, NaN, NaT and NA are missing.
     """
-    cells = _cells(y)
-    observed = np.array([not _is_missing(cell) for cell in cells], dtype=bool)
-    kept = [cell for cell, there in zip(cells, observed, strict=True) if there]
-    if all(_is_number(cell) for cell in kept):
-        numbers = _spread([float(cell) for cell in kept], observed)
+    labels = _as_list(y)
+    observed = np.array([not _is_missing(label) for label in labels], dtype=bool)
+    present = [labels[i] for i in np.flatnonzero(observed)]
+    if all(_is_number(label) for label in present):
+        numbers = _spread([float(label) for label in present], observed)
         if np.isinf(numbers).any():
             raise ValueError("y must hold finite numbers; it has infinite ones.")
         distinct = np.unique(numbers[observed])
         if len(distinct) > _MOST_CLASSES or (distinct != np.round(distinct)).any():
             return Labels(observed, values=numbers)
-    elif all(isinstance(cell, date) for cell in kept):
+    elif all(isinstance(label, date) for label in present):
         from matplotlib.dates import date2num
 
-        values = _spread([date2num(cell) for cell in kept], observed)
+        values = _spread([date2num(label) for label in present], observed)
         return Labels(observed, values=values, are_dates=True)
-    elif all(isinstance(cell, timedelta) for cell in kept):
-        seconds = _spread([cell.total_seconds() for cell in kept], observed)
+    elif all(isinstance(label, timedelta) for label in present):
+        seconds = _spread([label.total_seconds() for label in present], observed)
         longest = np.nanmax(np.abs(seconds))
         unit = next((u for u, size in _UNITS.items() if longest >= 2 * size), "seconds")
         return Labels(observed, values=seconds / _UNITS[unit], unit=unit)
-    return Labels(observed, classes=_classes(cells, observed, _order(y)))
+    return Labels(observed, classes=_classes(labels, observed, _order(y)))
 
 
-def _cells(y):
+def _as_list(y):
     """Labels as a list of Python's objects, of length n_samples."""
     for name in ("to_pylist", "to_list", "tolist"):
         if hasattr(y, name) and getattr(y, "ndim", 1) == 1 and not isinstance(y, np.ndarray):
@@ -88,17 +88,17 @@ def _cells(y):
     return y.tolist()
 
 
-def _is_missing(cell):
-    if cell is None:
+def _is_missing(label):
+    if label is None:
         return True
     try:
-        return bool(cell != cell)
+        return bool(label != label)
     except TypeError:  # NA is neither equal nor different
         return True
 
 
-def _is_number(cell):
-    return isinstance(cell, Real | Decimal) and not isinstance(cell, bool | np.bool_)
+def _is_number(label):
+    return isinstance(label, Real | Decimal) and not isinstance(label, bool | np.bool_)
 
 
 def _spread(values, observed):
@@ -114,11 +114,11 @@ def _order(y):
     return list(categories) if hasattr(categories, "__len__") else None
 
 
-def _classes(cells, observed, order):
+def _classes(labels, observed, order):
     """The rows of each class, by its name, each of shape (n_samples,)."""
     rows = {}
     for i in np.flatnonzero(observed):
-        rows.setdefault(cells[i], []).append(i)
+        rows.setdefault(labels[i], []).append(i)
     if order is None:
         try:
             order = sorted(rows)
@@ -131,7 +131,7 @@ def _classes(cells, observed, order):
         others = [i for label in order if label not in frequent for i in rows[label]]
         n_others = len(order) - len(frequent)
         order = [label for label in order if label in frequent]
-    masks = {str(label): np.isin(np.arange(len(cells)), rows[label]) for label in order}
+    masks = {str(label): np.isin(np.arange(len(labels)), rows[label]) for label in order}
     if others:
-        masks[f"{n_others} others"] = np.isin(np.arange(len(cells)), others)
+        masks[f"{n_others} others"] = np.isin(np.arange(len(labels)), others)
     return masks

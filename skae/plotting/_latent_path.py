@@ -312,16 +312,16 @@ class LatentPathDisplay:
         size = max(1.2 * n_steps + 1.2, 6.4), 1.2 * n_strips + 1.4
         ax = axes_for(type(self).__name__, ax, size)
         axes = split(ax, n_strips, n_steps, sharex=True, sharey=True)
-        for cell, line in zip(axes.flat, rows.reshape(-1, rows.shape[2]), strict=True):
-            cell.plot(line, color=COLORS[0])
-            cell.grid(alpha=0.25)
-            cell.spines[["top", "right"]].set_visible(False)
-        for cell, label in zip(axes[-1], self.step_labels or [""] * n_steps, strict=True):
-            cell.set(xlabel=label, xticks=[])
+        for panel, line in zip(axes.flat, rows.reshape(-1, rows.shape[2]), strict=True):
+            panel.plot(line, color=COLORS[0])
+            panel.grid(alpha=0.25)
+            panel.spines[["top", "right"]].set_visible(False)
+        for panel, label in zip(axes[-1], self.step_labels or [""] * n_steps, strict=True):
+            panel.set(xlabel=label, xticks=[])
         middle = axes[-1, n_steps // 2]
         middle.set_xlabel(f"{middle.get_xlabel()}\n{self.xlabel}")
-        for cell, label in zip(axes[:, 0], self.strip_labels or [""] * n_strips, strict=True):
-            cell.set_ylabel(f"{label}\nunits of X".strip())
+        for panel, label in zip(axes[:, 0], self.strip_labels or [""] * n_strips, strict=True):
+            panel.set_ylabel(f"{label}\nunits of X".strip())
         if self.ylabel:
             axes[n_strips // 2, 0].set_ylabel(
                 f"{self.ylabel}\n{axes[n_strips // 2, 0].get_ylabel()}"

@@ -200,16 +200,16 @@ class LatentSpaceDisplay:
         from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
 
         values = y.values[y.observed]
-        drawn = ax.scatter(*points[y.observed].T, c=values, **{"cmap": "viridis", **style})
+        artist = ax.scatter(*points[y.observed].T, c=values, **{"cmap": "viridis", **style})
         label = (self.y_name or "y") + (f" ({y.unit})" if y.unit else "")
-        self.colorbar_ = ax.figure.colorbar(drawn, ax=ax, label=label)
+        self.colorbar_ = ax.figure.colorbar(artist, ax=ax, label=label)
         self.colorbar_.solids.set(alpha=1)
         if y.are_dates:
             locator = AutoDateLocator()
             self.colorbar_.locator = locator
             self.colorbar_.formatter = ConciseDateFormatter(locator)
             self.colorbar_.update_ticks()
-        return [drawn]
+        return [artist]
 
     def _draw_legend(self, ax, y):
         if y.classes is None:

@@ -50,14 +50,14 @@ def numeric(name, rows):
 def _numbers_of(name, frame):
     """The columns of a data frame as an array (n_samples, n_features)."""
     columns, others = [], []
-    for cells in read_columns(frame):
-        are_flags = all(isinstance(cell, bool) for cell in cells.values[cells.observed])
-        if cells.family == "number" or (cells.family == "category" and are_flags):
-            column = np.full(len(cells.observed), np.nan)
-            column[cells.observed] = cells.values[cells.observed]
+    for data in read_columns(frame):
+        are_flags = all(isinstance(value, bool) for value in data.values[data.observed])
+        if data.family == "number" or (data.family == "category" and are_flags):
+            column = np.full(len(data.observed), np.nan)
+            column[data.observed] = data.values[data.observed]
             columns.append(column)
         else:
-            others.append(cells.name)
+            others.append(data.name)
     if others:
         raise ValueError(
             f"{name} must hold numbers only; these columns hold others: "
