@@ -43,7 +43,7 @@ class CombinedScore:
         Fitted by `fit`, in this order.
     """
 
-    encoding: object
+    encoding: Any
     components: list
     n_models: int
 
@@ -125,7 +125,7 @@ class ReconstructionScore:
         Mean loss of each autoencoder over the rows that it was trained on.
     """
 
-    encoding: object
+    encoding: Any
     autoencoders: list
     shape: tuple
     unit: list

@@ -254,15 +254,13 @@ class Imputation:
                 model, X, scores, visible, hidden, self_index
             )
             parts.append((np.array(predictions), self.layout.spread(hidden)))
-        predictions, hidden = (
-            np.concatenate(part, axis=-2) for part in zip(*parts, strict=True)
-        )
+        stacked, hidden = (np.concatenate(part, axis=-2) for part in zip(*parts, strict=True))
         target = np.tile(rows.stretched[out], (len(parts), 1))
         weights = np.empty((_N_PREDICTIONS, X.shape[1]))
         for j in range(self.layout.n_columns):
             columns = np.flatnonzero(self.layout.column_of == j)
             mask = hidden[:, columns]
-            of_column = np.stack([each[:, columns][mask] for each in predictions], axis=1)
+            of_column = np.stack([each[:, columns][mask] for each in stacked], axis=1)
             column_weights = stacking_weights(of_column, target[:, columns][mask])
             weights[:, columns] = column_weights[:, np.newaxis]
         return weights

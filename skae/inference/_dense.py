@@ -83,7 +83,7 @@ class DenseForward:
     statistics: list[Array]
     before: Affine | None
     after: Affine | None
-    _prepared: dict[Any, tuple[Affine | None, list[Array]]]
+    _prepared: dict[Any, tuple[Affine | None, DenseWeights]]
 
     def __init__(
         self,
@@ -99,7 +99,7 @@ class DenseForward:
         self.statistics = list(statistics)
         self.before = before
         self.after = after
-        self._prepared: dict[Any, tuple[Affine | None, DenseWeights]] = {}
+        self._prepared = {}
 
     def __getstate__(self) -> dict[str, Any]:
         return {**vars(self), "_prepared": {}}
