@@ -75,6 +75,43 @@ def test_private_names_of_scikit_learn_stand_in_one_place():
                 assert name_of(path) == "utils/_sklearn.py", f"{path}:{node.lineno}"
 
 
+# Words that neither scikit-learn nor Keras nor the papers use of functions, networks, numbers and
+# files; and names of masks and numbers that do not tell what they are.
+BANNED = re.compile(
+    r"\b(say|says|said|tell|tells|told|judge|judges|judged|spoil|spoils|spoilt|odd|odder|oddest|"
+    r"worth|weigh|weighs|company|seat|pace|portion|portions|codec|inward|outward|midst|bulk|fence|"
+    r"doubt|doubted|hole|holes)\b",
+    re.IGNORECASE,
+)
+BANNED_NAMES = {"there", "wanted", "mine", "own", "missed", "lost", "apart", "far", "usual",
+                "course", "heads", "moved", "bound", "member", "members", "offspring"}  # fmt: skip
+QUESTION = re.compile(r"\W*(What|Whether|How|Which|Where)\b")
+
+
+def words_of(name):
+    """The words that a name is made of."""
+    return re.sub(r"([a-z])([A-Z])", r"\1_\2", name).lower().split("_")
+
+
+@pytest.mark.parametrize("path", MODULES, ids=name_of)
+def test_the_words_are_those_of_the_field(path):
+    """In names, comments, docstrings and messages."""
+    text = path.read_text("utf-8")
+    # The position in a file.
+    found = BANNED.findall(text.replace(".tell()", ""))
+    for node in ast.walk(ast.parse(text)):
+        name = node.arg if isinstance(node, ast.arg) else getattr(node, "name", None)
+        if isinstance(node, ast.Name | ast.Attribute) and isinstance(node.ctx, ast.Store):
+            name = getattr(node, "id", None) or node.attr
+        if isinstance(name, str):
+            banned = {name.strip("_")} & BANNED_NAMES
+            found += banned or filter(BANNED.fullmatch, words_of(name))
+        if isinstance(node, ast.FunctionDef | ast.ClassDef | ast.Module):
+            docstring = ast.get_docstring(node) or ""
+            found += [docstring[:50]] if QUESTION.match(docstring) else []
+    assert not found
+
+
 ESTIMATORS = [name for name in skae.__all__ if name[0].isupper()]
 
 # Parameters and attributes of which an estimator has something else to say than

@@ -142,3 +142,13 @@ def test_a_few_rows_have_a_validation_loss(quick, digits):
     assert len(ae.validation_loss_curve_) == ae.n_iter_
     assert quick(early_stopping=False).fit(digits).validation_loss_curve_ is None
     assert quick().partial_fit(digits).validation_loss_curve_ is None
+
+
+def test_the_page_on_the_architecture_lists_every_module():
+    """With the first lines of the docstrings; `python docs/list_modules.py` writes them."""
+    script = ROOT / "docs" / "list_modules.py"
+    spec = importlib.util.spec_from_file_location("list_modules", script)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    page = module.PAGE.read_text("utf-8")
+    assert page == module.written(page)

@@ -68,7 +68,9 @@ def _own_classes() -> Iterator[type]:
 
 def _declares(kind: type) -> bool:
     declares = is_dataclass(kind) or issubclass(kind, BaseEstimator) or bool(_annotated(kind))
-    is_abstract = isabstract(kind) or getattr(vars(kind).get("__init__"), "__isabstractmethod__", False)
+    is_abstract = isabstract(kind) or getattr(
+        vars(kind).get("__init__"), "__isabstractmethod__", False
+    )
     return declares and not is_abstract
 
 
