@@ -85,8 +85,9 @@ def savable_functions() -> dict[str, Callable[..., Any]]:
 
 
 def is_estimator(kind: type) -> bool:
-    """True for the classes of which a file holds one object: those with a method `fit`."""
-    return kind.__module__.startswith("skae.") and hasattr(kind, "fit")
+    """True for the estimators of skae, one of which a file holds."""
+    is_own = kind.__module__.startswith("skae.") and issubclass(kind, BaseEstimator)
+    return is_own and hasattr(kind, "fit")
 
 
 # Fields
