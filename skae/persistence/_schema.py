@@ -195,6 +195,9 @@ def _completed(kind: Any, state: dict[str, Any]) -> dict[str, Any]:
         unknown = sorted(set(state) - set(known))
     else:
         unknown = [n for n in state if n.startswith("__") or callable(getattr(kind, n, None))]
+    if unknown:
+        # One of them may be another name of a field that is missing.
+        required = {name for name, default in known.items() if default is not _OPTIONAL}
     missing = sorted(required - set(state))
     check(
         not missing and not unknown,
