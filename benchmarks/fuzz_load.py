@@ -135,7 +135,7 @@ def _hang(*args):
 
 
 def _code(entry):
-    """Description of an event that is not allowed."""
+    """Description of an event that is not allowed, or None."""
     event, args = entry
     if event == "import" and args[0].partition(".")[0] not in _HOMES:
         return f"import {args[0]}"

@@ -81,7 +81,7 @@ def grown(kind):
         options = kind.__dataclass_params__
         made = dataclasses.make_dataclass(
             kind.__name__,
-            [("sparkle", list, dataclasses.field(default_factory=list))],
+            [("sparkle", tuple, dataclasses.field(default_factory=tuple))],
             bases=(kind,),
             frozen=options.frozen,
             eq=options.eq,
@@ -177,7 +177,7 @@ def test_fields_of_another_version(load):
             node[2]["sparkle"] = node[2].pop("hidden")
 
     with pytest.raises(SavedFileError, match=r"DenseNetwork .*hidden.*sparkle"):
-        load("autoencoder", edit)
+        load("denoising", edit)
 
 
 @pytest.mark.parametrize("name", sorted(set(ESTIMATORS) - {"AEClassifier"}))
@@ -188,10 +188,10 @@ def test_a_fitted_estimator_without_a_private_attribute_is_refused(load, name):
 
     def edit(content):
         (*_, node) = objects(content, name)
-        required = [n for n, d in _schema._annotated(ESTIMATORS[name]).items()
-                    if d is dataclasses.MISSING and n.startswith("_")]  # fmt: skip
-        removed.append(required[-1])
-        del node[2][required[-1]]
+        declared = _schema._annotated(ESTIMATORS[name]).items()
+        private = [n for n, d in declared if n[0] == "_" and d is dataclasses.MISSING]
+        removed.append(private[-1])
+        del node[2][private[-1]]
 
     with pytest.raises(SavedFileError, match=f"{name} has other fields.*without") as caught:
         load(files[0], edit)

@@ -87,8 +87,9 @@ def savable_functions() -> dict[str, Callable[..., Any]]:
 
 
 def is_estimator(kind: type) -> bool:
-    """True for the classes of which a file holds one object: those with a method `fit`."""
-    return kind.__module__.startswith("skae.") and hasattr(kind, "fit")
+    """True for the estimators of skae, one of which a file holds."""
+    is_own = kind.__module__.startswith("skae.") and issubclass(kind, BaseEstimator)
+    return is_own and hasattr(kind, "fit")
 
 
 # Fields
@@ -196,6 +197,9 @@ def _completed(kind: Any, state: dict[str, Any]) -> dict[str, Any]:
         unknown = sorted(set(state) - set(known))
     else:
         unknown = [n for n in state if n.startswith("__") or callable(getattr(kind, n, None))]
+    if unknown:
+        # One of them may be another name of a field that is missing.
+        required = {name for name, default in known.items() if default is not _OPTIONAL}
     missing = sorted(required - set(state))
     check(
         not missing and not unknown,
