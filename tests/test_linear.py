@@ -1,5 +1,7 @@
 """Linear maps that networks start at, their first weights, and linear models of tables."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
@@ -9,7 +11,7 @@ from data import data_rng
 from skae.imputation._gaussian import Gaussian, NormalScores
 from skae.imputation._soft_knn import KernelRegression
 from skae.imputation._training import Layout
-from skae.networks._dense import DenseNetwork
+from skae.networks._dense import DenseCoder, DenseNetwork
 from skae.networks._layers import initial_kernel
 from skae.networks._principal import linear_map, reduced_rank_map, shrunk_decoder
 from skae.tables._squashing_scaler import squash, unsquash, unsquash_log_derivative
@@ -127,6 +129,22 @@ def test_random_weights_are_drawn_by_fans_and_biases_are_zero(linear_path):
         else:
             limit = np.sqrt(6 / sum(array.shape))
             assert 0.9 * limit < np.abs(array).max() <= limit
+
+
+@pytest.mark.parametrize("normalization", [None, "batch", "layer"])
+@pytest.mark.parametrize("hidden", [(), (4, 3)])
+def test_weights_have_names_and_are_the_arrays_of_the_list(hidden, normalization):
+    coder = DenseCoder(5, 2, hidden, "relu", "linear", True, normalization)
+    arrays = coder.random_weights(np.random.RandomState(0))
+    weights = coder.named(arrays)
+    for one, other in zip(weights.arrays, arrays, strict=True):
+        assert one is other
+    widths = (5, *hidden, 2)
+    assert [one.kernel.shape for one in weights.layers] == [*pairwise(widths)]
+    assert [one.bias.shape for one in weights.layers] == [(n,) for n in widths[1:]]
+    assert (weights.skip is not None) == coder.has_linear_path
+    for one in weights.hidden:
+        assert (one.scale is not None) == (one.shift is not None) == bool(normalization)
 
 
 # Linear models of tables
