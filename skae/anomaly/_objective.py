@@ -46,7 +46,6 @@ class NoiseConditionalDenoising(keras.Model):
         super().__init__(dtype=SINGLE)
         self.settings = Settings(settings)
         self.denoiser = denoiser
-        self.has_blanks = "columns" in settings
         self.loss_of_row = loss
         self.seed_generator = keras.random.SeedGenerator(0)
         self.built = True
@@ -71,25 +70,22 @@ class NoiseConditionalDenoising(keras.Model):
         """
         x, target = inputs
         settings = self.settings.values()
-        level, noisy = ops.zeros_like(x[:, :1]), x
-        if not self.has_blanks:
-            if training:
-                draws = PooledDraws(self.seed_generator, settings)
-                level = settings["noise_level"] * draws.uniform(level)
-                noisy = x + level * draws.normal(x)
-            output = self.denoiser(ops.concatenate([noisy, level], axis=1), training=training)
-            return ops.expand_dims(self.loss_of_row.per_sample(ops, target, output), 1)
-        columns = settings["columns"]
-        blank = ops.zeros_like(ops.matmul(x, ops.transpose(columns)))
+        columns = settings.get("columns")
+        level, noisy, blank = ops.zeros_like(x[:, :1]), x, None
+        if columns is not None:
+            blank = ops.zeros_like(ops.matmul(x, ops.transpose(columns)))
         if training:
             draws = PooledDraws(self.seed_generator, settings)
             level = settings["noise_level"] * draws.uniform(level)
-            rate = settings["blank_rate"] * draws.uniform(level)
-            blank = ops.cast(draws.uniform(blank) < rate, x.dtype)
+            if blank is not None:
+                rate = settings["blank_rate"] * draws.uniform(level)
+                blank = ops.cast(draws.uniform(blank) < rate, x.dtype)
             noisy = x + level * draws.normal(x)
-        visible = noisy * target * (1 - ops.matmul(blank, columns))
-        output = self.denoiser(
-            ops.concatenate([visible, blank, level], axis=1), training=training
-        )
+        parts = [noisy, level]
+        if blank is not None:
+            parts = [noisy * target * (1 - ops.matmul(blank, columns)), blank, level]
+        output = self.denoiser(ops.concatenate(parts, axis=1), training=training)
+        if columns is None:
+            return ops.expand_dims(self.loss_of_row.per_sample(ops, target, output), 1)
         error = ops.sum(ops.square(output - x) * target, axis=1, keepdims=True)
         return error / columns.shape[0]
