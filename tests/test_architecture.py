@@ -75,16 +75,18 @@ def test_private_names_of_scikit_learn_stand_in_one_place():
                 assert name_of(path) == "utils/_sklearn.py", f"{path}:{node.lineno}"
 
 
-# Words that neither scikit-learn nor Keras nor the papers use of functions, networks, numbers and
-# files; and names of masks and numbers that do not tell what they are.
+# Words that neither scikit-learn nor Keras nor the papers use of functions, networks, numbers
+# and files; and names of masks and numbers that do not tell what they are.
 BANNED = re.compile(
     r"\b(say|says|said|tell|tells|told|judge|judges|judged|spoil|spoils|spoilt|odd|odder|oddest|"
     r"worth|weigh|weighs|company|seat|pace|portion|portions|codec|inward|outward|midst|bulk|fence|"
     r"doubt|doubted|hole|holes)\b",
     re.IGNORECASE,
 )
-BANNED_NAMES = {"there", "wanted", "mine", "own", "missed", "lost", "apart", "far", "usual",
-                "course", "heads", "moved", "bound", "member", "members", "offspring"}  # fmt: skip
+BANNED_NAMES = {
+    "there", "wanted", "mine", "own", "missed", "lost", "apart", "far", "usual",
+    "course", "heads", "moved", "bound", "member", "members", "offspring",
+}  # fmt: skip
 QUESTION = re.compile(r"\W*(What|Whether|How|Which|Where)\b")
 
 

@@ -30,8 +30,9 @@ LOSS = {
     "losses/_reconstruction.py": [
         (
             "def huber(",
-            "def log_cosh(xp: Any, error: Any) -> Any:\n"
+            "def log_cosh(xp: Any, target: Any, output: Any) -> Any:\n"
             '    """Logarithm of the hyperbolic cosine."""\n'
+            "    error = output - target\n"
             "    return xp.logaddexp(error, -error) - float(np.log(2))\n\n\ndef huber(",
         )
     ],

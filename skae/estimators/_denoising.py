@@ -418,8 +418,8 @@ class DenoisingAutoencoder(
             Minus the mean over columns of the loss that was trained, in the units of
             the target (squared, for the squared error).
         """
-        losses = self._model.losses(self._pairs(X, target))
-        return -self._model.unit * losses
+        pairs = self._pairs(X, target)
+        return -self._model.unit * self._model.losses(pairs)
 
     def score(self, X, y=None, target=None, sample_weight=None):
         """Share of the variance of the target that the reconstruction of X explains.

@@ -300,10 +300,13 @@ class TabularEncoder(TransformerMixin, BaseEstimator):
             A table with the columns that were seen in fit.
         """
         self._check_fitted()
-        for j, given in enumerate(read_columns(checked_table(X))):
+
+        def shown(j: int, given: ColumnValues) -> ColumnValues:
             data = strings_as_times(self._columns[j], given, self._form.formats.get(j))
             # Where a string is no date, all are returned as they are.
-            yield data if (data.observed == given.observed).all() else given
+            return data if (data.observed == given.observed).all() else given
+
+        return (shown(j, given) for j, given in enumerate(read_columns(checked_table(X))))
 
     def observed(self, X: Any) -> Array:
         """Mask of the values that are observed, and no category that was not seen in fit.
