@@ -163,6 +163,7 @@ def _as_times(column: ColumnValues, other: ColumnValues) -> tuple[ColumnValues, 
 
 
 def _rows_and_reconstruction(estimator: Any, X: Any) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Rows of X as numbers and their reconstruction, both (n_samples, ...)."""
     _check_inverse(estimator)
     rows = check_floats(
         numbers_of(X, unknown=True),

@@ -216,7 +216,7 @@ class DetectionMixin(OutlierMixin):
         return hasattr(self, "_calibration")
 
     def _rows(self, X):
-        """Rows of the detector's matrix: numbers, or an encoded table."""
+        """Rows of the matrix, (n_samples, n_features): numbers, or an encoded table."""
         if not self.__sklearn_is_fitted__() or self.table_ is None:
             rows = check_rows(self, X)
             if self._observed is None or self._observed.all():

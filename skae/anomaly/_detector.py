@@ -359,7 +359,7 @@ class AEAnomalyDetector(TableTagsMixin, DetectionMixin, BaseEstimator):
         return self
 
     def _training_rows(self, X, sample_weight):
-        """Rows to train on, of the detector's matrix: numbers, or an encoded table."""
+        """Rows to train on, (n_samples, n_features): numbers, or an encoded table."""
         rows = check_training_rows(self, X, None, sample_weight, reset=True)
         self._encoding = self._observed = None
         if self.table_ is None:

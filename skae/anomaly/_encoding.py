@@ -130,6 +130,7 @@ class NumberEncoding:
         return X.clip(*self.seen_range)
 
     def _scaled(self, X: Array) -> Array:
+        """Rows, (n_samples, n_features), in comparable units."""
         return X if self.scaler is None else self.scaler.transform(X)
 
 

@@ -129,7 +129,7 @@ def split_folds(
 def _random_folds(
     n_folds: int, groups: Array | None, counted: Array, rng: np.random.RandomState
 ) -> Any:
-    """A splitter of so many folds, or of as many as there are rows or groups."""
+    """A splitter of `n_folds`, or fewer rows or groups; groups, counted : (n_samples,)."""
     n_samples = n_groups = int(counted.sum())
     if groups is not None:
         n_groups = len(np.unique(groups[counted]))
@@ -154,7 +154,7 @@ def _depends_on_number(cv: Any) -> bool:
 
 
 def _split(cv: Any, X: Any, groups: Array | None) -> list[Any]:
-    """The splits of a splitter or an iterable; errors name `cv`."""
+    """The splits of a splitter, with groups (n_samples,), or an iterable; errors name `cv`."""
     if not hasattr(cv, "split"):
         return list(cv)
     try:
@@ -208,7 +208,7 @@ def _positions(part: Any, number: int, n_samples: int) -> Array:
 
 
 def _among(counted: Array, splits: list[tuple[Array, Array]]) -> list[tuple[Array, Array]]:
-    """The same splits of the rows that count, at their positions among these."""
+    """The same splits of the rows that count, (n_samples,), at their positions among these."""
     position = np.cumsum(counted) - 1
     of_counted = [
         (position[train[counted[train]]], position[test[counted[test]]])

@@ -96,7 +96,7 @@ class CombinedScore:
         return Reasons(blamed > 0, shares, expected)
 
     def _explained(self, function, X):
-        """Concatenated results of a function of an explanation and of encoded rows of X."""
+        """Results of a function of an explanation and of rows X (n_samples, n_features)."""
         explanation = explanation_of(self.encoding, self.components)
         chunks = self._chunks(X, explanation.row_entries(X.shape[1]))
         return np.concatenate([function(explanation, rows) for rows in chunks])

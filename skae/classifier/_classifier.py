@@ -216,7 +216,7 @@ class AEClassifier(TableTagsMixin, MetaEstimatorMixin, ClassifierMixin, BaseEsti
         warn_at_max_iter(self.estimators_, where)
 
     def _validate(self, X, y, sample_weight):
-        """Rows, labels and weights as arrays, without the rows of weight zero."""
+        """Rows (n_samples, n_columns), labels, weights (n_samples,), all of positive weight."""
         if self.estimator is not None and not self.estimator._scores_are_errors:
             raise ValueError(
                 "estimator must be an autoencoder whose score_samples is minus an error; "
@@ -354,6 +354,7 @@ class AEClassifier(TableTagsMixin, MetaEstimatorMixin, ClassifierMixin, BaseEsti
         return np.log(np.nan_to_num(costs, nan=most, posinf=most) + floor)
 
     def _logits(self, X):
+        """Calibrated scores, (n_samples, n_classes), of rows X (n_samples, n_features)."""
         check_is_fitted(self)
         if self.table_ is None:
             X = check_features(self, X, reset=False)
@@ -437,4 +438,5 @@ def _check_labels(y):
 
 
 def _take(weight, rows):
+    """Weights, (n_samples,) or None, at these positions or of this mask."""
     return None if weight is None else weight[rows]

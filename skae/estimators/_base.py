@@ -153,7 +153,7 @@ class BaseAutoencoder(
         return self._fit(X, y, None, sample_weight, continues, one_epoch=True)
 
     def _fit(self, X, y, target, sample_weight, continues, one_epoch=False):
-        """Prepare rows, initialize or continue, train, keep the best."""
+        """Prepare rows X (n_samples, ...), initialize or continue, train, keep the best."""
         monitor = FitMonitor(self, fit_data=as_given(X, y, target, sample_weight))
         fewest = 1 if one_epoch and continues else 2
         rows = check_training_rows(self, X, target, sample_weight, not continues, fewest)
@@ -407,7 +407,7 @@ class BaseAutoencoder(
         return self._in_parts(self._check_rows(X), "encode")
 
     def _in_parts(self, X, method):
-        """A method of the model for rows, a chunk at a time where they are read lazily."""
+        """A method of the model for X (n_samples, n_features), in chunks where it is lazy."""
         return Rows(X).apply(lambda part: getattr(self._model, method)(part.inputs))
 
     def _check_rows(self, X):
@@ -416,7 +416,7 @@ class BaseAutoencoder(
         return self._model.preprocessing.filled(X)
 
     def _rows(self, X):
-        """Rows and their targets."""
+        """Rows, (n_samples, n_features), and their targets."""
         return self._model.preprocessing.with_targets(read_rows(self, X))
 
     @property

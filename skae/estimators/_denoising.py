@@ -452,7 +452,7 @@ class DenoisingAutoencoder(
         return variance_explained(pairs.outputs, output, sample_weight)
 
     def _pairs(self, X, target):
-        """Flat rows and their targets."""
+        """Flat rows, (n_samples, n_features), and their targets."""
         check_is_fitted(self)
         if target is None:
             check_needs_no_target(self)

@@ -123,7 +123,7 @@ class NumericPreprocessor:
         return np.where(np.isnan(X), self.units.centre.astype(X.dtype), X)
 
     def _without_empty(self, X):
-        """Rows of which columns without an observed value in fit are missing."""
+        """Rows, (n_samples, n_features), whose columns without a value in fit are missing."""
         if not len(self.empty):
             return X
         return np.where(self._observed_share == 0, X.dtype.type(np.nan), dense(X))
@@ -220,7 +220,7 @@ class NumericPreprocessor:
         return (observed * log_scale).sum(axis=1)
 
     def _units_of(self, name, moments, X):
-        """Centre and scale of these moments of X; columns without a value do not count."""
+        """Centre and scale, (n_features,), of X; columns without a value do not count."""
         mean, deviation = moments
         has_values = np.ones(len(mean), bool)
         if name == "X" and len(self.empty):

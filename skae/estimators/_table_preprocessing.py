@@ -262,7 +262,7 @@ class TablePreprocessor:
         return Z
 
     def _target_values(self, Z):
-        """Numbers in the units of the matrix, and flags as 0 or 1."""
+        """Numbers in the units of the matrix, and flags as 0 or 1, (n_samples, n_outputs)."""
         unit, share = self._flag_unit, self._flag_share
         values = Z[:, self.values] * unit + share
         return np.where(self.outputs.is_flag, np.round(values), values)

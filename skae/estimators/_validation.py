@@ -93,14 +93,14 @@ def check_training_rows(estimator, X, target, sample_weight, reset, fewest=2):
 
 
 def _flat(X):
-    """One axis for a row, whatever its shape."""
+    """Rows of any shape as (n_samples, n_features)."""
     return X if X.ndim == 2 else X.reshape(len(X), -1)
 
 
 def _lazy(estimator, X):
     """Rows that are read in chunks where they are sparse, or many and the estimator can.
 
-    Rows with missing values are held as a whole.
+    Rows, (n_samples, n_features), with missing values are held as a whole.
     """
     if X is None or isinstance(X, LazyRows):
         return X
@@ -254,7 +254,7 @@ def check_features(estimator, X, **options):
 
 
 def _validated(estimator, X, options):
-    """Numbers after scikit-learn's checks; an infinite one names its column in the error."""
+    """Checked numbers, (n_samples, ...); the error of an infinite one names its column."""
     options = {**LAYOUT, **options, "ensure_all_finite": "allow-nan"}
     try:
         return validate_data(estimator, X, **options)

@@ -131,6 +131,7 @@ class NormalScores:
         return self._interpolated(Z, 1, 0)
 
     def _interpolated(self, X: Array, source: int, target: int) -> Array:
+        """X, (n_samples, n_features), from one side of the curves to the other."""
         result = np.array(X, dtype=np.float64)
         for j, curve in enumerate(self.curves):
             if curve is not None:

@@ -312,7 +312,7 @@ class AEImputer(TransformerMixin, BaseEstimator):
         ]
 
     def _filled(self, X, fill):
-        """X with missing values filled by a function of imputation, values and their mask."""
+        """X, (n_samples, n_features), filled by a function of imputation, values and mask."""
         check_is_fitted(self)
         given = self._checked(X, reset=False)
         X = self._with_nan(given)
@@ -389,13 +389,13 @@ class AEImputer(TransformerMixin, BaseEstimator):
         )
 
     def _checked(self, X, reset):
-        """A table as it was given, with the columns that were seen in fit."""
+        """A table, (n_samples, n_features), as it was given, with the columns seen in fit."""
         X = checked_table(X)
         validate_data(self, X, reset=reset, skip_check_array=True)
         return X
 
     def _with_nan(self, X):
-        """A table in which missing values are NaN, None or NA."""
+        """A table, (n_samples, n_features), in which missing values are NaN, None or NA."""
         value = self.missing_values
         X = without_sparse(X)  # nothing can be assigned to sparse columns
         if self._missing_is_nan():

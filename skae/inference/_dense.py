@@ -135,7 +135,7 @@ class DenseForward:
         n_outputs: int,
         scaled: bool = True,
     ) -> Array:
-        """Apply a function of prepared weights and of rows, which are its last axis."""
+        """Apply a function of prepared weights and of X (n_samples, n_inputs) transposed."""
         before, weights = self.prepared(X.dtype, scaled)
         output = np.empty((len(X), n_outputs), X.dtype)
         widest = max(self.coder.n_inputs, self.coder.n_outputs, *self.coder.hidden)

@@ -136,6 +136,7 @@ class _Program:
             return np.concatenate([self._chunk(rows[i : i + _CHUNK_ROWS]) for i in starts])
 
     def _chunk(self, rows: Array) -> Array:
+        """Output (n_rows, n_outputs) for at most `_CHUNK_ROWS` rows (n_rows, n_inputs)."""
         chunk = np.zeros((_CHUNK_ROWS, rows.shape[1]), np.float32)
         chunk[: len(rows)] = rows
         return as_array(self._output(chunk))[: len(rows)]
@@ -185,6 +186,7 @@ def _dense_forward(
     before: Affine,
     after: Affine | None,
 ) -> tuple[Forward, Forward]:
+    """NumPy computes it; weights of the shapes `network.shapes`."""
     encoder, decoder = network.split(weights)
     moments = network.split_statistics(statistics)
     return (
@@ -201,6 +203,7 @@ def _compiled_forward(
     before: Affine,
     after: Affine | None,
 ) -> tuple[Forward, Forward]:
+    """Keras computes it; weights of the shapes `network.shapes`."""
     return (
         CompiledForward(network, 0, weights, statistics, before=before),
         CompiledForward(network, 1, weights, statistics, after=after),
@@ -215,5 +218,6 @@ def _ordered_forward(
     before: Affine,
     after: Affine | None,
 ) -> tuple[Forward, Forward]:
+    """All components together; weights of the shapes `network.shapes`."""
     arrays = network.cut(weights, network.n_components)
     return forward(network.whole, arrays, statistics, before, after)

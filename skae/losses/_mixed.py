@@ -95,7 +95,7 @@ def cross_entropy(xp: Any, outputs: Outputs, target: Any, weight: Any, output: A
 
 
 def _constant(xp: Any, array: NDArray[Any]) -> Any:
-    """A constant array for the functions of `xp`."""
+    """A constant array, of any shape, for the functions of `xp`."""
     array = array.astype(np.float32)
     return xp.convert_to_tensor(array) if hasattr(xp, "convert_to_tensor") else array
 

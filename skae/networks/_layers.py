@@ -117,6 +117,7 @@ def initial_weights(model: Any, rng: np.random.RandomState) -> Weights:
 def _initialized(
     rng: np.random.RandomState, layer: Any, variable: Any, value: NDArray[Any]
 ) -> NDArray[Any]:
+    """Initial value of a variable of any shape; `value` is that of the built model."""
     seed = rng.randint(2**31 - 1)
     initializer: Any = getattr(layer, f"{variable.name}_initializer", None)
     if hasattr(initializer, "get_config"):

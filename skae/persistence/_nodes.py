@@ -129,9 +129,11 @@ class Encoder:
         raise TypeError(_description(value))
 
     def _items(self, values: Any) -> list[Any]:
+        """Nodes of the items of a sequence, (n_items,)."""
         return [self._value(value, f"[{i}]") for i, value in enumerate(values)]
 
     def _array(self, array: Array) -> list[Any]:
+        """Node of an array of any shape."""
         if array.dtype == object:
             return ["objects", list(array.shape), self._items(array.ravel().tolist())]
         if array.dtype.hasobject or array.dtype.kind not in "biufcMmUS" or not array.itemsize:

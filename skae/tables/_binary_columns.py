@@ -73,6 +73,7 @@ class BinaryColumns(NamedTuple):
         return self._equal(self.low, X) | self._equal(self.high, X)
 
     def _equal(self, value: NDArray[np.floating], X: NDArray[np.floating]) -> NDArray[np.bool_]:
+        """Mask (n_samples, n_columns) of value (n_columns,) in X (n_samples, n_features)."""
         # Halves: the distance itself may overflow.
         given, value, low, high = (
             part.astype(np.float64) / 2

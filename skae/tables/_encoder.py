@@ -472,6 +472,7 @@ class TabularEncoder(TransformerMixin, BaseEstimator):
         return is_flag, share, unit
 
     def _checked(self, X: Any, reset: bool) -> Any:
+        """X as a table, (n_samples, n_columns), both positive; columns as in fit."""
         X = checked_table(X)
         validate_data(self, X, reset=reset, skip_check_array=True)
         if X.shape[0] == 0 or X.shape[1] == 0:

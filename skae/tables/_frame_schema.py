@@ -121,6 +121,7 @@ class FrameSchema:
         return rows
 
     def _pandas(self, arrays: Sequence[Array], index: Any) -> Any:
+        """Data frame of pandas with these columns, (n_samples,) each."""
         import pandas as pd
 
         series = []
@@ -139,6 +140,7 @@ class FrameSchema:
         return frame
 
     def _polars(self, arrays: Sequence[Array]) -> Any:
+        """Data frame of polars with these columns, (n_samples,) each."""
         import polars as pl
 
         fields = zip(self.template.schema.items(), arrays, strict=True)
@@ -147,6 +149,7 @@ class FrameSchema:
         )
 
     def _arrow(self, arrays: Sequence[Array]) -> Any:
+        """Table of PyArrow with these columns, (n_samples,) each."""
         import pyarrow as pa
 
         schema = self.template.schema

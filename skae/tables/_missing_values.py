@@ -75,7 +75,7 @@ def _as_integers(values: Array, observed: Array) -> Array:
 
 
 def _has_dtypes_of(X: Any, template: Any) -> bool:
-    """Return True if two data frames are of one library and have the same dtypes."""
+    """True if frames (n_samples, n_columns) are of one library and have the same dtypes."""
     if type(X) is not type(template):
         return False
     pairs = zip(columns_of_frame(X), columns_of_frame(template), strict=True)

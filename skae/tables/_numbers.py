@@ -71,7 +71,7 @@ def check_numbers(X: Any) -> Any:
 
 
 def _dtypes(X: Any) -> list[Any]:
-    """Dtypes of the columns of a table: those of pandas or NumPy, or those of narwhals."""
+    """Dtypes of a table (n_samples, n_columns): those of pandas, NumPy or narwhals."""
     if isinstance(X, np.ndarray):
         return [X.dtype] * X.shape[1]
     if hasattr(X, "iloc"):
@@ -126,7 +126,7 @@ def _frame_like(X: Any, columns: Sequence[Array]) -> Any:
 
 
 def _array_of_objects(X: Any) -> Array:
-    """Lists of rows as an array; empty where they are not all of one length."""
+    """Lists of rows as (n_samples, n_columns); empty where they are not all of one length."""
     try:
         return np.array(X, dtype=object)
     except ValueError:

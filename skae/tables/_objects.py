@@ -226,6 +226,7 @@ def _needs_python_integers(present: Array, rounded: Array, kind: str | None) -> 
 
 
 def _number_format(present: Array, kind: str | None) -> ObjectFormat | None:
+    """Format of numbers, (n_values,); None: floats."""
     if kind == "Decimal":
         return ObjectFormat("Decimal", scale=max(map(_n_decimals, present)))
     if kind == "Fraction":
@@ -242,6 +243,7 @@ def _n_decimals(value: Any) -> int:
 
 
 def _decimals(form: ObjectFormat, values: Array, unit: str | None) -> list[Any]:
+    """Decimals for values (n_values,)."""
     if values.dtype.kind != "O":
         values = values.astype(np.float64)
     # Zero is added for the sign of a negative zero.
@@ -250,6 +252,7 @@ def _decimals(form: ObjectFormat, values: Array, unit: str | None) -> list[Any]:
 
 
 def _fractions(form: ObjectFormat, values: Array, unit: str | None) -> list[Any]:
+    """Fractions for values (n_values,)."""
     largest = max(int(form.scale or 1), 1)
     return [Fraction(value).limit_denominator(largest) for value in values.tolist()]
 
@@ -260,11 +263,13 @@ _Times = tuple[Array, str, str, ObjectFormat]
 
 
 def _parse_dates(present: Array) -> _Times:
+    """Dates, (n_values,), in microseconds."""
     counts = np.array(present.tolist(), "M8[D]").astype("M8[us]")
     return counts, "us", "time", ObjectFormat("date")
 
 
 def _parse_datetimes(present: Array) -> _Times:
+    """Datetimes or Timestamps, (n_values,), in UTC if they have time zones."""
     zones = [value.tzinfo for value in present]
     if len({zone is None for zone in zones}) > 1:
         raise ValueError("some have a time zone and some have none")
@@ -280,6 +285,7 @@ def _parse_datetimes(present: Array) -> _Times:
 
 
 def _parse_timedeltas(present: Array) -> _Times:
+    """Durations of Python or pandas, (n_values,)."""
     if _are_of_pandas(present):
         return *_parse_pandas(present, "m"), "duration", ObjectFormat("Timedelta")
     counts = np.array(present.tolist(), "m8[us]")
@@ -287,6 +293,7 @@ def _parse_timedeltas(present: Array) -> _Times:
 
 
 def _are_of_pandas(present: Array) -> bool:
+    """Return True if all times, (n_values,), are of pandas."""
     return all(hasattr(value, "asm8") for value in present)
 
 
@@ -298,6 +305,7 @@ def _parse_pandas(present: Array, code: str) -> tuple[Array, str]:
 
 
 def _parse_numpy(present: Array) -> _Times:
+    """Scalars of NumPy, (n_values,), in the finest unit among them."""
     times = np.array(list(present))
     unit, code = finest_unit(times.dtype), times.dtype.kind
     type_, kind = {"M": ("time", "datetime64"), "m": ("duration", "timedelta64")}[code]
@@ -305,6 +313,7 @@ def _parse_numpy(present: Array) -> _Times:
 
 
 def _parse_times_of_day(present: Array) -> _Times:
+    """Times of day, (n_values,), since midnight."""
     if any(value.tzinfo is not None for value in present):
         raise ValueError("a time of day with a time zone has no place without its date")
     midnight = datetime.date(1970, 1, 1)
@@ -313,6 +322,7 @@ def _parse_times_of_day(present: Array) -> _Times:
 
 
 def _parse_periods(present: Array) -> _Times:
+    """Periods, (n_values,), by their starts."""
     import pandas as pd
 
     periods = pd.PeriodIndex(present)
@@ -341,6 +351,7 @@ def _naive(values: Array, unit: str | None) -> list[datetime.datetime]:
 
 
 def _datetimes(form: ObjectFormat, values: Array, unit: str | None) -> list[Any]:
+    """Datetimes in the zone of the format for counts (n_values,)."""
     moments = _naive(values, unit)
     if form.zone is None:
         return moments
@@ -348,6 +359,7 @@ def _datetimes(form: ObjectFormat, values: Array, unit: str | None) -> list[Any]
 
 
 def _timestamps(form: ObjectFormat, values: Array, unit: str | None) -> list[Any]:
+    """Timestamps in the zone of the format for counts (n_values,)."""
     import pandas as pd
 
     stamps = pd.DatetimeIndex(numpy_times(values, unit))
@@ -357,17 +369,20 @@ def _timestamps(form: ObjectFormat, values: Array, unit: str | None) -> list[Any
 
 
 def _pandas_timedeltas(form: ObjectFormat, values: Array, unit: str | None) -> list[Any]:
+    """Timedeltas for counts (n_values,)."""
     import pandas as pd
 
     return list(pd.TimedeltaIndex(numpy_times(values, unit, "m")))
 
 
 def _times_of_day(form: ObjectFormat, values: Array, unit: str | None) -> list[Any]:
+    """Times of day for counts (n_values,), clipped to one day."""
     clipped = np.clip(in_microseconds(values, unit), 0, DAY - 1)
     return [moment.time() for moment in numpy_times(clipped, "us").tolist()]
 
 
 def _periods(form: ObjectFormat, values: Array, unit: str | None) -> list[Any]:
+    """Periods whose starts are nearest to counts (n_values,)."""
     import pandas as pd
 
     frequency = str(form.frequency)

@@ -88,6 +88,7 @@ def _of_index(index: Any) -> list[Any]:
 
 
 def _index(pd: Any, dtype: Any, values: Any, name: Any) -> Any:
+    """Index of labels, (n_labels,), or of a range's start, stop and step."""
     if dtype == "range":
         return pd.RangeIndex(*values, name=name)
     return pd.Index(values, dtype=_dtype(pd, dtype), name=name)

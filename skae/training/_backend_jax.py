@@ -40,6 +40,7 @@ class JaxEngine(Engine):
         return tuple(current.device_mesh.devices.flat)
 
     def _tensor(self, array: NDArray[Any]) -> Any:
+        """An array of any shape on the device, or on each of them."""
         if self._distribution is None:
             return jnp.asarray(array)
         layout = distribution.TensorLayout([None] * array.ndim, self._distribution.device_mesh)
@@ -48,6 +49,7 @@ class JaxEngine(Engine):
     def _losses(
         self, weights: Sequence[Any], state: State, x: Any, target: Any, training: bool
     ) -> tuple[Any, list[Any]]:
+        """Losses (n_rows, n_parts) of x, target (n_rows, ...), laid out over the devices."""
         if self._distribution is not None:
             x, target = (
                 distribution.distribute_tensor(
@@ -58,6 +60,8 @@ class JaxEngine(Engine):
         return super()._losses(weights, state, x, target, training)
 
     def _step(self, state: State, x: Any, target: Any, weight: Any) -> tuple[State, Any]:
+        """One batch: x, target : (n_rows, ...); weight : (n_rows,)."""
+
         def objective(weights: list[Any]) -> tuple[Any, Any]:
             losses, others = self._losses(weights, state, x, target, True)
             parts = weighted_sum(losses, weight)
@@ -78,6 +82,7 @@ class JaxEngine(Engine):
     def _run(
         self, order: Any, rates: NDArray[Any], n_rows: int, n_steps: int, n_chunks: int
     ) -> tuple[Any, Any]:
+        """Call the compiled epoch; order (n_visits,), rates (n_steps,)."""
         self._state, total, validation = self._function(
             self._state, order, rates, n_rows, n_steps, n_chunks, *self._data
         )

@@ -17,12 +17,13 @@ class TensorFlowEngine(Engine):
     _function: Any = None
 
     def _tensor(self, array: NDArray[Any]) -> Any:
-        """An array on the device; on the CPU many rows are not copied."""
+        """An array of any shape on the device; on the CPU many rows are not copied."""
         if self._is_accelerated or not is_mmapped(array):
             return super()._tensor(array)
         return tf.experimental.dlpack.from_dlpack(array.__dlpack__())
 
     def _step(self, state: State, x: Any, target: Any, weight: Any) -> tuple[State, Any]:
+        """One batch: x, target : (n_rows, ...); weight : (n_rows,)."""
         weights = self._unflattened([tf.convert_to_tensor(v.value) for v in self._params])
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch(weights)
@@ -41,6 +42,7 @@ class TensorFlowEngine(Engine):
     def _run(
         self, order: Any, rates: NDArray[Any], n_rows: int, n_steps: int, n_chunks: int
     ) -> tuple[Any, Any]:
+        """Call the epoch, compiled the first time; order (n_visits,), rates (n_steps,)."""
         if self._function is None:
             concrete = tf.function(
                 self._epoch,
@@ -77,6 +79,7 @@ class TensorFlowEngine(Engine):
         return lambda steps: of_steps(tf.constant(steps))
 
     def _begin(self, params: Arrays, optimizer: Arrays, others: Arrays) -> None:
+        """Assign arrays of the shapes of the variables."""
         variables = [*self._params, *self.optimizer.variables]
         for variable, value in zip(variables, [*params, *optimizer], strict=True):
             variable.assign(value)

@@ -14,6 +14,7 @@ class TorchEngine(Engine):
     """Trains with PyTorch."""
 
     def _step(self, state: State, x: Any, target: Any, weight: Any) -> tuple[State, Any]:
+        """One batch: x, target : (n_rows, ...); weight : (n_rows,)."""
         with torch.enable_grad():
             leaves = [value.detach().requires_grad_() for value in state["params"]]
             losses, others = self._losses(self._unflattened(leaves), state, x, target, True)
@@ -28,6 +29,7 @@ class TorchEngine(Engine):
     def _run(
         self, order: Any, rates: NDArray[Any], n_rows: int, n_steps: int, n_chunks: int
     ) -> tuple[Any, Any]:
+        """Call the epoch without gradients; order (n_visits,), rates (n_steps,)."""
         with torch.no_grad():
             self._state, total, validation = self._epoch(
                 self._state,

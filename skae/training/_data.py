@@ -128,6 +128,7 @@ class Stream:
                 yield chunk
 
     def _chunk(self, order: NDArray[np.int32], start: int, n_rows: int) -> Chunk:
+        """Chunk of the rows from `start` in an order, (n_visits,)."""
         counted = min(self.n_rows, n_rows - start)
         # The last batch is completed with rows like the others.
         n_steps = -(-counted // self.batch_size)
@@ -141,6 +142,7 @@ class Stream:
         return Chunk(arrays, visited, counted, slice(first, first + n_steps))
 
     def _arrays(self, places: NDArray[np.integer]) -> list[NDArray[np.float32]]:
+        """Inputs, targets and weights, (n_places, ...) each, at places (n_places,)."""
         rows = self.rows.take(places)
         return [
             array for array in (rows.inputs, rows.targets, rows.weight) if array is not None

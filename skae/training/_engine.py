@@ -129,10 +129,11 @@ class Engine(ABC):
         return None
 
     def _tensor(self, array: NDArray[Any]) -> Any:
-        """An array on the device, or on each of them."""
+        """An array of any shape on the device, or on each of them."""
         return ops.convert_to_tensor(array)
 
     def _tensors(self, arrays: Sequence[NDArray[Any]]) -> list[Any]:
+        """Arrays of any shapes on the device."""
         return [self._tensor(array) for array in arrays]
 
     def _copies(self, tensors: Sequence[Any]) -> list[Any]:
@@ -156,7 +157,7 @@ class Engine(ABC):
     def _run(
         self, order: Any, rates: NDArray[Any], n_rows: int, n_steps: int, n_chunks: int
     ) -> tuple[Any, Any]:
-        """Call the compiled `_epoch` on state and data, and set the state."""
+        """Call `_epoch` and set the state; order (n_visits,), rates (n_steps,)."""
 
     @abstractmethod
     def _mapped(self, schedule: Callable[[Any], Any]) -> Callable[[NDArray[Any]], Any]:
@@ -306,7 +307,7 @@ class Engine(ABC):
     def _call(
         self, order: NDArray[np.int32], n_rows: int, rates: NDArray[Any], n_validation: int
     ) -> tuple[Any, Any]:
-        """Run the function, which is compiled the first time."""
+        """Run an epoch; order (n_visits,), rates (n_steps,)."""
         n_steps, n_chunks = -(-n_rows // self.batch_size), -(-n_validation // self._chunk_rows)
         sums = self._run(order, rates, n_rows, n_steps, n_chunks)
         if self.whole_program and not self._has_run:
@@ -317,7 +318,7 @@ class Engine(ABC):
     def _run_in_chunks(
         self, stream: Stream, order: NDArray[np.int32], n_rows: int, rates: NDArray[np.float32]
     ) -> tuple[Any, Any]:
-        """An epoch over rows that are read while it runs, then validation."""
+        """The same of rows that are read while it runs, then validation."""
 
         def run(chunk: Chunk, n_validation: int) -> tuple[Any, Any]:
             self._training = []  # makes room for the next chunk

@@ -225,14 +225,14 @@ class _Moments(NamedTuple):
 
 
 def _unit(high: NDArray[np.float64], low: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Powers of two: squares neither overflow nor vanish, and nothing is rounded."""
+    """Powers of two, (n_features,): squares neither overflow nor vanish, nothing is rounded."""
     largest = np.maximum(high, -low)
     needed = (largest > 0) & ((largest < _SMALL) | (largest > 1 / _SMALL))
     return np.exp2(np.frexp(np.where(needed, largest, 1.0))[1] - 1.0)
 
 
 def _dense_moments(X: Any, weight: NDArray[Any] | None) -> _Moments:
-    """Moments of rows that are read once, a chunk at a time."""
+    """Moments of rows, (n_samples, n_features), that are read once, a chunk at a time."""
     chunks: dict[int, _Moments] = {}
 
     def look(at: slice) -> None:
@@ -270,7 +270,7 @@ def _joined(chunks: Sequence[_Moments]) -> _Moments:
 
 
 def _sparse_moments(X: Any, weight: NDArray[Any] | None) -> _Moments:
-    """Moments of sparse rows, which are read for their ends, their mean and their deviation."""
+    """Moments of sparse rows, (n_samples, n_features), read for ends, mean and deviation."""
     high, low = X.max(axis=0).astype(np.float64), X.min(axis=0).astype(np.float64)
     unit = _unit(high, low)
     mean = _sparse_average(X, weight, lambda rows, at: rows / unit[at])
@@ -285,7 +285,7 @@ def _sparse_average(
     weight: NDArray[Any] | None,
     function: Callable[[NDArray[Any], Any], NDArray[Any]],
 ) -> NDArray[np.float64]:
-    """The same of a sparse matrix: entries that are stored, and zeros for all others."""
+    """Weighted mean, (n_features,), of a function of all entries, stored or zero."""
     n_features = X.shape[1]
     weight = np.ones(len(X)) if weight is None else weight
     total, stored = np.zeros(n_features), np.zeros(n_features)

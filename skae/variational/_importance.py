@@ -79,7 +79,7 @@ def _log_volume(xp: Any, spread: Any) -> Any:
 
 
 def _log_density(xp: Any, codes: Any, centre: Any, precision: Any, peak: Any) -> Any:
-    """Log-density of codes under a normal distribution that is `peak` at its centre."""
+    """Log-density, (n_draws, n_samples), under a normal distribution, `peak` at its centre."""
     square = xp.square((codes - centre) * precision)
     ones = np.ones(square.shape[-1], square.dtype)
     return peak - 0.5 * xp.matmul(square, ones).astype(np.float64)

@@ -82,7 +82,7 @@ def inputs_by_column(estimator: Any, X: Any) -> list[tuple[str, str]] | None:
 
 
 def _frame_columns(estimator: Any, X: Any) -> list[tuple[str, str]]:
-    """Names and types of the columns of a data frame, which fit must have seen."""
+    """Names and types of the columns of X (n_samples, n_columns), which fit must have seen."""
     if not is_frame(X):
         raise TypeError(
             "X must be a data frame, whose columns become the inputs of the model, or None; "
@@ -106,7 +106,7 @@ def _frame_columns(estimator: Any, X: Any) -> list[tuple[str, str]]:
 
 
 def _type_of(values: Any) -> str:
-    """Type of a column from its values, some of them None or NaN; booleans are numbers."""
+    """Type of values (n_values,), some of them None or NaN; booleans are numbers."""
     array = np.asarray(values)
     if array.dtype.kind in "biuf":
         return "number"

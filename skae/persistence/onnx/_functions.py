@@ -70,6 +70,7 @@ def max(x: Tensor, axis: int) -> Tensor:
 
 
 def _reduced(kind: str, x: Tensor, axis: Any) -> Tensor:
+    """Reduction of a tensor of any shape over one axis or more."""
     axes = np.atleast_1d(axis).astype(np.int64)
     shape = tuple(n for i, n in enumerate(x.shape) if i not in axes)
     return x.apply(kind, axes, keepdims=0, shape=shape)
@@ -129,10 +130,12 @@ _SELU_SCALE, _SELU_ALPHA = 1.0507009873554805, 1.6732632423543772
 
 
 def _elu(x: Tensor, alpha: float = 1.0) -> Tensor:
+    """Exponential linear unit of a tensor of any shape."""
     return maximum(x, 0) + alpha * (exp(minimum(x, 0)) - 1)
 
 
 def _gelu(x: Tensor) -> Tensor:
+    """Gaussian error linear unit of a tensor of any shape."""
     # onnxruntime has no erf in float64.
     erf = (x * np.sqrt(0.5)).astype(np.float32).apply("Erf").astype(x.dtype)
     return 0.5 * x * (1 + erf)
