@@ -115,6 +115,21 @@ def test_the_words_are_those_of_the_field(path):
     assert not found
 
 
+ARRAYS = {"X", "Z", "weight", "mask", "scores", "codes", "values"}
+
+
+@pytest.mark.parametrize("path", MODULES, ids=name_of)
+def test_private_functions_of_arrays_are_documented(path):
+    """Their docstrings give the shapes."""
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        if not isinstance(node, ast.FunctionDef) or not re.match("_[^_]", node.name):
+            continue
+        for arg in (*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs):
+            kind = ast.unparse(arg.annotation) if arg.annotation else ""
+            if arg.arg in ARRAYS or re.search(r"\b(ND)?Array\b", kind):
+                assert ast.get_docstring(node), f"{node.name}, line {node.lineno}"
+
+
 ESTIMATORS = [name for name in skae.__all__ if name[0].isupper()]
 
 # Parameters and attributes of which an estimator has something else to say than
