@@ -153,7 +153,7 @@ class LatentForward:
     def _log_joint(
         self, target: Array, log_gain: Callable[[Array], Array] | None, codes: Array
     ) -> Array:
-        """Log-density (n_draws, n_samples) of rows and codes, less the codes' normal constant."""
+        """Log-density (n_draws, n_samples) of rows and codes, less a normal constant."""
         outputs = self.decoder.plain(codes.reshape(-1, codes.shape[2]))
         prior = -0.5 * np.square(codes).sum(axis=2, dtype=np.float64)
         prior = prior if log_gain is None else prior + log_gain(codes)
