@@ -82,13 +82,13 @@ def test_splitters_of_scikit_learn_split_the_rows_that_count():
     fixed = split(PredefinedSplit([0, 0, 1, 1, 1]), 5, counted=[1, 0, 1, 1, 1])
     assert plain(fixed) == [([1, 2, 3], [0]), ([0], [1, 2, 3])]
 
-    class Own:
+    class Splitter:
         def split(self, X, y, groups):
             assert y is None
             return [(np.flatnonzero(X[:, 0] > 2), np.flatnonzero(X[:, 0] <= 2))]
 
     X = np.arange(5.0)[:, np.newaxis]
-    assert plain(split(Own(), 5, X=X)) == [([3, 4], [0, 1, 2])]
+    assert plain(split(Splitter(), 5, X=X)) == [([3, 4], [0, 1, 2])]
 
 
 @pytest.mark.parametrize(

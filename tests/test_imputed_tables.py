@@ -307,9 +307,9 @@ def test_a_returned_table_shares_no_memory():
     ],
 )
 def test_nullable_columns_go_back_to_the_dtypes_of_numpy(column, dtype, expected):
-    kept = pd.Series(["x", "y"])
-    X = pd.DataFrame({"dropped": [1, 2], "c": pd.Series([0, 1]).astype(dtype), "s": kept})
-    found = given_back(pd.DataFrame({"c": column, "s": kept}), X)
+    strings = pd.Series(["x", "y"])
+    X = pd.DataFrame({"dropped": [1, 2], "c": pd.Series([0, 1]).astype(dtype), "s": strings})
+    found = given_back(pd.DataFrame({"c": column, "s": strings}), X)
     assert found["c"].dtype == expected
     assert found["c"].tolist() == column.tolist()
     assert found.columns.tolist() == ["c", "s"]

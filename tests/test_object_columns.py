@@ -267,7 +267,7 @@ def test_declared_categories():
 )
 @pytest.mark.parametrize("unit", ["us", "ns"])
 def test_periods_are_those_that_start_nearest(frequency, last, first, before, after, unit):
-    """Where all are equally long, they are those that contain the time."""
+    """If all are equally long, they are those that contain the time."""
     counts = np.array([last, first]) * (1000 if unit == "ns" else 1)
     found = ObjectFormat("Period", frequency=frequency).objects(counts, unit)
     assert list(found) == [pd.Period(before, frequency), pd.Period(after, frequency)]
