@@ -44,9 +44,12 @@ _IDLE_FUNCTIONS = {"__repr__", "__str__"}
 _IDLE_NAMES = {
     "__all__", "_CHUNK_ENTRIES", "_CHUNK_ROWS", "_FEW_ENTRIES", "_ENTRIES_BESIDE",
     "_POOL_SIZE", "_POOL_BATCHES", "_MOST_SPECS", "_N_WORKERS", "_STEPS_TO_SHARE",
-    "_MOST_JUDGED", "MOST_JUDGED", "_MOST_EVALUATED", "_MOST_SEARCHED", "TINY", "SAME",
-    "_EPSILON", "n_workers", "worth_it",
+    "_MOST_EVALUATED", "_MOST_SEARCHED", "TINY", "SAME", "_EPSILON", "n_workers", "is_long",
+    "n_candidates", "row_entries",
 }  # fmt: skip
+# An assignment from these sets how many rows are handled at a time, or chooses one of two ways
+# to the same number: `test_chunks_change_nothing` shows that results do not depend on it.
+_SIZES = {"_CHUNK_ENTRIES", "_FEW_ENTRIES", "_ENTRIES_BESIDE"}
 # What runs on another backend than the tests do.
 _OTHER_BACKEND = "torch"
 
@@ -106,8 +109,11 @@ def mutants_of(path, source):
 
 def _defined(node):
     targets = getattr(node, "targets", [getattr(node, "target", None)])
+    parts = [part for t in targets if t for part in ast.walk(t)]
     return tuple(
-        name.id for t in targets if t for name in ast.walk(t) if isinstance(name, ast.Name)
+        part.id if isinstance(part, ast.Name) else part.attr
+        for part in parts
+        if isinstance(part, ast.Name | ast.Attribute)
     )
 
 
@@ -133,12 +139,18 @@ def _is_idle(node, names):
         return True
     if isinstance(node, ast.If) and _OTHER_BACKEND in ast.unparse(node.test):
         return True
+    if isinstance(node, ast.Assign) and _SIZES & _used(node.value):
+        return True
     names = {*names, *_defined(node), getattr(node, "name", "")}
     if isinstance(node, ast.Call) and _name(node) in _IDLE_CALLS:
         return True
     if isinstance(node, ast.keyword) and node.arg in _IDLE_KEYWORDS:
         return True
     return bool(names & (_IDLE_FUNCTIONS | _IDLE_NAMES))
+
+
+def _used(node):
+    return {part.id for part in ast.walk(node) if isinstance(part, ast.Name)}
 
 
 def _children(node):

@@ -36,6 +36,7 @@ from skae.anomaly._explanation import TableExplanation
 from skae.anomaly._folds import Folds, central_mask, trim_mask
 from skae.anomaly._neighbors import NearestRows
 from skae.anomaly._scores import CombinedScore, ReconstructionScore
+from skae.anomaly._training import DenoiserTraining, _SharedMonitor
 from skae.networks._dense import DenseCoder
 from skae.tables import TabularEncoder
 from skae.tables._binary_columns import BinaryColumns
@@ -477,6 +478,40 @@ def test_effects_are_ridge_regression_of_clipped_logarithms():
     assert_allclose(effects.limit, high - middle)
 
 
+def test_effects_are_those_of_observed_values():
+    """A missing value of a binary column adds nothing, and counts in no share."""
+    rng = data_rng()
+    X = np.column_stack([np.arange(120) % 4 == 0, np.arange(120) % 3 == 0, np.arange(120) / 7])
+    X[rng.random_sample(X.shape) < 0.15] = np.nan
+    scores = np.exp(rng.normal(size=120) + 1.5 * np.nan_to_num(X[:, 0]))
+    weight = rng.randint(1, 4, 120).astype(float)
+    observed = ~np.isnan(X[:, :2])
+    has_high = np.nan_to_num(X[:, :2])
+    for w in (None, weight):
+        effects = BinaryEffects.from_data(X, scores, w)
+        assert_array_equal(effects.binary.columns, [0, 1])
+        w = np.ones(120) if w is None else w / w.mean()
+        share = [np.average(has_high[on, j], weights=w[on]) for j, on in enumerate(observed.T)]
+        assert_allclose(effects.share, share)
+        log = np.log(scores)
+        middle, high = np.quantile(log, [0.5, 0.8])
+        log = log.clip(4 * middle - 3 * high, 3 * high - 2 * middle)
+        design = np.where(observed, has_high - share, 0)
+        target = log - np.average(log, weights=w)
+        gram = (design.T * w) @ design + 5 * np.eye(2)
+        expected = np.linalg.solve(gram, (design.T * w) @ target)
+        assert_allclose(effects.effect, expected, rtol=1e-4)
+        shift = (design @ effects.effect).clip(middle - high, high - middle)
+        assert_allclose(effects.correction(X), np.exp(-shift))
+
+
+def test_without_a_binary_column_there_is_no_effect():
+    X = np.arange(20.0)[:, np.newaxis]
+    effects = BinaryEffects.from_data(X, np.ones(20))
+    assert (effects.share.size, effects.effect.size, effects.limit) == (0, 0, 0.0)
+    assert_array_equal(effects.correction(X), np.ones(20))
+
+
 def test_two_values_are_nearly_all_there_is_and_neither_is_rare():
     n = 200
 
@@ -854,3 +889,53 @@ def test_no_more_than_four_values_are_blamed():
     X[0, :6] = [5, 7, 6, 5.5, 6.5, 4.5]
     blamed, _, _ = explanation.reasons(encoding.encode(X))
     assert_array_equal(np.flatnonzero(blamed[0]), [1, 2, 4, 6])
+
+
+# Training of the denoisers
+
+
+def test_an_epoch_has_each_row_as_often_as_any_other_and_no_more_than_are_needed():
+    training = DenoiserTraining((4,), 1.0, n_steps=10, batch_size=4, learning_rate=0.1,
+                                in_order=True)  # fmt: skip
+
+    def epoch(n, training=training):
+        return training._epoch(n, np.random.RandomState(3))
+
+    # Forty rows are needed.
+    assert_array_equal(epoch(50), np.random.RandomState(3).permutation(50)[:40])
+    assert_array_equal(epoch(41), np.random.RandomState(3).permutation(41)[:40])
+    assert_array_equal(epoch(40), np.arange(40))
+    assert_array_equal(epoch(30), np.arange(30))
+    assert_array_equal(epoch(7), np.tile(np.arange(7), 6))
+    # Many are needed: about 2**13 in an epoch.
+    longer = replace(training, n_steps=10**6)
+    assert_array_equal(epoch(1000, longer), np.tile(np.arange(1000), 8))
+    assert_array_equal(epoch(20_000, longer), np.arange(20_000))
+
+
+def test_another_thread_ends_training_after_the_epoch():
+    calls = []
+
+    class Monitor:
+        stops = False
+
+        def begin(self):
+            calls.append("begin")
+
+        def end(self, training):
+            calls.append(f"end {training}")
+            return self.stops
+
+        def close(self, training):
+            calls.append(f"close {training}")
+
+    monitor = Monitor()
+    shared = _SharedMonitor(monitor)
+    shared.begin()
+    assert shared.end(1) is False
+    shared.stopped = True
+    assert shared.end(2) is True
+    shared.stopped, monitor.stops = False, True
+    assert shared.end(3) is True
+    shared.close(4)
+    assert calls == ["begin", "end 1", "end 2", "end 3", "close 4"]

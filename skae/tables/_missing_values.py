@@ -40,8 +40,9 @@ def with_values(
     for j in map(int, np.flatnonzero(missing.any(axis=0))):
         mask = missing[:, j]
         if filling is None:
-            filled[j] = _with_room(filled[j], columns[j], mask, schema.time_code(j))
-            other = _in_dtype_of(filled[j], columns[j])
+            needed = _only_needed(columns[j], mask)
+            filled[j] = _with_room(filled[j], needed, schema.time_code(j))
+            other = _in_dtype_of(filled[j], needed)
         else:
             other = filling[j]
         filled[j] = replaced(filled[j], mask, other)
@@ -87,11 +88,18 @@ def _native_dtype(series: nw.Series[Any]) -> Any:
     return native.dtype if hasattr(native, "dtype") else native.type
 
 
-def _with_room(
-    series: nw.Series[Any], data: ColumnValues, missing: Array, time_code: str
-) -> nw.Series[Any]:
-    """A column in a dtype that can hold the values of another where `missing`, (n_samples,)."""
-    dtype, values = series.dtype, data.values[missing]
+def _only_needed(data: ColumnValues, missing: Array) -> ColumnValues:
+    """A column with the first of the values where `missing`, (n_samples,), elsewhere.
+
+    A dtype that can hold the values that are filled in need not have room for the others.
+    """
+    rows = np.where(missing, np.arange(len(missing)), missing.argmax())
+    return replace(data, values=data.values[rows])
+
+
+def _with_room(series: nw.Series[Any], data: ColumnValues, time_code: str) -> nw.Series[Any]:
+    """A column in a dtype that can hold the values of another."""
+    dtype, values = series.dtype, data.values
     if not _can_hold(dtype, data):
         return _without_values(series, data, time_code)
     if isinstance(dtype, nw.Enum):

@@ -1,0 +1,97 @@
+"""Descriptions of anomalous rows and the texts of their values: by hand."""
+
+import datetime
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from skae.anomaly._descriptions import (
+    describe_row,
+    number,
+    texts_of_numbers,
+    texts_of_table,
+)
+from skae.anomaly._explanation import above_fair_share
+from skae.tables import TabularEncoder
+
+pytestmark = [pytest.mark.any_backend, pytest.mark.any_data]
+
+
+@pytest.mark.parametrize(
+    ("value", "digits", "text"),
+    [
+        (0.0, 6, "0"), (np.inf, 6, "inf"), (-np.inf, 6, "-inf"), (np.nan, 6, "nan"),
+        (1234.5, 6, "1,234.5"), (1234.5678, 6, "1,234.57"), (-1234.0, 6, "-1,234"),
+        (0.1 + 0.2, 6, "0.3"), (0.00012345678, 6, "0.000123457"), (1e-4, 6, "0.0001"),
+        (9.9e-5, 6, "9.9e-05"), (1e15, 6, "1e+15"), (999e12, 6, "999,000,000,000,000"),
+        (9.9999e14, 3, "1e+15"), (1500, 3, "1,500"), (100, 3, "100"), (99.96, 3, "100"),
+        (12.345, 3, "12.3"),
+    ],
+)  # fmt: skip
+def test_numbers_with_significant_digits(value, digits, text):
+    assert number(value, digits) == text
+
+
+def test_values_above_their_fair_share_are_named():
+    names, values = ["a", "b", "c", "d"], np.array([[1234.56789, np.nan, 3, 4]])
+    shares, expected = np.array([[5.0, 6, 1, 0.5]]), np.array([[1.23456, 2, 3, 4]])
+
+    def described(shares, n_columns):
+        blamed = np.where(above_fair_share(shares), shares, -1.0)
+        (texts,), (about,) = texts_of_numbers(values, expected)
+        return describe_row(names, texts, about, blamed[0], n_columns)
+
+    both = "b missing, expected about 2; a 1,234.57, expected about 1.23"
+    assert described(shares, 4) == both
+    assert described(shares, 1) == both.split("; ")[0]
+    # Where all shares are equal, the first is named.
+    assert described(np.ones((1, 4)), 4) == "a 1,234.57, expected about 1.23"
+
+
+def test_blamed_values_of_tables_are_named():
+    names = ["a", "b", "c", "d"]
+    values = [("1.234", "about 1.23"), ("x", "x"), ("missing", "missing"), ("7", "7")]
+    expected = [("1.5", "about 1.5"), ("x", "x"), ("2", "about 2"), ("8", "8")]
+    shares = np.array([1.0, 5.0, 3.0, -1.0])
+
+    def named(shares, n_columns=4):
+        return describe_row(names, values, expected, np.array(shares), n_columns)
+
+    assert named(shares) == "c missing, expected about 2; a 1.234, expected about 1.5"
+    assert named(shares, 1) == "c missing, expected about 2"
+    # A value that is as expected is named where no other is blamed; zero is blamed.
+    assert named([-1, 5, -1, -1]) == "b x, expected x"
+    assert named([-1, 5, -1, 0]) == "d 7, expected 8"
+
+
+def test_texts_of_a_table():
+    moment = datetime.datetime(2024, 1, 2, 3, 4, 5, 678000)
+    X = pd.DataFrame(
+        {
+            "n": [1234.5678, np.nan, 0.5],
+            "two": [0, 1, 1],
+            "s": ["x", None, "y"],
+            "b": [True, False, True],
+            "day": pd.Series(["2024-01-02", None, "2024-01-05"], dtype="M8[us]"),
+            "at": pd.Series([moment, moment.replace(microsecond=0), None], dtype="M8[us]"),
+            "took": pd.Series([3600, None, 90061], dtype="m8[s]"),
+            "clock": [datetime.time(8, 30), None, datetime.time(9, 15, 1)],
+            "month": pd.PeriodIndex(["2024-01", "2024-03", "NaT"], freq="M"),
+        }
+    )
+    encoder = TabularEncoder().fit(X)
+    rows = texts_of_table(encoder.cells(X), encoder)
+    texts = dict(zip(X.columns, map(list, zip(*rows, strict=True)), strict=True))
+    missing = ("missing", "missing")
+    assert texts["n"] == [("1,234.57", "about 1,230"), missing, ("0.5", "about 0.5")]
+    assert texts["two"] == [("0", "0"), ("1", "1"), ("1", "1")]
+    assert texts["s"] == [('"x"', '"x"'), missing, ('"y"', '"y"')]
+    assert texts["b"] == [("True", "True"), ("False", "False"), ("True", "True")]
+    exact = {name: [text for text, _ in found] for name, found in texts.items()}
+    assert exact["day"] == ["2024-01-02", "missing", "2024-01-05"]
+    assert exact["at"] == ["2024-01-02T03:04:05.678000", "2024-01-02T03:04:05", "missing"]
+    assert exact["took"] == ["1:00:00", "missing", "1 day, 1:01:01"]
+    assert exact["clock"] == ["08:30:00", "missing", "09:15:01"]
+    assert exact["month"] == ["2024-01", "2024-03", "missing"]
+    assert texts["day"][0][1] == "about 2024-01-02"

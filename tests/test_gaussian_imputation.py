@@ -1,0 +1,131 @@
+"""Conditional means of missing values, and normal scores of numbers: against plain NumPy."""
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+from scipy.stats import norm
+
+from data import data_rng
+from skae.imputation._gaussian import Gaussian, NormalScores
+
+pytestmark = pytest.mark.any_backend
+
+
+def incomplete_rows(n=30, p=3, share=0.3):
+    """Correlated rows, and a mask of observed values, at least one of each row."""
+    rng = data_rng()
+    X = rng.normal(size=(n, p)) @ rng.normal(size=(p, p)) + np.arange(p)
+    observed = rng.random_sample((n, p)) > share
+    observed[np.arange(n), rng.randint(p, size=n)] = True
+    return X, observed
+
+
+def conditional(mean, covariance, x, observed):
+    """Mean and covariance of a row, given its observed values."""
+    missing, filled = ~observed, x.copy()
+    among, across = np.ix_(observed, observed), np.ix_(missing, observed)
+    weights = covariance[across] @ np.linalg.inv(covariance[among])
+    filled[missing] = mean[missing] + weights @ (x[observed] - mean[observed])
+    remaining = np.zeros_like(covariance)
+    both = np.ix_(missing, missing)
+    remaining[both] = covariance[both] - weights @ covariance[across].T
+    return filled, remaining
+
+
+def by_hand(X, observed, n_rounds):
+    """Expectation and maximisation row by row, with rows of independent columns added."""
+    n, p = X.shape
+    mean = np.array([X[on, j].mean() for j, on in enumerate(observed.T)])
+    variance = np.array([X[on, j].var() for j, on in enumerate(observed.T)]) + 1e-6
+    covariance, prior = np.diag(variance), 2 + np.sqrt(p) / 2
+    for _ in range(n_rounds):
+        rows = [conditional(mean, covariance, *row) for row in zip(X, observed, strict=True)]
+        filled = np.array([row for row, _ in rows])
+        mean = filled.mean(axis=0)
+        scatter = (filled - mean).T @ (filled - mean) + sum(remaining for _, remaining in rows)
+        covariance = (scatter + prior * np.diag(variance)) / (n + prior) + 1e-6 * np.eye(p)
+    return mean, covariance
+
+
+def test_a_missing_value_is_its_regression_on_the_others():
+    model = Gaussian(np.array([1.0, 2.0]), np.array([[4.0, 2.0], [2.0, 3.0]]))
+    X = np.array([[5.0, np.nan], [np.nan, 5.0], [7.0, 8.0], [np.nan, np.nan]])
+    X = np.nan_to_num(X, nan=99.0)
+    observed = np.array([[1, 0], [0, 1], [1, 1], [0, 0]], bool)
+    assert_allclose(model.fill(X, observed), [[5, 4], [3, 5], [7, 8], [1, 2]])
+
+
+def test_several_missing_values_have_their_joint_conditional_mean(monkeypatch):
+    X, observed = incomplete_rows(p=4)
+    scatter = np.cov(X.T)
+    model = Gaussian(X.mean(axis=0), scatter)
+    rows = zip(X, observed, strict=True)
+    expected = [conditional(model.mean, scatter, *row)[0] for row in rows]
+    assert_allclose(model.fill(np.where(observed, X, 1e3), observed), expected)
+    # A few rows at a time change nothing.
+    monkeypatch.setattr("skae.imputation._gaussian._CHUNK_ENTRIES", 7 * 4 * 4)
+    assert_allclose(model.fill(X, observed), expected)
+
+
+def test_complete_rows_have_their_mean_and_covariance():
+    X, _ = incomplete_rows()
+    observed = np.ones(X.shape, bool)
+    model = Gaussian.from_data(X, observed, None)
+    mean, covariance = by_hand(X, observed, 1)
+    assert_allclose(model.mean, X.mean(axis=0))
+    assert_allclose(model.mean, mean)
+    assert_allclose(model.covariance, covariance)
+
+
+def test_incomplete_rows_by_expectation_and_maximisation():
+    X, observed = incomplete_rows()
+    model = Gaussian.from_data(np.where(observed, X, -1e3), observed, None)
+    mean, covariance = by_hand(X, observed, 12)
+    assert_allclose(model.mean, mean)
+    assert_allclose(model.covariance, covariance)
+
+
+def test_the_mean_of_a_column_without_a_value_is_zero():
+    X, observed = incomplete_rows()
+    observed[:, 1] = False
+    observed[:, 0] = True
+    model = Gaussian.from_data(X, observed, None)
+    assert_allclose(model.mean[1], 0, atol=1e-6)
+    assert_allclose(model.fill(X, observed)[:, 1], 0, atol=1e-3)
+
+
+@pytest.mark.parametrize(("n_rows", "p", "n_used"), [(1001, 2, 1000), (1300, 60, 1200)])
+def test_of_many_rows_a_random_part_is_used(n_rows, p, n_used):
+    X = data_rng().normal(size=(n_rows, p))
+    observed = np.ones(X.shape, bool)
+    chosen = np.random.RandomState(3).permutation(n_rows)[:n_used]
+    model = Gaussian.from_data(X, observed, np.random.RandomState(3))
+    assert_allclose(model.mean, X[chosen].mean(axis=0))
+    few = X[:n_used]
+    assert_allclose(Gaussian.from_data(few, observed[:n_used], None).mean, few.mean(axis=0))
+
+
+def test_normal_scores_are_those_of_the_middle_of_the_ranks():
+    X = np.array([[1.0, 0], [2, 1], [2, 0], [5, 1], [9, 7]])
+    observed = np.array([[1, 1], [1, 1], [1, 1], [1, 1], [0, 0]], bool)
+    scores = NormalScores.from_data(X, observed)
+    low, middle, high = norm.ppf([0.125, 0.5, 0.875])
+    new = np.array([[1.0, 0.3], [2, 1], [3.5, -4], [5, 0], [0, 0], [8, 9]])
+    expected = [low, middle, (middle + high) / 2, high, low, high]
+    found = scores.transform(new)
+    assert_allclose(found[:, 0], expected, atol=1e-12)
+    # A column of two values stays.
+    assert_array_equal(found[:, 1], new[:, 1])
+    back = scores.inverse_transform(found)
+    assert_allclose(back[:, 0], [1, 2, 3.5, 5, 1, 5])
+    assert_array_equal(back[:, 1], new[:, 1])
+
+
+@pytest.mark.parametrize(("n_values", "n_points"), [(3, 3), (200, 200), (201, 200), (999, 200)])
+def test_a_curve_of_scores_has_few_points(n_values, n_points):
+    values = np.arange(n_values)[:, np.newaxis] ** 2.0
+    ((points, curve),) = NormalScores.from_data(values, np.ones(values.shape, bool)).curves
+    assert len(points) == len(curve) == n_points
+    assert (points[0], points[-1]) == (0, (n_values - 1) ** 2)
+    ranks = np.sqrt(points)
+    assert_allclose(curve, norm.ppf((ranks + 0.5) / n_values), atol=1e-12)
