@@ -43,4 +43,5 @@ def main():
     ax.axis("off")
 
 
-main()
+if __name__ == "__main__":
+    main()
