@@ -425,6 +425,27 @@ class AEClassifier(TableTagsMixin, MetaEstimatorMixin, ClassifierMixin, BaseEsti
         """
         return log_softmax(self._logits(X), axis=1)
 
+    def score(self, X, y, sample_weight=None):
+        """Accuracy of `predict`.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Rows.
+
+        y : array-like of shape (n_samples,)
+            Their labels.
+
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights of the rows.
+
+        Returns
+        -------
+        float
+            Share of the rows with the right label.
+        """
+        return super().score(X, y, sample_weight)
+
 
 def _check_labels(y):
     """Raise if these are no labels, or of several kinds, which scikit-learn would sort."""
