@@ -33,7 +33,10 @@ from mutant_operators import mutants_of
 
 ROOT = Path(__file__).resolve().parent.parent
 RECORDS = ROOT / ".mutants"
-FOLDERS = "losses", "corruption", "networks", "models", "anomaly", "tables"
+FOLDERS = (
+    "losses", "corruption", "networks", "models", "anomaly", "tables",
+    "imputation", "variational",
+)  # fmt: skip
 # They run for long and call everything, or nothing in their own process.
 LEFT_OUT = "test_examples", "test_sklearn_contract", "test_processes", "test_architecture"
 
