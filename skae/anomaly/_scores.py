@@ -159,13 +159,13 @@ class ReconstructionScore:
 
     def score(self, X, models=None):
         """Score of each row of X, (n_samples, n_features), by these fold models or by all."""
-        return self._mean(lambda j: self._score_of_model(j, X), models)
-
-    def _score_of_model(self, model, X):
-        """Score of each row of X, (n_samples, n_features), by one autoencoder."""
-        autoencoder = self.autoencoders[model]
         rows = self.encoding.encode(X)
         inputs = self.encoding.to_network(X).reshape(-1, *self.shape)
+        return self._mean(lambda j: self._score_of_model(j, rows, inputs), models)
+
+    def _score_of_model(self, model, rows, inputs):
+        """Score of each row, (n_samples,), by one autoencoder, from its inputs."""
+        autoencoder = self.autoencoders[model]
         losses = -autoencoder.score_samples(inputs).astype(np.float64, copy=False)
         if losses.min() < 0:
             raise ValueError(

@@ -76,8 +76,8 @@ def save(estimator: Any, path: str | os.PathLike[str]) -> None:
     True
     """
     kind = type(estimator)
-    names = [name for name, each in savable_classes().items() if is_estimator(each)]
-    if kind.__name__ not in names or not is_estimator(kind):
+    if not is_estimator(kind):
+        names = [name for name, each in savable_classes().items() if is_estimator(each)]
         raise TypeError(
             f"skae.save writes {', '.join(sorted(names))}; got {kind.__qualname__}. Pipelines "
             "and other estimators of scikit-learn are saved by skops, with "
