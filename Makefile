@@ -64,15 +64,16 @@ test-data: .venv/.stamp ## Run the test suite on other data, with another kernel
 	env $${kernel:+OPENBLAS_CORETYPE=$$kernel} SKAE_DATA_SEED=1 $(BIN)/python -m pytest \
 		$(DATA_TESTS) --hypothesis-seed=1 $(PYTEST_ARGS)
 
-# Those that are left. NumPy's products give these their start; what they compare comes from
-# the backend.
-OF_THE_BACKEND := $(patsubst %,--ignore=tests/test_%.py,engine networks parts)
+# What starts at NumPy's products or compares with them; the rest runs with one further kernel
+# in test-data.
+NUMERIC := $(patsubst %,tests/test_%.py,fit pca_start second_start linear scores inference \
+	portions layout lazy magnitudes metrics anomaly anomaly_tables classifier ordered)
 test-kernels: .venv/.stamp ## Run its numeric part with all further kernels
 	@set -e; kernels=$$($(BIN)/python tests/kernels.py); \
 	for kernel in $${kernels%"$${kernels##* }"}; do \
 		echo "OPENBLAS_CORETYPE=$$kernel"; \
-		OPENBLAS_CORETYPE=$$kernel $(BIN)/python -m pytest -q $(DATA_TESTS) \
-			$(OF_THE_BACKEND) $(PYTEST_ARGS); \
+		OPENBLAS_CORETYPE=$$kernel $(BIN)/python -m pytest -q $(DATA_TESTS) $(NUMERIC) \
+			$(PYTEST_ARGS); \
 	done
 	XLA_FLAGS=--xla_cpu_max_isa=AVX2 $(BIN)/python -m pytest -q -m xla $(PYTEST_ARGS)
 

@@ -24,7 +24,7 @@ from skae.corruption import GaussianNoise
 from skae.tables import TabularEncoder
 from skae.training._engine import Engine
 
-pytestmark = pytest.mark.any_data
+pytestmark = [pytest.mark.any_data, pytest.mark.any_backend]
 
 METHODS = ["transform", "reconstruct", "score_samples", "score"]
 

@@ -28,7 +28,7 @@ from skae.callbacks import TimeLimit
 from skae.estimators._model import ReconstructionModel
 from skae.metrics import reconstruction_score
 
-pytestmark = pytest.mark.any_data
+pytestmark = [pytest.mark.any_data, pytest.mark.any_backend]
 
 callback = pytest.importorskip("sklearn.callback")
 

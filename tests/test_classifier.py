@@ -15,6 +15,8 @@ from data import all_digits, data_rng
 from skae import AEClassifier
 from skae.classifier._calibration import fit_softmax
 
+pytestmark = pytest.mark.any_backend
+
 
 @pytest.fixture(scope="module")
 def make(quick):

@@ -107,7 +107,10 @@ class CtrlC:
 
 
 @pytest.mark.parametrize("name", FITS)
-@pytest.mark.parametrize("fitted_before", [False, True], ids=["fresh", "refit"])
+@pytest.mark.parametrize(
+    "fitted_before",
+    [pytest.param(False, marks=pytest.mark.slow, id="fresh"), pytest.param(True, id="refit")],
+)
 def test_interrupted_anywhere(rows, name, fitted_before):
     make, answer = FITS[name]
     X, y = rows

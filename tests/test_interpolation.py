@@ -9,6 +9,8 @@ from sklearn.exceptions import NotFittedError
 from data import data_rng
 from skae.estimators._latent_paths import _linear, _spherical
 
+pytestmark = pytest.mark.any_backend
+
 
 def test_the_path_leads_from_one_reconstruction_to_the_other(fitted, digits):
     start, end = digits[:4], digits[4:8]

@@ -21,6 +21,8 @@ from skae.corruption import GaussianNoise
 from skae.tables._squashing_scaler import SquashingScaler
 from skae.utils._rows import centre_and_scale, moments
 
+pytestmark = pytest.mark.any_backend
+
 SMALL = {"n_components": 2, "hidden_layer_sizes": (4,), "max_iter": 2, "random_state": 0}
 ENCODERS = {
     "autoencoder": AutoencoderTransformer(**SMALL),

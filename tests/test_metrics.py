@@ -15,6 +15,8 @@ from data import data_rng
 from skae import AutoencoderTransformer, VAETransformer
 from skae.metrics import reconstruction_error, reconstruction_score
 
+pytestmark = pytest.mark.any_backend
+
 TRANSFORMERS = {
     "PCA": PCA(4, random_state=0),
     "KernelPCA": KernelPCA(4, kernel="rbf", gamma=0.01, fit_inverse_transform=True),

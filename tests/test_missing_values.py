@@ -33,6 +33,8 @@ from skae.tables import TabularEncoder
 from skae.utils._arrays import as_array
 from skae.utils._rows import moments
 
+pytestmark = pytest.mark.any_backend
+
 AUTOENCODERS = {
     "plain": AutoencoderTransformer(**QUICK),
     "ordered": AutoencoderTransformer(**QUICK, ordered=True),
@@ -127,7 +129,6 @@ def test_scores_are_means_over_observed_values(loss, error, quick, gaps):
     assert_allclose(reconstruction_error(ae, gaps), wanted, rtol=1e-4)
 
 
-@pytest.mark.any_backend
 def test_losses_of_observed_values():
     target = np.array([[1.0, np.nan, 3.0], [np.nan] * 3])
     output = np.array([[2.0, 5.0, 5.0], [1.0, 1.0, 1.0]])
@@ -160,7 +161,6 @@ def test_an_unobserved_row_has_likelihood_one(gaps):
     assert_allclose(large.score_samples(1000 * gaps), wanted, atol=0.05)
 
 
-@pytest.mark.any_backend
 def test_moments_of_observed_values(gaps):
     mean, deviation = moments(gaps)
     assert_allclose(mean, np.nanmean(gaps, axis=0))
@@ -387,7 +387,6 @@ def test_columns_without_a_value_in_onnx_and_in_the_scale(name, blob):
     assert_array_equal(ae.score_samples(later), ae.score_samples(empty))
 
 
-@pytest.mark.any_backend
 def test_error_of_a_missing_value():
     """Nine mean squared errors, and less where more than one value in a hundred is missing."""
     from skae.anomaly._encoding import missing_error

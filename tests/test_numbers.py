@@ -20,7 +20,7 @@ from skae.losses import Contractive, KLSparsity, L1Sparsity
 from skae.networks import ConvNetwork, RecurrentNetwork
 from skae.utils._sklearn import Interval
 
-pytestmark = pytest.mark.any_data
+pytestmark = [pytest.mark.any_data, pytest.mark.any_backend]
 
 SMALL = {
     "n_components": 2,

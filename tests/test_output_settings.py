@@ -42,7 +42,7 @@ def digits(digits):
     return digits[:120]
 
 
-@pytest.fixture(params=FRAMES)
+@pytest.fixture(params=["pandas", pytest.param("polars", marks=pytest.mark.slow)])
 def container(request):
     return request.param
 

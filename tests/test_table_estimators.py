@@ -30,6 +30,8 @@ from skae.tables import TabularEncoder
 from skae.utils._arrays import as_array
 from tables import LIBRARIES, columns_of, people, rows_of
 
+pytestmark = pytest.mark.any_backend
+
 
 @pytest.fixture(params=LIBRARIES)
 def library(request):
@@ -380,7 +382,6 @@ def test_bad_tables(library, quick):
 
 
 @pytest.mark.any_data
-@pytest.mark.any_backend
 @pytest.mark.parametrize(
     "columns",
     [

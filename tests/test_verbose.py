@@ -13,6 +13,8 @@ from skae.estimators import _base
 from skae.training import _progress
 from skae.training._progress import Progress, ProgressFormat
 
+pytestmark = pytest.mark.any_backend
+
 SHARE = r"-?\d\.\d{4}"
 
 
