@@ -21,19 +21,8 @@ class FitMonitor:
     """Reports each epoch of a fit to the user and to callbacks.
 
     Its clock, and those of callbacks, run from when it is made: at the start of `fit`.
-
-    Parameters
-    ----------
-    estimator : estimator
-        The estimator being fitted.
-
-    n_networks : int, default=1
-        How many are trained, where these are not the starts of one.
-
-    given : tuple, default=None
-        What `fit` was given: X, y, target and sample_weight; None: the estimator supports no
-        callbacks. Callbacks that score get what the autoencoder learns to output where y is
-        None.
+    `n_networks` counts the trained networks that are not starts of one. `given` is what `fit`
+    was given, X, y, target and sample_weight; None: the estimator supports no callbacks.
     """
 
     def __init__(self, estimator, n_networks=1, given=None):
@@ -50,6 +39,7 @@ class FitMonitor:
         if given is None or not hasattr(estimator, "_init_callback_context"):
             return
         X, y, target, weight = given
+        # Callbacks that score without labels get what the autoencoder learns to output.
         y = next((each for each in (y, target) if each is not None), X)
         metadata = {} if weight is None else {"sample_weight": weight}
         self.task = {"estimator": estimator, "X": X, "y": y, "metadata": metadata}

@@ -137,24 +137,10 @@ class FittedAutoencoder(ABC):
 
     @abstractmethod
     def objective(self, network, mask, pools, rows, batch_size):
-        """The Keras model that is trained.
+        """The Keras model that is trained, on rows in batches of this size.
 
-        Parameters
-        ----------
-        network : network
-            The architecture, its code perhaps padded.
-
-        mask : ndarray of shape (network.n_components,)
-            Zero for columns of the code that pad it.
-
-        pools : callable
-            Returns pools of random numbers for kinds of draws.
-
-        rows : Rows
-            Training rows.
-
-        batch_size : int
-            Rows in a step.
+        `network` has a code that is perhaps padded, by columns where `mask` is zero,
+        (n_components,). `pools` returns pools of random numbers for kinds of draws.
 
         Returns
         -------
@@ -207,27 +193,12 @@ class FittedAutoencoder(ABC):
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class ReconstructionModel(FittedAutoencoder):
-    """An autoencoder trained by a reconstruction loss, of corrupted rows perhaps.
-
-    Parameters
-    ----------
-    loss : Loss
-        Between target and output, per row.
-
-    penalty : Penalty or None
-        Added to the loss.
-
-    corruption : Corruption or None
-        Applied to the inputs in training.
-
-    spread : Spread or None
-        Statistics of the columns that corruptions use.
-    """
+    """An autoencoder trained by a reconstruction loss, of corrupted rows perhaps."""
 
     loss: Loss | None = None
     penalty: Penalty | None = None
-    corruption: Corruption | None = None
-    spread: Spread | None = None
+    corruption: Corruption | None = None  # of the inputs in training
+    spread: Spread | None = None  # statistics of the columns that corruptions use
 
     @property
     def unit(self):
@@ -345,22 +316,11 @@ def update_scaling(model, rows, weight):
     They stay those of the first batch where the network's weights cannot be rewritten for other
     units, and for tables, which keep the encoder of the first batch.
 
-    Parameters
-    ----------
-    model : FittedAutoencoder
-        Of the batches before.
-
-    rows : Rows
-        Another batch, in the units of the data.
-
-    weight : float
-        Its total weight.
-
     Returns
     -------
     model : FittedAutoencoder
     rows : Rows
-        The batch, with missing values at the mean of all rows so far.
+        This batch, with missing values at the mean of all rows so far.
 
     was_narrow : bool
         True if the batches before, no more than half of all rows, had next to nothing of the

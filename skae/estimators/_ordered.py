@@ -34,10 +34,8 @@ _PENALTIES = 10.0 ** np.arange(1, -7, -1)
 class OrderedModel(ReconstructionModel):
     """An autoencoder whose first columns are a code too.
 
-    Parameters
-    ----------
-    size_weight : ndarray of shape (n_components,) or None
-        Weight of the loss at each size, one in the mean over the evaluated sizes.
+    `size_weight` weights the loss at each size, (n_components,), one in the mean over the
+    evaluated sizes.
     """
 
     size_weight: Any = None
@@ -179,19 +177,7 @@ def some(rows, most=_MOST_ROWS):
 
 
 class LatentDataset(NamedTuple):
-    """Rows and their codes.
-
-    Attributes
-    ----------
-    code : ndarray of shape (n_samples, n_components)
-        The first columns of the code.
-
-    target : ndarray of shape (n_samples, n_outputs)
-        Targets, in the units of the network.
-
-    weight : ndarray of shape (n_samples,)
-        How much each row counts, one in the mean.
-    """
+    """Codes, (n_samples, n_components), targets in the network's units, weights of mean one."""
 
     code: NDArray[np.floating]
     target: NDArray[np.floating]
@@ -199,25 +185,12 @@ class LatentDataset(NamedTuple):
 
 
 def refitted(decoder, train, validation):
-    """Best output layer of a decoder for given hidden layers, by ridge regression.
+    """Kernel, bias and, if there is one, linear path of the best output layer of a decoder.
 
     While an ordered code is trained, an output layer serves several sizes and receives a part
-    of the rows, and the layers before it change. Afterwards the best one for a size is a
-    linear regression. The penalty is on the distance from the trained weights; its strength
-    is chosen on validation rows.
-
-    Parameters
-    ----------
-    decoder : DenseForward
-        With a linear output, trained for the squared error.
-
-    train, validation : LatentDataset
-        Training and validation rows.
-
-    Returns
-    -------
-    list of ndarray
-        Kernel, bias and, if there is one, linear path.
+    of the rows, and the layers before it change. Afterwards the best one for a size is a ridge
+    regression for the squared error. The penalty is on the distance from the trained weights;
+    its strength is chosen on validation rows.
     """
     kernel, bias, *path = decoder.coder.named(decoder.weights).output_arrays
     head = np.vstack([kernel, *path, bias]).astype(np.float64)

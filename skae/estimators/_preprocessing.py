@@ -28,16 +28,7 @@ _MOST_COMPARED = 4096
 
 
 class Preprocessor(ABC):
-    """Base class: conversion of rows to inputs and targets, and of outputs to rows.
-
-    Attributes
-    ----------
-    output_shape : tuple of int
-        Of one output of the decoder.
-
-    units, target_units : Affine
-        Centre and scale of inputs and targets.
-    """
+    """Base class: conversion of rows to inputs and targets, and of outputs to rows."""
 
     output_shape: tuple
     units: Affine
@@ -49,20 +40,8 @@ class Preprocessor(ABC):
     def before_output(self, rows, linear, activation):
         """Scale and offset from the output of a linear map to the logits of the activation.
 
-        Parameters
-        ----------
-        rows : Rows
-            Training rows.
-
-        linear : tuple of ndarray of shape (n_inputs, k) and (k, n_outputs)
-            From rows, in the units of the network, to codes, and on to outputs.
-
-        activation : str
-            Of the output.
-
-        Returns
-        -------
-        tuple of float or ndarray of shape (n_outputs,)
+        `linear` maps rows, in the units of the network, to codes, (n_inputs, k), and codes to
+        outputs, (k, n_outputs).
         """
 
     def filled(self, X):
@@ -90,20 +69,7 @@ class NumericPreprocessor(Preprocessor):
     """Rows of numbers: centred, and divided by one scale or by one for each column.
 
     A missing value is at the mean of its column where it is an input; as a target it is NaN.
-
-    Parameters
-    ----------
-    rows : Rows
-        Training rows, in the units of the data.
-
-    output_shape : tuple of int
-        Of one row of the reconstruction.
-
-    standardize : bool, default=False
-        True to divide each column by its own standard deviation.
-
-    weight : float or None, default=None
-        Total weight of the rows; None: unknown.
+    `weight` is the total weight of the training rows; None: unknown.
     """
 
     _moments: tuple
@@ -241,22 +207,12 @@ class NumericPreprocessor(Preprocessor):
 
 
 class TablePreprocessor(Preprocessor):
-    """Preprocessing of tables.
+    """Rows of tables, by a fitted encoder.
 
     Inputs are the whole matrix of the encoder. Outputs are the part without the indicators of
-    missing values: numbers as they are there, and a logit for each flag of a category.
-
-    Parameters
-    ----------
-    encoder : TabularEncoder
-        Fitted.
-
-    rows : Rows
-        Training rows.
-
-    weights_columns : bool
-        True to divide the loss of each column by its variance or entropy, and that of each
-        row by its number of observed values; otherwise every value has weight one.
+    missing values: numbers as they are there, and a logit for each flag of a category. With
+    `weights_columns` the loss of each column is divided by its variance or entropy, and that of
+    each row by its number of observed values; otherwise every value has weight one.
     """
 
     encoder: TabularEncoder
@@ -383,8 +339,7 @@ class TablePreprocessor(Preprocessor):
     def before_output(self, rows, linear, activation):
         """Scale and offset from the output of a linear map to numbers and logits.
 
-        The largest flag stays the largest, so that the initialization decodes the categories
-        that the linear model decodes.
+        The largest flag stays the largest: the linear model's categories are decoded.
         """
         unit, share = self._flag_unit, self._flag_share
         scale, offset = np.ones(len(unit)), np.zeros(len(unit))

@@ -74,26 +74,11 @@ NO_HISTORY = History()
 
 @dataclass(frozen=True)
 class TrainingRun:
-    """An autoencoder trained from one initialization.
-
-    Attributes
-    ----------
-    init : str
-        "pca" or "random".
-
-    model : FittedAutoencoder
-        Of the best epoch.
-
-    training : Training
-        What :func:`skae.training._train.train` returned.
-
-    earlier : History
-        Of earlier fits, which this one continued.
-    """
+    """An autoencoder trained from one initialization, or after `earlier` fits."""
 
     init: str
-    model: FittedAutoencoder
-    training: Any
+    model: FittedAutoencoder  # of the best epoch
+    training: Any  # what `skae.training._train.train` returned
     earlier: History
     best_iter: int
     best_loss: float
@@ -151,44 +136,23 @@ class TrainingRun:
 
 @dataclass(frozen=True)
 class Start:
-    """The initialization of a fit, and its rows.
-
-    Attributes
-    ----------
-    model : FittedAutoencoder
-        With its weights.
-
-    rows, train, validation : Rows
-        All rows, training rows and validation rows, if any.
-
-    rng, random_rng : RandomState
-        Of this start, and of that from random weights.
-
-    init : {"pca", "random"}
-        As the user chose.
-
-    share : float
-        Share of variance that the initialization explains.
-
-    history : History
-        Of earlier fits, if training continues.
-    """
+    """The initialization of a fit, or the fitted model that it continues, and its rows."""
 
     model: FittedAutoencoder
-    rows: Rows
+    rows: Rows  # all of them
     train: Rows
     validation: Rows | None
     rng: np.random.RandomState
-    init: str
-    random_rng: np.random.RandomState | None = None
-    share: float = 1.0
+    init: str  # as the user chose
+    random_rng: np.random.RandomState | None = None  # of another start, from random weights
+    share: float = 1.0  # of the variance, that the initialization explains
     history: History = NO_HISTORY
 
     @property
     def is_validated_start(self):
         """True if the initialization is kept where training does not improve on it."""
-        validates = self.validation is not None and not self.history.n_iter
-        return validates and self.model.is_solution_at(self.init)
+        is_first = not self.history.n_iter
+        return is_first and self.validation is not None and self.model.is_solution_at(self.init)
 
     @property
     def tries_random(self):
@@ -198,36 +162,15 @@ class Start:
 
 @dataclass(frozen=True)
 class TrainingPlan:
-    """Rows and options that all training runs of a fit share.
-
-    Attributes
-    ----------
-    train, validation : Rows
-        Training rows and validation rows, if any.
-
-    batch_size : int
-        Rows in a step.
-
-    stopping : Stopping
-        When training ends.
-
-    optimizer : dict
-        Arguments of :func:`skae.training._train.train`.
-
-    monitor : FitMonitor
-        Is called at each epoch.
-
-    attributes : callable
-        Returns the fitted attributes of a run.
-    """
+    """Rows and options that all training runs of a fit share."""
 
     train: Rows
     validation: Rows | None
     batch_size: int
     stopping: Any
-    optimizer: dict
+    optimizer: dict  # arguments of `skae.training._train.train`
     monitor: FitMonitor
-    attributes: Any
+    attributes: Any  # function that returns the fitted attributes of a run
 
     def run(self, model, rng, init, earlier=NO_HISTORY, first=()):
         """Train an autoencoder with weights of an initialization, or of `earlier` fits.
