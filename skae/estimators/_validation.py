@@ -74,16 +74,18 @@ def check_training_rows(estimator, X, target, sample_weight, reset, fewest=2):
 
 def _numeric_rows(estimator, X, target=None):
     """Rows, (n_samples, n_features): read in chunks where they are many and none is missing."""
-
-    def lazy(array):
-        reads_lazily = getattr(estimator, "_reads_lazily", False)
-        if array is None or isinstance(array, LazyRows) or not reads_lazily:
-            return array
-        is_large = _FLOAT_BYTES * array.size > FEW_BYTES
-        return LazyRows(array) if is_large and not has_missing(array) else array
-
     is_complete = target is not None or isinstance(X, LazyRows) or not has_missing(X)
-    return Rows(lazy(X), lazy(target), observed=None if is_complete else ~np.isnan(X))
+    observed = None if is_complete else ~np.isnan(X)
+    if getattr(estimator, "_reads_lazily", False):
+        X, target = (
+            LazyRows(array)
+            if isinstance(array, np.ndarray)
+            and _FLOAT_BYTES * array.size > FEW_BYTES
+            and not has_missing(array)
+            else array
+            for array in (X, target)
+        )
+    return Rows(X, target, observed=observed)
 
 
 def fit_table(estimator, X, sample_weight):
