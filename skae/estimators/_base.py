@@ -229,8 +229,7 @@ class BaseAutoencoder(
             return TablePreprocessor(self.table_, rows, self._weights_columns)
         standardize = self.standardize is True
         preprocessing = NumericPreprocessor(rows, self._output_shape, standardize, weight)
-        if len(preprocessing.empty):
-            warn_of_empty(self, preprocessing.empty)
+        warn_of_empty(self, preprocessing.empty)
         if self.standardize == "auto" and len(self._input_shape) == 1:
             warn_if_dominated(
                 feature_names(self),
