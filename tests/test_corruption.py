@@ -100,7 +100,9 @@ def test_swapping_takes_cells_from_all_rows_alike(level):
 def test_columns_of_one_cell_are_corrupted_together(corruption):
     rows = data_rng().normal(size=(200, 4)) + 5
     cells = np.array([0, 1, 1, 3])
-    corrupted = corruption.corrupt(rows, Spread.of(rows, cells=cells), np.random.RandomState(0))
+    corrupted = corruption.corrupt(
+        rows, Spread.from_data(rows, cells=cells), np.random.RandomState(0)
+    )
     changed = corrupted != rows
     assert_array_equal(changed[:, 1], changed[:, 2])
     assert (changed[:, 0] != changed[:, 3]).any()
@@ -111,7 +113,7 @@ def test_columns_of_one_cell_are_corrupted_together(corruption):
 
 
 def test_the_spread_of_rows():
-    spread = Spread.of(X, np.array([1.0, 1.0, 2.0]))
+    spread = Spread.from_data(X, np.array([1.0, 1.0, 2.0]))
     mean = [11 / 4, 22.5]
     variance = [(1.75**2 + 0.75**2 + 2 * 1.25**2) / 4, (12.5**2 + 2.5**2 + 2 * 7.5**2) / 4]
     assert_allclose(spread.deviation, np.sqrt(variance))

@@ -199,7 +199,7 @@ def test_training_gets_better(make, images):
 def test_columns_that_are_masked_change_nothing(make, network, images, monkeypatch):
     """The network trained is exactly the smaller one."""
     roomy = make(network, optimizer="sgd").fit(images)
-    monkeypatch.setattr("skae.estimators._latent_dim._CODE_BLOCKS", (1, 1))
+    monkeypatch.setattr("skae.estimators._training._CODE_BLOCKS", (1, 1))
     exact = make(network, optimizer="sgd").fit(images)
     assert_allclose(roomy.transform(images), exact.transform(images), rtol=1e-3, atol=1e-3)
     assert_allclose(roomy.loss_curve_, exact.loss_curve_, rtol=1e-4)

@@ -13,7 +13,7 @@ from sklearn.preprocessing import StandardScaler
 
 from data import data_rng
 from skae import DenoisingAutoencoder
-from skae.estimators._output_layers import LatentDataset, refitted
+from skae.estimators._ordered import LatentDataset, refitted
 from skae.inference._dense import DenseForward
 from skae.metrics import reconstruction_score
 from skae.networks import ConvNetwork

@@ -10,7 +10,7 @@ from sklearn.base import clone
 import skae
 from data import data_rng
 from skae import DenoisingAutoencoder, VAETransformer
-from skae.estimators._incremental import update_scaling
+from skae.estimators._model import update_scaling
 from skae.networks import ConvNetwork
 from skae.utils._arrays import as_array
 from skae.utils._rows import Rows, centre_and_scale, joined_moments, moments
@@ -94,7 +94,7 @@ KINDS = {
 def test_new_units_change_nothing_that_is_said(quick, portions, kind):
     ae = quick(**KINDS[kind]).partial_fit(portions[0])
     said, code, scale = ae.reconstruct(portions[0]), ae.transform(portions[0]), ae.scale_
-    ae._model, _ = update_scaling(ae._model, Rows(portions[2]), 60)
+    ae._model, *_ = update_scaling(ae._model, Rows(portions[2]), 60)
     ae.mean_, ae.scale_ = ae._model.preprocessing.units
     assert ae.scale_ > 3 * scale
     assert_allclose(ae.reconstruct(portions[0]), said, atol=1e-5 * ae.scale_)
@@ -186,7 +186,7 @@ def test_a_failed_portion_moves_nothing(quick, portions):
         ae.partial_fit(1e200 * portions[1])
     assert_array_equal(ae.mean_, mean)
     assert_array_equal(ae.reconstruct(portions[0]), said)
-    model, _ = update_scaling(ae._model, Rows(portions[1]), 25)
+    model, *_ = update_scaling(ae._model, Rows(portions[1]), 25)
     assert_allclose(
         model.preprocessing.units.centre, np.concatenate(portions[:2]).mean(axis=0), rtol=1e-12
     )

@@ -28,9 +28,8 @@ from skae.anomaly._scores import CombinedScore, ReconstructionScore
 from skae.estimators._autoencoder import AutoencoderTransformer
 from skae.estimators._base import BaseAutoencoder
 from skae.estimators._fit_callbacks import FitMonitor, reached_max_iter, warn_at_max_iter
-from skae.estimators._preprocessing import warn_of_empty
-from skae.estimators._tags import TableTagsMixin
-from skae.estimators._validation import check_training_rows
+from skae.estimators._parameters import TableTagsMixin
+from skae.estimators._validation import check_training_rows, warn_of_empty
 from skae.tables import TabularEncoder
 from skae.tables._layout import ColumnLayout
 from skae.tables._squashing_scaler import SquashingScaler

@@ -20,10 +20,14 @@ from skae.estimators._fit_callbacks import (
     reached_max_iter,
     warn_at_max_iter,
 )
-from skae.estimators._parameters import CONSTRAINTS
-from skae.estimators._preprocessing import feature_names, warn_if_dominated
-from skae.estimators._tags import TableTagsMixin
-from skae.estimators._validation import check_features, check_table, fit_table
+from skae.estimators._parameters import CONSTRAINTS, TableTagsMixin
+from skae.estimators._validation import (
+    check_features,
+    check_table,
+    feature_names,
+    fit_table,
+    warn_if_dominated,
+)
 from skae.tables import TabularEncoder
 from skae.utils._arrays import check_weight, refuse_masked
 from skae.utils._random import draw_seed, generator

@@ -53,7 +53,7 @@ class Spread:
     cells: Array | None = None
 
     @classmethod
-    def of(
+    def from_data(
         cls, X: Array, sample_weight: Array | None = None, cells: Array | None = None
     ) -> "Spread":
         """Spread of rows in their own units."""
@@ -159,7 +159,7 @@ class Corruption(ABC, BaseEstimator):
         """
         X = check_floats(X, "X", allow_nd=True)
         rows = X.reshape(len(X), -1)
-        corrupted = self.corrupt(rows, Spread.of(rows), generator(random_state))
+        corrupted = self.corrupt(rows, Spread.from_data(rows), generator(random_state))
         return corrupted.reshape(X.shape)
 
     def corrupt(self, X: Array, spread: Spread, rng: np.random.RandomState) -> Array:

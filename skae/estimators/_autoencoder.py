@@ -7,19 +7,22 @@ import numpy as np
 from sklearn.utils import check_scalar
 from sklearn.utils.validation import check_is_fitted
 
-from skae.estimators._base import BaseAutoencoder, ReconstructionLossMixin
+from skae.estimators._base import BaseAutoencoder
 from skae.estimators._latent_paths import LatentPathsMixin
 from skae.estimators._model import ReconstructionModel
 from skae.estimators._ordered import OrderedModel, some
-from skae.estimators._parameters import CONSTRAINTS, network_parameters
-from skae.estimators._tags import LazyTagsMixin, TableTagsMixin
+from skae.estimators._parameters import (
+    CONSTRAINTS,
+    ReconstructionLossMixin,
+    TableTagsMixin,
+    network_parameters,
+)
 from skae.networks._activations import keras_name
-from skae.networks._dense import DenseNetwork
 from skae.networks._ordered import OrderedNetwork
 
 
 class AutoencoderTransformer(
-    LazyTagsMixin, TableTagsMixin, LatentPathsMixin, ReconstructionLossMixin, BaseAutoencoder
+    TableTagsMixin, LatentPathsMixin, ReconstructionLossMixin, BaseAutoencoder
 ):
     """Dimensionality reduction by an autoencoder.
 
@@ -399,16 +402,12 @@ class AutoencoderTransformer(
 
     def _truncate(self, size):
         """Keep the first columns of the code."""
-        pca = self.pca_variance_explained_
-        self._set_fitted(
-            {
-                "_model": self._model.truncated(size),
-                "_optimizer_state": None,
-                "n_components_": size,
-                "variance_explained_": self.variance_explained_[:size],
-                "pca_variance_explained_": None if pca is None else pca[:size],
-            }
-        )
+        self._model = self._model.truncated(size)
+        self._optimizer_state = None
+        self.n_components_ = size
+        self.variance_explained_ = self.variance_explained_[:size]
+        if self.pca_variance_explained_ is not None:
+            self.pca_variance_explained_ = self.pca_variance_explained_[:size]
 
     # What is trained
 
@@ -416,24 +415,20 @@ class AutoencoderTransformer(
         kind = OrderedModel if self.ordered else ReconstructionModel
         return kind(preprocessing=preprocessing)
 
-    def _settings(self, preprocessing, rows):
-        settings = super()._settings(preprocessing, rows)
+    def _network_spec(self, n_components, linear_path):
+        if not self.ordered:
+            return super()._network_spec(n_components, linear_path)
         allowed = {"network": None, "tied_weights": False, "penalty": None}
         for name, value in allowed.items():
-            if self.ordered and getattr(self, name) != value:
+            if getattr(self, name) != value:
                 raise ValueError(
                     f"ordered=True needs {name}={value}; got {getattr(self, name)!r}."
                 )
-        if self.ordered and keras_name(self.code_activation) != "linear":
+        if keras_name(self.code_activation) != "linear":
             raise ValueError(
                 f"ordered=True needs code_activation='identity'; got {self.code_activation!r}."
             )
-        return settings
-
-    def _network_spec(self, n_components, linear_path):
-        network = super()._network_spec(n_components, linear_path)
-        is_ordered = self.ordered and isinstance(network, DenseNetwork)
-        return OrderedNetwork(network) if is_ordered else network
+        return OrderedNetwork(super()._network_spec(n_components, linear_path))
 
     def _after_training(self, start, one_epoch):
         """Refit the output layers of an ordered code, and report what each size explains."""

@@ -4,37 +4,31 @@ from abc import abstractmethod
 from copy import deepcopy
 from dataclasses import asdict, replace
 from math import prod
+from numbers import Integral
 
 import numpy as np
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
-from skae.estimators._fit_callbacks import FitMonitor, as_given, warn_at_max_iter
-from skae.estimators._incremental import (
-    total_weight,
-    update_scaling,
-    updates_scaling,
-    was_narrow,
-)
-from skae.estimators._latent_dim import latent_size
-from skae.estimators._model import FittedAutoencoder
+from skae.estimators._fit_callbacks import FitMonitor, warn_at_max_iter
+from skae.estimators._model import FittedAutoencoder, update_scaling
 from skae.estimators._parameters import CONSTRAINTS, network_parameters, refuse_changes
-from skae.estimators._preprocessing import make_preprocessor
+from skae.estimators._preprocessing import NumericPreprocessor, TablePreprocessor
 from skae.estimators._training import History, Start, best_run, training_plan
 from skae.estimators._validation import (
-    check_bounded,
     check_rows,
     check_scale,
     check_training_rows,
+    feature_names,
     read_rows,
     split_rows,
+    warn_if_dominated,
+    warn_of_empty,
 )
-from skae.losses._penalties import make_penalty
-from skae.losses._registry import LOSSES
 from skae.metrics import lazy_variance_explained, share_explained, variance_explained
-from skae.networks._activations import keras_name
-from skae.networks._base import LayerOptions, whole_numbers
+from skae.networks._base import whole_numbers
 from skae.networks._dense import DenseNetwork
+from skae.networks._principal import MOST_EXACT, principal_axes
 from skae.tables import TabularEncoder
 from skae.utils._arrays import check_floats
 from skae.utils._process import refuse_forked_process
@@ -80,8 +74,8 @@ class BaseAutoencoder(
     def __init__(self):
         """Subclasses name every parameter."""
 
-    # True where sparse and many rows are read in chunks.
-    _reads_lazily = False
+    # Sparse and many rows are read in chunks.
+    _reads_lazily = True
 
     # False while an estimator that holds several of these gives one warning for all.
     _warns_at_max_iter = True
@@ -154,24 +148,28 @@ class BaseAutoencoder(
 
     def _fit(self, X, y, target, sample_weight, continues, one_epoch=False):
         """Prepare rows X (n_samples, ...), initialize or continue, train, keep the best."""
-        monitor = FitMonitor(self, fit_data=as_given(X, y, target, sample_weight))
+        monitor = FitMonitor(self, given=(X, y, target, sample_weight))
         fewest = 1 if one_epoch and continues else 2
         rows = check_training_rows(self, X, target, sample_weight, not continues, fewest)
+        if rows.weight is not None:
+            weight = float(rows.weight.sum())
+        else:
+            # Equal weights count beside those of other batches.
+            each = 1.0 if sample_weight is None else float(np.asarray(sample_weight).max())
+            weight = each * len(rows)
         prepare = self._continued if continues else self._initialized
-        start = prepare(rows, total_weight(rows, sample_weight), one_epoch)
+        start = prepare(rows, weight, one_epoch)
         params = self.get_params(deep=False)
         plan = training_plan(params, start, monitor, self._attributes, one_epoch)
         monitor.open(start, plan.stopping.max_iter, self._layer_options(True))
         run, runs = best_run(start, plan)
         if not continues:
             self.starts_ = {each.init: each.summary for each in runs}
-        self._set_fitted(self._attributes(run))
-        is_pca = (
-            start.is_validated_start
-            and run.best_iter == 0
-            and run.training.ending == "converged"
-        )
-        self.stop_reason_ = "pca" if is_pca else run.training.ending
+        for name, value in self._attributes(run).items():
+            setattr(self, name, value)
+        ending = run.training.ending
+        is_pca = start.is_validated_start and run.best_iter == 0 and ending == "converged"
+        self.stop_reason_ = "pca" if is_pca else ending
         self._after_training(start, one_epoch)
         monitor.finish()
         keeps_state = self.warm_start or one_epoch
@@ -182,18 +180,18 @@ class BaseAutoencoder(
 
     def _initialized(self, rows, weight, one_epoch):
         """Preprocessing, network and initial weights for training rows."""
-        preprocessing = make_preprocessor(self, rows, weight)
+        preprocessing = self._new_preprocessing(rows, weight)
         self._output_shape = preprocessing.output_shape
         rows = preprocessing.with_targets(rows)
-        model = replace(
-            self._new_model(preprocessing, rows), **self._settings(preprocessing, rows)
-        )
+        settings = self._settings(preprocessing, rows)
+        model = replace(self._new_model(preprocessing, rows), **settings)
         refuse_forked_process()
         rng = self._rng()
-        train, validation = self._split(rows, rng, one_epoch)
+        early_stopping = self.early_stopping and not one_epoch
+        train, validation = split_rows(rows, self.validation_fraction, rng, early_stopping)
         if validation is not None:
             validation = model.validation_rows(validation, rng)
-        size = latent_size(self.n_components, rows, preprocessing.units, rng)
+        size = self._latent_size(rows, preprocessing.units, rng)
         network = self._network_spec(size, self.init == "pca")
         self._built_with = network_parameters(self)
         random_rng = deepcopy(rng)
@@ -202,38 +200,62 @@ class BaseAutoencoder(
 
     def _continued(self, rows, weight, one_epoch):
         """The fitted autoencoder, for more training rows."""
-        model = self._model
+        model, history = self._model, History.from_estimator(self)
         given, rows = rows, model.preprocessing.with_targets(rows)
         model = replace(model, **self._settings(model.preprocessing, rows)).trainable()
         refuse_forked_process()
         asked = self._network_spec(model.network.n_components, self.init == "pca")
         refuse_changes(self, self._built_with, asked == model.network)
         rng = self._rng(self.n_iter_)
-        train, validation = self._split(rows, rng, one_epoch)
-        state = self._optimizer_state
-        if one_epoch and updates_scaling(model):
-            before = model.preprocessing
-            model, train = update_scaling(model, given, weight)
-            if self.n_iter_ == 1 and was_narrow(before, model.preprocessing):
-                (model, _), state = model.initialized(train, rng, self.init), None
+        early_stopping = self.early_stopping and not one_epoch
+        train, validation = split_rows(rows, self.validation_fraction, rng, early_stopping)
+        if one_epoch:
+            model, train, was_narrow = update_scaling(model, given, weight)
+            if was_narrow and self.n_iter_ == 1:
+                model, _ = model.initialized(train, rng, self.init)
+                history = history._replace(optimizer_state=None)
         if validation is not None:
             validation = model.validation_rows(validation, rng)
-        return Start(
-            model, rows, train, validation, rng, self.init,
-            history=History.of(self), optimizer_state=state,
-        )  # fmt: skip
+        return Start(model, rows, train, validation, rng, self.init, history=history)
+
+    def _new_preprocessing(self, rows, weight):
+        """The preprocessing that suits training rows of this total weight."""
+        if self.table_ is not None:
+            if self.network is not None:
+                raise ValueError(
+                    "network must be None for tables with a column that is no number, which "
+                    f"dense layers encode; got network={self.network!r}."
+                )
+            return TablePreprocessor(self.table_, rows, self._weights_columns)
+        standardize = self.standardize is True
+        preprocessing = NumericPreprocessor(rows, self._output_shape, standardize, weight)
+        warn_of_empty(self, preprocessing.empty)
+        if self.standardize == "auto" and len(self._input_shape) == 1:
+            warn_if_dominated(
+                feature_names(self),
+                preprocessing.deviation,
+                "standardize=True divides each column by its standard deviation; "
+                "standardize=False takes the columns as they are, without this warning.",
+            )
+        return preprocessing
+
+    def _latent_size(self, rows, units, rng):
+        """Columns of the code: as asked for, or what PCA needs for a share of variance."""
+        if isinstance(self.n_components, Integral):
+            return int(self.n_components)
+        inputs = units.transform(rows.inputs)
+        most, total = min(inputs.shape), None
+        if rows.is_lazy:
+            # Of wide rows not all axes are looked for; the mean variance is one.
+            most, total = min(most, MOST_EXACT), inputs.shape[1]
+        _, variance = principal_axes(inputs, most, rows.weight, rng)
+        share = np.cumsum(variance) / (total or variance.sum() or 1)
+        size = int(np.searchsorted(share, self.n_components, side="right")) + 1
+        return min(size, len(share))
 
     def _rng(self, n_iter=0):
         """Generator of a fit; one that continues after `n_iter` epochs has another."""
         return np.random.RandomState([draw_seed(self.random_state), n_iter])
-
-    def _split(self, rows, rng, one_epoch):
-        early_stopping = self.early_stopping and not one_epoch
-        return split_rows(rows, self.validation_fraction, rng, early_stopping)
-
-    def _set_fitted(self, attributes):
-        for name, value in attributes.items():
-            setattr(self, name, value)
 
     # Decided by subclasses
 
@@ -462,39 +484,3 @@ class BaseAutoencoder(
 
             state = {**state, "optimizer": restored(state["optimizer"])}
         super().__setstate__(state)
-
-
-class ReconstructionLossMixin:
-    """Decisions of the autoencoders that are trained by a reconstruction loss."""
-
-    def _settings(self, preprocessing, rows):
-        image_shape = self._output_shape
-        if self.network is not None:
-            image_shape = self.network.row_shapes(self._input_shape, image_shape)[1]
-        loss = preprocessing.loss(self.loss, image_shape)
-        if loss.bounded:
-            check_bounded("loss", self.loss, "another loss", rows)
-        if self.tied_weights and self._output_shape != self._input_shape:
-            raise ValueError(
-                "tied_weights=True needs a target in the shape of X; rows of X have shape "
-                f"{self._input_shape}, those of target {self._output_shape}."
-            )
-        if self.tied_weights and self.network is not None:
-            raise ValueError(
-                f"tied_weights=True is for dense networks only; got network={self.network!r}."
-            )
-        return {"loss": loss, "penalty": make_penalty(self.penalty)}
-
-    def _layer_options(self, linear_path):
-        output = self.output_activation
-        if output == "auto":
-            known = isinstance(self.loss, str) and LOSSES[self.loss].bounded
-            output = "sigmoid" if known else "linear"
-        return LayerOptions(
-            activation=keras_name(self.activation),
-            code_activation=keras_name(self.code_activation),
-            output_activation=keras_name(output),
-            linear_path=linear_path,
-            normalization=self.normalization,
-            dropout=float(self.dropout),
-        )

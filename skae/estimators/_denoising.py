@@ -5,10 +5,14 @@ from numbers import Real
 from sklearn.utils.validation import check_is_fitted
 
 from skae.corruption._corruptions import CORRUPTIONS, Corruption, Spread, make_corruption
-from skae.estimators._base import BaseAutoencoder, ReconstructionLossMixin
+from skae.estimators._base import BaseAutoencoder
 from skae.estimators._latent_paths import LatentPathsMixin
 from skae.estimators._model import ReconstructionModel
-from skae.estimators._tags import LazyTagsMixin, TableTagsMixin
+from skae.estimators._parameters import (
+    CONSTRAINTS,
+    ReconstructionLossMixin,
+    TableTagsMixin,
+)
 from skae.estimators._validation import check_needs_no_target, check_target
 from skae.metrics import variance_explained
 from skae.utils._rollback import restores_state_on_error
@@ -17,7 +21,7 @@ from skae.utils._sklearn import Interval, StrOptions, fit_context
 
 
 class DenoisingAutoencoder(
-    LazyTagsMixin, TableTagsMixin, LatentPathsMixin, ReconstructionLossMixin, BaseAutoencoder
+    TableTagsMixin, LatentPathsMixin, ReconstructionLossMixin, BaseAutoencoder
 ):
     """Autoencoder that reconstructs clean rows from corrupted ones [1]_.
 
@@ -261,7 +265,7 @@ class DenoisingAutoencoder(
     """
 
     _parameter_constraints: dict = {
-        **BaseAutoencoder._parameter_constraints,
+        **CONSTRAINTS,
         "corruption": [StrOptions({"auto"} | set(CORRUPTIONS)), Corruption, None],
         "corruption_level": [Interval(Real, 0, None, closed="left")],
     }
@@ -464,7 +468,7 @@ class DenoisingAutoencoder(
 
     def _new_model(self, preprocessing, rows):
         groups = preprocessing.value_groups if preprocessing.is_table else None
-        spread = Spread.of(rows.inputs, rows.weight, groups)
+        spread = Spread.from_data(rows.inputs, rows.weight, groups)
         return ReconstructionModel(preprocessing=preprocessing, spread=spread)
 
     def _settings(self, preprocessing, rows):

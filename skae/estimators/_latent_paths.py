@@ -69,9 +69,7 @@ class LatentPathsMixin:
         (1, 3, 64)
         """
         check_is_fitted(self)
-        return interpolate(
-            self, X_start, X_end, n_steps=n_steps, weights=weights, method=method
-        )
+        return interpolate(self, X_start, X_end, n_steps, weights, method)
 
     def latent_traversal(self, X, *, start=None, components=None, n_values=7, values=None):
         """Decode codes in which one number varies and the others stay.
@@ -109,13 +107,11 @@ class LatentPathsMixin:
         (2, 7, 64)
         """
         check_is_fitted(self)
-        code, values = traversal_codes(
-            self, X, start=start, components=components, n_values=n_values, values=values
-        )
-        return decode(self, code)
+        codes, _ = traversal_codes(self, X, start, components, n_values, values)
+        return decode(self, codes)
 
 
-def interpolate(estimator, X_start, X_end, *, n_steps=10, weights=None, method="auto"):
+def interpolate(estimator, X_start, X_end, n_steps, weights, method):
     """The method of that name, for any transformer that goes back."""
     check_parameters("interpolate", n_steps=n_steps, method=method)
     start, end = encode(estimator, X_start, "X_start"), encode(estimator, X_end, "X_end")
@@ -133,16 +129,20 @@ def interpolate(estimator, X_start, X_end, *, n_steps=10, weights=None, method="
     return decode(estimator, _PATHS[method](start[:, np.newaxis], end[:, np.newaxis], shares))
 
 
-def traversal_codes(
-    estimator, X, *, start=None, components=None, n_values=7, values=None, together=False
-):
+def traversal_codes(estimator, X, start, components, n_values, values, together=False):
     """Codes of a traversal, and the values in them.
 
     With `together`, of two components at once: shape (n_values, n_values, n_components_).
     """
     check_parameters("latent_traversal", n_values=n_values)
     code = encode(estimator, X, "X")
-    centre = code.mean(axis=0) if start is None else _one_code(estimator, start)
+    centre = code.mean(axis=0)
+    if start is not None:
+        centre, *others = encode(estimator, start, "start")
+        if others:
+            raise ValueError(
+                f"start must be one row, of shape (1, n_features); got {1 + len(others)}."
+            )
     chosen = check_components(components, code.shape[1])
     if values is None:
         reach = np.linspace(-_REACH, _REACH, n_values)
@@ -211,13 +211,6 @@ def numbers(name, values):
     if values.ndim != 1:
         raise ValueError(f"{name} must be one-dimensional; got shape {values.shape}.")
     return values
-
-
-def _one_code(estimator, start):
-    code = encode(estimator, start, "start")
-    if len(code) != 1:
-        raise ValueError(f"start must be one row, of shape (1, n_features); got {len(code)}.")
-    return code[0]
 
 
 def _linear(start, end, shares):

@@ -8,16 +8,25 @@ from typing import Any
 import numpy as np
 
 from skae.corruption._corruptions import Corruption, Spread
-from skae.estimators._initialization import pca_weights, shift_latent_positive
 from skae.inference._forward import forward
 from skae.losses._penalties import Penalty
 from skae.losses._reconstruction import Loss
 from skae.losses._registry import LOSSES
-from skae.utils._lazy import FEW_BYTES
+from skae.networks._dense import DenseNetwork
+from skae.networks._principal import linear_map
+from skae.networks._rescaling import AffineChange, is_rescalable, rescale_weights
+from skae.utils._lazy import FEW_BYTES, dense
 from skae.utils._rows import Rows, moments
 
 # Rows from which the shrinkage of the best linear denoiser is estimated.
 _MOST_CORRUPTED = 4096
+
+# Activations that are the identity for positive numbers only.
+_RECTIFIERS = {"relu", "elu", "leaky_relu"}
+
+# Where the scale grows by more than this with the second batch, the first had next to nothing
+# of the variance: a sixteenth at most.
+_TOO_NARROW = 4
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -116,25 +125,22 @@ class FittedAutoencoder(ABC):
     # Training
 
     @abstractmethod
+    def initialized(self, rows, rng, init):
+        """Return the autoencoder with initial weights, "pca" or "random", for training rows.
+
+        And the share of variance that they explain; 1 where random weights need no try.
+        """
+
+    @abstractmethod
+    def is_solution_at(self, init):
+        """True if the initialization is a solution on which training has to improve."""
+
+    @abstractmethod
     def objective(self, network, mask, pools, rows, batch_size):
-        """The Keras model that is trained.
+        """The Keras model that is trained, on rows in batches of this size.
 
-        Parameters
-        ----------
-        network : network
-            The architecture, its code perhaps padded.
-
-        mask : ndarray of shape (network.n_components,)
-            Zero for columns of the code that pad it.
-
-        pools : callable
-            Returns pools of random numbers for kinds of draws.
-
-        rows : Rows
-            Training rows.
-
-        batch_size : int
-            Rows in a step.
+        `network` has a code that is perhaps padded, by columns where `mask` is zero,
+        (n_components,). `pools` returns pools of random numbers for kinds of draws.
 
         Returns
         -------
@@ -148,29 +154,6 @@ class FittedAutoencoder(ABC):
             Values of its variables that are not trained.
         """
 
-    @abstractmethod
-    def initialized(self, rows, rng, init):
-        """Return the autoencoder with initial weights.
-
-        Parameters
-        ----------
-        rows : Rows
-            Training rows.
-
-        rng : RandomState
-            Draws the weights.
-
-        init : {"pca", "random"}
-            As the user chose.
-
-        Returns
-        -------
-        model : FittedAutoencoder
-        share : float
-            Share of variance that the initialization explains; 1 where random weights need
-            no try.
-        """
-
     def with_weights(self, weights, statistics=None):
         """Return the autoencoder with other weights; statistics None: fresh ones."""
         if statistics is None:
@@ -180,10 +163,6 @@ class FittedAutoencoder(ABC):
     def is_linear_at(self, init):
         """True if the initialization is a linear model of the data."""
         return init == "pca" and self.network.starts_linear
-
-    def is_solution_at(self, init):
-        """True if the initialization is a solution on which training has to improve."""
-        return self.is_linear_at(init)
 
     def validation_rows(self, rows, rng):
         """Validation rows as the encoder receives them."""
@@ -214,27 +193,12 @@ class FittedAutoencoder(ABC):
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class ReconstructionModel(FittedAutoencoder):
-    """An autoencoder trained by a reconstruction loss, of corrupted rows perhaps.
-
-    Parameters
-    ----------
-    loss : Loss
-        Between target and output, per row.
-
-    penalty : Penalty or None
-        Added to the loss.
-
-    corruption : Corruption or None
-        Applied to the inputs in training.
-
-    spread : Spread or None
-        Statistics of the columns that corruptions use.
-    """
+    """An autoencoder trained by a reconstruction loss, of corrupted rows perhaps."""
 
     loss: Loss | None = None
     penalty: Penalty | None = None
-    corruption: Corruption | None = None
-    spread: Spread | None = None
+    corruption: Corruption | None = None  # of the inputs in training
+    spread: Spread | None = None  # statistics of the columns that corruptions use
 
     @property
     def unit(self):
@@ -264,9 +228,8 @@ class ReconstructionModel(FittedAutoencoder):
 
     def objective(self, network, mask, pools, rows, batch_size):
         """The Keras model that is trained, see :class:`FittedAutoencoder`."""
-        loss, corruption, penalty = (
-            self.preprocessing.loss_of(self.loss, rows), self.corruption, self.penalty
-        )  # fmt: skip
+        loss = self.preprocessing.loss_of(self.loss, rows)
+        corruption, penalty = self.corruption, self.penalty
         settings = {"mask": mask}
         if corruption is not None:
             spread = self.spread.standardised(*self.preprocessing.units)
@@ -287,14 +250,45 @@ class ReconstructionModel(FittedAutoencoder):
         return build, (network, *parts, *shapes.values()), settings
 
     def initialized(self, rows, rng, init):
-        """Return the autoencoder with initial weights, see :class:`FittedAutoencoder`."""
-        if self.is_linear_at(init):
-            if rows.is_lazy and not rows.has_own_targets:
-                rows = rows.sample(FEW_BYTES)
-            weights, share = pca_weights(self, rows, self.corrupted(rows, rng), rng)
-        else:
-            weights, share = self.network.random_start(rng), 0.0
-        return self.with_weights(shift_latent_positive(self, weights, rows)), share
+        """Return the autoencoder with initial weights, see :class:`FittedAutoencoder`.
+
+        The principal components are those of the best linear denoiser of corrupted rows.
+        """
+        network, preprocessing = self.network, self.preprocessing
+        if not self.is_linear_at(init):
+            weights = self._with_positive_codes(network.random_start(rng), rows)
+            return self.with_weights(weights), 0.0
+        if rows.is_lazy and not rows.has_own_targets:
+            rows = rows.sample(FEW_BYTES)
+        corrupted = None
+        if self.corruption is not None:
+            few = rows.take(slice(_MOST_CORRUPTED)).dense() if rows.has_own_targets else rows
+            noisy = self.corruption.corrupt(few.inputs, self.spread, rng)
+            corrupted = preprocessing.units.transform(noisy)
+        linear = linear_map(
+            preprocessing.linear_rows(rows), network.n_components, rng, corrupted
+        )
+        scale, offset = preprocessing.before_output(
+            rows, (linear.encoder, linear.decoder), network.output_activation
+        )
+        weights = network.linear_start(rng, linear.encoder, scale * linear.decoder, offset)
+        return self.with_weights(self._with_positive_codes(weights, rows)), linear.share
+
+    def _with_positive_codes(self, weights, rows):
+        """Weights whose codes of the rows are positive where the code has a rectifier.
+
+        Centred rows have centred codes, of which a rectifier would cut off one half, and with
+        it half of the principal components.
+        """
+        network = self.network
+        cuts = isinstance(network, DenseNetwork) and network.code_activation in _RECTIFIERS
+        if not cuts or self.penalty is not None:
+            return weights
+        linear = replace(network, code_activation="linear")
+        units, statistics = self.preprocessing.units, network.fresh_statistics()
+        encoder, _ = forward(linear, weights, statistics, units, None)
+        least = np.min([encoder(dense(p.inputs)).min(axis=0) for p in rows.parts()], axis=0)
+        return network.with_moved_code(weights, np.maximum(-least, 0).astype(np.float32))
 
     def is_solution_at(self, init):
         """True if the initialization is a solution on which training has to improve."""
@@ -308,18 +302,48 @@ class ReconstructionModel(FittedAutoencoder):
         inputs = self.corruption.corrupt(clean.inputs, self.spread, rng)
         return Rows(inputs, clean.outputs, clean.weight, clean.observed)
 
-    def corrupted(self, rows, rng):
-        """Standardized corrupted inputs, (n_samples, n_features); None: no corruption."""
-        if self.corruption is None:
-            return None
-        if rows.has_own_targets:
-            rows = rows.take(slice(_MOST_CORRUPTED)).dense()
-        noisy = self.corruption.corrupt(rows.inputs, self.spread, rng)
-        return self.preprocessing.units.transform(noisy)
-
     def rescaled(self, preprocessing, weights, rows):
         """Return the autoencoder in other units, after more rows."""
         spread = self.spread
         if spread is not None:
             spread = spread.widened(rows.inputs, preprocessing.deviation)
         return replace(self, preprocessing=preprocessing, weights=weights, spread=spread)
+
+
+def update_scaling(model, rows, weight):
+    """Take centre and scale of the rows so far; the network computes what it did before.
+
+    They stay those of the first batch where the network's weights cannot be rewritten for other
+    units, and for tables, which keep the encoder of the first batch.
+
+    Returns
+    -------
+    model : FittedAutoencoder
+    rows : Rows
+        This batch, with missing values at the mean of all rows so far.
+
+    was_narrow : bool
+        True if the batches before, no more than half of all rows, had next to nothing of the
+        variance.
+    """
+    before = model.preprocessing
+    if (
+        before.is_table
+        or before.weight_seen is None
+        or np.ndim(before.units.scale)
+        or not is_rescalable(model.network)
+    ):
+        return model, before.with_targets(rows), False
+    after = before.with_more(rows, weight)
+    rows = after.with_targets(rows)
+
+    def change(old, new):
+        return AffineChange(new.scale / old.scale, (new.centre - old.centre) / old.scale)
+
+    inputs = change(before.units, after.units)
+    outputs = change(before.target_units, after.target_units) if model.scales_output else None
+    weights = rescale_weights(model.network, model.weights, inputs, outputs)
+    scale = before.units.scale if before.deviation.any() else 0.0
+    is_larger = after.weight_seen >= 2 * before.weight_seen
+    was_narrow = is_larger and after.units.scale > _TOO_NARROW * scale
+    return model.rescaled(after, weights, rows), rows, was_narrow

@@ -1,13 +1,14 @@
-"""Ordered codes: one network for every number of columns."""
+"""Ordered codes: one network for every number of columns, and its output layers."""
 
 from dataclasses import dataclass, replace
 from math import prod
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
+from scipy import linalg
 
 from skae.estimators._model import ReconstructionModel
-from skae.estimators._output_layers import LatentDataset, refitted
 from skae.inference._forward import forward
 from skae.losses._registry import LOSSES
 from skae.metrics import variance_explained
@@ -24,15 +25,17 @@ _MOST_ROWS = 2000
 _MOST_REFITTED = 5000
 _MOST_HEADS = 2**22
 
+# Penalties that are tried, over the mean square of the inputs: from one that leaves next to
+# nothing of the change to one that only keeps the matrix invertible.
+_PENALTIES = 10.0 ** np.arange(1, -7, -1)
+
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class OrderedModel(ReconstructionModel):
     """An autoencoder whose first columns are a code too.
 
-    Parameters
-    ----------
-    size_weight : ndarray of shape (n_components,) or None
-        Weight of the loss at each size, one in the mean over the evaluated sizes.
+    `size_weight` weights the loss at each size, (n_components,), one in the mean over the
+    evaluated sizes.
     """
 
     size_weight: Any = None
@@ -82,9 +85,8 @@ class OrderedModel(ReconstructionModel):
     @property
     def can_refit_outputs(self):
         """True if the best output layer of each size is a linear regression, and not large."""
-        n_weights = self._n_output_weights()
         squared = self.loss is LOSSES["squared_error"] and self.scales_output
-        return squared and n_weights <= _MOST_HEADS
+        return squared and self._n_output_weights() <= _MOST_HEADS
 
     def _n_output_weights(self):
         """Number of weights that the output layers of all sizes would have."""
@@ -101,9 +103,8 @@ class OrderedModel(ReconstructionModel):
 
         def find(at):
             for i in range(n_sizes)[at]:
-                outputs[i] = refitted(
-                    self.decoder_of(i + 1), train.first(i + 1), validation.first(i + 1)
-                )
+                first = (d._replace(code=d.code[:, : i + 1]) for d in (train, validation))
+                outputs[i] = refitted(self.decoder_of(i + 1), *first)
 
         n_multiplications = len(train.code) * self._n_output_weights()
         parallel_slices(find, n_sizes, 1, n_multiplications)
@@ -173,3 +174,50 @@ class OrderedModel(ReconstructionModel):
 def some(rows, most=_MOST_ROWS):
     """At most so many rows, at equal distances."""
     return rows.take(slice(None, None, -(-len(rows) // most))).dense()
+
+
+class LatentDataset(NamedTuple):
+    """Codes, (n_samples, n_components), targets in the network's units, weights of mean one."""
+
+    code: NDArray[np.floating]
+    target: NDArray[np.floating]
+    weight: NDArray[np.floating]
+
+
+def refitted(decoder, train, validation):
+    """Kernel, bias and, if there is one, linear path of the best output layer of a decoder.
+
+    While an ordered code is trained, an output layer serves several sizes and receives a part
+    of the rows, and the layers before it change. Afterwards the best one for a size is a ridge
+    regression for the squared error. The penalty is on the distance from the trained weights;
+    its strength is chosen on validation rows.
+    """
+    kernel, bias, *path = decoder.coder.named(decoder.weights).output_arrays
+    head = np.vstack([kernel, *path, bias]).astype(np.float64)
+    inputs, held_out = (_inputs(decoder, rows.code) for rows in (train, validation))
+    root = np.sqrt(train.weight)[:, None]
+    weighted, residual = root * inputs, root * (train.target - inputs @ head)
+    gram, cross = weighted.T @ weighted, weighted.T @ residual
+    unit = np.trace(gram) / len(gram)
+
+    def loss(head):
+        squares = np.square(validation.target - held_out @ head)
+        return np.average(squares.mean(axis=1), weights=validation.weight)
+
+    best, least = head, loss(head)
+    for penalty in unit * _PENALTIES:
+        change = linalg.solve(gram + penalty * np.eye(len(gram)), cross, assume_a="pos")
+        now = loss(head + change)
+        if not now < least:
+            break
+        best, least = head + change, now
+    rows = np.split(best.astype(np.float32), np.cumsum([len(kernel), *map(len, path)]))
+    return [rows[0], rows[-1][0], *rows[1:-1]]
+
+
+def _inputs(decoder, code):
+    """Inputs of the output layer, (n_samples, n_inputs): hidden units, code, ones."""
+    code = code.astype(np.float32, copy=False)
+    path = [code] if decoder.coder.has_linear_path else []
+    inputs = [decoder.hidden(code), *path, np.ones((len(code), 1))]
+    return np.hstack(inputs).astype(np.float64, copy=False)

@@ -1,13 +1,16 @@
-"""Constraints of the parameters that autoencoders share."""
+"""Parameters that autoencoders share: their constraints, and what follows from them."""
 
 from numbers import Integral, Real
 
 import numpy as np
+from sklearn.utils.validation import check_is_fitted
 
-from skae.losses._penalties import PENALTIES, Penalty
-from skae.losses._registry import LOSSES
-from skae.networks._activations import ACTIVATIONS, SYNONYMS
-from skae.networks._base import Network
+from skae.estimators._validation import check_bounded
+from skae.losses._penalties import PENALTIES, Penalty, make_penalty
+from skae.losses._registry import LOSSES, make_loss
+from skae.networks._activations import ACTIVATIONS, SYNONYMS, keras_name
+from skae.networks._base import LayerOptions, Network
+from skae.utils._frames import column_names
 from skae.utils._sklearn import HasMethods, Interval, StrOptions
 
 OPTIMIZERS = {
@@ -70,32 +73,16 @@ _OF_THE_NETWORK = (
 )
 
 
-def plain(value):
-    """A number of whatever kind as Python's own; anything else as it is."""
-    if isinstance(value, Integral):
-        return int(value)
-    return float(value) if isinstance(value, Real) else value
-
-
 def network_parameters(estimator):
     """Parameters from which the network of an estimator follows."""
-    names = filter(estimator.get_params(deep=False).__contains__, _OF_THE_NETWORK)
-    return {name: getattr(estimator, name) for name in names}
+    params = estimator.get_params(deep=False)
+    return {name: params[name] for name in _OF_THE_NETWORK if name in params}
 
 
 def refuse_changes(estimator, before, same_network):
-    """Raise if a fit that goes on is asked for another network than it has.
+    """Raise if a fit that continues needs another network than `network_parameters` before.
 
-    Parameters
-    ----------
-    estimator : estimator
-        As it is asked for now.
-
-    before : dict
-        What `network_parameters` gave when the network was built.
-
-    same_network : bool
-        True if the parameters describe the same network, in another form perhaps.
+    `same_network`: the parameters describe the same network, in another form perhaps.
     """
     now = network_parameters(estimator)
     decided_once = all(now[name] == before[name] for name in ("n_components", "init"))
@@ -108,3 +95,70 @@ def refuse_changes(estimator, before, same_network):
         f"which cannot change: {changes or 'network was changed'}. Put that back, or fit a "
         "clone of the estimator."
     )
+
+
+class TableTagsMixin:
+    """Kinds of columns, and the tags of what takes categories and missing values."""
+
+    @property
+    def columns_(self):
+        """Kind of each column, by name."""
+        check_is_fitted(self)
+        if self.table_ is not None:
+            return dict(self.table_.columns_)
+        names = getattr(self, "feature_names_in_", getattr(self, "_labels", None))
+        names = column_names(None, self.n_features_in_) if names is None else list(names)
+        return dict.fromkeys(names, "numeric")
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        network, categorical = getattr(self, "network", None), self.categorical_features
+        tags.input_tags.allow_nan = True
+        tags.input_tags.categorical = tags.input_tags.string = network is None
+        if not getattr(network, "takes_flat_rows", True):
+            tags.input_tags.two_d_array, tags.input_tags.three_d_array = False, True
+        declares_categories = not isinstance(categorical, str) and np.size(categorical) > 0
+        if tags.transformer_tags is not None and not declares_categories:
+            # A table is encoded in double precision.
+            tags.transformer_tags.preserves_dtype = ["float64", "float32"]
+        if getattr(self, "_reads_lazily", False):
+            is_flat = tags.input_tags.two_d_array
+            tags.input_tags.sparse = is_flat and not declares_categories
+        return tags
+
+
+class ReconstructionLossMixin:
+    """Decisions of the autoencoders that are trained by a reconstruction loss."""
+
+    def _settings(self, preprocessing, rows):
+        image_shape = self._output_shape
+        if self.network is not None:
+            image_shape = self.network.row_shapes(self._input_shape, image_shape)[1]
+        is_table = preprocessing.is_table
+        loss = preprocessing.loss(self.loss) if is_table else make_loss(self.loss, image_shape)
+        if loss.bounded:
+            check_bounded("loss", self.loss, "another loss", rows)
+        if self.tied_weights and self._output_shape != self._input_shape:
+            raise ValueError(
+                "tied_weights=True needs a target in the shape of X; rows of X have shape "
+                f"{self._input_shape}, those of target {self._output_shape}."
+            )
+        if self.tied_weights and self.network is not None:
+            raise ValueError(
+                f"tied_weights=True is for dense networks only; got network={self.network!r}."
+            )
+        return {"loss": loss, "penalty": make_penalty(self.penalty)}
+
+    def _layer_options(self, linear_path):
+        output = self.output_activation
+        if output == "auto":
+            known = isinstance(self.loss, str) and LOSSES[self.loss].bounded
+            output = "sigmoid" if known else "linear"
+        return LayerOptions(
+            activation=keras_name(self.activation),
+            code_activation=keras_name(self.code_activation),
+            output_activation=keras_name(output),
+            linear_path=linear_path,
+            normalization=self.normalization,
+            dropout=float(self.dropout),
+        )

@@ -1,52 +1,79 @@
-"""Rows to inputs and targets of the networks, and outputs to rows: numbers, or tables."""
+"""Rows to inputs and targets of the networks, and outputs to rows: of numbers, of tables."""
 
+from abc import ABC, abstractmethod
 from copy import copy
 from dataclasses import replace
 
 import numpy as np
 
-from skae.estimators._table_preprocessing import TablePreprocessor
 from skae.estimators._validation import check_scale
 from skae.inference._dense import Affine
-from skae.losses._likelihood import ObservedLikelihood
-from skae.losses._reconstruction import ObservedLoss
-from skae.losses._registry import make_loss
-from skae.utils._frames import column_names
+from skae.losses._likelihood import Likelihood, ObservedLikelihood
+from skae.losses._mixed import MixedLikelihood, MixedLoss, Outputs, probabilities
+from skae.losses._reconstruction import EntrywiseLoss, ObservedLoss
+from skae.losses._registry import LOSSES
+from skae.tables import TabularEncoder
+from skae.utils._frames import index_of
 from skae.utils._lazy import LazyRows, dense
 from skae.utils._rows import Rows, has_missing, joined_moments, moments, scale_of
-from skae.utils._warnings import warn_user
 
-# Share of the variance of X from which on one column is named in a warning.
-_DOMINANT_SHARE = 0.999
+# Lower bounds of the entropy or variance by which the loss of a column is divided: rarer
+# categories have no larger weight.
+_LEAST_ENTROPY = 0.1
+_LEAST_VARIANCE = 0.1
+
+# Factors of the logits at initialization: the one with the least cross-entropy is taken.
+_SHARPNESS = np.geomspace(1, 64, 13)
+_MOST_COMPARED = 4096
 
 
-class NumericPreprocessor:
-    """Rows of numbers: centred, and divided by one scale or by one for each column.
-
-    A missing value is at the mean of its column where it is an input; as a target it is NaN.
-
-    Parameters
-    ----------
-    rows : Rows
-        Training rows, in the units of the data.
-
-    output_shape : tuple of int
-        Of one row of the reconstruction.
-
-    standardize : bool, default=False
-        True to divide each column by its own standard deviation.
-
-    weight : float or None, default=None
-        Total weight of the rows; None: unknown.
-    """
+class Preprocessor(ABC):
+    """Base class: conversion of rows to inputs and targets, and of outputs to rows."""
 
     output_shape: tuple
     units: Affine
     target_units: Affine
-    _moments: tuple
-    _target_moments: tuple
 
     is_table = False
+
+    @abstractmethod
+    def before_output(self, rows, linear, activation):
+        """Scale and offset from the output of a linear map to the logits of the activation.
+
+        `linear` maps rows, in the units of the network, to codes, (n_inputs, k), and codes to
+        outputs, (k, n_outputs).
+        """
+
+    def filled(self, X):
+        """Rows with missing values at the mean of their column, (n_samples, n_features)."""
+        return X
+
+    def loss_of(self, loss, rows):
+        """A loss or likelihood of these rows, over the values that were observed."""
+        return loss
+
+    def likelihood(self, likelihood):
+        """The likelihood of rows."""
+        return likelihood
+
+    def target_columns(self, inputs):
+        """Columns of the inputs, (n_samples, n_inputs), that are targets too."""
+        return inputs
+
+    def over_all_inputs(self, model):
+        """A linear model of `target_columns` as one of all inputs."""
+        return model
+
+
+class NumericPreprocessor(Preprocessor):
+    """Rows of numbers: centred, and divided by one scale or by one for each column.
+
+    A missing value is at the mean of its column where it is an input; as a target it is NaN.
+    `weight` is the total weight of the training rows; None: unknown.
+    """
+
+    _moments: tuple
+    _target_moments: tuple
 
     # Share of the values of each column that were observed, (n_features,); None: all.
     _observed_share: object = None
@@ -66,6 +93,15 @@ class NumericPreprocessor:
             self._target_moments = moments(rows.targets, rows.weight)
             self.target_units = self._units_of("target", self._target_moments, rows.targets)
 
+    def _units_of(self, name, moments, X):
+        """Centre and scale, (n_features,), of X; columns without a value do not count."""
+        mean, deviation = moments
+        scale = scale_of(np.delete(deviation, self.empty) if name == "X" else deviation)
+        if self._standardize:
+            scale = np.where(deviation > 0, deviation, 1.0)
+        check_scale(name, scale, X.dtype)
+        return Affine(mean, scale)
+
     @property
     def deviation(self):
         """Standard deviation of each input column, (n_features,)."""
@@ -77,16 +113,7 @@ class NumericPreprocessor:
         return np.flatnonzero(self._observed_share == 0)
 
     def with_more(self, rows, weight):
-        """The preprocessing of all rows so far.
-
-        Parameters
-        ----------
-        rows : Rows
-            More of them, in the units of the data.
-
-        weight : float
-            Their total weight.
-        """
+        """The preprocessing of these rows, in the units of the data, and of those before."""
         both = copy(self)
         both.weight_seen = self.weight_seen + weight
         both._observed_share, share = self._joined_shares(rows, weight / both.weight_seen)
@@ -104,10 +131,7 @@ class NumericPreprocessor:
         return both
 
     def _joined_shares(self, rows, share):
-        """Share of observed values with these rows, and what share of them is in these rows.
-
-        By column, (n_features,), where values are missing.
-        """
+        """Shares of observed values with these rows, and of these among them, (n_features,)."""
         before, more = self._observed_share, rows.observed_share
         if before is None and more is None:
             return None, share
@@ -137,21 +161,11 @@ class NumericPreprocessor:
         X = self._without_empty(rows.outputs)
         return replace(rows, inputs=self.filled(X), targets=X, observed=~np.isnan(X))
 
-    def loss(self, loss, image_shape):
-        """The loss by its name, or a Keras loss."""
-        return make_loss(loss, image_shape)
-
     def loss_of(self, loss, rows):
-        """The loss of these rows, over the values that were observed."""
-        return loss if rows.observed is None else ObservedLoss(loss)
-
-    def likelihood(self, likelihood):
-        """The likelihood of rows."""
-        return likelihood
-
-    def likelihood_of(self, likelihood, rows):
-        """The likelihood of these rows, over the values that were observed."""
-        return likelihood if rows.observed is None else ObservedLikelihood(likelihood)
+        """A loss or likelihood of these rows, over the values that were observed."""
+        if rows.observed is None:
+            return loss
+        return (ObservedLikelihood if isinstance(loss, Likelihood) else ObservedLoss)(loss)
 
     def scaled(self, rows):
         """Inputs and targets in the units of the network; missing targets are NaN."""
@@ -165,24 +179,7 @@ class NumericPreprocessor:
         return self.scaled(rows if rows.observed is None else replace(rows, targets=None))
 
     def before_output(self, rows, linear, activation):
-        """Scale and offset from the output of a linear map to the logits of the activation.
-
-        Parameters
-        ----------
-        rows : Rows
-            Training rows.
-
-        linear : tuple of ndarray of shape (n_inputs, k) and (k, n_outputs)
-            From rows, centred and scaled, to codes, and on to outputs.
-
-        activation : str
-            Of the output.
-
-        Returns
-        -------
-        tuple of float or ndarray of shape (n_outputs,)
-            A scale and an offset.
-        """
+        """Scale and offset from the output of a linear map to the logits of the activation."""
         centre, scale = self.target_units
         if activation == "linear":
             return 1.0, 0.0
@@ -191,19 +188,8 @@ class NumericPreprocessor:
             return 4 * scale, 4 * (centre - 0.5)
         return scale, centre
 
-    def target_columns(self, inputs):
-        """Columns of the inputs, (n_samples, n_inputs), that are targets too."""
-        return inputs
-
-    def over_all_inputs(self, model):
-        """A linear model of `target_columns` as one of all inputs."""
-        return model
-
     def shaped(self, output, like=None):
-        """The decoded rows in the shape of the targets.
-
-        A column without an observed value is NaN.
-        """
+        """The output in the shape of the targets; a column without an observed value is NaN."""
         if len(self.empty):
             output = output.copy()
             output[:, self.empty] = np.nan
@@ -219,105 +205,221 @@ class NumericPreprocessor:
         observed = np.ones(rows.outputs.shape) if rows.observed is None else rows.observed
         return (observed * log_scale).sum(axis=1)
 
-    def _units_of(self, name, moments, X):
-        """Centre and scale, (n_features,), of X; columns without a value do not count."""
-        mean, deviation = moments
-        has_values = np.ones(len(mean), bool)
-        if name == "X" and len(self.empty):
-            has_values[self.empty] = False
-        scale = scale_of(deviation[has_values])
-        if self._standardize:
-            scale = np.where(deviation > 0, deviation, 1.0)
-        check_scale(name, scale, X.dtype)
-        return Affine(mean, scale)
 
+class TablePreprocessor(Preprocessor):
+    """Rows of tables, by a fitted encoder.
 
-def make_preprocessor(estimator, rows, weight):
-    """The preprocessing that suits training rows.
-
-    Parameters
-    ----------
-    estimator : autoencoder
-        Has validated the rows.
-
-    rows : Rows
-        Training rows.
-
-    weight : float
-        Their total weight.
+    Inputs are the whole matrix of the encoder. Outputs are the part without the indicators of
+    missing values: numbers as they are there, and a logit for each flag of a category. With
+    `weights_columns` the loss of each column is divided by its variance or entropy, and that of
+    each row by its number of observed values; otherwise every value has weight one.
     """
-    if estimator.table_ is None:
-        standardize = estimator.standardize is True
-        preprocessor = NumericPreprocessor(rows, estimator._output_shape, standardize, weight)
-        _warn_of_columns(estimator, preprocessor)
-        return preprocessor
-    if estimator.network is not None:
-        raise ValueError(
-            "network must be None for tables with a column that is no number, which dense "
-            f"layers encode; got network={estimator.network!r}."
+
+    encoder: TabularEncoder
+    outputs: Outputs
+    values: np.ndarray
+    weights_columns: bool
+    _columns: list
+    _flag_share: np.ndarray
+    _flag_unit: np.ndarray
+    _sizes: np.ndarray
+    _column_weight: np.ndarray
+
+    is_table = True
+
+    def __init__(self, encoder: TabularEncoder, rows, weights_columns):
+        self.encoder = encoder
+        self.weights_columns = weights_columns
+        blocks = [block for block in encoder.blocks_ if block.stop > block.start]
+        self._columns = [encoder.blocks_.index(block) for block in blocks]
+        self.values = np.concatenate(
+            [np.arange(block.start, block.stop) for block in blocks] or [np.zeros(0, int)]
+        ).astype(np.intp)
+        self._flag_unit = encoder.flag_unit[self.values]
+        self._flag_share = encoder.flag_share[self.values]
+        self.outputs = Outputs(
+            tuple(
+                (block.stop - block.start) * bool(encoder.is_flag[block.start])
+                for block in blocks
+            )
         )
-    return TablePreprocessor(estimator.table_, rows, estimator._weights_columns)
+        self.output_shape = (len(self.outputs),)
+        # The encoder has centred and scaled already.
+        self.units = Affine(np.zeros(encoder.n_numbers), 1.0)
+        self.target_units = Affine(np.zeros(self.output_shape), 1.0)
+        self._sizes = np.maximum(self.outputs.widths, 1)
+        self._column_weight = self._weights_of_columns(rows)
+
+    def _parts(self):
+        """Position in the table, outputs, and number of flags of each column with outputs."""
+        starts, widths = self.outputs.starts, self.outputs.widths
+        for column, start, width in zip(self._columns, starts, widths, strict=True):
+            yield column, slice(start, start + max(width, 1)), width
+
+    def _weights_of_columns(self, rows):
+        """One over what a column has to lose: variance of numbers, entropy of categories."""
+        result = np.zeros(len(self._columns))
+        values = self._target_values(rows.inputs)
+        for j, (column, part, width) in enumerate(self._parts()):
+            observed = rows.observed[:, column]
+            if not observed.any():
+                continue
+            weight = None if rows.weight is None else rows.weight[observed]
+            mean, deviation = moments(values[observed, part], weight)
+            if width:
+                result[j] = 1 / max(_entropy(mean), _LEAST_ENTROPY)
+            elif self.encoder.standardize:
+                result[j] = 1 / max(deviation[0] ** 2, _LEAST_VARIANCE)
+            else:
+                result[j] = 1.0
+        return result
+
+    @property
+    def value_groups(self):
+        """First of the matrix columns that encode the same value, (n_inputs,)."""
+        first = np.arange(self.encoder.n_numbers)
+        for block in self.encoder.blocks_:
+            stop = block.stop if block.indicator is None else block.indicator + 1
+            first[block.start : stop] = block.start
+        return first
+
+    def with_targets(self, rows):
+        """Rows and targets: values, and the weight of each."""
+        observed = rows.observed[:, self._columns]
+        weight = observed
+        if self.weights_columns:
+            n_observed = np.maximum(observed.sum(axis=1, keepdims=True), 1)
+            weight = observed * self._column_weight / n_observed
+        weight = np.repeat(weight, self._sizes, axis=1)
+        return replace(rows, targets=np.hstack([self._target_values(rows.inputs), weight]))
+
+    def _target_values(self, Z):
+        """Numbers in the units of the matrix, and flags as 0 or 1, (n_samples, n_outputs)."""
+        values = Z[:, self.values] * self._flag_unit + self._flag_share
+        return np.where(self.outputs.is_flag, np.round(values), values)
+
+    def loss(self, loss):
+        """The loss of a table: that of numbers, and the cross-entropy of categories."""
+        allowed = [
+            name
+            for name, known in LOSSES.items()
+            if isinstance(known, EntrywiseLoss) and not known.bounded
+        ]
+        if not (isinstance(loss, str) and loss in allowed):
+            raise ValueError(
+                f"loss must be one of {', '.join(map(repr, allowed))} for tables with "
+                f"a column that is no number; got {loss!r}."
+            )
+        return MixedLoss(self.outputs, LOSSES[loss].entry)
+
+    def likelihood(self, likelihood):
+        """The likelihood of a table: a density for numbers, a probability for categories."""
+        if likelihood.bounded:
+            raise ValueError(
+                "likelihood must be 'gaussian' for tables with a column that is no number: "
+                "numbers have a normal distribution there, and categories a probability."
+            )
+        return MixedLikelihood(self.outputs)
+
+    def linear_rows(self, rows):
+        """Rows and targets that a linear model can compare: in the units of the matrix."""
+        is_all = len(self.values) == rows.inputs.shape[1]
+        return replace(rows, targets=None if is_all else self.target_columns(rows.inputs))
+
+    def target_columns(self, inputs):
+        """Columns of the matrix, (n_samples, n_numbers), that are targets too."""
+        return inputs[:, self.values]
+
+    def over_all_inputs(self, model):
+        """A linear model of `target_columns` as one of the whole matrix."""
+        encoder = np.zeros((self.encoder.n_numbers, model.encoder.shape[1]))
+        encoder[self.values] = model.encoder
+        return model._replace(encoder=encoder)
+
+    def before_output(self, rows, linear, activation):
+        """Scale and offset from the output of a linear map to numbers and logits.
+
+        The largest flag stays the largest: the linear model's categories are decoded.
+        """
+        unit, share = self._flag_unit, self._flag_share
+        scale, offset = np.ones(len(unit)), np.zeros(len(unit))
+        some = slice(_MOST_COMPARED)
+        values = self._target_values(rows.inputs[some])
+        encoder, decoder = linear
+        flags = rows.inputs[some] @ (encoder @ decoder) * unit + share
+        for column, part, width in self._parts():
+            if width:
+                observed = rows.observed[some, column]
+                middle = 0.5 if width == 1 else 0.0
+                sharpness = _sharpness(flags[observed, part] - middle, values[observed, part])
+                scale[part] = sharpness * unit[part]
+                offset[part] = sharpness * (share[part] - middle)
+        return scale, offset
+
+    def shaped(self, output, like=None):
+        """The table for numbers and logits, (n_samples, n_outputs), without missing values.
+
+        A data frame of pandas as `like` gives its index to the result.
+        """
+        return self._decoded(probabilities(self.outputs, output), index_of(like))
+
+    def sampled(self, output, noise, rng):
+        """A table drawn around outputs, (n_samples, n_outputs), with noise (n_outputs,)."""
+        values = probabilities(self.outputs, output)
+        for _, part, width in self._parts():
+            share = values[:, part]
+            if not width:
+                share += noise[part.start] * rng.standard_normal(share.shape)
+                continue
+            below = np.cumsum(share, axis=1) if width > 1 else share
+            index = (rng.uniform(size=(len(share), 1)) >= below).sum(axis=1, keepdims=True)
+            share[:] = index == (np.arange(width) if width > 1 else 0)
+        return self._decoded(values)
+
+    def _decoded(self, values, index=None):
+        """The table of numbers and shares of categories, (n_samples, n_outputs)."""
+        encoder = self.encoder
+        Z = np.tile(-encoder.flag_share / encoder.flag_unit, (len(values), 1))
+        Z[:, self.values] = (values - self._flag_share) / self._flag_unit
+        return encoder.decode(Z, index=index)
+
+    def log_volumes(self, rows):
+        """Logarithm of a unit of the matrix in the units of the data, of each row.
+
+        Of the numbers that are there; values that are drawn in have larger units.
+        """
+        volumes = np.zeros(len(rows))
+        for column, part, width in self._parts():
+            if not width:
+                z = rows.inputs[:, self.values[part.start]]
+                volumes += rows.observed[:, column] * self.encoder.log_unit(column, z)
+        return volumes
+
+    def by_column(self, noise):
+        """Of each column of the table, the noise in its units; NaN for categories."""
+        values = np.full(len(self.encoder.blocks_), np.nan)
+        for column, part, width in self._parts():
+            if not width:
+                (log_unit,) = self.encoder.log_unit(column, np.zeros(1))
+                values[column] = noise[part.start] * np.exp(log_unit)
+        return values
 
 
-def _warn_of_columns(estimator, preprocessor):
-    """Name columns without an observed value, and one that holds nearly all the variance."""
-    names = feature_names(estimator)
-    warn_of_empty(estimator, preprocessor.empty)
-    if estimator.standardize == "auto" and len(estimator._input_shape) == 1:
-        warn_if_dominated(
-            names,
-            preprocessor.deviation,
-            "standardize=True divides each column by its standard deviation; standardize=False "
-            "takes the columns as they are, without this warning.",
-        )
+def _entropy(share):
+    """Of categories that are that frequent, in nats."""
+    share = np.r_[1 - share[0], share] if len(share) == 1 else share
+    share = share[share > 0]
+    return float(-share @ np.log(share))
 
 
-def warn_of_empty(estimator, empty):
-    """Name the columns without an observed value; positions of flat rows for images.
+def _sharpness(values, flags):
+    """Factor that makes values, (n_samples, width), the best logits of these flags."""
 
-    Parameters
-    ----------
-    estimator : estimator
-        Whose rows were validated.
+    def cost(sharpness):
+        logits = sharpness * values
+        if values.shape[1] == 1:
+            return np.logaddexp(0, logits).mean() - (flags * logits).mean()
+        total = np.logaddexp.reduce(logits, axis=1)
+        return total.mean() - (flags * logits).sum(axis=1).mean()
 
-    empty : ndarray of int
-        Positions of these columns.
-    """
-    if not len(empty):
-        return
-    names = feature_names(estimator) if len(estimator._input_shape) == 1 else None
-    shown = [int(j) if names is None else names[j] for j in empty]
-    warn_user(
-        f"Features without any observed values: {shown}. They have no effect, and are NaN "
-        "where rows are reconstructed.",
-    )
-
-
-def feature_names(estimator):
-    """Names of the columns that an estimator was fitted on, or x0, x1, ..."""
-    names = getattr(estimator, "feature_names_in_", None)
-    return column_names(None, estimator.n_features_in_) if names is None else list(names)
-
-
-def warn_if_dominated(names, deviation, remedy):
-    """Name a column that holds nearly all the variance of columns that vary.
-
-    Parameters
-    ----------
-    names : sequence of str
-        Of the columns.
-
-    deviation : ndarray of shape (n_features,)
-        Their standard deviations.
-
-    remedy : str
-        What can be done about it.
-    """
-    largest = deviation.argmax()
-    variance = np.square(deviation / (deviation[largest] or 1.0))
-    share = variance[largest] / (variance.sum() or 1.0)
-    if _DOMINANT_SHARE < share < 1:
-        warn_user(
-            f"Column {names[largest]!r} holds more than {100 * _DOMINANT_SHARE:g} % of the "
-            f"variance of X: the other columns hardly count. {remedy}",
-        )
+    return float(min(_SHARPNESS, key=cost)) if len(values) else 1.0

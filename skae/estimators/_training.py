@@ -1,22 +1,29 @@
 """Training runs: the schedule, the optimizer, and what an autoencoder is after training."""
 
 from dataclasses import dataclass, replace
+from functools import partial
+from numbers import Real
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from skae.corruption._draws import draw_pool
 from skae.estimators._fit_callbacks import FitMonitor, warn_or_raise
-from skae.estimators._initialization import (
-    improves_on_initialization,
-    shift_latent_positive,
-)
-from skae.estimators._latent_dim import pad_latent, rows_in_batch
 from skae.estimators._model import FittedAutoencoder
-from skae.estimators._parameters import plain
 from skae.networks._dense import DenseNetwork, resize
 from skae.networks._ordered import OrderedNetwork
 from skae.utils._rows import Rows
+from skae.utils._significance import significantly_lower
+
+# Rows in a training step where the user leaves the choice to us: few for small tables,
+# which want many steps an epoch, and many for large ones, which want quick steps.
+_BATCH_SIZES = (32, 128)
+_STEPS_AN_EPOCH = 256
+
+# Latent sizes are rounded up to a multiple of this and masked, to share a compilation: in
+# small batches, where a step costs the same with a wider code, and in large ones.
+_CODE_BLOCKS = (32, 8)
+_LARGE_BATCH = 128
 
 # Learning rates of batches of so many rows where the choice is ours: of dense networks, which
 # on few rows learn them by heart when they learn fast, and of any others. They grow with the
@@ -46,17 +53,19 @@ class History(NamedTuple):
     validation_loss_curve: list | None = None
     loss_parts: Any = None
     validation_loss_parts: Any = None
+    optimizer_state: Any = None
 
     @classmethod
-    def of(cls, estimator):
+    def from_estimator(cls, estimator):
         """The history of a fitted estimator."""
-        parts = (getattr(estimator, f"{of}loss_parts_", None) for of in ("", "validation_"))
         return cls(
             estimator.init_,
             estimator.n_iter_,
             estimator.loss_curve_,
             estimator.validation_loss_curve_,
-            *parts,
+            getattr(estimator, "loss_parts_", None),
+            getattr(estimator, "validation_loss_parts_", None),
+            estimator._optimizer_state,
         )
 
 
@@ -65,26 +74,11 @@ NO_HISTORY = History()
 
 @dataclass(frozen=True)
 class TrainingRun:
-    """An autoencoder trained from one initialization.
-
-    Attributes
-    ----------
-    init : str
-        "pca" or "random".
-
-    model : FittedAutoencoder
-        Of the best epoch.
-
-    training : Training
-        What :func:`skae.training._train.train` returned.
-
-    earlier : History
-        Of earlier fits, which this one continued.
-    """
+    """An autoencoder trained from one initialization, or after `earlier` fits."""
 
     init: str
-    model: FittedAutoencoder
-    training: Any
+    model: FittedAutoencoder  # of the best epoch
+    training: Any  # what `skae.training._train.train` returned
     earlier: History
     best_iter: int
     best_loss: float
@@ -93,8 +87,8 @@ class TrainingRun:
     validation_losses: list | None
 
     @classmethod
-    def of(cls, model, training, init, earlier):
-        """The run of an autoencoder, which has been trained from `init`."""
+    def from_training(cls, model, init, earlier, training):
+        """The run of an autoencoder that has been trained from `init`."""
         weights = resize(training.weights, model.network.shapes)
         losses = [loss * model.unit for loss in training.loss_curve]
         validation = [loss * model.unit for loss in training.validation_curve]
@@ -139,55 +133,26 @@ class TrainingRun:
             "seconds": self.training.seconds,
         }
 
-    def at_initialization(self, model):
-        """The run without its epochs: the principal components, now of all rows."""
-        return replace(self, model=model, init="pca", best_iter=0, best_loss=self.start_loss)
-
 
 @dataclass(frozen=True)
 class Start:
-    """The initialization of a fit, and its rows.
-
-    Attributes
-    ----------
-    model : FittedAutoencoder
-        With its weights.
-
-    rows, train, validation : Rows
-        All rows, training rows and validation rows, if any.
-
-    rng, random_rng : RandomState
-        Of this start, and of that from random weights.
-
-    init : {"pca", "random"}
-        As the user chose.
-
-    share : float
-        Share of variance that the initialization explains.
-
-    history : History
-        Of earlier fits, if training continues.
-
-    optimizer_state : list of ndarray or None
-        Of earlier fits.
-    """
+    """The initialization of a fit, or the fitted model that it continues, and its rows."""
 
     model: FittedAutoencoder
-    rows: Rows
+    rows: Rows  # all of them
     train: Rows
     validation: Rows | None
     rng: np.random.RandomState
-    init: str
-    random_rng: np.random.RandomState | None = None
-    share: float = 1.0
+    init: str  # as the user chose
+    random_rng: np.random.RandomState | None = None  # of another start, from random weights
+    share: float = 1.0  # of the variance, that the initialization explains
     history: History = NO_HISTORY
-    optimizer_state: Any = None
 
     @property
     def is_validated_start(self):
         """True if the initialization is kept where training does not improve on it."""
-        validates = self.validation is not None and not self.history.n_iter
-        return validates and self.model.is_solution_at(self.init)
+        is_first = not self.history.n_iter
+        return is_first and self.validation is not None and self.model.is_solution_at(self.init)
 
     @property
     def tries_random(self):
@@ -197,67 +162,28 @@ class Start:
 
 @dataclass(frozen=True)
 class TrainingPlan:
-    """Rows and options that all training runs of a fit share.
-
-    Attributes
-    ----------
-    train, validation : Rows
-        Training rows and validation rows, if any.
-
-    batch_size : int
-        Rows in a step.
-
-    stopping : Stopping
-        When training ends.
-
-    optimizer : dict
-        Arguments of :func:`skae.training._train.train`.
-
-    monitor : FitMonitor
-        Is called at each epoch.
-
-    attributes : callable
-        Returns the fitted attributes of a run.
-    """
+    """Rows and options that all training runs of a fit share."""
 
     train: Rows
     validation: Rows | None
     batch_size: int
     stopping: Any
-    optimizer: dict
+    optimizer: dict  # arguments of `skae.training._train.train`
     monitor: FitMonitor
-    attributes: Any
+    attributes: Any  # function that returns the fitted attributes of a run
 
-    def run(self, model, rng, init, earlier=NO_HISTORY, optimizer_state=None, first=()):
-        """Train an autoencoder.
+    def run(self, model, rng, init, earlier=NO_HISTORY, first=()):
+        """Train an autoencoder with weights of an initialization, or of `earlier` fits.
 
-        Parameters
-        ----------
-        model : FittedAutoencoder
-            With initial weights.
-
-        rng : RandomState
-            The only source of randomness.
-
-        init : str
-            Where its weights are from.
-
-        earlier : History
-            Of a network whose training continues.
-
-        optimizer_state : list of ndarray or None
-            Of that network.
-
-        first : sequence of float
-            Validation losses of the run from another initialization.
-
-        Returns
-        -------
-        TrainingRun
+        `first` are validation losses of the run from another initialization.
         """
         from skae.training._train import train
 
-        network, mask = pad_latent(model.network, self.batch_size)
+        network, mask = model.network, np.ones(model.network.n_components)
+        if network.resizable:
+            block = _CODE_BLOCKS[self.batch_size > _LARGE_BATCH]
+            network = network.resized(-(-len(mask) // block) * block)
+            mask = np.arange(network.n_components) < len(mask)
 
         def pools(kinds):
             shape = (self.batch_size, *self.train.inputs.shape[1:])
@@ -267,131 +193,101 @@ class TrainingPlan:
         build, key, settings = model.objective(
             network, mask, pools, self.train, self.batch_size
         )
-
-        def run_of(result):
-            return TrainingRun.of(model, result, init, earlier)
-
+        run_of = partial(TrainingRun.from_training, model, init, earlier)
+        self.monitor.attributes_of = lambda training: self.attributes(run_of(training))
         validation = self.validation
-        self.monitor.attributes_of = lambda result: self.attributes(run_of(result))
-        return run_of(
-            train(
-                build,
-                key=key,
-                weights=resize(model.weights, network.shapes),
-                settings=[np.asarray(value, np.float32) for value in settings.values()],
-                statistics=model.statistics,
-                training=model.as_trained(self.train),
-                validation=None if validation is None else model.as_trained(validation),
-                **self.optimizer,
-                optimizer_state=optimizer_state,
-                batch_size=self.batch_size,
-                stopping=self.stopping,
-                rng=rng,
-                monitor=self.monitor,
-                allow_xla=network.gains_from_xla,
-                first=first,
-            )
+        training = train(
+            build,
+            key=key,
+            weights=resize(model.weights, network.shapes),
+            settings=[np.asarray(value, np.float32) for value in settings.values()],
+            statistics=model.statistics,
+            training=model.as_trained(self.train),
+            validation=None if validation is None else model.as_trained(validation),
+            **self.optimizer,
+            optimizer_state=earlier.optimizer_state,
+            batch_size=self.batch_size,
+            stopping=self.stopping,
+            rng=rng,
+            monitor=self.monitor,
+            allow_xla=network.gains_from_xla,
+            first=first,
         )
+        return run_of(training)
 
 
 def training_plan(params, start, monitor, attributes, one_epoch):
-    """The plan that follows from the parameters.
-
-    Parameters
-    ----------
-    params : dict
-        Parameters of the estimator.
-
-    start : Start
-        Where training starts.
-
-    monitor : FitMonitor
-        Is called at each epoch.
-
-    attributes : callable
-        Returns the fitted attributes of a run.
-
-    one_epoch : bool
-        True for `partial_fit`.
-    """
+    """The plan for these parameters of an estimator; `one_epoch`: that of `partial_fit`."""
     from skae.training._schedule import Stopping
 
-    train, validation = start.train, start.validation
-    batch_size = rows_in_batch(params["batch_size"], len(train))
-    rate = None
-    if _has_auto_rate(params) and not one_epoch:
+    n_samples, batch_size = len(start.train), params["batch_size"]
+    if batch_size == "auto":
+        batch_size = int(np.clip(n_samples // _STEPS_AN_EPOCH, *_BATCH_SIZES))
+    else:
+        # A batch may have room to spare: tables of a few rows then share a compilation.
+        batch_size = min(int(batch_size), max(n_samples, _BATCH_SIZES[0]))
+    optimizer, rate = optimizer_options(params), None
+    if optimizer["clip_norm"] is not None and not one_epoch:
         rate = _RATE
         if isinstance(start.model.network, DenseNetwork | OrderedNetwork):
-            rate = float(np.interp(len(train), _FEW_AND_MANY, _DENSE_RATES))
+            rate = float(np.interp(n_samples, _FEW_AND_MANY, _DENSE_RATES))
         rate *= np.sqrt(max(batch_size / _ROWS_IN_BATCH, 1))
     stopping = Stopping(
         max_iter=1 if one_epoch else int(params["max_iter"]),
         n_iter_no_change=int(params["n_iter_no_change"]),
-        tol=plain(params["tol"]),
-        keep_best=validation is not None,
+        tol=None if params["tol"] is None else float(params["tol"]),
+        keep_best=start.validation is not None,
         rate=rate,
         share=_SHARE,
     )
     return TrainingPlan(
-        train, validation, batch_size, stopping, optimizer_options(params), monitor, attributes
+        start.train, start.validation, batch_size, stopping, optimizer, monitor, attributes
     )
 
 
 def optimizer_options(params):
-    """Arguments of :func:`skae.training._train.train` about the optimizer."""
-    is_auto = _has_auto_rate(params)
+    """Arguments of :func:`skae.training._train.train` about the optimizer.
+
+    Gradients are clipped where the learning rate is ours to choose; an optimizer object brings
+    its own.
+    """
+    rate, optimizer = params["learning_rate"], params["optimizer"]
+    is_auto = isinstance(rate, str) and isinstance(optimizer, str)
+    if is_auto:
+        rate = _RATE
     return {
-        "optimizer": params["optimizer"],
-        "learning_rate": _RATE if is_auto else plain(params["learning_rate"]),
+        "optimizer": optimizer,
+        "learning_rate": float(rate) if isinstance(rate, Real) else rate,
         "weight_decay": float(params["weight_decay"]),
         "clip_norm": _CLIP_NORM if is_auto else None,
     }
 
 
-def _has_auto_rate(params):
-    """True if the learning rate is ours to choose; an optimizer object brings its own."""
-    return isinstance(params["learning_rate"], str) and isinstance(params["optimizer"], str)
-
-
 def best_run(start, plan):
-    """Train from one initialization or two.
-
-    Parameters
-    ----------
-    start : Start
-        Where training starts.
-
-    plan : TrainingPlan
-        What the runs share.
-
-    Returns
-    -------
-    best : TrainingRun
-        That which is kept.
-    runs : list of TrainingRun
-        All of them.
-    """
-    first = plan.run(
-        start.model, start.rng, start.history.init or start.init, start.history,
-        start.optimizer_state,
-    )  # fmt: skip
+    """Train from one initialization or two: the best run, and the list of all of them."""
+    init = start.history.init or start.init
+    first = plan.run(start.model, start.rng, init, start.history)
     is_linear = start.model.is_linear_at(start.init)
     warn_or_raise(first.training, is_linear or start.history.n_iter)
     if not start.is_validated_start:
         return first, [first]
     initial, best = start.model.validation_losses(start.validation), first
-    if not improves_on_initialization(first.model, initial, start.validation):
+
+    def improves(run):
+        """True if losses are lower than initial ones by more than chance explains."""
+        losses = run.model.validation_losses(start.validation)
+        return significantly_lower(initial, losses, start.validation.weight)
+
+    if not improves(first):
+        # The principal components, now of all rows.
         model, _ = start.model.initialized(start.rows, start.rng, start.init)
-        best = first.at_initialization(model)
+        best = replace(first, model=model, init="pca", best_iter=0, best_loss=first.start_loss)
     if not start.tries_random or first.training.ending not in ("max_iter", "converged"):
         return best, [first]
-    weights = start.model.network.random_start(start.random_rng)
-    model = start.model.with_weights(shift_latent_positive(start.model, weights, start.train))
+    model, _ = start.model.initialized(start.train, start.random_rng, "random")
     held = first.training.validation_curve[1 : first.training.n_held + 1]
     second = plan.run(model, start.random_rng, "random", first=held)
-    is_better = second.best_loss < best.best_loss and improves_on_initialization(
-        second.model, initial, start.validation
-    )
+    is_better = second.best_loss < best.best_loss and improves(second)
     if second.training.ending == "interrupted":
         result = None if is_better else "the network of the first start"
         warn_or_raise(second.training, has_start=True, result=result)

@@ -1,6 +1,7 @@
 """Validation of X, target and sample_weight."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 from scipy import sparse
@@ -19,6 +20,7 @@ from skae.utils._arrays import LAYOUT, check_floats, check_weight, refuse_masked
 from skae.utils._frames import column_labels, column_names
 from skae.utils._lazy import FEW_BYTES, LazyRows, canonical
 from skae.utils._rows import Rows, has_missing
+from skae.utils._warnings import warn_user
 
 # Scales whose squares, the unit of errors, are numbers of the dtype with room to spare.
 _SCALES = {np.dtype(np.float32): (1e-15, 1e15), np.dtype(np.float64): (1e-140, 1e140)}
@@ -27,49 +29,30 @@ _SCALES = {np.dtype(np.float32): (1e-15, 1e15), np.dtype(np.float64): (1e-140, 1
 # more would not change the validation loss.
 _MOST_HELD_OUT, _FEWEST_HELD_OUT = 2**25, 1000
 
+_FLOAT_BYTES = 4
+
 # With fewer rows than this none are held out: all of them validate.
 _FEWEST_TO_SPLIT = 10
 
+# Share of the variance of X from which on one column is named in a warning.
+_DOMINANT_SHARE = 0.999
+
 
 def check_training_rows(estimator, X, target, sample_weight, reset, fewest=2):
-    """Rows to train on, without those of weight zero.
+    """Flat rows to train on, in the units of the data, without those of weight zero.
 
-    Parameters
-    ----------
-    estimator : estimator
-        Gets the number and names of the columns, the shapes of a row and of a reconstruction,
-        `_input_shape` and `_output_shape`, and the encoder of a table, `table_`, or None.
-
-    X : array-like of shape (n_samples, n_features) or (n_samples, ...)
-        Rows; images and series have more axes, and tables columns of any kind.
-
-    target : array-like of shape (n_samples, ...) or None
-        What the rows should become.
-
-    sample_weight : array-like of shape (n_samples,) or None
-        Weights of the rows.
-
-    reset : bool
-        Whether the estimator starts afresh.
-
-    fewest : int, default=2
-        How many rows there must be.
-
-    Returns
-    -------
-    Rows
-        Flat rows in the units of the data.
+    With `reset` the estimator gets what its rows look like: number and names of the columns,
+    `_input_shape` and `_output_shape`, and `table_`, the encoder of a table, or None.
     """
     if reset:
         fit_table(estimator, X, sample_weight)
-    observed = None
     if estimator.table_ is not None:
         X, observed = check_table(estimator, X, fewest)
         estimator._input_shape = X.shape[1:]
     elif reset:
         X = check_features(estimator, X, ensure_min_samples=fewest, allow_nd=True)
         estimator._input_shape = X.shape[1:]
-        X = _flat(X)
+        X = X if X.ndim == 2 else X.reshape(len(X), -1)
     else:
         X = check_rows(estimator, X, ensure_min_samples=fewest)
     if target is not None:
@@ -78,108 +61,56 @@ def check_training_rows(estimator, X, target, sample_weight, reset, fewest=2):
         estimator._output_shape = estimator._input_shape
     else:
         check_needs_no_target(estimator)
-    if estimator.table_ is None and target is None:
-        observed = _observed(X)
-    X, target = _lazy(estimator, X), _lazy(estimator, target)
-    rows = Rows(X, target, observed=observed)
+    is_table = estimator.table_ is not None
+    rows = Rows(X, observed=observed) if is_table else _numeric_rows(estimator, X, target)
     weight = check_weight(sample_weight, len(rows), fewest)
     if weight is None:
         return rows
     counts = weight > 0
     # Only ratios matter: equal weights are none.
-    weight = None if np.ptp(weight[counts]) == 0 else weight
-    rows = Rows(X, target, weight, observed)
+    rows = replace(rows, weight=None if np.ptp(weight[counts]) == 0 else weight)
     return rows if counts.all() else rows.take(counts)
 
 
-def _flat(X):
-    """Rows of any shape as (n_samples, n_features)."""
-    return X if X.ndim == 2 else X.reshape(len(X), -1)
+def _numeric_rows(estimator, X, target=None):
+    """Rows, (n_samples, n_features): read in chunks where they are many and none is missing."""
+    is_complete = target is not None or isinstance(X, LazyRows) or not has_missing(X)
+    observed = None if is_complete else ~np.isnan(X)
+    if getattr(estimator, "_reads_lazily", False):
+        X, target = (
+            LazyRows(array)
+            if isinstance(array, np.ndarray)
+            and _FLOAT_BYTES * array.size > FEW_BYTES
+            and not has_missing(array)
+            else array
+            for array in (X, target)
+        )
+    return Rows(X, target, observed=observed)
 
 
-def _lazy(estimator, X):
-    """Rows that are read in chunks where they are sparse, or many and the estimator can.
+def fit_table(estimator, X, sample_weight):
+    """Fit the encoder of X, `table_`, if a column is no number, or declared to be categorical.
 
-    Rows, (n_samples, n_features), with missing values are held as a whole.
+    None: rows as they are. Numbers are, in a data frame and with missing values too.
     """
-    if X is None or isinstance(X, LazyRows):
-        return X
-    if estimator.table_ is not None or not getattr(estimator, "_reads_lazily", False):
-        return X
-    rows = LazyRows(X)
-    return rows if rows.nbytes > FEW_BYTES and not has_missing(X) else X
-
-
-def _observed(X):
-    """Mask of the observed values of an array, (n_samples, n_features); None: all are."""
-    return None if isinstance(X, LazyRows) or not has_missing(X) else ~np.isnan(X)
-
-
-def is_table(X, categorical_features):
-    """True if X must be encoded: a column is no number, or is declared to be categorical.
-
-    Numbers are rows as they are, in a data frame and with missing values too.
-
-    Parameters
-    ----------
-    X : array-like
-        As the user gave it.
-
-    categorical_features : "from_dtype" or array-like
-        As the user gave it.
-    """
-    declares = not isinstance(categorical_features, str) and np.size(categorical_features)
+    estimator.table_ = None
+    estimator._labels = column_labels(X)
+    categorical = estimator.categorical_features
+    declares = not isinstance(categorical, str) and np.size(categorical) > 0
     if sparse.issparse(X):
         if declares:
             raise ValueError(
                 "categorical_features must be 'from_dtype' for sparse X, which has numbers "
-                f"only; got {categorical_features!r}."
+                f"only; got {categorical!r}."
             )
-        return False
-    return bool(declares) or numbers_of(X) is None
-
-
-def fit_table(estimator, X, sample_weight):
-    """Fit the encoder of X, `table_`, if it is a table; None: rows as they are.
-
-    Parameters
-    ----------
-    estimator : estimator
-        With `categorical_features` and `_new_encoder`.
-
-    X : array-like
-        As the user gave it.
-
-    sample_weight : array-like of shape (n_samples,) or None
-        Weights of the rows.
-    """
-    estimator.table_ = None
-    estimator._labels = column_labels(X)
-    if is_table(X, estimator.categorical_features):
+    elif declares or numbers_of(X) is None:
         validate_data(estimator, checked_table(X), skip_check_array=True)
         estimator.table_ = estimator._new_encoder().fit(X, sample_weight=sample_weight)
         estimator.table_.check_learnable()
 
 
 def check_table(estimator, X, fewest=1):
-    """The matrix of a table, and the mask of its observed values.
-
-    Parameters
-    ----------
-    estimator : estimator
-        With the encoder of tables, `table_`.
-
-    X : data frame or array-like of shape (n_samples, n_features)
-        A table.
-
-    fewest : int, default=1
-        How many rows there must be.
-
-    Returns
-    -------
-    tuple of ndarray
-        Of shapes (n_samples, n_numbers) and (n_samples, n_features).
-    """
+    """Matrix of a table, (n_samples, n_numbers), and mask of observed values by column."""
     if sparse.issparse(X):
         raise TypeError(
             f"X is sparse, but {type(estimator).__name__} was fitted on a table with a "
@@ -233,39 +164,39 @@ def check_needs_no_target(estimator):
 def check_features(estimator, X, **options):
     """Rows as scikit-learn checks them, in one layout; NaN where a value is missing."""
     refuse_masked(X, "X", takes_missing=True)
-    if not sparse.issparse(X):
-        checked = _validated(estimator, check_numbers(X), options)
-        rows = checked[0] if "y" in options else checked
-        if options.get("reset", True) and has_missing(rows) and np.isnan(rows).all():
-            raise ValueError(f"X has no observed value: all {rows.size} are missing.")
-        return checked
-    if not getattr(estimator, "_reads_lazily", False):
-        return validate_data(estimator, X, **LAYOUT, **options)
+    options = {**LAYOUT, **options}
+    is_sparse = sparse.issparse(X)
+    reads_sparse = is_sparse and getattr(estimator, "_reads_lazily", False)
+    if reads_sparse:
+        options["accept_sparse"] = "csr"
+    elif not is_sparse:
+        X, options["ensure_all_finite"] = check_numbers(X), "allow-nan"
     try:
-        X = validate_data(estimator, X, **LAYOUT, accept_sparse="csr", **options)
+        checked = validate_data(estimator, X, **options)
     except ValueError as error:
-        if "contains NaN" not in str(error):
-            raise
-        raise ValueError(
-            "Input X contains NaN: missing values are supported in dense rows only. Give "
-            "X.toarray(), or fill them first."
-        ) from None
-    return LazyRows(canonical(X))
-
-
-def _validated(estimator, X, options):
-    """Checked numbers, (n_samples, ...); the error of an infinite one names its column."""
-    options = {**LAYOUT, **options, "ensure_all_finite": "allow-nan"}
-    try:
-        return validate_data(estimator, X, **options)
-    except ValueError as error:
-        if "Input X contains infinity" in str(error):
-            rows = check_array(X, **LAYOUT, ensure_all_finite=False, allow_nd=True)
-            if rows.ndim == 2:
-                names = column_names(X, rows.shape[1])
-                for name, column in zip(names, rows.T, strict=True):
-                    check_finite(ColumnValues(name, column, ~np.isnan(column), "number"))
+        if reads_sparse and "contains NaN" in str(error):
+            raise ValueError(
+                "Input X contains NaN: missing values are supported in dense rows only. Give "
+                "X.toarray(), or fill them first."
+            ) from None
+        if not is_sparse and "Input X contains infinity" in str(error):
+            _refuse_infinite(X)
         raise
+    if reads_sparse:
+        return LazyRows(canonical(checked))
+    rows = checked[0] if "y" in options else checked
+    if options.get("reset", True) and has_missing(rows) and np.isnan(rows).all():
+        raise ValueError(f"X has no observed value: all {rows.size} are missing.")
+    return checked
+
+
+def _refuse_infinite(X):
+    """Name the column of an infinite value in the error, for rows, (n_samples, n_features)."""
+    rows = check_array(X, **LAYOUT, ensure_all_finite=False, allow_nd=True)
+    if rows.ndim == 2:
+        names = column_names(X, rows.shape[1])
+        for name, column in zip(names, rows.T, strict=True):
+            check_finite(ColumnValues(name, column, ~np.isnan(column), "number"))
 
 
 def check_rows(estimator, X, **options):
@@ -299,40 +230,15 @@ def check_rows(estimator, X, **options):
 
 
 def read_rows(estimator, X):
-    """Rows for a fitted estimator, and which of their values were observed.
-
-    Parameters
-    ----------
-    estimator : estimator
-        Fitted.
-
-    X : data frame or array-like
-        Rows.
-    """
+    """Rows for a fitted estimator, and the mask of their observed values."""
     if estimator.table_ is None:
-        X = check_rows(estimator, X)
-        return Rows(_lazy(estimator, X), observed=_observed(X))
+        return _numeric_rows(estimator, check_rows(estimator, X))
     Z, observed = check_table(estimator, X)
     return Rows(Z, observed=observed)
 
 
 def check_bounded(parameter, value, instead, rows):
-    """Raise if targets are outside [0, 1], which a parameter needs.
-
-    Parameters
-    ----------
-    parameter : str
-        Its name.
-
-    value : object
-        As the user gave it.
-
-    instead : str
-        What asks for less.
-
-    rows : Rows
-        Training rows in the units of the data.
-    """
+    """Raise if targets are outside [0, 1], which this value needs, unlike that `instead`."""
     target = rows.outputs
     if rows.observed is None:
         low, high = target.min(), target.max()
@@ -348,19 +254,7 @@ def check_bounded(parameter, value, instead, rows):
 
 
 def check_scale(name, scale, dtype):
-    """Raise if the squared errors of what varies by this much exceed the dtype's range.
-
-    Parameters
-    ----------
-    name : str
-        The parameter it came in.
-
-    scale : float or ndarray of shape (n_features,)
-        Root of the mean variance of its columns, or the standard deviation of each.
-
-    dtype : dtype
-        In which it is computed with.
-    """
+    """Raise if the square of a scale, a number or (n_features,), exceeds the dtype's range."""
     low, high = _SCALES[np.dtype(dtype)]
     outside = [value for value in np.ravel(scale) if not low <= value <= high]
     if not outside:
@@ -375,22 +269,7 @@ def check_scale(name, scale, dtype):
 
 
 def split_rows(rows, validation_fraction, rng, early_stopping):
-    """Training rows, and validation rows or None.
-
-    Parameters
-    ----------
-    rows : Rows
-        All rows.
-
-    validation_fraction : float
-        Share of the validation rows.
-
-    rng : RandomState
-        Chooses them.
-
-    early_stopping : bool
-        Whether there are any.
-    """
+    """Training rows, and validation rows: this share of all, or None without early stopping."""
     n_samples = len(rows)
     if not early_stopping:
         return rows, None
@@ -408,3 +287,33 @@ def split_rows(rows, validation_fraction, rng, early_stopping):
         )
     order = rng.permutation(n_samples)
     return rows.take(order[n_held_out:]), rows.take(order[:n_held_out])
+
+
+def warn_of_empty(estimator, empty):
+    """Name the columns at these positions, without an observed value; positions for images."""
+    if not len(empty):
+        return
+    names = feature_names(estimator) if len(estimator._input_shape) == 1 else None
+    shown = [int(j) if names is None else names[j] for j in empty]
+    warn_user(
+        f"Features without any observed values: {shown}. They have no effect, and are NaN "
+        "where rows are reconstructed.",
+    )
+
+
+def feature_names(estimator):
+    """Names of the columns that an estimator was fitted on, or x0, x1, ..."""
+    names = getattr(estimator, "feature_names_in_", None)
+    return column_names(None, estimator.n_features_in_) if names is None else list(names)
+
+
+def warn_if_dominated(names, deviation, remedy):
+    """Name a column with nearly all the variance, given all deviations, (n_features,)."""
+    largest = deviation.argmax()
+    variance = np.square(deviation / (deviation[largest] or 1.0))
+    share = variance[largest] / (variance.sum() or 1.0)
+    if _DOMINANT_SHARE < share < 1:
+        warn_user(
+            f"Column {names[largest]!r} holds more than {100 * _DOMINANT_SHARE:g} % of the "
+            f"variance of X: the other columns hardly count. {remedy}",
+        )

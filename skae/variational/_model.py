@@ -110,7 +110,7 @@ class VariationalModel(FittedAutoencoder):
         }
         settings |= pools({"normal"})
         shapes = {name: np.shape(value) for name, value in settings.items()}
-        likelihood = self.preprocessing.likelihood_of(self.likelihood, rows)
+        likelihood = self.preprocessing.loss_of(self.likelihood, rows)
 
         def build():
             from skae.variational._objective import VariationalObjective

@@ -7,7 +7,7 @@ from sklearn.exceptions import ConvergenceWarning
 
 from skae.estimators._base import BaseAutoencoder
 from skae.estimators._latent_paths import LatentPathsMixin
-from skae.estimators._tags import LazyTagsMixin, TableTagsMixin
+from skae.estimators._parameters import TableTagsMixin
 from skae.estimators._validation import check_bounded
 from skae.losses._likelihood import LIKELIHOODS
 from skae.networks import KerasNetwork
@@ -28,7 +28,6 @@ _GIVEN = {"code_activation", "output_activation", "tied_weights", "loss", "penal
 
 
 class VAETransformer(
-    LazyTagsMixin,
     TableTagsMixin,
     LikelihoodMixin,
     LatentPathsMixin,
