@@ -13,7 +13,7 @@ from skae.estimators._model import ReconstructionModel
 from skae.estimators._ordered import OrderedModel, some
 from skae.estimators._parameters import CONSTRAINTS, network_parameters
 from skae.estimators._tags import LazyTagsMixin, TableTagsMixin
-from skae.networks._activations import keras_name
+from skae.networks._base import keras_name
 from skae.networks._dense import DenseNetwork
 from skae.networks._ordered import OrderedNetwork
 

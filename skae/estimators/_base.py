@@ -30,10 +30,9 @@ from skae.estimators._validation import (
     split_rows,
 )
 from skae.losses._penalties import make_penalty
-from skae.losses._registry import LOSSES
+from skae.losses._reconstruction import LOSSES
 from skae.metrics import lazy_variance_explained, share_explained, variance_explained
-from skae.networks._activations import keras_name
-from skae.networks._base import LayerOptions, whole_numbers
+from skae.networks._base import LayerOptions, keras_name, whole_numbers
 from skae.networks._dense import DenseNetwork
 from skae.tables import TabularEncoder
 from skae.utils._arrays import check_floats

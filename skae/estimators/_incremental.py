@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from skae.networks._rescaling import AffineChange, is_rescalable, rescale_weights
+from skae.networks._dense import AffineChange, is_rescalable, rescale_weights
 
 # Where the scale grows by more than this with the second batch, the first had next to nothing
 # of the variance: a sixteenth at most.

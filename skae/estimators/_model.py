@@ -11,8 +11,7 @@ from skae.corruption._corruptions import Corruption, Spread
 from skae.estimators._initialization import pca_weights, shift_latent_positive
 from skae.inference._forward import forward
 from skae.losses._penalties import Penalty
-from skae.losses._reconstruction import Loss
-from skae.losses._registry import LOSSES
+from skae.losses._reconstruction import LOSSES, Loss
 from skae.utils._lazy import FEW_BYTES
 from skae.utils._rows import Rows, moments
 

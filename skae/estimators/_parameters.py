@@ -5,9 +5,8 @@ from numbers import Integral, Real
 import numpy as np
 
 from skae.losses._penalties import PENALTIES, Penalty
-from skae.losses._registry import LOSSES
-from skae.networks._activations import ACTIVATIONS, SYNONYMS
-from skae.networks._base import Network
+from skae.losses._reconstruction import LOSSES
+from skae.networks._base import ACTIVATIONS, SYNONYMS, Network
 from skae.utils._sklearn import HasMethods, Interval, StrOptions
 
 OPTIMIZERS = {

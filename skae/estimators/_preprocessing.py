@@ -9,8 +9,7 @@ from skae.estimators._table_preprocessing import TablePreprocessor
 from skae.estimators._validation import check_scale
 from skae.inference._dense import Affine
 from skae.losses._likelihood import ObservedLikelihood
-from skae.losses._reconstruction import ObservedLoss
-from skae.losses._registry import make_loss
+from skae.losses._reconstruction import ObservedLoss, make_loss
 from skae.utils._frames import column_names
 from skae.utils._lazy import LazyRows, dense
 from skae.utils._rows import Rows, has_missing, joined_moments, moments, scale_of

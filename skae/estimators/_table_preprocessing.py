@@ -6,8 +6,7 @@ import numpy as np
 
 from skae.inference._dense import Affine
 from skae.losses._mixed import MixedLikelihood, MixedLoss, Outputs, probabilities
-from skae.losses._reconstruction import EntrywiseLoss
-from skae.losses._registry import LOSSES
+from skae.losses._reconstruction import LOSSES, EntrywiseLoss
 from skae.tables import TabularEncoder
 from skae.utils._frames import index_of
 from skae.utils._rows import moments

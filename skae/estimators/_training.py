@@ -314,7 +314,7 @@ def training_plan(params, start, monitor, attributes, one_epoch):
     one_epoch : bool
         True for `partial_fit`.
     """
-    from skae.training._schedule import Stopping
+    from skae.training._optimizers import Stopping
 
     train, validation = start.train, start.validation
     batch_size = rows_in_batch(params["batch_size"], len(train))

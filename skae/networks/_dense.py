@@ -14,8 +14,12 @@ from skae.networks._layers import (
     dense,
     layer,
     load,
+    mirrored_dense,
     rows_of,
 )
+
+# Positively homogeneous activations: f(a x) = a f(x) for a > 0.
+_PASS_FACTORS = {"linear", "relu", "leaky_relu"}
 
 
 class DenseLayer(NamedTuple):
@@ -38,16 +42,6 @@ class DenseWeights(NamedTuple):
     skip: Any = None
 
     @property
-    def layers(self) -> list[DenseLayer]:
-        """The hidden layers and the last one."""
-        return [*self.hidden, self.output]
-
-    @property
-    def hidden_arrays(self) -> list[Any]:
-        """Beginning of the flat list: the arrays of the hidden layers."""
-        return [array for one in self.hidden for array in one if array is not None]
-
-    @property
     def output_arrays(self) -> list[Any]:
         """End of the flat list: kernel, bias and, if there is one, linear path."""
         return [array for array in (*self.output, self.skip) if array is not None]
@@ -55,7 +49,8 @@ class DenseWeights(NamedTuple):
     @property
     def arrays(self) -> list[Any]:
         """The flat list."""
-        return self.hidden_arrays + self.output_arrays
+        layers = (*self.hidden, self.output, (self.skip,))
+        return [array for one in layers for array in one if array is not None]
 
 
 @dataclass(frozen=True)
@@ -109,14 +104,9 @@ class DenseCoder:
         for n_in, n_out in pairwise((self.n_inputs, *self.hidden)):
             shapes += [(n_in, n_out)] + [(n_out,)] * n_vectors
         shapes += [((self.n_inputs, *self.hidden)[-1], self.n_outputs), (self.n_outputs,)]
-        if self.has_linear_path:
+        if self.linear_path and self.hidden:
             shapes.append((self.n_inputs, self.n_outputs))
         return shapes
-
-    @property
-    def n_statistics(self) -> int:
-        """Number of arrays of moving statistics."""
-        return 2 * len(self.hidden) if self.normalization == "batch" else 0
 
     def named(self, arrays: Sequence[Any]) -> DenseWeights:
         """Arrays in the order of `shapes`, by name."""
@@ -129,26 +119,12 @@ class DenseCoder:
     def random_weights(self, rng: np.random.RandomState) -> Weights:
         """Glorot's uniform kernels; zeros for biases and linear path."""
         arrays = [np.zeros(shape, np.float32) for shape in self.shapes]
-        for one in self.named(arrays).layers:
+        hidden, output, _ = self.named(arrays)
+        for one in (*hidden, output):
             limit = np.sqrt(6 / sum(one.kernel.shape))
             one.kernel[:] = rng.uniform(-limit, limit, one.kernel.shape)
             if one.scale is not None:
                 one.scale[:] = 1
-        return arrays
-
-    def linear_weights(
-        self, rng: np.random.RandomState, matrix: NDArray[Any], bias: NDArray[Any]
-    ) -> Weights:
-        """Weights of a linear map: ``x @ matrix + bias`` before the output activation.
-
-        The hidden layers are those of `random_weights` and the last layer is zero, so that
-        the stack adds nothing yet.
-        """
-        arrays = self.random_weights(rng)
-        weights = self.named(arrays)
-        weights.output.kernel[:] = 0
-        weights.output.bias[:] = bias
-        (weights.output.kernel if weights.skip is None else weights.skip)[:] = matrix
         return arrays
 
     def build(self, name: str, mirrored: Any = None) -> Any:
@@ -161,9 +137,7 @@ class DenseCoder:
 
         def dense_or_mirrored(width: int, like: str, **config: Any) -> Any:
             if mirrored is not None:
-                from skae.networks._tied import MirroredDense
-
-                return MirroredDense(mirrored.get_layer(like), **config)
+                return mirrored_dense(mirrored.get_layer(like), **config)
             return dense(width, **config)
 
         inputs = rows_of((self.n_inputs,))
@@ -232,25 +206,26 @@ class DenseNetwork:
     @property
     def encoder(self) -> DenseCoder:
         """From data to code."""
-        width = self.n_components * self.code_width
-        return self._coder(self.n_features, width, self.hidden, self.code_activation)
+        return DenseCoder(
+            self.n_features,
+            self.n_components * self.code_width,
+            self.hidden,
+            self.activation,
+            self.code_activation,
+            self.linear_path,
+            self.normalization,
+            self.dropout,
+        )
 
     @property
     def decoder(self) -> DenseCoder:
         """From code to data."""
-        n_outputs = self.n_outputs or self.n_features
-        hidden = self.hidden[::-1]
-        return self._coder(self.n_components, n_outputs, hidden, self.output_activation)
-
-    def _coder(
-        self, n_inputs: int, n_outputs: int, hidden: tuple[int, ...], output_activation: str
-    ) -> DenseCoder:
         return DenseCoder(
-            n_inputs,
-            n_outputs,
-            hidden,
+            self.n_components,
+            self.n_outputs or self.n_features,
+            self.hidden[::-1],
             self.activation,
-            output_activation,
+            self.output_activation,
             self.linear_path,
             self.normalization,
             self.dropout,
@@ -294,23 +269,20 @@ class DenseNetwork:
 
     def fresh_statistics(self) -> Weights:
         """Moving means and variances before training."""
-        return [
-            np.full(width, i, np.float32)
-            for coder in (self.encoder, self.decoder)
-            for width in coder.hidden
-            for i in range(2 * (coder.normalization == "batch"))
-        ]
+        is_normalized = self.normalization == "batch"
+        widths = self.hidden + self.hidden[::-1] if is_normalized else ()
+        return [np.full(width, i, np.float32) for width in widths for i in (0, 1)]
 
     def split_statistics(self, statistics: Sequence[NDArray[Any]]) -> tuple[Weights, Weights]:
         """Moving statistics of the encoder and of the decoder."""
-        n_encoder = self.encoder.n_statistics
+        n_encoder = 2 * len(self.hidden) if self.normalization == "batch" else 0
         return list(statistics[:n_encoder]), list(statistics[n_encoder:])
 
     def _untied(self, encoder: Weights, vectors: Weights) -> Weights:
         """The decoder's weights: its own vectors between the encoder's kernels."""
         named, vector = self.encoder.named(encoder), iter(vectors)
-        kernels = [one.kernel for one in reversed(named.layers)]
-        kernel = iter(kernels if named.skip is None else [*kernels, named.skip])
+        layers = [named.output, *named.hidden[::-1]]
+        kernel = iter([*(one.kernel for one in layers), named.skip])
         return [
             next(vector) if len(shape) == 1 else next(kernel).T for shape in self.decoder.shapes
         ]
@@ -352,26 +324,29 @@ class DenseNetwork:
         into[:, : k * self.code_width : self.code_width] = encoder
         out = np.zeros((self.n_components, self.decoder.n_outputs))
         out[:k] = decoder
-        return self.joined(
-            self.encoder.linear_weights(rng, into, np.broadcast_to(code_bias, width)),
-            self.decoder.linear_weights(rng, out, np.broadcast_to(offset, out.shape[1])),
-        )
+        parts = []
+        for coder, matrix, bias in (
+            (self.encoder, into, code_bias),
+            (self.decoder, out, offset),
+        ):
+            arrays = coder.random_weights(rng)
+            weights = coder.named(arrays)
+            weights.output.kernel[:] = 0
+            weights.output.bias[:] = bias
+            (weights.output.kernel if weights.skip is None else weights.skip)[:] = matrix
+            parts.append(arrays)
+        return self.joined(*parts)
 
     def with_moved_code(self, weights: Sequence[NDArray[Any]], by: NDArray[Any]) -> Weights:
         """Weights of the same network, but for a constant that is added to the code.
 
-        Parameters
-        ----------
-        weights : sequence of ndarray
-            Weights before.
-
-        by : ndarray of shape (n_components,)
-            Added by the encoder before the activation, subtracted by the decoder.
+        The encoder adds `by`, of shape (n_components,), before the activation, and the decoder
+        subtracts it.
         """
         encoder, decoder = self.split([array.copy() for array in weights])
         self.encoder.named(encoder).output.bias[:] += by
         named = self.decoder.named(decoder)
-        first = named.layers[0]
+        first = (*named.hidden, named.output)[0]
         first.bias[:] -= by @ first.kernel
         if named.skip is not None:
             named.output.bias[:] -= by @ named.skip
@@ -390,3 +365,61 @@ def resize(weights: Sequence[NDArray[Any]], shapes: Sequence[tuple[int, ...]]) -
         result[overlap] = array[overlap]
         resized.append(result)
     return resized
+
+
+class AffineChange(NamedTuple):
+    """From new units to old ones: ``old = factor * new + shift``."""
+
+    factor: float
+    shift: NDArray[Any] | float
+
+
+def is_rescalable(network: Any) -> bool:
+    """True for dense networks with neither normalization nor tied weights."""
+    return isinstance(network, DenseNetwork) and not (network.normalization or network.tied)
+
+
+def rescale_weights(
+    network: DenseNetwork,
+    weights: Sequence[NDArray[Any]],
+    before: AffineChange,
+    after: AffineChange | None,
+) -> Weights:
+    """The weights of the same function for rows in new units, of a network `is_rescalable`.
+
+    `before` and `after` are the changes of the units of inputs and outputs; None: the outputs
+    have no units. The code is divided by the factor of the inputs, if its activation allows
+    that, so that it stays in the units of the network's inputs. So do the hidden layers: where
+    their activation passes on factors, their kernels stay and only biases change. Before any
+    other activation the values stay as they are.
+    """
+    encoder, decoder = network.split(weights)
+    factor = before.factor if network.code_activation in _PASS_FACTORS else 1.0
+    code, after = AffineChange(factor, 0.0), after or AffineChange(1.0, 0.0)
+    return network.joined(
+        _rescaled(network.encoder, encoder, before, code),
+        _rescaled(network.decoder, decoder, code, after),
+    )
+
+
+def _rescaled(
+    coder: DenseCoder, arrays: Weights, before: AffineChange, after: AffineChange
+) -> Weights:
+    """The weights of one direction."""
+    weights = coder.named([array.astype(np.float64) for array in arrays])
+    hidden, output, skip = weights
+    layers = [*hidden, output]
+    shift = np.broadcast_to(before.shift, coder.n_inputs)
+    layers[0].bias[:] += shift @ layers[0].kernel
+    if skip is not None:
+        output.bias[:] += shift @ skip
+        skip *= before.factor / after.factor
+    output.bias[:] -= after.shift
+    factor = before.factor
+    for one in layers:
+        passed = factor if coder.activation in _PASS_FACTORS else 1.0
+        passed = after.factor if one is output else passed
+        one.kernel[:] *= factor / passed
+        one.bias[:] /= passed
+        factor = passed
+    return [array.astype(np.float32) for array in weights.arrays]

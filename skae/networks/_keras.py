@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 
 from skae.networks._base import LayerOptions, Network, Shape
-from skae.networks._keras_spec import BuiltNetwork
 from skae.networks._layers import (
     Weights,
     constant_variables,
@@ -20,6 +19,7 @@ from skae.networks._layers import (
     rows_of,
     values,
 )
+from skae.networks._stacked import BuiltNetwork
 from skae.utils._sklearn import HasMethods, validate_parameters
 
 

@@ -73,36 +73,27 @@ def linear_map(
         decoder that shrinks.
     """
     inputs = rows.inputs if corrupted is None else corrupted
-    encoder, decoder = _maps(rows, inputs, n_components, rng)
+    first = rows.take(slice(len(inputs)))
+    if first.targets is not None:
+        args = (n_components, first.weight, rng)
+        encoder, decoder = reduced_rank_map(inputs, first.targets, *args)
+    else:
+        ordered = rows.in_order()
+        encoder, _ = principal_axes(ordered.inputs, n_components, ordered.weight, rng)
+        decoder = encoder.T
+        if corrupted is not None:
+            first = first.dense()
+            decoder = shrunk_decoder(corrupted @ encoder, first.inputs, first.weight)
     n_evaluated = min(len(inputs), _MOST_EVALUATED)
     rows = rows.take(slice(n_evaluated))
     pairs = rows if corrupted is None else Rows(inputs[:n_evaluated], rows.outputs)
-    by_row = [_error_and_total(part.dense(), encoder, decoder) for part in pairs.parts()]
+    # Mean squares of the residual and of the outputs of each row, (2, n_samples).
+    by_row = []
+    for part in map(Rows.dense, pairs.parts()):
+        residual = part.outputs - part.inputs @ encoder @ decoder
+        by_row.append([np.square(array).mean(axis=1) for array in (residual, part.outputs)])
     error, total = np.average(np.concatenate(by_row, axis=1), axis=1, weights=rows.weight)
     return LinearMap(encoder, decoder, float(1 - error / total) if total else 1.0)
-
-
-def _error_and_total(
-    rows: Rows, encoder: NDArray[Any], decoder: NDArray[Any]
-) -> NDArray[np.floating]:
-    """Mean squares of the residual and of the outputs of each row, (2, n_samples)."""
-    residual = rows.outputs - rows.inputs @ encoder @ decoder
-    return np.stack([np.square(part).mean(axis=1) for part in (residual, rows.outputs)])
-
-
-def _maps(
-    rows: Rows, inputs: NDArray[Any], n_components: int, rng: np.random.RandomState
-) -> tuple[NDArray[Any], NDArray[Any]]:
-    """Encoder (n_features, k) and decoder (k, n_outputs) for inputs (n_inputs, n_features)."""
-    first = rows.take(slice(len(inputs)))
-    if first.targets is not None:
-        return reduced_rank_map(inputs, first.targets, n_components, first.weight, rng)
-    ordered = rows.in_order()
-    axes, _ = principal_axes(ordered.inputs, n_components, ordered.weight, rng)
-    if inputs is rows.inputs:
-        return axes, axes.T
-    first = first.dense()
-    return axes, shrunk_decoder(inputs @ axes, first.inputs, first.weight)
 
 
 def principal_axes(
@@ -137,37 +128,31 @@ def principal_axes(
         Variance along each axis.
     """
     weight = np.ones(len(X)) if sample_weight is None else sample_weight
-    k = min(n_components, *X.shape)
+    n_samples, n_features = X.shape
+    k = min(n_components, n_samples, n_features)
+    rows: Any = X
     if isinstance(X, LazyRows):
-        if X.shape[1] <= MOST_EXACT:
-            axes, variance = exact_axes(X, k, weight)
-        else:
-            axes, variance = truncated_axes(X, k, weight, random_state)
-        return with_fixed_signs(axes), np.maximum(variance, 0) / weight.sum()
-    rows = X if sample_weight is None else X * np.sqrt(weight)[:, None].astype(X.dtype)
-    if min(X.shape) <= MOST_EXACT:
-        axes, variance = _exact(rows, k)
+        most = MOST_EXACT
+    else:
+        most = min(n_samples, MOST_EXACT)
+        if sample_weight is not None:
+            rows = X * np.sqrt(weight)[:, None].astype(X.dtype)
+    if n_features <= most:
+        gram = _product(rows, weight, None) if isinstance(X, LazyRows) else _gram(rows)
+        top = (n_features - k, n_features - 1)
+        variance, axes = linalg.eigh(gram, subset_by_index=top)
+        axes, variance = axes[:, ::-1].astype(X.dtype, copy=False), variance[::-1]
+    elif isinstance(X, LazyRows):
+        axes, variance = _truncated(X, k, weight, random_state)
+    elif n_samples <= MOST_EXACT:
+        _, singular, right = linalg.svd(rows, full_matrices=False)
+        axes, variance = right[:k].T, singular[:k] ** 2
     else:
         _, singular, right = randomized_svd(rows, k, random_state=random_state)
         axes, variance = right.T, singular**2
-    return with_fixed_signs(axes), np.maximum(variance, 0) / weight.sum()
-
-
-def with_fixed_signs(axes: NDArray[Any]) -> NDArray[Any]:
-    """Columns whose entry of largest magnitude is positive."""
     largest = np.argmax(np.abs(axes), axis=0)
-    return axes * np.where(axes[largest, np.arange(axes.shape[1])] < 0, -1, 1)
-
-
-def _exact(rows: NDArray[Any], k: int) -> tuple[NDArray[Any], NDArray[Any]]:
-    """The k largest axes, (n_features, k), and the sum of squares along each, (k,)."""
-    n_samples, n_features = rows.shape
-    if n_features <= n_samples:
-        top = (n_features - k, n_features - 1)
-        variance, axes = linalg.eigh(_gram(rows), subset_by_index=top)
-        return axes[:, ::-1].astype(rows.dtype, copy=False), variance[::-1]
-    _, singular, right = linalg.svd(rows, full_matrices=False)
-    return right[:k].T, singular[:k] ** 2
+    axes = axes * np.where(axes[largest, np.arange(axes.shape[1])] < 0, -1, 1)
+    return axes, np.maximum(variance, 0) / weight.sum()
 
 
 def _gram(rows: NDArray[Any]) -> NDArray[np.float64]:
@@ -240,27 +225,14 @@ def shrunk_decoder(
     return linalg.lstsq(weighted.T @ code, weighted.T @ Y)[0]
 
 
-def exact_axes(
-    rows: LazyRows, k: int, weight: NDArray[Any]
-) -> tuple[NDArray[Any], NDArray[Any]]:
-    """The k largest axes, (n_features, k), and the sum of squares along each, (k,)."""
-    n_features = rows.shape[1]
-    gram = _product(rows, weight, None)
-    variance, axes = linalg.eigh(gram, subset_by_index=(n_features - k, n_features - 1))
-    return axes[:, ::-1].astype(rows.dtype, copy=False), variance[::-1]
-
-
-def truncated_axes(
+def _truncated(
     rows: LazyRows, k: int, weight: NDArray[Any], random_state: Any
 ) -> tuple[NDArray[Any], NDArray[Any]]:
-    """The same approximately for many columns, by subspace iteration [1]_.
+    """The k largest axes, (n_features, k), and the sum of squares along each, (k,).
 
-    The rows are read once in each round.
-
-    References
-    ----------
-    .. [1] N. Halko, P.-G. Martinsson and J. A. Tropp, "Finding Structure with Randomness",
-       SIAM Review 53, 2011.
+    Approximate, for many columns, by subspace iteration, which takes all rows once in each
+    round: N. Halko, P.-G. Martinsson and J. A. Tropp, "Finding Structure with Randomness",
+    SIAM Review 53, 2011.
     """
     size = min(k + _MORE_COLUMNS, *rows.shape)
     basis = check_random_state(random_state).standard_normal((rows.shape[1], size))

@@ -7,7 +7,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from skae.training._loop import Training
+from skae.training._train import Training
 
 # Lines of a run (of a fit at most twice as many) where they are not updated in place, and
 # seconds after which there is one in any case.
