@@ -63,7 +63,7 @@ def test_any_table(seed, n_samples, n_features, n_components, dtype, exponent):
 @many
 @given(n=st.integers(1, 10**7), multiple_of=st.integers(1, 1000))
 def test_bucket(n, multiple_of):
-    from skae.training._data import bucket
+    from skae.training._engine import bucket
 
     assert n <= bucket(n) <= (2 * n if n <= 2**13 else n + n // 8)
     assert bucket(bucket(n)) == bucket(n)
@@ -73,7 +73,7 @@ def test_bucket(n, multiple_of):
 
 
 def test_a_small_table_and_its_folds_have_the_same_length():
-    from skae.training._data import bucket
+    from skae.training._engine import bucket
 
     assert bucket(1437) == bucket(1438) == bucket(1797) == 2048
 
@@ -81,7 +81,7 @@ def test_a_small_table_and_its_folds_have_the_same_length():
 @many
 @given(n=st.integers(1, 10**6), more=st.integers(0, 1000))
 def test_bucket_is_monotone(n, more):
-    from skae.training._data import bucket
+    from skae.training._engine import bucket
 
     assert bucket(n) <= bucket(n + more)
 

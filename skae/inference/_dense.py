@@ -105,23 +105,10 @@ class DenseForward:
         return {**vars(self), "_prepared": {}}
 
     def __call__(self, X: Array, *, scaled: bool = True, last_layer: bool = True) -> Array:
-        """Output for rows of input.
+        """Output for rows X (n_samples, n_inputs), float32 or float64, in the dtype of X.
 
-        Parameters
-        ----------
-        X : ndarray of shape (n_samples, n_inputs)
-            Rows, float32 or float64.
-
-        scaled : bool
-            Whether the output is in the units of the data, and not in the network's.
-
-        last_layer : bool
-            Whether the last layer is applied to the last hidden units.
-
-        Returns
-        -------
-        ndarray of shape (n_samples, n_outputs)
-            Computed in the dtype of `X` and of that dtype.
+        Not `scaled` it is in the network's units and not in those of the data; without
+        `last_layer` it is the last hidden units.
         """
         before, weights = self.prepared(X.dtype, scaled)
         widths = self.coder.n_inputs, *self.coder.hidden
@@ -166,7 +153,7 @@ class DenseForward:
     ) -> tuple[Affine | None, DenseWeights]:
         """Units that centre rows of this dtype beforehand, and the weights for these rows.
 
-        Without units the centre is part of the biases. Kernels have the shape (n_outputs,
+        Without such units the centre is part of the biases. Kernels have the shape (n_outputs,
         n_inputs) and vectors (n_outputs, 1); batch normalization, the units of the input and,
         if the output is to be `scaled`, its units are folded in.
         """

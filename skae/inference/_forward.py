@@ -42,11 +42,8 @@ class CompiledForward:
     weights, statistics : list of ndarray
         float32, of encoder and decoder.
 
-    before : Affine or None
-        Units of the input, which is centred and scaled first.
-
-    after : Affine or None
-        Units of the output, to which the network's output is brought.
+    before, after : Affine or None
+        Units of the input, which is centred and scaled first, and of the output.
     """
 
     network: BuiltNetwork
@@ -84,18 +81,7 @@ class CompiledForward:
         return self.network.split_statistics(self.all_statistics)[self.position]
 
     def __call__(self, X: Array) -> Array:
-        """Output for rows of input.
-
-        Parameters
-        ----------
-        X : ndarray of shape (n_samples, n_inputs)
-            Rows, float32 or float64.
-
-        Returns
-        -------
-        ndarray of shape (n_samples, n_outputs)
-            Computed in float32 and given in the dtype of `X`.
-        """
+        """Output for rows X (n_samples, n_inputs), computed in float32, in the dtype of X."""
         output = self.plain(X)
         if self.after is not None:
             output *= X.dtype.type(self.after.scale)

@@ -31,22 +31,10 @@ class Likelihood(ABC):
 
     @abstractmethod
     def per_sample(self, xp: Any, target: Any, output: Any, variance: Any) -> Any:
-        """Minus the log-likelihood of each row, in nats.
+        """Minus the log-likelihood of each row, (n_samples,), in nats.
 
-        Parameters
-        ----------
-        xp : module
-            `numpy` or `keras.ops`.
-
-        target, output : array of shape (n_samples, n_outputs)
-            The rows, and the decoder's output.
-
-        variance : array of shape (n_outputs,) or None
-            Variance of the noise, if there is one.
-
-        Returns
-        -------
-        array of shape (n_samples,)
+        `target` and `output` are of shape (n_samples, n_outputs), `variance`, that of the
+        noise if there is one, of shape (n_outputs,); `xp` is `numpy` or `keras.ops`.
         """
 
 

@@ -69,19 +69,9 @@ class Loss(ABC):
 
     @abstractmethod
     def per_sample(self, xp: Any, target: Any, output: Any) -> Any:
-        """One value per row.
+        """One value per row, (n_samples,), by the functions of `numpy` or `keras.ops`.
 
-        Parameters
-        ----------
-        xp : module
-            `numpy` or `keras.ops`.
-
-        target, output : array of shape (n_samples, n_outputs)
-            True values and reconstruction.
-
-        Returns
-        -------
-        array of shape (n_samples,)
+        `target` and `output` are of shape (n_samples, n_outputs).
         """
 
 
@@ -94,10 +84,7 @@ class EntrywiseLoss(Loss):
     entry : callable
         ``entry(xp, target, output)`` gives one value per entry.
 
-    power : int
-        See :class:`Loss`.
-
-    bounded : bool
+    power, bounded : int, bool
         See :class:`Loss`.
     """
 

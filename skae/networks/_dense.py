@@ -13,9 +13,9 @@ from skae.networks._layers import (
     after_hidden_layer,
     dense,
     layer,
-    load,
     mirrored_dense,
     rows_of,
+    with_arrays,
 )
 
 # Positively homogeneous activations: f(a x) = a f(x) for a > 0.
@@ -69,17 +69,8 @@ class DenseCoder:
         Widths of the hidden layers. Without any the coder is linear already and has no
         linear path.
 
-    activation, output_activation : str
-        Keras' names.
-
-    linear_path : bool
-        Whether there is a linear path.
-
-    normalization : {"batch", "layer"} or None
-        Normalization between a hidden layer and its activation.
-
-    dropout : float
-        Share of the hidden units that are dropped in training.
+    activation, output_activation, linear_path, normalization, dropout
+        See :class:`~skae.networks._base.LayerOptions`.
     """
 
     n_inputs: int
@@ -162,8 +153,8 @@ class DenseNetwork:
 
     Parameters
     ----------
-    n_features : int
-        Number of columns of the data.
+    n_features, n_outputs : int, int or None
+        Number of columns of the data and of the reconstruction; None: the same.
 
     n_components : int
         Latent size.
@@ -171,17 +162,11 @@ class DenseNetwork:
     hidden : tuple of int
         Widths of the encoder's hidden layers; the decoder has them in reverse.
 
-    activation, code_activation, output_activation, linear_path, normalization, dropout
-        See :class:`DenseCoder`.
-
-    n_outputs : int or None
-        Number of columns of the reconstruction; None: as of the data.
-
-    code_width : int
-        Number of encoder outputs for each column of the code, side by side.
-
     tied : bool
         Whether the decoder's kernels are the encoder's, transposed.
+
+    activation, code_activation, output_activation, linear_path, normalization, dropout, ...
+        See :class:`~skae.networks._base.LayerOptions`.
     """
 
     n_features: int
@@ -251,11 +236,7 @@ class DenseNetwork:
         self, weights: Sequence[NDArray[Any]], statistics: Sequence[NDArray[Any]]
     ) -> tuple[Any, Any]:
         """Keras models of encoder and decoder with these weights."""
-        models = replace(self, tied=False).build()
-        parts = zip(models, self.split(weights), self.split_statistics(statistics), strict=True)
-        for model, *arrays in parts:
-            load(model, *arrays)
-        return models
+        return with_arrays(self, replace(self, tied=False).build(), weights, statistics)
 
     def split(self, weights: Sequence[NDArray[Any]]) -> tuple[Weights, Weights]:
         """Weights of the encoder and of the decoder, which then has kernels if it is tied."""
@@ -301,22 +282,10 @@ class DenseNetwork:
     ) -> Weights:
         """Initial weights of a linear autoencoder; the hidden layers contribute zero.
 
-        Parameters
-        ----------
-        rng : RandomState
-            Draws the kernels of the hidden layers.
-
-        encoder : ndarray of shape (n_features, k)
-            With ``k < n_components`` the other columns of the code are zero at first.
-
-        decoder : ndarray of shape (k, n_outputs)
-            From the code back.
-
-        offset : float or ndarray of shape (n_outputs,)
-            Added to what is decoded.
-
-        code_bias : float or ndarray of shape (n_components * code_width,)
-            Added to what is encoded.
+        `encoder` is of shape (n_features, k): with ``k < n_components`` the other columns of
+        the code are zero at first. `decoder` is of shape (k, n_outputs). `offset`, a number or
+        (n_outputs,), is added to what is decoded, `code_bias`, a number or (n_components *
+        code_width,), to what is encoded. `rng` draws the kernels of the hidden layers.
         """
         width, k = self.n_components * self.code_width, encoder.shape[1]
         # The first of the outputs for a column of the code is its value.

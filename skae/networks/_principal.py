@@ -29,19 +29,10 @@ _MOST_EVALUATED = 10_000
 
 
 class LinearMap(NamedTuple):
-    """Encoder and decoder without hidden layers, and what they explain.
+    """Encoder (n_features, k) and decoder (k, n_outputs) of centred rows, and their quality.
 
-    Attributes
-    ----------
-    encoder : ndarray of shape (n_features, k)
-        From centred rows to codes.
-
-    decoder : ndarray of shape (k, n_outputs)
-        From codes to centred rows.
-
-    share : float
-        Share of the variance of the targets explained on the same rows, or on the first ten
-        thousand of them.
+    `share` is the share of the variance of the targets explained on the same rows, or on the
+    first ten thousand of them.
     """
 
     encoder: NDArray[Any]
@@ -57,20 +48,9 @@ def linear_map(
 ) -> LinearMap:
     """Principal components, or a reduced-rank regression where targets are given.
 
-    Parameters
-    ----------
-    rows : Rows
-        Standardised rows.
-
-    n_components : int
-        Latent size.
-
-    rng : RandomState
-        Seeds randomized solvers.
-
-    corrupted : ndarray of shape (n_corrupted, n_features) or None
-        The first of the inputs, standardised and corrupted as in training: noise calls for a
-        decoder that shrinks.
+    `rows` are standardised. `corrupted`, (n_corrupted, n_features), are the first of the
+    inputs, corrupted as in training: noise calls for a decoder that shrinks. `rng` seeds
+    randomized solvers.
     """
     inputs = rows.inputs if corrupted is None else corrupted
     first = rows.take(slice(len(inputs)))
@@ -120,12 +100,9 @@ def principal_axes(
 
     Returns
     -------
-    axes : ndarray of shape (n_features, k)
-        Orthonormal columns, the largest variance first, with a fixed sign: each
-        column's entry of largest magnitude is positive.
-
-    variance : ndarray of shape (k,)
-        Variance along each axis.
+    axes, variance : ndarray of shape (n_features, k) and (k,)
+        Orthonormal columns, the largest variance first, with a fixed sign: each column's
+        entry of largest magnitude is positive. Variance along each axis.
     """
     weight = np.ones(len(X)) if sample_weight is None else sample_weight
     n_samples, n_features = X.shape
@@ -173,32 +150,10 @@ def reduced_rank_map(
     sample_weight: NDArray[Any] | None = None,
     random_state: np.random.RandomState | int | None = None,
 ) -> tuple[NDArray[Any], NDArray[Any]]:
-    """The linear map of a given rank that takes centred X to centred Y.
+    """The linear map of at most a given rank that takes centred X to centred Y.
 
-    Parameters
-    ----------
-    X : ndarray of shape (n_samples, n_features)
-        Rows, centred already; of many columns, their principal components are used.
-
-    Y : ndarray of shape (n_samples, n_outputs)
-        Targets, centred already.
-
-    n_components : int
-        The rank, at most.
-
-    sample_weight : ndarray of shape (n_samples,) or None
-        Weights of the rows.
-
-    random_state : RandomState, int or None
-        Seeds the randomized solver, which serves wide data only.
-
-    Returns
-    -------
-    encoder : ndarray of shape (n_features, k)
-        From rows to code.
-
-    decoder : ndarray of shape (k, n_outputs)
-        From code to `Y`; orthonormal rows.
+    X : (n_samples, n_features), of many columns their principal components; Y : (n_samples,
+    n_outputs); encoder : (n_features, k); decoder : (k, n_outputs), with orthonormal rows.
 
     References
     ----------

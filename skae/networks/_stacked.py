@@ -17,9 +17,9 @@ from skae.networks._layers import (
     dense,
     initial_kernel,
     layer,
-    load,
     rows_of,
     values,
+    with_arrays,
 )
 
 _MOST_SPECS = 64
@@ -105,11 +105,7 @@ class BuiltNetwork(ABC):
         self, weights: Sequence[NDArray[Any]], statistics: Sequence[NDArray[Any]]
     ) -> tuple[Any, Any]:
         """Keras models of encoder and decoder with these weights."""
-        models = self.build()
-        parts = zip(models, self.split(weights), self.split_statistics(statistics), strict=True)
-        for model, *arrays in parts:
-            load(model, *arrays)
-        return models
+        return with_arrays(self, self.build(), weights, statistics)
 
 
 @lru_cache(maxsize=_MOST_SPECS)

@@ -12,13 +12,6 @@ from numpy.typing import NDArray
 
 from skae.utils._rows import Rows, pad
 
-# Rows that the validation pass takes at a time, at least.
-VALIDATION_ROWS = 256
-
-# Up to so many rows are padded to a power of two: a whole table then mostly shares a
-# compilation with its folds.
-_FEW_ROWS = 2**13
-
 # Size of a chunk, on which training runs while the next is read.
 _CHUNK_BYTES = 2**24
 
@@ -30,14 +23,6 @@ _BLOCK_BYTES = 2**17
 # On a CPU XLA adds numbers one after the other, each addition waiting for the one before: the
 # norm of all gradients would take a quarter of a step. Sums side by side take next to nothing.
 _LANES = 16
-
-
-def bucket(n: int, multiple_of: int = 1) -> int:
-    """Round up, so that similar sizes share one compilation; many rows by an eighth at most."""
-    power = 2 ** max(n - 1, 1).bit_length()
-    step = power if n <= _FEW_ROWS else power // 16
-    n = -(-n // step) * step
-    return -(-n // multiple_of) * multiple_of
 
 
 class Chunk(NamedTuple):

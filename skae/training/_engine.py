@@ -13,10 +13,8 @@ from numpy.typing import NDArray
 
 from skae.networks._layers import values
 from skae.training._data import (
-    VALIDATION_ROWS,
     Chunk,
     Stream,
-    bucket,
     compact,
     flatten,
     rows_from,
@@ -33,6 +31,13 @@ Arrays = list[NDArray[Any]]
 State = dict[str, list[Any]]
 Snapshot = tuple[list[Any], list[Any]]
 
+# Rows that the validation pass takes at a time, at least.
+_VALIDATION_ROWS = 256
+
+# Up to so many rows are padded to a power of two: a whole table then mostly shares a
+# compilation with its folds.
+_FEW_ROWS = 2**13
+
 # Up to so many weights are one vector for the optimizer: a step costs one update, not one for
 # every array. With more, gathering the gradients costs more than that saves.
 _MOST_FLAT = 8192
@@ -41,6 +46,14 @@ _FLOAT_BYTES = 4
 
 # An accelerator holds rows of so many bytes as a whole; on a CPU they would be there twice.
 _MOST_ON_ACCELERATOR = 2**30
+
+
+def bucket(n: int, multiple_of: int = 1) -> int:
+    """Round up, so that similar sizes share one compilation; many rows by an eighth at most."""
+    power = 2 ** max(n - 1, 1).bit_length()
+    step = power if n <= _FEW_ROWS else power // 16
+    n = -(-n // step) * step
+    return -(-n // multiple_of) * multiple_of
 
 
 class Engine(ABC):
@@ -93,9 +106,9 @@ class Engine(ABC):
         rate: Rate,
         *,
         batch_size: int,
-        clip_norm: float | None = None,
-        paired: tuple[bool, bool] = (False, False),
-        whole_program: bool = False,
+        clip_norm: float | None,
+        paired: tuple[bool, bool],
+        whole_program: bool,
     ) -> None:
         self.model = model
         self.optimizer = optimizer
@@ -125,7 +138,7 @@ class Engine(ABC):
         # Memory of an idle engine.
         variables = {id(v): v for v in [*model.variables, *self._params, *optimizer.variables]}
         self.nbytes = sum(_FLOAT_BYTES * math.prod(v.shape) for v in variables.values())
-        self._validation_batch = max(batch_size, VALIDATION_ROWS)
+        self._validation_batch = max(batch_size, _VALIDATION_ROWS)
         self.n_validation = self._n_settings = self._n_steps = 0
         self._has_run = False
         self.release()
@@ -185,30 +198,15 @@ class Engine(ABC):
         weights: Sequence[NDArray[Any]],
         *,
         rng: np.random.RandomState,
-        settings: Sequence[NDArray[Any]] = (),
-        statistics: Sequence[NDArray[Any]] = (),
-        optimizer_state: Arrays | None = None,
-        learning_rate: LearningRate = 0.0,
+        settings: Sequence[NDArray[Any]],
+        statistics: Sequence[NDArray[Any]],
+        optimizer_state: Arrays | None,
+        learning_rate: LearningRate,
     ) -> None:
-        """Set the initial state, new or that of an earlier fit.
+        """Set the initial state, new or that of an earlier fit, as :func:`train` describes it.
 
-        Parameters
-        ----------
-        weights : sequence of ndarray
-            In the order of the model's trainable variables.
-
-        rng : RandomState
-            Seeds the model's generators (dropout and the like).
-
-        settings, statistics : sequence of ndarray
-            Values of the first of the model's non-trainable variables, and of the next ones,
-            without seeds; the remaining ones are new.
-
-        optimizer_state : list of ndarray or None
-            Of an earlier fit; None, or of another optimizer: a new state.
-
-        learning_rate : float, LearningRateSchedule or callable
-            One for all steps, a schedule, or a function of an array of step numbers.
+        `rng` seeds the model's generators (dropout and the like). A state of another optimizer
+        is not used.
         """
         params = [np.asarray(w, np.float32) for w in weights]
         if self._flat:
@@ -238,18 +236,16 @@ class Engine(ABC):
         self.epoch_length = bucket(n_rows, self.batch_size)
         # The largest size of lazy rows that this device holds as a whole.
         most = _MOST_ON_ACCELERATOR if self._is_accelerated else FEW_BYTES
-        arrays: list[NDArray[Any]] = []
         if training.is_lazy and n_rows * training.row_bytes > most:
-            self._stream = Stream(training, self.batch_size)
+            self._stream, self._data = Stream(training, self.batch_size), []
         else:
             self._stream = None
-            arrays = training.padded(bucket(n_rows))
+            self._data = [self._tensor(array) for array in training.padded(bucket(n_rows))]
         self.n_validation = 0 if validation is None else len(validation)
         if validation is None:
             validation = training.take(np.zeros(0, np.intp))
         length = bucket(max(self.n_validation, 1), self._validation_batch)
-        arrays += validation.padded(length)
-        self._data = [self._tensor(array) for array in arrays]
+        self._data += [self._tensor(array) for array in validation.padded(length)]
 
     @property
     def _is_accelerated(self) -> bool:

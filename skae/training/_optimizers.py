@@ -183,13 +183,10 @@ class Stopping:
     keep_best : bool
         Whether the result is the best epoch, or the last.
 
-    rate : float or None
-        A learning rate that is held while there is progress and then falls to zero; None:
-        that of the optimizer.
-
-    share : float
-        Where a rate is held, the share of the loss that counts as progress, if more than
-        `tol`.
+    rate, share : float or None, float
+        A learning rate that is held while there is progress and then falls to zero, and the
+        share of the loss that then counts as progress, if more than `tol`. None: the rate of
+        the optimizer.
     """
 
     max_iter: int
