@@ -19,7 +19,7 @@ import matplotlib as mpl
 import numpy as np
 from sklearn.datasets import fetch_openml, load_digits
 
-from skae.losses._registry import make_loss
+from skae.losses._reconstruction import make_loss
 from skae.metrics import variance_explained
 
 N_TRAIN, N_TEST = 8_000, 2_000

@@ -33,7 +33,7 @@ def small_pools():
 @pytest.fixture(scope="session", autouse=True)
 def room_for_engines():
     """The suite comes back to more shapes than a user does."""
-    from skae.training._cache import CACHE
+    from skae.training._train import CACHE
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(CACHE, "max_size", 128)
@@ -123,9 +123,8 @@ def fitted(quick, digits):
 def cache(monkeypatch):
     """An empty compilation cache."""
     from skae.training import _train
-    from skae.training._cache import EngineCache
 
-    fresh = EngineCache()
+    fresh = _train.EngineCache()
     monkeypatch.setattr(_train, "CACHE", fresh)
     return fresh
 

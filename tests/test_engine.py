@@ -22,9 +22,9 @@ from skae import (
 from skae.estimators import _training
 from skae.estimators._parameters import OPTIMIZERS
 from skae.training import _engine, _train
-from skae.training._cache import EngineCache
-from skae.training._schedule import Stopping
-from skae.training._tensors import sum_of_squares
+from skae.training._data import sum_of_squares
+from skae.training._optimizers import Stopping
+from skae.training._train import EngineCache
 from skae.utils._arrays import as_array
 from skae.utils._rows import Rows
 

@@ -8,7 +8,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 from data import data_rng
 from skae.estimators import _base
-from skae.losses._registry import LOSSES
+from skae.losses._reconstruction import LOSSES
 from skae.networks import ConvNetwork
 
 # Losses that may see any data.

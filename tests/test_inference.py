@@ -11,7 +11,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 from data import data_rng
 from skae.inference import _dense
-from skae.networks._activations import ACTIVATIONS, SYNONYMS, keras_name
+from skae.networks._base import ACTIVATIONS, SYNONYMS, keras_name
 from skae.networks._layers import values
 from skae.utils._arrays import as_array
 

@@ -139,9 +139,9 @@ def test_weights_have_names_and_are_the_arrays_of_the_list(hidden, normalization
     weights = coder.named(arrays)
     for one, other in zip(weights.arrays, arrays, strict=True):
         assert one is other
-    widths = (5, *hidden, 2)
-    assert [one.kernel.shape for one in weights.layers] == [*pairwise(widths)]
-    assert [one.bias.shape for one in weights.layers] == [(n,) for n in widths[1:]]
+    widths, layers = (5, *hidden, 2), (*weights.hidden, weights.output)
+    assert [one.kernel.shape for one in layers] == [*pairwise(widths)]
+    assert [one.bias.shape for one in layers] == [(n,) for n in widths[1:]]
     assert (weights.skip is not None) == coder.has_linear_path
     for one in weights.hidden:
         assert (one.scale is not None) == (one.shift is not None) == bool(normalization)

@@ -9,8 +9,7 @@ from scipy.stats import norm
 from data import data_rng
 from skae.losses._likelihood import LIKELIHOODS, divergence, noise_variance, posterior
 from skae.losses._mixed import MixedLikelihood, MixedLoss, Outputs, probabilities
-from skae.losses._reconstruction import huber, squared_error
-from skae.losses._registry import LOSSES, KerasLoss, make_loss
+from skae.losses._reconstruction import LOSSES, KerasLoss, huber, make_loss, squared_error
 from skae.utils._arrays import as_array
 
 pytestmark = [pytest.mark.any_data, pytest.mark.any_backend]

@@ -251,7 +251,7 @@ def test_every_reason_has_its_words(quick, digits, capsys):
     from typing import get_args
 
     from skae.estimators._fit_callbacks import _ENDINGS
-    from skae.training._loop import Ending
+    from skae.training._train import Ending
 
     assert {*_ENDINGS, "max_iter"} == {*get_args(Ending), "pca"}
     quick(verbose=1, max_iter=100, learning_rate=1e-9).fit(digits)

@@ -25,8 +25,7 @@ from skae import (
     VAETransformer,
 )
 from skae.losses._likelihood import LIKELIHOODS, ObservedLikelihood
-from skae.losses._reconstruction import ObservedLoss
-from skae.losses._registry import LOSSES
+from skae.losses._reconstruction import LOSSES, ObservedLoss
 from skae.metrics import reconstruction_error, reconstruction_score
 from skae.networks import ConvNetwork, _principal
 from skae.tables import TabularEncoder

@@ -19,10 +19,9 @@ from skae.imputation import _objective as _imputation_objective
 from skae.imputation._masking import visible_mask
 from skae.imputation._objective import ImputationObjective
 from skae.losses._likelihood import LIKELIHOODS
-from skae.losses._registry import LOSSES
-from skae.models import _objective, _ordered
-from skae.models._objective import ReconstructionObjective
-from skae.models._ordered import OrderedObjective
+from skae.losses._reconstruction import LOSSES
+from skae.models import _objective
+from skae.models._objective import OrderedObjective, ReconstructionObjective
 from skae.networks._dense import DenseNetwork
 from skae.networks._ordered import OrderedNetwork
 from skae.utils._arrays import as_array
@@ -156,7 +155,7 @@ def test_each_row_is_trained_at_a_size_of_either_half_by_their_weights():
 def test_sizes_of_a_band_are_drawn_evenly_on_a_logarithmic_scale(monkeypatch):
     """Half of a step beyond: of two rows in the band of three and four, one has either."""
     monkeypatch.setattr(
-        _ordered.keras.random, "uniform", lambda shape, seed: ops.full(shape, 0.5)
+        _objective.keras.random, "uniform", lambda shape, seed: ops.full(shape, 0.5)
     )
     network, weights, objective, weight = ordered(4)
     one, two, three, four = (

@@ -23,8 +23,7 @@ from skae import AEAnomalyDetector, AEClassifier, DenoisingAutoencoder, VAETrans
 from skae.inference._dense import Affine, DenseForward
 from skae.inference._forward import forward
 from skae.networks import ConvNetwork, KerasNetwork, RecurrentNetwork
-from skae.networks._activations import ACTIVATIONS
-from skae.networks._base import LayerOptions
+from skae.networks._base import ACTIVATIONS, LayerOptions
 from skae.networks._dense import DenseCoder
 from skae.persistence import register_converters
 from skae.persistence.onnx import _functions

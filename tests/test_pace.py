@@ -11,7 +11,7 @@ pytestmark = [pytest.mark.any_data, pytest.mark.any_backend]
 
 
 def stopping(**params):
-    from skae.training._schedule import Stopping
+    from skae.training._optimizers import Stopping
 
     usual = {"max_iter": 100, "n_iter_no_change": 10, "tol": 5e-4, "keep_best": True}
     return Stopping(**{**usual, "rate": 0.01, "share": 0.02, **params})

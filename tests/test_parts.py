@@ -148,7 +148,7 @@ def test_cosine_is_that_of_centred_rows(quick, digits):
 
 
 def test_ssim_of_an_image_with_itself_is_one():
-    from skae.losses._registry import make_loss
+    from skae.losses._reconstruction import make_loss
 
     loss = make_loss("ssim", (12, 14, 3))
     images = data_rng().uniform(size=(4, 12 * 14 * 3))

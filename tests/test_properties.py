@@ -1,5 +1,7 @@
 """What holds for whatever data: shapes, dtypes, scales."""
 
+from types import SimpleNamespace
+
 import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -8,7 +10,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from data import SEED
 from skae import AutoencoderTransformer
 from skae.inference._dense import DenseForward
-from skae.networks._activations import ACTIVATIONS
+from skae.networks._base import ACTIVATIONS
 from skae.networks._dense import DenseNetwork, resize
 from skae.networks._principal import principal_axes
 
@@ -61,7 +63,7 @@ def test_any_table(seed, n_samples, n_features, n_components, dtype, exponent):
 @many
 @given(n=st.integers(1, 10**7), multiple_of=st.integers(1, 1000))
 def test_bucket(n, multiple_of):
-    from skae.training._data import bucket
+    from skae.training._engine import bucket
 
     assert n <= bucket(n) <= (2 * n if n <= 2**13 else n + n // 8)
     assert bucket(bucket(n)) == bucket(n)
@@ -71,7 +73,7 @@ def test_bucket(n, multiple_of):
 
 
 def test_a_small_table_and_its_folds_have_the_same_length():
-    from skae.training._data import bucket
+    from skae.training._engine import bucket
 
     assert bucket(1437) == bucket(1438) == bucket(1797) == 2048
 
@@ -79,7 +81,7 @@ def test_a_small_table_and_its_folds_have_the_same_length():
 @many
 @given(n=st.integers(1, 10**6), more=st.integers(0, 1000))
 def test_bucket_is_monotone(n, more):
-    from skae.training._data import bucket
+    from skae.training._engine import bucket
 
     assert bucket(n) <= bucket(n + more)
 
@@ -87,9 +89,10 @@ def test_bucket_is_monotone(n, more):
 @many
 @given(n=st.integers(1, 50), more=st.integers(0, 60), seed=st.integers(0, 100))
 def test_shuffled_visits_every_row_once_and_only_then_again(n, more, seed):
-    from skae.training._data import shuffled
+    from skae.training._engine import Engine
 
-    order = shuffled(np.random.RandomState(seed), n, n + more)
+    engine = SimpleNamespace(_stream=None, epoch_length=n + more)
+    order = Engine.order(engine, np.random.RandomState(seed), n)
     assert len(order) == n + more
     assert sorted(order[:n]) == list(range(n))
     assert_array_equal(order[n:], np.resize(order[:n], n + more)[n:])

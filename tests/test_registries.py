@@ -14,10 +14,8 @@ from skae import AutoencoderTransformer, DenoisingAutoencoder, VAETransformer, n
 from skae.corruption._corruptions import CORRUPTIONS, Corruption
 from skae.losses._likelihood import LIKELIHOODS
 from skae.losses._penalties import PENALTIES, Penalty
-from skae.losses._reconstruction import EntrywiseLoss, Loss
-from skae.losses._registry import LOSSES
-from skae.networks._activations import ACTIVATIONS, SYNONYMS
-from skae.networks._base import Network
+from skae.losses._reconstruction import LOSSES, EntrywiseLoss, Loss
+from skae.networks._base import ACTIVATIONS, SYNONYMS, Network
 from skae.persistence import _schema
 from skae.plotting import _loss_curve
 from skae.tables import TabularEncoder

@@ -7,8 +7,7 @@ import keras
 from keras import ops
 
 from skae.corruption._draws import PooledDraws
-from skae.losses._reconstruction import Loss
-from skae.losses._registry import LOSSES
+from skae.losses._reconstruction import LOSSES, Loss
 from skae.models._objective import Settings
 from skae.networks._layers import SINGLE
 

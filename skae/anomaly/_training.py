@@ -11,8 +11,7 @@ from numpy.typing import NDArray
 
 from skae.corruption._draws import draw_pool
 from skae.inference._dense import DenseForward
-from skae.losses._reconstruction import ObservedLoss
-from skae.losses._registry import LOSSES
+from skae.losses._reconstruction import LOSSES, ObservedLoss
 from skae.networks._base import whole_numbers
 from skae.networks._dense import DenseCoder
 from skae.utils._random import draw_seed

@@ -28,14 +28,8 @@ class Spread:
 
     Parameters
     ----------
-    zero : ndarray of shape (n_features,)
-        Value that stands for zero.
-
-    deviation : ndarray of shape (n_features,)
-        Standard deviations.
-
-    low, high : ndarray of shape (n_features,)
-        Least and largest values.
+    zero, deviation, low, high : ndarray of shape (n_features,)
+        Values that stand for zero, standard deviations, least and largest values.
 
     unit : float
         One unit of the data.
@@ -113,7 +107,7 @@ class Corruption(ABC, BaseEstimator):
 
     @abstractmethod
     def apply(self, xp: Any, draws: Draws, settings: dict[str, Any], x: Any) -> Any:
-        """Corrupt rows.
+        """Corrupt rows x (n_samples, n_features), in the same shape.
 
         Parameters
         ----------
@@ -125,13 +119,6 @@ class Corruption(ABC, BaseEstimator):
 
         settings : dict of str to array
             Of `settings`.
-
-        x : array of shape (n_samples, n_features)
-            Rows.
-
-        Returns
-        -------
-        array of shape (n_samples, n_features)
         """
 
     def _chosen(self, xp: Any, draws: Draws, settings: dict[str, Any], x: Any) -> Any:

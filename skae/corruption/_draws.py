@@ -19,13 +19,7 @@ class Draws(Protocol):
 
 
 class NumpyDraws:
-    """Draws from a `RandomState`.
-
-    Parameters
-    ----------
-    rng : RandomState
-        The generator.
-    """
+    """Draws from a `RandomState`."""
 
     def __init__(self, rng: np.random.RandomState) -> None:
         self.rng = rng
@@ -47,18 +41,9 @@ _POOL_BATCHES = 4
 def draw_pool(
     kind: str, rng: np.random.RandomState, batch_shape: tuple[int, ...]
 ) -> NDArray[np.float32]:
-    """Random numbers for :class:`PooledDraws`.
+    """Random numbers for :class:`PooledDraws`, "normal" or "uniform", (n_numbers,).
 
-    Parameters
-    ----------
-    kind : {"normal", "uniform"}
-        Their distribution.
-
-    rng : RandomState
-        The generator.
-
-    batch_shape : tuple of int
-        Shape of the largest draw.
+    `batch_shape` is that of the largest draw.
     """
     # A power of two: similar batches share a program.
     size = max(_POOL_SIZE, 2 ** (_POOL_BATCHES * math.prod(batch_shape) - 1).bit_length())
@@ -87,15 +72,15 @@ class PooledDraws:
 
     def normal(self, like: Any) -> Any:
         """Standard normal numbers in the shape of `like`."""
-        return self._slice(self.pools["normal_pool"], tuple(like.shape))
+        return self._slice(self.pools["normal_pool"], like)
 
     def uniform(self, like: Any) -> Any:
         """Numbers in [0, 1) in the shape of `like`."""
-        return self._slice(self.pools["uniform_pool"], tuple(like.shape))
+        return self._slice(self.pools["uniform_pool"], like)
 
-    def _slice(self, pool: Any, shape: tuple[int, ...]) -> Any:
+    def _slice(self, pool: Any, like: Any) -> Any:
         from keras import ops, random
 
-        n = math.prod(shape)
+        n = math.prod(like.shape)
         start = random.randint((), 0, pool.shape[0] - n + 1, dtype="int32", seed=self.seed)
-        return ops.reshape(ops.slice(pool, [start], [n]), shape)
+        return ops.reshape(ops.slice(pool, [start], [n]), tuple(like.shape))

@@ -17,7 +17,7 @@ from skae.estimators._parameters import (
     TableTagsMixin,
     network_parameters,
 )
-from skae.networks._activations import keras_name
+from skae.networks._base import keras_name
 from skae.networks._ordered import OrderedNetwork
 
 

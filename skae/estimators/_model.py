@@ -10,11 +10,9 @@ import numpy as np
 from skae.corruption._corruptions import Corruption, Spread
 from skae.inference._forward import forward
 from skae.losses._penalties import Penalty
-from skae.losses._reconstruction import Loss
-from skae.losses._registry import LOSSES
-from skae.networks._dense import DenseNetwork
+from skae.losses._reconstruction import LOSSES, Loss
+from skae.networks._dense import AffineChange, DenseNetwork, is_rescalable, rescale_weights
 from skae.networks._principal import linear_map
-from skae.networks._rescaling import AffineChange, is_rescalable, rescale_weights
 from skae.utils._lazy import FEW_BYTES, dense
 from skae.utils._rows import Rows, moments
 

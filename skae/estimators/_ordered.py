@@ -10,7 +10,7 @@ from scipy import linalg
 
 from skae.estimators._model import ReconstructionModel
 from skae.inference._forward import forward
-from skae.losses._registry import LOSSES
+from skae.losses._reconstruction import LOSSES
 from skae.metrics import variance_explained
 from skae.networks._principal import linear_map
 from skae.utils._threads import parallel_slices
@@ -50,7 +50,7 @@ class OrderedModel(ReconstructionModel):
         loss = self.preprocessing.loss_of(self.loss, rows)
 
         def build():
-            from skae.models._ordered import OrderedObjective
+            from skae.models._objective import OrderedObjective
 
             return OrderedObjective(network, loss, {"size_weight": (network.n_components,)})
 

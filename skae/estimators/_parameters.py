@@ -7,9 +7,8 @@ from sklearn.utils.validation import check_is_fitted
 
 from skae.estimators._validation import check_bounded
 from skae.losses._penalties import PENALTIES, Penalty, make_penalty
-from skae.losses._registry import LOSSES, make_loss
-from skae.networks._activations import ACTIVATIONS, SYNONYMS, keras_name
-from skae.networks._base import LayerOptions, Network
+from skae.losses._reconstruction import LOSSES, make_loss
+from skae.networks._base import ACTIVATIONS, SYNONYMS, LayerOptions, Network, keras_name
 from skae.utils._frames import column_names
 from skae.utils._sklearn import HasMethods, Interval, StrOptions
 

@@ -10,8 +10,7 @@ from skae.estimators._validation import check_scale
 from skae.inference._dense import Affine
 from skae.losses._likelihood import Likelihood, ObservedLikelihood
 from skae.losses._mixed import MixedLikelihood, MixedLoss, Outputs, probabilities
-from skae.losses._reconstruction import EntrywiseLoss, ObservedLoss
-from skae.losses._registry import LOSSES
+from skae.losses._reconstruction import LOSSES, EntrywiseLoss, ObservedLoss
 from skae.tables import TabularEncoder
 from skae.utils._frames import index_of
 from skae.utils._lazy import LazyRows, dense

@@ -218,7 +218,7 @@ class TrainingPlan:
 
 def training_plan(params, start, monitor, attributes, one_epoch):
     """The plan for these parameters of an estimator; `one_epoch`: that of `partial_fit`."""
-    from skae.training._schedule import Stopping
+    from skae.training._optimizers import Stopping
 
     n_samples, batch_size = len(start.train), params["batch_size"]
     if batch_size == "auto":

@@ -12,8 +12,7 @@ from skae.estimators._fit_callbacks import FitMonitor
 from skae.estimators._parameters import CONSTRAINTS
 from skae.imputation._stacking import Imputation
 from skae.imputation._training import ImputationTraining, Layout
-from skae.networks._activations import keras_name
-from skae.networks._base import whole_numbers
+from skae.networks._base import keras_name, whole_numbers
 from skae.tables import TabularEncoder
 from skae.tables._frames import checked_table, is_frame
 from skae.tables._missing_markers import (

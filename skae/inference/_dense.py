@@ -1,13 +1,13 @@
 """The forward pass of dense networks in NumPy: no Keras, no backend."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from skae.networks._activations import ACTIVATIONS
+from skae.networks._base import ACTIVATIONS
 from skae.networks._dense import DenseCoder, DenseLayer, DenseWeights
 from skae.networks._layers import NORMALIZATION_EPSILON
 from skae.utils._lazy import LazyRows
@@ -104,132 +104,89 @@ class DenseForward:
     def __getstate__(self) -> dict[str, Any]:
         return {**vars(self), "_prepared": {}}
 
-    def __call__(self, X: Array) -> Array:
-        """Output for rows of input.
+    def __call__(self, X: Array, *, scaled: bool = True, last_layer: bool = True) -> Array:
+        """Output for rows X (n_samples, n_inputs), float32 or float64, in the dtype of X.
 
-        Parameters
-        ----------
-        X : ndarray of shape (n_samples, n_inputs)
-            Rows, float32 or float64.
-
-        Returns
-        -------
-        ndarray of shape (n_samples, n_outputs)
-            Computed in the dtype of `X` and of that dtype.
+        Not `scaled` it is in the network's units and not in those of the data; without
+        `last_layer` it is the last hidden units.
         """
-        return self._computed(self._forward, X, self.coder.n_outputs)
+        before, weights = self.prepared(X.dtype, scaled)
+        widths = self.coder.n_inputs, *self.coder.hidden
+        n_outputs = self.coder.n_outputs if last_layer else widths[-1]
+        output = np.empty((len(X), n_outputs), X.dtype)
+        activate = ACTIVATIONS[self.coder.activation]
+        finish = ACTIVATIONS[self.coder.output_activation]
+
+        def compute(at: slice) -> None:
+            # Columns of inputs, (n_inputs, n_samples), then of the units of each layer.
+            rows = (X[at] if before is None else before.centred(X[at])).T
+            units = rows
+            for one in weights.hidden:
+                units = one.kernel @ units
+                units += one.bias
+                if one.scale is not None:
+                    units = _normalised(units) * one.scale + one.shift
+                units = activate(units)
+            if last_layer:
+                units = weights.output.kernel @ units
+                if weights.skip is not None:
+                    units += weights.skip @ rows
+                units += weights.output.bias
+                units = finish(units)
+            output[at] = units.T
+
+        most = max(_CHUNK_ENTRIES // max(*widths, self.coder.n_outputs), 1)
+        n_multiplications = len(X) * sum(array.size for array in weights.arrays)
+        parallel_slices(compute, len(X), most, n_multiplications)
+        return output
 
     def plain(self, X: Array) -> Array:
         """Output in the network's units, not in those of the data."""
-        return self._computed(self._forward, X, self.coder.n_outputs, scaled=False)
+        return self(X, scaled=False)
 
     def hidden(self, X: Array) -> Array:
         """Inputs of the last layer: the last hidden units, or the rows if there are none."""
-        n_units = (self.coder.n_inputs, *self.coder.hidden)[-1]
-        return self._computed(self._hidden, X, n_units, scaled=False)
-
-    def _computed(
-        self,
-        function: Callable[[DenseWeights, Array], Array],
-        X: Array,
-        n_outputs: int,
-        scaled: bool = True,
-    ) -> Array:
-        """Apply a function of prepared weights and of X (n_samples, n_inputs) transposed."""
-        before, weights = self.prepared(X.dtype, scaled)
-        output = np.empty((len(X), n_outputs), X.dtype)
-        widest = max(self.coder.n_inputs, self.coder.n_outputs, *self.coder.hidden)
-
-        def compute(at: slice) -> None:
-            rows = X[at] if before is None else before.centred(X[at])
-            output[at] = function(weights, rows.T).T
-
-        n_multiplications = len(X) * sum(array.size for array in weights.arrays)
-        parallel_slices(compute, len(X), max(_CHUNK_ENTRIES // widest, 1), n_multiplications)
-        return output
+        return self(X, scaled=False, last_layer=False)
 
     def prepared(
         self, dtype: np.dtype[Any], scaled: bool = True
     ) -> tuple[Affine | None, DenseWeights]:
         """Units that centre rows of this dtype beforehand, and the weights for these rows.
 
-        Parameters
-        ----------
-        dtype : dtype
-            float32 or float64.
-
-        scaled : bool
-            Whether the output is in its units.
-
-        Returns
-        -------
-        before : Affine or None
-            None: the centre is part of the biases.
-
-        weights : DenseWeights
-            Kernels of shape (n_outputs, n_inputs) and vectors of shape (n_outputs, 1), with
-            batch normalization and units folded in.
+        Without such units the centre is part of the biases. Kernels have the shape (n_outputs,
+        n_inputs) and vectors (n_outputs, 1); batch normalization, the units of the input and,
+        if the output is to be `scaled`, its units are folded in.
         """
         key = dtype, scaled
-        if key not in self._prepared:
-            self._prepared[key] = self._prepare(dtype, self.after if scaled else None)
-        return self._prepared[key]
-
-    def _prepare(
-        self, dtype: np.dtype[Any], after: Affine | None
-    ) -> tuple[Affine | None, DenseWeights]:
-        weights = self._without_batch_statistics()
-        first, output, skip = weights.layers[0], weights.output, weights.skip
+        if key in self._prepared:
+            return self._prepared[key]
+        coder = self.coder
+        weights = coder.named([w.astype(np.float64) for w in self.weights])
+        if coder.normalization == "batch":
+            for i, (kernel, bias, scale, shift) in enumerate(weights.hidden):
+                mean, variance = self.statistics[2 * i : 2 * i + 2]
+                scale = scale / np.sqrt(variance + NORMALIZATION_EPSILON)
+                weights.hidden[i] = DenseLayer(kernel * scale, (bias - mean) * scale + shift)
+            coder = replace(coder, normalization=None)
+        hidden, output, skip = weights
         before = None
         if self.before is not None:
             before = self.before if self.before.is_far_for(dtype) else None
+            first = (*hidden, output)[0]
             entries = [(first.kernel, first.bias)]
             entries += [] if skip is None else [(skip, output.bias)]
             for kernel, bias in entries:
                 kernel /= np.reshape(self.before.scale, (-1, 1))
                 if before is None:
                     bias -= self.before.centre @ kernel
-        if after is not None:
+        if scaled and self.after is not None:
             for array in weights.output_arrays:
-                array *= after.scale
-            output.bias[:] += after.centre
-        # The forms of this coder's layers, of which batch normalization is a part by now.
-        coder = self.coder
-        if coder.normalization == "batch":
-            coder = replace(coder, normalization=None)
+                array *= self.after.scale
+            output.bias[:] += self.after.centre
         arrays = (w.T if w.ndim == 2 else w[:, None] for w in weights.arrays)
-        return before, coder.named([np.ascontiguousarray(array, dtype) for array in arrays])
-
-    def _without_batch_statistics(self) -> DenseWeights:
-        """Weights in float64, batch normalization made part of kernel and bias."""
-        weights = self.coder.named([w.astype(np.float64) for w in self.weights])
-        if self.coder.normalization != "batch":
-            return weights
-        folded = []
-        for i, (kernel, bias, scale, shift) in enumerate(weights.hidden):
-            mean, variance = self.statistics[2 * i : 2 * i + 2]
-            scale = scale / np.sqrt(variance + NORMALIZATION_EPSILON)
-            folded.append(DenseLayer(kernel * scale, (bias - mean) * scale + shift))
-        return weights._replace(hidden=folded)
-
-    def _forward(self, weights: DenseWeights, x: Array) -> Array:
-        """From columns of inputs, (n_inputs, n_samples), to columns of outputs."""
-        output = weights.output.kernel @ self._hidden(weights, x)
-        if weights.skip is not None:
-            output += weights.skip @ x
-        output += weights.output.bias
-        return ACTIVATIONS[self.coder.output_activation](output)
-
-    def _hidden(self, weights: DenseWeights, x: Array) -> Array:
-        """From columns of inputs, (n_inputs, n_samples), to columns of hidden units."""
-        activate = ACTIVATIONS[self.coder.activation]
-        for one in weights.hidden:
-            x = one.kernel @ x
-            x += one.bias
-            if one.scale is not None:
-                x = _normalised(x) * one.scale + one.shift
-            x = activate(x)
-        return x
+        named = coder.named([np.ascontiguousarray(array, dtype) for array in arrays])
+        self._prepared[key] = before, named
+        return self._prepared[key]
 
 
 def _normalised(units: Array) -> Array:

@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 
 from skae.inference._dense import Affine, DenseForward
 from skae.networks._dense import DenseNetwork
-from skae.networks._keras_spec import BuiltNetwork
 from skae.networks._layers import load
 from skae.networks._ordered import OrderedNetwork
+from skae.networks._stacked import BuiltNetwork
 from skae.utils._arrays import as_array
 from skae.utils._process import refuse_forked_process
 
@@ -42,11 +42,8 @@ class CompiledForward:
     weights, statistics : list of ndarray
         float32, of encoder and decoder.
 
-    before : Affine or None
-        Units of the input, which is centred and scaled first.
-
-    after : Affine or None
-        Units of the output, to which the network's output is brought.
+    before, after : Affine or None
+        Units of the input, which is centred and scaled first, and of the output.
     """
 
     network: BuiltNetwork
@@ -84,18 +81,7 @@ class CompiledForward:
         return self.network.split_statistics(self.all_statistics)[self.position]
 
     def __call__(self, X: Array) -> Array:
-        """Output for rows of input.
-
-        Parameters
-        ----------
-        X : ndarray of shape (n_samples, n_inputs)
-            Rows, float32 or float64.
-
-        Returns
-        -------
-        ndarray of shape (n_samples, n_outputs)
-            Computed in float32 and given in the dtype of `X`.
-        """
+        """Output for rows X (n_samples, n_inputs), computed in float32, in the dtype of X."""
         output = self.plain(X)
         if self.after is not None:
             output *= X.dtype.type(self.after.scale)
@@ -127,24 +113,21 @@ class _Program:
         self._owner: Any = lambda: None
 
     def run(self, owner: CompiledForward, rows: Array) -> Array:
-        """Output for rows, with the weights of `owner`."""
+        """Output (n_rows, n_outputs) for rows (n_rows, n_inputs), by the weights of `owner`."""
         with self._lock:
             if self._owner() is not owner:
                 load(self._model, owner.weights, owner.statistics)
                 self._owner = weakref.ref(owner)
-            starts = range(0, len(rows), _CHUNK_ROWS)
-            return np.concatenate([self._chunk(rows[i : i + _CHUNK_ROWS]) for i in starts])
+            outputs = []
+            for start in range(0, len(rows), _CHUNK_ROWS):
+                some = rows[start : start + _CHUNK_ROWS]
+                chunk = np.zeros((_CHUNK_ROWS, rows.shape[1]), np.float32)
+                chunk[: len(some)] = some
+                outputs.append(as_array(self._output(chunk))[: len(some)])
+            return np.concatenate(outputs)
 
-    def _chunk(self, rows: Array) -> Array:
-        """Output (n_rows, n_outputs) for at most `_CHUNK_ROWS` rows (n_rows, n_inputs)."""
-        chunk = np.zeros((_CHUNK_ROWS, rows.shape[1]), np.float32)
-        chunk[: len(rows)] = rows
-        return as_array(self._output(chunk))[: len(rows)]
 
-
-@lru_cache(maxsize=_MOST_PROGRAMS)
-def _program(network: BuiltNetwork, position: int) -> _Program:
-    return _Program(network, position)
+_program = lru_cache(maxsize=_MOST_PROGRAMS)(_Program)
 
 
 @singledispatch
@@ -159,11 +142,11 @@ def forward(
 
     Parameters
     ----------
-    network : DenseNetwork or BuiltNetwork
-        The architecture.
+    network : DenseNetwork, OrderedNetwork or BuiltNetwork
+        The architecture; of an ordered one all components together.
 
     weights, statistics : list of ndarray
-        Trained weights and moving statistics.
+        Trained weights, of the shapes `network.shapes`, and moving statistics.
 
     before : Affine
         Units of the encoder's input.
@@ -175,7 +158,10 @@ def forward(
     -------
     tuple of callable
     """
-    raise TypeError(f"no forward pass for {type(network).__name__}")
+    return (
+        CompiledForward(network, 0, weights, statistics, before=before),
+        CompiledForward(network, 1, weights, statistics, after=after),
+    )
 
 
 @forward.register
@@ -192,21 +178,6 @@ def _dense_forward(
     return (
         DenseForward(network.encoder, encoder, before=before, statistics=moments[0]),
         DenseForward(network.decoder, decoder, after=after, statistics=moments[1]),
-    )
-
-
-@forward.register
-def _compiled_forward(
-    network: BuiltNetwork,
-    weights: Sequence[Array],
-    statistics: Sequence[Array],
-    before: Affine,
-    after: Affine | None,
-) -> tuple[Forward, Forward]:
-    """Keras computes it; weights of the shapes `network.shapes`."""
-    return (
-        CompiledForward(network, 0, weights, statistics, before=before),
-        CompiledForward(network, 1, weights, statistics, after=after),
     )
 
 

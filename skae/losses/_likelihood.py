@@ -31,22 +31,10 @@ class Likelihood(ABC):
 
     @abstractmethod
     def per_sample(self, xp: Any, target: Any, output: Any, variance: Any) -> Any:
-        """Minus the log-likelihood of each row, in nats.
+        """Minus the log-likelihood of each row, (n_samples,), in nats.
 
-        Parameters
-        ----------
-        xp : module
-            `numpy` or `keras.ops`.
-
-        target, output : array of shape (n_samples, n_outputs)
-            The rows, and the decoder's output.
-
-        variance : array of shape (n_outputs,) or None
-            Variance of the noise, if there is one.
-
-        Returns
-        -------
-        array of shape (n_samples,)
+        `target` and `output` are of shape (n_samples, n_outputs), `variance`, that of the
+        noise if there is one, of shape (n_outputs,); `xp` is `numpy` or `keras.ops`.
         """
 
 
@@ -119,36 +107,17 @@ def noise_variance(xp: Any, noise: Any, floor: Any) -> Any:
 
 
 def posterior(xp: Any, moments: Any) -> tuple[Any, Any]:
-    """Mean and log-variance of codes from the encoder's output.
+    """Mean and log-variance of codes, (n_samples, n_components), from the encoder's output.
 
-    Parameters
-    ----------
-    xp : module
-        `numpy` or `keras.ops`.
-
-    moments : array of shape (n_samples, 2 * n_components)
-        Mean and log-variance of the first column of the code, of the second, ...
-
-    Returns
-    -------
-    tuple of array of shape (n_samples, n_components)
+    `moments`, (n_samples, 2 * n_components), are those of the first column of the code, of the
+    second, and so on.
     """
     return moments[:, ::2], xp.clip(moments[:, 1::2], *_LOG_VARIANCES)
 
 
 def divergence(xp: Any, mean: Any, log_variance: Any) -> Any:
-    """Kullback-Leibler divergence from the prior, a standard normal, in nats.
+    """Kullback-Leibler divergence of codes from a standard normal, (n_samples, n_components).
 
-    Parameters
-    ----------
-    xp : module
-        `numpy` or `keras.ops`.
-
-    mean, log_variance : array of shape (n_samples, n_components)
-        Posterior of each column of the code.
-
-    Returns
-    -------
-    array of shape (n_samples, n_components)
+    In nats; `mean` and `log_variance`, of the same shape, are those of the posterior.
     """
     return 0.5 * (xp.square(mean) + xp.exp(log_variance) - 1 - log_variance)

@@ -68,20 +68,11 @@ class Outputs:
 
 
 def cross_entropy(xp: Any, outputs: Outputs, target: Any, weight: Any, output: Any) -> Any:
-    """Minus the log-probability of the categories of each row, weighted and summed.
+    """Minus the log-probability of the categories of each row, weighted sums, (n_samples,).
 
-    Softmax over the flags of a column, or the logistic function of a single one.
-
-    Parameters
-    ----------
-    xp : module
-        `numpy` or `keras.ops`.
-
-    outputs : Outputs
-        The columns of the output.
-
-    target, weight, output : array of shape (n_samples, n_outputs)
-        Flags, 0 or 1; their weights; and logits. Columns of numbers are ignored.
+    Softmax over the flags of a column, or the logistic function of a single one. `target`,
+    `weight` and `output`, (n_samples, n_outputs), are flags, 0 or 1, their weights, and logits;
+    columns of numbers are ignored.
     """
     flags, column_mask, first, base = (
         _constant(xp, array)
@@ -118,13 +109,7 @@ class MixedLoss(Loss):
 
     def per_sample(self, xp: Any, target: Any, output: Any) -> Any:
         """Sum over the observed values, (n_samples,); see the module for the target."""
-        n_outputs = len(self.outputs)
-        target, weight = target[:, :n_outputs], target[:, n_outputs:]
-        numbers = _constant(xp, ~self.outputs.is_flag)
-        error = xp.sum(numbers * weight * self.entry(xp, target, output), axis=1)
-        if not self.outputs.is_flag.any():
-            return error
-        return error + cross_entropy(xp, self.outputs, target, weight, output)
+        return _per_sample(xp, self.outputs, self.entry, target, output)
 
 
 @dataclass(frozen=True)
@@ -143,27 +128,27 @@ class MixedLikelihood(Likelihood):
 
     def per_sample(self, xp: Any, target: Any, output: Any, variance: Any) -> Any:
         """Sum over the observed values, (n_samples,); see the module for the target."""
-        n_outputs = len(self.outputs)
-        target, weight = target[:, :n_outputs], target[:, n_outputs:]
-        numbers = _constant(xp, ~self.outputs.is_flag)
-        distance = xp.square(target - output) / variance + xp.log(variance) + log(2 * pi)
-        error = 0.5 * xp.sum(numbers * weight * distance, axis=1)
-        if not self.outputs.is_flag.any():
-            return error
-        return error + cross_entropy(xp, self.outputs, target, weight, output)
+
+        def entry(xp: Any, target: Any, output: Any) -> Any:
+            return xp.square(target - output) / variance + xp.log(variance) + log(2 * pi)
+
+        return _per_sample(xp, self.outputs, entry, target, output, 0.5)
+
+
+def _per_sample(
+    xp: Any, outputs: Outputs, entry: EntryLoss, target: Any, output: Any, factor: float = 1.0
+) -> Any:
+    """Loss of numbers, by a factor, and cross-entropy of categories, (n_samples,)."""
+    target, weight = target[:, : len(outputs)], target[:, len(outputs) :]
+    numbers = _constant(xp, factor * ~outputs.is_flag)
+    error = xp.sum(numbers * weight * entry(xp, target, output), axis=1)
+    if not outputs.is_flag.any():
+        return error
+    return error + cross_entropy(xp, outputs, target, weight, output)
 
 
 def probabilities(outputs: Outputs, output: NDArray[Any]) -> NDArray[Any]:
-    """Logits of categories as probabilities; numbers unchanged.
-
-    Parameters
-    ----------
-    outputs : Outputs
-        The columns of the output.
-
-    output : ndarray of shape (n_samples, n_outputs)
-        Outputs of the decoder.
-    """
+    """Logits of categories as probabilities; numbers unchanged, (n_samples, n_outputs)."""
     flags = outputs.is_flag
     odds = np.exp(_MOST_CERTAIN * np.tanh(output / _MOST_CERTAIN)) * flags
     total = odds @ outputs.column_mask + outputs.base

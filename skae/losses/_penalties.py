@@ -42,7 +42,7 @@ class Penalty(ABC, BaseEstimator):
         x: Any,
         draws: Any,
     ) -> Any:
-        """One value per row.
+        """One value per row, (n_samples,).
 
         Parameters
         ----------
@@ -52,21 +52,14 @@ class Penalty(ABC, BaseEstimator):
         settings : dict of str to tensor
             Those of this penalty, and the "mask" of the code's columns that are used.
 
-        code : tensor of shape (n_samples, capacity)
-            The code, zero where masked.
+        code, x : tensor of shape (n_samples, capacity) and (n_samples, n_features)
+            The code, zero where masked, and the rows that were encoded.
 
         encode : callable
             From rows to codes.
 
-        x : tensor of shape (n_samples, n_features)
-            Rows that were encoded.
-
         draws : Draws
             Random numbers.
-
-        Returns
-        -------
-        tensor of shape (n_samples,)
         """
 
 

@@ -1,16 +1,19 @@
-"""Reconstruction losses that compare entry by entry, or row by row.
+"""Reconstruction losses, by name or around a Keras loss.
 
-Each loss is written against the functions that NumPy and `keras.ops` share, so that the
-network is trained on exactly what `score_samples` returns.
+Each is written against the functions that NumPy and `keras.ops` share, so that the network is
+trained on exactly what `score_samples` returns.
 """
 
+import json
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
+
+from skae.utils._arrays import as_array
 
 EntryLoss = Callable[[Any, Any, Any], Any]
 
@@ -66,19 +69,9 @@ class Loss(ABC):
 
     @abstractmethod
     def per_sample(self, xp: Any, target: Any, output: Any) -> Any:
-        """One value per row.
+        """One value per row, (n_samples,), by the functions of `numpy` or `keras.ops`.
 
-        Parameters
-        ----------
-        xp : module
-            `numpy` or `keras.ops`.
-
-        target, output : array of shape (n_samples, n_outputs)
-            True values and reconstruction.
-
-        Returns
-        -------
-        array of shape (n_samples,)
+        `target` and `output` are of shape (n_samples, n_outputs).
         """
 
 
@@ -91,10 +84,7 @@ class EntrywiseLoss(Loss):
     entry : callable
         ``entry(xp, target, output)`` gives one value per entry.
 
-    power : int
-        See :class:`Loss`.
-
-    bounded : bool
+    power, bounded : int, bool
         See :class:`Loss`.
     """
 
@@ -201,3 +191,69 @@ def _windows(n_pixels: int) -> NDArray[np.float64]:
     for start, row in enumerate(matrix):
         row[start : start + size] = window
     return matrix
+
+
+@dataclass(frozen=True)
+class KerasLoss(Loss):
+    """A Keras loss, of standardised data.
+
+    Parameters
+    ----------
+    function : keras.losses.Loss or callable
+        ``function(target, output)`` gives one value per row (of a Keras loss object, its
+        `call`), or one per entry.
+    """
+
+    function: Any = field(compare=False)
+    identity: Any = field(init=False)
+
+    def __post_init__(self) -> None:
+        # Equal for losses that compile to the same program.
+        identity = function = self.function
+        if hasattr(function, "get_config"):
+            # Not every loss of Keras has all arguments in its configuration: Huber's delta.
+            arguments = getattr(function, "_fn_kwargs", {})
+            kind = type(function)
+            try:
+                config = json.dumps([function.get_config(), arguments])
+                identity = (kind.__module__, kind.__qualname__, config)
+            except TypeError:
+                pass
+        object.__setattr__(self, "identity", identity)
+
+    def per_sample(self, xp: Any, target: Any, output: Any) -> Any:
+        """Mean of the Keras loss over all axes but the first."""
+        from keras import ops
+
+        if xp is np:
+            # As in training, for any dtype of the rows and any floatx of Keras.
+            tensors = (ops.convert_to_tensor(x, "float32") for x in (target, output))
+            return as_array(self.per_sample(ops, *tensors)).astype(output.dtype)
+        values = getattr(self.function, "call", self.function)(target, output)
+        axes = tuple(range(1, len(values.shape)))
+        return ops.mean(values, axis=axes) if axes else values
+
+
+LOSSES: dict[str, Any] = {
+    "squared_error": EntrywiseLoss(squared_error, power=2),
+    "absolute_error": EntrywiseLoss(absolute_error, power=1),
+    "huber": EntrywiseLoss(huber, power=2),
+    "binary_crossentropy": EntrywiseLoss(binary_crossentropy, bounded=True),
+    "cosine": CosineLoss(),
+    "ssim": SSIMLoss,
+}
+
+
+def make_loss(loss: Any, output_shape: tuple[int, ...]) -> Loss:
+    """A loss as the user gave it, by name or of Keras, for reconstructions of this shape."""
+    if not isinstance(loss, str):
+        return KerasLoss(loss)
+    if loss != "ssim":
+        return LOSSES[loss]
+    if len(output_shape) not in (2, 3):
+        raise ValueError(
+            "loss='ssim' compares images: X must be of shape (n_samples, height, width) or "
+            "(n_samples, height, width, channels), or network must have the image_shape; "
+            f"one row has the shape {output_shape}."
+        )
+    return SSIMLoss(*output_shape)

@@ -15,26 +15,18 @@ def keras_models_in_data_units(
     input_shape: tuple[int, ...],
     output_shape: tuple[int, ...],
 ) -> tuple[Any, Any]:
-    """Models in the units and the shapes of the data.
+    """Encoder and decoder in the units and the shapes of the data.
 
     Parameters
     ----------
     encoder, decoder : keras.Model
         Networks of flat, standardised rows.
 
-    before : tuple of (ndarray of shape (n_features,), float)
-        Centre and scale of the inputs.
-
-    after : tuple of (ndarray of shape (n_outputs,), float) or None
-        Centre and scale of the outputs; None: the decoder's output is not scaled.
+    before, after : tuple of (ndarray of shape (n_columns,), float)
+        Centre and scale of the inputs and of the outputs; None: outputs are not scaled.
 
     input_shape, output_shape : tuple of int
         Shapes of one row.
-
-    Returns
-    -------
-    tuple of keras.Model
-        Encoder and decoder.
     """
     rows = rows_of(input_shape)
     # Not Normalization, whose moments become inputs of the graph when it is exported. Two

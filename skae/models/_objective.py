@@ -1,9 +1,10 @@
-"""g∘f∘c with L: the Keras model whose output is the loss of each row."""
+"""g∘f∘c with L: the Keras models whose output is the loss of each row."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import keras
+import numpy as np
 from keras import ops
 
 from skae.corruption._corruptions import Corruption
@@ -11,6 +12,7 @@ from skae.corruption._draws import PooledDraws
 from skae.losses._penalties import Penalty
 from skae.losses._reconstruction import Loss
 from skae.networks._layers import SINGLE
+from skae.networks._ordered import OrderedNetwork
 
 
 class Settings(keras.layers.Layer):
@@ -33,7 +35,7 @@ class Settings(keras.layers.Layer):
 
     def values(self) -> dict[str, Any]:
         """The numbers, by name."""
-        tensors = map(keras.ops.convert_to_tensor, self._settings)
+        tensors = map(ops.convert_to_tensor, self._settings)
         return dict(zip(self._names, tensors, strict=True))
 
 
@@ -85,20 +87,9 @@ class ReconstructionObjective(keras.Model):
         self.built = True
 
     def call(self, inputs: tuple[Any, Any], training: bool = False) -> Any:
-        """Loss of each row, in parts.
+        """Loss of each row, (n_rows, n_parts): of the reconstruction, then a penalty if any.
 
-        Parameters
-        ----------
-        inputs : tuple of tensors, (x, target)
-            Inputs of the encoder and targets of the decoder.
-
-        training : bool
-            Whether corruption, dropout and the like apply.
-
-        Returns
-        -------
-        tensor of shape (n_rows, n_parts)
-            The reconstruction loss and, if there is one, the penalty.
+        Corruption, dropout and the like apply in training.
         """
         x, target = inputs
         settings = self.settings.values()
@@ -116,3 +107,117 @@ class ReconstructionObjective(keras.Model):
             draws = PooledDraws(self.seed_generator, settings)
             parts.append(self.penalty.per_sample(ops, settings, code, encode, x, draws))
         return ops.stack(parts, axis=1)
+
+
+class OrderedObjective(keras.Model):
+    """Loss of each row, its code cut to sizes that are drawn at random [1]_.
+
+    In each step every band of sizes is given as many rows as the others, and within it the
+    sizes are spread evenly on a logarithmic scale.
+
+    Parameters
+    ----------
+    network : OrderedNetwork
+        The network to train.
+
+    loss : Loss
+        Loss of the reconstruction.
+
+    settings : mapping of str to tuple of int
+        Shape of "size_weight": weight of the loss at each size.
+
+    References
+    ----------
+    .. [1] O. Rippel, M. Gelbart and R. Adams, "Learning Ordered Representations with Nested
+       Dropout", ICML 2014.
+    """
+
+    n_parts = 1
+
+    def __init__(
+        self, network: OrderedNetwork, loss: Loss, settings: Mapping[str, tuple[int, ...]]
+    ) -> None:
+        super().__init__(dtype=SINGLE)
+        self.settings = Settings(settings)
+        self.encoder, self.hidden = network.build()
+        self.output_layers = OutputLayers(network.output_shapes, network.output_activation)
+        self.first, self.last = np.array(network.bands, np.float32).T[..., None]
+        self.loss_of_row = loss
+        self.seed_generator = keras.random.SeedGenerator(0)
+        self.built = True
+
+    def call(self, inputs: tuple[Any, Any], training: bool = False) -> Any:
+        """Weighted loss of each row, (n_rows, 1): a mean over sizes.
+
+        They are random in training, and otherwise the last of each band.
+        """
+        x, target = inputs
+        code = self.encoder(x, training=training)
+        loss = (self._at_random_sizes if training else self._at_last_sizes)(code, target)
+        return loss[:, None]
+
+    def _at_last_sizes(self, code: Any, target: Any) -> Any:
+        """Mean loss of each row over the last sizes of the bands, (n_rows,)."""
+        n_rows, n_bands = code.shape[0], len(self.last)
+        code, target = (ops.tile(array, (n_bands, 1)) for array in (code, target))
+        size = ops.broadcast_to(self.last, (n_bands, n_rows))
+        return ops.mean(self._by_band(code, target, size, False), axis=0)
+
+    def _at_random_sizes(self, code: Any, target: Any) -> Any:
+        """Mean loss of each row at two random sizes, (n_rows,)."""
+        n_rows, n_bands = code.shape[0], len(self.last)
+        # Each row is decoded at a size of the lower bands and at one of the upper ones. All
+        # bands have the same number of rows: in the first some do not count.
+        n_each = -(-2 * n_rows // n_bands)
+        n_idle = n_bands * n_each - 2 * n_rows
+        places = np.r_[[0] * n_idle, :n_rows, n_rows - 1 : -1 : -1].astype(np.int32)
+        code, target = (ops.take(array, places, axis=0) for array in (code, target))
+        jitter = keras.random.uniform((n_bands, 1), seed=self.seed_generator)
+        place = (ops.arange(n_each, dtype="float32") + jitter) / n_each
+        first, last = map(ops.convert_to_tensor, (self.first, self.last))
+        size = first * ops.exp(place * ops.log((last + 1) / first))
+        size = ops.clip(ops.floor(size), first, last)
+        loss = ops.reshape(self._by_band(code, target, size, True), (-1,))[n_idle:]
+        return (loss[:n_rows] + ops.flip(loss[n_rows:], 0)) / 2
+
+    def _by_band(self, code: Any, target: Any, size: Any, training: bool) -> Any:
+        """Weighted losses of rows that are cut to sizes of shape (n_bands, n_each)."""
+        columns = ops.arange(1, code.shape[1] + 1, dtype="float32")
+        mask = ops.cast(columns <= ops.reshape(size, (-1, 1)), "float32")
+        code = code * mask
+        features = code
+        if self.hidden is not None:
+            features = self.hidden(ops.concatenate([code, mask], axis=1), training=training)
+        loss = self.loss_of_row.per_sample(ops, target, self.output_layers(features, code))
+        weight = self.settings.values()["size_weight"]
+        weight = ops.take(weight, ops.cast(size, "int32") - 1)
+        return ops.reshape(loss, size.shape) * weight
+
+
+class OutputLayers(keras.layers.Layer):
+    """The last layers of all bands, each applied to the same number of rows.
+
+    `shapes` are those of kernel, bias and, if there is one, linear path, of all bands.
+    """
+
+    def __init__(self, shapes: Sequence[tuple[int, ...]], activation: str) -> None:
+        super().__init__(dtype=SINGLE)
+        self.arrays = [self.add_weight(shape=shape, initializer="zeros") for shape in shapes]
+        self.activation = keras.activations.get(activation)
+        self.built = True
+
+    def call(self, features: Any, code: Any) -> Any:
+        """Reconstructions of rows, band by band, (n_bands * n_each, n_outputs).
+
+        `features` and `code` are the inputs of kernels and of linear paths.
+        """
+        kernel, bias, *path = self.arrays
+
+        def product(rows: Any, matrices: Any) -> Any:
+            by_band = ops.reshape(rows, (matrices.shape[0], -1, rows.shape[1]))
+            return ops.matmul(by_band, matrices)
+
+        output = product(features, kernel) + ops.expand_dims(bias, 1)
+        for matrix in path:
+            output = output + product(code, matrix)
+        return self.activation(ops.reshape(output, (-1, bias.shape[1])))

@@ -1,14 +1,54 @@
-"""Base class of the network parameters, and the shapes of rows."""
+"""Base class of the network parameters, activations by name, and the shapes of rows."""
 
 import math
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
+from scipy import special
 from sklearn.base import BaseEstimator
 
 Shape = tuple[int, ...]
+Array = NDArray[Any]
+Activation = Callable[[Array], Array]
+
+_SELU_SCALE, _SELU_ALPHA = 1.0507009873554805, 1.6732632423543772
+_SQRT_HALF = 0.7071067811865476
+
+
+def _elu(x: Array, alpha: float = 1.0) -> Array:
+    """Exponential linear unit of an array of any shape."""
+    negative = alpha * np.expm1(np.minimum(x, 0))
+    np.maximum(x, 0, out=x)
+    x += negative
+    return x
+
+
+# By Keras' names, without Keras: in place, on arrays of any shape.
+ACTIVATIONS: dict[str, Activation] = {
+    "elu": _elu,
+    "gelu": lambda x: np.multiply(x, 0.5 * (1 + special.erf(x * _SQRT_HALF)), out=x),
+    "leaky_relu": lambda x: np.maximum(x, 0.2 * x, out=x),
+    "linear": lambda x: x,
+    "relu": lambda x: np.maximum(x, 0, out=x),
+    "selu": lambda x: np.multiply(_elu(x, _SELU_ALPHA), _SELU_SCALE, out=x),
+    "sigmoid": lambda x: np.asarray(special.expit(x, out=x)),
+    "silu": lambda x: np.multiply(x, special.expit(x), out=x),
+    "softplus": lambda x: np.logaddexp(x, 0, out=x),
+    "softsign": lambda x: np.divide(x, 1 + np.abs(x), out=x),
+    "tanh": lambda x: np.tanh(x, out=x),
+}
+
+# scikit-learn's names.
+SYNONYMS = {"identity": "linear", "logistic": "sigmoid"}
+
+
+def keras_name(activation: str) -> str:
+    """Keras' name of an activation given by scikit-learn's or Keras' word."""
+    return SYNONYMS.get(activation, activation)
 
 
 @dataclass(frozen=True)
@@ -56,14 +96,7 @@ class Network(ABC, BaseEstimator):
     def row_shapes(self, input_shape: Shape, output_shape: Shape) -> tuple[Shape, Shape]:
         """Shapes of a row and of its reconstruction inside the network.
 
-        Parameters
-        ----------
-        input_shape, output_shape : tuple of int
-            Shapes in X and target: images and series may be flat.
-
-        Returns
-        -------
-        tuple of tuple of int
+        The given shapes are those in X and target, where images and series may be flat.
         """
 
     @abstractmethod
@@ -106,11 +139,22 @@ def with_channels(name: str, given: Any, rows: Shape, n_axes: int) -> Shape:
 
     Channels may be missing after `n_axes` axes if there is only one.
     """
-    shape = rows if given is None else _checked_shape(name, given, n_axes)
+    shape = rows
+    if given is not None:
+        numbers = all(isinstance(n, int | np.integer) and n > 0 for n in given)
+        if len(given) not in (n_axes, n_axes + 1) or not numbers:
+            raise ValueError(
+                f"{name} must be {n_axes} or {n_axes + 1} integers of at least 1, the shape of "
+                f"a row with or without channels; got {given!r}."
+            )
+        shape = tuple(map(int, given))
     if len(shape) not in (n_axes, n_axes + 1) or (given is None and len(rows) == 1):
+        axes = "(n_samples, height, width) or (n_samples, height, width, channels)"
+        if n_axes == 1:
+            axes = "(n_samples, steps, features)"
         raise ValueError(
-            f"rows of X have shape {rows}: X must be of shape {_axes(n_axes)}, or {name} "
-            f"must be the shape of a row; got {name}={given!r}."
+            f"rows of X have shape {rows}: X must be of shape {axes}, or {name} must be the "
+            f"shape of a row; got {name}={given!r}."
         )
     full = (*shape, 1) if len(shape) == n_axes else tuple(shape)
     flat = len(rows) == 1 and rows[0] == math.prod(full)
@@ -142,19 +186,3 @@ def output_with_channels(inputs: Shape, rows: Shape, outputs: Shape) -> Shape:
             f"channels; they have shape {outputs}."
         )
     return (*inputs[:-1], channels)
-
-
-def _axes(n_axes: int) -> str:
-    if n_axes == 1:
-        return "(n_samples, steps, features)"
-    return "(n_samples, height, width) or (n_samples, height, width, channels)"
-
-
-def _checked_shape(name: str, given: Any, n_axes: int) -> Shape:
-    numbers = all(isinstance(n, int | np.integer) and n > 0 for n in given)
-    if len(given) not in (n_axes, n_axes + 1) or not numbers:
-        raise ValueError(
-            f"{name} must be {n_axes} or {n_axes + 1} integers of at least 1, the shape of a "
-            f"row with or without channels; got {given!r}."
-        )
-    return tuple(map(int, given))

@@ -13,9 +13,13 @@ from skae.networks._layers import (
     after_hidden_layer,
     dense,
     layer,
-    load,
+    mirrored_dense,
     rows_of,
+    with_arrays,
 )
+
+# Positively homogeneous activations: f(a x) = a f(x) for a > 0.
+_PASS_FACTORS = {"linear", "relu", "leaky_relu"}
 
 
 class DenseLayer(NamedTuple):
@@ -38,16 +42,6 @@ class DenseWeights(NamedTuple):
     skip: Any = None
 
     @property
-    def layers(self) -> list[DenseLayer]:
-        """The hidden layers and the last one."""
-        return [*self.hidden, self.output]
-
-    @property
-    def hidden_arrays(self) -> list[Any]:
-        """Beginning of the flat list: the arrays of the hidden layers."""
-        return [array for one in self.hidden for array in one if array is not None]
-
-    @property
     def output_arrays(self) -> list[Any]:
         """End of the flat list: kernel, bias and, if there is one, linear path."""
         return [array for array in (*self.output, self.skip) if array is not None]
@@ -55,7 +49,8 @@ class DenseWeights(NamedTuple):
     @property
     def arrays(self) -> list[Any]:
         """The flat list."""
-        return self.hidden_arrays + self.output_arrays
+        layers = (*self.hidden, self.output, (self.skip,))
+        return [array for one in layers for array in one if array is not None]
 
 
 @dataclass(frozen=True)
@@ -74,17 +69,8 @@ class DenseCoder:
         Widths of the hidden layers. Without any the coder is linear already and has no
         linear path.
 
-    activation, output_activation : str
-        Keras' names.
-
-    linear_path : bool
-        Whether there is a linear path.
-
-    normalization : {"batch", "layer"} or None
-        Normalization between a hidden layer and its activation.
-
-    dropout : float
-        Share of the hidden units that are dropped in training.
+    activation, output_activation, linear_path, normalization, dropout
+        See :class:`~skae.networks._base.LayerOptions`.
     """
 
     n_inputs: int
@@ -109,14 +95,9 @@ class DenseCoder:
         for n_in, n_out in pairwise((self.n_inputs, *self.hidden)):
             shapes += [(n_in, n_out)] + [(n_out,)] * n_vectors
         shapes += [((self.n_inputs, *self.hidden)[-1], self.n_outputs), (self.n_outputs,)]
-        if self.has_linear_path:
+        if self.linear_path and self.hidden:
             shapes.append((self.n_inputs, self.n_outputs))
         return shapes
-
-    @property
-    def n_statistics(self) -> int:
-        """Number of arrays of moving statistics."""
-        return 2 * len(self.hidden) if self.normalization == "batch" else 0
 
     def named(self, arrays: Sequence[Any]) -> DenseWeights:
         """Arrays in the order of `shapes`, by name."""
@@ -129,26 +110,12 @@ class DenseCoder:
     def random_weights(self, rng: np.random.RandomState) -> Weights:
         """Glorot's uniform kernels; zeros for biases and linear path."""
         arrays = [np.zeros(shape, np.float32) for shape in self.shapes]
-        for one in self.named(arrays).layers:
+        hidden, output, _ = self.named(arrays)
+        for one in (*hidden, output):
             limit = np.sqrt(6 / sum(one.kernel.shape))
             one.kernel[:] = rng.uniform(-limit, limit, one.kernel.shape)
             if one.scale is not None:
                 one.scale[:] = 1
-        return arrays
-
-    def linear_weights(
-        self, rng: np.random.RandomState, matrix: NDArray[Any], bias: NDArray[Any]
-    ) -> Weights:
-        """Weights of a linear map: ``x @ matrix + bias`` before the output activation.
-
-        The hidden layers are those of `random_weights` and the last layer is zero, so that
-        the stack adds nothing yet.
-        """
-        arrays = self.random_weights(rng)
-        weights = self.named(arrays)
-        weights.output.kernel[:] = 0
-        weights.output.bias[:] = bias
-        (weights.output.kernel if weights.skip is None else weights.skip)[:] = matrix
         return arrays
 
     def build(self, name: str, mirrored: Any = None) -> Any:
@@ -161,9 +128,7 @@ class DenseCoder:
 
         def dense_or_mirrored(width: int, like: str, **config: Any) -> Any:
             if mirrored is not None:
-                from skae.networks._tied import MirroredDense
-
-                return MirroredDense(mirrored.get_layer(like), **config)
+                return mirrored_dense(mirrored.get_layer(like), **config)
             return dense(width, **config)
 
         inputs = rows_of((self.n_inputs,))
@@ -188,8 +153,8 @@ class DenseNetwork:
 
     Parameters
     ----------
-    n_features : int
-        Number of columns of the data.
+    n_features, n_outputs : int, int or None
+        Number of columns of the data and of the reconstruction; None: the same.
 
     n_components : int
         Latent size.
@@ -197,17 +162,11 @@ class DenseNetwork:
     hidden : tuple of int
         Widths of the encoder's hidden layers; the decoder has them in reverse.
 
-    activation, code_activation, output_activation, linear_path, normalization, dropout
-        See :class:`DenseCoder`.
-
-    n_outputs : int or None
-        Number of columns of the reconstruction; None: as of the data.
-
-    code_width : int
-        Number of encoder outputs for each column of the code, side by side.
-
     tied : bool
         Whether the decoder's kernels are the encoder's, transposed.
+
+    activation, code_activation, output_activation, linear_path, normalization, dropout, ...
+        See :class:`~skae.networks._base.LayerOptions`.
     """
 
     n_features: int
@@ -232,25 +191,26 @@ class DenseNetwork:
     @property
     def encoder(self) -> DenseCoder:
         """From data to code."""
-        width = self.n_components * self.code_width
-        return self._coder(self.n_features, width, self.hidden, self.code_activation)
+        return DenseCoder(
+            self.n_features,
+            self.n_components * self.code_width,
+            self.hidden,
+            self.activation,
+            self.code_activation,
+            self.linear_path,
+            self.normalization,
+            self.dropout,
+        )
 
     @property
     def decoder(self) -> DenseCoder:
         """From code to data."""
-        n_outputs = self.n_outputs or self.n_features
-        hidden = self.hidden[::-1]
-        return self._coder(self.n_components, n_outputs, hidden, self.output_activation)
-
-    def _coder(
-        self, n_inputs: int, n_outputs: int, hidden: tuple[int, ...], output_activation: str
-    ) -> DenseCoder:
         return DenseCoder(
-            n_inputs,
-            n_outputs,
-            hidden,
+            self.n_components,
+            self.n_outputs or self.n_features,
+            self.hidden[::-1],
             self.activation,
-            output_activation,
+            self.output_activation,
             self.linear_path,
             self.normalization,
             self.dropout,
@@ -276,11 +236,7 @@ class DenseNetwork:
         self, weights: Sequence[NDArray[Any]], statistics: Sequence[NDArray[Any]]
     ) -> tuple[Any, Any]:
         """Keras models of encoder and decoder with these weights."""
-        models = replace(self, tied=False).build()
-        parts = zip(models, self.split(weights), self.split_statistics(statistics), strict=True)
-        for model, *arrays in parts:
-            load(model, *arrays)
-        return models
+        return with_arrays(self, replace(self, tied=False).build(), weights, statistics)
 
     def split(self, weights: Sequence[NDArray[Any]]) -> tuple[Weights, Weights]:
         """Weights of the encoder and of the decoder, which then has kernels if it is tied."""
@@ -294,23 +250,20 @@ class DenseNetwork:
 
     def fresh_statistics(self) -> Weights:
         """Moving means and variances before training."""
-        return [
-            np.full(width, i, np.float32)
-            for coder in (self.encoder, self.decoder)
-            for width in coder.hidden
-            for i in range(2 * (coder.normalization == "batch"))
-        ]
+        is_normalized = self.normalization == "batch"
+        widths = self.hidden + self.hidden[::-1] if is_normalized else ()
+        return [np.full(width, i, np.float32) for width in widths for i in (0, 1)]
 
     def split_statistics(self, statistics: Sequence[NDArray[Any]]) -> tuple[Weights, Weights]:
         """Moving statistics of the encoder and of the decoder."""
-        n_encoder = self.encoder.n_statistics
+        n_encoder = 2 * len(self.hidden) if self.normalization == "batch" else 0
         return list(statistics[:n_encoder]), list(statistics[n_encoder:])
 
     def _untied(self, encoder: Weights, vectors: Weights) -> Weights:
         """The decoder's weights: its own vectors between the encoder's kernels."""
         named, vector = self.encoder.named(encoder), iter(vectors)
-        kernels = [one.kernel for one in reversed(named.layers)]
-        kernel = iter(kernels if named.skip is None else [*kernels, named.skip])
+        layers = [named.output, *named.hidden[::-1]]
+        kernel = iter([*(one.kernel for one in layers), named.skip])
         return [
             next(vector) if len(shape) == 1 else next(kernel).T for shape in self.decoder.shapes
         ]
@@ -329,22 +282,10 @@ class DenseNetwork:
     ) -> Weights:
         """Initial weights of a linear autoencoder; the hidden layers contribute zero.
 
-        Parameters
-        ----------
-        rng : RandomState
-            Draws the kernels of the hidden layers.
-
-        encoder : ndarray of shape (n_features, k)
-            With ``k < n_components`` the other columns of the code are zero at first.
-
-        decoder : ndarray of shape (k, n_outputs)
-            From the code back.
-
-        offset : float or ndarray of shape (n_outputs,)
-            Added to what is decoded.
-
-        code_bias : float or ndarray of shape (n_components * code_width,)
-            Added to what is encoded.
+        `encoder` is of shape (n_features, k): with ``k < n_components`` the other columns of
+        the code are zero at first. `decoder` is of shape (k, n_outputs). `offset`, a number or
+        (n_outputs,), is added to what is decoded, `code_bias`, a number or (n_components *
+        code_width,), to what is encoded. `rng` draws the kernels of the hidden layers.
         """
         width, k = self.n_components * self.code_width, encoder.shape[1]
         # The first of the outputs for a column of the code is its value.
@@ -352,26 +293,29 @@ class DenseNetwork:
         into[:, : k * self.code_width : self.code_width] = encoder
         out = np.zeros((self.n_components, self.decoder.n_outputs))
         out[:k] = decoder
-        return self.joined(
-            self.encoder.linear_weights(rng, into, np.broadcast_to(code_bias, width)),
-            self.decoder.linear_weights(rng, out, np.broadcast_to(offset, out.shape[1])),
-        )
+        parts = []
+        for coder, matrix, bias in (
+            (self.encoder, into, code_bias),
+            (self.decoder, out, offset),
+        ):
+            arrays = coder.random_weights(rng)
+            weights = coder.named(arrays)
+            weights.output.kernel[:] = 0
+            weights.output.bias[:] = bias
+            (weights.output.kernel if weights.skip is None else weights.skip)[:] = matrix
+            parts.append(arrays)
+        return self.joined(*parts)
 
     def with_moved_code(self, weights: Sequence[NDArray[Any]], by: NDArray[Any]) -> Weights:
         """Weights of the same network, but for a constant that is added to the code.
 
-        Parameters
-        ----------
-        weights : sequence of ndarray
-            Weights before.
-
-        by : ndarray of shape (n_components,)
-            Added by the encoder before the activation, subtracted by the decoder.
+        The encoder adds `by`, of shape (n_components,), before the activation, and the decoder
+        subtracts it.
         """
         encoder, decoder = self.split([array.copy() for array in weights])
         self.encoder.named(encoder).output.bias[:] += by
         named = self.decoder.named(decoder)
-        first = named.layers[0]
+        first = (*named.hidden, named.output)[0]
         first.bias[:] -= by @ first.kernel
         if named.skip is not None:
             named.output.bias[:] -= by @ named.skip
@@ -390,3 +334,61 @@ def resize(weights: Sequence[NDArray[Any]], shapes: Sequence[tuple[int, ...]]) -
         result[overlap] = array[overlap]
         resized.append(result)
     return resized
+
+
+class AffineChange(NamedTuple):
+    """From new units to old ones: ``old = factor * new + shift``."""
+
+    factor: float
+    shift: NDArray[Any] | float
+
+
+def is_rescalable(network: Any) -> bool:
+    """True for dense networks with neither normalization nor tied weights."""
+    return isinstance(network, DenseNetwork) and not (network.normalization or network.tied)
+
+
+def rescale_weights(
+    network: DenseNetwork,
+    weights: Sequence[NDArray[Any]],
+    before: AffineChange,
+    after: AffineChange | None,
+) -> Weights:
+    """The weights of the same function for rows in new units, of a network `is_rescalable`.
+
+    `before` and `after` are the changes of the units of inputs and outputs; None: the outputs
+    have no units. The code is divided by the factor of the inputs, if its activation allows
+    that, so that it stays in the units of the network's inputs. So do the hidden layers: where
+    their activation passes on factors, their kernels stay and only biases change. Before any
+    other activation the values stay as they are.
+    """
+    encoder, decoder = network.split(weights)
+    factor = before.factor if network.code_activation in _PASS_FACTORS else 1.0
+    code, after = AffineChange(factor, 0.0), after or AffineChange(1.0, 0.0)
+    return network.joined(
+        _rescaled(network.encoder, encoder, before, code),
+        _rescaled(network.decoder, decoder, code, after),
+    )
+
+
+def _rescaled(
+    coder: DenseCoder, arrays: Weights, before: AffineChange, after: AffineChange
+) -> Weights:
+    """The weights of one direction."""
+    weights = coder.named([array.astype(np.float64) for array in arrays])
+    hidden, output, skip = weights
+    layers = [*hidden, output]
+    shift = np.broadcast_to(before.shift, coder.n_inputs)
+    layers[0].bias[:] += shift @ layers[0].kernel
+    if skip is not None:
+        output.bias[:] += shift @ skip
+        skip *= before.factor / after.factor
+    output.bias[:] -= after.shift
+    factor = before.factor
+    for one in layers:
+        passed = factor if coder.activation in _PASS_FACTORS else 1.0
+        passed = after.factor if one is output else passed
+        one.kernel[:] *= factor / passed
+        one.bias[:] /= passed
+        factor = passed
+    return [array.astype(np.float32) for array in weights.arrays]

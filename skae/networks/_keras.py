@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 
 from skae.networks._base import LayerOptions, Network, Shape
-from skae.networks._keras_spec import BuiltNetwork
 from skae.networks._layers import (
     Weights,
     constant_variables,
@@ -20,6 +19,7 @@ from skae.networks._layers import (
     rows_of,
     values,
 )
+from skae.networks._stacked import BuiltNetwork
 from skae.utils._sklearn import HasMethods, validate_parameters
 
 
@@ -184,24 +184,9 @@ class Source:
 
 @dataclass(frozen=True)
 class KerasModels(BuiltNetwork):
-    """Two models of the user as a value.
+    """Two models of the user as a value, `wanted_activation` after a last layer without one.
 
-    Parameters
-    ----------
-    encoder, decoder : Source
-        Sources of the models.
-
-    n_components : int
-        Latent size.
-
-    input_shape, output_shape : tuple of int
-        Shapes of a row and of its reconstruction.
-
-    code_width : int
-        Number of encoder outputs for each column of the code, side by side.
-
-    wanted_activation : str
-        Output activation where the decoder's last layer has no activation.
+    `code_width` is the number of encoder outputs for each column of the code, side by side.
     """
 
     encoder: Source

@@ -19,16 +19,7 @@ NORMALIZATION_EPSILON = 1e-3
 
 
 def layer(kind: str, *args: Any, **config: Any) -> Any:
-    """A Keras layer by its name.
-
-    Parameters
-    ----------
-    kind : str
-        A class of :mod:`keras.layers`.
-
-    *args, **config
-        Its arguments.
-    """
+    """A Keras layer by the name of its class, with arguments of that."""
     import keras
 
     return getattr(keras.layers, kind)(*args, dtype=SINGLE, **config)
@@ -37,6 +28,23 @@ def layer(kind: str, *args: Any, **config: Any) -> Any:
 def dense(width: int, **config: Any) -> Any:
     """A dense layer whose kernel is zero: weights come from `random_state` alone."""
     return layer("Dense", width, kernel_initializer="zeros", **config)
+
+
+def mirrored_dense(mirrored: Any, use_bias: bool = True, name: str | None = None) -> Any:
+    """A layer whose kernel is that of a dense layer, transposed, and whose bias is its own."""
+    import keras
+
+    class MirroredDense(keras.layers.Layer):
+        def build(self, input_shape: tuple[int | None, ...]) -> None:
+            if use_bias:
+                shape = mirrored.kernel.shape[:1]
+                self.bias = self.add_weight(name="bias", shape=shape, initializer="zeros")
+
+        def call(self, inputs: Any) -> Any:
+            outputs = keras.ops.matmul(inputs, keras.ops.transpose(mirrored.kernel))
+            return outputs + self.bias if use_bias else outputs
+
+    return MirroredDense(name=name, dtype=SINGLE)
 
 
 def after_hidden_layer(outputs: Any, options: Any, activation: str) -> Any:
@@ -61,8 +69,17 @@ def rows_of(shape: tuple[int, ...]) -> Any:
 
 def load(model: Any, weights: Weights, statistics: Weights) -> None:
     """Set the variables of a Keras model, but for its seeds."""
-    _assign(model.trainable_variables, weights)
-    _assign(constant_variables(model), statistics)
+    variables = [*model.trainable_variables, *constant_variables(model)]
+    for variable, array in zip(variables, [*weights, *statistics], strict=True):
+        variable.assign(array)
+
+
+def with_arrays(network: Any, models: Any, weights: Any, statistics: Any) -> Any:
+    """Encoder and decoder of a network, their variables set."""
+    parts = network.split(weights), network.split_statistics(statistics)
+    for model, arrays, moments in zip(models, *parts, strict=True):
+        load(model, arrays, moments)
+    return models
 
 
 def constant_variables(model: Any) -> list[Any]:
@@ -77,23 +94,13 @@ def values(variables: Iterable[Any]) -> Weights:
     return [as_array(v.value if isinstance(v, keras.Variable) else v) for v in variables]
 
 
-def _assign(variables: list[Any], arrays: Weights) -> None:
-    for variable, array in zip(variables, arrays, strict=True):
-        variable.assign(array)
-
-
 def initial_kernel(
     rng: np.random.RandomState, path: str, shape: tuple[int, ...]
 ) -> NDArray[np.float32]:
     """Keras' default initialization of a kernel: orthogonal over time, else Glorot uniform."""
-    if path.endswith("recurrent_kernel"):
-        return _orthogonal(rng, shape)
-    field = math.prod(shape[:-2])
-    limit = np.sqrt(6 / (field * sum(shape[-2:])))
-    return rng.uniform(-limit, limit, shape).astype(np.float32)
-
-
-def _orthogonal(rng: np.random.RandomState, shape: tuple[int, ...]) -> NDArray[np.float32]:
+    if not path.endswith("recurrent_kernel"):
+        limit = np.sqrt(6 / (math.prod(shape[:-2]) * sum(shape[-2:])))
+        return rng.uniform(-limit, limit, shape).astype(np.float32)
     rows, columns = math.prod(shape[:-1]), shape[-1]
     q, r = np.linalg.qr(rng.normal(size=(max(rows, columns), min(rows, columns))))
     q *= np.where(np.diag(r) < 0, -1, 1)

@@ -62,7 +62,7 @@ class OrderedNetwork:
     def _trunk(self) -> list[tuple[int, ...]]:
         """Shapes of the decoder's hidden layers, whose inputs are columns and mask."""
         decoder = replace(self.whole.decoder, n_inputs=2 * self.n_components)
-        return decoder.named(decoder.shapes).hidden_arrays
+        return decoder.shapes[: -len(self.output_shapes)]
 
     @property
     def output_shapes(self) -> list[tuple[int, ...]]:
@@ -167,9 +167,9 @@ class OrderedNetwork:
     def _for_all_sizes(self, weights: Weights) -> Weights:
         """Weights of the largest size for all sizes; those of the mask are zero."""
         encoder, decoder = self.whole.split(weights)
-        named = self.whole.decoder.named(decoder)
-        outputs = [np.stack([array] * len(self.bands)) for array in named.output_arrays]
-        return [*encoder, *resize(named.hidden_arrays, self._trunk), *outputs]
+        n = len(self.output_shapes)
+        outputs = [np.stack([array] * len(self.bands)) for array in decoder[-n:]]
+        return [*encoder, *resize(decoder[:-n], self._trunk), *outputs]
 
     def _split(self, weights: Sequence[NDArray[Any]]) -> tuple[Weights, Weights, Weights]:
         """Weights of the encoder, of the decoder's hidden layers and of the output layers."""

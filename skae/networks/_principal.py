@@ -29,19 +29,10 @@ _MOST_EVALUATED = 10_000
 
 
 class LinearMap(NamedTuple):
-    """Encoder and decoder without hidden layers, and what they explain.
+    """Encoder (n_features, k) and decoder (k, n_outputs) of centred rows, and their quality.
 
-    Attributes
-    ----------
-    encoder : ndarray of shape (n_features, k)
-        From centred rows to codes.
-
-    decoder : ndarray of shape (k, n_outputs)
-        From codes to centred rows.
-
-    share : float
-        Share of the variance of the targets explained on the same rows, or on the first ten
-        thousand of them.
+    `share` is the share of the variance of the targets explained on the same rows, or on the
+    first ten thousand of them.
     """
 
     encoder: NDArray[Any]
@@ -57,52 +48,32 @@ def linear_map(
 ) -> LinearMap:
     """Principal components, or a reduced-rank regression where targets are given.
 
-    Parameters
-    ----------
-    rows : Rows
-        Standardised rows.
-
-    n_components : int
-        Latent size.
-
-    rng : RandomState
-        Seeds randomized solvers.
-
-    corrupted : ndarray of shape (n_corrupted, n_features) or None
-        The first of the inputs, standardised and corrupted as in training: noise calls for a
-        decoder that shrinks.
+    `rows` are standardised. `corrupted`, (n_corrupted, n_features), are the first of the
+    inputs, corrupted as in training: noise calls for a decoder that shrinks. `rng` seeds
+    randomized solvers.
     """
     inputs = rows.inputs if corrupted is None else corrupted
-    encoder, decoder = _maps(rows, inputs, n_components, rng)
+    first = rows.take(slice(len(inputs)))
+    if first.targets is not None:
+        args = (n_components, first.weight, rng)
+        encoder, decoder = reduced_rank_map(inputs, first.targets, *args)
+    else:
+        ordered = rows.in_order()
+        encoder, _ = principal_axes(ordered.inputs, n_components, ordered.weight, rng)
+        decoder = encoder.T
+        if corrupted is not None:
+            first = first.dense()
+            decoder = shrunk_decoder(corrupted @ encoder, first.inputs, first.weight)
     n_evaluated = min(len(inputs), _MOST_EVALUATED)
     rows = rows.take(slice(n_evaluated))
     pairs = rows if corrupted is None else Rows(inputs[:n_evaluated], rows.outputs)
-    by_row = [_error_and_total(part.dense(), encoder, decoder) for part in pairs.parts()]
+    # Mean squares of the residual and of the outputs of each row, (2, n_samples).
+    by_row = []
+    for part in map(Rows.dense, pairs.parts()):
+        residual = part.outputs - part.inputs @ encoder @ decoder
+        by_row.append([np.square(array).mean(axis=1) for array in (residual, part.outputs)])
     error, total = np.average(np.concatenate(by_row, axis=1), axis=1, weights=rows.weight)
     return LinearMap(encoder, decoder, float(1 - error / total) if total else 1.0)
-
-
-def _error_and_total(
-    rows: Rows, encoder: NDArray[Any], decoder: NDArray[Any]
-) -> NDArray[np.floating]:
-    """Mean squares of the residual and of the outputs of each row, (2, n_samples)."""
-    residual = rows.outputs - rows.inputs @ encoder @ decoder
-    return np.stack([np.square(part).mean(axis=1) for part in (residual, rows.outputs)])
-
-
-def _maps(
-    rows: Rows, inputs: NDArray[Any], n_components: int, rng: np.random.RandomState
-) -> tuple[NDArray[Any], NDArray[Any]]:
-    """Encoder (n_features, k) and decoder (k, n_outputs) for inputs (n_inputs, n_features)."""
-    first = rows.take(slice(len(inputs)))
-    if first.targets is not None:
-        return reduced_rank_map(inputs, first.targets, n_components, first.weight, rng)
-    ordered = rows.in_order()
-    axes, _ = principal_axes(ordered.inputs, n_components, ordered.weight, rng)
-    if inputs is rows.inputs:
-        return axes, axes.T
-    first = first.dense()
-    return axes, shrunk_decoder(inputs @ axes, first.inputs, first.weight)
 
 
 def principal_axes(
@@ -129,45 +100,36 @@ def principal_axes(
 
     Returns
     -------
-    axes : ndarray of shape (n_features, k)
-        Orthonormal columns, the largest variance first, with a fixed sign: each
-        column's entry of largest magnitude is positive.
-
-    variance : ndarray of shape (k,)
-        Variance along each axis.
+    axes, variance : ndarray of shape (n_features, k) and (k,)
+        Orthonormal columns, the largest variance first, with a fixed sign: each column's
+        entry of largest magnitude is positive. Variance along each axis.
     """
     weight = np.ones(len(X)) if sample_weight is None else sample_weight
-    k = min(n_components, *X.shape)
+    n_samples, n_features = X.shape
+    k = min(n_components, n_samples, n_features)
+    rows: Any = X
     if isinstance(X, LazyRows):
-        if X.shape[1] <= MOST_EXACT:
-            axes, variance = exact_axes(X, k, weight)
-        else:
-            axes, variance = truncated_axes(X, k, weight, random_state)
-        return with_fixed_signs(axes), np.maximum(variance, 0) / weight.sum()
-    rows = X if sample_weight is None else X * np.sqrt(weight)[:, None].astype(X.dtype)
-    if min(X.shape) <= MOST_EXACT:
-        axes, variance = _exact(rows, k)
+        most = MOST_EXACT
+    else:
+        most = min(n_samples, MOST_EXACT)
+        if sample_weight is not None:
+            rows = X * np.sqrt(weight)[:, None].astype(X.dtype)
+    if n_features <= most:
+        gram = _product(rows, weight, None) if isinstance(X, LazyRows) else _gram(rows)
+        top = (n_features - k, n_features - 1)
+        variance, axes = linalg.eigh(gram, subset_by_index=top)
+        axes, variance = axes[:, ::-1].astype(X.dtype, copy=False), variance[::-1]
+    elif isinstance(X, LazyRows):
+        axes, variance = _truncated(X, k, weight, random_state)
+    elif n_samples <= MOST_EXACT:
+        _, singular, right = linalg.svd(rows, full_matrices=False)
+        axes, variance = right[:k].T, singular[:k] ** 2
     else:
         _, singular, right = randomized_svd(rows, k, random_state=random_state)
         axes, variance = right.T, singular**2
-    return with_fixed_signs(axes), np.maximum(variance, 0) / weight.sum()
-
-
-def with_fixed_signs(axes: NDArray[Any]) -> NDArray[Any]:
-    """Columns whose entry of largest magnitude is positive."""
     largest = np.argmax(np.abs(axes), axis=0)
-    return axes * np.where(axes[largest, np.arange(axes.shape[1])] < 0, -1, 1)
-
-
-def _exact(rows: NDArray[Any], k: int) -> tuple[NDArray[Any], NDArray[Any]]:
-    """The k largest axes, (n_features, k), and the sum of squares along each, (k,)."""
-    n_samples, n_features = rows.shape
-    if n_features <= n_samples:
-        top = (n_features - k, n_features - 1)
-        variance, axes = linalg.eigh(_gram(rows), subset_by_index=top)
-        return axes[:, ::-1].astype(rows.dtype, copy=False), variance[::-1]
-    _, singular, right = linalg.svd(rows, full_matrices=False)
-    return right[:k].T, singular[:k] ** 2
+    axes = axes * np.where(axes[largest, np.arange(axes.shape[1])] < 0, -1, 1)
+    return axes, np.maximum(variance, 0) / weight.sum()
 
 
 def _gram(rows: NDArray[Any]) -> NDArray[np.float64]:
@@ -188,32 +150,10 @@ def reduced_rank_map(
     sample_weight: NDArray[Any] | None = None,
     random_state: np.random.RandomState | int | None = None,
 ) -> tuple[NDArray[Any], NDArray[Any]]:
-    """The linear map of a given rank that takes centred X to centred Y.
+    """The linear map of at most a given rank that takes centred X to centred Y.
 
-    Parameters
-    ----------
-    X : ndarray of shape (n_samples, n_features)
-        Rows, centred already; of many columns, their principal components are used.
-
-    Y : ndarray of shape (n_samples, n_outputs)
-        Targets, centred already.
-
-    n_components : int
-        The rank, at most.
-
-    sample_weight : ndarray of shape (n_samples,) or None
-        Weights of the rows.
-
-    random_state : RandomState, int or None
-        Seeds the randomized solver, which serves wide data only.
-
-    Returns
-    -------
-    encoder : ndarray of shape (n_features, k)
-        From rows to code.
-
-    decoder : ndarray of shape (k, n_outputs)
-        From code to `Y`; orthonormal rows.
+    X : (n_samples, n_features), of many columns their principal components; Y : (n_samples,
+    n_outputs); encoder : (n_features, k); decoder : (k, n_outputs), with orthonormal rows.
 
     References
     ----------
@@ -240,27 +180,14 @@ def shrunk_decoder(
     return linalg.lstsq(weighted.T @ code, weighted.T @ Y)[0]
 
 
-def exact_axes(
-    rows: LazyRows, k: int, weight: NDArray[Any]
-) -> tuple[NDArray[Any], NDArray[Any]]:
-    """The k largest axes, (n_features, k), and the sum of squares along each, (k,)."""
-    n_features = rows.shape[1]
-    gram = _product(rows, weight, None)
-    variance, axes = linalg.eigh(gram, subset_by_index=(n_features - k, n_features - 1))
-    return axes[:, ::-1].astype(rows.dtype, copy=False), variance[::-1]
-
-
-def truncated_axes(
+def _truncated(
     rows: LazyRows, k: int, weight: NDArray[Any], random_state: Any
 ) -> tuple[NDArray[Any], NDArray[Any]]:
-    """The same approximately for many columns, by subspace iteration [1]_.
+    """The k largest axes, (n_features, k), and the sum of squares along each, (k,).
 
-    The rows are read once in each round.
-
-    References
-    ----------
-    .. [1] N. Halko, P.-G. Martinsson and J. A. Tropp, "Finding Structure with Randomness",
-       SIAM Review 53, 2011.
+    Approximate, for many columns, by subspace iteration, which takes all rows once in each
+    round: N. Halko, P.-G. Martinsson and J. A. Tropp, "Finding Structure with Randomness",
+    SIAM Review 53, 2011.
     """
     size = min(k + _MORE_COLUMNS, *rows.shape)
     basis = check_random_state(random_state).standard_normal((rows.shape[1], size))

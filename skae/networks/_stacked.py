@@ -1,16 +1,131 @@
-"""Stacks of layers beside a linear path, which can start at the PCA solution."""
+"""Networks that are built to find the shapes of their weights; stacks beside a linear path."""
 
 import math
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from functools import lru_cache
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from skae.networks._base import LayerOptions, Shape
-from skae.networks._keras_spec import BuiltNetwork, weight_spec
-from skae.networks._layers import Weights, dense, initial_kernel, layer, rows_of
+from skae.networks._layers import (
+    Weights,
+    constant_variables,
+    dense,
+    initial_kernel,
+    layer,
+    rows_of,
+    values,
+    with_arrays,
+)
+
+_MOST_SPECS = 64
+
+
+class WeightSpec(NamedTuple):
+    """Encoder and decoder without their weights, the encoder's variables first.
+
+    Attributes
+    ----------
+    paths : list of str
+        Names of the weights, as "layer/weight".
+
+    shapes : list of tuple of int
+        Shapes of the weights.
+
+    constants : list of ndarray or None
+        Initial values of the weights; None for kernels, which are random.
+
+    statistics : list of ndarray
+        Initial values that are not trained: moving means, frozen weights.
+
+    n_encoder, n_encoder_statistics : int
+        How many of them are the encoder's.
+    """
+
+    paths: list[str]
+    shapes: list[tuple[int, ...]]
+    constants: list[NDArray[Any] | None]
+    statistics: Weights
+    n_encoder: int
+    n_encoder_statistics: int
+
+
+class BuiltNetwork(ABC):
+    """An autoencoder as a hashable value: a subclass builds it, the rest follows from that.
+
+    Subclasses have an attribute `n_components`.
+    """
+
+    # Whether the code may have further columns, which are masked.
+    resizable = True
+    # Whether training can start at a linear map.
+    starts_linear = True
+    # XLA's convolutions and loops are slow on CPUs.
+    gains_from_xla = False
+
+    n_components: int
+
+    @property
+    @abstractmethod
+    def output_activation(self) -> str:
+        """Keras' name of the output activation."""
+
+    @abstractmethod
+    def build(self) -> tuple[Any, Any]:
+        """Keras models of encoder and decoder, from flat rows to codes and back."""
+
+    @abstractmethod
+    def random_start(self, rng: np.random.RandomState) -> Weights:
+        """Random initial weights."""
+
+    @property
+    def shapes(self) -> list[tuple[int, ...]]:
+        """Shapes of all weights that are trained, the encoder's first."""
+        return weight_spec(self).shapes
+
+    def fresh_statistics(self) -> Weights:
+        """Moving means and variances before training, and whatever else is not trained."""
+        return [value.copy() for value in weight_spec(self).statistics]
+
+    def split(self, weights: Sequence[NDArray[Any]]) -> tuple[Weights, Weights]:
+        """Weights of the encoder and of the decoder."""
+        n_encoder = weight_spec(self).n_encoder
+        return list(weights[:n_encoder]), list(weights[n_encoder:])
+
+    def split_statistics(self, statistics: Sequence[NDArray[Any]]) -> tuple[Weights, Weights]:
+        """Moving statistics of the encoder and of the decoder."""
+        n_encoder = weight_spec(self).n_encoder_statistics
+        return list(statistics[:n_encoder]), list(statistics[n_encoder:])
+
+    def trained(
+        self, weights: Sequence[NDArray[Any]], statistics: Sequence[NDArray[Any]]
+    ) -> tuple[Any, Any]:
+        """Keras models of encoder and decoder with these weights."""
+        return with_arrays(self, self.build(), weights, statistics)
+
+
+@lru_cache(maxsize=_MOST_SPECS)
+def weight_spec(network: BuiltNetwork) -> WeightSpec:
+    """Names, shapes and initial values of the weights; imports Keras."""
+    models = network.build()
+    trained = [model.trainable_variables for model in models]
+    constant = [constant_variables(model) for model in models]
+    weights = [v for part in trained for v in part]
+    return WeightSpec(
+        paths=[v.path for v in weights],
+        shapes=[tuple(map(int, v.shape)) for v in weights],
+        constants=[
+            None if "kernel" in v.name else value
+            for v, value in zip(weights, values(weights), strict=True)
+        ],
+        statistics=[value for part in constant for value in values(part)],
+        n_encoder=len(trained[0]),
+        n_encoder_statistics=len(constant[0]),
+    )
 
 
 class Stack(ABC):
@@ -57,11 +172,6 @@ class StackedNetwork(BuiltNetwork):
         return self.options.output_activation
 
     @property
-    def n_features(self) -> int:
-        """Columns of a flat row."""
-        return math.prod(self.stack.input_shape)
-
-    @property
     def n_outputs(self) -> int:
         """Columns of a flat reconstruction."""
         return math.prod(self.stack.output_shape)
@@ -74,7 +184,7 @@ class StackedNetwork(BuiltNetwork):
         """Keras models of encoder and decoder, their kernels zero."""
         import keras
 
-        rows = rows_of((self.n_features,))
+        rows = rows_of((math.prod(self.stack.input_shape),))
         images = layer("Reshape", self.stack.input_shape)(rows)
         features = layer("Reshape", (-1,))(self.stack.encode(images, self.options))
         width = self.n_components * self.options.code_width

@@ -17,7 +17,7 @@ from sklearn.base import BaseEstimator
 from skae.corruption._corruptions import CORRUPTIONS
 from skae.losses._likelihood import LIKELIHOODS
 from skae.losses._penalties import PENALTIES
-from skae.losses._registry import LOSSES
+from skae.losses._reconstruction import LOSSES
 from skae.persistence._container import check
 from skae.utils._sklearn import SKLEARN_ATTRIBUTES
 

@@ -8,8 +8,8 @@ import jax.numpy as jnp
 from keras import distribution
 from numpy.typing import NDArray
 
+from skae.training._data import weighted_sum
 from skae.training._engine import Engine, State
-from skae.training._tensors import weighted_sum
 
 
 class JaxEngine(Engine):

@@ -6,8 +6,8 @@ from typing import Any
 import tensorflow as tf
 from numpy.typing import NDArray
 
+from skae.training._data import weighted_sum
 from skae.training._engine import Arrays, Engine, State
-from skae.training._tensors import weighted_sum
 from skae.utils._memory import is_mmapped
 
 
@@ -19,7 +19,7 @@ class TensorFlowEngine(Engine):
     def _tensor(self, array: NDArray[Any]) -> Any:
         """An array of any shape on the device; on the CPU many rows are not copied."""
         if self._is_accelerated or not is_mmapped(array):
-            return super()._tensor(array)
+            return tf.convert_to_tensor(array)
         return tf.experimental.dlpack.from_dlpack(array.__dlpack__())
 
     def _step(self, state: State, x: Any, target: Any, weight: Any) -> tuple[State, Any]:
@@ -44,14 +44,11 @@ class TensorFlowEngine(Engine):
     ) -> tuple[Any, Any]:
         """Call the epoch, compiled the first time; order (n_visits,), rates (n_steps,)."""
         if self._function is None:
+            others = [tf.TensorSpec(v.shape, v.dtype) for v in self._state["others"]]
             concrete = tf.function(
                 self._epoch,
                 input_signature=[
-                    {
-                        "others": [
-                            tf.TensorSpec(v.shape, v.dtype) for v in self._state["others"]
-                        ]
-                    },
+                    {"others": others},
                     tf.TensorSpec([None], tf.int32),
                     tf.TensorSpec([None], tf.float32),
                     *[tf.TensorSpec([], tf.int32)] * 3,
@@ -88,11 +85,9 @@ class TensorFlowEngine(Engine):
     def _fetch(self) -> tuple[Sequence[Any], Sequence[Any], Sequence[Any]]:
         return self._params, self.optimizer.variables, self._state["others"]
 
-    def _current_params(self, state: State) -> Sequence[Any]:
-        return [v.value for v in self._params]
-
-    def _current_slots(self, state: State) -> Sequence[Any]:
-        return [v.value for v in self.optimizer.variables]
+    def _current(self, state: State, kind: str) -> Sequence[Any]:
+        variables = self._params if kind == "params" else self.optimizer.variables
+        return [v.value for v in variables]
 
 
 def _of_a_list(function: Any) -> Callable[[list[Any]], Any]:

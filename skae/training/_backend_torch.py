@@ -6,8 +6,8 @@ from typing import Any
 import torch
 from numpy.typing import NDArray
 
+from skae.training._data import weighted_sum
 from skae.training._engine import Engine, State
-from skae.training._tensors import weighted_sum
 
 
 class TorchEngine(Engine):
@@ -33,7 +33,7 @@ class TorchEngine(Engine):
         with torch.no_grad():
             self._state, total, validation = self._epoch(
                 self._state,
-                *self._tensors([order, rates]),
+                *map(self._tensor, (order, rates)),
                 n_rows,
                 n_steps,
                 n_chunks,

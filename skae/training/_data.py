@@ -1,21 +1,16 @@
-"""Rows as the compiled epoch takes them: padded and shuffled, or streamed in chunks."""
+"""Rows as the compiled epoch takes them, whole or in chunks, and arithmetic on its tensors."""
 
-from collections.abc import Generator
-from concurrent.futures import Future, ThreadPoolExecutor
+import math
+from collections.abc import Generator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
+from keras import ops
 from numpy.typing import NDArray
 
 from skae.utils._rows import Rows, pad
-
-# Rows that the validation pass takes at a time, at least.
-VALIDATION_ROWS = 256
-
-# Up to so many rows are padded to a power of two: a whole table then mostly shares a
-# compilation with its folds.
-_FEW_ROWS = 2**13
 
 # Size of a chunk, on which training runs while the next is read.
 _CHUNK_BYTES = 2**24
@@ -25,22 +20,9 @@ _CHUNK_BYTES = 2**24
 _MOST_SCATTERED = 2**30
 _BLOCK_BYTES = 2**17
 
-
-def bucket(n: int, multiple_of: int = 1) -> int:
-    """Round up, so that similar sizes share one compilation; many rows by an eighth at most."""
-    power = 2 ** max(n - 1, 1).bit_length()
-    step = power if n <= _FEW_ROWS else power // 16
-    n = -(-n // step) * step
-    return -(-n // multiple_of) * multiple_of
-
-
-def shuffled(rng: np.random.RandomState, n: int, length: int) -> NDArray[np.int32]:
-    """A permutation of n rows, repeated up to the length of a padded epoch.
-
-    Repeated rows do not count in the loss; they complete the last batch with rows like the
-    others, for batch normalization.
-    """
-    return np.resize(rng.permutation(n).astype(np.int32), length)
+# On a CPU XLA adds numbers one after the other, each addition waiting for the one before: the
+# norm of all gradients would take a quarter of a step. Sums side by side take next to nothing.
+_LANES = 16
 
 
 class Chunk(NamedTuple):
@@ -68,67 +50,45 @@ class Chunk(NamedTuple):
 
 
 class Stream:
-    """Reads the rows of an epoch chunk by chunk, each while training runs on the one before.
+    """Training rows, read chunk by chunk, each while training runs on the one before.
 
     The batches are those of an epoch over rows that are on the device as a whole.
-
-    Parameters
-    ----------
-    rows : Rows
-        Training rows.
-
-    batch_size : int
-        Rows in a step.
     """
 
     def __init__(self, rows: Rows, batch_size: int) -> None:
         self.batch_size = batch_size
         self.n_steps = max(_CHUNK_BYTES // (rows.row_bytes * batch_size), 1)
+        self.n_rows = self.n_steps * batch_size  # length of a chunk
         self.in_blocks = len(rows) * rows.row_bytes > _MOST_SCATTERED
         if self.in_blocks:
             rows = rows.in_order()
         self.rows = replace(rows, weight=rows.weights())
 
-    @property
-    def n_rows(self) -> int:
-        """Length of a chunk."""
-        return self.n_steps * self.batch_size
-
-    def order(self, rng: np.random.RandomState, length: int) -> NDArray[np.int32]:
-        """Rows of an epoch, in the order in which they are visited."""
+    def order(self, rng: np.random.RandomState) -> NDArray[np.integer]:
+        """All rows in the order in which an epoch visits them, (n_rows,)."""
         n = len(self.rows)
         if not self.in_blocks:
-            return shuffled(rng, n, length)
+            return rng.permutation(n)
         size = max(_BLOCK_BYTES // self.rows.row_bytes, 1)
         starts = size * rng.permutation(-(-n // size))
         order = (starts[:, None] + np.arange(size)).ravel()
-        order = order[order < n].astype(np.int32)
+        order = order[order < n]
         for start in range(0, n, self.n_rows):
             rng.shuffle(order[start : start + self.n_rows])
-        return np.resize(order, length)
-
-    def blank(self) -> Chunk:
-        """A chunk without rows that count."""
-        arrays = [pad(array, self.n_rows) for array in self._arrays(np.zeros(0, np.intp))]
-        return Chunk(arrays, np.zeros(self.n_rows, np.int32), 0, slice(0, 0))
+        return order
 
     def chunks(self, order: NDArray[np.int32], n_rows: int) -> Generator[Chunk, None, None]:
         """The chunks of an epoch over the first rows of an order."""
-        starts = range(0, n_rows, self.n_rows)
         with ThreadPoolExecutor(1) as reader:
-
-            def request(start: int) -> Future[Chunk]:
-                return reader.submit(self._chunk, order, start, n_rows)
-
-            coming = request(0)
-            for start in starts:
+            coming = reader.submit(self.chunk, order, 0, n_rows)
+            for start in range(0, n_rows, self.n_rows):
                 chunk = coming.result()
                 if start + self.n_rows < n_rows:
-                    coming = request(start + self.n_rows)
+                    coming = reader.submit(self.chunk, order, start + self.n_rows, n_rows)
                 yield chunk
 
-    def _chunk(self, order: NDArray[np.int32], start: int, n_rows: int) -> Chunk:
-        """Chunk of the rows from `start` in an order, (n_visits,)."""
+    def chunk(self, order: NDArray[np.int32], start: int, n_rows: int) -> Chunk:
+        """Chunk of the rows from `start` in an order, (n_visits,); none if `n_rows` is 0."""
         counted = min(self.n_rows, n_rows - start)
         # The last batch is completed with rows like the others.
         n_steps = -(-counted // self.batch_size)
@@ -137,13 +97,57 @@ class Stream:
         by_place = np.argsort(places, kind="stable")
         visited = np.zeros(self.n_rows, np.int32)
         visited[by_place] = np.arange(len(places), dtype=np.int32)
-        arrays = [pad(array, self.n_rows) for array in self._arrays(places[by_place])]
+        rows = self.rows.take(places[by_place])
+        arrays = [
+            pad(array, self.n_rows)
+            for array in (rows.inputs, rows.targets, rows.weight)
+            if array is not None
+        ]
         first = start // self.batch_size
         return Chunk(arrays, visited, counted, slice(first, first + n_steps))
 
-    def _arrays(self, places: NDArray[np.integer]) -> list[NDArray[np.float32]]:
-        """Inputs, targets and weights, (n_places, ...) each, at places (n_places,)."""
-        rows = self.rows.take(places)
-        return [
-            array for array in (rows.inputs, rows.targets, rows.weight) if array is not None
-        ]
+
+def weighted_sum(losses: Any, weight: Any) -> Any:
+    """Sum over rows of losses (n_rows, n_parts): an array (n_parts,)."""
+    return ops.sum(losses * weight[:, None], axis=0)
+
+
+def sum_of_squares(array: Any, in_lanes: bool) -> Any:
+    """Sum of the squares of all entries."""
+    squares = ops.square(array)
+    if in_lanes and math.prod(array.shape) % _LANES == 0:
+        # The absolute value keeps XLA from making one sum of the two.
+        squares = ops.abs(ops.sum(ops.reshape(squares, (_LANES, -1)), axis=0))
+    return ops.sum(squares)
+
+
+def flatten(arrays: Sequence[Any], n_entries: int, in_place: bool) -> Any:
+    """All entries as one vector, (n_entries,)."""
+    arrays = [ops.reshape(array, (-1,)) for array in arrays]
+    if not in_place:
+        return ops.concatenate(arrays)
+    # XLA's CPU code for a concatenation is, depending on where the buffers lie, up to thirty
+    # times slower than all the rest of the step.
+    flat, start = ops.zeros((n_entries,), "float32"), 0
+    for array in arrays:
+        flat = ops.slice_update(flat, [start], array)
+        start += array.shape[0]
+    return flat
+
+
+def unflatten(xp: Any, flat: Any, shapes: Sequence[tuple[int, ...]]) -> list[Any]:
+    """Cut one vector into arrays of these shapes, by `numpy` or `keras.ops`."""
+    ends = np.cumsum([int(np.prod(shape)) for shape in shapes])[:-1]
+    parts = xp.split(flat, ends.tolist())
+    return [xp.reshape(part, shape) for part, shape in zip(parts, shapes, strict=True)]
+
+
+def rows_from(array: Any, start: Any, n_rows: int) -> Any:
+    """Rows of a tensor from a position that is known only when the program runs."""
+    shape = array.shape[1:]
+    return ops.slice(array, [start] + [0] * len(shape), [n_rows, *shape])
+
+
+def compact(array: NDArray[Any]) -> NDArray[Any]:
+    """An array that takes no memory where it is all zeros."""
+    return array if array.any() else np.broadcast_to(np.zeros((), array.dtype), array.shape)

@@ -2,7 +2,7 @@
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from contextlib import closing
 from typing import Any
 
@@ -12,17 +12,17 @@ from keras import ops
 from numpy.typing import NDArray
 
 from skae.networks._layers import values
-from skae.training._data import VALIDATION_ROWS, Chunk, Stream, bucket, shuffled
-from skae.training._optimizers import LearningRate, Rate, is_elementwise
-from skae.training._schedule import Rates
-from skae.training._tensors import (
-    clipped,
+from skae.training._data import (
+    Chunk,
+    Stream,
     compact,
     flatten,
     rows_from,
+    sum_of_squares,
     unflatten,
     weighted_sum,
 )
+from skae.training._optimizers import LearningRate, Rate, Rates, is_elementwise
 from skae.utils._lazy import FEW_BYTES
 from skae.utils._memory import malloc_trim
 from skae.utils._rows import Rows
@@ -30,6 +30,13 @@ from skae.utils._rows import Rows
 Arrays = list[NDArray[Any]]
 State = dict[str, list[Any]]
 Snapshot = tuple[list[Any], list[Any]]
+
+# Rows that the validation pass takes at a time, at least.
+_VALIDATION_ROWS = 256
+
+# Up to so many rows are padded to a power of two: a whole table then mostly shares a
+# compilation with its folds.
+_FEW_ROWS = 2**13
 
 # Up to so many weights are one vector for the optimizer: a step costs one update, not one for
 # every array. With more, gathering the gradients costs more than that saves.
@@ -39,6 +46,14 @@ _FLOAT_BYTES = 4
 
 # An accelerator holds rows of so many bytes as a whole; on a CPU they would be there twice.
 _MOST_ON_ACCELERATOR = 2**30
+
+
+def bucket(n: int, multiple_of: int = 1) -> int:
+    """Round up, so that similar sizes share one compilation; many rows by an eighth at most."""
+    power = 2 ** max(n - 1, 1).bit_length()
+    step = power if n <= _FEW_ROWS else power // 16
+    n = -(-n // step) * step
+    return -(-n // multiple_of) * multiple_of
 
 
 class Engine(ABC):
@@ -52,7 +67,7 @@ class Engine(ABC):
       that a fit depends on. An engine is expensive to make and cheap to use again.
     - `_epoch` is the program, in `keras.ops`; a backend defines the gradient (`_step`), the
       compilation (`_run`) and where the state is held (`_begin`, `_fetch`).
-    - `skae.training._loop` chooses learning rates, the best epoch and the end.
+    - `skae.training._train.run` chooses learning rates, the best epoch and the end.
 
     Parameters
     ----------
@@ -79,6 +94,11 @@ class Engine(ABC):
         Whether XLA compiles the epoch, where the backend leaves a choice.
     """
 
+    _data: list[Any]
+    _state: State
+    _stream: Stream | None
+    _learning_rate: LearningRate
+
     def __init__(
         self,
         model: Any,
@@ -86,9 +106,9 @@ class Engine(ABC):
         rate: Rate,
         *,
         batch_size: int,
-        clip_norm: float | None = None,
-        paired: tuple[bool, bool] = (False, False),
-        whole_program: bool = False,
+        clip_norm: float | None,
+        paired: tuple[bool, bool],
+        whole_program: bool,
     ) -> None:
         self.model = model
         self.optimizer = optimizer
@@ -106,6 +126,11 @@ class Engine(ABC):
         else:
             self._params = list(model.trainable_variables)
         optimizer.build(self._params)
+        position = {id(v): i for i, v in enumerate(optimizer.variables)}
+        self._step_counter = position[id(optimizer._iterations)]
+        # Positions of the averages of the weights, if the optimizer averages them.
+        averages = optimizer._model_variables_moving_average if optimizer.use_ema else ()
+        self._averages = [position[id(v)] for v in averages]
         self._fresh_optimizer = [compact(v) for v in values(optimizer.variables)]
         self._fresh_others = [compact(v) for v in values(model.non_trainable_variables)]
         self._n_parts = getattr(model, "n_parts", 1)
@@ -113,13 +138,10 @@ class Engine(ABC):
         # Memory of an idle engine.
         variables = {id(v): v for v in [*model.variables, *self._params, *optimizer.variables]}
         self.nbytes = sum(_FLOAT_BYTES * math.prod(v.shape) for v in variables.values())
-        self._state: State = {}
-        self._training: list[Any] = []
-        self._validation: list[Any] = []
-        self._stream: Stream | None = None
-        self._n_validation = self._n_settings = self._n_steps = 0
+        self._validation_batch = max(batch_size, _VALIDATION_ROWS)
+        self.n_validation = self._n_settings = self._n_steps = 0
         self._has_run = False
-        self._learning_rate: LearningRate = 0.0
+        self.release()
 
     # Defined by backends
 
@@ -131,10 +153,6 @@ class Engine(ABC):
     def _tensor(self, array: NDArray[Any]) -> Any:
         """An array of any shape on the device, or on each of them."""
         return ops.convert_to_tensor(array)
-
-    def _tensors(self, arrays: Sequence[NDArray[Any]]) -> list[Any]:
-        """Arrays of any shapes on the device."""
-        return [self._tensor(array) for array in arrays]
 
     def _copies(self, tensors: Sequence[Any]) -> list[Any]:
         """Copies that later epochs do not change."""
@@ -171,7 +189,7 @@ class Engine(ABC):
         """Set what `_fetch` returns."""
         values = {"params": params, "optimizer": optimizer, "others": others}
         # Tensors may share the memory of the arrays.
-        self._state = {k: self._tensors([v.copy() for v in vs]) for k, vs in values.items()}
+        self._state = {k: [self._tensor(v.copy()) for v in vs] for k, vs in values.items()}
 
     # Called by the loop
 
@@ -180,82 +198,54 @@ class Engine(ABC):
         weights: Sequence[NDArray[Any]],
         *,
         rng: np.random.RandomState,
-        settings: Sequence[NDArray[Any]] = (),
-        statistics: Sequence[NDArray[Any]] = (),
-        optimizer_state: Arrays | None = None,
-        learning_rate: LearningRate = 0.0,
+        settings: Sequence[NDArray[Any]],
+        statistics: Sequence[NDArray[Any]],
+        optimizer_state: Arrays | None,
+        learning_rate: LearningRate,
     ) -> None:
-        """Set the initial state, new or that of an earlier fit.
+        """Set the initial state, new or that of an earlier fit, as :func:`train` describes it.
 
-        Parameters
-        ----------
-        weights : sequence of ndarray
-            In the order of the model's trainable variables.
-
-        rng : RandomState
-            Seeds the model's generators (dropout and the like).
-
-        settings : sequence of ndarray
-            Values of the first of the model's non-trainable variables.
-
-        statistics : sequence of ndarray
-            Values of the next ones, without seeds; the remaining ones are new.
-
-        optimizer_state : list of ndarray or None
-            Of an earlier fit; None, or of another optimizer: a new state.
-
-        learning_rate : float, LearningRateSchedule or callable
-            One for all steps, a schedule, or a function of an array of step numbers.
+        `rng` seeds the model's generators (dropout and the like). A state of another optimizer
+        is not used.
         """
         params = [np.asarray(w, np.float32) for w in weights]
         if self._flat:
             params = [np.concatenate([w.ravel() for w in params])]
-        fresh = []
         self._n_settings = len(settings)
-        given = iter([*settings, *statistics])
+        given, others = iter([*settings, *statistics]), []
         for is_seed, value in zip(self._seeds, self._fresh_others, strict=True):
             if is_seed:
-                seed = np.array([rng.randint(2**31 - 1), 0]).astype(value.dtype)
-                fresh.append(seed)
+                others.append(np.array([rng.randint(2**31 - 1), 0]).astype(value.dtype))
             else:
-                fresh.append(next(given, value))
-        fits = [v.shape for v in optimizer_state or []] == [
-            v.shape for v in self._fresh_optimizer
-        ]
-        slots = list(optimizer_state if optimizer_state and fits else self._fresh_optimizer)
+                others.append(next(given, value))
+        state, fresh = optimizer_state or [], self._fresh_optimizer
+        fits = [v.shape for v in state] == [v.shape for v in fresh]
+        slots = list(state if fits else fresh)
         if isinstance(learning_rate, keras.optimizers.schedules.LearningRateSchedule):
             learning_rate = self._mapped(learning_rate)
         self._learning_rate = learning_rate
-        self._n_steps = int(slots[self._position(self.optimizer._iterations)])
-        if self.optimizer.use_ema and not fits:
-            for position, value in zip(self._positions_of_averages(), params, strict=True):
+        self._n_steps = int(slots[self._step_counter])
+        if self._averages and not fits:
+            for position, value in zip(self._averages, params, strict=True):
                 slots[position] = value
-        self._begin(params, slots, fresh)
+        self._begin(params, slots, others)
 
     def put(self, training: Rows, validation: Rows | None) -> None:
         """Move the data to the device, once for a fit, or prepare to do so in chunks."""
         n_rows = len(training)
         self.epoch_length = bucket(n_rows, self.batch_size)
-        self._stream = None
-        if training.is_lazy and n_rows * training.row_bytes > self._most_bytes:
-            self._stream = Stream(training, self.batch_size)
+        # The largest size of lazy rows that this device holds as a whole.
+        most = _MOST_ON_ACCELERATOR if self._is_accelerated else FEW_BYTES
+        if training.is_lazy and n_rows * training.row_bytes > most:
+            self._stream, self._data = Stream(training, self.batch_size), []
         else:
-            self._training = self._tensors(training.padded(bucket(n_rows)))
-        self._n_validation = 0 if validation is None else len(validation)
+            self._stream = None
+            self._data = [self._tensor(array) for array in training.padded(bucket(n_rows))]
+        self.n_validation = 0 if validation is None else len(validation)
         if validation is None:
             validation = training.take(np.zeros(0, np.intp))
-        length = bucket(max(len(validation), 1), self._chunk_rows)
-        self._validation = self._tensors(validation.padded(length))
-
-    @property
-    def _data(self) -> list[Any]:
-        """Tensors of the data."""
-        return self._training + self._validation
-
-    @property
-    def _most_bytes(self) -> int:
-        """Largest size of lazy rows that this device holds as a whole."""
-        return _MOST_ON_ACCELERATOR if self._is_accelerated else FEW_BYTES
+        length = bucket(max(self.n_validation, 1), self._validation_batch)
+        self._data += [self._tensor(array) for array in validation.padded(length)]
 
     @property
     def _is_accelerated(self) -> bool:
@@ -263,27 +253,18 @@ class Engine(ABC):
         device = getattr(self._params[0].value, "device", "cpu")
         return "cpu" not in str(device).lower()
 
-    @property
-    def _is_serial(self) -> bool:
-        """True if XLA compiles for the CPU, where the program has one thread."""
-        return self.whole_program and not self._is_accelerated
-
-    @property
-    def has_validation(self) -> bool:
-        """True if there are validation rows."""
-        return self._n_validation > 0
-
     def release(self) -> None:
         """Release the data and whatever else `load` and `put` set."""
-        self._training, self._validation, self._state = [], [], {}
-        self._stream = None
-        self._learning_rate = 0.0
+        self._data, self._state, self._stream, self._learning_rate = [], {}, None, 0.0
 
     def order(self, rng: np.random.RandomState, n_rows: int) -> NDArray[np.int32]:
-        """Rows of an epoch in the order in which they are visited, up to its padded length."""
-        if self._stream is not None:
-            return self._stream.order(rng, self.epoch_length)
-        return shuffled(rng, n_rows, self.epoch_length)
+        """Rows of an epoch in the order in which they are visited, up to its padded length.
+
+        Repeated rows do not count in the loss; they complete the last batch with rows like
+        the others, for batch normalization.
+        """
+        order = rng.permutation(n_rows) if self._stream is None else self._stream.order(rng)
+        return np.resize(order.astype(np.int32), self.epoch_length)
 
     def epoch(
         self, order: NDArray[np.int32], n_rows: int, rates: Rates = None
@@ -293,52 +274,60 @@ class Engine(ABC):
         Each is an array (n_parts,), of NaN without rows. With ``n_rows=0`` the weights stay.
         `rates` are the learning rates at the beginning and at the end; None: as loaded.
         """
-        steps = self._rates(n_rows, rates)
+        # Learning rates of the steps, zero up to the length of a full epoch.
+        steps = np.zeros(self.epoch_length // self.batch_size, np.float32)
+        n_steps = -(-n_rows // self.batch_size)
+        if rates is not None:
+            steps[:n_steps] = np.linspace(*rates, n_steps, endpoint=False)
+        elif n_steps and callable(self._learning_rate):
+            numbers = np.arange(self._n_steps, self._n_steps + n_steps, dtype=np.int32)
+            (steps[:n_steps],) = values([self._learning_rate(numbers)])
+        elif n_steps:
+            steps[:n_steps] = self._learning_rate
+        self._n_steps += n_steps
+        n_chunks = -(-self.n_validation // self._validation_batch)
         if self._stream is None:
-            sums = self._call(order, n_rows, steps, self._n_validation)
+            sums = self._run(order, steps, n_rows, n_steps, n_chunks)
         else:
-            sums = self._run_in_chunks(self._stream, order, n_rows, steps)
-        total, validation = values(sums)
-        return (
-            total / (n_rows or np.nan),
-            validation / (self._n_validation or np.nan),
-        )
-
-    def _call(
-        self, order: NDArray[np.int32], n_rows: int, rates: NDArray[Any], n_validation: int
-    ) -> tuple[Any, Any]:
-        """Run an epoch; order (n_visits,), rates (n_steps,)."""
-        n_steps, n_chunks = -(-n_rows // self.batch_size), -(-n_validation // self._chunk_rows)
-        sums = self._run(order, rates, n_rows, n_steps, n_chunks)
+            sums = self._run_in_chunks(self._stream, order, n_rows, steps, n_chunks)
         if self.whole_program and not self._has_run:
             malloc_trim()
         self._has_run = True
-        return sums
+        total, validation = values(sums)
+        return total / (n_rows or np.nan), validation / (self.n_validation or np.nan)
 
     def _run_in_chunks(
-        self, stream: Stream, order: NDArray[np.int32], n_rows: int, rates: NDArray[np.float32]
+        self,
+        stream: Stream,
+        order: NDArray[np.int32],
+        n_rows: int,
+        rates: NDArray[np.float32],
+        n_chunks: int,
     ) -> tuple[Any, Any]:
-        """The same of rows that are read while it runs, then validation."""
+        """Run an epoch on rows read meanwhile; order (n_visits,), rates (n_steps,)."""
+        validation = self._data
 
-        def run(chunk: Chunk, n_validation: int) -> tuple[Any, Any]:
-            self._training = []  # makes room for the next chunk
-            self._training = self._tensors(chunk.arrays)
+        def run(chunk: Chunk, n_chunks: int) -> tuple[Any, Any]:
+            self._data = [*map(self._tensor, chunk.arrays), *validation]
+            n_steps = chunk.steps.stop - chunk.steps.start
             steps = np.zeros(stream.n_steps, np.float32)
-            steps[: chunk.steps.stop - chunk.steps.start] = rates[chunk.steps]
-            return self._call(chunk.order, chunk.n_rows, steps, n_validation)
+            steps[:n_steps] = rates[chunk.steps]
+            sums = self._run(chunk.order, steps, chunk.n_rows, n_steps, n_chunks)
+            self._data = validation  # makes room for the next chunk
+            return sums
 
         total: Any = 0.0
         with closing(stream.chunks(order, n_rows)) as chunks:
             for chunk in chunks:
                 total += run(chunk, 0)[0]
-        nothing, validation = run(stream.blank(), self._n_validation)
-        return total + nothing, validation
+        nothing, losses = run(stream.chunk(order, 0, 0), n_chunks)
+        return total + nothing, losses
 
     def snapshot(self) -> Snapshot:
         """Copies of the weights, averaged if the optimizer averages them, and statistics."""
         params, slots, others = self._fetch()
-        if self.optimizer.use_ema:
-            params = [slots[i] for i in self._positions_of_averages()]
+        if self._averages:
+            params = [slots[i] for i in self._averages]
         others = [v for v, is_seed in zip(others, self._seeds, strict=True) if not is_seed]
         return self._copies(params), self._copies(others[self._n_settings :])
 
@@ -346,7 +335,7 @@ class Engine(ABC):
         """Weights and statistics of a snapshot, in the order of the model's variables."""
         params, statistics = map(values, snapshot)
         if self._flat:
-            params = unflatten(np.split, np.reshape, params[0], self._shapes)
+            params = unflatten(np, params[0], self._shapes)
         return params, statistics
 
     def optimizer_state(self) -> Arrays:
@@ -376,18 +365,23 @@ class Engine(ABC):
             n_remaining = n_rows - i * size
             weight = weight * ops.cast(row_number < n_remaining, "float32")
             count = ops.cast(ops.minimum(n_remaining, size), "float32")
-            with self.rate.at(ops.reshape(ops.slice(rates, [i], [1]), ())):
-                state, parts = self._step(state, x[0], x[-1], weight / count)
+            self.rate.value = ops.reshape(ops.slice(rates, [i], [1]), ())
+            state, parts = self._step(state, x[0], x[-1], weight / count)
+            self.rate.value = 0.0
             return state, total + parts * count
 
         nothing = ops.zeros((self._n_parts,), "float32")
         state, total = self._repeat(n_steps, train_batch, state, nothing)
 
-        chunk = self._chunk_rows
+        chunk = self._validation_batch
 
         def validate_chunk(i: Any, total: Any) -> tuple[Any]:
             *x, weight = [rows_from(array, i * chunk, chunk) for array in validation]
-            weights = self._unflattened(self._evaluated(state))
+            if self._averages:
+                slots = self._current(state, "optimizer")
+                weights = self._unflattened([slots[i] for i in self._averages])
+            else:
+                weights = self._unflattened(self._current(state, "params"))
             losses, _ = self._losses(weights, state, x[0], x[-1], False)
             return (total + weighted_sum(losses, weight),)
 
@@ -405,55 +399,24 @@ class Engine(ABC):
 
     def _unflattened(self, params: Sequence[Any]) -> list[Any]:
         """The optimizer's variables as the model's weights."""
-        if not self._flat:
-            return list(params)
-        return unflatten(ops.split, ops.reshape, params[0], self._shapes)
+        return unflatten(ops, params[0], self._shapes) if self._flat else list(params)
 
-    def _clipped(self, gradients: Sequence[Any]) -> list[Any]:
-        """Gradients of the model's weights, clipped, as the optimizer takes them."""
+    def _clipped(self, gradients: Iterable[Any]) -> list[Any]:
+        """Gradients of the model's weights as the optimizer takes them, long ones clipped.
+
+        All are scaled by one factor where their global norm is larger than `clip_norm`.
+        """
         gradients = list(gradients)
+        # On a CPU the program that XLA compiles has one thread.
+        is_serial = self.whole_program and not self._is_accelerated
         if self.clip_norm is not None:
-            gradients = clipped(gradients, self.clip_norm, self._is_serial)
+            norm = ops.sqrt(sum(sum_of_squares(g, is_serial) for g in gradients))
+            factor = self.clip_norm / ops.maximum(norm, self.clip_norm)
+            gradients = [g * factor for g in gradients]
         if not self._flat:
             return gradients
-        return [flatten(gradients, self._params[0].shape[0], self._is_serial)]
+        return [flatten(gradients, self._params[0].shape[0], is_serial)]
 
-    def _evaluated(self, state: State) -> Sequence[Any]:
-        """Weights for validation: averaged if the optimizer averages them."""
-        if not self.optimizer.use_ema:
-            return self._current_params(state)
-        slots = self._current_slots(state)
-        return [slots[i] for i in self._positions_of_averages()]
-
-    def _current_params(self, state: State) -> Sequence[Any]:
-        return state["params"]
-
-    def _current_slots(self, state: State) -> Sequence[Any]:
-        return state["optimizer"]
-
-    # Positions and rates
-
-    def _rates(self, n_rows: int, ends: Rates) -> NDArray[np.float32]:
-        """Learning rates of the steps of an epoch, zero up to the length of a full one."""
-        rates = np.zeros(self.epoch_length // self.batch_size, np.float32)
-        n_steps = -(-n_rows // self.batch_size)
-        if ends is not None:
-            rates[:n_steps] = np.linspace(*ends, n_steps, endpoint=False)
-        elif n_steps and callable(self._learning_rate):
-            steps = np.arange(self._n_steps, self._n_steps + n_steps, dtype=np.int32)
-            (rates[:n_steps],) = values([self._learning_rate(steps)])
-        elif n_steps:
-            rates[:n_steps] = self._learning_rate
-        self._n_steps += n_steps
-        return rates
-
-    @property
-    def _chunk_rows(self) -> int:
-        return max(self.batch_size, VALIDATION_ROWS)
-
-    def _positions_of_averages(self) -> list[int]:
-        averages = self.optimizer._model_variables_moving_average
-        return [self._position(v) for v in averages]
-
-    def _position(self, variable: Any) -> int:
-        return next(i for i, v in enumerate(self.optimizer.variables) if v is variable)
+    def _current(self, state: State, kind: str) -> Sequence[Any]:
+        """Weights ("params") or variables of the optimizer ("optimizer") inside the program."""
+        return state[kind]

@@ -1,9 +1,10 @@
-"""Keras optimizers by name or object, and the keys by which they share a compilation."""
+"""Optimizers by name or object, their learning rates, and the end of training."""
 
 import functools
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import keras
@@ -25,20 +26,38 @@ _ELEMENTWISE = (
     "SGD",
 )
 
-
 #: One for all steps, a Keras schedule, or a function of an array of step numbers.
 LearningRate = Any
 
+#: Learning rates at the beginning and at the end of an epoch; None: those of the optimizer.
+Rates = tuple[float, float] | None
+
+# Losses are averaged over so many epochs, as they jump at a high learning rate.
+_WINDOW = 4
+
+# So many epochs in a row without progress end the high rate.
+_IN_A_ROW = 3
+
+# Epochs in which the rate rises, and the share of all epochs in which it falls.
+_RISE = 2
+_FALLING = 0.3
+
+# Typical number of epochs where a rate is held.
+TYPICAL_EPOCHS = 40
+
+# The loss from a second initialization may at first be larger by so many times the progress
+# that counts; where the rate of the first began to fall it must not.
+_TOLERANCE = 2.5
+
 
 class Rate:
-    """The learning rate of the current step, which an optimizer calls.
+    """The learning rate of the current step, `value`, which an optimizer calls.
 
     The rates of the steps are data of the program: another rate, schedule or number of steps
     is not another program.
     """
 
-    def __init__(self) -> None:
-        self._value: Any = 0.0
+    value: Any = 0.0
 
     def get_config(self) -> dict[str, Any]:
         """Nothing; part of Keras' protocol."""
@@ -46,32 +65,14 @@ class Rate:
 
     def __call__(self) -> Any:
         """The learning rate of the current step."""
-        return self._value
-
-    @contextmanager
-    def at(self, value: Any) -> Iterator[None]:
-        """Set the learning rate for the time of a step."""
-        self._value = value
-        try:
-            yield
-        finally:
-            self._value = 0.0
+        return self.value
 
 
 def make(optimizer: Any, rate: Rate, weight_decay: float = 0.0) -> Any:
-    """A fresh Keras optimizer.
+    """A fresh Keras optimizer by name, or with an object's configuration, and with this rate.
 
-    Parameters
-    ----------
-    optimizer : str or keras.optimizers.Optimizer
-        Its name, or an object whose configuration is copied, but for the learning rate.
-
-    rate : Rate
-        Its learning rate.
-
-    weight_decay : float
-        For an optimizer given by name: the share of the learning rate by which weights
-        shrink in a step.
+    `weight_decay`, of an optimizer by name, is the share of the learning rate by which weights
+    shrink in a step.
     """
     if not isinstance(optimizer, str):
         return type(optimizer).from_config({**configuration(optimizer), "learning_rate": rate})
@@ -123,10 +124,8 @@ def _readable(optimizer: Any) -> Any:
     return twin
 
 
-def learning_rate_of(optimizer: Any, learning_rate: Any) -> LearningRate:
-    """A number or a schedule: of an optimizer object that of the object."""
-    if isinstance(optimizer, str):
-        return learning_rate
+def learning_rate_of(optimizer: Any) -> LearningRate:
+    """The learning rate of an optimizer object."""
     # The public attribute is a schedule's rate of the next step.
     learning_rate = optimizer._learning_rate
     if isinstance(learning_rate, keras.optimizers.schedules.LearningRateSchedule):
@@ -136,25 +135,10 @@ def learning_rate_of(optimizer: Any, learning_rate: Any) -> LearningRate:
     return float(values([learning_rate])[0])
 
 
-def falling(learning_rate: float, n_steps: int) -> LearningRate:
-    """A learning rate that falls linearly to zero."""
-    return lambda steps: learning_rate * np.maximum(1 - steps / n_steps, 0)
-
-
-def key(optimizer: Any, weight_decay: float) -> str | None:
+def key(optimizer: Any, weight_decay: float = 0.0) -> str | None:
     """Equal for optimizers that compile to the same program; None if unknown."""
     if isinstance(optimizer, str):
         return _key_by_name(optimizer, weight_decay)
-    return _key(optimizer)
-
-
-# A new Keras optimizer takes as long as an epoch of a small table.
-@functools.lru_cache(maxsize=64)
-def _key_by_name(name: str, weight_decay: float) -> str | None:
-    return _key(make(name, Rate(), weight_decay))
-
-
-def _key(optimizer: Any) -> str | None:
     config = configuration(optimizer)
     # Keras numbers names: adam, adam_1, ...
     del config["name"], config["learning_rate"]
@@ -165,6 +149,12 @@ def _key(optimizer: Any) -> str | None:
         return None
 
 
+# A new Keras optimizer takes as long as an epoch of a small table.
+@functools.lru_cache(maxsize=64)
+def _key_by_name(name: str, weight_decay: float) -> str | None:
+    return key(make(name, Rate(), weight_decay))
+
+
 def is_elementwise(optimizer: Any) -> bool:
     """True if all weights may be one vector of the optimizer."""
     kind = type(optimizer)
@@ -173,3 +163,148 @@ def is_elementwise(optimizer: Any) -> bool:
         and kind.__name__ in _ELEMENTWISE
         and optimizer.clipnorm is None
     )
+
+
+@dataclass(frozen=True)
+class Stopping:
+    """The end of training.
+
+    Parameters
+    ----------
+    max_iter : int
+        Epochs at most.
+
+    n_iter_no_change : int
+        Epochs without progress after which training stops, or its learning rate falls.
+
+    tol : float or None
+        Progress that counts, in the unit of the loss; None: never stop early.
+
+    keep_best : bool
+        Whether the result is the best epoch, or the last.
+
+    rate, share : float or None, float
+        A learning rate that is held while there is progress and then falls to zero, and the
+        share of the loss that then counts as progress, if more than `tol`. None: the rate of
+        the optimizer.
+    """
+
+    max_iter: int
+    n_iter_no_change: int
+    tol: float | None
+    keep_best: bool
+    rate: float | None = None
+    share: float = 0.0
+
+    def schedule(self, start: float) -> "Schedule":
+        """The schedule of a training run whose loss is `start` at first; infinite: unknown."""
+        kind: type[Schedule] = EarlyStopping if self.rate is None else WarmupStableDecay
+        return kind(self, start)
+
+    def progress(self, loss: float) -> float:
+        """Decrease of a loss that counts."""
+        return max(self.tol or 0.0, self.share * abs(loss))
+
+    def is_hopeless(self, curve: Sequence[float], first: Sequence[float]) -> bool:
+        """True if training from a second initialization is too far behind the first.
+
+        `curve` is its losses after each epoch, `first` those from the first initialization,
+        as long as its rate was held.
+        """
+        n = len(curve)
+        if self.tol is None or not self.n_iter_no_change + _WINDOW <= n <= len(first):
+            return False
+        loss = float(np.mean(first[n - _WINDOW : n]))
+        tolerance = _TOLERANCE * (1 - n / len(first)) * self.progress(loss)
+        return float(np.mean(curve[-_WINDOW:])) > loss + tolerance
+
+
+class Schedule(ABC):
+    """Learning rates and the end of a training run, whose loss is `start` at first.
+
+    Attributes
+    ----------
+    curve : list of float
+        The loss after each epoch.
+
+    rates : tuple of float or None
+        Learning rates of the next epoch.
+
+    n_held : int
+        Number of epochs before the rate begins to fall.
+
+    has_converged : bool
+        True once the loss has made no progress for `n_iter_no_change` epochs; False where the
+        rate had to fall because `max_iter` was near.
+    """
+
+    rates: Rates = None
+    n_held = 0
+    has_converged = False
+
+    def __init__(self, stopping: Stopping, start: float) -> None:
+        self.stopping = stopping
+        self.curve: list[float] = []
+        # The best loss, and epochs without progress.
+        self._milestone, self._n_slow = start, 0
+
+    @abstractmethod
+    def update(self, loss: float) -> bool:
+        """Append the loss of an epoch; True ends training."""
+
+
+class EarlyStopping(Schedule):
+    """The optimizer's learning rate, until the loss no longer falls."""
+
+    def update(self, loss: float) -> bool:
+        """Append the loss of an epoch; True ends training."""
+        self.curve.append(loss)
+        if self.stopping.tol is None:
+            return False
+        self._n_slow += 1
+        if loss < self._milestone - self.stopping.tol:
+            self._milestone, self._n_slow = loss, 0
+        self.has_converged = self._n_slow >= self.stopping.n_iter_no_change
+        return self.has_converged
+
+
+class WarmupStableDecay(Schedule):
+    """A high learning rate while there is progress, which then falls to zero.
+
+    It rises for the first two epochs or tenth of `max_iter`. Once the loss makes no progress,
+    or `max_iter` is near, it falls, in three epochs for every seven before.
+    """
+
+    _n_falling = 0
+
+    @property
+    def rates(self) -> Rates:  # type: ignore[override]
+        """Learning rates of the next epoch."""
+        rate, done = self.stopping.rate or 0.0, len(self.curve)
+        if self._n_falling:
+            n, n_left = self._n_falling, self.n_held + self._n_falling - done
+            return rate * n_left / n, rate * (n_left - 1) / n
+        rise = min(_RISE, self.stopping.max_iter / 10)
+        return rate * min(done / rise, 1), rate * min((done + 1) / rise, 1)
+
+    def update(self, loss: float) -> bool:
+        """Append the loss of an epoch; True ends training."""
+        self.curve.append(loss)
+        done, most = len(self.curve), self.stopping.max_iter
+        if self._n_falling:
+            return done >= self.n_held + self._n_falling
+        self.n_held = done
+        self._n_slow = self._n_slow + 1 if self._is_slow() else 0
+        self.has_converged = self._n_slow == _IN_A_ROW
+        if self.has_converged or done >= most * (1 - _FALLING):
+            self._n_falling = min(round(done * _FALLING / (1 - _FALLING)), most - done)
+        return False
+
+    def _is_slow(self) -> bool:
+        """True if the loss is not lower than the best of `n_iter_no_change` epochs before."""
+        n = self.stopping.n_iter_no_change
+        if self.stopping.tol is None or len(self.curve) < n + _WINDOW:
+            return False
+        means = np.convolve(self.curve, np.full(_WINDOW, 1 / _WINDOW), mode="valid")
+        before = float(means[:-n].min())
+        return bool(means[-1] > before - self.stopping.progress(before))

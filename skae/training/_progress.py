@@ -7,7 +7,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from skae.training._loop import Training
+from skae.training._train import Training
 
 # Lines of a run (of a fit at most twice as many) where they are not updated in place, and
 # seconds after which there is one in any case.
@@ -28,11 +28,9 @@ class ProgressFormat:
         Loss of the mean of the validation rows, in that unit: lines show the variance
         explained. None: the loss.
 
-    baseline : str
-        Label of the first initialization, whose loss is shown beside; empty: it is not.
-
-    rows : str
-        Label of the validation rows.
+    baseline, rows : str
+        Labels of the first initialization, whose loss is shown beside (empty: it is not), and
+        of the validation rows.
     """
 
     unit: float
@@ -93,18 +91,9 @@ class Progress:
             self._width = 0
 
     def finish(self, run: int, epoch: int, seconds: float, ending: str) -> None:
-        """Print which epoch is kept, and why training ended.
+        """Print the run and its epoch that are kept (0: the initialization), and the ending.
 
-        Parameters
-        ----------
-        run, epoch : int
-            The run, and its epoch whose network is kept; 0 is the initialization.
-
-        seconds : float
-            Duration of the fit.
-
-        ending : str
-            Why training ended.
+        `seconds` is the duration of the fit.
         """
         training, name = self.runs[run], self.names[run]
         if epoch:
@@ -113,7 +102,7 @@ class Progress:
             result = f"the {name or 'start'}"
         loss = self._validation(training, epoch)
         if not loss and epoch:
-            loss = f"loss {self._loss(training, epoch):.5g}"
+            loss = self._loss(training, epoch)
         # A single epoch without a choice has its line already.
         if training.max_iter > 1 or math.isfinite(training.validation_curve[0]):
             self._write(
@@ -134,11 +123,11 @@ class Progress:
             f"{name}, {where}" if name else where,
             self._validation(training, epoch),
             f"at most {_duration(seconds)} left" if seconds >= 0.05 else "",
-            f"loss {self._loss(training, epoch):.5g}",
+            self._loss(training, epoch),
         ]
 
-    def _loss(self, training: Training, epoch: int) -> float:
-        return training.loss_curve[epoch - 1] * self.form.unit
+    def _loss(self, training: Training, epoch: int) -> str:
+        return f"loss {training.loss_curve[epoch - 1] * self.form.unit:.5g}"
 
     def _validation(self, training: Training, epoch: int) -> str:
         """Validation loss or variance explained of an epoch, beside the baseline."""

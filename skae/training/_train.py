@@ -1,20 +1,25 @@
 """Training of a Keras model on arrays, on whichever backend Keras runs."""
 
+import threading
 import time
-from collections.abc import Callable, Hashable, Sequence
-from typing import Any
+from collections import OrderedDict
+from collections.abc import Callable, Hashable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from importlib import import_module
+from typing import Any, Literal, Protocol
 
 import keras
 import numpy as np
 from numpy.typing import NDArray
 
 from skae.training import _optimizers
-from skae.training._cache import CACHE
-from skae.training._engine import Arrays, Engine
-from skae.training._loop import Monitor, Training, run
-from skae.training._schedule import Stopping
+from skae.training._engine import Arrays, Engine, Snapshot
+from skae.training._optimizers import Stopping
 from skae.utils._process import refuse_forked_process
 from skae.utils._rows import Rows
+
+_ENGINES = {"tensorflow": "TensorFlowEngine", "jax": "JaxEngine", "torch": "TorchEngine"}
 
 # XLA takes longer to compile than TensorFlow's own graph, and each step is then up to three
 # times faster: far below this many steps a first fit is quicker without it. A step gains more
@@ -23,28 +28,145 @@ from skae.utils._rows import Rows
 _XLA_MIN_STEPS = 2000
 _XLA_MANY_WEIGHTS = 100_000
 
+# A program for a table of ten thousand columns holds a hundred megabytes of weights.
+_MOST_ENGINES = 32
+_MOST_BYTES = 2**29
 
-def _engine_class() -> type[Engine]:
-    backend = keras.backend.backend()
-    if backend == "tensorflow":
-        from skae.training._backend_tensorflow import TensorFlowEngine
+Ending = Literal["max_iter", "converged", "behind", "callback", "diverged", "interrupted"]
 
-        return TensorFlowEngine
-    if backend == "jax":
-        from skae.training._backend_jax import JaxEngine
 
-        return JaxEngine
-    if backend == "torch":
-        from skae.training._backend_torch import TorchEngine
+@dataclass
+class Training:
+    """Result of a training run.
 
-        return TorchEngine
-    raise RuntimeError(
-        "skae trains with the Keras backends 'tensorflow', 'jax' and 'torch'; "
-        f"Keras runs on {backend!r}. Set KERAS_BACKEND before Keras is imported."
-    )
+    Attributes
+    ----------
+    best : tuple of lists
+        Snapshot of the best epoch, as the backend holds it.
+
+    unpack : callable
+        Returns weights and statistics of a snapshot.
+
+    best_iter : int
+        The best epoch; 0 is the initialization.
+
+    parts, validation_parts : list of ndarray of shape (n_parts,)
+        Parts of the mean losses, one array an epoch; `validation_parts` begins with those of
+        the initialization.
+
+    ending : str
+        Why training ended.
+
+    n_held : int
+        Epochs before the learning rate began to fall, where it does.
+
+    optimizer_state : list of ndarray
+        For a warm start.
+
+    max_iter : int
+        Largest number of epochs.
+
+    seconds : float
+        Duration, with compilation.
+    """
+
+    best: Snapshot
+    unpack: Callable[[Snapshot], tuple[Arrays, Arrays]]
+    best_iter: int = 0
+    parts: Arrays = field(default_factory=list)
+    validation_parts: Arrays = field(default_factory=list)
+    ending: Ending = "max_iter"
+    n_held: int = 0
+    optimizer_state: Arrays = field(default_factory=list)
+    max_iter: int = 0
+    seconds: float = 0.0
+
+    @property
+    def weights(self) -> Arrays:
+        """Weights of the best epoch."""
+        return self.unpack(self.best)[0]
+
+    @property
+    def statistics(self) -> Arrays:
+        """Moving statistics of the best epoch."""
+        return self.unpack(self.best)[1]
+
+    @property
+    def loss_curve(self) -> list[float]:
+        """Mean training loss of each epoch."""
+        return [float(parts.sum()) for parts in self.parts]
+
+    @property
+    def validation_curve(self) -> list[float]:
+        """Mean validation loss: of the initialization, then of each epoch."""
+        return [float(parts.sum()) for parts in self.validation_parts]
+
+
+class Monitor(Protocol):
+    """Callbacks of a training run."""
+
+    def begin(self) -> None:
+        """Before an epoch."""
+
+    def end(self, training: Training) -> bool:
+        """After an epoch; True stops training."""
+
+    def close(self, training: Training) -> None:
+        """When training has ended, by an error too."""
+
+
+class EngineCache:
+    """Engines by key, up to a number and a size; the least recently used is dropped first.
+
+    An engine in use is out of the cache: two threads that fit the same shape at once
+    train two engines, and nothing waits while another trains.
+    """
+
+    def __init__(self, max_size: int = _MOST_ENGINES, max_bytes: int = _MOST_BYTES) -> None:
+        self.max_size = max_size
+        self.max_bytes = max_bytes
+        self._idle: OrderedDict[Hashable, list[Engine]] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def __len__(self) -> int:
+        return sum(map(len, self._idle.values()))
+
+    @property
+    def nbytes(self) -> int:
+        """Memory that the idle engines hold."""
+        return sum(engine.nbytes for engines in self._idle.values() for engine in engines)
+
+    @contextmanager
+    def borrow(self, key: Hashable | None, make: Callable[[], Engine]) -> Iterator[Engine]:
+        """An engine for this key, made if none is idle; None is never kept.
+
+        After an exception the engine is not used again.
+        """
+        with self._lock:
+            idle = self._idle.get(key) if key is not None else None
+            engine = idle.pop() if idle else None
+        if engine is None:
+            engine = make()
+        yield engine
+        engine.release()
+        if key is None or engine.nbytes > self.max_bytes:
+            return
+        with self._lock:
+            self._idle.setdefault(key, []).append(engine)
+            self._idle.move_to_end(key)
+            while len(self) > self.max_size or self.nbytes > self.max_bytes:
+                oldest = next(iter(self._idle))
+                if self._idle[oldest]:
+                    self._idle[oldest].pop(0)
+                if not self._idle[oldest]:
+                    del self._idle[oldest]
+
+
+CACHE = EngineCache()
 
 
 def _compiles_whole(allow_xla: bool, steps: int, n_weights: int) -> bool:
+    """True if XLA compiles the epoch."""
     if keras.backend.backend() == "tensorflow":
         return allow_xla and steps * max(n_weights / _XLA_MANY_WEIGHTS, 1) >= _XLA_MIN_STEPS
     return keras.backend.backend() == "jax"
@@ -91,10 +213,7 @@ def train(
     optimizer : str or keras.optimizers.Optimizer
         By name or object.
 
-    learning_rate : float or LearningRateSchedule
-        For an optimizer given by name.
-
-    weight_decay : float
+    learning_rate, weight_decay : float or LearningRateSchedule, float
         For an optimizer given by name.
 
     clip_norm : float or None
@@ -109,17 +228,15 @@ def train(
     rng : RandomState
         The only source of randomness.
 
-    settings : sequence of ndarray
-        Values of the first of the model's non-trainable variables, which are constants.
+    monitor : Monitor
+        Called around each epoch; may stop training.
 
-    statistics : sequence of ndarray
-        Values of the next ones in a warm start; none: new ones.
+    settings, statistics : sequence of ndarray
+        Values of the first of the model's non-trainable variables, which are constants, and
+        in a warm start of the next ones; none: new ones.
 
     optimizer_state : list of ndarray or None
         For a warm start.
-
-    monitor : Monitor
-        Called around each epoch; may stop training.
 
     allow_xla : bool
         Whether the network gains from XLA.
@@ -128,7 +245,7 @@ def train(
         Number of fits like this one that share a compilation.
 
     first : sequence of float
-        Losses after each epoch from another initialization, see :func:`run`.
+        Losses after each epoch from another initialization: training that is far behind ends.
 
     Returns
     -------
@@ -136,8 +253,17 @@ def train(
     """
     refuse_forked_process()
     began = time.perf_counter()
-    optimizer_key = _optimizers.key(optimizer, weight_decay)
-    steps = -(-len(training) // batch_size) * stopping.likely_epochs * n_fits
+    backend = keras.backend.backend()
+    if backend not in _ENGINES:
+        raise RuntimeError(
+            "skae trains with the Keras backends 'tensorflow', 'jax' and 'torch'; "
+            f"Keras runs on {backend!r}. Set KERAS_BACKEND before Keras is imported."
+        )
+    kind = getattr(import_module(f"skae.training._backend_{backend}"), _ENGINES[backend])
+    n_rows, n_epochs = len(training), stopping.max_iter
+    if stopping.rate is not None:
+        n_epochs = min(n_epochs, _optimizers.TYPICAL_EPOCHS)
+    steps = -(-n_rows // batch_size) * n_epochs * n_fits
     options: dict[str, Any] = {
         "batch_size": batch_size,
         "clip_norm": clip_norm,
@@ -147,15 +273,17 @@ def train(
         ),
         "whole_program": _compiles_whole(allow_xla, steps, sum(map(np.size, weights))),
     }
-    kind = _engine_class()
-    devices = kind.devices()
+    devices, optimizer_key = kind.devices(), _optimizers.key(optimizer, weight_decay)
     if key is not None:
         key = (key, optimizer_key, devices, *options.values()) if optimizer_key else None
+    if not isinstance(optimizer, str):
+        learning_rate = _optimizers.learning_rate_of(optimizer)
 
     def make() -> Engine:
         rate = _optimizers.Rate()
         made = _optimizers.make(optimizer, rate, weight_decay)
-        return kind(build(), made, rate, **options)
+        engine: Engine = kind(build(), made, rate, **options)
+        return engine
 
     with CACHE.borrow(key, make) as engine:
         engine.load(
@@ -164,36 +292,72 @@ def train(
             settings=settings,
             statistics=statistics,
             optimizer_state=optimizer_state,
-            learning_rate=_optimizers.learning_rate_of(optimizer, learning_rate),
+            learning_rate=learning_rate,
         )
         engine.put(training, validation)
-        n_rows = len(training)
         del training, validation  # the engine has its own
         done = run(engine, n_rows, stopping, rng, monitor, first)
     done.seconds = time.perf_counter() - began
     return done
 
 
+def run(
+    engine: Engine,
+    n_rows: int,
+    stopping: Stopping,
+    rng: np.random.RandomState,
+    monitor: Monitor,
+    first: Sequence[float] = (),
+) -> Training:
+    """Train an engine that has weights and data of `n_rows` training rows.
+
+    A loss that is not finite or a KeyboardInterrupt ends training with the best epoch until
+    then. See :func:`train` for the other arguments.
+    """
+    training = Training(engine.snapshot(), engine.unpacked, max_iter=stopping.max_iter)
+    validated = engine.n_validation > 0
+    order = np.zeros(engine.epoch_length, np.int32)
+    _, start = engine.epoch(order, 0)
+    training.validation_parts.append(start)
+    best = start.sum() if validated else np.inf
+    schedule = stopping.schedule(best)
+    try:
+        for epoch in range(1, stopping.max_iter + 1):
+            monitor.begin()
+            order = engine.order(rng, n_rows)
+            loss, validation = engine.epoch(order, n_rows, schedule.rates)
+            monitored = (validation if validated else loss).sum()
+            if not np.isfinite(loss.sum() + monitored):
+                training.ending = "diverged"
+                break
+            training.parts.append(loss)
+            training.validation_parts.append(validation)
+            if monitored < best or not stopping.keep_best:
+                best = monitored
+                training.best_iter = epoch
+                training.best = engine.snapshot()
+            if monitor.end(training):
+                training.ending = "callback"
+                break
+            if schedule.update(monitored):
+                training.ending = "converged" if schedule.has_converged else "max_iter"
+                break
+            if stopping.is_hopeless(schedule.curve, first):
+                training.ending = "behind"
+                break
+    except KeyboardInterrupt:
+        training.ending = "interrupted"
+    finally:
+        monitor.close(training)
+    training.n_held = schedule.n_held
+    training.optimizer_state = engine.optimizer_state()
+    return training
+
+
 def train_for(n_steps: int, learning_rate: float, training: Rows, **options: Any) -> Training:
-    """Train for about `n_steps` steps, in whole epochs, at a rate that falls to zero.
+    """Train for about `n_steps` steps, in whole epochs, at Adam's rate that falls to zero.
 
-    Parameters
-    ----------
-    n_steps : int
-        Number of steps, rounded to whole epochs.
-
-    learning_rate : float
-        Adam's, at the first step.
-
-    training : Rows
-        Training rows; there is no validation, and the result is the last epoch.
-
-    **options
-        For :func:`train`.
-
-    Returns
-    -------
-    Training
+    There is no validation, and the result is the last epoch. `options` are for :func:`train`.
 
     Raises
     ------
@@ -205,11 +369,12 @@ def train_for(n_steps: int, learning_rate: float, training: Rows, **options: Any
     """
     steps_an_epoch = -(-len(training) // options["batch_size"])
     n_epochs = max(round(n_steps / steps_an_epoch), 1)
+    n_steps = n_epochs * steps_an_epoch
     done = train(
         training=training,
         validation=None,
         optimizer="adam",
-        learning_rate=_optimizers.falling(learning_rate, n_epochs * steps_an_epoch),
+        learning_rate=lambda steps: learning_rate * np.maximum(1 - steps / n_steps, 0),
         stopping=Stopping(n_epochs, n_iter_no_change=1, tol=None, keep_best=False),
         **options,
     )

@@ -11,8 +11,7 @@ from skae.estimators._parameters import TableTagsMixin
 from skae.estimators._validation import check_bounded
 from skae.losses._likelihood import LIKELIHOODS
 from skae.networks import KerasNetwork
-from skae.networks._activations import keras_name
-from skae.networks._base import LayerOptions
+from skae.networks._base import LayerOptions, keras_name
 from skae.utils._sklearn import Interval, StrOptions
 from skae.utils._warnings import warn_user
 from skae.variational._log_likelihood import LikelihoodMixin

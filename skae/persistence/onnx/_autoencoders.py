@@ -9,8 +9,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from skae.estimators import AutoencoderTransformer, DenoisingAutoencoder
 from skae.losses._likelihood import ObservedLikelihood, posterior
-from skae.losses._reconstruction import ObservedLoss
-from skae.losses._registry import KerasLoss
+from skae.losses._reconstruction import KerasLoss, ObservedLoss
 from skae.persistence.onnx import _functions as xp
 from skae.persistence.onnx._networks import network_output, transform
 from skae.persistence.onnx._tensors import Tensor

@@ -1,5 +1,6 @@
-"""Convolutional networks for images and signals."""
+"""Convolutional and recurrent networks, for images and series."""
 
+from abc import abstractmethod
 from dataclasses import dataclass
 from math import prod
 from numbers import Integral
@@ -18,7 +19,39 @@ from skae.networks._stacked import Stack, StackedNetwork
 from skae.utils._sklearn import Interval, StrOptions, validate_parameters
 
 
-class ConvNetwork(Network):
+class ShapedNetwork(Network):
+    """Parameters of a stack for rows of a shape, which one of them gives where X is flat."""
+
+    @property
+    @abstractmethod
+    def _row(self) -> tuple[str, int]:
+        """Name of the parameter for the shape of a row, and its number of axes."""
+
+    @abstractmethod
+    def _stack(self, shapes: tuple[Shape, Shape]) -> Stack:
+        """The stack for rows and reconstructions of these shapes, with channels."""
+
+    @property
+    def takes_flat_rows(self) -> bool:
+        """True if the shape of a row is given."""
+        return getattr(self, self._row[0]) is not None
+
+    def row_shapes(self, input_shape: Shape, output_shape: Shape) -> tuple[Shape, Shape]:
+        """Shapes of a row and of its reconstruction, with channels."""
+        validate_parameters(self)
+        name, n_axes = self._row
+        inputs = with_channels(name, getattr(self, name), input_shape, n_axes)
+        return inputs, output_with_channels(inputs, input_shape, output_shape)
+
+    def describe(
+        self, input_shape: Shape, output_shape: Shape, n_components: int, options: LayerOptions
+    ) -> StackedNetwork:
+        """The network for such rows, as a value."""
+        stack = self._stack(self.row_shapes(input_shape, output_shape))
+        return StackedNetwork(stack, n_components, options)
+
+
+class ConvNetwork(ShapedNetwork):
     """Convolutions for images and signals.
 
     The encoder halves height and width once for each entry of `filters` and ends in a
@@ -108,29 +141,17 @@ class ConvNetwork(Network):
         self.image_shape = image_shape
 
     @property
-    def takes_flat_rows(self) -> bool:
-        """True if `image_shape` is given."""
-        return self.image_shape is not None
+    def _row(self) -> tuple[str, int]:
+        return "image_shape", self.n_dims
 
-    def row_shapes(self, input_shape: Shape, output_shape: Shape) -> tuple[Shape, Shape]:
-        """Shapes of a row and of its reconstruction, with channels."""
-        validate_parameters(self)
-        inputs = with_channels("image_shape", self.image_shape, input_shape, self.n_dims)
-        return inputs, output_with_channels(inputs, input_shape, output_shape)
-
-    def describe(
-        self, input_shape: Shape, output_shape: Shape, n_components: int, options: LayerOptions
-    ) -> StackedNetwork:
-        """The network for such rows, as a value."""
-        shapes = self.row_shapes(input_shape, output_shape)
-        stack = ConvStack(
+    def _stack(self, shapes: tuple[Shape, Shape]) -> Stack:
+        return ConvStack(
             *shapes,
             filters=whole_numbers("filters", self.filters, 1),
             kernel_size=int(self.kernel_size),
             downsampling=self.downsampling,
             upsampling=self.upsampling,
         )
-        return StackedNetwork(stack, n_components, options)
 
 
 @dataclass(frozen=True)
@@ -184,19 +205,142 @@ class ConvStack(Stack):
         return self._layer("Cropping", excess if len(excess) > 1 else excess[0])(rows)
 
     def _convolved(self, rows: Any, filters: int, kind: str = "", **config: Any) -> Any:
-        convolution = self._layer(
-            "Conv",
-            filters,
-            self.kernel_size,
-            kind=kind,
-            padding="same",
-            kernel_initializer="zeros",
-            **config,
-        )
-        return convolution(rows)
+        config |= {"kind": kind, "padding": "same", "kernel_initializer": "zeros"}
+        return self._layer("Conv", filters, self.kernel_size, **config)(rows)
 
     def _layer(self, name: str, /, *args: Any, kind: str = "", **config: Any) -> Any:
         """A Keras layer for as many axes as there are, channels last."""
         if name not in ("UpSampling", "Cropping") or len(self.input_shape) == 3:
             config["data_format"] = "channels_last"
         return layer(f"{name}{len(self.input_shape) - 1}D{kind}", *args, **config)
+
+
+class RecurrentNetwork(ShapedNetwork):
+    """Recurrent layers that encode a series step by step, and decode it step by step.
+
+    A dense layer maps the encoder's last state to the code. The code is the decoder's input
+    at each step, and a dense layer, the same at all steps, outputs the features [1]_.
+
+    Parameters
+    ----------
+    cell : {"lstm", "gru"}, default="lstm"
+        The recurrent layers.
+
+    units : int, default=64
+        Size of the state of each layer.
+
+    n_layers : int, default=1
+        How many recurrent layers the encoder has, and the decoder as well.
+
+    bidirectional : bool, default=False
+        Whether layers also process the series backwards, with further states.
+
+    series_shape : tuple of int or None, default=None
+        Shape of one row where X is flat: (steps, features), or (steps,) for one
+        feature. None: as in X, of shape (n_samples, steps, features).
+
+    See Also
+    --------
+    ConvNetwork : With ``n_dims=1``, quicker on long series.
+    KerasNetwork : Any layers.
+
+    Notes
+    -----
+    The cells keep their own activations, tanh and sigmoid. `code_activation`,
+    `output_activation`, `normalization`, `dropout` and `init` of the estimator apply;
+    `activation` and `hidden_layer_sizes` do not.
+
+    References
+    ----------
+    .. [1] N. Srivastava, E. Mansimov and R. Salakhutdinov, "Unsupervised Learning of
+       Video Representations using LSTMs", ICML 2015.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skae import AutoencoderTransformer
+    >>> from skae.networks import RecurrentNetwork
+    >>> phase = np.random.RandomState(0).uniform(0, 6, (100, 1, 2))
+    >>> series = np.sin(phase + np.linspace(0, 6, 12)[:, None])
+    >>> ae = AutoencoderTransformer(
+    ...     4, network=RecurrentNetwork("gru", units=8), max_iter=2, tol=None, random_state=0
+    ... )
+    >>> ae.fit_transform(series).shape
+    (100, 4)
+    >>> ae.reconstruct(series).shape
+    (100, 12, 2)
+    """
+
+    _parameter_constraints = {
+        "cell": [StrOptions({"lstm", "gru"})],
+        "units": [Interval(Integral, 1, None, closed="left")],
+        "n_layers": [Interval(Integral, 1, None, closed="left")],
+        "bidirectional": ["boolean"],
+        "series_shape": ["array-like", None],
+    }
+
+    def __init__(
+        self,
+        cell: str = "lstm",
+        *,
+        units: int = 64,
+        n_layers: int = 1,
+        bidirectional: bool = False,
+        series_shape: Any = None,
+    ) -> None:
+        self.cell = cell
+        self.units = units
+        self.n_layers = n_layers
+        self.bidirectional = bidirectional
+        self.series_shape = series_shape
+
+    @property
+    def _row(self) -> tuple[str, int]:
+        return "series_shape", 1
+
+    def _stack(self, shapes: tuple[Shape, Shape]) -> Stack:
+        return RecurrentStack(
+            *shapes,
+            cell=self.cell,
+            units=int(self.units),
+            n_layers=int(self.n_layers),
+            bidirectional=bool(self.bidirectional),
+        )
+
+
+@dataclass(frozen=True)
+class RecurrentStack(Stack):
+    """Layers as a value: shapes (steps, features), parameters of :class:`RecurrentNetwork`."""
+
+    input_shape: Shape
+    output_shape: Shape
+    cell: str
+    units: int
+    n_layers: int
+    bidirectional: bool
+
+    def encode(self, rows: Any, options: LayerOptions) -> Any:
+        """Return the last hidden state of the last layer."""
+        for i in range(self.n_layers):
+            rows = self._recurrent(rows, i < self.n_layers - 1)
+            rows = after_hidden_layer(rows, options, "linear")
+        return rows
+
+    def decode(self, code: Any, options: LayerOptions) -> Any:
+        """Decode the code at each step."""
+        rows = layer("RepeatVector", self.output_shape[0])(code)
+        for _ in range(self.n_layers):
+            rows = self._recurrent(rows, True)
+            rows = after_hidden_layer(rows, options, "linear")
+        return dense(self.output_shape[1], name="output")(rows)
+
+    def _recurrent(self, rows: Any, return_sequences: bool) -> Any:
+        recurrent = layer(
+            self.cell.upper(),
+            self.units,
+            return_sequences=return_sequences,
+            kernel_initializer="zeros",
+            recurrent_initializer="zeros",
+            seed=0,
+        )
+        return (layer("Bidirectional", recurrent) if self.bidirectional else recurrent)(rows)
