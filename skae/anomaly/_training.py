@@ -15,7 +15,7 @@ from skae.losses._reconstruction import ObservedLoss
 from skae.losses._registry import LOSSES
 from skae.networks._base import whole_numbers
 from skae.networks._dense import DenseCoder
-from skae.utils._random import draw_seed
+from skae.utils._calls import draw_seed
 from skae.utils._rows import Rows
 
 Array = NDArray[Any]

@@ -8,7 +8,7 @@ from skae.inference._forward import forward
 from skae.networks._dense import DenseNetwork
 from skae.networks._principal import linear_map
 from skae.utils._lazy import dense
-from skae.utils._significance import significantly_lower
+from skae.utils._rows import significantly_lower
 
 # Activations that are the identity for positive numbers only.
 _RECTIFIERS = {"relu", "elu", "leaky_relu"}

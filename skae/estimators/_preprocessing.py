@@ -11,10 +11,10 @@ from skae.inference._dense import Affine
 from skae.losses._likelihood import ObservedLikelihood
 from skae.losses._reconstruction import ObservedLoss
 from skae.losses._registry import make_loss
-from skae.utils._frames import column_names
+from skae.utils._arrays import column_names
+from skae.utils._calls import warn_user
 from skae.utils._lazy import LazyRows, dense
 from skae.utils._rows import Rows, has_missing, joined_moments, moments, scale_of
-from skae.utils._warnings import warn_user
 
 # Share of the variance of X from which on one column is named in a warning.
 _DOMINANT_SHARE = 0.999

@@ -9,7 +9,7 @@ from skae.losses._mixed import MixedLikelihood, MixedLoss, Outputs, probabilitie
 from skae.losses._reconstruction import EntrywiseLoss
 from skae.losses._registry import LOSSES
 from skae.tables import TabularEncoder
-from skae.utils._frames import index_of
+from skae.utils._arrays import index_of
 from skae.utils._rows import moments
 
 # Lower bounds of the entropy or variance by which the loss of a column is divided: rarer

@@ -3,7 +3,7 @@
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
-from skae.utils._frames import column_names
+from skae.utils._arrays import column_names
 
 
 class TableTagsMixin:

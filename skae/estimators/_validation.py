@@ -15,8 +15,14 @@ from skae.tables._column_values import ColumnValues
 from skae.tables._columns import check_finite
 from skae.tables._frames import checked_table
 from skae.tables._numbers import check_numbers, numbers_of
-from skae.utils._arrays import LAYOUT, check_floats, check_weight, refuse_masked
-from skae.utils._frames import column_labels, column_names
+from skae.utils._arrays import (
+    LAYOUT,
+    check_floats,
+    check_weight,
+    column_labels,
+    column_names,
+    refuse_masked,
+)
 from skae.utils._lazy import FEW_BYTES, LazyRows, canonical
 from skae.utils._rows import Rows, has_missing
 

@@ -31,10 +31,9 @@ from skae.tables._missing_values import (
     with_values,
     with_zeros,
 )
-from skae.utils._frames import unique_names
+from skae.utils._arrays import unique_names
+from skae.utils._calls import draw_seed, generator, restores_state_on_error, warn_user
 from skae.utils._process import refuse_forked_process
-from skae.utils._random import draw_seed, generator
-from skae.utils._rollback import restores_state_on_error
 from skae.utils._sklearn import (
     Interval,
     MissingValues,
@@ -43,7 +42,6 @@ from skae.utils._sklearn import (
     fit_context,
     output_library,
 )
-from skae.utils._warnings import warn_user
 
 # Kinds of columns that are squashed: flags are not.
 _NUMBERS = ("numeric", "integer", "date", "constant")

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from skae.tables._column_values import ColumnValues
 from skae.tables._columns import Column
 from skae.tables._iso import is_iso
-from skae.utils._warnings import warn_user
+from skae.utils._calls import warn_user
 
 # Share of the values of a column that must look like a number or a date.
 _LEAST_ALIKE = 0.5

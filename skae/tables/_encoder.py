@@ -26,9 +26,8 @@ from skae.tables._frame_schema import FrameSchema
 from skae.tables._frames import checked_table, read_columns
 from skae.tables._iso import iso_times
 from skae.tables._number_column import NumberColumn, with_one_scale
-from skae.utils._arrays import check_floats, check_weight
-from skae.utils._frames import column_labels, index_of, unique_names
-from skae.utils._rollback import restores_state_on_error
+from skae.utils._arrays import check_floats, check_weight, column_labels, index_of, unique_names
+from skae.utils._calls import restores_state_on_error
 from skae.utils._sklearn import (
     Interval,
     StrOptions,

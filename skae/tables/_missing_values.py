@@ -17,7 +17,7 @@ from skae.tables._missing_markers import (
     type_of,
     without_sparse,
 )
-from skae.utils._frames import index_of
+from skae.utils._arrays import index_of
 
 Array = NDArray[Any]
 

@@ -24,7 +24,7 @@ from skae.training._tensors import (
     weighted_sum,
 )
 from skae.utils._lazy import FEW_BYTES
-from skae.utils._memory import malloc_trim
+from skae.utils._process import malloc_trim
 from skae.utils._rows import Rows
 
 Arrays = list[NDArray[Any]]
