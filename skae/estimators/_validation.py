@@ -13,8 +13,7 @@ from sklearn.utils.validation import (
 
 from skae.tables._column_values import ColumnValues
 from skae.tables._columns import check_finite
-from skae.tables._frames import checked_table
-from skae.tables._numbers import check_numbers, numbers_of
+from skae.tables._frames import check_numbers, checked_table, numbers_of
 from skae.utils._arrays import (
     LAYOUT,
     check_floats,

@@ -16,20 +16,18 @@ from skae.networks._activations import keras_name
 from skae.networks._base import whole_numbers
 from skae.tables import TabularEncoder
 from skae.tables._frames import checked_table, is_frame
-from skae.tables._missing_markers import (
-    marked_values,
-    missing_mask,
-    without_sparse,
-    without_values,
-)
 from skae.tables._missing_values import (
     given_back,
     in_library,
+    marked_values,
+    missing_mask,
     only_columns,
     with_flags,
     with_string_names,
     with_values,
     with_zeros,
+    without_sparse,
+    without_values,
 )
 from skae.utils._arrays import unique_names
 from skae.utils._calls import draw_seed, generator, restores_state_on_error, warn_user
