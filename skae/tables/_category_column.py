@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from skae.tables._column_values import ColumnValues, is_iso
+from skae.tables._column_values import ColumnValues, as_objects, is_iso
 from skae.tables._columns import Column, IgnoredColumn, NumberColumn
 from skae.utils._calls import warn_user
 
@@ -39,22 +39,11 @@ class CategoryColumn(Column):
 
     Flags are centred and have one unit for the column, in which they vary in all as much
     as a number does.
-
-    Parameters
-    ----------
-    categories : tuple
-        In the order of the flags.
-
-    flag_of : dict
-        Position of the flag of each category; the rarest may share the last one.
-
-    share : ndarray of shape (n_flags,)
-        How often each flag is on.
     """
 
-    categories: tuple[Any, ...]
-    flag_of: dict[Any, int] = field(repr=False)
-    share: Array = field(repr=False)
+    categories: tuple[Any, ...]  # in the order of the flags
+    flag_of: dict[Any, int] = field(repr=False)  # the rarest categories may share the last one
+    share: Array = field(repr=False)  # how often each flag is on, (n_flags,)
 
     @classmethod
     def from_data(
@@ -129,7 +118,7 @@ class CategoryColumn(Column):
         if len(self.flag_of) > len(self.categories):
             # What was not seen is as rare as those that share a flag.
             flags[~known] = len(self.categories) - 1
-        first = 1 if self.kind == "binary" else 0
+        first = int(self.kind == "binary")
         on = flags[:, np.newaxis] == np.arange(first, first + self.width)
         has_flags = known if self.kind == "binary" else data.observed
         z = (on - self.share) / flag_unit(self.share)
@@ -142,9 +131,7 @@ class CategoryColumn(Column):
             low, high = map(float, self.categories)
             return low + on[:, 0].clip(0, 1) * (high - low)
         which = (on[:, 0] > 0.5).astype(np.intp) if self.kind == "binary" else on.argmax(axis=1)
-        categories = np.empty(len(self.categories), dtype=object)
-        categories[:] = self.categories
-        return np.asarray(categories[which].astype(self.dtype))
+        return np.asarray(as_objects(self.categories)[which].astype(self.dtype))
 
 
 # The choice of an encoding
@@ -191,15 +178,14 @@ def declared_columns(given: Any, names: Sequence[str], is_named: bool) -> Array:
 
     `given` is "from_dtype", a mask, positions, or names, which only data frames have.
     """
-    declared = np.zeros(len(names), dtype=bool)
     if isinstance(given, str):
-        return declared
+        return np.zeros(len(names), dtype=bool)
     chosen = np.atleast_1d(np.asarray(given))
     if chosen.dtype == bool and len(chosen) == len(names):
         return chosen
-    if chosen.dtype.kind in "iu" and np.isin(chosen, np.arange(len(names))).all():
-        declared[chosen] = True
-        return declared
+    positions = np.arange(len(names))
+    if chosen.dtype.kind in "iu" and np.isin(chosen, positions).all():
+        return np.isin(positions, chosen)
     are_names = chosen.dtype.kind in "UO" and is_named and set(chosen) <= set(names)
     if len(chosen) and not are_names:
         raise ValueError(
@@ -221,12 +207,10 @@ def is_identifier(counts: Counter[Any], max_categories: int | None) -> bool:
 
 
 def unseen_share(counts: Counter[Any]) -> float:
-    """Share of values to come whose category is none of these: that of those seen once [1]_.
+    """Share of values to come whose category is none of these: that of those seen once.
 
-    References
-    ----------
-    .. [1] I. J. Good, "The Population Frequencies of Species and the Estimation of Population
-       Parameters", Biometrika 40, 1953.
+    I. J. Good, "The Population Frequencies of Species and the Estimation of Population
+    Parameters", Biometrika 40, 1953.
     """
     return sum(n == 1 for n in counts.values()) / max(counts.total(), 1)
 

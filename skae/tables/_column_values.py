@@ -33,52 +33,27 @@ _ISO = re.compile(rf"(?=.)(\d{{4}}-\d\d(-\d\d)?)?(?:(?(1)([T ])){_CLOCK}(?(1){_Z
 
 @dataclass(frozen=True)
 class ColumnValues:
-    """The values of one column, of any library.
+    """The values of one column, of any library, (n_samples,), and the mask of observed ones.
 
-    Attributes
-    ----------
-    name : str
-        Name of the column.
-
-    values : ndarray of shape (n_samples,)
-        Numbers: integers or floats, or Python's integers where they are too large for both.
-        Times: counts of `unit` since 1970. Categories: objects. Arbitrary where a value is
-        missing.
-
-    observed : ndarray of bool of shape (n_samples,)
-        False where a value is missing.
-
-    family : {"number", "category", "time"}
-        By the dtype or the objects.
-
-    unit : {"ns", "us"} or None
-        Of times.
-
-    type : str
-        For messages and to compare two tables: "number"; "time", "time with a zone", "time of
-        day", "duration" or "period"; or the class of categories, such as "str" or "bool".
-        Empty where no value is observed and the dtype is not known.
-
-    format : ObjectFormat or IsoFormat or None
-        Makes the original objects or strings of values; None: the dtype of the column is
-        enough.
-
-    rounding : float
-        Relative rounding of numbers, by their dtype.
-
-    declared : bool
-        True if the dtype declares that these are categories.
+    Of numbers, the values are integers or floats, or Python's integers where they are too
+    large for both; of times, counts of `unit` since 1970; of categories, objects. They are
+    arbitrary where a value is missing.
     """
 
     name: str
     values: Array
     observed: Array
-    family: str
-    unit: str | None = None
+    family: str  # "number", "category" or "time", by the dtype or the objects
+    unit: str | None = None  # of times: "ns" or "us"
+    # For messages and to compare two tables: "number"; "time", "time with a zone", "time of
+    # day", "duration" or "period"; or the class of categories, such as "str" or "bool". Empty
+    # where no value is observed and the dtype is not known.
     type: str = ""
+    # An ObjectFormat or IsoFormat makes the original objects or strings of values; None: the
+    # dtype of the column is enough.
     format: Any = None
-    rounding: float = FLOAT64_ROUNDING
-    declared: bool = False
+    rounding: float = FLOAT64_ROUNDING  # of numbers, relative, by their dtype
+    declared: bool = False  # True if the dtype declares that these are categories
 
 
 def as_objects(values: Sequence[Any]) -> Array:
@@ -100,9 +75,15 @@ def numpy_times(counts: Array, unit: str | None, code: str = "M") -> Array:
     return counts.astype(np.int64).view(f"{code}8[{unit}]")
 
 
-def finest_unit(dtype: Any) -> str:
-    """The unit in which times of a dtype of NumPy are counted."""
-    return "ns" if np.datetime_data(dtype)[0] in ("ns", "ps", "fs", "as") else "us"
+def column_of_times(
+    name: str, times: Array, observed: Array, type: str, format: Any = None
+) -> ColumnValues:
+    """A column for times of NumPy, (n_observed,), where `observed`, (n_samples,)."""
+    fine = "ns", "ps", "fs", "as"
+    unit = "ns" if np.datetime_data(times.dtype)[0] in fine else "us"
+    counts = times.astype(f"{times.dtype.kind}8[{unit}]").astype(np.int64)
+    values = fill_missing(counts, observed)
+    return ColumnValues(name, values, observed, "time", unit, type, format)
 
 
 def in_microseconds(counts: Array, unit: str | None) -> Array:
@@ -116,36 +97,15 @@ def in_microseconds(counts: Array, unit: str | None) -> Array:
 
 @dataclass(frozen=True)
 class IsoFormat:
-    """The one format of strings that are dates or times.
+    """The one format of strings that are dates or times."""
 
-    Parameters
-    ----------
-    type : str
-        "time", "time with a zone" or "time of day".
-
-    parts : {"month", "day", "minute", "second"}
-        The smallest part that is written, but for fractions of a second.
-
-    separator : {"", "T", " "}
-        Between date and time.
-
-    digits : int
-        Digits of the fraction of a second at most.
-
-    fraction : {"always", "unless zero", "trimmed"}
-        When the fraction is written: in every string; where it is not zero; or without the
-        zeros at its end.
-
-    zone : str
-        "Z", or an offset such as "+01:00"; empty: there is none.
-    """
-
-    type: str
-    parts: str
-    separator: str
-    digits: int
+    type: str  # "time", "time with a zone" or "time of day"
+    parts: str  # the smallest but for fractions: "month", "day", "minute" or "second"
+    separator: str  # between date and time: "", "T" or " "
+    digits: int  # of the fraction of a second at most
+    # The fraction is written "always"; "unless zero"; or "trimmed", without zeros at its end.
     fraction: str
-    zone: str
+    zone: str  # "Z", or an offset such as "+01:00"; empty: there is none
 
     def objects(self, values: Array, unit: str | None) -> Array:
         """Strings for counts of time since 1970 in UTC, both of shape (n_values,)."""

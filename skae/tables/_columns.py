@@ -58,27 +58,12 @@ class Block(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class Column(ABC):
-    """The encoding of the values of one column as numbers.
-
-    Parameters
-    ----------
-    name : str
-        Name of the column.
-
-    kind : str
-        One of those of :class:`~skae.tables.TabularEncoder`.
-
-    dtype : dtype
-        Of the values.
-
-    unit, type : str
-        As in :class:`ColumnValues`.
-    """
+    """The encoding of the values of one column as numbers."""
 
     name: str
-    kind: str
-    dtype: Any
-    unit: str | None
+    kind: str  # see TabularEncoder
+    dtype: Any  # of the values
+    unit: str | None  # as in ColumnValues
     type: str
 
     @property
@@ -139,37 +124,16 @@ class IgnoredColumn(Column):
 
 @dataclass(frozen=True, kw_only=True)
 class NumberColumn(Column):
-    """A column of numbers or times, counted from `origin` in steps and standardised.
+    """A column of numbers or times, counted from `origin` in steps and standardised."""
 
-    Parameters
-    ----------
-    centre, scale : float
-        Mean and standard deviation.
-
-    squash : bool
-        Whether values beyond three standard deviations are squashed.
-
-    origin : int
-        Subtracted first, without rounding.
-
-    step : int
-        Of times, in their unit.
-
-    low, high : float
-        Range of the values in fit.
-
-    decimals : int or None
-        To which numbers were rounded.
-    """
-
-    centre: float
-    scale: float
-    squash: bool
-    origin: int
-    step: int
-    low: float
+    centre: float  # mean
+    scale: float  # standard deviation
+    squash: bool  # whether values beyond three standard deviations are squashed
+    origin: int  # subtracted first, without rounding
+    step: int  # of times, in their unit
+    low: float  # least and largest value in fit
     high: float
-    decimals: int | None
+    decimals: int | None  # to which numbers were rounded
 
     @classmethod
     def from_data(

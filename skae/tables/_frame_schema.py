@@ -34,33 +34,21 @@ _POLARS_PARAMETERS = {
 class FrameSchema:
     """The library, names, dtypes and formats of a table, to build tables of other rows.
 
-    Parameters
-    ----------
-    X : data frame or ndarray
-        As `checked_table` returned it.
-
-    columns : sequence of ColumnValues
-        Its columns.
-
-    Attributes
-    ----------
-    template : data frame or ndarray
-        X without rows.
-
-    formats : dict of int to ObjectFormat or IsoFormat
-        By position, the format of columns whose dtype is not enough.
+    `X` is as `checked_table` returned it, and `columns` are its columns.
     """
 
-    template: Any
-    _missing: dict[int, Any]
-    formats: dict[int, Any]
+    template: Any  # X without rows
+    _missing: dict[
+        int, Any
+    ]  # by position, the missing value of columns whose dtype has several
+    formats: dict[int, Any]  # by position, the format of columns whose dtype is not enough
 
     def __init__(self, X: Any, columns: Sequence[ColumnValues]) -> None:
         self.template = X[:0]
         self.formats = {
             j: data.format for j, data in enumerate(columns) if data.format is not None
         }
-        self._missing: dict[int, Any] = {}
+        self._missing = {}
         for j, data in enumerate(columns):
             if data.observed.all():
                 continue

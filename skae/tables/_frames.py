@@ -15,8 +15,9 @@ from skae.tables._column_values import (
     FLOAT64_ROUNDING,
     ColumnValues,
     as_objects,
+    column_of_times,
     fill_missing,
-    finest_unit,
+    numpy_times,
 )
 from skae.tables._objects import (
     ObjectFormat,
@@ -91,15 +92,8 @@ def _refuse_no_table(X: Any) -> None:
 def checked_table(X: Any) -> Any:
     """A data frame as it is, and anything else as a two-dimensional array of any dtype.
 
-    Arrays of NumPy's StringDType become arrays of objects.
-
-    Raises
-    ------
-    TypeError
-        If X is a mapping, a structured array or the like.
-
-    ValueError
-        If two columns have the same name, or X is no table.
+    Arrays of NumPy's StringDType become arrays of objects. Raises for mappings, structured
+    arrays and the like, for repeated names, and for what is no table.
     """
     _refuse_no_table(X)
     if is_frame(X):
@@ -160,9 +154,9 @@ def _of_array(name: str, values: Array) -> ColumnValues:
     if kind in "iu":
         return _numbers(name, values, np.ones(len(values), dtype=bool))
     if kind in "mM":
-        observed, unit = ~np.isnat(values), finest_unit(values.dtype)
-        counts = values[observed].astype(f"{kind}8[{unit}]")
-        return _times(name, counts, observed, unit, "time" if kind == "M" else "duration")
+        observed = ~np.isnat(values)
+        type_ = "time" if kind == "M" else "duration"
+        return column_of_times(name, values[observed], observed, type_)
     if kind not in "bOSTU":
         refuse_type(name, f"the dtype {values.dtype}")
     data = values_of_objects(name, values.astype(object))
@@ -205,13 +199,13 @@ def _of_time_series(name: str, series: nw.Series[Any]) -> ColumnValues:
     observed, present = ~series.is_null().to_numpy(), series.drop_nulls()
     if isinstance(series.dtype, nw.Duration):
         # Their totals of microseconds are rounded on the way.
-        counts = present.to_numpy().astype(f"m8[{unit}]")
-        return _times(name, counts, observed, unit, "duration")
+        times = present.to_numpy().astype(f"m8[{unit}]")
+        return column_of_times(name, times, observed, "duration")
     if isinstance(series.dtype, nw.Date):
         present = present.cast(nw.Datetime("us"))
     has_zone = getattr(series.dtype, "time_zone", None) is not None
-    counts = present.dt.timestamp(unit).to_numpy()
-    return _times(name, counts, observed, unit, "time with a zone" if has_zone else "time")
+    times = numpy_times(present.dt.timestamp(unit).to_numpy(), unit)
+    return column_of_times(name, times, observed, "time with a zone" if has_zone else "time")
 
 
 def _numbers(
@@ -219,12 +213,6 @@ def _numbers(
 ) -> ColumnValues:
     """A column of numbers; values and their mask of shape (n_samples,)."""
     return ColumnValues(name, values, observed, "number", type="number", rounding=rounding)
-
-
-def _times(name: str, counts: Array, observed: Array, unit: str, type: str) -> ColumnValues:
-    """A column of times; counts (n_observed,) where `observed`, (n_samples,)."""
-    values = fill_missing(counts.astype(np.int64), observed)
-    return ColumnValues(name, values, observed, "time", unit, type)
 
 
 # Tables of which all columns are numbers, which need no encoder

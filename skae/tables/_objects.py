@@ -17,8 +17,8 @@ from skae.tables._column_values import (
     EXACT,
     ColumnValues,
     as_objects,
+    column_of_times,
     fill_missing,
-    finest_unit,
     in_microseconds,
     numpy_times,
 )
@@ -63,27 +63,12 @@ _HALF_PERIOD = {
 
 @dataclass(frozen=True)
 class ObjectFormat:
-    """The class of the objects of a column that are numbers or times.
+    """The class of the objects of a column that are numbers or times."""
 
-    Parameters
-    ----------
-    kind : str
-        Name of the class, one of those in `_MAKERS`.
-
-    scale : int or None
-        Decimals of a Decimal; largest denominator of a Fraction.
-
-    zone : tzinfo or None
-        Time zone of a datetime or a Timestamp.
-
-    frequency : str or None
-        Frequency of a Period.
-    """
-
-    kind: str
-    scale: int | None = None
-    zone: Any = None
-    frequency: str | None = None
+    kind: str  # name of the class, one of those in `_MAKERS`
+    scale: int | None = None  # decimals of a Decimal; largest denominator of a Fraction
+    zone: Any = None  # tzinfo of a datetime or a Timestamp
+    frequency: str | None = None  # of a Period
 
     def objects(self, values: Array, unit: str | None) -> Array:
         """Objects for values, both of shape (n_values,)."""
@@ -91,13 +76,7 @@ class ObjectFormat:
 
 
 def values_of_objects(name: str, objects: Array) -> ColumnValues:
-    """A column of objects, (n_samples,): all numbers, all times, or categories of one type.
-
-    Raises
-    ------
-    TypeError
-        If objects are of several types, or of one that is not known.
-    """
+    """A column of objects, (n_samples,): all numbers, all times, or categories of one type."""
     observed = _observed(objects)
     present = objects[observed]
     kind = _only_type(name, set(map(type, present)))
@@ -108,10 +87,9 @@ def values_of_objects(name: str, objects: Array) -> ColumnValues:
         return ColumnValues(name, objects, observed, "category", type=shown)
     try:
         times, type_, form = _PARSERS[kind](present)
+        return column_of_times(name, times, observed, type_, form)
     except (ValueError, TypeError, OverflowError) as error:
         refuse_type(name, f"{kind} objects that cannot be compared: {error}", error)
-    unit, values = np.datetime_data(times.dtype)[0], fill_missing(times.astype("i8"), observed)
-    return ColumnValues(name, values, observed, "time", unit, type_, form)
 
 
 def categories_of_objects(name: str, objects: Array) -> ColumnValues:
@@ -254,15 +232,9 @@ def _fractions(form: ObjectFormat, values: Array, unit: str | None) -> list[Any]
     return [Fraction(value).limit_denominator(largest) for value in values.tolist()]
 
 
-# Times: for each class, times of NumPy in "us" or "ns", the type, and the format of objects
+# Times: for each class, times of NumPy, the type, and the format of objects
 
 _Times = tuple[Array, str, ObjectFormat]
-
-
-def _parse_dates(present: Array) -> _Times:
-    """Dates, (n_values,)."""
-    days = np.array(present.tolist(), "M8[D]")
-    return days.astype("M8[us]"), "time", ObjectFormat("date")
 
 
 def _parse_datetimes(present: Array) -> _Times:
@@ -300,9 +272,9 @@ def _times_of_pandas(present: Array, code: str, nanoseconds: str) -> Array | Non
 def _parse_numpy(present: Array) -> _Times:
     """Scalars of NumPy, (n_values,), in the finest unit among them."""
     times = np.array(list(present))
-    code = times.dtype.kind
-    type_, kind = {"M": ("time", "datetime64"), "m": ("duration", "timedelta64")}[code]
-    return times.astype(f"{code}8[{finest_unit(times.dtype)}]"), type_, ObjectFormat(kind)
+    if times.dtype.kind == "M":
+        return times, "time", ObjectFormat("datetime64")
+    return times, "duration", ObjectFormat("timedelta64")
 
 
 def _parse_times_of_day(present: Array) -> _Times:
@@ -319,13 +291,12 @@ def _parse_periods(present: Array) -> _Times:
     import pandas as pd
 
     periods = pd.PeriodIndex(present)
-    starts = np.asarray(periods.to_timestamp())
     form = ObjectFormat("Period", frequency=periods.freqstr)
-    return starts.astype(f"M8[{finest_unit(starts.dtype)}]"), "period", form
+    return np.asarray(periods.to_timestamp()), "period", form
 
 
 _PARSERS: dict[Any, Callable[[Array], _Times]] = {
-    "date": _parse_dates,
+    "date": lambda present: (np.array(present.tolist(), "M8[D]"), "time", ObjectFormat("date")),
     "datetime": _parse_datetimes,
     "datetime64": _parse_numpy,
     "time": _parse_times_of_day,

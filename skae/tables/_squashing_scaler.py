@@ -68,15 +68,10 @@ class SquashingScaler:
     farthest value of its column, but does not dominate the others. A constant column is
     centred and keeps its unit. The unit of a binary column is half the distance of its values,
     as if both were equally frequent: a rare value is no farther away than a frequent one.
-
-    Parameters
-    ----------
-    centre, scale : ndarray of shape (n_features,)
-        Mean and unit of each column.
     """
 
-    centre: Array
-    scale: Array
+    centre: Array  # mean of each column, (n_features,)
+    scale: Array  # unit of each column
 
     @classmethod
     def from_data(cls, X: Array, weight: Array | None = None) -> "SquashingScaler":
@@ -122,16 +117,7 @@ def unsquash_log_derivative(z: Array) -> Array:
 
 
 class BinaryColumns(NamedTuple):
-    """Columns of two values.
-
-    Parameters
-    ----------
-    columns : ndarray of int of shape (n_columns,)
-        Their positions.
-
-    low, high : ndarray of shape (n_columns,)
-        The two values of each.
-    """
+    """Columns of two values: their positions and the two values of each, all (n_columns,)."""
 
     columns: NDArray[np.intp]
     low: Array

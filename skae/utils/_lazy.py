@@ -21,21 +21,10 @@ _FLOAT_BYTES = 4
 class LazyRows:
     """A selection of the rows of a matrix, in units, without a copy.
 
-    It has the shape, dtype and indexing of an array of two axes; `dense` returns one.
-
-    Parameters
-    ----------
-    source : ndarray or CSR of shape (n_source, n_features)
-        In memory, in a file that is mapped to memory, or sparse.
-
-    index : ndarray of int of shape (n_samples,) or None
-        Positions of the rows; None: all.
-
-    units : Affine or None
-        Centre and scale, whose method `transform` is applied when rows are read.
-
-    dtype : dtype or None
-        Dtype of rows that are read; None: that of the source.
+    It has the shape, dtype and indexing of an array of two axes; `dense` returns one. The
+    source is an array, in memory or in a file that is mapped to memory, or CSR, of shape
+    (n_source, n_features). `index`, (n_samples,), has positions of its rows; None: all. The
+    method `transform` of `units` is applied when rows are read.
     """
 
     ndim = 2

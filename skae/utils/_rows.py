@@ -31,28 +31,16 @@ _ROUNDING = 1e-14
 
 @dataclass(frozen=True)
 class Rows:
-    """Inputs, targets and sample weights of a training set.
+    """Inputs, targets and sample weights of a training set: arrays or LazyRows.
 
-    Parameters
-    ----------
-    inputs : ndarray or LazyRows of shape (n_samples, n_features)
-        Inputs of the encoder.
-
-    targets : ndarray or LazyRows of shape (n_samples, n_outputs) or None
-        Targets of the decoder; None: the inputs.
-
-    weight : ndarray of shape (n_samples,) or None
-        Weights of the rows; None: all the same. Only their ratios matter.
-
-    observed : ndarray of bool of shape (n_samples, n_columns) or None
-        Mask of the observed values of the inputs, which are the targets too; None: all, or
-        there are other targets.
+    The mask of the observed values of inputs is None if all are observed, or if there are
+    other targets.
     """
 
-    inputs: Any
-    targets: Any = None
-    weight: NDArray[Any] | None = None
-    observed: NDArray[Any] | None = None
+    inputs: Any  # of the encoder, (n_samples, n_features)
+    targets: Any = None  # of the decoder, (n_samples, n_outputs); None: the inputs
+    weight: NDArray[Any] | None = None  # (n_samples,); None: all the same; only ratios matter
+    observed: NDArray[Any] | None = None  # (n_samples, n_columns)
 
     def __len__(self) -> int:
         return len(self.inputs)
