@@ -1,4 +1,4 @@
-"""Columns of categories: their encoding, the choice of it, and warnings of others like them."""
+"""Columns of categories, the choice of an encoding, and warnings of unusual strings."""
 
 import re
 from collections import Counter

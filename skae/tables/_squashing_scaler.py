@@ -138,7 +138,7 @@ class BinaryColumns(NamedTuple):
             pair, others = np.sort(values[order[:2]]), values[order[2:]]
             # On some of the rows the shares are not exact.
             few = counts[order[2:]].sum() <= 2 * _MOST_OTHERS * len(column)
-            if len(pair) == 2 and few and not _continue_counting(*pair, others):
+            if len(pair) == 2 and few and not _continue_counting(pair[0], pair[1], others):
                 columns.append(j)
                 pairs.append(pair)
         ends = np.array(pairs, dtype=X.dtype).reshape(-1, 2).T

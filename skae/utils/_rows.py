@@ -1,4 +1,4 @@
-"""Inputs, targets and sample weights of a training set, and moments of columns."""
+"""Rows of a training set, moments of columns, and a paired test of losses."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
