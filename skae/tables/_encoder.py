@@ -32,12 +32,7 @@ from skae.tables._frame_schema import FrameSchema
 from skae.tables._frames import checked_table, read_columns
 from skae.utils._arrays import check_floats, check_weight, column_labels, index_of, unique_names
 from skae.utils._calls import restores_state_on_error
-from skae.utils._sklearn import (
-    Interval,
-    StrOptions,
-    check_feature_names_in,
-    fit_context,
-)
+from skae.utils._sklearn import Interval, StrOptions, check_feature_names_in, fit_context
 
 Array = NDArray[Any]
 
@@ -363,8 +358,7 @@ class TabularEncoder(TransformerMixin, BaseEstimator):
         index : pandas.Index, default=None
             Of the rows, for pandas.
         """
-        columns = self.decoded_cells(Z)
-        return self._form.build(columns, index)
+        return self._form.build(self.decoded_cells(Z), index)
 
     def decoded_cells(self, Z: Array, rounded: bool = True) -> list[ColumnValues]:
         """Values of each column of the table for a matrix that needs no check.
@@ -386,12 +380,8 @@ class TabularEncoder(TransformerMixin, BaseEstimator):
             if block.indicator is not None:
                 share = self._missing_share[j]
                 observed = Z[:, block.indicator] * flag_unit(share) + share <= 0.5
-            form, family = self._form.formats.get(j), column.family
-            decoded.append(
-                ColumnValues(
-                    column.name, values, observed, family, column.unit, column.type, form
-                )
-            )
+            typed = column.family, column.unit, column.type, self._form.formats.get(j)
+            decoded.append(ColumnValues(column.name, values, observed, *typed))
         return decoded
 
     def get_feature_names_out(self, input_features: Any = None) -> Array:

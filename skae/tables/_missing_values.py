@@ -194,12 +194,10 @@ def _array_with_values(X: Array, columns: list[ColumnValues], missing: Array) ->
 
 def _as_integers(values: Array, observed: Array) -> Array:
     """Whole numbers, (n_samples,), as Python's integers if all observed objects are such."""
-    are_integers = all(isinstance(value, int | np.integer) for value in observed)
-    if values.dtype.kind not in "fiu" or not len(observed) or not are_integers:
-        return values
-    if (values != np.round(values)).any():
-        return values
-    return np.array([int(v) for v in values], dtype=object)
+    is_whole = values.dtype.kind in "fiu" and bool((values == np.round(values)).all())
+    if is_whole and len(observed) and all(isinstance(v, int | np.integer) for v in observed):
+        return as_objects([int(v) for v in values])
+    return values
 
 
 def _has_dtypes_of(X: Any, template: Any) -> bool:
