@@ -1,17 +1,16 @@
 """Scores of the reconstruction of X by any transformer with an inverse."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import sparse
 
-from skae.tables._column_values import ColumnValues
-from skae.tables._frames import checked_table, read_columns
-from skae.tables._iso import iso_times
-from skae.tables._number_column import counted
-from skae.tables._numbers import numbers_of
+from skae.tables._column_values import ColumnValues, iso_times
+from skae.tables._columns import counted
+from skae.tables._frames import checked_table, numbers_of, read_columns
 from skae.utils._arrays import check_floats, check_weight
 from skae.utils._lazy import LazyRows, canonical
 from skae.utils._rows import Rows, moments, observed_mean
@@ -40,9 +39,12 @@ def variance_explained(X: Any, reconstruction: Any, sample_weight: Any = None) -
         np.average(np.square(X - other).sum(axis=1), weights=sample_weight)
         for other in (reconstruction, centre)
     )
-    if total == 0:
-        return float(error == 0)
-    return float(1 - error / total)
+    return _explained(error, total)
+
+
+def _explained(error: Any, total: Any) -> float:
+    """Share of the total variance that is no error; without a variance, 1 or 0."""
+    return float(error == 0) if total == 0 else float(1 - error / total)
 
 
 def lazy_variance_explained(
@@ -52,43 +54,36 @@ def lazy_variance_explained(
     weight = check_weight(sample_weight, len(X))
     total = np.square(moments(X, weight)[1]).sum()
     error = np.average(_lazy_squares(X, reconstruct), weights=weight)
-    if total == 0:
-        return float(error == 0)
-    return float(1 - error / total)
+    return _explained(error, total)
 
 
 def _lazy_squares(
     X: LazyRows, reconstruct: Callable[[LazyRows], NDArray[Any]]
 ) -> NDArray[np.float64]:
     """Sum of the squared differences of each row and its reconstruction, (n_samples,)."""
-
-    def squares(part: Rows) -> NDArray[np.float64]:
+    squares = []
+    for part in Rows(X).parts():
         residual = part.inputs.dense() - reconstruct(part.inputs)
-        return np.asarray(np.square(residual).sum(axis=1, dtype=np.float64))
-
-    return np.concatenate([squares(part) for part in Rows(X).parts()])
-
-
-def _by_parts(estimator: Any) -> Callable[[LazyRows], NDArray[Any]]:
-    """A function that reconstructs some rows of a sparse matrix."""
-    _check_inverse(estimator)
-
-    def reconstruct(part: LazyRows) -> NDArray[Any]:
-        rows: Any = estimator.inverse_transform(estimator.transform(part.given()))
-        rows = np.asarray(canonical(rows).toarray() if sparse.issparse(rows) else rows)
-        _check_shapes(estimator, part.shape, rows.shape)
-        return rows
-
-    return reconstruct
+        squares.append(np.square(residual).sum(axis=1, dtype=np.float64))
+    return np.concatenate(squares)
 
 
-def _check_inverse(estimator: Any) -> Any:
+def _reconstruct(estimator: Any, X: Any) -> Any:
+    """Rows after `transform` and `inverse_transform`."""
     if not hasattr(estimator, "inverse_transform"):
         raise TypeError(
             "estimator must have the methods transform and inverse_transform; "
             f"{type(estimator).__name__} has no inverse_transform."
         )
-    return estimator
+    return estimator.inverse_transform(estimator.transform(X))
+
+
+def _reconstruct_sparse(estimator: Any, part: LazyRows) -> NDArray[Any]:
+    """The same of some rows of a sparse matrix, as an array (n_samples, n_features)."""
+    rows = _reconstruct(estimator, part.given())
+    rows = np.asarray(canonical(rows).toarray() if sparse.issparse(rows) else rows)
+    _check_shapes(estimator, part.shape, rows.shape)
+    return rows
 
 
 def share_explained(X: Any, reconstruction: Any, sample_weight: Any = None) -> float:
@@ -103,9 +98,8 @@ def share_explained(X: Any, reconstruction: Any, sample_weight: Any = None) -> f
     has_some = counts.sum(axis=0) > 0
     if not has_some.any():
         return 1.0
-    by_column = (np.nan_to_num(errors) * counts).sum(axis=0)[has_some] / counts.sum(axis=0)[
-        has_some
-    ]
+    totals = (np.nan_to_num(errors) * counts).sum(axis=0)[has_some]
+    by_column = totals / counts.sum(axis=0)[has_some]
     return float(1 - by_column.mean())
 
 
@@ -121,9 +115,8 @@ def _relative_errors(
     weight = check_weight(sample_weight, n_samples)
     weight = np.ones(n_samples) if weight is None else weight
     pairs = zip(columns, others, strict=True)
-    return np.column_stack(
-        [_relative_errors_of_column(*pair, weight) for pair in pairs]
-    ), weight
+    errors = [_relative_errors_of_column(*pair, weight) for pair in pairs]
+    return np.column_stack(errors), weight
 
 
 def _relative_errors_of_column(
@@ -164,7 +157,6 @@ def _as_times(column: ColumnValues, other: ColumnValues) -> tuple[ColumnValues, 
 
 def _rows_and_reconstruction(estimator: Any, X: Any) -> tuple[NDArray[Any], NDArray[Any]]:
     """Rows of X as numbers and their reconstruction, both (n_samples, ...)."""
-    _check_inverse(estimator)
     rows = check_floats(
         numbers_of(X, unknown=True),
         "X",
@@ -172,7 +164,7 @@ def _rows_and_reconstruction(estimator: Any, X: Any) -> tuple[NDArray[Any], NDAr
         ensure_all_finite="allow-nan",
         ensure_2d=False,
     )
-    reconstruction = np.ascontiguousarray(estimator.inverse_transform(estimator.transform(X)))
+    reconstruction = np.ascontiguousarray(_reconstruct(estimator, X))
     _check_shapes(estimator, rows.shape, reconstruction.shape)
     return rows, reconstruction
 
@@ -230,11 +222,10 @@ def reconstruction_score(
     0.978
     """
     if sparse.issparse(X):
-        lazy = LazyRows(canonical(X))
-        return lazy_variance_explained(lazy, _by_parts(estimator), sample_weight)
+        reconstruct = partial(_reconstruct_sparse, estimator)
+        return lazy_variance_explained(LazyRows(canonical(X)), reconstruct, sample_weight)
     if numbers_of(X, unknown=True) is None:
-        reconstruction = _check_inverse(estimator).inverse_transform(estimator.transform(X))
-        return share_explained(X, reconstruction, sample_weight)
+        return share_explained(X, _reconstruct(estimator, X), sample_weight)
     return variance_explained(*_rows_and_reconstruction(estimator, X), sample_weight)
 
 
@@ -268,10 +259,9 @@ def reconstruction_error(estimator: Any, X: Any) -> NDArray[Any]:
     """
     if sparse.issparse(X):
         lazy = LazyRows(canonical(X))
-        return _lazy_squares(lazy, _by_parts(estimator)) / lazy.shape[1]
+        return _lazy_squares(lazy, partial(_reconstruct_sparse, estimator)) / lazy.shape[1]
     if numbers_of(X, unknown=True) is None:
-        reconstruction = _check_inverse(estimator).inverse_transform(estimator.transform(X))
-        errors, _ = _relative_errors(X, reconstruction, None)
+        errors, _ = _relative_errors(X, _reconstruct(estimator, X), None)
         n_observed = np.maximum((~np.isnan(errors)).sum(axis=1), 1)
         return np.asarray(np.nan_to_num(errors).sum(axis=1) / n_observed)
     rows, reconstruction = _rows_and_reconstruction(estimator, X)

@@ -5,6 +5,8 @@ import os
 import numpy as np
 from sklearn.datasets import load_digits
 
+from skae.utils._rows import moments, scale_of
+
 SEED = int(os.environ.get("SKAE_DATA_SEED", "0"))
 
 
@@ -18,3 +20,9 @@ def all_digits(n_class=10):
     X, y = load_digits(n_class=n_class, return_X_y=True)
     order = data_rng().permutation(len(X)) if SEED else slice(None)
     return X[order], y[order]
+
+
+def centre_and_scale(X, weight=None):
+    """Mean of each column, and the root of their mean variance."""
+    mean, deviation = moments(X, weight)
+    return mean, scale_of(deviation)

@@ -20,8 +20,7 @@ from skae.anomaly._calibration import Calibration, ContaminatedCalibration, lowe
 from skae.anomaly._descriptions import number
 from skae.anomaly._folds import central_mask, split_folds
 from skae.anomaly._neighbors import NearestRows
-from skae.tables._binary_columns import BinaryColumns
-from skae.tables._squashing_scaler import SquashingScaler
+from skae.tables._squashing_scaler import BinaryColumns, SquashingScaler
 
 QUICK = {"hidden_layer_sizes": (16,), "n_steps": 60, "random_state": 0}
 

@@ -12,19 +12,27 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 
-from skae.tables._category_column import CategoryColumn, flag_unit, is_identifier, unseen_share
-from skae.tables._column_types import declared_columns, make_column
-from skae.tables._column_values import ColumnValues
+from skae.tables._category_column import (
+    CategoryColumn,
+    declared_columns,
+    flag_unit,
+    is_identifier,
+    make_column,
+    unseen_share,
+)
+from skae.tables._column_values import ColumnValues, IsoFormat
 from skae.tables._columns import (
     IgnoredColumn,
+    NumberColumn,
+    _as_integers,
     check_finite,
     check_known,
     check_learnable,
     check_type,
+    counted,
     strings_as_times,
+    with_one_scale,
 )
-from skae.tables._iso import IsoFormat
-from skae.tables._number_column import NumberColumn, _as_integers, counted, with_one_scale
 
 pytestmark = [pytest.mark.any_backend, pytest.mark.any_data]
 

@@ -19,8 +19,7 @@ import skae
 from data import data_rng
 from skae.metrics import share_explained
 from skae.tables import TabularEncoder
-from skae.tables._frames import read_columns
-from skae.tables._numbers import check_numbers, numbers_of
+from skae.tables._frames import check_numbers, numbers_of, read_columns
 from skae.tables._squashing_scaler import SquashingScaler
 from tables import LIBRARIES, columns_of
 

@@ -13,7 +13,7 @@ from sklearn.pipeline import make_pipeline
 from saved_estimators import OF_NUMBERS, OF_TABLES, QUICK_IMPUTER, answers, with_missing
 from skae import AEImputer
 from skae.tables import TabularEncoder
-from skae.utils._frames import unique_names
+from skae.utils._arrays import unique_names
 from tables import LIBRARIES, columns_of, people
 
 pytestmark = [pytest.mark.any_data, pytest.mark.any_backend]

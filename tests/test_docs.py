@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 import skae
-from skae.utils._extras import missing_package
+from skae.utils._calls import missing_package
 
 pytestmark = [pytest.mark.any_data, pytest.mark.any_backend]
 

@@ -13,8 +13,7 @@ import pytest
 from numpy.testing import assert_array_equal
 
 from skae.tables._frame_schema import FrameSchema
-from skae.tables._frames import checked_table, is_frame, read_columns
-from skae.tables._numbers import check_numbers, numbers_of
+from skae.tables._frames import check_numbers, checked_table, is_frame, numbers_of, read_columns
 from skae.tables._objects import ObjectFormat
 from tables import LIBRARIES, columns_of
 

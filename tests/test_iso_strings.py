@@ -8,8 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_array_equal
 
-from skae.tables._column_values import ColumnValues
-from skae.tables._iso import IsoFormat, as_times, is_iso, iso_times
+from skae.tables._column_values import ColumnValues, IsoFormat, as_times, is_iso, iso_times
 
 pytestmark = [pytest.mark.any_backend, pytest.mark.any_data]
 

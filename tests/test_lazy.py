@@ -12,7 +12,7 @@ from sklearn.base import clone
 from sklearn.decomposition import TruncatedSVD
 from sklearn.preprocessing import MaxAbsScaler
 
-from data import data_rng
+from data import centre_and_scale, data_rng
 from skae import (
     AEAnomalyDetector,
     AEImputer,
@@ -26,9 +26,9 @@ from skae.metrics import reconstruction_error, reconstruction_score
 from skae.networks import KerasNetwork, _principal
 from skae.networks._principal import MOST_EXACT, linear_map, principal_axes
 from skae.training import _data, _engine
-from skae.utils import _lazy, _memory, _rows
+from skae.utils import _lazy, _process, _rows
 from skae.utils._lazy import LazyRows
-from skae.utils._rows import Rows, centre_and_scale, moments
+from skae.utils._rows import Rows, moments
 
 FORMATS = [sparse.csr_array, sparse.csr_matrix, sparse.csc_array, sparse.coo_array]
 
@@ -44,7 +44,7 @@ def many(monkeypatch):
     monkeypatch.setattr(_lazy, "_SPARSE_ENTRIES", 2**10)
     monkeypatch.setattr(_rows, "_PART_BYTES", 2**12)
     monkeypatch.setattr(_principal, "_CHUNK_ROWS", 37)
-    monkeypatch.setattr(_memory, "_LARGE_PAGE", 1)
+    monkeypatch.setattr(_process, "_LARGE_PAGE", 1)
 
 
 @pytest.fixture(scope="module")
@@ -222,17 +222,17 @@ def test_few_rows_are_held_out_of_many(monkeypatch, many, quick, digits):
 @pytest.mark.any_data
 @pytest.mark.any_backend
 def test_memory_is_given_back_where_the_system_can_be_asked(monkeypatch):
-    _memory.malloc_trim()
+    _process.malloc_trim()
 
     def missing(name):
         raise OSError(name)
 
     monkeypatch.setattr(ctypes, "CDLL", missing)
-    _memory._malloc_trim.cache_clear()
+    _process._malloc_trim.cache_clear()
     try:
-        _memory.malloc_trim()
+        _process.malloc_trim()
     finally:
-        _memory._malloc_trim.cache_clear()
+        _process._malloc_trim.cache_clear()
 
 
 # Sparse rows

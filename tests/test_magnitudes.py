@@ -9,7 +9,7 @@ from numpy.testing import assert_allclose
 from sklearn.datasets import load_iris
 from sklearn.decomposition import PCA
 
-from data import data_rng
+from data import centre_and_scale, data_rng
 from skae import (
     AEAnomalyDetector,
     AEClassifier,
@@ -19,7 +19,7 @@ from skae import (
 )
 from skae.corruption import GaussianNoise
 from skae.tables._squashing_scaler import SquashingScaler
-from skae.utils._rows import centre_and_scale, moments
+from skae.utils._rows import moments
 
 pytestmark = pytest.mark.any_backend
 

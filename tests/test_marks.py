@@ -11,7 +11,7 @@ import pytest
 from numpy.testing import assert_array_equal
 
 from skae import AEImputer
-from skae.tables._missing_markers import marked_values, without_values
+from skae.tables._missing_values import marked_values, without_values
 from tables import LIBRARIES, columns_of, people
 
 pytestmark = [pytest.mark.any_data, pytest.mark.any_backend]

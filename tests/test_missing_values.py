@@ -400,7 +400,7 @@ def test_error_of_a_missing_value():
 
 def test_two_values_and_a_missing_one(blob):
     """A missing value is neither of the two values of a flag."""
-    from skae.tables._binary_columns import BinaryColumns
+    from skae.tables._squashing_scaler import BinaryColumns
 
     X = np.column_stack([blob, np.arange(len(blob)) % 3 == 0])
     found = BinaryColumns.from_data(X)

@@ -10,7 +10,7 @@ from sklearn.model_selection import train_test_split
 from sklearn.preprocessing import StandardScaler
 
 from data import data_rng
-from skae.utils._significance import significantly_lower
+from skae.utils._rows import significantly_lower
 
 pytestmark = pytest.mark.any_backend
 

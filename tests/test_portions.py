@@ -8,12 +8,12 @@ from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.base import clone
 
 import skae
-from data import data_rng
+from data import centre_and_scale, data_rng
 from skae import DenoisingAutoencoder, VAETransformer
 from skae.estimators._model import update_scaling
 from skae.networks import ConvNetwork
 from skae.utils._arrays import as_array
-from skae.utils._rows import Rows, centre_and_scale, joined_moments, moments
+from skae.utils._rows import Rows, joined_moments, moments
 
 STILL = {"learning_rate": 1e-12}
 

@@ -39,9 +39,8 @@ from skae.anomaly._scores import CombinedScore, ReconstructionScore
 from skae.anomaly._training import DenoiserTraining, _SharedMonitor
 from skae.networks._dense import DenseCoder
 from skae.tables import TabularEncoder
-from skae.tables._binary_columns import BinaryColumns
 from skae.tables._layout import ColumnLayout
-from skae.tables._squashing_scaler import SquashingScaler
+from skae.tables._squashing_scaler import BinaryColumns, SquashingScaler
 from skae.utils._rows import Rows
 
 pytestmark = pytest.mark.any_backend

@@ -9,18 +9,18 @@ from numpy.testing import assert_array_equal
 from threadpoolctl import ThreadpoolController, threadpool_limits
 
 from skae import VAETransformer
-from skae.utils import _threads
-from skae.utils._threads import parallel_slices
+from skae.utils import _process
+from skae.utils._process import parallel_slices
 
 pytestmark = [pytest.mark.any_data, pytest.mark.any_backend]
 
-FEW, SOME, MANY = 1, _threads._FEWEST_IN_THREADS, _threads._FEWEST_TO_SHARE
+FEW, SOME, MANY = 1, _process._FEWEST_IN_THREADS, _process._FEWEST_TO_SHARE
 
 
 @pytest.fixture
 def two_threads(monkeypatch):
     """Products take two threads, whatever machine this is."""
-    monkeypatch.setattr(_threads, "_threads_of_products", lambda: 2)
+    monkeypatch.setattr(_process, "_threads_of_products", lambda: 2)
 
 
 def product_threads():
@@ -93,10 +93,10 @@ def test_several_callers_leave_the_process_as_it_was(two_threads):
 def test_scores_are_the_same_bits_with_any_number_of_threads(monkeypatch, digits):
     vae = VAETransformer(2, hidden_layer_sizes=(64,), max_iter=1, random_state=0).fit(digits)
     X = np.tile(digits, (8, 1))
-    monkeypatch.setattr(_threads, "_FEWEST_TO_SHARE", _threads._FEWEST_IN_THREADS)
+    monkeypatch.setattr(_process, "_FEWEST_TO_SHARE", _process._FEWEST_IN_THREADS)
     found = []
     for n_threads in (1, 2, 5):
-        monkeypatch.setattr(_threads, "_threads_of_products", lambda n=n_threads: n)
+        monkeypatch.setattr(_process, "_threads_of_products", lambda n=n_threads: n)
         found.append((vae.score_samples(X), vae.reconstruct(X)))
     for scores, rows in found[1:]:
         assert_array_equal(scores, found[0][0])

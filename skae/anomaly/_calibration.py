@@ -9,7 +9,7 @@ from scipy.optimize import brentq
 from scipy.sparse.linalg import lsqr
 from scipy.stats import false_discovery_control
 
-from skae.tables._binary_columns import BinaryColumns
+from skae.tables._squashing_scaler import BinaryColumns
 
 Array = NDArray[Any]
 

@@ -10,8 +10,8 @@ from sklearn.utils.metaestimators import available_if
 
 from skae.anomaly._descriptions import describe_row, texts_of_numbers, texts_of_table
 from skae.estimators._validation import check_rows, check_table
-from skae.utils._frames import column_names, in_the_form_of, index_of
-from skae.utils._warnings import warn_user
+from skae.utils._arrays import column_names, in_the_form_of, index_of
+from skae.utils._calls import warn_user
 
 
 def _may_hold_anomalies(detector):

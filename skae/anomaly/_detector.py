@@ -33,12 +33,10 @@ from skae.estimators._validation import check_training_rows, warn_of_empty
 from skae.tables import TabularEncoder
 from skae.tables._layout import ColumnLayout
 from skae.tables._squashing_scaler import SquashingScaler
+from skae.utils._calls import draw_seed, restores_state_on_error, warn_user
 from skae.utils._process import refuse_forked_process
-from skae.utils._random import draw_seed
-from skae.utils._rollback import restores_state_on_error
 from skae.utils._rows import Rows
 from skae.utils._sklearn import Interval, StrOptions, fit_context
-from skae.utils._warnings import warn_user
 
 # Share of normal rows that contamination="auto" marks.
 _AUTO_RATE = 0.05

@@ -11,7 +11,7 @@ from sklearn.model_selection import GroupKFold, KFold, PredefinedSplit
 from sklearn.utils import check_consistent_length
 
 from skae.anomaly._neighbors import SAME
-from skae.tables._binary_columns import BinaryColumns
+from skae.tables._squashing_scaler import BinaryColumns
 from skae.utils._rows import filled
 from skae.utils._sklearn import nearest
 

@@ -12,7 +12,7 @@ import numpy as np
 from skae.anomaly._components import MOST_ROWS, TINY, TrainingData
 from skae.anomaly._explanation import Reasons, above_fair_share, explanation_of
 from skae.estimators._fit_callbacks import fit_without_warning
-from skae.utils._random import draw_seed
+from skae.utils._calls import draw_seed
 
 # Entries of arrays that are held at a time.
 _CHUNK_ENTRIES = 2**20

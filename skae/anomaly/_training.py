@@ -14,7 +14,7 @@ from skae.inference._dense import DenseForward
 from skae.losses._reconstruction import LOSSES, ObservedLoss
 from skae.networks._base import whole_numbers
 from skae.networks._dense import DenseCoder
-from skae.utils._random import draw_seed
+from skae.utils._calls import draw_seed
 from skae.utils._rows import Rows
 
 Array = NDArray[Any]

@@ -30,8 +30,7 @@ from skae.estimators._validation import (
 )
 from skae.tables import TabularEncoder
 from skae.utils._arrays import check_weight, refuse_masked
-from skae.utils._random import draw_seed, generator
-from skae.utils._rollback import restores_state_on_error
+from skae.utils._calls import draw_seed, generator, restores_state_on_error
 from skae.utils._rows import moments
 from skae.utils._sklearn import Interval, fit_context
 

@@ -15,7 +15,7 @@ from sklearn.base import BaseEstimator
 
 from skae.corruption._draws import Draws, NumpyDraws
 from skae.utils._arrays import check_floats
-from skae.utils._random import generator
+from skae.utils._calls import generator
 from skae.utils._rows import moments
 from skae.utils._sklearn import Interval, StrOptions, validate_parameters
 

@@ -31,9 +31,8 @@ from skae.networks._dense import DenseNetwork
 from skae.networks._principal import MOST_EXACT, principal_axes
 from skae.tables import TabularEncoder
 from skae.utils._arrays import check_floats
+from skae.utils._calls import draw_seed, restores_state_on_error
 from skae.utils._process import refuse_forked_process
-from skae.utils._random import draw_seed
-from skae.utils._rollback import restores_state_on_error
 from skae.utils._rows import Rows
 from skae.utils._sklearn import CallbackSupportMixin, fit_context
 

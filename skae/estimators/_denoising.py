@@ -15,7 +15,7 @@ from skae.estimators._parameters import (
 )
 from skae.estimators._validation import check_needs_no_target, check_target
 from skae.metrics import variance_explained
-from skae.utils._rollback import restores_state_on_error
+from skae.utils._calls import restores_state_on_error
 from skae.utils._rows import Rows
 from skae.utils._sklearn import Interval, StrOptions, fit_context
 

@@ -4,7 +4,7 @@ import time
 
 from sklearn.exceptions import ConvergenceWarning
 
-from skae.utils._warnings import warn_user
+from skae.utils._calls import warn_user
 
 # The last line of `verbose` for each `stop_reason_` but "max_iter".
 _ENDINGS = {

@@ -13,7 +13,7 @@ from skae.inference._forward import forward
 from skae.losses._reconstruction import LOSSES
 from skae.metrics import variance_explained
 from skae.networks._principal import linear_map
-from skae.utils._threads import parallel_slices
+from skae.utils._process import parallel_slices
 
 # A size is weighted by one over its loss at initialization, but no more than by this.
 _LEAST_LOSS = 1e-3

@@ -9,7 +9,7 @@ from skae.estimators._validation import check_bounded
 from skae.losses._penalties import PENALTIES, Penalty, make_penalty
 from skae.losses._reconstruction import LOSSES, make_loss
 from skae.networks._base import ACTIVATIONS, SYNONYMS, LayerOptions, Network, keras_name
-from skae.utils._frames import column_names
+from skae.utils._arrays import column_names
 from skae.utils._sklearn import HasMethods, Interval, StrOptions
 
 OPTIMIZERS = {

@@ -12,7 +12,7 @@ from skae.losses._likelihood import Likelihood, ObservedLikelihood
 from skae.losses._mixed import MixedLikelihood, MixedLoss, Outputs, probabilities
 from skae.losses._reconstruction import LOSSES, EntrywiseLoss, ObservedLoss
 from skae.tables import TabularEncoder
-from skae.utils._frames import index_of
+from skae.utils._arrays import index_of
 from skae.utils._lazy import LazyRows, dense
 from skae.utils._rows import Rows, has_missing, joined_moments, moments, scale_of
 

@@ -12,8 +12,7 @@ from skae.estimators._fit_callbacks import FitMonitor, warn_or_raise
 from skae.estimators._model import FittedAutoencoder
 from skae.networks._dense import DenseNetwork, resize
 from skae.networks._ordered import OrderedNetwork
-from skae.utils._rows import Rows
-from skae.utils._significance import significantly_lower
+from skae.utils._rows import Rows, significantly_lower
 
 # Rows in a training step where the user leaves the choice to us: few for small tables,
 # which want many steps an epoch, and many for large ones, which want quick steps.

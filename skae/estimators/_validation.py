@@ -14,13 +14,18 @@ from sklearn.utils.validation import (
 
 from skae.tables._column_values import ColumnValues
 from skae.tables._columns import check_finite
-from skae.tables._frames import checked_table
-from skae.tables._numbers import check_numbers, numbers_of
-from skae.utils._arrays import LAYOUT, check_floats, check_weight, refuse_masked
-from skae.utils._frames import column_labels, column_names
+from skae.tables._frames import check_numbers, checked_table, numbers_of
+from skae.utils._arrays import (
+    LAYOUT,
+    check_floats,
+    check_weight,
+    column_labels,
+    column_names,
+    refuse_masked,
+)
+from skae.utils._calls import warn_user
 from skae.utils._lazy import FEW_BYTES, LazyRows, canonical
 from skae.utils._rows import Rows, has_missing
-from skae.utils._warnings import warn_user
 
 # Scales whose squares, the unit of errors, are numbers of the dtype with room to spare.
 _SCALES = {np.dtype(np.float32): (1e-15, 1e15), np.dtype(np.float64): (1e-140, 1e140)}

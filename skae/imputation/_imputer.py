@@ -15,25 +15,22 @@ from skae.imputation._training import ImputationTraining, Layout
 from skae.networks._base import keras_name, whole_numbers
 from skae.tables import TabularEncoder
 from skae.tables._frames import checked_table, is_frame
-from skae.tables._missing_markers import (
-    marked_values,
-    missing_mask,
-    without_sparse,
-    without_values,
-)
 from skae.tables._missing_values import (
     given_back,
     in_library,
+    marked_values,
+    missing_mask,
     only_columns,
     with_flags,
     with_string_names,
     with_values,
     with_zeros,
+    without_sparse,
+    without_values,
 )
-from skae.utils._frames import unique_names
+from skae.utils._arrays import unique_names
+from skae.utils._calls import draw_seed, generator, restores_state_on_error, warn_user
 from skae.utils._process import refuse_forked_process
-from skae.utils._random import draw_seed, generator
-from skae.utils._rollback import restores_state_on_error
 from skae.utils._sklearn import (
     Interval,
     MissingValues,
@@ -42,7 +39,6 @@ from skae.utils._sklearn import (
     fit_context,
     output_library,
 )
-from skae.utils._warnings import warn_user
 
 # Kinds of columns that are squashed: flags are not.
 _NUMBERS = ("numeric", "integer", "date", "constant")

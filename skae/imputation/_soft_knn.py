@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from skae.utils._threads import BLAS_LIMITS
+from skae.utils._process import BLAS_LIMITS
 
 Array = NDArray[Any]
 

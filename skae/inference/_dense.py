@@ -11,7 +11,7 @@ from skae.networks._base import ACTIVATIONS
 from skae.networks._dense import DenseCoder, DenseLayer, DenseWeights
 from skae.networks._layers import NORMALIZATION_EPSILON
 from skae.utils._lazy import LazyRows
-from skae.utils._threads import parallel_slices
+from skae.utils._process import parallel_slices
 
 Array = NDArray[Any]
 

@@ -14,7 +14,7 @@ import numpy as np
 from skae.persistence import _keras, _scalars
 from skae.persistence._container import check
 from skae.persistence._schema import object_of, savable_classes, savable_functions, state_of
-from skae.utils._warnings import warn_user
+from skae.utils._calls import warn_user
 
 Array = np.ndarray[Any, Any]
 

@@ -6,7 +6,7 @@ import numpy as np
 
 from skae.plotting._axes import COLORS, GREY, axes_for, set_title, split
 from skae.plotting._rows import unwrap
-from skae.utils._frames import column_names
+from skae.utils._arrays import column_names
 
 # Scores beyond this quantile fall into the last bin, so that one wild row does not
 # squeeze all the others into the first.

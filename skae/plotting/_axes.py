@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from skae.utils._extras import missing_package
+from skae.utils._calls import missing_package
 
 # Okabe and Ito, "Color Universal Design", 2008; the yellow, pale on white, comes last.
 COLORS = (

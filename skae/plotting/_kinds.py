@@ -9,7 +9,7 @@ import numpy as np
 from skae.plotting._axes import GREY, draw_lines, split
 from skae.plotting._mosaic import Band, draw_mosaic, mosaic_size
 from skae.plotting._rows import as_images, as_series, limits_of
-from skae.utils._frames import column_names
+from skae.utils._arrays import column_names
 
 # Panels of series in one line.
 _MOST_ACROSS = 5

@@ -4,7 +4,7 @@ from skae.plotting import _kinds
 from skae.plotting._axes import axes_for, set_title
 from skae.plotting._rows import choose_kind, numeric, reconstruct
 from skae.tables._frames import is_frame
-from skae.utils._frames import column_names
+from skae.utils._arrays import column_names
 
 
 class ReconstructionDisplay:

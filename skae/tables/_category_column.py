@@ -1,15 +1,17 @@
-"""The encoding of a column of categories, and which columns are identifiers."""
+"""Columns of categories, the choice of an encoding, and warnings of unusual strings."""
 
+import re
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from skae.tables._column_values import ColumnValues
-from skae.tables._columns import Column
+from skae.tables._column_values import ColumnValues, as_objects, is_iso
+from skae.tables._columns import Column, IgnoredColumn, NumberColumn
+from skae.utils._calls import warn_user
 
 Array = NDArray[Any]
 
@@ -20,6 +22,9 @@ _LEAST_UNIT = 0.2
 # so many values are different.
 _MOST_UNSEEN = 0.5
 _FEWEST_IDENTIFIERS = 50
+
+# Numbers that are categories if they are a column's only values.
+_BINARY = {(0, 1), (1, 2), (-1, 1)}
 
 
 def flag_unit(share: Any) -> float:
@@ -34,22 +39,11 @@ class CategoryColumn(Column):
 
     Flags are centred and have one unit for the column, in which they vary in all as much
     as a number does.
-
-    Parameters
-    ----------
-    categories : tuple
-        In the order of the flags.
-
-    flag_of : dict
-        Position of the flag of each category; the rarest may share the last one.
-
-    share : ndarray of shape (n_flags,)
-        How often each flag is on.
     """
 
-    categories: tuple[Any, ...]
-    flag_of: dict[Any, int] = field(repr=False)
-    share: Array = field(repr=False)
+    categories: tuple[Any, ...]  # in the order of the flags
+    flag_of: dict[Any, int] = field(repr=False)  # the rarest categories may share the last one
+    share: Array = field(repr=False)  # how often each flag is on, (n_flags,)
 
     @classmethod
     def from_data(
@@ -64,7 +58,10 @@ class CategoryColumn(Column):
         totals: dict[Any, float] = {}
         for value, counts in zip(values.tolist(), weight, strict=True):
             totals[value] = totals.get(value, 0.0) + float(counts)
-        categories = _in_order(totals)
+        try:
+            categories = sorted(totals)  # the same in all libraries
+        except TypeError:
+            categories = list(totals)
         kind = {1: "constant", 2: "binary"}.get(len(categories), "categorical")
         flag_of = {category: i for i, category in enumerate(categories)}
         if max_categories is not None and len(categories) > max_categories:
@@ -121,7 +118,7 @@ class CategoryColumn(Column):
         if len(self.flag_of) > len(self.categories):
             # What was not seen is as rare as those that share a flag.
             flags[~known] = len(self.categories) - 1
-        first = 1 if self.kind == "binary" else 0
+        first = int(self.kind == "binary")
         on = flags[:, np.newaxis] == np.arange(first, first + self.width)
         has_flags = known if self.kind == "binary" else data.observed
         z = (on - self.share) / flag_unit(self.share)
@@ -134,17 +131,69 @@ class CategoryColumn(Column):
             low, high = map(float, self.categories)
             return low + on[:, 0].clip(0, 1) * (high - low)
         which = (on[:, 0] > 0.5).astype(np.intp) if self.kind == "binary" else on.argmax(axis=1)
-        categories = np.empty(len(self.categories), dtype=object)
-        categories[:] = self.categories
-        return np.asarray(categories[which].astype(self.dtype))
+        return np.asarray(as_objects(self.categories)[which].astype(self.dtype))
 
 
-def _in_order(categories: Iterable[Any]) -> list[Any]:
-    """Categories sorted, or as they come if they have no order: the same in all libraries."""
-    try:
-        return sorted(categories)
-    except TypeError:
-        return list(categories)
+# The choice of an encoding
+
+
+def make_column(
+    data: ColumnValues,
+    weight: Array | None,
+    declared: bool,
+    max_categories: int | None,
+    squash: bool,
+) -> Column:
+    """Encoding of a column by its observed values in rows of positive weight, (n_samples,).
+
+    `declared`: the user declares that it is categorical.
+    """
+    counts = data.observed if weight is None else data.observed & (weight > 0)
+    values = data.values[counts]
+    weight = None if weight is None else weight[counts]
+    are_categories = declared or data.family == "category"
+    may_be_identifier = are_categories and not declared
+    ignored = "" if len(values) else "empty"
+    if may_be_identifier and is_identifier(Counter(values.tolist()), max_categories):
+        ignored = "identifier"
+    if ignored:
+        return IgnoredColumn(
+            name=data.name, kind=ignored, dtype=data.values.dtype, unit=data.unit, type="empty"
+        )
+    if are_categories or (data.family == "number" and _is_binary(values)):
+        return CategoryColumn.from_data(data, values, weight, max_categories)
+    return NumberColumn.from_data(data, values, weight, squash)
+
+
+def _is_binary(values: Array) -> bool:
+    """Return True if these numbers, (n_values,), are two like 0 and 1, or -1 and 1."""
+    low, high = values.min(), values.max()
+    return (float(low), float(high)) in _BINARY and bool(
+        ((values == low) | (values == high)).all()
+    )
+
+
+def declared_columns(given: Any, names: Sequence[str], is_named: bool) -> Array:
+    """Columns that the parameter declares to be categorical, as a mask (n_columns,).
+
+    `given` is "from_dtype", a mask, positions, or names, which only data frames have.
+    """
+    if isinstance(given, str):
+        return np.zeros(len(names), dtype=bool)
+    chosen = np.atleast_1d(np.asarray(given))
+    if chosen.dtype == bool and len(chosen) == len(names):
+        return chosen
+    positions = np.arange(len(names))
+    if chosen.dtype.kind in "iu" and np.isin(chosen, positions).all():
+        return np.isin(positions, chosen)
+    are_names = chosen.dtype.kind in "UO" and is_named and set(chosen) <= set(names)
+    if len(chosen) and not are_names:
+        raise ValueError(
+            "categorical_features must be 'from_dtype', a mask over the "
+            f"{len(names)} columns, their positions, or names of columns of a data "
+            f"frame; got {given!r}."
+        )
+    return np.isin(names, chosen)
 
 
 def is_identifier(counts: Counter[Any], max_categories: int | None) -> bool:
@@ -158,11 +207,134 @@ def is_identifier(counts: Counter[Any], max_categories: int | None) -> bool:
 
 
 def unseen_share(counts: Counter[Any]) -> float:
-    """Share of values to come whose category is none of these: that of those seen once [1]_.
+    """Share of values to come whose category is none of these: that of those seen once.
 
-    References
-    ----------
-    .. [1] I. J. Good, "The Population Frequencies of Species and the Estimation of Population
-       Parameters", Biometrika 40, 1953.
+    I. J. Good, "The Population Frequencies of Species and the Estimation of Population
+    Parameters", Biometrika 40, 1953.
     """
     return sum(n == 1 for n in counts.values()) / max(counts.total(), 1)
+
+
+# Warnings at fit that name columns of strings that are hardly categories
+
+# Share of the values of a column that must look like a number or a date.
+_LEAST_ALIKE = 0.5
+
+# Plain digits are more often the name of a thing than its measure: they are taken for numbers
+# where there are more values than this, and none has zeros in front.
+_MOST_CODES = 10
+
+# Characters of a value that a warning shows.
+_MOST_SHOWN = 24
+
+_CURRENCY = r"(?:[$€£¥₹₽₩₺₿]|USD|EUR|GBP|JPY|CHF)"
+_NUMBER = re.compile(
+    rf"\s*\(?\s*[-+\u2212]?\s*{_CURRENCY}?\s*[-+\u2212]?"
+    r"(?:\d{1,3}(?:[,.' \u00a0\u202f]\d{3})+(?:[.,]\d+)?|\d+(?:[.,]\d*)?|[.,]\d+)"
+    rf"(?:[eE][-+]?\d+)?\s*(?:[%‰]|{_CURRENCY})?\s*\)?\s*"
+)
+_MEASURE = re.compile(
+    r"\s*[-+]?\d+(?:[.,]\d+)?\s*"
+    r"(°?[^\W\d_]{1,4}\d?(?:/[^\W\d_]{1,4}\d?)?|[°+]|thousand|[mb]illions?)\s*"
+    r"|\s*([<>≤≥~≈]=?)\s*\d+(?:[.,]\d+)?\s*"
+)
+_DIGITS = re.compile(r"[-+]?(?:0|[1-9]\d*)")
+_CODE = re.compile(r"\d+")
+
+_MONTH = r"(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]*\.?"
+_WEEKDAY = r"(?:[a-z]{3,9},?\s+)"
+_CLOCK = r"\d{1,3}:\d\d(?::\d\d(?:[.,]\d+)?)?(?:\s*[ap]\.?m\.?)?"
+_DATE = re.compile(
+    rf"""\s*(?:
+        (?:
+            \d{{1,2}}[-/]\d{{1,2}}[-/](?:\d{{4}}|\d\d)
+            | \d{{1,2}}\.\s?\d{{1,2}}\.\s?\d{{4}}
+            | \d{{4}}[-/.]\d{{1,2}}[-/.]\d{{1,2}}
+            | {_WEEKDAY}?\d{{1,2}}(?:st|nd|rd|th)?[-\s.]*{_MONTH}[-\s,]*(?:\d{{4}}|\d\d)
+            | {_WEEKDAY}?{_MONTH}\s*\d{{1,2}}(?:st|nd|rd|th)?,?\s*\d{{4}}
+            | {_MONTH}[-\s]*(?:\d{{4}}|\d\d)
+            | \d{{4}}-?[QW]\d\d?(?:-\d)?
+        )
+        (?:,?[\sT]+{_CLOCK}(?:\s*[a-z]{{1,5}}|\s*[-+]\d\d:?\d\d)?)?
+        | {_CLOCK}
+        | -?\d+\s+days?(?:,?\s+{_CLOCK})?
+        | -?P(?:\d+[YMWD])*(?:T(?:\d+(?:\.\d+)?[HMS])+)?
+    )\s*""",
+    re.IGNORECASE | re.VERBOSE,
+)
+
+
+# For each look, what the columns look like and what to do about it.
+_REMEDIES = {
+    "numbers": (
+        "numbers written as strings",
+        "Convert them to numbers before fit, for example with pandas.to_numeric after "
+        "removing signs and separators",
+    ),
+    "dates": (
+        "dates or times written as strings, not all in one ISO 8601 format",
+        "Convert them to dates before fit, for example with pandas.to_datetime",
+    ),
+    "": (
+        "identifiers or free text",
+        "Drop them, or encode text and dates in them before fit",
+    ),
+}
+
+
+def warn_of_strings(columns: Iterable[tuple[ColumnValues, Column]]) -> None:
+    """Warn once of all columns that look alike, which are not declared categorical, by name."""
+    found: dict[str, list[tuple[str, str, bool]]] = {look: [] for look in _REMEDIES}
+    for data, column in columns:
+        is_ignored = column.kind == "identifier"
+        if data.family != "category" or not (is_ignored or column.width):
+            continue
+        values = data.values[data.observed].tolist()
+        look, example = "", str(values[0])
+        if data.type == "str" and not data.declared and (is_ignored or column.width > 2):
+            look, example = _look(Counter(values))
+        if look or is_ignored:
+            found[look].append((column.name, example, is_ignored))
+    for look, alike in found.items():
+        if not alike:
+            continue
+        what, remedy = _REMEDIES[look]
+        shown = ", ".join(f"{name!r} (such as {e!r:.{_MOST_SHOWN}})" for name, e, _ in alike)
+        outcomes = ""
+        for outcome, is_ignored in (
+            ("Encoded as categories", False),
+            ("Ignored, as their values are nearly all different", True),
+        ):
+            names = [repr(name) for name, _, ignored in alike if ignored == is_ignored]
+            outcomes += f"{outcome}: {', '.join(names)}. " * bool(names)
+        warn_user(
+            f"X has columns that look like {what}: {shown}. {outcomes}{remedy}; or "
+            "name them in categorical_features, if they are categories.",
+        )
+
+
+def _look(counts: Counter[str]) -> tuple[str, str]:
+    """The look of most strings, "numbers", "dates" or "", and an example."""
+    dates = [text for text in counts if _DATE.fullmatch(text) or is_iso(text)]
+    numbers = [text for text in counts if _NUMBER.fullmatch(text)]
+    are_codes = all(map(_CODE.fullmatch, numbers)) and not (
+        len(numbers) > _MOST_CODES and all(map(_DIGITS.fullmatch, numbers))
+    )
+    for look, alike in (
+        ("dates", dates),
+        ("numbers", [] if are_codes else numbers),
+        ("numbers", _measures(counts)),
+    ):
+        if alike and sum(counts[text] for text in alike) >= _LEAST_ALIKE * counts.total():
+            return look, alike[0]
+    return "", next(iter(counts))
+
+
+def _measures(counts: Counter[str]) -> list[str]:
+    """Strings that are numbers with one and the same unit or sign, if there are many."""
+    found = {
+        text: match[1] or match[2] for text in counts if (match := _MEASURE.fullmatch(text))
+    }
+    units = Counter(found.values()).most_common(1)
+    measures = [text for text, unit in found.items() if unit == units[0][0]]
+    return measures if len(measures) > _MOST_CODES else []

@@ -9,32 +9,30 @@ from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from skae.tables._category_column import CategoryColumn, flag_unit
-from skae.tables._column_types import declared_columns, make_column
-from skae.tables._column_values import ColumnValues
-from skae.tables._column_warnings import warn_of, warning_of
+from skae.tables._category_column import (
+    CategoryColumn,
+    declared_columns,
+    flag_unit,
+    make_column,
+    warn_of_strings,
+)
+from skae.tables._column_values import ColumnValues, iso_times
 from skae.tables._columns import (
     Block,
     Column,
+    NumberColumn,
     check_finite,
     check_known,
     check_learnable,
     check_type,
     strings_as_times,
+    with_one_scale,
 )
 from skae.tables._frame_schema import FrameSchema
 from skae.tables._frames import checked_table, read_columns
-from skae.tables._iso import iso_times
-from skae.tables._number_column import NumberColumn, with_one_scale
-from skae.utils._arrays import check_floats, check_weight
-from skae.utils._frames import column_labels, index_of, unique_names
-from skae.utils._rollback import restores_state_on_error
-from skae.utils._sklearn import (
-    Interval,
-    StrOptions,
-    check_feature_names_in,
-    fit_context,
-)
+from skae.utils._arrays import check_floats, check_weight, column_labels, index_of, unique_names
+from skae.utils._calls import restores_state_on_error
+from skae.utils._sklearn import Interval, StrOptions, check_feature_names_in, fit_context
 
 Array = NDArray[Any]
 
@@ -221,17 +219,13 @@ class TabularEncoder(TransformerMixin, BaseEstimator):
         is_named = hasattr(self, "feature_names_in_")
         declared = declared_columns(self.categorical_features, names, is_named)
         self._columns: list[Column] = []
-        found = []
         for j, is_declared in enumerate(declared):
             if not is_declared:
                 table[j] = iso_times(table[j])
             check_finite(table[j])
-            column = make_column(
-                table[j], weight, is_declared, self.max_categories, self.squash
+            self._columns.append(
+                make_column(table[j], weight, is_declared, self.max_categories, self.squash)
             )
-            self._columns.append(column)
-            if not is_declared:
-                found.append(warning_of(table[j], column))
         if not self.standardize:
             self._columns = with_one_scale(self._columns)
         self._missing_share = np.array(
@@ -239,8 +233,15 @@ class TabularEncoder(TransformerMixin, BaseEstimator):
         )
         self._form = FrameSchema(X, table)
         self._labels = column_labels(X)
-        self.blocks_ = tuple(self._blocks())
-        warn_of(found)
+        blocks, start = [], 0
+        for column, share in zip(self._columns, self._missing_share, strict=True):
+            stop = start + column.width
+            indicator = stop if share > 0 and column.width else None
+            blocks.append(Block(column.name, column.kind, start, stop, indicator))
+            start = stop + (indicator is not None)
+        self.blocks_ = tuple(blocks)
+        pairs = zip(table, self._columns, strict=True)
+        warn_of_strings(pair for pair, named in zip(pairs, declared, strict=True) if not named)
         return self
 
     def transform(self, X: Any) -> Array:
@@ -357,8 +358,7 @@ class TabularEncoder(TransformerMixin, BaseEstimator):
         index : pandas.Index, default=None
             Of the rows, for pandas.
         """
-        columns = self.decoded_cells(Z)
-        return self._form.build(columns, index)
+        return self._form.build(self.decoded_cells(Z), index)
 
     def decoded_cells(self, Z: Array, rounded: bool = True) -> list[ColumnValues]:
         """Values of each column of the table for a matrix that needs no check.
@@ -380,12 +380,8 @@ class TabularEncoder(TransformerMixin, BaseEstimator):
             if block.indicator is not None:
                 share = self._missing_share[j]
                 observed = Z[:, block.indicator] * flag_unit(share) + share <= 0.5
-            form, family = self._form.formats.get(j), column.family
-            decoded.append(
-                ColumnValues(
-                    column.name, values, observed, family, column.unit, column.type, form
-                )
-            )
+            typed = column.family, column.unit, column.type, self._form.formats.get(j)
+            decoded.append(ColumnValues(column.name, values, observed, *typed))
         return decoded
 
     def get_feature_names_out(self, input_features: Any = None) -> Array:
@@ -481,14 +477,6 @@ class TabularEncoder(TransformerMixin, BaseEstimator):
                 f"{tuple(X.shape)}) while a minimum of 1 is required by {type(self).__name__}."
             )
         return X
-
-    def _blocks(self) -> Iterator[Block]:
-        start = 0
-        for column, share in zip(self._columns, self._missing_share, strict=True):
-            stop = start + column.width
-            indicator = stop if share > 0 and column.width else None
-            yield Block(column.name, column.kind, start, stop, indicator)
-            start = stop + (indicator is not None)
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

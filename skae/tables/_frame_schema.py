@@ -1,6 +1,8 @@
-"""The library, names and dtypes of a table, and tables of other rows in them."""
+"""The library, names and dtypes of a table, as plain values too, and tables of other rows."""
 
+import re
 from collections.abc import Sequence
+from importlib import import_module
 from typing import Any
 
 import narwhals.stable.v2 as nw
@@ -8,41 +10,45 @@ import numpy as np
 from numpy.typing import NDArray
 
 from skae.tables._column_values import ColumnValues, as_objects, numpy_times
-from skae.tables._schema import described, table_of
 
 Array = NDArray[Any]
+
+# Names of dtypes that have no other parameters.
+_PANDAS_NAMES = re.compile(r"[A-Za-z]+\d*|(string|str)(\[(python|pyarrow)\])?|period\[[\w-]+\]|"
+                           r"interval\[[\w\[\], -]+\]")  # fmt: skip
+_ARROW_NAMES = re.compile(r"[a-z_]+\d*(\[[a-z]+\])?")
+_ARROW_MAKERS = {"timestamp", "binary", "decimal32", "decimal64", "decimal128", "decimal256"}
+_POLARS_NAMES = {
+    "Binary", "Boolean", "Categorical", "Date", "Float16", "Float32", "Float64", "Int8",
+    "Int16", "Int32", "Int64", "Int128", "Null", "Object", "String", "Time", "UInt8", "UInt16",
+    "UInt32", "UInt64", "UInt128",
+}  # fmt: skip
+_POLARS_PARAMETERS = {
+    "Datetime": ("time_unit", "time_zone"),
+    "Decimal": ("precision", "scale"),
+    "Duration": ("time_unit",),
+    "Enum": ("categories",),
+}
 
 
 class FrameSchema:
     """The library, names, dtypes and formats of a table, to build tables of other rows.
 
-    Parameters
-    ----------
-    X : data frame or ndarray
-        As `checked_table` returned it.
-
-    columns : sequence of ColumnValues
-        Its columns.
-
-    Attributes
-    ----------
-    template : data frame or ndarray
-        X without rows.
-
-    formats : dict of int to ObjectFormat or IsoFormat
-        By position, the format of columns whose dtype is not enough.
+    `X` is as `checked_table` returned it, and `columns` are its columns.
     """
 
-    template: Any
-    _missing: dict[int, Any]
-    formats: dict[int, Any]
+    template: Any  # X without rows
+    _missing: dict[
+        int, Any
+    ]  # by position, the missing value of columns whose dtype has several
+    formats: dict[int, Any]  # by position, the format of columns whose dtype is not enough
 
     def __init__(self, X: Any, columns: Sequence[ColumnValues]) -> None:
         self.template = X[:0]
         self.formats = {
             j: data.format for j, data in enumerate(columns) if data.format is not None
         }
-        self._missing: dict[int, Any] = {}
+        self._missing = {}
         for j, data in enumerate(columns):
             if data.observed.all():
                 continue
@@ -79,14 +85,25 @@ class FrameSchema:
         arrays = [self._with_missing(j, data) for j, data in enumerate(columns)]
         if hasattr(self.template, "iloc"):
             return self._pandas(arrays, index)
+        schema = self.template.schema
         if hasattr(self.template, "get_columns"):
-            return self._polars(arrays)
-        return self._arrow(arrays)
+            import polars as pl
+
+            pairs = zip(schema.items(), arrays, strict=True)
+            return pl.DataFrame([_polars_series(*pair) for pair in pairs])
+        import pyarrow as pa
+
+        pairs = zip(schema.types, arrays, strict=True)
+        return pa.table([_arrow_column(*pair) for pair in pairs], schema=schema)
 
     def _with_missing(self, j: int, data: ColumnValues) -> Array:
         """Values with missing ones among them, (n_samples,), as the library accepts them."""
         if not data.observed.any() or j in self.formats:
-            return self._objects(j, data)
+            objects = as_objects([self._missing.get(j)] * len(data.values))
+            if data.observed.any():
+                present = data.values[data.observed]
+                objects[data.observed] = self.formats[j].objects(present, data.unit)
+            return objects
         if data.unit is not None:
             times = numpy_times(data.values, data.unit, self.time_code(j))
             return np.where(data.observed, times, np.array("NaT", times.dtype))
@@ -97,15 +114,6 @@ class FrameSchema:
         filled = data.values.astype(object)
         filled[~data.observed] = self._missing.get(j)
         return filled
-
-    def _objects(self, j: int, data: ColumnValues) -> Array:
-        """Objects in the format of a column, (n_samples,)."""
-        objects = as_objects([self._missing.get(j)] * len(data.values))
-        if data.observed.any():
-            objects[data.observed] = self.formats[j].objects(
-                data.values[data.observed], data.unit
-            )
-        return objects
 
     def _array(self, columns: Sequence[ColumnValues]) -> Array:
         dtype = self.template.dtype
@@ -126,8 +134,10 @@ class FrameSchema:
 
         series = []
         for dtype, array in zip(self.template.dtypes, arrays, strict=True):
-            if isinstance(dtype, pd.IntervalDtype) and pd.isna(array).any():
-                dtype = _nullable_intervals(dtype)
+            is_interval = isinstance(dtype, pd.IntervalDtype) and dtype.subtype is not None
+            if is_interval and dtype.subtype.kind in "iu" and pd.isna(array).any():
+                # Intervals of integers have no missing value.
+                dtype = pd.IntervalDtype(np.float64, dtype.closed)
             if array.dtype == object or str(dtype).startswith("dictionary"):
                 series.append(pd.Series(array.astype(object), index=index, dtype=dtype))
                 continue
@@ -139,32 +149,12 @@ class FrameSchema:
         frame.columns = self.template.columns
         return frame
 
-    def _polars(self, arrays: Sequence[Array]) -> Any:
-        """Data frame of polars with these columns, (n_samples,) each."""
-        import polars as pl
 
-        fields = zip(self.template.schema.items(), arrays, strict=True)
-        return pl.DataFrame(
-            [_polars_series(pl, name, dtype, array) for (name, dtype), array in fields]
-        )
-
-    def _arrow(self, arrays: Sequence[Array]) -> Any:
-        """Table of PyArrow with these columns, (n_samples,) each."""
-        import pyarrow as pa
-
-        schema = self.template.schema
-        columns = [_arrow_column(pa, f.type, a) for f, a in zip(schema, arrays, strict=True)]
-        return pa.table(columns, schema=schema)
-
-
-def _nullable_intervals(dtype: Any) -> Any:
-    """A dtype of intervals of pandas that has a missing value: those of integers have none."""
-    is_whole = dtype.subtype is not None and dtype.subtype.kind in "iu"
-    return type(dtype)(np.float64, dtype.closed) if is_whole else dtype
-
-
-def _polars_series(pl: Any, name: str, dtype: Any, array: Array) -> Any:
+def _polars_series(field: tuple[str, Any], array: Array) -> Any:
     """An array, (n_samples,), as a column of polars."""
+    import polars as pl
+
+    name, dtype = field
     if array.dtype == object or dtype == pl.Object:
         return pl.Series(name, array.tolist(), dtype=dtype)
     series = pl.Series(name, array, nan_to_null=array.dtype.kind == "f")
@@ -173,14 +163,16 @@ def _polars_series(pl: Any, name: str, dtype: Any, array: Array) -> Any:
     return series.cast(dtype)
 
 
-def _arrow_column(pa: Any, dtype: Any, array: Array) -> Any:
+def _arrow_column(dtype: Any, array: Array) -> Any:
     """An array, (n_samples,), as a column of PyArrow."""
+    import pyarrow as pa
+
     if pa.types.is_dictionary(dtype):
         column = pa.array(array.tolist(), dtype.value_type).dictionary_encode()
     elif pa.types.is_run_end_encoded(dtype):
         import pyarrow.compute as pc
 
-        return pc.run_end_encode(_arrow_column(pa, dtype.value_type, array), dtype.run_end_type)
+        return pc.run_end_encode(_arrow_column(dtype.value_type, array), dtype.run_end_type)
     elif isinstance(dtype, pa.BaseExtensionType):
         storage = pa.array(array.tolist()).cast(dtype.storage_type)
         return pa.ExtensionArray.from_storage(dtype, storage)
@@ -190,3 +182,213 @@ def _arrow_column(pa: Any, dtype: Any, array: Array) -> Any:
         # NaT is null in any case.
         column = pa.array(array, from_pandas=True)
     return column.cast(dtype)
+
+
+# Empty tables as lists of plain values, and back
+
+
+def described(table: Any) -> list[Any]:
+    """An empty table as lists of strings, numbers, categories and dtypes of NumPy.
+
+    The table that they make is compared with the given one: where a dtype would come back as
+    another, there is a TypeError.
+    """
+    library = type(table).__module__.partition(".")[0]
+    if library not in _LIBRARIES or type(table).__name__ not in ("DataFrame", "Table"):
+        raise TypeError(f"a table of type {type(table).__name__}")
+    describe, make, same = _LIBRARIES[library]
+    description = [library, *describe(table)]
+    try:
+        comes_back = same(table, make(*description[1:]))
+    except (TypeError, ValueError, LookupError, NotImplementedError):
+        comes_back = False
+    if not comes_back:
+        raise TypeError(f"a table of {library} with dtypes that lists cannot hold")
+    return description
+
+
+def table_of(description: Any) -> Any:
+    """The empty table that was described."""
+    is_list = isinstance(description, list) and bool(description)
+    _check(is_list and description[0] in _LIBRARIES, "no table")
+    return _LIBRARIES[description[0]][1](*description[1:])
+
+
+def _check(condition: Any, what: str) -> None:
+    if not condition:
+        raise ValueError(f"A description of a table has {what}.")
+
+
+def _module(name: str) -> Any:
+    """A library, which is imported for files that have a table of it."""
+    try:
+        return import_module(name)
+    except ImportError as error:
+        raise ImportError(
+            f"The estimator was fitted on a table of {name}: install {name}."
+        ) from error
+
+
+# pandas
+
+
+def _describe_pandas(frame: Any) -> list[Any]:
+    return [_of_index(frame.columns), [_of_dtype(dtype) for dtype in frame.dtypes]]
+
+
+def _empty_pandas(columns: Any, dtypes: Any) -> Any:
+    pd = _module("pandas")
+    series = {i: pd.Series([], dtype=_dtype(pd, dtype)) for i, dtype in enumerate(dtypes)}
+    frame = pd.DataFrame(series)
+    frame.columns = _index(pd, *columns)
+    return frame
+
+
+def _of_index(index: Any) -> list[Any]:
+    if type(index).__name__ == "RangeIndex":
+        return ["range", [index.start, index.stop, index.step], index.name]
+    return [_of_dtype(index.dtype), index.tolist(), index.name]
+
+
+def _index(pd: Any, dtype: Any, values: Any, name: Any) -> Any:
+    """Index of labels, (n_labels,), or of a range's start, stop and step."""
+    if dtype == "range":
+        return pd.RangeIndex(*values, name=name)
+    return pd.Index(values, dtype=_dtype(pd, dtype), name=name)
+
+
+def _of_dtype(dtype: Any) -> Any:
+    if isinstance(dtype, np.dtype):
+        return ["numpy", dtype]
+    kind = type(dtype).__name__
+    if kind == "CategoricalDtype":
+        categories = None if dtype.categories is None else _of_index(dtype.categories)
+        return ["category", categories, bool(dtype.ordered)]
+    if kind == "DatetimeTZDtype":
+        return ["time zone", dtype.unit, str(dtype.tz)]
+    if kind == "ArrowDtype":
+        return ["arrow", _of_arrow_type(dtype.pyarrow_dtype)]
+    if kind == "SparseDtype":
+        return ["sparse", _of_dtype(dtype.subtype), dtype.fill_value]
+    if str(dtype) == "string":
+        return ["name", f"string[{dtype.storage}]"]
+    return ["name", str(dtype)]
+
+
+def _dtype(pd: Any, description: Any) -> Any:
+    kind, *parts = description
+    if kind == "numpy":
+        return np.dtype(*parts)
+    if kind == "category":
+        categories, ordered = parts
+        categories = None if categories is None else _index(pd, *categories)
+        return pd.CategoricalDtype(categories, ordered)
+    if kind == "time zone":
+        return pd.DatetimeTZDtype(*parts)
+    if kind == "sparse":
+        subtype, fill_value = parts
+        return pd.SparseDtype(_dtype(pd, subtype), fill_value)
+    if kind == "arrow":
+        return pd.ArrowDtype(_arrow_type(_module("pyarrow"), *parts))
+    _check(_PANDAS_NAMES.fullmatch(*parts), "an unknown dtype")
+    return pd.api.types.pandas_dtype(*parts)
+
+
+def _same_pandas(one: Any, other: Any) -> bool:
+    same = one.columns.identical(other.columns) and one.columns.dtype == other.columns.dtype
+    return bool(same and list(one.dtypes) == list(other.dtypes))
+
+
+# polars
+
+
+def _describe_polars(frame: Any) -> list[Any]:
+    return [[[name, *_of_polars_type(dtype)] for name, dtype in frame.schema.items()]]
+
+
+def _empty_polars(columns: Any) -> Any:
+    pl = _module("polars")
+    return pl.DataFrame(schema={name: _polars_type(pl, *dtype) for name, *dtype in columns})
+
+
+def _of_polars_type(dtype: Any) -> list[Any]:
+    name = str(dtype.base_type())
+    if name == "Enum":
+        return [name, dtype.categories.to_list()]
+    return [name, *(getattr(dtype, key) for key in _POLARS_PARAMETERS.get(name, ()))]
+
+
+def _polars_type(pl: Any, name: Any, *arguments: Any) -> Any:
+    if name in _POLARS_PARAMETERS:
+        return getattr(pl, name)(*arguments)
+    _check(name in _POLARS_NAMES and not arguments, "an unknown dtype")
+    return getattr(pl, name)
+
+
+# PyArrow
+
+
+def _describe_arrow(table: Any) -> list[Any]:
+    fields = [
+        [field.name, _of_arrow_type(field.type), field.nullable, _of_metadata(field.metadata)]
+        for field in table.schema
+    ]
+    return [fields, _of_metadata(table.schema.metadata)]
+
+
+def _empty_arrow(fields: Any, of_table: Any) -> Any:
+    pa = _module("pyarrow")
+    parts = [
+        pa.field(name, _arrow_type(pa, dtype), nullable, _metadata(metadata))
+        for name, dtype, nullable, metadata in fields
+    ]
+    return pa.schema(parts, _metadata(of_table)).empty_table()
+
+
+def _of_metadata(metadata: Any) -> Any:
+    if metadata is None:
+        return None
+    return [[key.decode("latin-1"), value.decode("latin-1")] for key, value in metadata.items()]
+
+
+def _metadata(pairs: Any) -> Any:
+    if pairs is None:
+        return None
+    return {key.encode("latin-1"): value.encode("latin-1") for key, value in pairs}
+
+
+def _of_arrow_type(kind: Any) -> list[Any]:
+    types = import_module("pyarrow").types
+    if types.is_dictionary(kind):
+        parts = _of_arrow_type(kind.index_type), _of_arrow_type(kind.value_type)
+        return ["dictionary", *parts, kind.ordered]
+    if types.is_timestamp(kind):
+        return ["timestamp", kind.unit, kind.tz]
+    if types.is_decimal(kind):
+        return [f"decimal{kind.bit_width}", kind.precision, kind.scale]
+    if types.is_fixed_size_binary(kind):
+        return ["binary", kind.byte_width]
+    return [str(kind)]
+
+
+def _arrow_type(pa: Any, description: Any) -> Any:
+    name, *arguments = description
+    if name == "dictionary":
+        index, value, ordered = arguments
+        return pa.dictionary(_arrow_type(pa, index), _arrow_type(pa, value), ordered)
+    if arguments and name in _ARROW_MAKERS:
+        return getattr(pa, name)(*arguments)
+    _check(_ARROW_NAMES.fullmatch(name) and not arguments, "an unknown dtype")
+    return pa.type_for_alias(name)
+
+
+# For each library, functions that describe an empty table, make one, and compare two.
+_LIBRARIES: dict[str, tuple[Any, Any, Any]] = {
+    "pandas": (_describe_pandas, _empty_pandas, _same_pandas),
+    "polars": (_describe_polars, _empty_polars, lambda one, other: one.schema == other.schema),
+    "pyarrow": (
+        _describe_arrow,
+        _empty_arrow,
+        lambda one, other: one.schema.equals(other.schema, check_metadata=True),
+    ),
+}

@@ -1,6 +1,6 @@
-"""Tables of pandas, polars, PyArrow or NumPy, column by column."""
+"""Tables of pandas, polars, PyArrow or NumPy, column by column, and as numbers."""
 
-from collections.abc import Iterator, Mapping, Set
+from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import replace
 from typing import Any, Literal
 
@@ -15,8 +15,9 @@ from skae.tables._column_values import (
     FLOAT64_ROUNDING,
     ColumnValues,
     as_objects,
+    column_of_times,
     fill_missing,
-    finest_unit,
+    numpy_times,
 )
 from skae.tables._objects import (
     ObjectFormat,
@@ -34,6 +35,18 @@ _ROUNDINGS = {
     "Float32": float(np.finfo(np.float32).eps),
 }
 
+# Objects that NumPy turns into floats.
+_NUMBERS = (int, float, np.integer, np.floating)
+
+# Dtypes of polars and PyArrow that every consumer of arrays turns into the same floats.
+_PLAIN = (
+    nw.Int8, nw.Int16, nw.Int32, nw.Int64, nw.UInt8, nw.UInt16, nw.UInt32, nw.UInt64,
+    nw.Float32, nw.Float64,
+)  # fmt: skip
+
+# Bytes of the largest number that scikit-learn's checks keep.
+_LARGEST_ITEM = 8
+
 
 def is_frame(X: Any) -> bool:
     """Return True for a data frame or table of a library that narwhals supports."""
@@ -45,24 +58,23 @@ def columns_of_frame(X: Any) -> list[nw.Series[Any]]:
     return list(nw.from_native(X, eager_only=True).iter_columns())
 
 
-def refuse_repeated_names(X: Any) -> None:
-    """Raise if several columns of pandas have one name; other libraries have refused it."""
-    if hasattr(X, "iloc") and not X.columns.is_unique:
-        repeated = sorted({repr(name) for name in X.columns[X.columns.duplicated()]})
-        raise ValueError(
-            f"X must have one column of each name; it has several that are called "
-            f"{', '.join(repeated)}."
-        )
-
-
-def refuse_no_rows(X: Any) -> None:
-    """Raise if X is, or is a sequence of, objects of which NumPy makes no rows of columns."""
-    kinds, found = (Mapping, Set, Iterator, str, bytes), ""
-    is_sequence = isinstance(X, list | tuple) or (isinstance(X, np.ndarray) and X.ndim == 1)
-    names = getattr(getattr(X, "dtype", None), "names", None)
+def _refuse_no_table(X: Any) -> None:
+    """Raise if columns share a name, or if NumPy makes no rows of columns of X or its items."""
+    if is_frame(X):
+        # Other libraries have refused them.
+        if hasattr(X, "iloc") and not X.columns.is_unique:
+            repeated = sorted({repr(name) for name in X.columns[X.columns.duplicated()]})
+            raise ValueError(
+                f"X must have one column of each name; it has several that are called "
+                f"{', '.join(repeated)}."
+            )
+        return
     if issparse(X):
         # A matrix of SciPy may be a dict, too.
         return
+    kinds, found = (Mapping, Set, Iterator, str, bytes), ""
+    is_sequence = isinstance(X, list | tuple) or (isinstance(X, np.ndarray) and X.ndim == 1)
+    names = getattr(getattr(X, "dtype", None), "names", None)
     if names:
         found = f"a structured array of {', '.join(names)}"
     elif isinstance(X, kinds) or nw.dependencies.is_polars_lazyframe(X):
@@ -80,20 +92,12 @@ def refuse_no_rows(X: Any) -> None:
 def checked_table(X: Any) -> Any:
     """A data frame as it is, and anything else as a two-dimensional array of any dtype.
 
-    Arrays of NumPy's StringDType become arrays of objects.
-
-    Raises
-    ------
-    TypeError
-        If X is a mapping, a structured array or the like.
-
-    ValueError
-        If two columns have the same name, or X is no table.
+    Arrays of NumPy's StringDType become arrays of objects. Raises for mappings, structured
+    arrays and the like, for repeated names, and for what is no table.
     """
+    _refuse_no_table(X)
     if is_frame(X):
-        refuse_repeated_names(X)
         return X
-    refuse_no_rows(X)
     refuse_masked(X, "X", takes_missing=True)
     if getattr(getattr(X, "dtype", None), "kind", "") == "T":
         X = X.astype(object)
@@ -150,9 +154,9 @@ def _of_array(name: str, values: Array) -> ColumnValues:
     if kind in "iu":
         return _numbers(name, values, np.ones(len(values), dtype=bool))
     if kind in "mM":
-        observed, unit = ~np.isnat(values), finest_unit(values.dtype)
-        counts = values[observed].astype(f"{kind}8[{unit}]")
-        return _times(name, counts, observed, unit, "time" if kind == "M" else "duration")
+        observed = ~np.isnat(values)
+        type_ = "time" if kind == "M" else "duration"
+        return column_of_times(name, values[observed], observed, type_)
     if kind not in "bOSTU":
         refuse_type(name, f"the dtype {values.dtype}")
     data = values_of_objects(name, values.astype(object))
@@ -195,13 +199,13 @@ def _of_time_series(name: str, series: nw.Series[Any]) -> ColumnValues:
     observed, present = ~series.is_null().to_numpy(), series.drop_nulls()
     if isinstance(series.dtype, nw.Duration):
         # Their totals of microseconds are rounded on the way.
-        counts = present.to_numpy().astype(f"m8[{unit}]")
-        return _times(name, counts, observed, unit, "duration")
+        times = present.to_numpy().astype(f"m8[{unit}]")
+        return column_of_times(name, times, observed, "duration")
     if isinstance(series.dtype, nw.Date):
         present = present.cast(nw.Datetime("us"))
     has_zone = getattr(series.dtype, "time_zone", None) is not None
-    counts = present.dt.timestamp(unit).to_numpy()
-    return _times(name, counts, observed, unit, "time with a zone" if has_zone else "time")
+    times = numpy_times(present.dt.timestamp(unit).to_numpy(), unit)
+    return column_of_times(name, times, observed, "time with a zone" if has_zone else "time")
 
 
 def _numbers(
@@ -211,7 +215,104 @@ def _numbers(
     return ColumnValues(name, values, observed, "number", type="number", rounding=rounding)
 
 
-def _times(name: str, counts: Array, observed: Array, unit: str, type: str) -> ColumnValues:
-    """A column of times; counts (n_observed,) where `observed`, (n_samples,)."""
-    values = fill_missing(counts.astype(np.int64), observed)
-    return ColumnValues(name, values, observed, "time", unit, type)
+# Tables of which all columns are numbers, which need no encoder
+
+
+def numbers_of(X: Any, unknown: bool = False) -> Any:
+    """X as numbers if all of its columns are numbers or booleans; None if a column is not.
+
+    The dtypes decide, or in columns of objects the types of the observed values; missing
+    values do not. With `unknown`, a column of objects without an observed value counts as one
+    of numbers: rows for an estimator that was fitted on numbers may lack all values of a
+    column.
+
+    X itself where scikit-learn converts it to the same numbers; otherwise a data frame of the
+    same library or an array, with floats and NaN where a value is missing.
+    """
+    _refuse_no_table(X)
+    if is_frame(X):
+        if all(map(_is_plain, _dtypes(X))):
+            return X
+        columns = _numeric_columns(X, unknown)
+        return None if columns is None else _frame_like(X, columns)
+    if isinstance(X, list | tuple):
+        given = X
+        try:
+            X = np.array(X, dtype=object)
+        except ValueError:  # rows of several lengths
+            return given
+        if X.ndim != 2 or all(isinstance(value, _NUMBERS) for value in X.flat):
+            return given
+    kind = getattr(getattr(X, "dtype", None), "kind", "f")
+    if kind not in "USTOmM" or X.ndim != 2 or isinstance(X, np.ma.MaskedArray):
+        return X
+    columns = _numeric_columns(np.asarray(X), unknown)
+    return None if columns is None else np.column_stack(columns)
+
+
+def check_numbers(X: Any) -> Any:
+    """X as numbers; an error that names the first column that is not."""
+    numbers = numbers_of(X, unknown=True)
+    if numbers is None:
+        columns = zip(_dtypes(X), read_columns(X), strict=True)
+        data = next(data for kind, data in columns if not _holds_numbers(kind, data, True))
+        raise ValueError(
+            f"Column {data.name!r} had values of type number in fit, and has values of type "
+            f"{data.type} now."
+        )
+    return numbers
+
+
+def _dtypes(X: Any) -> list[Any]:
+    """Dtypes of a table (n_samples, n_columns): those of pandas, NumPy or narwhals."""
+    if isinstance(X, np.ndarray):
+        return [X.dtype] * X.shape[1]
+    if hasattr(X, "iloc"):
+        return list(X.dtypes)
+    return list(nw.from_native(X, eager_only=True).schema.values())
+
+
+def _is_plain(dtype: Any) -> bool:
+    """Return True if scikit-learn converts such columns to floats, missing values to NaN."""
+    if not hasattr(dtype, "pyarrow_dtype"):
+        # The nullable dtypes of pandas are scikit-learn's own concern.
+        dtype = getattr(dtype, "numpy_dtype", dtype)
+    if isinstance(dtype, np.dtype):
+        return dtype.kind in "iufb" and dtype.itemsize <= _LARGEST_ITEM
+    return isinstance(dtype, _PLAIN)
+
+
+def _numeric_columns(X: Any, unknown: bool) -> list[Array] | None:
+    """Columns of numbers and booleans as floats, (n_samples,) each; None if one is neither."""
+    columns = []
+    for dtype, data in zip(_dtypes(X), read_columns(X), strict=True):
+        if not _holds_numbers(dtype, data, unknown):
+            return None
+        column = np.full(len(data.values), np.nan)
+        column[data.observed] = data.values[data.observed].astype(np.float64)
+        columns.append(column)
+    return columns
+
+
+def _holds_numbers(dtype: Any, data: ColumnValues, unknown: bool) -> bool:
+    """Return True for a column of numbers or booleans, by its dtype or its observed values."""
+    if isinstance(dtype, nw.Categorical | nw.Enum) or str(dtype) == "category":
+        return False
+    observed = data.values[data.observed]
+    if not len(observed):
+        # Objects without a value may be anything.
+        return unknown or (
+            str(dtype) not in ("object", "Object", "Unknown") and data.family == "number"
+        )
+    return data.family == "number" or isinstance(observed[0], bool | np.bool_)
+
+
+def _frame_like(X: Any, columns: Sequence[Array]) -> Any:
+    """Columns, (n_samples,) each, as a data frame with the library, names and index of X."""
+    if hasattr(X, "iloc"):
+        import pandas as pd
+
+        return pd.DataFrame(dict(enumerate(columns)), index=X.index).set_axis(X.columns, axis=1)
+    frame = nw.from_native(X, eager_only=True)
+    named = dict(zip(frame.columns, columns, strict=True))
+    return nw.from_dict(named, backend=frame.implementation).to_native()

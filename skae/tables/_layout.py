@@ -17,22 +17,11 @@ class ColumnLayout:
     The matrix columns of a table column are neighbours: one number or the flags of its
     categories, then a missing indicator, where it has one. Columns that are not encoded have
     none. A numeric matrix is the layout with one value per column.
-
-    Parameters
-    ----------
-    n_values : tuple of int
-        Number of matrix columns that hold the value of each table column.
-
-    categorical : tuple of bool
-        True where these are flags of categories.
-
-    indicator : tuple of bool
-        True where a missing indicator follows.
     """
 
-    n_values: tuple[int, ...]
-    categorical: tuple[bool, ...]
-    indicator: tuple[bool, ...]
+    n_values: tuple[int, ...]  # matrix columns that hold the value of each table column
+    categorical: tuple[bool, ...]  # True where these are flags of categories
+    indicator: tuple[bool, ...]  # True where a missing indicator follows
 
     @classmethod
     def from_encoder(cls, encoder: Any) -> "ColumnLayout":
@@ -97,16 +86,9 @@ class ColumnLayout:
         return (np.arange(self.n_columns)[:, np.newaxis] == self.column).astype(np.float64)
 
     def sum_by_column(self, values: Array) -> Array:
-        """Sum over the matrix columns of each table column.
+        """Sum over the matrix columns of each table column, (n_samples, n_columns).
 
-        Parameters
-        ----------
-        values : ndarray of shape (n_samples, n_numbers)
-            Values of matrix columns.
-
-        Returns
-        -------
-        ndarray of shape (n_samples, n_columns)
+        `values` are those of matrix columns, (n_samples, n_numbers).
         """
         is_own_column = self.n_numbers == self.n_columns and min(self.n_values) == 1
         return values if is_own_column else np.asarray(values @ self.membership.T)

@@ -1,25 +1,150 @@
-"""Tables in which missing values are filled."""
+"""Missing values of a table: values that mark them, and tables in which they are filled."""
 
 from dataclasses import replace
+from decimal import Decimal
+from numbers import Real
 from typing import Any
 
 import narwhals.stable.v2 as nw
 import numpy as np
 from numpy.typing import NDArray
 
-from skae.tables._column_values import ColumnValues, numpy_times
+from skae.tables._column_values import ColumnValues, as_objects, numpy_times
 from skae.tables._frame_schema import FrameSchema
 from skae.tables._frames import columns_of_frame, is_frame, read_columns
-from skae.tables._missing_markers import (
-    TIMES,
-    replaced,
-    table_like,
-    type_of,
-    without_sparse,
-)
-from skae.utils._frames import index_of
+from skae.utils._arrays import index_of
 
 Array = NDArray[Any]
+
+# Dtypes of times.
+_TIMES = (nw.Date, nw.Datetime, nw.Duration, nw.Time)
+
+_TYPES = {"i": "number", "u": "number", "f": "number", "U": "str", "b": "bool"}
+
+
+def missing_mask(X: Any) -> Array:
+    """Missing values of a checked table, as a mask of shape (n_samples, n_features)."""
+    return np.column_stack([~data.observed for data in read_columns(X)])
+
+
+def without_sparse(X: Any) -> Any:
+    """A table with the same values, in which sparse columns of pandas are dense."""
+    if not hasattr(X, "iloc"):
+        return X
+    sparse = {name: dtype.subtype for name, dtype in X.dtypes.items() if _is_sparse(dtype)}
+    return X.astype(sparse) if sparse else X
+
+
+def _is_sparse(dtype: Any) -> bool:
+    return type(dtype).__name__ == "SparseDtype"
+
+
+def marked_values(X: Any, marker: Any) -> Array:
+    """Values of a checked table that equal a marker, as a mask (n_samples, n_features).
+
+    A number marks numbers, a string strings and a boolean booleans, in columns of any dtype
+    that can hold them, categories and objects too.
+    """
+    marker = marker.item() if hasattr(marker, "item") else marker
+    if not is_frame(X):
+        return _equal(X, marker)
+    return np.column_stack([_marked(series, marker) for series in columns_of_frame(X)])
+
+
+def _marked(series: nw.Series[Any], marker: Any) -> Array:
+    """Mask of the values of a column that equal the marker, (n_samples,)."""
+    found = np.zeros(len(series), bool)
+    dtype = series.dtype
+    if isinstance(dtype, _TIMES) or (dtype.is_numeric() and _type_of(marker) != "number"):
+        return found
+    observed = ~series.is_null().to_numpy()
+    if isinstance(dtype, nw.Decimal):
+        series = series.cast(nw.Float64)
+    present = series.drop_nulls()
+    values = present.to_numpy() if dtype.is_numeric() else as_objects(present.to_list())
+    found[observed] = _equal(values, marker)
+    return found
+
+
+def _equal(values: Array, marker: Any) -> Array:
+    """Mask of the values, of any shape, that are of the type of the marker and equal to it."""
+    kind, type_ = values.dtype.kind, _type_of(marker)
+    if kind in "iu" and type_ == "number" and marker % 1 == 0:
+        marker = int(marker)  # as a float it would be compared with rounded integers
+    if kind == "O":
+        same = (_type_of(value) == type_ and bool(value == marker) for value in values.flat)
+        return np.fromiter(same, bool, values.size).reshape(values.shape)
+    if _TYPES.get(kind) != type_:
+        return np.zeros(values.shape, bool)
+    return np.asarray(values == marker)
+
+
+def _type_of(value: Any) -> str | None:
+    """Type of a value or a marker: "bool", "number", "str"; None: any other."""
+    if isinstance(value, bool | np.bool_):
+        return "bool"
+    if isinstance(value, Real | Decimal):
+        return "number"
+    return "str" if isinstance(value, str) else None
+
+
+def without_values(X: Any, removed: Array, marker: Any) -> Any:
+    """A checked table in which values are missing, by a mask (n_samples, n_features).
+
+    NumPy's integers and booleans, which have no missing value, become nullable ones in
+    pandas; arrays that could hold the marker become float64 or objects, whether they do or not.
+    """
+    if is_frame(X):
+        columns = [
+            _replaced(_nullable(series), mask, None) if mask.any() else series
+            for series, mask in zip(columns_of_frame(X), removed.T, strict=True)
+        ]
+        return _table_like(X, columns)
+    kind, type_ = X.dtype.kind, _type_of(marker)
+    if kind in "iu" and type_ == "number":
+        X = X.astype(np.float64)
+    elif (kind, type_) in (("U", "str"), ("b", "bool")):
+        X = X.astype(object)
+    return np.where(removed, np.array(np.nan, X.dtype), X) if removed.any() else X
+
+
+def _nullable(series: nw.Series[Any]) -> nw.Series[Any]:
+    """A column that can hold missing values: NumPy's integers and booleans cannot."""
+    native = series.to_native()
+    dtype = getattr(native, "dtype", None)
+    if not (isinstance(dtype, np.dtype) and dtype.kind in "iub"):
+        return series
+    kind = {"i": "Int", "u": "UInt", "b": "boolean"}[dtype.kind]
+    bits = "" if dtype.kind == "b" else 8 * dtype.itemsize
+    return nw.from_native(native.astype(f"{kind}{bits}"), series_only=True)
+
+
+def _replaced(
+    series: nw.Series[Any], mask: Array, filling: nw.Series[Any] | None
+) -> nw.Series[Any]:
+    """A column with the values of another, or missing ones, where `mask`, (n_samples,)."""
+    native = series.to_native()
+    if hasattr(native, "iloc"):
+        native = native.copy()
+        native.iloc[np.flatnonzero(mask)] = (
+            None if filling is None else filling.to_native().array[mask]
+        )
+        return nw.from_native(native, series_only=True)
+    others = [nw.new_series("stays", ~mask, backend=series.implementation)]
+    result: Any = nw.when(nw.col("stays")).then(nw.col("values"))
+    if filling is not None:
+        others.append(filling.alias("others"))
+        result = result.otherwise(nw.col("others"))
+    frame = series.alias("values").to_frame().with_columns(*others)
+    return frame.select(result)["values"].alias(series.name)
+
+
+def _table_like(X: Any, columns: list[nw.Series[Any]]) -> Any:
+    """The data frame X with these columns in the place of its own."""
+    return nw.from_native(X, eager_only=True).with_columns(*columns).to_native()
+
+
+# Filled tables
 
 
 def with_values(
@@ -40,13 +165,15 @@ def with_values(
     for j in map(int, np.flatnonzero(missing.any(axis=0))):
         mask = missing[:, j]
         if filling is None:
-            needed = _only_needed(columns[j], mask)
+            # A dtype that can hold the values that are filled in needs no room for others.
+            rows = np.where(mask, np.arange(len(mask)), mask.argmax())
+            needed = replace(columns[j], values=columns[j].values[rows])
             filled[j] = _with_room(filled[j], needed, schema.time_code(j))
             other = _in_dtype_of(filled[j], needed)
         else:
             other = filling[j]
-        filled[j] = replaced(filled[j], mask, other)
-    return table_like(X, filled)
+        filled[j] = _replaced(filled[j], mask, other)
+    return _table_like(X, filled)
 
 
 def _array_with_values(X: Array, columns: list[ColumnValues], missing: Array) -> Array:
@@ -67,34 +194,20 @@ def _array_with_values(X: Array, columns: list[ColumnValues], missing: Array) ->
 
 def _as_integers(values: Array, observed: Array) -> Array:
     """Whole numbers, (n_samples,), as Python's integers if all observed objects are such."""
-    are_integers = all(isinstance(value, int | np.integer) for value in observed)
-    if values.dtype.kind not in "fiu" or not len(observed) or not are_integers:
-        return values
-    if (values != np.round(values)).any():
-        return values
-    return np.array([int(v) for v in values], dtype=object)
+    is_whole = values.dtype.kind in "fiu" and bool((values == np.round(values)).all())
+    if is_whole and len(observed) and all(isinstance(v, int | np.integer) for v in observed):
+        return as_objects([int(v) for v in values])
+    return values
 
 
 def _has_dtypes_of(X: Any, template: Any) -> bool:
     """True if frames (n_samples, n_columns) are of one library and have the same dtypes."""
-    if type(X) is not type(template):
-        return False
-    pairs = zip(columns_of_frame(X), columns_of_frame(template), strict=True)
-    return all(_native_dtype(one) == _native_dtype(other) for one, other in pairs)
 
+    def dtypes(frame: Any) -> list[Any]:
+        natives = (series.to_native() for series in columns_of_frame(frame))
+        return [n.dtype if hasattr(n, "dtype") else n.type for n in natives]
 
-def _native_dtype(series: nw.Series[Any]) -> Any:
-    native = series.to_native()
-    return native.dtype if hasattr(native, "dtype") else native.type
-
-
-def _only_needed(data: ColumnValues, missing: Array) -> ColumnValues:
-    """A column with the first of the values where `missing`, (n_samples,), elsewhere.
-
-    A dtype that can hold the values that are filled in need not have room for the others.
-    """
-    rows = np.where(missing, np.arange(len(missing)), missing.argmax())
-    return replace(data, values=data.values[rows])
+    return type(X) is type(template) and dtypes(X) == dtypes(template)
 
 
 def _with_room(series: nw.Series[Any], data: ColumnValues, time_code: str) -> nw.Series[Any]:
@@ -125,9 +238,9 @@ def _can_hold(dtype: Any, data: ColumnValues) -> bool:
     """Return True if a dtype is one of values of this type."""
     if isinstance(dtype, nw.Categorical | nw.Enum | nw.Object):
         return True
-    if data.unit is not None or isinstance(dtype, TIMES):
-        return data.unit is not None and isinstance(dtype, TIMES)
-    kind = type_of(data.values[0])
+    if data.unit is not None or isinstance(dtype, _TIMES):
+        return data.unit is not None and isinstance(dtype, _TIMES)
+    kind = _type_of(data.values[0])
     if isinstance(dtype, nw.String):
         return kind == "str"
     return kind in ("bool", "number") and (dtype.is_numeric() or isinstance(dtype, nw.Boolean))
@@ -223,7 +336,7 @@ def given_back(filled: Any, X: Any) -> Any:
             continue
         if isinstance(dtype, np.dtype) and dtype.kind in "iub":
             filled[name] = _of_numpy(filled[name], dtype)
-        elif type(dtype).__name__ == "SparseDtype":
+        elif _is_sparse(dtype):
             dense = _of_numpy(filled[name], dtype.subtype)
             if isinstance(dense.dtype, np.dtype):
                 dense = dense.astype(type(dtype)(dense.dtype, dtype.fill_value))

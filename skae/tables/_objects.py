@@ -17,8 +17,8 @@ from skae.tables._column_values import (
     EXACT,
     ColumnValues,
     as_objects,
+    column_of_times,
     fill_missing,
-    finest_unit,
     in_microseconds,
     numpy_times,
 )
@@ -63,27 +63,12 @@ _HALF_PERIOD = {
 
 @dataclass(frozen=True)
 class ObjectFormat:
-    """The class of the objects of a column that are numbers or times.
+    """The class of the objects of a column that are numbers or times."""
 
-    Parameters
-    ----------
-    kind : str
-        Name of the class, one of those in `_MAKERS`.
-
-    scale : int or None
-        Decimals of a Decimal; largest denominator of a Fraction.
-
-    zone : tzinfo or None
-        Time zone of a datetime or a Timestamp.
-
-    frequency : str or None
-        Frequency of a Period.
-    """
-
-    kind: str
-    scale: int | None = None
-    zone: Any = None
-    frequency: str | None = None
+    kind: str  # name of the class, one of those in `_MAKERS`
+    scale: int | None = None  # decimals of a Decimal; largest denominator of a Fraction
+    zone: Any = None  # tzinfo of a datetime or a Timestamp
+    frequency: str | None = None  # of a Period
 
     def objects(self, values: Array, unit: str | None) -> Array:
         """Objects for values, both of shape (n_values,)."""
@@ -91,13 +76,7 @@ class ObjectFormat:
 
 
 def values_of_objects(name: str, objects: Array) -> ColumnValues:
-    """A column of objects, (n_samples,): all numbers, all times, or categories of one type.
-
-    Raises
-    ------
-    TypeError
-        If objects are of several types, or of one that is not known.
-    """
+    """A column of objects, (n_samples,): all numbers, all times, or categories of one type."""
     observed = _observed(objects)
     present = objects[observed]
     kind = _only_type(name, set(map(type, present)))
@@ -107,11 +86,10 @@ def values_of_objects(name: str, objects: Array) -> ColumnValues:
         shown = type(present[0]).__name__ if kind == "Enum" else kind
         return ColumnValues(name, objects, observed, "category", type=shown)
     try:
-        counts, unit, type_, form = _PARSERS[kind](present)
+        times, type_, form = _PARSERS[kind](present)
+        return column_of_times(name, times, observed, type_, form)
     except (ValueError, TypeError, OverflowError) as error:
         refuse_type(name, f"{kind} objects that cannot be compared: {error}", error)
-    values = fill_missing(counts.astype(np.int64), observed)
-    return ColumnValues(name, values, observed, "time", unit, type_, form)
 
 
 def categories_of_objects(name: str, objects: Array) -> ColumnValues:
@@ -228,18 +206,15 @@ def _needs_python_integers(present: Array, rounded: Array, kind: str | None) -> 
 def _number_format(present: Array, kind: str | None) -> ObjectFormat | None:
     """Format of numbers, (n_values,); None: floats."""
     if kind == "Decimal":
-        return ObjectFormat("Decimal", scale=max(map(_n_decimals, present)))
+        # Other numbers among them have no exponent; that of infinity is a letter.
+        exponents = [v.as_tuple().exponent for v in present if isinstance(v, Decimal)]
+        decimals = [-exponent for exponent in exponents if isinstance(exponent, int)]
+        return ObjectFormat("Decimal", scale=max([0, *decimals]))
     if kind == "Fraction":
         return ObjectFormat("Fraction", scale=max(Fraction(v).denominator for v in present))
     if len(present) and all(type(v) is int for v in present):
         return ObjectFormat("int")
     return None
-
-
-def _n_decimals(value: Any) -> int:
-    """Decimals of a Decimal, or of another number that is one among them."""
-    exponent = value.as_tuple().exponent if isinstance(value, Decimal) else 0
-    return max(-exponent, 0) if isinstance(exponent, int) else 0
 
 
 def _decimals(form: ObjectFormat, values: Array, unit: str | None) -> list[Any]:
@@ -257,15 +232,9 @@ def _fractions(form: ObjectFormat, values: Array, unit: str | None) -> list[Any]
     return [Fraction(value).limit_denominator(largest) for value in values.tolist()]
 
 
-# Times: for each class, counts of a unit, this unit, the type, and the format of the way back.
+# Times: for each class, times of NumPy, the type, and the format of objects
 
-_Times = tuple[Array, str, str, ObjectFormat]
-
-
-def _parse_dates(present: Array) -> _Times:
-    """Dates, (n_values,), in microseconds."""
-    counts = np.array(present.tolist(), "M8[D]").astype("M8[us]")
-    return counts, "us", "time", ObjectFormat("date")
+_Times = tuple[Array, str, ObjectFormat]
 
 
 def _parse_datetimes(present: Array) -> _Times:
@@ -276,40 +245,36 @@ def _parse_datetimes(present: Array) -> _Times:
     is_one = all(zone is zones[0] or zone == zones[0] for zone in zones)
     zone = zones[0] if is_one else datetime.UTC
     type_ = "time" if zone is None else "time with a zone"
-    if _are_of_pandas(present):
-        return *_parse_pandas(present, "M"), type_, ObjectFormat("Timestamp", zone=zone)
+    times = _times_of_pandas(present, "M", "nanosecond")
+    if times is not None:
+        return times, type_, ObjectFormat("Timestamp", zone=zone)
     if zone is not None:
         present = as_objects([v.astimezone(datetime.UTC).replace(tzinfo=None) for v in present])
-    counts = np.array(present.tolist(), "M8[us]")
-    return counts, "us", type_, ObjectFormat("datetime", zone=zone)
+    return np.array(present.tolist(), "M8[us]"), type_, ObjectFormat("datetime", zone=zone)
 
 
 def _parse_timedeltas(present: Array) -> _Times:
     """Durations of Python or pandas, (n_values,)."""
-    if _are_of_pandas(present):
-        return *_parse_pandas(present, "m"), "duration", ObjectFormat("Timedelta")
-    counts = np.array(present.tolist(), "m8[us]")
-    return counts, "us", "duration", ObjectFormat("timedelta")
+    times = _times_of_pandas(present, "m", "nanoseconds")
+    if times is not None:
+        return times, "duration", ObjectFormat("Timedelta")
+    return np.array(present.tolist(), "m8[us]"), "duration", ObjectFormat("timedelta")
 
 
-def _are_of_pandas(present: Array) -> bool:
-    """Return True if all times, (n_values,), are of pandas."""
-    return all(hasattr(value, "asm8") for value in present)
-
-
-def _parse_pandas(present: Array, code: str) -> tuple[Array, str]:
-    """Counts, (n_values,), of Timestamps or Timedeltas, and their unit."""
-    nanoseconds = "nanosecond" if code == "M" else "nanoseconds"
+def _times_of_pandas(present: Array, code: str, nanoseconds: str) -> Array | None:
+    """Times of NumPy, (n_values,), for Timestamps or Timedeltas; None if some are none."""
+    if not all(hasattr(value, "asm8") for value in present):
+        return None
     unit = "ns" if any(getattr(value, nanoseconds) for value in present) else "us"
-    return np.array([value.asm8.astype(f"{code}8[{unit}]") for value in present]), unit
+    return np.array([value.asm8.astype(f"{code}8[{unit}]") for value in present])
 
 
 def _parse_numpy(present: Array) -> _Times:
     """Scalars of NumPy, (n_values,), in the finest unit among them."""
     times = np.array(list(present))
-    unit, code = finest_unit(times.dtype), times.dtype.kind
-    type_, kind = {"M": ("time", "datetime64"), "m": ("duration", "timedelta64")}[code]
-    return times.astype(f"{code}8[{unit}]"), unit, type_, ObjectFormat(kind)
+    if times.dtype.kind == "M":
+        return times, "time", ObjectFormat("datetime64")
+    return times, "duration", ObjectFormat("timedelta64")
 
 
 def _parse_times_of_day(present: Array) -> _Times:
@@ -318,7 +283,7 @@ def _parse_times_of_day(present: Array) -> _Times:
         raise ValueError("a time of day with a time zone has no place without its date")
     midnight = datetime.date(1970, 1, 1)
     moments = [datetime.datetime.combine(midnight, value) for value in present]
-    return np.array(moments, "M8[us]"), "us", "time of day", ObjectFormat("time")
+    return np.array(moments, "M8[us]"), "time of day", ObjectFormat("time")
 
 
 def _parse_periods(present: Array) -> _Times:
@@ -326,14 +291,12 @@ def _parse_periods(present: Array) -> _Times:
     import pandas as pd
 
     periods = pd.PeriodIndex(present)
-    starts = np.asarray(periods.to_timestamp())
-    unit = finest_unit(starts.dtype)
     form = ObjectFormat("Period", frequency=periods.freqstr)
-    return starts.astype(f"M8[{unit}]"), unit, "period", form
+    return np.asarray(periods.to_timestamp()), "period", form
 
 
 _PARSERS: dict[Any, Callable[[Array], _Times]] = {
-    "date": _parse_dates,
+    "date": lambda present: (np.array(present.tolist(), "M8[D]"), "time", ObjectFormat("date")),
     "datetime": _parse_datetimes,
     "datetime64": _parse_numpy,
     "time": _parse_times_of_day,

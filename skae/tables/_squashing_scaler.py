@@ -1,12 +1,11 @@
-"""Each column of a matrix in units of its own, and logarithmic far from its mean."""
+"""Columns of a matrix in units of their own, logarithmic far from the mean, or binary."""
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from skae.tables._binary_columns import BinaryColumns
 from skae.utils._rows import moments
 
 Array = NDArray[Any]
@@ -19,6 +18,21 @@ THRESHOLD = 3.0
 _NARROW = 1e-9
 _ROUNDING = 1e-14
 _ROUNDINGS = 2.0
+
+# Rows in which the two values are searched for, about.
+_MOST_SEARCHED = 2000
+
+# Share of rows that may have other values, which are errors. A value that fewer rows have than
+# the second share may itself be an error.
+_MOST_OTHERS = 0.1
+_LEAST_SHARE = 0.02
+
+# Distance from a whole number that counts as rounding.
+_WHOLE_TOLERANCE = 1e-6
+
+# Distance from a value, as a share of that between the two, that counts as rounding: rows come
+# in float32 and in float64, and scaled by other steps.
+VALUE_TOLERANCE = 1e-5
 
 
 def is_narrow(deviation: Any, largest: Any, rounding: float) -> Any:
@@ -54,15 +68,10 @@ class SquashingScaler:
     farthest value of its column, but does not dominate the others. A constant column is
     centred and keeps its unit. The unit of a binary column is half the distance of its values,
     as if both were equally frequent: a rare value is no farther away than a frequent one.
-
-    Parameters
-    ----------
-    centre, scale : ndarray of shape (n_features,)
-        Mean and unit of each column.
     """
 
-    centre: Array
-    scale: Array
+    centre: Array  # mean of each column, (n_features,)
+    scale: Array  # unit of each column
 
     @classmethod
     def from_data(cls, X: Array, weight: Array | None = None) -> "SquashingScaler":
@@ -105,3 +114,61 @@ def unsquash(z: Array) -> Array:
 def unsquash_log_derivative(z: Array) -> Array:
     """Logarithm of the derivative of `unsquash`, of the shape of z."""
     return np.asarray(np.maximum(np.abs(z) / THRESHOLD - 1, 0))
+
+
+class BinaryColumns(NamedTuple):
+    """Columns of two values: their positions and the two values of each, all (n_columns,)."""
+
+    columns: NDArray[np.intp]
+    low: Array
+    high: Array
+
+    @classmethod
+    def from_data(cls, X: Array) -> "BinaryColumns":
+        """Columns of X, (n_samples, n_features), where two values are frequent and others rare.
+
+        NaN marks missing values, which do not count.
+        """
+        some = X[:: max(len(X) // _MOST_SEARCHED, 1)]
+        columns, pairs = [], []
+        for j in range(X.shape[1]):
+            column = some[~np.isnan(some[:, j]), j]
+            values, counts = np.unique(column, return_counts=True)
+            order = np.argsort(-counts, kind="stable")
+            pair, others = np.sort(values[order[:2]]), values[order[2:]]
+            # On some of the rows the shares are not exact.
+            few = counts[order[2:]].sum() <= 2 * _MOST_OTHERS * len(column)
+            if len(pair) == 2 and few and not _continue_counting(pair[0], pair[1], others):
+                columns.append(j)
+                pairs.append(pair)
+        ends = np.array(pairs, dtype=X.dtype).reshape(-1, 2).T
+        found = cls(np.array(columns, dtype=np.intp), *ends)
+        observed = (~np.isnan(X[:, found.columns])).mean(axis=0)
+        either = found.has_either(X).mean(axis=0) / observed
+        high = found.has_high(X).mean(axis=0) / observed
+        rarer = np.minimum(high, either - high)
+        two = (either >= 1 - _MOST_OTHERS) & (rarer >= _LEAST_SHARE)
+        return cls(found.columns[two], found.low[two], found.high[two])
+
+    def has_high(self, X: Array) -> Array:
+        """Mask of the higher value in X (n_samples, n_features), (n_samples, n_columns)."""
+        return self._equal(self.high, X)
+
+    def has_either(self, X: Array) -> Array:
+        """Mask of both values in X (n_samples, n_features), (n_samples, n_columns)."""
+        return self._equal(self.low, X) | self._equal(self.high, X)
+
+    def _equal(self, value: Array, X: Array) -> Array:
+        """Mask (n_samples, n_columns) of value (n_columns,) in X (n_samples, n_features)."""
+        # Halves: the distance itself may overflow.
+        given, value, low, high = (
+            part.astype(np.float64) / 2
+            for part in (X[:, self.columns], value, self.low, self.high)
+        )
+        return np.asarray(np.abs(given - value) <= VALUE_TOLERANCE * (high - low))
+
+
+def _continue_counting(low: float, high: float, others: Array) -> bool:
+    """Return True if others, (n_values,), continue from two values as counts of things do."""
+    steps = (others.astype(np.float64) - low) / (float(high) - float(low))
+    return bool((np.abs(steps - np.round(steps)) < _WHOLE_TOLERANCE).any())

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from skae.training._data import weighted_sum
 from skae.training._engine import Arrays, Engine, State
-from skae.utils._memory import is_mmapped
+from skae.utils._process import is_mmapped
 
 
 class TensorFlowEngine(Engine):

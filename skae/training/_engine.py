@@ -24,7 +24,7 @@ from skae.training._data import (
 )
 from skae.training._optimizers import LearningRate, Rate, Rates, is_elementwise
 from skae.utils._lazy import FEW_BYTES
-from skae.utils._memory import malloc_trim
+from skae.utils._process import malloc_trim
 from skae.utils._rows import Rows
 
 Arrays = list[NDArray[Any]]

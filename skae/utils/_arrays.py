@@ -1,19 +1,17 @@
-"""Validation of arrays, which are brought to one layout."""
+"""Validation of arrays, which are brought to one layout, and containers of rows."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from sklearn.utils import check_array
 
 from skae.utils._sklearn import check_sample_weight
 
-#: The dtypes of computations; others become the first.
-DTYPES = (np.float64, np.float32)
-
-#: Options of every check of rows. With one layout the same rows give the same bits in any
-#: container: sums and products round by the order in memory.
-LAYOUT: dict[str, Any] = {"dtype": DTYPES, "order": "C"}
+#: Options of every check of rows; other dtypes become the first. With one layout the same rows
+#: give the same bits in any container: sums and products round by the order in memory.
+LAYOUT: dict[str, Any] = {"dtype": (np.float64, np.float32), "order": "C"}
 
 
 def as_array(tensor: Any) -> NDArray[Any]:
@@ -27,23 +25,9 @@ def as_array(tensor: Any) -> NDArray[Any]:
 
 
 def check_floats(values: Any, name: str, **options: Any) -> NDArray[Any]:
-    """An array of finite numbers.
+    """An array of finite numbers in float32 or float64, rows one after the other.
 
-    Parameters
-    ----------
-    values : array-like
-        As given by the user.
-
-    name : str
-        Name of the parameter.
-
-    **options
-        For :func:`sklearn.utils.check_array`.
-
-    Returns
-    -------
-    ndarray
-        float32 or float64, rows one after the other.
+    `options` are those of :func:`sklearn.utils.check_array`.
     """
     refuse_masked(values, name, options.get("ensure_all_finite") == "allow-nan")
     return np.asarray(check_array(values, input_name=name, **{**LAYOUT, **options}))
@@ -52,23 +36,9 @@ def check_floats(values: Any, name: str, **options: Any) -> NDArray[Any]:
 def check_weight(
     sample_weight: Any, n_samples: int, fewest: int = 1
 ) -> NDArray[np.float64] | None:
-    """Weights of rows, none of them negative and some of them positive.
+    """Weights of rows, (n_samples,), of which at least `fewest` are positive and none negative.
 
-    Parameters
-    ----------
-    sample_weight : array-like of shape (n_samples,), float or None
-        As given by the user.
-
-    n_samples : int
-        Number of rows.
-
-    fewest : int, default=1
-        How many weights must be positive.
-
-    Returns
-    -------
-    ndarray of shape (n_samples,) or None
-        None: all rows count the same.
+    None: all rows count the same.
     """
     if sample_weight is None:
         return None
@@ -91,19 +61,7 @@ def check_weight(
 
 
 def refuse_masked(values: Any, name: str, takes_missing: bool = False) -> None:
-    """Raise if entries of a masked array are masked: they are missing, as NaN is.
-
-    Parameters
-    ----------
-    values : array-like
-        As given by the user.
-
-    name : str
-        Name of the parameter.
-
-    takes_missing : bool, default=False
-        Whether the values may have NaN.
-    """
+    """Raise if entries of a masked array are masked: they are missing, as NaN is."""
     n_masked = np.ma.getmaskarray(values).sum() if isinstance(values, np.ma.MaskedArray) else 0
     if n_masked:
         floats = "" if values.dtype.kind in "fO" else ".astype(float)"
@@ -116,3 +74,53 @@ def refuse_masked(values: Any, name: str, takes_missing: bool = False) -> None:
             f"{name} is a masked array with {n_masked} masked entries, which are missing "
             f"values. {advice}"
         )
+
+
+# Containers of rows
+
+
+def column_names(X: Any, n_columns: int) -> list[str]:
+    """Those of a data frame, else x0, x1, ... as in scikit-learn."""
+    # In PyArrow `columns` are arrays.
+    columns = getattr(X, "column_names", getattr(X, "columns", None))
+    if columns is None:
+        return [f"x{i}" for i in range(n_columns)]
+    return [str(name) for name in columns]
+
+
+def column_labels(X: Any) -> list[Any] | None:
+    """Those of a data frame of pandas, of whatever type, else None."""
+    return list(X.columns) if hasattr(X, "iloc") and hasattr(X, "columns") else None
+
+
+def index_of(X: Any) -> Any:
+    """The index of a data frame of pandas, else None."""
+    return X.index if hasattr(X, "iloc") and hasattr(X, "columns") else None
+
+
+def in_the_form_of(X: Any, values: NDArray[Any]) -> Any:
+    """A data frame with the index and columns of X where X is one, else the array."""
+    if hasattr(X, "iloc") and hasattr(X, "columns"):
+        return type(X)(values, index=X.index, columns=X.columns)
+    if hasattr(X, "get_columns"):  # polars
+        return type(X)(np.asarray(values), schema=list(X.columns))
+    if hasattr(X, "from_arrays"):  # PyArrow
+        return type(X).from_arrays(list(values.T), names=X.column_names)
+    return values
+
+
+def unique_names(names: Sequence[str], is_derived: ArrayLike) -> list[str]:
+    """Names of which those that were derived from others are made unique.
+
+    Those of the mask `is_derived`, (n_names,), get a suffix, "_2", "_3" and so on, where the
+    name is that of another column or stands earlier in the sequence.
+    """
+    derived = np.asarray(is_derived, bool)
+    taken = {name for name, can_change in zip(names, derived, strict=True) if not can_change}
+    unique = list(names)
+    for i in map(int, np.flatnonzero(derived)):
+        count = 2
+        while unique[i] in taken or (count > 2 and unique[i] in names):
+            unique[i], count = f"{names[i]}_{count}", count + 1
+        taken.add(unique[i])
+    return unique

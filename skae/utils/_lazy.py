@@ -1,7 +1,7 @@
 """Rows that are read in chunks where they are: large ones, files, sparse ones."""
 
 from collections.abc import Iterator
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,39 +18,13 @@ _SPARSE_ENTRIES = 2**20
 _FLOAT_BYTES = 4
 
 
-class Units(Protocol):
-    """Centre and scale of rows."""
-
-    @property
-    def centre(self) -> NDArray[Any]:
-        """Centre of each column, (n_features,)."""
-
-    @property
-    def scale(self) -> float | NDArray[Any]:
-        """Scale of all columns, or of each."""
-
-    def transform(self, X: NDArray[Any]) -> NDArray[Any]:
-        """Rows less the centre, over the scale."""
-
-
 class LazyRows:
     """A selection of the rows of a matrix, in units, without a copy.
 
-    It has the shape, dtype and indexing of an array of two axes; `dense` returns one.
-
-    Parameters
-    ----------
-    source : ndarray or CSR of shape (n_source, n_features)
-        In memory, in a file that is mapped to memory, or sparse.
-
-    index : ndarray of int of shape (n_samples,) or None
-        Positions of the rows; None: all.
-
-    units : Affine or None
-        Centre and scale that are applied when rows are read.
-
-    dtype : dtype or None
-        Dtype of rows that are read; None: that of the source.
+    It has the shape, dtype and indexing of an array of two axes; `dense` returns one. The
+    source is an array, in memory or in a file that is mapped to memory, or CSR, of shape
+    (n_source, n_features). `index`, (n_samples,), has positions of its rows; None: all. The
+    method `transform` of `units` is applied when rows are read.
     """
 
     ndim = 2
@@ -59,7 +33,7 @@ class LazyRows:
         self,
         source: Any,
         index: NDArray[np.intp] | None = None,
-        units: Units | None = None,
+        units: Any = None,
         dtype: Any = None,
     ) -> None:
         self.source = source
@@ -86,13 +60,12 @@ class LazyRows:
         return _FLOAT_BYTES * self.shape[0] * self.shape[1]
 
     def __getitem__(self, key: Any) -> "LazyRows":
-        if self.index is not None:
-            return LazyRows(self.source, self.index[key], self.units, self.dtype)
-        if isinstance(key, slice):  # a view, where the source is an array
+        if self.index is None and isinstance(key, slice):  # a view of an array
             return LazyRows(self.source[key], None, self.units, self.dtype)
-        return LazyRows(self.source, np.arange(len(self))[key], self.units, self.dtype)
+        index = np.arange(len(self)) if self.index is None else self.index
+        return LazyRows(self.source, index[key], self.units, self.dtype)
 
-    def within(self, units: Units) -> "LazyRows":
+    def within(self, units: Any) -> "LazyRows":
         """The same rows, centred and scaled when they are read."""
         return LazyRows(self.source, self.index, units, self.dtype)
 
@@ -118,7 +91,8 @@ class LazyRows:
     def chunks(self, n_rows: int | None = None) -> Iterator[tuple[slice, NDArray[Any]]]:
         """Slices and their rows, (n_rows, n_features)."""
         if n_rows is None:
-            n_rows = max(self._entries // max(self.shape[1], 1), 1)
+            entries = _SPARSE_ENTRIES if self.is_sparse else _ENTRIES
+            n_rows = max(entries // max(self.shape[1], 1), 1)
         for at, rows in self.pieces(n_rows):
             if self.is_sparse:
                 rows = rows.toarray()
@@ -136,10 +110,6 @@ class LazyRows:
                 yield at, self.source[self.index[at]]
             else:
                 yield at, np.take(self.source, self.index[at], axis=0)
-
-    @property
-    def _entries(self) -> int:
-        return _SPARSE_ENTRIES if self.is_sparse else _ENTRIES
 
     def max(self, axis: int | None = None) -> Any:
         """Largest entries of each column, or of all."""
@@ -163,12 +133,9 @@ def dense(rows: Any) -> NDArray[Any]:
 
 
 def canonical(X: Any) -> Any:
-    """A CSR matrix with one entry for each position, in order; X itself where it is one.
+    """Sparse X, (n_samples, n_features), as CSR with one entry for each position, in order.
 
-    Parameters
-    ----------
-    X : sparse matrix or array of shape (n_samples, n_features)
-        Of any format; it is not changed.
+    X itself where it is such a matrix; it is not changed.
     """
     rows = X.tocsr()
     if rows.has_canonical_format:
@@ -176,8 +143,3 @@ def canonical(X: Any) -> Any:
     rows = rows.copy() if rows is X else rows
     rows.sum_duplicates()
     return rows
-
-
-def given(rows: Any) -> Any:
-    """Rows as given by the user."""
-    return rows.given() if isinstance(rows, LazyRows) else rows

@@ -1,16 +1,134 @@
-"""Forked processes, which lack the threads of their parents."""
+"""Threads, forks and memory of this process."""
 
+import ctypes
+import math
+import mmap
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
-from functools import lru_cache
+from collections import deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
+from functools import cache
+from threading import Lock
+from typing import Any
 
-from threadpoolctl import threadpool_limits
+import numpy as np
+from numpy.typing import NDArray
+from threadpoolctl import ThreadpoolController, threadpool_limits
+
+# With fewer multiplications further threads cost more than they save. With fewer still a
+# product takes one thread anyway.
+_FEWEST_TO_SHARE = 2**25
+_FEWEST_IN_THREADS = 2**18
+
+# Fewest slices. The rounding of a product depends on the number of its rows, so the slices do
+# not depend on the number of threads.
+_FEWEST_PARTS = 8
+
+_LARGE_PAGE = 2**21
 
 _IMPORTED_IN = os.getpid()
 
 
-@lru_cache(maxsize=1)
+# Threads
+
+
+def parallel_slices(
+    function: Callable[[slice], None], n_rows: int, most: int, n_multiplications: float
+) -> None:
+    """Call a function for slices of at most so many rows, in as many threads as a product.
+
+    Each thread computes its products alone, and the results do not depend on the number of
+    threads. Products that stay in the cache gain little from several threads, the operations
+    between them gain nothing, and threads of other libraries delay them. The function spends
+    its time in NumPy, in about so many multiplications for all rows.
+    """
+    if n_multiplications < _FEWEST_IN_THREADS:
+        for start in range(0, n_rows, most):
+            function(slice(start, start + most))
+        return
+    n_threads = 1
+    if n_multiplications >= _FEWEST_TO_SHARE:
+        n_threads = _threads_of_products()
+        most = min(most, -(-n_rows // _FEWEST_PARTS))
+    parts = deque(slice(start, start + most) for start in range(0, n_rows, most))
+
+    def work() -> None:
+        try:
+            for part in _taken(parts):
+                function(part)
+        finally:
+            parts.clear()  # after an error in one thread the others end, too
+
+    with BLAS_LIMITS.single():
+        if n_threads == 1:
+            work()
+            return
+        with ThreadPoolExecutor(n_threads, initializer=_limit_products) as pool:
+            try:
+                for worker in [pool.submit(work) for _ in range(n_threads)]:
+                    worker.result()
+            finally:
+                parts.clear()
+
+
+def _taken(parts: deque[slice]) -> Iterator[slice]:
+    """Parts that no other thread has taken."""
+    while True:
+        try:
+            yield parts.popleft()
+        except IndexError:
+            return
+
+
+class _Products:
+    """Number of threads of a matrix product, which is a setting of the whole process.
+
+    Concurrent callers that each set and restored it would leave it at one.
+    """
+
+    def __init__(self) -> None:
+        self._lock, self._n_inside = Lock(), 0
+        self._limits: Any = None
+
+    @contextmanager
+    def single(self) -> Iterator[None]:
+        """Limit products to one thread until the last concurrent caller leaves."""
+        with self._lock:
+            if self._n_inside == 0:
+                self._limits = _limit_products()
+            self._n_inside += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._n_inside -= 1
+                if self._n_inside == 0:
+                    self._limits.restore_original_limits()
+
+
+BLAS_LIMITS = _Products()
+
+
+def _limit_products() -> Any:
+    """Limit products to one thread: of the process, or with some libraries of this thread."""
+    return _controller().limit(limits=1, user_api="blas")
+
+
+def _threads_of_products() -> int:
+    libraries = _controller().lib_controllers
+    return max((one.num_threads for one in libraries if one.user_api == "blas"), default=1)
+
+
+@cache
+def _controller() -> ThreadpoolController:
+    return ThreadpoolController()
+
+
+# Forks, which lack the threads of their parents
+
+
+@cache
 def _backend_process() -> int:
     """The process of the first call; a forked child inherits the result."""
     return os.getpid()
@@ -31,11 +149,51 @@ def refuse_forked_process() -> None:
         )
 
 
-@contextmanager
-def safe_openmp() -> Iterator[None]:
+def safe_openmp() -> AbstractContextManager[Any]:
     """Limit OpenMP to one thread in a forked process, which lacks the others."""
     if os.getpid() == _IMPORTED_IN:
-        yield
-    else:
-        with threadpool_limits(limits=1, user_api="openmp"):
-            yield
+        return nullcontext()
+    return threadpool_limits(limits=1, user_api="openmp")
+
+
+# Memory that is returned to the system
+
+
+def mmap_zeros(shape: tuple[int, ...], dtype: type[np.generic]) -> NDArray[Any]:
+    """Zeros, in mapped pages if they are many, which return to the system when freed.
+
+    On the heap, arrays of some megabytes fragment memory: `benchmarks/memory.py` then peaks at
+    2.7 times a table of 179 MB instead of 1.9.
+    """
+    nbytes = math.prod(shape) * np.dtype(dtype).itemsize
+    if nbytes < _LARGE_PAGE:
+        return np.zeros(shape, dtype)
+    if os.name != "posix":
+        return np.frombuffer(mmap.mmap(-1, nbytes), dtype).reshape(shape)
+    pages = mmap.mmap(-1, nbytes, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+    if hasattr(mmap, "MADV_HUGEPAGE"):
+        # To make thousands of small pages takes a tenth of the time of training on them.
+        with suppress(OSError):
+            pages.madvise(mmap.MADV_HUGEPAGE)
+    return np.frombuffer(pages, dtype).reshape(shape)
+
+
+def is_mmapped(array: NDArray[Any]) -> bool:
+    """True if an array of `mmap_zeros` is mapped."""
+    return array.nbytes >= _LARGE_PAGE
+
+
+def malloc_trim() -> None:
+    """Return freed memory to the system, with glibc: XLA frees 100 MB after compiling."""
+    trim = _malloc_trim()
+    if trim is not None:
+        trim(0)
+
+
+@cache
+def _malloc_trim() -> Any:
+    """The function of glibc; None with another library."""
+    try:
+        return ctypes.CDLL(None).malloc_trim
+    except (AttributeError, OSError, TypeError):
+        return None

@@ -1,41 +1,46 @@
-"""Inputs, targets and sample weights of a training set, and moments of columns."""
+"""Rows of a training set, moments of columns, and a paired test of losses."""
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from skae.utils._lazy import LazyRows, dense
-from skae.utils._memory import mmap_zeros
-from skae.utils._threads import parallel_slices
+from skae.utils._process import mmap_zeros, parallel_slices
+
+_FLOAT_BYTES = 4
+
+# Size of the chunks of lazy rows.
+_PART_BYTES = 2**22
+
+# Entries that are summed at a time: a float64 copy of them stays in the cache.
+_CHUNK_ENTRIES = 2**17
+
+# Rows of a sparse matrix that are taken at a time.
+_SPARSE_ROWS = 2**12
+
+# Squares of numbers between this and its inverse keep all their digits in a sum.
+_SMALL = 2.0**-100
+
+# A column that varies by less than this share of its largest value is constant: the rest is
+# rounding of the mean.
+_ROUNDING = 1e-14
 
 
 @dataclass(frozen=True)
 class Rows:
-    """Inputs, targets and sample weights of a training set.
+    """Inputs, targets and sample weights of a training set: arrays or LazyRows.
 
-    Parameters
-    ----------
-    inputs : ndarray or LazyRows of shape (n_samples, n_features)
-        Inputs of the encoder.
-
-    targets : ndarray or LazyRows of shape (n_samples, n_outputs) or None
-        Targets of the decoder; None: the inputs.
-
-    weight : ndarray of shape (n_samples,) or None
-        Weights of the rows; None: all the same. Only their ratios matter.
-
-    observed : ndarray of bool of shape (n_samples, n_columns) or None
-        Mask of the observed values of the inputs, which are the targets too; None: all, or
-        there are other targets.
+    The mask of the observed values of inputs is None if all are observed, or if there are
+    other targets.
     """
 
-    inputs: Any
-    targets: Any = None
-    weight: NDArray[Any] | None = None
-    observed: NDArray[Any] | None = None
+    inputs: Any  # of the encoder, (n_samples, n_features)
+    targets: Any = None  # of the decoder, (n_samples, n_outputs); None: the inputs
+    weight: NDArray[Any] | None = None  # (n_samples,); None: all the same; only ratios matter
+    observed: NDArray[Any] | None = None  # (n_samples, n_columns)
 
     def __len__(self) -> int:
         return len(self.inputs)
@@ -70,19 +75,12 @@ class Rows:
 
     def take(self, index: NDArray[Any] | slice) -> "Rows":
         """The rows at these positions, or of this mask."""
-        return Rows(
-            self.inputs[index],
-            None if self.targets is None else self.targets[index],
-            None if self.weight is None else self.weight[index],
-            None if self.observed is None else self.observed[index],
-        )
+        parts = self.inputs, self.targets, self.weight, self.observed
+        return Rows(*(None if part is None else part[index] for part in parts))
 
     def dense(self) -> "Rows":
         """The same rows in memory."""
-        if not self.is_lazy:
-            return self
-        targets = None if self.targets is None else dense(self.targets)
-        return Rows(dense(self.inputs), targets, self.weight, self.observed)
+        return replace(self, inputs=dense(self.inputs), targets=dense(self.targets))
 
     def parts(self) -> Iterator["Rows"]:
         """The same rows: as a whole, or where they are read lazily, a chunk at a time."""
@@ -130,25 +128,6 @@ def pad(array: Any, length: int) -> NDArray[np.float32]:
     return padded
 
 
-_FLOAT_BYTES = 4
-
-# Size of the chunks of lazy rows.
-_PART_BYTES = 2**22
-
-# Entries that are summed at a time: a float64 copy of them stays in the cache.
-_CHUNK_ENTRIES = 2**17
-
-# Rows of a sparse matrix that are taken at a time.
-_SPARSE_ROWS = 2**12
-
-# Squares of numbers between this and its inverse keep all their digits in a sum.
-_SMALL = 2.0**-100
-
-# A column that varies by less than this share of its largest value is constant: the rest is
-# rounding of the mean.
-_ROUNDING = 1e-14
-
-
 def moments(
     X: NDArray[Any] | LazyRows, weight: NDArray[Any] | None = None
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -157,22 +136,12 @@ def moments(
     Summed in float64, in chunks: float32 rows far from zero lose nothing, and no float64
     copy of X is made.
 
-    Parameters
-    ----------
-    X : ndarray or LazyRows of shape (n_samples, n_features)
-        Rows.
-
-    weight : ndarray of shape (n_samples,) or None
-        Weights of the rows.
-
-    Returns
-    -------
-    mean, deviation : ndarray of shape (n_features,)
-        Of the observed values: NaN is missing. The deviation of a constant column is zero,
-        and so are both of a column without an observed value.
+    Both of shape (n_features,), of the observed values of X, (n_samples, n_features): NaN is
+    missing. `weight` has shape (n_samples,). The deviation of a constant column is zero, and
+    so are both of a column without an observed value.
     """
     is_sparse = isinstance(X, LazyRows) and X.is_sparse
-    found = _sparse_moments(X, weight) if is_sparse else _dense_moments(X, weight)
+    found = (_sparse_moments if is_sparse else _dense_moments)(X, weight)
     deviation = found.deviation * found.unit
     deviation[deviation <= _ROUNDING * np.maximum(found.high, -found.low)] = 0.0
     constant = found.high == found.low
@@ -251,22 +220,18 @@ def _dense_moments(X: Any, weight: NDArray[Any] | None) -> _Moments:
 
     n_rows = max(_CHUNK_ENTRIES // X.shape[1], 1)
     parallel_slices(look, len(X), n_rows, len(X) * X.shape[1])
-    return _joined([chunks[start] for start in sorted(chunks)])
-
-
-def _joined(chunks: Sequence[_Moments]) -> _Moments:
-    """Moments of the rows of all chunks together."""
-    high = np.max([chunk.high for chunk in chunks], axis=0)
-    low = np.min([chunk.low for chunk in chunks], axis=0)
+    parts = [chunks[start] for start in sorted(chunks)]
+    high = np.max([part.high for part in parts], axis=0)
+    low = np.min([part.low for part in parts], axis=0)
     unit, total = _unit(high, low), 0.0
-    both = np.zeros_like(unit), np.zeros_like(unit)
-    for chunk in chunks:
-        if chunk.weight > 0:
-            total += chunk.weight
-            factor = chunk.unit / unit
-            moments_of_chunk = chunk.mean * factor, chunk.deviation * factor
-            both = joined_moments(both, moments_of_chunk, chunk.weight / total)
-    return _Moments(high, low, unit, *both, total)
+    joined = np.zeros_like(unit), np.zeros_like(unit)
+    for part in parts:
+        if part.weight > 0:
+            total += part.weight
+            factor = part.unit / unit
+            moments_of_part = part.mean * factor, part.deviation * factor
+            joined = joined_moments(joined, moments_of_part, part.weight / total)
+    return _Moments(high, low, unit, *joined)
 
 
 def _sparse_moments(X: Any, weight: NDArray[Any] | None) -> _Moments:
@@ -302,14 +267,6 @@ def _sparse_average(
     return np.asarray((total + rest * zeros) / weight.sum())
 
 
-def centre_and_scale(
-    X: NDArray[Any] | LazyRows, weight: NDArray[Any] | None
-) -> tuple[NDArray[np.float64], float]:
-    """Mean of each column, and the root of their mean variance; 1 for constant rows."""
-    mean, deviation = moments(X, weight)
-    return mean, scale_of(deviation)
-
-
 def scale_of(deviation: NDArray[np.float64]) -> float:
     """Root of the mean variance of columns; 1 where all are constant."""
     largest = deviation.max() or 1.0
@@ -323,15 +280,27 @@ def joined_moments(
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Mean and standard deviation of each column, of two groups of rows together.
 
-    Parameters
-    ----------
-    first, second : tuple of ndarray of shape (n_features,)
-        Mean and standard deviation in each group.
-
-    share : float
-        Share of the second group in the weight of all rows.
+    Each tuple has arrays of shape (n_features,), and `share` is that of the second group in
+    the weight of all rows.
     """
     distance = second[0] - first[0]
     deviation = np.hypot(np.sqrt(1 - share) * first[1], np.sqrt(share) * second[1])
     between = np.sqrt(share * (1 - share)) * np.abs(distance)
     return first[0] + share * distance, np.hypot(deviation, between)
+
+
+def significantly_lower(
+    before: NDArray[Any], after: NDArray[Any], sample_weight: NDArray[Any] | None = None
+) -> bool:
+    """True if losses fell by more than chance explains.
+
+    Their mean must be lower, and the mean relative gain of a row, on which a few large losses
+    have little influence, larger than its standard error. `before` and `after` are losses of
+    the same rows, (n_samples,).
+    """
+    size = np.maximum(np.abs(before) + np.abs(after), np.finfo(before.dtype).tiny)
+    gain = (before - after) / size
+    mean = np.average(gain, weights=sample_weight)
+    variance = np.average(np.square(gain - mean), weights=sample_weight)
+    first, second = (np.average(losses, weights=sample_weight) for losses in (before, after))
+    return bool(second < first and mean > np.sqrt(variance / len(gain)))

@@ -52,25 +52,11 @@ class Interval(_param_validation.Interval):
 def nearest(
     rows: NDArray[Any], reference: NDArray[Any], k: int, metric: str = "euclidean"
 ) -> tuple[NDArray[Any], NDArray[np.intp]]:
-    """The k nearest reference rows, as NearestNeighbors computes them, without an estimator.
+    """Distances and positions of the k nearest reference rows, both (n_rows, k), nearest first.
 
-    Tools that follow every fit of an estimator (mlflow's autologging) do not see it.
-
-    Parameters
-    ----------
-    rows, reference : ndarray of shape (n_rows, n_features) and (n_reference, n_features)
-        Of the same dtype, float32 or float64.
-
-    k : int
-        Number of neighbours.
-
-    metric : str, default="euclidean"
-        As in :class:`~sklearn.metrics.DistanceMetric`.
-
-    Returns
-    -------
-    distances, positions : ndarray of shape (n_rows, k)
-        The nearest first.
+    As NearestNeighbors computes them, for `rows`, (n_rows, n_features), and `reference`,
+    (n_reference, n_features), of one dtype. Without an estimator, so that tools that follow
+    every fit of one (mlflow's autologging) do not see it.
     """
     with safe_openmp():
         distances, positions = ArgKmin.compute(
@@ -80,18 +66,7 @@ def nearest(
 
 
 def column_positions(transformer: Any) -> dict[str, list[int]]:
-    """The positions of the columns that each part of a ColumnTransformer takes.
-
-    Parameters
-    ----------
-    transformer : ColumnTransformer
-        Fitted.
-
-    Returns
-    -------
-    dict of str to list of int
-        By the name of the part; only of parts that take some.
-    """
+    """Positions of the columns that each part of a fitted ColumnTransformer takes, if any."""
     found = transformer._transformer_to_input_indices
     return {
         name: [int(at) for at in columns] for name, columns in found.items() if len(columns)
@@ -99,17 +74,7 @@ def column_positions(transformer: Any) -> dict[str, list[int]]:
 
 
 def output_library(estimator: Any) -> str:
-    """The container of `transform`, by `set_output` or the global configuration.
-
-    Parameters
-    ----------
-    estimator : transformer
-        Whose `transform` is meant.
-
-    Returns
-    -------
-    {"default", "pandas", "polars"}
-    """
+    """The container of `transform`: "default", "pandas" or "polars"."""
     return str(_get_output_config("transform", estimator)["dense"])
 
 

@@ -7,7 +7,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from skae.losses._likelihood import posterior
 from skae.utils._arrays import check_weight
-from skae.utils._random import generator
+from skae.utils._calls import generator
 from skae.utils._sklearn import Interval, validate_parameter_constraints
 from skae.variational._mixture_prior import draw, log_gain
 

@@ -8,7 +8,7 @@ from threadpoolctl import threadpool_limits
 
 from skae.estimators._validation import split_rows
 from skae.utils._lazy import dense
-from skae.utils._threads import BLAS_LIMITS
+from skae.utils._process import BLAS_LIMITS
 
 # Numbers of components that are tried, until one is no better than the one before.
 _SIZES = (2, 4, 8, 16, 32)

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from skae.inference._dense import Affine, DenseForward
 from skae.inference._forward import CompiledForward, Forward, forward
 from skae.losses._likelihood import Likelihood, ObservedLikelihood, divergence, posterior
-from skae.utils._threads import parallel_slices
+from skae.utils._process import parallel_slices
 from skae.variational._importance import log_likelihood
 from skae.variational._network import LatentNetwork
 

@@ -12,8 +12,8 @@ from skae.estimators._validation import check_bounded
 from skae.losses._likelihood import LIKELIHOODS
 from skae.networks import KerasNetwork
 from skae.networks._base import LayerOptions, keras_name
+from skae.utils._calls import warn_user
 from skae.utils._sklearn import Interval, StrOptions
-from skae.utils._warnings import warn_user
 from skae.variational._log_likelihood import LikelihoodMixin
 from skae.variational._mixture_prior import fit_prior
 from skae.variational._model import ACTIVE, VariationalModel

@@ -10,7 +10,7 @@ from sklearn.compose import ColumnTransformer
 from sklearn.pipeline import FeatureUnion, Pipeline
 
 from skae.tables._frames import is_frame
-from skae.utils._frames import column_names
+from skae.utils._arrays import column_names
 from skae.utils._sklearn import BaseSearchCV, column_positions
 
 # The type of a column that cannot be the input of an ONNX model.

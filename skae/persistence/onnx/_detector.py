@@ -19,8 +19,7 @@ from skae.persistence.onnx._autoencoders import (
 )
 from skae.persistence.onnx._networks import network_output
 from skae.persistence.onnx._tensors import Tensor
-from skae.tables._binary_columns import VALUE_TOLERANCE
-from skae.tables._squashing_scaler import THRESHOLD, SquashingScaler
+from skae.tables._squashing_scaler import THRESHOLD, VALUE_TOLERANCE, SquashingScaler
 
 
 def detector_methods() -> dict[str, Method]:

@@ -15,7 +15,7 @@ from skae.persistence.onnx._autoencoders import Method, autoencoder_methods, che
 from skae.persistence.onnx._columns import by_position, inputs_by_column, name_inputs
 from skae.persistence.onnx._detector import detector_methods
 from skae.persistence.onnx._tensors import Graph, Tensor
-from skae.utils._extras import missing_package
+from skae.utils._calls import missing_package
 from skae.variational import VAETransformer
 
 # What skl2onnx raises besides errors of its own where it does not support an estimator.
