@@ -7,8 +7,7 @@ import keras
 from keras import ops
 
 from skae.corruption._draws import PooledDraws
-from skae.imputation._masking import visible_mask
-from skae.imputation._soft_knn import MASKED
+from skae.imputation._predictors import MASKED, visible_mask
 from skae.models._objective import Settings
 from skae.networks._layers import SINGLE
 
@@ -49,7 +48,10 @@ class ImputationObjective(keras.Model):
     ) -> None:
         super().__init__(dtype=SINGLE)
         self.settings = Settings(settings)
-        self.kernels = Kernels(n_columns, n_values)
+        # Weights of all columns in the distances of each column of the table.
+        self.log_weight = self.add_weight(
+            name="log_weight", shape=(n_columns, n_values), initializer="zeros"
+        )
         self.corrector = corrector
         self.seed_generator = keras.random.SeedGenerator(0)
         self.built = True
@@ -81,7 +83,7 @@ class ImputationObjective(keras.Model):
         hidden = ops.matmul(observed - visible, table)
         visible = ops.matmul(visible, table)
         scores = x[:, :n_values] * visible
-        means = self.kernels(scores, visible, self_index, settings)
+        means = self._means(scores, visible, self_index, settings)
         means = ops.where(visible > 0, target, means)
         # The network does not train the kernels: only their own error does.
         fixed = ops.stop_gradient(means)
@@ -93,30 +95,13 @@ class ImputationObjective(keras.Model):
         ]
         return ops.stack(errors, axis=1) / table.shape[0]
 
-
-class Kernels(keras.layers.Layer):
-    """Weighted means over the reference rows, with a kernel for each column of the table.
-
-    Parameters
-    ----------
-    n_columns : int
-        Columns of the table.
-
-    n_values : int
-        Columns of the matrix.
-    """
-
-    def __init__(self, n_columns: int, n_values: int) -> None:
-        super().__init__(dtype=SINGLE)
-        self.log_weight = self.add_weight(
-            name="log_weight", shape=(n_columns, n_values), initializer="zeros"
-        )
-        self.built = True
-
-    def __call__(
+    def _means(
         self, scores: Any, visible: Any, self_index: Any, settings: dict[str, Any]
     ) -> Any:
-        """Means (n_rows, n_values), of scores and a mask of this shape and (n_rows, 1)."""
+        """Weighted means over the reference rows, with a kernel for each column of the table.
+
+        scores, their mask and the result : (n_rows, n_values); self_index : (n_rows, 1).
+        """
         weight = ops.exp(settings["rate"] * self.log_weight)
         reference = settings["reference"]
         features = ops.concatenate(
