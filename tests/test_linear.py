@@ -14,7 +14,7 @@ from skae.networks._layers import initial_kernel
 from skae.networks._principal import linear_map, reduced_rank_map, shrunk_decoder
 from skae.tables._squashing_scaler import squash, unsquash, unsquash_log_derivative
 from skae.utils._rows import Rows
-from skae.variational._network import probabilistic_pca
+from skae.variational._model import probabilistic_pca
 
 pytestmark = [pytest.mark.any_backend, pytest.mark.any_data]
 

@@ -15,26 +15,14 @@ from skae.networks._layers import SINGLE
 class ImputationObjective(keras.Model):
     """Squared error of hidden values, filled by a kernel regression and by a network.
 
-    For each column of the table, reference rows are weighted by their distance over the
-    visible values, in which every column has a weight; the network takes the weighted means,
-    the visible values and their mask, and corrects the means.
+    For each column of the table, reference rows are weighted by their distance over the visible
+    values, in which every column has a weight; the corrector takes the weighted means, the
+    visible values and their mask, and corrects the means, at first by zero.
 
-    Parameters
-    ----------
-    corrector : keras.Model
-        From means, visible values and mask to the correction, which is zero at first.
-
-    n_columns : int
-        Columns of the table.
-
-    n_values : int
-        Columns of the matrix, of which a category has several.
-
-    settings : mapping of str to tuple of int
-        Shapes of "rate", how much faster than the network the kernels are trained; of
-        "uniform_pool"; of "table", 1 where a column of the matrix belongs to a column of the
-        table; of the reference rows, "reference", their "targets", of which means are taken,
-        and "masked", 1 where a reference row misses a column of the table.
+    `settings` gives the shapes of "rate", how much faster than the network the kernels are
+    trained; "uniform_pool"; "table", 1 where a column of the matrix belongs to a column of the
+    table; and of the reference rows, "reference", their "targets", of which means are taken,
+    and "masked", 1 where a reference row misses a column of the table.
     """
 
     n_parts = 2
@@ -57,22 +45,11 @@ class ImputationObjective(keras.Model):
         self.built = True
 
     def call(self, inputs: tuple[Any, Any], training: bool = False) -> Any:
-        """Squared error of each row, over the hidden values.
+        """Squared error of each row, of the kernel regression and of the network, (n_rows, 2).
 
-        Parameters
-        ----------
-        inputs : tuple of tensors, (x, target)
-            Normal scores (zero where missing), (n_rows, n_values), the mask of observed
-            values, (n_rows, n_columns), and the number of the reference row that the row
-            itself is, or -1; and the values, (n_rows, n_values).
-
-        training : bool
-            Not used: values are always hidden.
-
-        Returns
-        -------
-        tensor of shape (n_rows, 2)
-            Of the kernel regression, and of the network.
+        `inputs` are x, (n_rows, n_values + n_columns + 1), and target, the values, (n_rows,
+        n_values). x has the normal scores, zero where missing, the mask of observed values, and
+        the number of the reference row that the row itself is, or -1. Values are always hidden.
         """
         x, target = inputs
         settings = self.settings.values()

@@ -73,13 +73,8 @@ def hide_values(observed: Array, rng: np.random.RandomState) -> Array:
 class Layout:
     """Columns of a matrix that belong to the columns of a table.
 
-    Parameters
-    ----------
-    column_of : ndarray of int of shape (n_values,)
-        The column of the table that each column of the matrix belongs to.
-
-    is_number : ndarray of bool of shape (n_values,)
-        Whether it is a number, squashed beyond three deviations, and no flag.
+    `column_of` : (n_values,), the column of the table that each column of the matrix belongs
+    to; `is_number` : (n_values,), True for numbers, which are squashed beyond three deviations.
     """
 
     column_of: Array
@@ -111,16 +106,7 @@ class TrainingRows:
 
 @dataclass(frozen=True)
 class Gaussian:
-    """Mean and covariance of the columns; fills missing values by their conditional mean.
-
-    Parameters
-    ----------
-    mean : ndarray of shape (n_features,)
-        Mean of each column.
-
-    covariance : ndarray of shape (n_features, n_features)
-        Covariance of the columns.
-    """
+    """Mean (n_features,) and covariance of the columns, by which missing values are filled."""
 
     mean: Array
     covariance: Array
@@ -188,11 +174,8 @@ class Gaussian:
 class NormalScores:
     """Columns by their ranks, so that each has nearly a normal distribution.
 
-    Parameters
-    ----------
-    curves : sequence of (ndarray, ndarray) or None
-        Values and scores of each column, between which it is interpolated; None: the
-        column has at most two values, and stays.
+    `curves` has values and scores of each column, between which it is interpolated; None: the
+    column has at most two values, and stays.
     """
 
     curves: Sequence[tuple[Array, Array] | None]
@@ -234,22 +217,11 @@ class KernelRegression:
     The logarithm of the weight of a reference row is minus the squared distance over the
     observed values of a row, in which every column has a weight.
 
-    Parameters
-    ----------
-    weight : ndarray of float32 of shape (n_columns, n_values)
-        Weights of the columns of the matrix in the distances of each column of the table.
-
-    column_of : ndarray of int of shape (n_targets,)
-        The column of the table that each column of `targets` belongs to.
-
-    reference : ndarray of float32 of shape (n_reference, n_values)
-        Rows without missing values, between which distances are measured.
-
-    targets : ndarray of float32 of shape (n_reference, n_targets)
-        Values of these rows, of which means are taken.
-
-    observed : ndarray of bool of shape (n_reference, n_columns)
-        Where these are observed.
+    `weight` : (n_columns, n_values), of the columns of the matrix in the distances of each
+    column of the table; `reference` : (n_reference, n_values), rows without missing values,
+    between which distances are measured; `targets` : (n_reference, n_targets), values of which
+    means are taken, all float32; `column_of` : (n_targets,), the columns of the table that
+    these belong to; `observed` : (n_reference, n_columns), mask of the targets.
     """
 
     weight: Array

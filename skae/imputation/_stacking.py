@@ -88,22 +88,8 @@ class Imputation:
     correction by a network. Their weights in each column are set on rows that were left out
     in training, of which values are hidden.
 
-    Parameters
-    ----------
-    layout : Layout
-        Columns of the matrix and of the table.
-
-    low, high : ndarray of shape (n_values,)
-        Range of each column.
-
-    scores : NormalScores
-        Of the columns.
-
-    gaussians : tuple of Gaussian
-        Of values, and of their normal scores.
-
-    fold_models : list of FoldModel
-        None for few rows, or one column.
+    `low` and `high`, (n_values,), are the range of each column; `gaussians` those of values and
+    of normal scores; there are no fold models for few rows or a single column.
     """
 
     layout: Layout

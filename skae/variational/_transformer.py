@@ -15,10 +15,8 @@ from skae.networks._activations import keras_name
 from skae.networks._base import LayerOptions
 from skae.utils._sklearn import Interval, StrOptions
 from skae.utils._warnings import warn_user
-from skae.variational._log_likelihood import LikelihoodMixin
-from skae.variational._mixture_prior import fit_prior
-from skae.variational._model import ACTIVE, VariationalModel
-from skae.variational._network import LatentNetwork
+from skae.variational._generative import LikelihoodMixin, fit_prior
+from skae.variational._model import ACTIVE, LatentNetwork, VariationalModel
 
 # The parts of the loss, in the order of the objective.
 _PARTS = ("reconstruction", "kl")
