@@ -72,7 +72,22 @@ class LatentForward:
         points = normal_points(n_draws, self.posterior(X[:1])[0].shape[1])
 
         def scores(rows: slice) -> Array:
-            return self._log_likelihood(X[rows], target[rows], points, log_gain)
+            mean, log_variance = self.posterior(X[rows])
+            std, values, volume = np.exp(0.5 * log_variance), target[rows], 0.0
+            if self.units is not None:
+                values = self.units.transform(values)
+                volume = self._log_volume(values)
+            result = np.empty(len(values))
+            # Single precision, but for bits, whose probabilities may be next to one, and far
+            # rows.
+            is_exact = (np.abs(values) > _LARGEST_SINGLE).any(axis=1) | self.likelihood.bounded
+            for part, dtype in ((~is_exact, np.dtype(np.float32)), (is_exact, X.dtype)):
+                if part.any():
+                    some, centre, spread = (a[part].astype(dtype) for a in (values, mean, std))
+                    log_joint = partial(self._log_joint, some, log_gain)
+                    draws = points.astype(dtype)
+                    result[part] = log_likelihood(np, centre, spread, log_joint, draws)
+            return result - volume
 
         return self._in_chunks(scores, X, n_draws)
 
@@ -121,29 +136,6 @@ class LatentForward:
         n_weights = sum(array.size for array in self.decoder.weights)
         parallel_slices(compute, len(X), n_rows, len(X) * n_draws * n_weights)
         return result
-
-    def _log_likelihood(
-        self,
-        X: Array,
-        target: Array,
-        points: Array,
-        log_gain: Callable[[Array], Array] | None,
-    ) -> Array:
-        """Log-likelihoods (n_samples,) by points (n_draws, n_components)."""
-        mean, log_variance = self.posterior(X)
-        std, volume = np.exp(0.5 * log_variance), 0.0
-        if self.units is not None:
-            target = self.units.transform(target)
-            volume = self._log_volume(target)
-        scores = np.empty(len(X))
-        # Single precision, but for bits, whose probabilities may be next to one, and far rows.
-        is_exact = (np.abs(target) > _LARGEST_SINGLE).any(axis=1) | self.likelihood.bounded
-        for rows, dtype in ((~is_exact, np.dtype(np.float32)), (is_exact, X.dtype)):
-            if rows.any():
-                values, at, spread = (each[rows].astype(dtype) for each in (target, mean, std))
-                log_joint = partial(self._log_joint, values, log_gain)
-                scores[rows] = log_likelihood(np, at, spread, log_joint, points.astype(dtype))
-        return scores - volume
 
     def _log_joint(
         self, target: Array, log_gain: Callable[[Array], Array] | None, codes: Array
