@@ -31,7 +31,7 @@ from sklearn.model_selection import StratifiedKFold, cross_val_score
 
 from likelihood import MIXTURES, SIZE, split, tables
 from skae import VAETransformer
-from skae.variational import _elbo
+from skae.variational import _transformer
 
 TABLES = ("vowels", "pendigits", "magic.gamma", "satellite", "cardio", "wine")
 DRAWINGS = 2
@@ -65,7 +65,7 @@ def fitted_vae(train, seed):
     size = min(SIZE, 2 * train.shape[1] // 3)
     # The first fit of a shape compiles.
     VAETransformer(size, max_iter=1, prior="normal", random_state=seed).fit(train)
-    fit_prior, seconds = _elbo.fit_prior, []
+    fit_prior, seconds = _transformer.fit_prior, []
 
     def timed(*args):
         start = time.process_time()
@@ -73,11 +73,11 @@ def fitted_vae(train, seed):
         seconds.append(time.process_time() - start)
         return prior
 
-    _elbo.fit_prior = timed
+    _transformer.fit_prior = timed
     start = time.process_time()
     vae = VAETransformer(size, prior="mixture", random_state=seed).fit(train)
     seconds.insert(0, time.process_time() - start)
-    _elbo.fit_prior = fit_prior
+    _transformer.fit_prior = fit_prior
     return vae, seconds
 
 

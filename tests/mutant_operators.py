@@ -45,7 +45,7 @@ _IDLE_NAMES = {
     "__all__", "_CHUNK_ENTRIES", "_CHUNK_ROWS", "_FEW_ENTRIES", "_ENTRIES_BESIDE",
     "_POOL_SIZE", "_POOL_BATCHES", "_MOST_SPECS", "_N_WORKERS", "_STEPS_TO_SHARE",
     "_MOST_EVALUATED", "_MOST_SEARCHED", "TINY", "SAME", "_EPSILON", "n_workers", "is_long",
-    "n_candidates", "row_entries",
+    "n_candidates", "row_entries", "_KERNEL_ENTRIES",
 }  # fmt: skip
 # An assignment from these sets how many rows are handled at a time, or chooses one of two ways
 # to the same number: `test_chunks_change_nothing` shows that results do not depend on it.

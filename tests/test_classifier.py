@@ -13,7 +13,7 @@ from sklearn.preprocessing import StandardScaler
 
 from data import all_digits, data_rng
 from skae import AEClassifier
-from skae.classifier._calibration import fit_softmax
+from skae.classifier._classifier import fit_softmax
 
 pytestmark = pytest.mark.any_backend
 

@@ -6,7 +6,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from scipy.stats import norm
 
 from data import data_rng
-from skae.imputation._gaussian import Gaussian, NormalScores
+from skae.imputation._predictors import Gaussian, NormalScores
 
 pytestmark = pytest.mark.any_backend
 
@@ -63,7 +63,7 @@ def test_several_missing_values_have_their_joint_conditional_mean(monkeypatch):
     expected = [conditional(model.mean, scatter, *row)[0] for row in rows]
     assert_allclose(model.fill(np.where(observed, X, 1e3), observed), expected)
     # A few rows at a time change nothing.
-    monkeypatch.setattr("skae.imputation._gaussian._CHUNK_ENTRIES", 7 * 4 * 4)
+    monkeypatch.setattr("skae.imputation._predictors._CHUNK_ENTRIES", 7 * 4 * 4)
     assert_allclose(model.fill(X, observed), expected)
 
 

@@ -14,8 +14,7 @@ from sklearn.pipeline import make_pipeline
 
 from data import data_rng
 from skae import AEImputer
-from skae.imputation._gaussian import Gaussian, NormalScores
-from skae.imputation._masking import hide_values
+from skae.imputation._predictors import Gaussian, NormalScores, hide_values
 from skae.imputation._stacking import stacking_weights
 from tables import LIBRARIES, columns_of, people
 

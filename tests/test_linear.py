@@ -8,15 +8,13 @@ from numpy.testing import assert_allclose, assert_array_equal
 from scipy.stats import norm
 
 from data import data_rng
-from skae.imputation._gaussian import Gaussian, NormalScores
-from skae.imputation._soft_knn import KernelRegression
-from skae.imputation._training import Layout
+from skae.imputation._predictors import Gaussian, KernelRegression, Layout, NormalScores
 from skae.networks._dense import DenseCoder, DenseNetwork
 from skae.networks._layers import initial_kernel
 from skae.networks._principal import linear_map, reduced_rank_map, shrunk_decoder
 from skae.tables._squashing_scaler import squash, unsquash, unsquash_log_derivative
 from skae.utils._rows import Rows
-from skae.variational._network import probabilistic_pca
+from skae.variational._model import probabilistic_pca
 
 pytestmark = [pytest.mark.any_backend, pytest.mark.any_data]
 
@@ -221,8 +219,7 @@ def test_far_deviations_are_drawn_in_by_their_logarithm():
 
 def test_numbers_of_a_layout_are_drawn_in_and_flags_are_not():
     layout = Layout(np.array([0, 1, 1]), np.array([True, False, False]))
-    assert layout.n_columns == 2
-    assert_array_equal(layout.spread(np.array([[1, 2]])), [[1, 2, 2]])
+    assert_array_equal(np.array([[1, 2]])[:, layout.column_of], [[1, 2, 2]])
     rows = np.array([[6.0, 6, -6]])
     assert_allclose(layout.stretched(rows), [[3 * np.e, 6, -6]])
     assert_allclose(layout.squashed(layout.stretched(rows)), rows)

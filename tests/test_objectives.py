@@ -16,8 +16,8 @@ from skae import models
 from skae.anomaly import _objective as _denoising_objective
 from skae.anomaly._objective import NoiseConditionalDenoising
 from skae.imputation import _objective as _imputation_objective
-from skae.imputation._masking import visible_mask
 from skae.imputation._objective import ImputationObjective
+from skae.imputation._predictors import visible_mask
 from skae.losses._likelihood import LIKELIHOODS
 from skae.losses._reconstruction import LOSSES
 from skae.models import _objective
@@ -323,7 +323,7 @@ def imputation():
     }  # fmt: skip
     objective = made(ImputationObjective, corrector, 2, 3, settings=settings)
     log_weight = np.array([[0.1, -0.2, 0.3], [0.2, 0.1, -0.3]])
-    objective.kernels.log_weight.assign(log_weight)
+    objective.log_weight.assign(log_weight)
     return objective, np.exp(2 * log_weight), kernel
 
 

@@ -6,13 +6,13 @@ from numbers import Integral, Real
 import numpy as np
 from joblib import Parallel, delayed
 from scipy import linalg
+from scipy.optimize import minimize
 from scipy.special import log_softmax, softmax
 from sklearn.base import BaseEstimator, ClassifierMixin, MetaEstimatorMixin, clone
 from sklearn.utils import assert_all_finite
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_consistent_length, check_is_fitted, column_or_1d
 
-from skae.classifier._calibration import fit_softmax
 from skae.estimators._autoencoder import AutoencoderTransformer
 from skae.estimators._base import BaseAutoencoder
 from skae.estimators._fit_callbacks import (
@@ -41,6 +41,12 @@ _FEWEST_TO_VALIDATE = 10
 # the mean error level: a class that its autoencoder reconstructs perfectly has neither at
 # zero, where roundings would decide.
 _FLOOR = 1e-3
+
+# The prior slope of the calibration, and the strengths of the priors of slope and offsets, in
+# rows.
+_SLOPE = 2.0
+_SLOPE_STRENGTH = 0.25
+_OFFSET_STRENGTH = 0.5
 
 
 class AEClassifier(TableTagsMixin, MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
@@ -208,15 +214,11 @@ class AEClassifier(TableTagsMixin, MetaEstimatorMixin, ClassifierMixin, BaseEsti
             labels[validation_mask],
             _take(weight, validation_mask),
         )
-        self._warn_at_max_iter()
-        return self
-
-    def _warn_at_max_iter(self):
-        """Give one warning that names all classes whose autoencoder has not converged."""
         pairs = zip(self.classes_.tolist(), self.estimators_, strict=True)
-        labels = [label for label, autoencoder in pairs if reached_max_iter(autoencoder)]
-        where = f" for the autoencoders of the classes {labels}"
+        unfinished = [label for label, autoencoder in pairs if reached_max_iter(autoencoder)]
+        where = f" for the autoencoders of the classes {unfinished}"
         warn_at_max_iter(self.estimators_, where)
+        return self
 
     def _validate(self, X, y, sample_weight):
         """Rows (n_samples, n_columns), labels, weights (n_samples,), all of positive weight."""
@@ -226,27 +228,29 @@ class AEClassifier(TableTagsMixin, MetaEstimatorMixin, ClassifierMixin, BaseEsti
                 f"that of {type(self.estimator).__name__} is a log-likelihood."
             )
         refuse_masked(y, "y")
-        X, y = self._as_numbers(X, y, sample_weight)
-        _check_labels(y)
-        weight = check_weight(sample_weight, len(X))
-        if weight is None:
-            return X, y, None
-        counts = weight > 0
-        return X[counts], y[counts], weight[counts]
-
-    def _as_numbers(self, X, y, sample_weight):
-        """Rows as numbers, (n_samples, n_columns), tables encoded; and labels (n_samples,)."""
         fit_table(self, X, sample_weight)
         if self.table_ is None:
             X, y = check_features(self, X, y=y, ensure_min_samples=2)
             remedy = "Scale the columns, for example by a StandardScaler in a Pipeline."
             warn_if_dominated(feature_names(self), moments(X)[1], remedy)
-            return X, y
-        X, _ = check_table(self, X, fewest=2)
-        check_consistent_length(X, y)
-        y = column_or_1d(y, warn=True)
-        assert_all_finite(y, input_name="y")
-        return X, y
+        else:
+            X, _ = check_table(self, X, fewest=2)
+            check_consistent_length(X, y)
+            y = column_or_1d(y, warn=True)
+            assert_all_finite(y, input_name="y")
+        try:
+            check_classification_targets(y)
+        except TypeError as error:
+            # scikit-learn sorts the labels.
+            kinds = ", ".join(sorted({type(label).__name__ for label in y}))
+            raise ValueError(
+                f"y must hold labels of one kind, all numbers or all strings; got {kinds}."
+            ) from error
+        weight = check_weight(sample_weight, len(X))
+        if weight is None:
+            return X, y, None
+        counts = weight > 0
+        return X[counts], y[counts], weight[counts]
 
     def _new_encoder(self):
         """The encoder of tables."""
@@ -267,6 +271,15 @@ class AEClassifier(TableTagsMixin, MetaEstimatorMixin, ClassifierMixin, BaseEsti
 
     def _train(self, X, labels, weight, train_mask, rng):
         """Train on X (n_samples, n_columns); labels, weight, mask : (n_samples,)."""
+        estimator = self.estimator
+        if estimator is None:
+            estimator = AutoencoderTransformer(
+                0.9, hidden_layer_sizes=(64,), max_iter=100, standardize=False
+            )
+        autoencoders = [clone(estimator) for _ in self.classes_]
+        if self.random_state is not None:
+            for autoencoder in autoencoders:
+                autoencoder.set_params(random_state=draw_seed(rng))
 
         def train(label, autoencoder):
             rows = np.flatnonzero(train_mask & (labels == label))
@@ -279,19 +292,8 @@ class AEClassifier(TableTagsMixin, MetaEstimatorMixin, ClassifierMixin, BaseEsti
             return autoencoder
 
         self.estimators_ = Parallel(n_jobs=self.n_jobs, prefer="threads")(
-            delayed(train)(label, self._autoencoder(rng)) for label in range(len(self.classes_))
+            delayed(train)(*each) for each in enumerate(autoencoders)
         )
-
-    def _autoencoder(self, rng):
-        if self.estimator is None:
-            autoencoder = AutoencoderTransformer(
-                0.9, hidden_layer_sizes=(64,), max_iter=100, standardize=False
-            )
-        else:
-            autoencoder = clone(self.estimator)
-        if self.random_state is not None:
-            autoencoder.set_params(random_state=draw_seed(rng))
-        return autoencoder
 
     def _set_costs(self, X, labels, weight, train_mask, validation_mask):
         """Set the error level and the distribution of the codes of each class.
@@ -308,27 +310,20 @@ class AEClassifier(TableTagsMixin, MetaEstimatorMixin, ClassifierMixin, BaseEsti
         if not optimistic.all():
             levels[optimistic] = np.maximum(levels[optimistic], levels[~optimistic].mean())
         power = self.estimators_[0]._model.loss.power
-        _, deviation = moments(X, weight)
-        variance = np.square(deviation).mean()
+        variance = np.square(moments(X, weight)[1]).mean()
         self.error_levels_ = np.maximum(levels, _FLOOR * variance ** (power / 2) or 1.0)
-        self._codes = [
-            self._code_distribution(label, X[rows], _take(weight, rows))
-            for label in range(len(levels))
-            for rows in [train_mask & (labels == label)]
-        ]
-
-    def _code_distribution(self, label, X, weight):
-        """Mean (n_components,) and precision of the codes of rows of a class.
-
-        In the directions that the code leaves out rows vary as much as the error level; no
-        direction of the code is taken to vary less.
-        """
-        autoencoder = self.estimators_[label]
-        code = autoencoder._code_of(X).astype(np.float64, copy=False)
-        centre = np.average(code, axis=0, weights=weight)
-        covariance = np.atleast_2d(np.cov(code.T, bias=True, aweights=weight))
-        least = self.error_levels_[label] / autoencoder._model.unit
-        return centre, linalg.inv(covariance + least * np.eye(len(covariance)))
+        # Mean and precision of the codes of each class.
+        self._codes = []
+        for label, autoencoder in enumerate(self.estimators_):
+            rows = train_mask & (labels == label)
+            code = autoencoder._code_of(X[rows]).astype(np.float64, copy=False)
+            centre = np.average(code, axis=0, weights=_take(weight, rows))
+            covariance = np.cov(code.T, bias=True, aweights=_take(weight, rows))
+            # In the directions that the code leaves out rows vary as much as the error level;
+            # no direction of the code is taken to vary less.
+            least = self.error_levels_[label] / autoencoder._model.unit
+            precision = linalg.inv(np.atleast_2d(covariance) + least * np.eye(len(centre)))
+            self._codes.append((centre, precision))
 
     def _errors(self, autoencoder, X):
         """Reconstruction errors (n_samples,) of rows."""
@@ -450,17 +445,38 @@ class AEClassifier(TableTagsMixin, MetaEstimatorMixin, ClassifierMixin, BaseEsti
         return super().score(X, y, sample_weight)
 
 
-def _check_labels(y):
-    """Raise if these are no labels, or of several kinds, which scikit-learn would sort."""
-    try:
-        check_classification_targets(y)
-    except TypeError as error:
-        kinds = ", ".join(sorted({type(label).__name__ for label in y}))
-        raise ValueError(
-            f"y must hold labels of one kind, all numbers or all strings; got {kinds}."
-        ) from error
-
-
 def _take(weight, rows):
     """Weights, (n_samples,) or None, at these positions or of this mask."""
     return None if weight is None else weight[rows]
+
+
+def fit_softmax(scores, labels, sample_weight=None):
+    """Slope and offsets that make ``softmax(slope * scores + offsets)`` likely.
+
+    Temperature scaling with an offset for each class, by penalised maximum likelihood:
+    the slope of perfectly separated classes stays finite. A LogisticRegression on the scores,
+    which has a slope for each pair of classes, has a larger log loss on new rows.
+
+    scores : (n_samples, n_classes), higher is more like the class; labels : (n_samples,),
+    positions of columns; sample_weight : (n_samples,), of which only the ratios matter. The
+    slope is positive, and the mean of the offsets, (n_classes,), is zero.
+    """
+    rows = np.arange(len(labels))
+    weight = np.ones(len(labels)) if sample_weight is None else sample_weight
+    weight = weight / weight.mean()
+
+    def objective(theta):
+        slope, offsets = np.exp(theta[0]), theta[1:]
+        log_proba = log_softmax(slope * scores + offsets, axis=1)
+        excess = np.exp(log_proba)
+        excess[rows, labels] -= 1
+        excess *= weight[:, None]
+        gradient = np.r_[slope * np.sum(excess * scores), excess.sum(axis=0)]
+        loss = -weight @ log_proba[rows, labels]
+        distance = theta - start
+        return loss + strength @ distance**2, gradient + 2 * strength * distance
+
+    start = np.r_[np.log(_SLOPE), np.zeros(scores.shape[1])]
+    strength = np.r_[_SLOPE_STRENGTH, np.full(scores.shape[1], _OFFSET_STRENGTH)]
+    best = minimize(objective, start, jac=True, method="L-BFGS-B")
+    return float(np.exp(best.x[0])), best.x[1:] - best.x[1:].mean()

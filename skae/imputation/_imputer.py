@@ -10,8 +10,8 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from skae.estimators._fit_callbacks import FitMonitor
 from skae.estimators._parameters import CONSTRAINTS
-from skae.imputation._stacking import Imputation
-from skae.imputation._training import ImputationTraining, Layout
+from skae.imputation._predictors import Layout
+from skae.imputation._stacking import Imputation, ImputationTraining
 from skae.networks._base import keras_name, whole_numbers
 from skae.tables import TabularEncoder
 from skae.tables._frames import checked_table, is_frame
@@ -213,7 +213,7 @@ class AEImputer(TransformerMixin, BaseEstimator):
         self : object
             The fitted imputer. When `fit` fails, what was fitted before is kept.
         """
-        X = self._with_nan(self._checked(X, reset=True))
+        _, X = self._checked(X, reset=True)
         refuse_forked_process()
         rng = np.random.RandomState(draw_seed(self.random_state))
         self.encoder_ = TabularEncoder(categorical_features=self.categorical_features)
@@ -225,24 +225,20 @@ class AEImputer(TransformerMixin, BaseEstimator):
         self._imputation, self.loss_curve_ = None, []
         if any(block.stop > block.start for block in self.encoder_.blocks_):
             full, columns, layout = self._layout()
-            values, observed = Z[:, columns], observed[:, full]
-            self._imputation = Imputation(layout, values, observed, rng)
-            self._train(values, observed, rng)
+            config = ImputationTraining(
+                whole_numbers("hidden_layer_sizes", self.hidden_layer_sizes, 0),
+                keras_name(self.activation),
+                n_models=int(self.n_estimators),
+                n_steps=int(self.n_steps),
+                batch_size=int(self.batch_size),
+                learning_rate=float(self.learning_rate),
+            )
+            monitor = FitMonitor(self, n_networks=config.n_models)
+            self._imputation, curves = Imputation.from_data(
+                layout, Z[:, columns], observed[:, full], config, rng, monitor
+            )
+            self.loss_curve_ = [float(np.mean(losses)) for losses in zip(*curves, strict=False)]
         return self
-
-    def _train(self, values, observed, rng):
-        """Train the networks on values (n_samples, n_values), mask (n_samples, n_columns)."""
-        config = ImputationTraining(
-            whole_numbers("hidden_layer_sizes", self.hidden_layer_sizes, 0),
-            keras_name(self.activation),
-            n_steps=int(self.n_steps),
-            batch_size=int(self.batch_size),
-            learning_rate=float(self.learning_rate),
-        )
-        n_models = int(self.n_estimators)
-        monitor = FitMonitor(self, n_networks=n_models)
-        curves = self._imputation.train(values, observed, n_models, config, rng, monitor)
-        self.loss_curve_ = [float(np.mean(losses)) for losses in zip(*curves, strict=False)]
 
     def _layout(self):
         """Columns of the table that have values, their columns of the matrix, and a Layout."""
@@ -274,8 +270,7 @@ class AEImputer(TransformerMixin, BaseEstimator):
             or a string are float64 or objects, and arrays of StringDType are objects.
             Columns that are identifiers stay as they are, with their missing values.
         """
-        filled = self._filled(X, lambda imputation, *rows: imputation(*rows))
-        return in_library(filled, output_library(self))
+        return in_library(self._filled(X), output_library(self))
 
     def sample(self, X, n_draws=5, random_state=None):
         """Fill missing values with draws and not with their prediction.
@@ -301,25 +296,21 @@ class AEImputer(TransformerMixin, BaseEstimator):
         """
         (n_draws,) = whole_numbers("n_draws", n_draws, 1)
         rng = generator(random_state)
-        return [
-            self._filled(X, lambda imputation, *rows: imputation.draw(*rows, rng))
-            for _ in range(n_draws)
-        ]
+        return [self._filled(X, rng) for _ in range(n_draws)]
 
-    def _filled(self, X, fill):
-        """X, (n_samples, n_features), filled by a function of imputation, values and mask."""
+    def _filled(self, X, rng=None):
+        """X, (n_samples, n_features), filled by predictions, or with a generator by draws."""
         check_is_fitted(self)
-        given = self._checked(X, reset=False)
-        X = self._with_nan(given)
+        given, X = self._checked(X, reset=False)
         with warnings.catch_warnings():
             # `_checked` has given the warnings about names.
             warnings.filterwarnings("ignore", "X (has|does not have valid) feature names")
             Z, observed = self.encoder_.encode(X)
-        missing = missing_mask(X)
-        filled = X
+        filled, missing = X, missing_mask(X)
         if missing.any() and self._imputation is not None:
             full, columns, _ = self._layout()
-            Z[:, columns] = fill(self._imputation, Z[:, columns], observed[:, full])
+            imputation, rows = self._imputation, (Z[:, columns], observed[:, full])
+            Z[:, columns] = imputation(*rows) if rng is None else imputation.draw(*rows, rng)
             is_full = np.isin(np.arange(missing.shape[1]), full)
             # Arrays of numbers are filled with the prediction, which need not be whole.
             rounded = not self._of_numbers or is_frame(X) or X.dtype.kind != "f"
@@ -379,22 +370,16 @@ class AEImputer(TransformerMixin, BaseEstimator):
     def _missing_is_nan(self):
         """Return True if NaN, None and NA are missing, and not a value of the user's."""
         value = self.missing_values
-        return not isinstance(value, str | Real) or (
-            not isinstance(value, str) and value != value
-        )
+        return not (isinstance(value, str | Real) and value == value)
 
     def _checked(self, X, reset):
-        """A table, (n_samples, n_features), as it was given, with the columns seen in fit."""
-        X = checked_table(X)
-        validate_data(self, X, reset=reset, skip_check_array=True)
-        return X
-
-    def _with_nan(self, X):
-        """A table, (n_samples, n_features), in which missing values are NaN, None or NA."""
+        """X, (n_samples, n_features), as given, and with NaN, None or NA for missing values."""
+        given = checked_table(X)
+        validate_data(self, given, reset=reset, skip_check_array=True)
         value = self.missing_values
-        X = without_sparse(X)  # nothing can be assigned to sparse columns
+        X = without_sparse(given)  # nothing can be assigned to sparse columns
         if self._missing_is_nan():
-            return X
+            return given, X
         marked = marked_values(X, value)
         X = without_values(X, marked, value)
         if (missing_mask(X) & ~marked).any():
@@ -402,7 +387,7 @@ class AEImputer(TransformerMixin, BaseEstimator):
                 f"Input X contains NaN, but missing_values={value!r} stands for missing "
                 "values: replace one by the other."
             )
-        return X
+        return given, X
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

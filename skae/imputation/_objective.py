@@ -7,8 +7,7 @@ import keras
 from keras import ops
 
 from skae.corruption._draws import PooledDraws
-from skae.imputation._masking import visible_mask
-from skae.imputation._soft_knn import MASKED
+from skae.imputation._predictors import MASKED, visible_mask
 from skae.models._objective import Settings
 from skae.networks._layers import SINGLE
 
@@ -16,26 +15,14 @@ from skae.networks._layers import SINGLE
 class ImputationObjective(keras.Model):
     """Squared error of hidden values, filled by a kernel regression and by a network.
 
-    For each column of the table, reference rows are weighted by their distance over the
-    visible values, in which every column has a weight; the network takes the weighted means,
-    the visible values and their mask, and corrects the means.
+    For each column of the table, reference rows are weighted by their distance over the visible
+    values, in which every column has a weight; the corrector takes the weighted means, the
+    visible values and their mask, and corrects the means, at first by zero.
 
-    Parameters
-    ----------
-    corrector : keras.Model
-        From means, visible values and mask to the correction, which is zero at first.
-
-    n_columns : int
-        Columns of the table.
-
-    n_values : int
-        Columns of the matrix, of which a category has several.
-
-    settings : mapping of str to tuple of int
-        Shapes of "rate", how much faster than the network the kernels are trained; of
-        "uniform_pool"; of "table", 1 where a column of the matrix belongs to a column of the
-        table; of the reference rows, "reference", their "targets", of which means are taken,
-        and "masked", 1 where a reference row misses a column of the table.
+    `settings` gives the shapes of "rate", how much faster than the network the kernels are
+    trained; "uniform_pool"; "table", 1 where a column of the matrix belongs to a column of the
+    table; and of the reference rows, "reference", their "targets", of which means are taken,
+    and "masked", 1 where a reference row misses a column of the table.
     """
 
     n_parts = 2
@@ -49,28 +36,20 @@ class ImputationObjective(keras.Model):
     ) -> None:
         super().__init__(dtype=SINGLE)
         self.settings = Settings(settings)
-        self.kernels = Kernels(n_columns, n_values)
+        # Weights of all columns in the distances of each column of the table.
+        self.log_weight = self.add_weight(
+            name="log_weight", shape=(n_columns, n_values), initializer="zeros"
+        )
         self.corrector = corrector
         self.seed_generator = keras.random.SeedGenerator(0)
         self.built = True
 
     def call(self, inputs: tuple[Any, Any], training: bool = False) -> Any:
-        """Squared error of each row, over the hidden values.
+        """Squared error of each row, of the kernel regression and of the network, (n_rows, 2).
 
-        Parameters
-        ----------
-        inputs : tuple of tensors, (x, target)
-            Normal scores (zero where missing), (n_rows, n_values), the mask of observed
-            values, (n_rows, n_columns), and the number of the reference row that the row
-            itself is, or -1; and the values, (n_rows, n_values).
-
-        training : bool
-            Not used: values are always hidden.
-
-        Returns
-        -------
-        tensor of shape (n_rows, 2)
-            Of the kernel regression, and of the network.
+        `inputs` are x, (n_rows, n_values + n_columns + 1), and target, the values, (n_rows,
+        n_values). x has the normal scores, zero where missing, the mask of observed values, and
+        the number of the reference row that the row itself is, or -1. Values are always hidden.
         """
         x, target = inputs
         settings = self.settings.values()
@@ -81,7 +60,7 @@ class ImputationObjective(keras.Model):
         hidden = ops.matmul(observed - visible, table)
         visible = ops.matmul(visible, table)
         scores = x[:, :n_values] * visible
-        means = self.kernels(scores, visible, self_index, settings)
+        means = self._means(scores, visible, self_index, settings)
         means = ops.where(visible > 0, target, means)
         # The network does not train the kernels: only their own error does.
         fixed = ops.stop_gradient(means)
@@ -93,30 +72,13 @@ class ImputationObjective(keras.Model):
         ]
         return ops.stack(errors, axis=1) / table.shape[0]
 
-
-class Kernels(keras.layers.Layer):
-    """Weighted means over the reference rows, with a kernel for each column of the table.
-
-    Parameters
-    ----------
-    n_columns : int
-        Columns of the table.
-
-    n_values : int
-        Columns of the matrix.
-    """
-
-    def __init__(self, n_columns: int, n_values: int) -> None:
-        super().__init__(dtype=SINGLE)
-        self.log_weight = self.add_weight(
-            name="log_weight", shape=(n_columns, n_values), initializer="zeros"
-        )
-        self.built = True
-
-    def __call__(
+    def _means(
         self, scores: Any, visible: Any, self_index: Any, settings: dict[str, Any]
     ) -> Any:
-        """Means (n_rows, n_values), of scores and a mask of this shape and (n_rows, 1)."""
+        """Weighted means over the reference rows, with a kernel for each column of the table.
+
+        scores, their mask and the result : (n_rows, n_values); self_index : (n_rows, 1).
+        """
         weight = ops.exp(settings["rate"] * self.log_weight)
         reference = settings["reference"]
         features = ops.concatenate(

@@ -1,21 +1,26 @@
-"""Four predictions of missing values, and their weights in each column (stacking)."""
+"""Four predictions of missing values: their training, and their weights in each column."""
 
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import nnls
 
-from skae.imputation._gaussian import Gaussian, NormalScores
-from skae.imputation._masking import hide_values
-from skae.imputation._training import (
-    FoldModel,
-    ImputationTraining,
+from skae.corruption._draws import draw_pool
+from skae.imputation._predictors import (
+    Gaussian,
+    KernelRegression,
     Layout,
+    NormalScores,
     TrainingRows,
+    hide_values,
     initial_weight,
-    train_fold_model,
+    position_among,
 )
+from skae.inference._dense import DenseForward
+from skae.networks._dense import DenseCoder
+from skae.utils._rows import Rows
 
 Array = NDArray[Any]
 
@@ -32,9 +37,49 @@ _ROWS_A_COLUMN = 30
 
 # Strength of the prior of equal weights: as a share of the hidden values, and in values.
 _PRIOR_SHARE, _PRIOR_VALUES = 0.005, 1.25
+
+# Predictions that are stacked: two linear ones, means over near rows, and their correction.
 _N_PREDICTIONS = 4
 
+# Reference rows in training, where entries of rows, columns and reference rows allow it, and
+# in imputation.
+_MOST_REFERENCES, _MOST_ENTRIES = 500, 2**23
+_MOST_FINAL_REFERENCES = 3000
 
+# Small tables are repeated to about this many rows.
+_ROWS_AN_EPOCH = 2048
+
+# How much faster than the network the logarithms of the weights of columns are trained.
+_RATE = 30.0
+
+
+@dataclass(frozen=True)
+class ImputationTraining:
+    """Parameters of training, as in :class:`AEImputer`."""
+
+    hidden: tuple[int, ...]
+    activation: str
+    n_models: int
+    n_steps: int
+    batch_size: int
+    learning_rate: float
+
+
+@dataclass(frozen=True, eq=False)
+class FoldModel:
+    """Kernel regression and corrector, trained together on all folds but one.
+
+    `neighbors` gives means of values squashed and not squashed, side by side, and the output
+    of `corrector` is added to them. `stacking_weights` : (n_predictions, n_values), set on
+    the fold that was left out.
+    """
+
+    neighbors: KernelRegression
+    corrector: DenseForward
+    stacking_weights: Array
+
+
+@dataclass(frozen=True, eq=False)
 class Imputation:
     """Imputer of the rows of a matrix.
 
@@ -43,105 +88,84 @@ class Imputation:
     correction by a network. Their weights in each column are set on rows that were left out
     in training, of which values are hidden.
 
-    Parameters
-    ----------
-    layout : Layout
-        Columns of the matrix and of the table.
-
-    X : ndarray of shape (n_samples, n_values)
-        Rows; entries at missing values are not used.
-
-    observed : ndarray of bool of shape (n_samples, n_columns)
-        Mask of the values of the table that are not missing.
-
-    rng : RandomState
-        Source of all random numbers.
+    `low` and `high`, (n_values,), are the range of each column; `gaussians` those of values and
+    of normal scores; there are no fold models for few rows or a single column.
     """
 
     layout: Layout
     low: Array
     high: Array
     scores: NormalScores
-    gaussians: tuple[Gaussian, Gaussian]
+    gaussians: tuple[Gaussian, ...]
     fold_models: list[FoldModel]
 
-    def __init__(
-        self, layout: Layout, X: Array, observed: Array, rng: np.random.RandomState
-    ) -> None:
-        self.layout = layout
-        mask = layout.spread(observed)
-        self.low = np.where(mask, X, np.inf).min(axis=0)
-        self.high = np.where(mask, X, -np.inf).max(axis=0)
-        X = np.where(mask, X, 0.0)
-        self.scores = NormalScores.from_data(X, mask)
-        self.gaussians = _gaussians(X, self.scores.transform(X), mask, rng)
-        self.fold_models: list[FoldModel] = []
-
-    def train(
-        self,
+    @classmethod
+    def from_data(
+        cls,
+        layout: Layout,
         X: Array,
         observed: Array,
-        n_models: int,
         config: ImputationTraining,
         rng: np.random.RandomState,
         monitor: Any,
-    ) -> list[list[float]]:
-        """Train networks on the rows the object was made from, and set the stacking weights.
-
-        X : (n_samples, n_values); observed : (n_samples, n_columns). Returns the loss curve
-        of each network.
-        """
-        if len(X) < _LEAST_ROWS or self.layout.n_columns < 2:
-            return []
-        mask = self.layout.spread(observed)
-        X = np.where(mask, X, 0.0)
-        scores = np.where(mask, self.scores.transform(X), 0.0)
-        filled = self.gaussians[1].fill(scores, mask)
-        rows = TrainingRows(X, self.layout.stretched(X), scores, filled, observed)
-        fold = rng.permutation(len(X)) % _FOLDS
-        weight = initial_weight(self.layout, rows, rng)
-        loss_curves = []
-        for k in range(n_models):
-            out = fold == k % _FOLDS
-            model, self_index, loss_curve = train_fold_model(
-                self.layout, rows, ~out, weight, config, rng, monitor
-            )
-            out = rng.permutation(np.flatnonzero(out))[:_STACKING_ROWS]
-            model.stacking_weights = self._weights(model, rows, out, self_index[out], rng)
-            self.fold_models.append(model)
-            loss_curves.append(loss_curve)
-        return loss_curves
-
-    def __call__(self, X: Array, observed: Array) -> Array:
-        """Rows with every missing value filled, shape (n_samples, n_values).
+    ) -> tuple["Imputation", list[list[float]]]:
+        """Fit the distributions, train networks and set the stacking weights.
 
         X : (n_samples, n_values), of which entries at missing values are not used;
-        observed : (n_samples, n_columns).
+        observed : (n_samples, n_columns). Returns also the loss curve of each network.
         """
+        mask = observed[:, layout.column_of]
+        low = np.where(mask, X, np.inf).min(axis=0)
+        high = np.where(mask, X, -np.inf).max(axis=0)
+        X = np.where(mask, X, 0.0)
+        normal_scores = NormalScores.from_data(X, mask)
+        scores = normal_scores.transform(X)
+        gaussians = tuple(Gaussian.from_data(each, mask, rng) for each in (X, scores))
+        imputation = cls(layout, low, high, normal_scores, gaussians, [])
+        if len(X) < _LEAST_ROWS or observed.shape[1] < 2:
+            return imputation, []
+        scores = np.where(mask, scores, 0.0)
+        filled = gaussians[1].fill(scores, mask)
+        rows = TrainingRows(X, layout.stretched(X), scores, filled, observed)
+        fold = rng.permutation(len(X)) % _FOLDS
+        weight = initial_weight(layout, rows, rng)
+        loss_curves = []
+        for k in range(config.n_models):
+            out = fold == k % _FOLDS
+            model, self_index, loss_curve = _train_fold_model(
+                layout, rows, ~out, weight, config, rng, monitor
+            )
+            out = rng.permutation(np.flatnonzero(out))[:_STACKING_ROWS]
+            stacking = imputation._weights(model, rows, out, self_index[out], rng)
+            imputation.fold_models.append(replace(model, stacking_weights=stacking))
+            loss_curves.append(loss_curve)
+        return imputation, loss_curves
+
+    def __call__(self, X: Array, observed: Array) -> Array:
+        """X (n_samples, n_values), filled where `observed` (n_samples, n_columns) is False."""
         filled = np.array(X, dtype=np.float64)
         index = np.flatnonzero(~observed.all(axis=1))
         if len(index):
-            rows, mask = X[index], observed[index]
-            prediction = self.layout.squashed(self._predict(rows, mask, ~mask))
-            filled[index] = np.where(self.layout.spread(mask), rows, prediction)
+            rows, visible = X[index], observed[index]
+            prediction = self.layout.squashed(self._predict(rows, visible, ~visible))
+            filled[index] = np.where(visible[:, self.layout.column_of], rows, prediction)
         return filled
 
     def draw(self, X: Array, observed: Array, rng: np.random.RandomState) -> Array:
-        """Rows with every missing value drawn, shape (n_samples, n_values).
+        """X (n_samples, n_values), drawn where `observed` (n_samples, n_columns) is False.
 
         One column is drawn after the other, given those before, so that the values of a row
-        belong together. X, observed : as above.
+        belong together.
         """
         if not self.fold_models:
             return self(X, observed)
-        layout, visible = self.layout, observed.copy()
-        filled = np.where(layout.spread(observed), X, 0.0)
-        for j in rng.permutation(layout.n_columns):
+        column_of, visible = self.layout.column_of, observed.copy()
+        filled = np.where(observed[:, column_of], X, 0.0)
+        for j in rng.permutation(observed.shape[1]):
             index = np.flatnonzero(~observed[:, j])
             if len(index):
-                columns = layout.column_of == j
                 values = self._draw_column(filled[index], visible[index], j, rng)
-                filled[np.ix_(index, columns)] = values
+                filled[np.ix_(index, column_of == j)] = values
                 visible[index, j] = True
         return filled
 
@@ -156,9 +180,8 @@ class Imputation:
         layout, columns = self.layout, self.layout.column_of == j
         width = np.count_nonzero(columns)
         model = self.fold_models[rng.randint(len(self.fold_models))]
-        mask = layout.spread(visible)
-        scores = np.where(mask, self.scores.transform(X), 0.0)
-        values, mean = model.neighbors.draw(scores, mask, j, rng)
+        mask = visible[:, layout.column_of]
+        values, mean = model.neighbors.draw(self.scores.transform(X), mask, j, rng)
         if not layout.is_number[columns].all():
             return values[:, :width]
         target_mask = np.zeros_like(visible)
@@ -171,54 +194,43 @@ class Imputation:
     def _predict(self, X: Array, visible: Array, target_mask: Array) -> Array:
         """Stacked predictions, the mean over the fold models, not squashed.
 
-        X, and the result where the mask is true : (n_samples, n_values); both masks :
+        X, and the result where `target_mask` is True : (n_samples, n_values); both masks :
         (n_samples, n_columns).
         """
-        linear = self._linear_predictions(X, visible, self.gaussians)
+        scores, mask = self.scores.transform(X), visible[:, self.layout.column_of]
+        linear = self._linear_predictions(X, scores, mask, self.gaussians)
         if not self.fold_models:
             return np.mean(linear, axis=0)
-        scores = np.where(self.layout.spread(visible), self.scores.transform(X), 0.0)
         total = np.zeros(X.shape)
         for model in self.fold_models:
-            predictions = [
-                *linear,
-                *self._model_predictions(model, X, scores, visible, target_mask),
-            ]
-            total += (model.stacking_weights[:, np.newaxis] * predictions).sum(axis=0)
+            others = self._model_predictions(model, X, scores, mask, target_mask)
+            weights = model.stacking_weights[:, np.newaxis]
+            total += (weights * [*linear, *others]).sum(axis=0)
         return total / len(self.fold_models)
 
     def _linear_predictions(
-        self, X: Array, visible: Array, gaussians: tuple[Gaussian, Gaussian]
+        self, X: Array, scores: Array, mask: Array, gaussians: tuple[Gaussian, ...]
     ) -> list[Array]:
-        """Conditional means by both normal distributions, (n_samples, n_values) each."""
-        of_values, of_scores = gaussians
-        mask = self.layout.spread(visible)
-        X = np.where(mask, X, 0.0)
-        by_scores = of_scores.fill(self.scores.transform(X), mask)
-        return [
-            self._in_range(prediction)
-            for prediction in (
-                of_values.fill(X, mask),
-                self.scores.inverse_transform(by_scores),
-            )
-        ]
+        """Conditional means by both normal distributions; all arrays (n_samples, n_values)."""
+        by_values = gaussians[0].fill(X, mask)
+        by_scores = self.scores.inverse_transform(gaussians[1].fill(scores, mask))
+        return [self._in_range(each) for each in (by_values, by_scores)]
 
     def _model_predictions(
         self,
         model: FoldModel,
         X: Array,
         scores: Array,
-        visible: Array,
+        mask: Array,
         target_mask: Array,
         self_index: Array | None = None,
     ) -> list[Array]:
         """Means over near rows, and their correction, (n_samples, n_values) each.
 
-        X, scores : (n_samples, n_values); masks : (n_samples, n_columns); self_index :
-        (n_samples,).
+        X, scores, mask : (n_samples, n_values); target_mask : (n_samples, n_columns);
+        self_index : (n_samples,).
         """
-        mask, n_values = self.layout.spread(visible), X.shape[1]
-        means = model.neighbors(scores, mask, target_mask, self_index)
+        means, n_values = model.neighbors(scores, mask, target_mask, self_index), X.shape[1]
         known = np.where(mask, X, means[:, :n_values])
         inputs = np.hstack([known, np.where(mask, scores, 0.0), mask]).astype(np.float32)
         return [means[:, n_values:], self._in_range(known + model.corrector(inputs))]
@@ -239,26 +251,27 @@ class Imputation:
 
         out, self_index : (n_out,), positions of the rows, and among the reference rows.
         """
-        gaussians = self.gaussians
+        gaussians, column_of = self.gaussians, self.layout.column_of
         if len(rows.X) < _ROWS_A_COLUMN * rows.X.shape[1]:
             # Few rows: a distribution fitted to the hidden values would get too much weight.
             used = np.setdiff1d(np.arange(len(rows.X)), out)
-            mask = self.layout.spread(rows.observed[used])
-            gaussians = _gaussians(rows.X[used], rows.scores[used], mask, rng)
+            mask = rows.observed[used][:, column_of]
+            gaussians = tuple(
+                Gaussian.from_data(each[used], mask, rng) for each in (rows.X, rows.scores)
+            )
         X, scores, parts = rows.X[out], rows.scores[out], []
         for _ in range(int(np.clip(_STACKING_ROWS // len(out), 1, 20))):
             visible = hide_values(rows.observed, rng)[out]
             hidden = rows.observed[out] & ~visible
-            predictions = self._linear_predictions(X, visible, gaussians)
-            predictions += self._model_predictions(
-                model, X, scores, visible, hidden, self_index
-            )
-            parts.append((np.array(predictions), self.layout.spread(hidden)))
+            mask = visible[:, column_of]
+            predictions = self._linear_predictions(X, scores, mask, gaussians)
+            predictions += self._model_predictions(model, X, scores, mask, hidden, self_index)
+            parts.append((np.array(predictions), hidden[:, column_of]))
         stacked, hidden = (np.concatenate(part, axis=-2) for part in zip(*parts, strict=True))
         target = np.tile(rows.stretched[out], (len(parts), 1))
         weights = np.empty((_N_PREDICTIONS, X.shape[1]))
-        for j in range(self.layout.n_columns):
-            columns = np.flatnonzero(self.layout.column_of == j)
+        for j in range(rows.observed.shape[1]):
+            columns = np.flatnonzero(column_of == j)
             mask = hidden[:, columns]
             of_column = np.stack([each[:, columns][mask] for each in stacked], axis=1)
             column_weights = stacking_weights(of_column, target[:, columns][mask])
@@ -266,12 +279,68 @@ class Imputation:
         return weights
 
 
-def _gaussians(
-    X: Array, scores: Array, observed: Array, rng: np.random.RandomState
-) -> tuple[Gaussian, Gaussian]:
-    """Normal distributions of values and of scores; all arrays (n_samples, n_values)."""
-    of_values = Gaussian.from_data(X, observed, rng)
-    return of_values, Gaussian.from_data(scores, observed, rng)
+def _train_fold_model(
+    layout: Layout,
+    rows: TrainingRows,
+    train_mask: Array,
+    initial_weight: Array,
+    config: ImputationTraining,
+    rng: np.random.RandomState,
+    monitor: Any,
+) -> tuple[FoldModel, Array, list[float]]:
+    """Train a kernel regression and its corrector on the rows of `train_mask`, (n_samples,).
+
+    Any row may be a reference row. `initial_weight` : (n_columns, n_values), weights of the
+    columns in distances. Returns the model with equal stacking weights, the reference row that
+    each row is itself, (n_samples,), or -1, and the loss of each epoch.
+    """
+    from skae.training._train import train_for
+
+    (n, p), c = rows.X.shape, rows.observed.shape[1]
+    most = _MOST_ENTRIES // (c * config.batch_size)
+    reference = rng.permutation(n)[: int(np.clip(most, 64, _MOST_REFERENCES))]
+    numbers: dict[str, Any] = {
+        "rate": _RATE,
+        "uniform_pool": draw_pool("uniform", rng, (config.batch_size, c)),
+        "table": layout.column_of == np.arange(c)[:, np.newaxis],
+        "reference": rows.filled[reference],
+        "targets": rows.X[reference],
+        "masked": ~rows.observed[reference].T,
+    }
+    settings = {name: np.asarray(value, np.float32) for name, value in numbers.items()}
+    shapes = {name: value.shape for name, value in settings.items()}
+    coder = DenseCoder(3 * p, p, config.hidden, config.activation, "linear", linear_path=False)
+
+    def build() -> Any:
+        from skae.imputation._objective import ImputationObjective
+
+        return ImputationObjective(coder.build("corrector"), c, p, shapes)
+
+    weights = coder.random_weights(rng)
+    coder.named(weights).output.kernel[:] = 0
+    index = np.flatnonzero(train_mask)
+    index = np.tile(index, max(-(-_ROWS_AN_EPOCH // len(index)), 1))
+    self_index = position_among(reference, n)[index, np.newaxis]
+    inputs = np.hstack([rows.scores[index], rows.observed[index], self_index])
+    done = train_for(
+        config.n_steps,
+        config.learning_rate,
+        Rows(inputs.astype(np.float32), rows.X[index].astype(np.float32)),
+        build=build,
+        key=("imputation", coder, *shapes.values()),
+        weights=[np.log(initial_weight) / _RATE, *weights],
+        settings=list(settings.values()),
+        batch_size=config.batch_size,
+        rng=rng,
+        monitor=monitor,
+    )
+    reference = rng.permutation(n)[:_MOST_FINAL_REFERENCES]  # more than training can afford
+    neighbors = KernelRegression.from_rows(
+        layout, rows, reference, np.exp(_RATE * done.weights[0])
+    )
+    equal = np.full((_N_PREDICTIONS, p), 1 / _N_PREDICTIONS)
+    model = FoldModel(neighbors, DenseForward(coder, done.weights[1:]), equal)
+    return model, position_among(reference, n), done.loss_curve
 
 
 def stacking_weights(predictions: Array, target: Array) -> Array:

@@ -1,14 +1,21 @@
-"""A variational autoencoder as a value: initialization, objective, posterior."""
+"""A variational autoencoder as a value, its network, and its initialization."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from skae.estimators._model import FittedAutoencoder
+from skae.inference._dense import Affine
+from skae.inference._forward import Forward, forward
 from skae.losses._likelihood import noise_variance
-from skae.variational._network import probabilistic_pca
+from skae.networks._layers import Weights, layer
+from skae.networks._principal import principal_axes
+from skae.utils._lazy import LazyRows
+from skae.utils._rows import Rows
 from skae.variational._posterior import LatentForward
 
 #: A column of the code is active if its mean divergence from the prior, in nats, is above this.
@@ -20,22 +27,12 @@ _VALIDATION_DRAWS = 16
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class VariationalModel(FittedAutoencoder):
-    """A variational autoencoder.
+    """A variational autoencoder, with the parameters of :class:`VAETransformer` in training.
 
-    Parameters
-    ----------
-    likelihood : Likelihood
-        Of a row given the decoder's output.
-
-    noise_floor, beta, warm_up, free_bits : float
-        As in :class:`VAETransformer`.
-
-    mean_log_volume : float or None
-        Mean over rows of the logarithm of the scale of the values that were observed; None:
-        no value is missing.
-
-    supported : ndarray of bool of shape (n_components,) or None
-        Columns of the code that the initialization uses.
+    `likelihood` is that of a row given the decoder's output; `mean_log_volume` the mean over
+    rows of the logarithm of the scale of the observed values, None where no value is missing;
+    `supported`, (n_components,), a mask of the columns of the code that the initialization
+    uses.
     """
 
     likelihood: Any = None
@@ -67,9 +64,7 @@ class VariationalModel(FittedAutoencoder):
     def losses(self, rows):
         """Minus the evidence lower bound of each row, (n_samples,), as it is trained."""
         args = _VALIDATION_DRAWS, self.beta
-        return rows.apply(
-            lambda part: self.latent.minus_bound(part.inputs, part.outputs, *args)
-        )
+        return rows.apply(lambda one: self.latent.minus_bound(one.inputs, one.outputs, *args))
 
     def is_solution_at(self, init):
         """True if the initialization is a solution on which training has to improve."""
@@ -128,3 +123,155 @@ class VariationalModel(FittedAutoencoder):
         centre, scale = self.preprocessing.units
         log_scale = np.log(scale)
         return log_scale.sum() if np.ndim(log_scale) else len(centre) * log_scale
+
+
+@dataclass(frozen=True)
+class LatentNetwork:
+    """A network, the noise of its output, and a count of training steps.
+
+    Its `code_width` is two: mean and log-variance of each column. If it is `noisy` each output
+    has a noise to learn, (n_outputs,), the last of the weights.
+    """
+
+    network: Any
+    noisy: bool
+
+    resizable = True
+    starts_linear = True
+
+    @property
+    def n_components(self) -> int:
+        """Columns of the code."""
+        return self.network.n_components
+
+    @property
+    def output_activation(self) -> str:
+        """Activation of the output."""
+        return self.network.output_activation
+
+    @property
+    def gains_from_xla(self) -> bool:
+        """True if XLA makes its epochs quicker."""
+        return self.network.gains_from_xla
+
+    @property
+    def shapes(self) -> list[tuple[int, ...]]:
+        """Shapes of all weights that are trained: encoder, decoder, noise."""
+        noise = (self.network.n_outputs,)
+        return [*self.network.shapes, *[noise] * self.noisy]
+
+    def resized(self, n_components: int) -> "LatentNetwork":
+        """The same network with another width of the code."""
+        return replace(self, network=self.network.resized(n_components))
+
+    def build(self) -> tuple[Any, Any]:
+        """Keras models of encoder and decoder, their weights zero."""
+        return self.network.build()
+
+    def split(self, weights: Sequence[NDArray[Any]]) -> tuple[Weights, NDArray[Any] | None]:
+        """Weights of encoder and decoder, and the noise."""
+        weights = list(weights)
+        return (weights[:-1], weights[-1]) if self.noisy else (weights, None)
+
+    def fresh_statistics(self) -> Weights:
+        """Moving statistics before training, and no step taken yet."""
+        return [*self.network.fresh_statistics(), np.zeros((), np.float32)]
+
+    def trained(
+        self, weights: Sequence[NDArray[Any]], statistics: Sequence[NDArray[Any]]
+    ) -> tuple[Any, Any]:
+        """Keras models of the mean of the code and of the decoder."""
+        import keras
+
+        encoder, decoder = self.network.trained(self.split(weights)[0], statistics[:-1])
+        moments = layer("Reshape", (self.n_components, 2))(encoder.output)
+        return keras.Model(encoder.input, moments[:, :, 0], name="encoder"), decoder
+
+    def random_start(self, rng: np.random.RandomState) -> Weights:
+        """Random initial weights, and noise of variance one."""
+        noise = np.zeros(self.network.n_outputs, np.float32)
+        return [*self.network.random_start(rng), *[noise] * self.noisy]
+
+    def linear_start(
+        self,
+        rng: np.random.RandomState,
+        model: "FactorModel",
+        scale: NDArray[Any] | float,
+        offset: NDArray[Any] | float,
+        floor: float,
+    ) -> Weights:
+        """Initial weights whose hidden layers contribute zero: a linear model.
+
+        With fewer factors than columns of the code the other columns are those of the prior.
+        `scale` and `offset`, (n_outputs,) or numbers, turn decoded rows into the values before
+        the output activation; `floor` is the least standard deviation of the noise.
+        """
+        log_variance = np.zeros(2 * self.n_components)
+        log_variance[1 : 2 * len(model.variance) : 2] = np.log(model.variance)
+        weights: Weights = self.network.linear_start(
+            rng, model.encoder, scale * model.loadings, offset, log_variance
+        )
+        if not self.noisy:
+            return weights
+        # A noise at the floor still has a gradient.
+        above = np.maximum(model.noise - floor**2, 0.01 * floor**2)
+        return [*weights, np.log(above).astype(np.float32)]
+
+
+class FactorModel(NamedTuple):
+    """Linear Gaussian model of centred rows, turned so that its posterior is diagonal.
+
+    `encoder` : (n_features, k), from rows to the posterior mean of the factors; `loadings` :
+    (k, n_features), from factors to rows; `variance` : (k,), of the posterior of each factor,
+    the same for all rows; `noise` : (n_features,), variance that the factors leave out.
+    """
+
+    encoder: NDArray[Any]
+    loadings: NDArray[Any]
+    variance: NDArray[Any]
+    noise: NDArray[Any]
+
+
+def probabilistic_pca(
+    X: NDArray[Any] | LazyRows,
+    n_components: int,
+    floor: float,
+    sample_weight: NDArray[Any] | None,
+    rng: np.random.RandomState,
+) -> FactorModel:
+    """Maximum likelihood of a linear model with the same noise in all columns [1]_.
+
+    X : (n_samples, n_features), centred. There are fewer factors than columns and than rows;
+    `floor` is the least standard deviation of the noise; `rng` seeds the randomized solver,
+    which serves wide data only.
+
+    References
+    ----------
+    .. [1] M. E. Tipping and C. M. Bishop, "Probabilistic Principal Component Analysis",
+       Journal of the Royal Statistical Society B 61, 1999.
+    """
+    n_features = X.shape[1]
+    k = min(n_components, n_features - 1, len(X) - 1)
+    squares = Rows(X).apply(lambda part: np.square(part.inputs).sum(axis=1))
+    total = float(np.average(squares, weights=sample_weight))
+    axes, explained = np.zeros((n_features, 0)), np.zeros(0)
+    if k:
+        axes, explained = principal_axes(X, k, sample_weight, rng)
+    noise = max((total - explained.sum()) / (n_features - k), floor**2)
+    ratio = np.maximum(explained, noise) / noise
+    loadings = np.sqrt(noise * (ratio - 1))[:, None] * axes.T
+    return FactorModel(
+        loadings.T / (noise * ratio), loadings, 1 / ratio, np.full(n_features, noise)
+    )
+
+
+@forward.register
+def _latent_forward(
+    network: LatentNetwork,
+    weights: Sequence[NDArray[Any]],
+    statistics: Sequence[NDArray[Any]],
+    before: Affine,
+    after: Affine | None,
+) -> tuple[Forward, Forward]:
+    """The same of the network within; weights of the shapes `network.shapes`."""
+    return forward(network.network, network.split(weights)[0], statistics[:-1], before, after)

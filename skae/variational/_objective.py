@@ -18,22 +18,13 @@ _VALIDATION_DRAWS = 4
 class VariationalObjective(keras.Model):
     """Minus the evidence lower bound of each row.
 
-    Columns of the code behind the mask are zero and cost nothing, as in
-    :class:`ReconstructionObjective`.
+    The encoder outputs mean and log-variance of each column of the code; columns behind the
+    mask are zero and cost nothing, as in :class:`ReconstructionObjective`.
 
-    Parameters
-    ----------
-    encoder, decoder : keras.Model
-        The networks; the encoder outputs mean and log-variance of each column of the code.
-
-    likelihood : Likelihood
-        Of a row given the output of the decoder.
-
-    settings : mapping of str to tuple of int
-        Shapes of "mask"; "beta", the factor of the divergence; "warm_up", the steps in which
-        it grows to that; "free_bits", the divergence of a column that costs nothing; "floor"
-        of the noise; "log_volume", added to the loss for the units of the data;
-        "normal_pool", random numbers.
+    `settings` gives the shapes of "mask"; "beta", the factor of the divergence; "warm_up", the
+    steps in which it grows to that; "free_bits", the divergence of a column that costs nothing;
+    "floor" of the noise; "log_volume", added to the loss for the units of the data; and
+    "normal_pool", random numbers.
     """
 
     n_parts = 2
@@ -57,21 +48,10 @@ class VariationalObjective(keras.Model):
         self.built = True
 
     def call(self, inputs: tuple[Any, Any], training: bool = False) -> Any:
-        """Loss of each row, in parts.
+        """Minus the expected log-likelihood and the divergence as it counts, (n_rows, 2).
 
-        Parameters
-        ----------
-        inputs : tuple of tensors, (x, target)
-            Inputs of the encoder and targets of the decoder.
-
-        training : bool
-            Whether codes are drawn afresh and warm-up and free bits are at work;
-            otherwise the draws are the same in every call.
-
-        Returns
-        -------
-        tensor of shape (n_rows, 2)
-            Minus the expected log-likelihood, and the divergence as it counts.
+        `inputs` are x, the rows that are encoded, and target. In training, codes are drawn
+        afresh, and warm-up and free bits are at work; else the draws are always the same.
         """
         x, target = inputs
         settings = self.settings.values()
@@ -82,7 +62,12 @@ class VariationalObjective(keras.Model):
         error = self._minus_log_likelihood(codes, target, settings["floor"], training)
         kl = divergence(ops, mean, log_variance)
         if training:
-            kl = self._with_free_bits(kl, settings) * self._warmth(settings["warm_up"])
+            # A column whose mean over rows is below the free bits has no gradient.
+            free = settings["free_bits"] * settings["mask"]
+            kl = ops.where(ops.mean(kl, axis=0) > free, kl, free)
+            (steps,) = self.progress.variables
+            steps.assign(steps + 1)
+            kl = kl * ops.minimum(steps / ops.maximum(settings["warm_up"], 1), 1.0)
         costs = settings["beta"] * ops.sum(kl, axis=1)
         return ops.stack([error + settings["log_volume"], costs], axis=1)
 
@@ -106,26 +91,9 @@ class VariationalObjective(keras.Model):
         errors = self.likelihood.per_sample(ops, targets, output, variance)
         return ops.mean(ops.reshape(errors, (n_draws, n_rows)), axis=0)
 
-    def _with_free_bits(self, kl: Any, settings: Any) -> Any:
-        """Divergence (n_rows, capacity), constant where its mean over rows is below `free`."""
-        free = settings["free_bits"] * settings["mask"]
-        return ops.where(ops.mean(kl, axis=0) > free, kl, free)
-
-    def _warmth(self, n_steps: Any) -> Any:
-        """Factor that grows from nearly zero to one in so many steps."""
-        (steps,) = self.progress.variables
-        steps.assign(steps + 1)
-        return ops.minimum(steps / ops.maximum(n_steps, 1), 1.0)
-
 
 class Noise(keras.layers.Layer):
-    """A trained number for each output that does not depend on the input.
-
-    Parameters
-    ----------
-    n_outputs : int
-        How many.
-    """
+    """A trained number for each output that does not depend on the input."""
 
     def __init__(self, n_outputs: int) -> None:
         super().__init__(dtype=SINGLE)

@@ -1,18 +1,18 @@
-"""A trained variational autoencoder in NumPy: posterior, likelihoods, samples."""
+"""A trained variational autoencoder in NumPy: posterior, noise, and importance sampling."""
 
 from collections.abc import Callable, Sequence
-from functools import partial
+from dataclasses import dataclass
+from functools import partial, reduce
+from operator import add
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from skae.inference._dense import Affine, DenseForward
-from skae.inference._forward import CompiledForward, Forward, forward
+from skae.inference._forward import CompiledForward
 from skae.losses._likelihood import Likelihood, ObservedLikelihood, divergence, posterior
 from skae.utils._process import parallel_slices
-from skae.variational._importance import log_likelihood
-from skae.variational._network import LatentNetwork
 
 Array = NDArray[Any]
 
@@ -23,35 +23,30 @@ _CHUNK_ENTRIES = 2**18
 # the squares of single precision end soon after.
 _LARGEST_SINGLE = 1e6
 
+# Draws come in so many rounds, unless there are fewer than this in a round.
+_ROUNDS = 3
+_FEWEST = 4
 
+# Draws that the variance of the posterior counts as where it is estimated by draws, and the
+# factor of such an estimate: few draws miss the tails.
+_PRIOR_DRAWS = 2.0
+_WIDENING = 1.3
+
+
+@dataclass(frozen=True, eq=False)
 class LatentForward:
     """Posterior and log-likelihood of rows by trained networks and their likelihood.
 
     Encoder and decoder are functions of arrays in the units of the data; the encoder gives
-    mean and log-variance of each column of the code, one after the other. `variance` :
-    (n_outputs,), of the noise in standardised data, if there is one. `units` are those of the
-    data, if the likelihood is that of standardised data.
+    mean and log-variance of each column of the code, in turn. `variance` : (n_outputs,), of
+    the noise, if any, in standardised data; `units` : if the likelihood is that of these.
     """
 
-    encoder: Any
-    decoder: Any
+    encoder: DenseForward | CompiledForward
+    decoder: DenseForward | CompiledForward
     likelihood: Likelihood
     variance: Array | None
     units: Affine | None
-
-    def __init__(
-        self,
-        encoder: DenseForward | CompiledForward,
-        decoder: DenseForward | CompiledForward,
-        likelihood: Likelihood,
-        variance: Array | None,
-        units: Affine | None,
-    ) -> None:
-        self.encoder = encoder
-        self.decoder = decoder
-        self.likelihood = likelihood
-        self.variance = variance
-        self.units = units
 
     def posterior(self, X: Array) -> tuple[Array, Array]:
         """Mean and log-variance of the code of each row."""
@@ -65,27 +60,36 @@ class LatentForward:
     def log_likelihood(
         self,
         X: Array,
+        target: Array,
         n_draws: int,
         log_gain: Callable[[Array], Array] | None = None,
-        target: Array | None = None,
     ) -> Array:
         """Log-likelihood of each row, (n_samples,), estimated by codes drawn in rounds.
 
-        X : (n_samples, n_features) in the units of the data; `target` : (n_samples, n_targets),
-        values that the likelihood is of, X by default; `log_gain` : a function as of
-        `_mixture_prior`, of a prior other than the standard normal.
-
-        The draws rest on the same points for all rows and in every call. They are decoded in
-        single precision, but for bits, whose probabilities may be next to one, and for rows
-        far away.
+        X, in the units of the data, and target : (n_samples, n_features or n_targets);
+        `log_gain` : of another prior than the standard normal, see `_generative`.
         """
-        target = X if target is None else target
         points = normal_points(n_draws, self.posterior(X[:1])[0].shape[1])
-        return self._in_chunks(
-            lambda rows: self._log_likelihood(X[rows], target[rows], points, log_gain),
-            X,
-            n_draws,
-        )
+
+        def scores(rows: slice) -> Array:
+            mean, log_variance = self.posterior(X[rows])
+            std, values, volume = np.exp(0.5 * log_variance), target[rows], 0.0
+            if self.units is not None:
+                values = self.units.transform(values)
+                volume = self._log_volume(values)
+            result = np.empty(len(values))
+            # Single precision, but for bits, whose probabilities may be next to one, and far
+            # rows.
+            is_exact = (np.abs(values) > _LARGEST_SINGLE).any(axis=1) | self.likelihood.bounded
+            for part, dtype in ((~is_exact, np.dtype(np.float32)), (is_exact, X.dtype)):
+                if part.any():
+                    some, centre, spread = (a[part].astype(dtype) for a in (values, mean, std))
+                    log_joint = partial(self._log_joint, some, log_gain)
+                    draws = points.astype(dtype)
+                    result[part] = log_likelihood(np, centre, spread, log_joint, draws)
+            return result - volume
+
+        return self._in_chunks(scores, X, n_draws)
 
     def minus_bound(self, X: Array, target: Array, n_draws: int, beta: float) -> Array:
         """Minus the evidence lower bound of each row, its divergence times `beta`."""
@@ -95,7 +99,13 @@ class LatentForward:
         def error(rows: slice) -> Array:
             mean, log_variance = self.posterior(X[rows])
             codes = mean + np.exp(0.5 * log_variance) * draws
-            return np.asarray(self._minus_log_likelihood(target[rows], codes).mean(axis=0))
+            outputs, values = self.decoder(codes.reshape(-1, codes.shape[2])), target[rows]
+            log_volume = 0.0
+            if self.units is not None:
+                values, outputs = map(self.units.transform, (values, outputs))
+                log_volume = self._log_volume(values)
+            errors = self._per_draw(values, outputs, n_draws) + values.dtype.type(log_volume)
+            return np.asarray(errors.mean(axis=0))
 
         losses = self._in_chunks(error, X, n_draws)
         return losses + X.dtype.type(beta) * self.divergence(X).sum(axis=1)
@@ -123,32 +133,9 @@ class LatentForward:
         def compute(rows: slice) -> None:
             result[rows] = function(rows)
 
-        n_weights = sum(w.size for w in getattr(self.decoder, "weights", []))
+        n_weights = sum(array.size for array in self.decoder.weights)
         parallel_slices(compute, len(X), n_rows, len(X) * n_draws * n_weights)
         return result
-
-    def _log_likelihood(
-        self,
-        X: Array,
-        target: Array,
-        points: Array,
-        log_gain: Callable[[Array], Array] | None,
-    ) -> Array:
-        """Log-likelihoods (n_samples,) by points (n_draws, n_components)."""
-        mean, log_variance = self.posterior(X)
-        std, volume = np.exp(0.5 * log_variance), 0.0
-        if self.units is not None:
-            target = self.units.transform(target)
-            volume = self._log_volume(target)
-        scores = np.empty(len(X))
-        is_exact = (np.abs(target) > _LARGEST_SINGLE).any(axis=1) | self.likelihood.bounded
-        for rows, dtype in ((~is_exact, np.dtype(np.float32)), (is_exact, X.dtype)):
-            if rows.any():
-                values, at, spread = (each[rows].astype(dtype) for each in (target, mean, std))
-                log_joint = partial(self._log_joint, values, log_gain)
-                some = points.astype(dtype)
-                scores[rows] = log_likelihood(np, at, spread, log_joint, some)
-        return scores - volume
 
     def _log_joint(
         self, target: Array, log_gain: Callable[[Array], Array] | None, codes: Array
@@ -158,19 +145,6 @@ class LatentForward:
         prior = -0.5 * np.square(codes).sum(axis=2, dtype=np.float64)
         prior = prior if log_gain is None else prior + log_gain(codes)
         return prior - self._per_draw(target, outputs, len(codes))
-
-    def _minus_log_likelihood(self, X: Array, codes: Array) -> Array:
-        """Minus the log-likelihood of rows given codes, in the units of the data.
-
-        X : (n_samples, n_features); codes : (n_draws, n_samples, n_components); result :
-        (n_draws, n_samples).
-        """
-        outputs = self.decoder(codes.reshape(-1, codes.shape[2]))
-        log_volume = 0.0
-        if self.units is not None:
-            X, outputs = self.units.transform(X), self.units.transform(outputs)
-            log_volume = self._log_volume(X)
-        return self._per_draw(X, outputs, len(codes)) + X.dtype.type(log_volume)
 
     def _log_volume(self, target: Array) -> Any:
         """Logarithm of the scales of the observed values: a number, or (n_samples,)."""
@@ -203,13 +177,92 @@ def normal_points(n_draws: int, n_components: int) -> Array:
     return np.asarray(norm.ppf(points))
 
 
-@forward.register
-def _latent_forward(
-    network: LatentNetwork,
-    weights: Sequence[NDArray[Any]],
-    statistics: Sequence[NDArray[Any]],
-    before: Affine,
-    after: Affine | None,
-) -> tuple[Forward, Forward]:
-    """The same of the network within; weights of the shapes `network.shapes`."""
-    return forward(network.network, network.split(weights)[0], statistics[:-1], before, after)
+def log_likelihood(
+    xp: Any, mean: Any, std: Any, log_joint: Callable[[Any], Any], points: NDArray[Any]
+) -> Any:
+    """Logarithm of the mean weight of codes, by adaptive multiple importance sampling [1]_.
+
+    Codes of the first round are drawn from the posterior of the encoder. Where their weights
+    are uneven it is not exact, and the next round is drawn around the weighted mean of the
+    draws so far. Each draw is weighted by its density under all rounds together.
+
+    `xp` is `numpy`, or the functions of an ONNX graph; mean, std : (n_samples, n_components),
+    of the posteriors; `log_joint` gives the log-density of rows and codes, (n_draws, n_samples)
+    and float64, for codes (n_draws, n_samples, n_components); points : (n_draws, n_components),
+    standard normal, of the dtype of `mean`; result : (n_samples,), float64.
+
+    References
+    ----------
+    .. [1] J.-M. Cornuet, J.-M. Marin, A. Mira and C. P. Robert, "Adaptive Multiple Importance
+       Sampling", Scandinavian Journal of Statistics 39, 2012.
+    """
+    n_draws = len(points)
+    n_rounds = _ROUNDS if n_draws >= _FEWEST * _ROUNDS else 1
+    # Of each round so far: its normal distribution, its codes, and their log-densities with
+    # the rows and under all rounds.
+    proposals: list[tuple[Any, Any, Any]] = []
+    codes: list[Any] = []
+    joint: list[Any] = []
+    mixture: list[Any] = []
+    centre, spread = mean, std
+    for part in np.array_split(points, n_rounds):
+        new = centre + spread * part[:, np.newaxis]
+        # Less the constant of every normal density.
+        log_volume = xp.sum(xp.log(spread).astype(np.float64), axis=1)
+        peak = float(np.log(len(part) / n_draws)) - log_volume
+        density = peak - 0.5 * np.square(part).sum(axis=1, keepdims=True, dtype=np.float64)
+        others = [_log_density(xp, new, *each) for each in proposals]
+        proposals.append((centre, 1 / spread, peak))
+        mixture = [
+            xp.logaddexp(so_far, _log_density(xp, those, *proposals[-1]))
+            for so_far, those in zip(mixture, codes, strict=True)
+        ]
+        mixture.append(reduce(xp.logaddexp, others, density))
+        codes.append(new)
+        joint.append(log_joint(new))
+        log_weight = [one - other for one, other in zip(joint, mixture, strict=True)]
+        most = reduce(xp.maximum, [xp.max(each, axis=0) for each in log_weight])
+        weight = [xp.exp(each - most) for each in log_weight]
+        total = reduce(add, [xp.sum(each, axis=0) for each in weight])
+        if len(codes) < n_rounds:
+            centre, spread = _next_proposal(xp, centre, spread, std, codes, weight, total)
+    return most + xp.log(total) - float(np.log(n_draws))
+
+
+def _log_density(xp: Any, codes: Any, centre: Any, precision: Any, peak: Any) -> Any:
+    """Log-density, (n_draws, n_samples), under a normal distribution, `peak` at its centre."""
+    square = xp.square((codes - centre) * precision)
+    ones = np.ones(square.shape[-1], square.dtype)
+    return peak - 0.5 * xp.matmul(square, ones).astype(np.float64)
+
+
+def _next_proposal(
+    xp: Any,
+    centre: Any,
+    spread: Any,
+    std: Any,
+    codes: Sequence[Any],
+    weight: Sequence[Any],
+    total: Any,
+) -> tuple[Any, Any]:
+    """Mean and standard deviation of the next round, (n_samples, n_components).
+
+    The more uneven the weights, (n_draws, n_samples) of each round, the nearer it is to the
+    weighted moments of the codes, (n_draws, n_samples, n_components) of each round.
+    """
+    dtype = codes[0].dtype
+    squares = reduce(add, [xp.sum(xp.square(each), axis=0) for each in weight])
+    even = xp.reshape(xp.square(total) / squares, (-1, 1)).astype(dtype)
+    share = [(each / total).astype(dtype) for each in weight]
+    mean = _weighted(xp, share, codes)
+    variance = _weighted(xp, share, [xp.square(each - mean) for each in codes])
+    variance = (even * variance + _PRIOR_DRAWS * xp.square(std)) / (even + _PRIOR_DRAWS)
+    uneven = 1 - even / sum(each.shape[0] for each in codes)
+    spread = xp.sqrt((1 - uneven) * xp.square(spread) + uneven * _WIDENING * variance)
+    return centre + uneven * (mean - centre), spread
+
+
+def _weighted(xp: Any, share: Sequence[Any], values: Sequence[Any]) -> Any:
+    """Sum over the draws of all rounds, of shape (n_samples, n_components)."""
+    pairs = zip(share, values, strict=True)
+    return reduce(add, [xp.einsum("dn,dnk->nk", *pair) for pair in pairs])

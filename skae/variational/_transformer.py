@@ -14,10 +14,8 @@ from skae.networks import KerasNetwork
 from skae.networks._base import LayerOptions, keras_name
 from skae.utils._calls import warn_user
 from skae.utils._sklearn import Interval, StrOptions
-from skae.variational._log_likelihood import LikelihoodMixin
-from skae.variational._mixture_prior import fit_prior
-from skae.variational._model import ACTIVE, VariationalModel
-from skae.variational._network import LatentNetwork
+from skae.variational._generative import LikelihoodMixin, fit_prior
+from skae.variational._model import ACTIVE, LatentNetwork, VariationalModel
 
 # The parts of the loss, in the order of the objective.
 _PARTS = ("reconstruction", "kl")

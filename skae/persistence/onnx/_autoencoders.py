@@ -14,8 +14,7 @@ from skae.persistence.onnx import _functions as xp
 from skae.persistence.onnx._networks import network_output, transform
 from skae.persistence.onnx._tensors import Tensor
 from skae.variational import VAETransformer
-from skae.variational._importance import log_likelihood
-from skae.variational._posterior import normal_points
+from skae.variational._posterior import log_likelihood, normal_points
 
 # From an estimator and its flat rows, (n_samples, n_features), to the result of a method.
 Method = Callable[[Any, Tensor], Tensor]
