@@ -19,7 +19,7 @@ from skae.losses._registry import LOSSES
 from skae.networks._activations import ACTIVATIONS, SYNONYMS
 from skae.networks._base import Network
 from skae.persistence import _schema
-from skae.plotting import _loss_curve
+from skae.plotting import _curves
 from skae.tables import TabularEncoder
 from tables import people
 from test_saving import assert_same, through_a_file
@@ -193,7 +193,7 @@ def test_tables_have_the_losses_of_unbounded_entries(loss):
 
 
 def test_every_loss_has_a_label_in_plots():
-    assert set(_loss_curve._LOSS_NAMES) == set(LOSSES)
+    assert set(_curves._LOSS_NAMES) == set(LOSSES)
 
 
 def test_every_class_has_a_name_of_its_own_in_files():
