@@ -10,10 +10,9 @@ from sklearn.utils.validation import check_is_fitted
 
 from skae.anomaly import AEAnomalyDetector
 from skae.estimators import AutoencoderTransformer, DenoisingAutoencoder
-from skae.persistence._files import replacing
-from skae.persistence.onnx._autoencoders import Method, autoencoder_methods, check_exportable
+from skae.persistence._container import replacing
 from skae.persistence.onnx._columns import by_position, inputs_by_column, name_inputs
-from skae.persistence.onnx._detector import detector_methods
+from skae.persistence.onnx._methods import check_exportable, methods_of
 from skae.persistence.onnx._tensors import Graph, Tensor
 from skae.utils._extras import missing_package
 from skae.variational import VAETransformer
@@ -178,19 +177,12 @@ class _WithOutput(BaseEstimator):
         self.output = output
 
 
-def _methods(estimator: Any) -> dict[str, Method]:
-    """Methods of an estimator that can be exported, the default first; empty: none."""
-    if isinstance(estimator, AEAnomalyDetector):
-        return detector_methods()
-    return autoencoder_methods(estimator)
-
-
 def _with_output(estimator: Any, output: str | None) -> Any:
     """The estimator, the last step of a Pipeline with the method to export."""
     if isinstance(estimator, Pipeline):
         *steps, (name, last) = estimator.steps
         return Pipeline([*steps, (name, _with_output(last, output))])
-    allowed = list(_methods(estimator))
+    allowed = list(methods_of(estimator))
     if not allowed:
         if output is None and not _is_own(estimator):
             return estimator
@@ -249,7 +241,7 @@ def _check_parts(estimator: Any) -> None:
         for _, part, *_ in getattr(estimator, attribute, []):
             _check_parts(part)
     if _is_own(estimator) and not isinstance(estimator, _WithOutput):
-        if not _methods(estimator):
+        if not methods_of(estimator):
             raise _unsupported(estimator)
         check_exportable(estimator)
 
@@ -277,8 +269,10 @@ def _input_types(estimator: Any, columns: Any, dtype: Any) -> list[tuple[str, An
 
     numbers = _tensor_type(dtype)
     if columns is not None:
-        kinds = [StringTensorType if kind == "string" else numbers for _, kind in columns]
-        return [(columns[j][0], kind([None, 1])) for j, kind in enumerate(kinds)]
+        return [
+            (name, (StringTensorType if kind == "string" else numbers)([None, 1]))
+            for name, kind in columns
+        ]
     while isinstance(estimator, Pipeline):
         estimator = estimator.steps[0][1]
     shape = getattr(estimator, "_input_shape", None) or (estimator.n_features_in_,)
@@ -315,7 +309,7 @@ def _add_nodes(scope: Any, operator: Any, container: Any) -> None:
         )
         rows = first.apply("Concat", *others, axis=1) if others else first
         rows = rows.reshape(None, prod(estimator._input_shape))
-        result = _methods(estimator)[output](estimator, rows)
+        result = methods_of(estimator)[output](estimator, rows)
         result = result.reshape(None, *_row_shape(operator, estimator, output))
         graph.node("Identity", result, names=[variable.full_name])
 

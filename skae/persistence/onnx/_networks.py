@@ -15,9 +15,8 @@ from numpy.typing import NDArray
 from skae.inference._dense import Affine, DenseForward
 from skae.inference._forward import CompiledForward
 from skae.networks._layers import NORMALIZATION_EPSILON, load, values
-from skae.persistence.onnx import _functions as xp
-from skae.persistence.onnx._functions import ACTIVATIONS, affine
-from skae.persistence.onnx._tensors import Tensor
+from skae.persistence.onnx import _tensors as xp
+from skae.persistence.onnx._tensors import ACTIVATIONS, Tensor, affine
 
 
 def network_output(forward: Any, rows: Tensor, scaled: bool = True) -> Tensor:
