@@ -151,7 +151,7 @@ def _check_name(config: dict[str, Any]) -> None:
     if name in _VALUES:
         return
     is_function = name == "function"
-    registered = config.get("config" if is_function else "registered_name")
+    registered: Any = config.get("config" if is_function else "registered_name")
     if isinstance(registered, str) and get_registered_object(registered) is not None:
         # This process has it, by `keras.saving.register_keras_serializable`.
         return

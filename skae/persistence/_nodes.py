@@ -122,15 +122,15 @@ class Encoder:
 
     def _own_callbacks(self, callbacks: Any) -> list[Any]:
         """Callbacks without those of other packages, of which there is a warning."""
-        own = [callback for callback in callbacks if type(callback) in self._class_names]
-        if len(own) < len(callbacks):
+        savable = [callback for callback in callbacks if type(callback) in self._class_names]
+        if len(savable) < len(callbacks):
             others = [type(c).__name__ for c in callbacks if type(c) not in self._class_names]
             warn_user(
                 f"skae.save leaves out callbacks that are not skae's own: of "
                 f"{''.join(self._path)}, {', '.join(others)}. Set them again on the loaded "
                 "estimator before it is fitted further.",
             )
-        return own
+        return savable
 
     def _generator(self, value: np.random.RandomState) -> list[Any]:
         state: Any = value.get_state(legacy=False)

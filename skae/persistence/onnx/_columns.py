@@ -114,7 +114,7 @@ def _type_of(values: Any) -> str:
 
 
 def _fitted_columns(estimator: Any, positions: Any) -> tuple[Any, dict[int, str]]:
-    """Names in the fit of a ColumnTransformer, or None; types that are no numbers, by position."""
+    """Names that a ColumnTransformer was fitted on, or None, and types without numbers."""
     if isinstance(estimator, Pipeline):
         steps = estimator.steps
         return _fitted_columns(steps[0][1], positions) if steps else (None, {})

@@ -1,5 +1,6 @@
 """`to_onnx` and the converters of skae's estimators for skl2onnx."""
 
+from collections.abc import Iterator
 from math import prod
 from typing import Any
 
@@ -293,15 +294,15 @@ def _declare_output(scope: Any, model: Any, inputs: Any, custom_parsers: Any = N
 
 
 def _set_shapes(operator: Any) -> None:
-    for variable, (estimator, output) in zip(operator.outputs, _outputs(operator), strict=True):
-        if output != "predict":
+    for variable, _, method, shape in _outputs(operator):
+        if method != "predict":
             variable.type = _tensor_type(_common_dtype(operator))()
-        variable.type.shape = [None, *_row_shape(operator, estimator, output)]
+        variable.type.shape = [None, *shape]
 
 
 def _add_nodes(scope: Any, operator: Any, container: Any) -> None:
     graph, dtype = Graph(scope, container), _common_dtype(operator)
-    for variable, (estimator, output) in zip(operator.outputs, _outputs(operator), strict=True):
+    for variable, estimator, method, shape in _outputs(operator):
         check_exportable(estimator)
         first, *others = (
             Tensor(graph, each.full_name, (None, None), _dtype_of(each)).astype(dtype)
@@ -309,28 +310,24 @@ def _add_nodes(scope: Any, operator: Any, container: Any) -> None:
         )
         rows = first.apply("Concat", *others, axis=1) if others else first
         rows = rows.reshape(None, prod(estimator._input_shape))
-        result = methods_of(estimator)[output](estimator, rows)
-        result = result.reshape(None, *_row_shape(operator, estimator, output))
-        graph.node("Identity", result, names=[variable.full_name])
+        result = methods_of(estimator)[method](estimator, rows)
+        graph.node("Identity", result.reshape(None, *shape), names=[variable.full_name])
 
 
-def _outputs(operator: Any) -> list[tuple[Any, str]]:
-    """Estimator and method of each output."""
-    model = operator.raw_operator
-    if isinstance(model, _WithOutput):
-        return [(model.estimator, model.output)]
-    if isinstance(model, AEAnomalyDetector):
-        return [(model, "predict"), (model, "decision_function")]
-    return [(model, "transform")]
-
-
-def _row_shape(operator: Any, estimator: Any, output: str) -> tuple[int, ...]:
-    """Shape of the result for one row."""
-    if output == "transform":
-        return (estimator.n_components_,)
-    if output == "reconstruct":
-        return tuple(estimator._output_shape)
-    return () if isinstance(operator.raw_operator, _WithOutput) else (1,)
+def _outputs(operator: Any) -> Iterator[tuple[Any, Any, str, tuple[int, ...]]]:
+    """Variable, estimator, method, and shape of the result for one row, of each output."""
+    estimator, methods = operator.raw_operator, ["transform"]
+    shape: tuple[int, ...] = (1,)
+    if isinstance(estimator, _WithOutput):
+        estimator, methods, shape = estimator.estimator, [estimator.output], ()
+    elif isinstance(estimator, AEAnomalyDetector):
+        methods = ["predict", "decision_function"]
+    for variable, method in zip(operator.outputs, methods, strict=True):
+        if method == "transform":
+            shape = (estimator.n_components_,)
+        elif method == "reconstruct":
+            shape = tuple(estimator._output_shape)
+        yield variable, estimator, method, shape
 
 
 def _common_dtype(operator: Any) -> Any:

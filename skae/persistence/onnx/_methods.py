@@ -18,7 +18,7 @@ from skae.losses._likelihood import ObservedLikelihood, posterior
 from skae.losses._reconstruction import ObservedLoss
 from skae.losses._registry import KerasLoss
 from skae.persistence.onnx import _tensors as xp
-from skae.persistence.onnx._networks import network_output, transform
+from skae.persistence.onnx._networks import network_output
 from skae.persistence.onnx._tensors import Tensor
 from skae.tables._binary_columns import VALUE_TOLERANCE
 from skae.tables._squashing_scaler import THRESHOLD, SquashingScaler
@@ -46,7 +46,7 @@ def methods_of(estimator: Any) -> dict[str, Method]:
         return {}
     return {
         "transform": encode,
-        "reconstruct": partial(_reconstruct, encode=encode),
+        "reconstruct": lambda e, rows: network_output(e._model.decoder, encode(e, rows)),
         "score_samples": score,
     }
 
@@ -81,11 +81,6 @@ def _encode(estimator: Any, rows: Tensor) -> Tensor:
     return network_output(estimator._model.encoder, filled)
 
 
-def _reconstruct(estimator: Any, rows: Tensor, encode: Method) -> Tensor:
-    output = network_output(estimator._model.decoder, encode(estimator, rows))
-    return output.reshape(None, *estimator._output_shape)
-
-
 def _score_samples(estimator: Any, rows: Tensor) -> Tensor:
     """Minus the loss of each row, (n_samples,)."""
     model = estimator._model
@@ -105,7 +100,7 @@ def _score_samples(estimator: Any, rows: Tensor) -> Tensor:
     output = network_output(model.decoder, _encode(estimator, rows))
     if model.scales_output:
         units = model.preprocessing.target_units
-        rows, output = transform(units, rows), transform(units, output)
+        rows, output = units.transform(rows), units.transform(output)
     return ObservedLoss(model.loss).per_sample(xp, rows, output) * -model.unit
 
 
@@ -124,7 +119,7 @@ def _log_likelihood(estimator: Any, rows: Tensor) -> Tensor:
     points = normal_points(int(estimator.n_draws), mean.shape[1]).astype(rows.dtype)
     target, log_volume = rows, 0.0
     if latent.units is not None:
-        target = transform(latent.units, rows)
+        target = latent.units.transform(rows)
         log_scale = np.broadcast_to(np.log(latent.units.scale), len(latent.units.centre))
         observed = 1 - xp.isnan(rows).astype(np.float64)
         log_volume = xp.sum(observed * log_scale, axis=1)
