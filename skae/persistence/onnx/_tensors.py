@@ -1,6 +1,7 @@
 """ONNX nodes written like NumPy: tensors of a graph, their operators and the `xp` of losses."""
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from itertools import zip_longest
 from typing import Any
 
@@ -124,8 +125,6 @@ class Tensor:
     __lt__ = _operator("Less", dtype=bool)
     __le__ = _operator("LessOrEqual", dtype=bool)
     __gt__ = _operator("Greater", dtype=bool)
-    maximum = _operator("Max")
-    minimum = _operator("Min")
 
 
 def broadcast(a: Shape, b: Shape) -> Shape:
@@ -146,8 +145,8 @@ exp = _entrywise("Exp")
 sqrt = _entrywise("Sqrt")
 sign = _entrywise("Sign")
 isnan = _entrywise("IsNaN", bool)
-maximum = Tensor.maximum
-minimum = Tensor.minimum
+maximum = _operator("Max")
+minimum = _operator("Min")
 
 
 def log(x: Any) -> Any:
@@ -182,26 +181,20 @@ def clip(x: Tensor, low: Any, high: Any) -> Tensor:
     return minimum(maximum(x, low), high)
 
 
-def mean(x: Tensor, axis: Any) -> Tensor:
-    """Mean over one axis or more."""
-    return _reduced("ReduceMean", x, axis)
-
-
-def sum(x: Any, axis: Any = None) -> Any:
-    """Sum over one axis or more, of a tensor or of an array."""
-    return _reduced("ReduceSum", x, axis) if isinstance(x, Tensor) else np.sum(x, axis)
-
-
-def max(x: Tensor, axis: int) -> Tensor:
-    """Maximum along an axis."""
-    return _reduced("ReduceMax", x, axis)
-
-
 def _reduced(kind: str, x: Tensor, axis: Any) -> Tensor:
     """Reduction of a tensor of any shape over one axis or more."""
     axes = np.atleast_1d(axis).astype(np.int64)
     shape = tuple(n for i, n in enumerate(x.shape) if i not in axes)
     return x.apply(kind, axes, keepdims=0, shape=shape)
+
+
+mean = partial(_reduced, "ReduceMean")
+max = partial(_reduced, "ReduceMax")
+
+
+def sum(x: Any, axis: Any = None) -> Any:
+    """Sum over one axis or more, of a tensor or of an array."""
+    return _reduced("ReduceSum", x, axis) if isinstance(x, Tensor) else np.sum(x, axis)
 
 
 def logsumexp(x: Tensor, axis: int) -> Tensor:
