@@ -26,7 +26,7 @@ from skae.networks import ConvNetwork, KerasNetwork, RecurrentNetwork
 from skae.networks._base import ACTIVATIONS, LayerOptions
 from skae.networks._dense import DenseCoder
 from skae.persistence import register_converters
-from skae.persistence.onnx import _functions
+from skae.persistence.onnx import _tensors
 from skae.persistence.onnx._networks import network_output
 from skae.persistence.onnx._tensors import Graph, Tensor
 
@@ -149,7 +149,7 @@ def network_alone(coder, X, n_outputs):
 @pytest.mark.any_data
 @pytest.mark.any_backend
 def test_every_activation_is_supported():
-    assert set(ACTIVATIONS) <= set(_functions.ACTIVATIONS)
+    assert set(ACTIVATIONS) <= set(_tensors.ACTIVATIONS)
 
 
 @pytest.mark.parametrize(

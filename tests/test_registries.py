@@ -17,7 +17,7 @@ from skae.losses._penalties import PENALTIES, Penalty
 from skae.losses._reconstruction import LOSSES, EntrywiseLoss, Loss
 from skae.networks._base import ACTIVATIONS, SYNONYMS, Network
 from skae.persistence import _schema
-from skae.plotting import _loss_curve
+from skae.plotting import _curves
 from skae.tables import TabularEncoder
 from tables import people
 from test_saving import assert_same, through_a_file
@@ -191,7 +191,7 @@ def test_tables_have_the_losses_of_unbounded_entries(loss):
 
 
 def test_every_loss_has_a_label_in_plots():
-    assert set(_loss_curve._LOSS_NAMES) == set(LOSSES)
+    assert set(_curves._LOSS_NAMES) == set(LOSSES)
 
 
 def test_every_class_has_a_name_of_its_own_in_files():

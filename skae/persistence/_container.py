@@ -1,7 +1,6 @@
 """The file: a zip of one JSON text and of npy arrays, not compressed, with a checksum.
 
-The comment of the zip, its last 64 bytes, is the SHA-256 of all bytes before. Any program
-that opens zip files shows the entries, and ``numpy.load`` loads the arrays.
+The comment of the zip, its last 64 bytes, is the SHA-256 of all bytes before.
 """
 
 import hashlib
@@ -9,15 +8,16 @@ import io
 import json
 import os
 import re
+import secrets
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from math import prod
+from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
-
-from skae.persistence._files import replacing
 
 Array = NDArray[Any]
 
@@ -76,8 +76,8 @@ def write_file(path: str | os.PathLike[str], content: Any, arrays: Sequence[Arra
     with replacing(path) as file:
         with zipfile.ZipFile(file, "w") as archive:
             archive.writestr(zipfile.ZipInfo(_TEXT, _TIME), text)
-            for i, array in enumerate(arrays):
-                entry = zipfile.ZipInfo(_name(i), _TIME)
+            for name, array in zip(_names(len(arrays)), arrays, strict=True):
+                entry = zipfile.ZipInfo(name, _TIME)
                 with archive.open(entry, "w", force_zip64=array.nbytes > 2**30) as stream:
                     np.lib.format.write_array(stream, array, version=(1, 0), allow_pickle=False)
             archive.comment = bytes(_CHECKSUM_BYTES)
@@ -87,8 +87,9 @@ def write_file(path: str | os.PathLike[str], content: Any, arrays: Sequence[Arra
         file.write(checksum)
 
 
-def _name(position: int) -> str:
-    return f"arrays/{position}.npy"
+def _names(n_arrays: int) -> list[str]:
+    """Entries of the arrays."""
+    return [f"arrays/{i}.npy" for i in range(n_arrays)]
 
 
 def _checksum(file: BinaryIO, end: int) -> bytes:
@@ -99,6 +100,56 @@ def _checksum(file: BinaryIO, end: int) -> bytes:
         digest.update(chunk)
         end -= len(chunk)
     return digest.hexdigest().encode()
+
+
+@contextmanager
+def replacing(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
+    """A new file, of bytes, at `path` when the block ends; after an error the one before."""
+    # The target of a link is replaced, and not the link.
+    target = Path(os.path.realpath(path))
+    temporary = target.with_name(f".{target.name}.{secrets.token_hex(8)}.tmp")
+    try:
+        with _new_file(temporary) as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+            if not temporary.exists():
+                # Python follows a link only with a folder given; the path is absolute.
+                number = file.fileno()
+                os.link(f"/proc/self/fd/{number}", temporary, src_dir_fd=number)
+        if target.exists():
+            temporary.chmod(target.stat().st_mode & 0o777)
+        os.replace(temporary, target)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+    _sync_folder(target.parent)
+
+
+def _new_file(temporary: Path) -> BinaryIO:
+    """A file without a name, where there are such: it goes with a process that is killed."""
+    if os.path.exists("/proc/self/fd") and hasattr(os, "O_TMPFILE"):
+        try:
+            unnamed = os.open(temporary.parent, os.O_TMPFILE | os.O_RDWR, 0o666)
+            return open(unnamed, "wb+")
+        except OSError:
+            # The file system has none, or the folder is not writable.
+            pass
+    return open(temporary, "xb+")
+
+
+def _sync_folder(folder: Path) -> None:
+    """Let the new name outlive a power cut, where folders can be synced."""
+    if os.name != "posix":
+        return
+    opened = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(opened)
+    except OSError:
+        # Some network drives cannot; the file itself is safe.
+        pass
+    finally:
+        os.close(opened)
 
 
 # Reading
@@ -116,12 +167,15 @@ def read_file(file: BinaryIO, max_bytes: int) -> tuple[dict[str, Any], list[Arra
     with zipfile.ZipFile(file) as archive:
         sizes = _sizes(archive, size)
         check(sizes.get(_TEXT, _MAX_TEXT + 1) <= _MAX_TEXT, f"The file has no {_TEXT}.")
-        content = json.loads(archive.read(_TEXT), parse_constant=_refuse_constant)
+        content = json.loads(
+            archive.read(_TEXT),
+            parse_constant=lambda n: check(False, f"{_TEXT} holds {n}, which is no JSON."),
+        )
         check(isinstance(content, dict), f"{_TEXT} must hold a JSON object.")
-        n_arrays = len(sizes) - 1
-        expected = {_TEXT, *map(_name, range(n_arrays))}
-        check(sizes.keys() == expected, "The file has entries that skae does not write.")
-        return content, [_array(archive.read(_name(i))) for i in range(n_arrays)]
+        names = _names(len(sizes) - 1)
+        is_ours = sizes.keys() == {_TEXT, *names}
+        check(is_ours, "The file has entries that skae does not write.")
+        return content, [_array(archive.read(name)) for name in names]
 
 
 def _check_whole(file: BinaryIO, size: int) -> None:
@@ -151,10 +205,6 @@ def _sizes(archive: zipfile.ZipFile, size: int) -> dict[str, int]:
         sizes[entry.filename] = entry.file_size
     check(sum(sizes.values()) <= size, "The file claims to hold more bytes than it has.")
     return sizes
-
-
-def _refuse_constant(name: str) -> Any:
-    raise SavedFileError(f"{_TEXT} holds {name}, which is no JSON.")
 
 
 def _array(data: bytes) -> Array:

@@ -1,8 +1,7 @@
 """Objects of Keras in estimators: optimizers, losses, schedules, models of the user's own.
 
-They are written as Keras' configurations, and built in Keras' safe mode, which makes no
-lambda, after every name in a configuration was looked up here. Keras is imported only for files
-that hold such objects.
+They are written as configurations, and built in Keras' safe mode, which makes no lambda, after
+every name was looked up here. Keras is imported only for files that hold such objects.
 """
 
 import json
@@ -19,16 +18,10 @@ from skae.persistence._container import SavedFileError, check
 # What configurations may name: parts of models and of training, none of which reads a file or
 # runs code that came with it.
 _MODULES = {
-    "keras.activations",
-    "keras.constraints",
-    "keras.dtype_policies",
-    "keras.initializers",
-    "keras.layers",
-    "keras.losses",
-    "keras.optimizers",
-    "keras.optimizers.schedules",
+    "keras.activations", "keras.constraints", "keras.dtype_policies", "keras.initializers",
+    "keras.layers", "keras.losses", "keras.optimizers", "keras.optimizers.schedules",
     "keras.regularizers",
-}
+}  # fmt: skip
 _OF_KERAS = {"DTypePolicy", "Functional", "Model", "Sequential"}
 _FUNCTION_MODULES = {"builtins", "keras.activations", "keras.losses", "keras.ops"}
 _INSIDE = re.compile(r"keras\.src\.(ops|models)\.\w+")
@@ -72,10 +65,8 @@ def written_object(value: Any) -> str:
 
     if isinstance(value, keras.optimizers.Optimizer):
         # Keras would read its learning rate in a way that NumPy warns of.
-        config = described(value)
-    else:
-        config = keras.saving.serialize_keras_object(value)
-    return _text(config)
+        return _text(described(value))
+    return _text(keras.saving.serialize_keras_object(value))
 
 
 def written_model(model: Any) -> tuple[str, list[Any]]:
@@ -160,21 +151,17 @@ def _check_name(config: dict[str, Any]) -> None:
     if name in _VALUES:
         return
     is_function = name == "function"
-    if is_function:
-        name = registered = config.get("config")
-    else:
-        registered = config.get("registered_name")
+    registered: Any = config.get("config" if is_function else "registered_name")
     if isinstance(registered, str) and get_registered_object(registered) is not None:
         # This process has it, by `keras.saving.register_keras_serializable`.
         return
+    name = registered if is_function else name
     known = isinstance(name, str) and name not in _REFUSED
     if known and not is_function:
         inside = _INSIDE.fullmatch(module) or (module == "keras" and name in _OF_KERAS)
         known = name[:1].isupper() and (module in _MODULES or bool(inside))
-    elif known:
-        known = module in _FUNCTION_MODULES
     check(
-        known,
+        known and (not is_function or module in _FUNCTION_MODULES),
         f"{module}.{name} is none of the layers, losses, optimizers and functions of Keras "
         "that skae loads, nor registered in this process by "
         "keras.saving.register_keras_serializable.",

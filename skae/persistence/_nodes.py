@@ -1,8 +1,7 @@
 """An estimator as a list of nodes and arrays, and back by data alone: no code of a file is run.
 
 A node is a list of its kind and its parts; parts are scalars, or ``["ref", i]`` for an earlier
-node. So nothing is nested or contains itself, and what an estimator holds twice is one node
-and comes back as one object.
+node. So nothing contains itself, and what an estimator holds twice comes back as one object.
 """
 
 from collections.abc import Callable
@@ -29,23 +28,14 @@ _GENERATOR_LENGTH = 624
 
 
 class Encoder:
-    """Takes an estimator apart.
-
-    Attributes
-    ----------
-    nodes : list
-        JSON values; parts stand before the nodes that refer to them.
-
-    arrays : list of ndarray
-        Of numbers, times or strings.
-
-    has_keras : bool
-        True if there are objects of Keras among the nodes.
-    """
+    """Takes an estimator apart."""
 
     def __init__(self) -> None:
+        # JSON values; parts stand before the nodes that refer to them.
         self.nodes: list[Any] = []
+        # Of numbers, times or strings.
         self.arrays: list[Array] = []
+        # True if there are objects of Keras among the nodes.
         self.has_keras = False
         self._class_names = {kind: name for name, kind in savable_classes().items()}
         self._function_names = {value: name for name, value in savable_functions().items()}
@@ -57,13 +47,7 @@ class Encoder:
         self._path: list[str] = []
 
     def encode(self, estimator: Any) -> Any:
-        """The reference to an estimator, whose nodes are added.
-
-        Raises
-        ------
-        TypeError
-            If the estimator holds what files cannot, which the message names.
-        """
+        """The reference to an estimator, whose nodes are added."""
         try:
             return self._value(estimator, type(estimator).__name__)
         except TypeError as error:
@@ -98,11 +82,9 @@ class Encoder:
         if kind in _SETS:
             return [_SETS[kind], [_scalars.to_json(item) for item in sorted(value, key=repr)]]
         if kind is dict:
-            pairs = value.items()
-            return [
-                "dict",
-                [[_scalars.to_json(k), self._value(v, f"[{k!r:.40}]")] for k, v in pairs],
-            ]
+            items = value.items()
+            pairs = [[_scalars.to_json(k), self._value(v, f"[{k!r:.40}]")] for k, v in items]
+            return ["dict", pairs]
         if kind in (np.ndarray, np.memmap):
             return self._array(np.asarray(value))
         if kind in self._class_names:
@@ -113,11 +95,8 @@ class Encoder:
             return ["object", self._class_names[kind], fields]
         if kind is np.random.RandomState:
             return self._generator(value)
-        if (
-            callable(value)
-            and getattr(kind, "__hash__", None)
-            and value in self._function_names
-        ):
+        is_hashable = getattr(kind, "__hash__", None)
+        if callable(value) and is_hashable and value in self._function_names:
             return ["function", self._function_names[value]]
         if _keras.is_model(value):
             self.has_keras = True
@@ -143,14 +122,15 @@ class Encoder:
 
     def _own_callbacks(self, callbacks: Any) -> list[Any]:
         """Callbacks without those of other packages, of which there is a warning."""
-        others = [type(c).__name__ for c in callbacks if type(c) not in self._class_names]
-        if others:
+        savable = [callback for callback in callbacks if type(callback) in self._class_names]
+        if len(savable) < len(callbacks):
+            others = [type(c).__name__ for c in callbacks if type(c) not in self._class_names]
             warn_user(
                 f"skae.save leaves out callbacks that are not skae's own: of "
                 f"{''.join(self._path)}, {', '.join(others)}. Set them again on the loaded "
                 "estimator before it is fitted further.",
             )
-        return [callback for callback in callbacks if type(callback) in self._class_names]
+        return savable
 
     def _generator(self, value: np.random.RandomState) -> list[Any]:
         state: Any = value.get_state(legacy=False)
@@ -171,16 +151,7 @@ def _description(value: Any) -> str:
 
 
 class Decoder:
-    """Puts together what an :class:`Encoder` took apart.
-
-    Parameters
-    ----------
-    nodes : list
-        From a file.
-
-    arrays : list of ndarray
-        Likewise.
-    """
+    """Puts together what an :class:`Encoder` took apart, from nodes and arrays of a file."""
 
     def __init__(self, nodes: Any, arrays: list[Array]) -> None:
         check(isinstance(nodes, list), "The file has no list of nodes.")

@@ -18,9 +18,6 @@ _FORMAT = 2
 # For each older format that is still read, a function from its content to that of the next.
 _MIGRATIONS: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {}
 
-# For messages: the versions that a file was written with.
-_MODULES = ("skae", "sklearn", "numpy")
-
 
 def save(estimator: Any, path: str | os.PathLike[str]) -> None:
     """Write an estimator into one file, which :func:`load` reads.
@@ -146,9 +143,8 @@ def load(path: str | os.PathLike[str], *, max_bytes: int = 2**32) -> Any:
             return _estimator(content, arrays)
         except SavedFileError as error:
             origin = f" It was written by {_text(written_by)}." if written_by else ""
-            raise SavedFileError(
-                f"{os.fspath(path)!r} cannot be loaded. {error}{origin}"
-            ) from error
+            message = f"{os.fspath(path)!r} cannot be loaded. {error}{origin}"
+            raise SavedFileError(message) from error
         except Exception as error:
             # Whatever zipfile, NumPy or Keras raise is the fault of the file.
             raise SavedFileError(
@@ -160,14 +156,7 @@ def load(path: str | os.PathLike[str], *, max_bytes: int = 2**32) -> Any:
 
 
 def _estimator(content: dict[str, Any], arrays: list[Any]) -> Any:
-    content = _migrated(content)
-    estimator = Decoder(content.get("nodes"), arrays).value(content.get("root"))
-    check(is_estimator(type(estimator)), "It holds no estimator of skae.")
-    return estimator
-
-
-def _migrated(content: dict[str, Any]) -> dict[str, Any]:
-    """The content of a file in the format of this version."""
+    """The estimator of a file, whose content is brought to the format of this version."""
     version: Any = content.get("format")
     check(type(version) is int and version >= 1, "It has no format number.")
     check(
@@ -179,11 +168,13 @@ def _migrated(content: dict[str, Any]) -> dict[str, Any]:
     for older in range(version, _FORMAT):
         check(older in _MIGRATIONS, f"It has format {version}, which is no longer read.")
         content = _MIGRATIONS[older](content)
-    return content
+    estimator = Decoder(content.get("nodes"), arrays).value(content.get("root"))
+    check(is_estimator(type(estimator)), "It holds no estimator of skae.")
+    return estimator
 
 
 def _versions(with_keras: bool) -> dict[str, str]:
-    modules = (*_MODULES, "keras") if with_keras else _MODULES
+    modules = ("skae", "sklearn", "numpy", *["keras"] * with_keras)
     return {module: str(sys.modules[module].__version__) for module in modules}
 
 

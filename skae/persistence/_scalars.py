@@ -1,7 +1,4 @@
-"""Single values as JSON: those that JSON lacks are a list of a kind and its parts.
-
-Each kind is one entry of `_KINDS`: a function that takes a value apart, and one that makes it.
-"""
+"""Single values as JSON: those that JSON lacks are a list of a kind and its parts."""
 
 import base64
 import datetime
@@ -34,7 +31,7 @@ def to_json(value: Any) -> Any:
     kind = _kind_of(value)
     if kind is None:
         raise TypeError(f"a value of type {type(value).__name__}")
-    return [kind, *_KINDS[kind][0](value)]
+    return [kind, *_KINDS[kind][1](value)]
 
 
 def from_json(value: Any) -> Any:
@@ -44,7 +41,7 @@ def from_json(value: Any) -> Any:
         return value
     known = len(value) > 0 and isinstance(value[0], str) and value[0] in _KINDS
     check(known, "No known value.")
-    return _KINDS[value[0]][1](*value[1:])
+    return _KINDS[value[0]][2](*value[1:])
 
 
 def key(value: Any) -> Any:
@@ -57,13 +54,11 @@ def key(value: Any) -> Any:
 
 def _kind_of(value: Any) -> str | None:
     kind = type(value)
-    if kind in _KIND_OF:
-        return _KIND_OF[kind]
     if isinstance(value, np.generic):
         is_plain = value.dtype.kind in "biufUmM" and not isinstance(value, np.longdouble)
         return "numpy" if is_plain else None
     is_pandas = kind.__module__.partition(".")[0] == "pandas"
-    return _KIND_OF_PANDAS.get(kind.__name__) if is_pandas else None
+    return _KIND_OF.get(kind.__name__ if is_pandas else kind)
 
 
 def _pandas() -> Any:
@@ -175,10 +170,6 @@ def _timestamp(value: Any, unit: Any, zone: Any) -> Any:
     return stamp if zone is None else stamp.tz_localize("UTC").tz_convert(_zone(zone))
 
 
-def _of_timestamp(value: Any) -> list[Any]:
-    return [int(value.asm8.astype("i8")), value.unit, _zone_name(value.tzinfo)]
-
-
 def _duration(value: Any, unit: Any) -> Any:
     return _pandas().Timedelta(np.array(value, "i8").astype(plain_dtype(f"<m8[{unit}]"))[()])
 
@@ -188,49 +179,45 @@ def _period(ordinal: Any, frequency: Any) -> Any:
     return _pandas().Period(ordinal=ordinal, freq=frequency)
 
 
-_Kind = tuple[Callable[[Any], list[Any]], Callable[..., Any]]
+# For each kind, the types of its values, those of pandas by name; a function that takes a value
+# apart, and one that makes it.
+_Kind = tuple[tuple[type | str, ...], Callable[[Any], list[Any]], Callable[..., Any]]
 
 _KINDS: dict[str, _Kind] = {
-    "float": (lambda v: [repr(v)], float),
-    "bytes": (lambda v: [base64.b64encode(v).decode()], lambda text: base64.b64decode(text)),
-    "date": (lambda v: [v.isoformat()], datetime.date.fromisoformat),
-    "time": (_of_time, datetime.time.fromisoformat),
-    "datetime": (_of_datetime, _datetime),
-    "timedelta": (_of_timedelta, datetime.timedelta),
-    "decimal": (_of_decimal, _decimal),
-    "numpy": (_of_numpy, _numpy),
-    "dtype": (lambda v: [v.str], plain_dtype),
-    "NA": (lambda v: [], lambda: _pandas().NA),
-    "NaT": (lambda v: [], lambda: _pandas().NaT),
-    "timestamp": (_of_timestamp, _timestamp),
-    "duration": (lambda v: [int(v.asm8.astype("i8")), v.unit], _duration),
+    "float": ((float,), lambda v: [repr(v)], float),
+    "bytes": (
+        (bytes,),
+        lambda v: [base64.b64encode(v).decode()],
+        lambda text: base64.b64decode(text),
+    ),
+    "date": ((datetime.date,), lambda v: [v.isoformat()], datetime.date.fromisoformat),
+    "time": ((datetime.time,), _of_time, datetime.time.fromisoformat),
+    "datetime": ((datetime.datetime,), _of_datetime, _datetime),
+    "timedelta": ((datetime.timedelta,), _of_timedelta, datetime.timedelta),
+    "decimal": ((Decimal,), _of_decimal, _decimal),
+    # Those that are plain, see `_kind_of`.
+    "numpy": ((), _of_numpy, _numpy),
+    "dtype": (
+        tuple(type(np.dtype(code)) for code in "?bhilqBHILQefdFDOSUMm"),
+        lambda v: [v.str],
+        plain_dtype,
+    ),
+    "NA": (("NAType",), lambda v: [], lambda: _pandas().NA),
+    "NaT": (("NaTType",), lambda v: [], lambda: _pandas().NaT),
+    "timestamp": (
+        ("Timestamp",),
+        lambda v: [int(v.asm8.astype("i8")), v.unit, _zone_name(v.tzinfo)],
+        _timestamp,
+    ),
+    "duration": (("Timedelta",), lambda v: [int(v.asm8.astype("i8")), v.unit], _duration),
     "interval": (
+        ("Interval",),
         lambda v: [to_json(v.left), to_json(v.right), v.closed],
         lambda low, high, closed: _pandas().Interval(from_json(low), from_json(high), closed),
     ),
-    "period": (lambda v: [v.ordinal, v.freqstr], _period),
-    "zone": (lambda v: [_zone_name(v)], _zone),
-    "offset": (lambda v: _of_timedelta(v.utcoffset(None)), _offset),
+    "period": (("Period",), lambda v: [v.ordinal, v.freqstr], _period),
+    "zone": ((ZoneInfo,), lambda v: [_zone_name(v)], _zone),
+    "offset": ((datetime.timezone,), lambda v: _of_timedelta(v.utcoffset(None)), _offset),
 }
 
-_KIND_OF: dict[type, str] = {
-    float: "float",
-    bytes: "bytes",
-    datetime.date: "date",
-    datetime.time: "time",
-    datetime.datetime: "datetime",
-    datetime.timedelta: "timedelta",
-    Decimal: "decimal",
-    ZoneInfo: "zone",
-    datetime.timezone: "offset",
-    **{type(np.dtype(code)): "dtype" for code in "?bhilqBHILQefdFDOSUMm"},
-}
-
-_KIND_OF_PANDAS = {
-    "NAType": "NA",
-    "NaTType": "NaT",
-    "Timestamp": "timestamp",
-    "Timedelta": "duration",
-    "Interval": "interval",
-    "Period": "period",
-}
+_KIND_OF = {kind: name for name, (kinds, *_) in _KINDS.items() for kind in kinds}

@@ -1,13 +1,12 @@
 """The classes whose objects a file may hold, their fields, and the defaults of these.
 
-Every class of skae that declares its fields is one, under its own name, wherever it stands: a
-dataclass, a named tuple, an estimator, or a class with annotated attributes. A field that came
-after a file was written takes its default; a field that this version lacks is refused.
+They are skae's dataclasses, named tuples, estimators and classes with annotated attributes. A
+field that a file lacks takes its default; one that this version lacks is refused.
 """
 
 import sys
 from collections.abc import Callable, Iterator
-from dataclasses import MISSING, Field, fields, is_dataclass
+from dataclasses import MISSING, fields, is_dataclass
 from importlib import import_module
 from inspect import get_annotations, isabstract, signature
 from typing import Any
@@ -30,15 +29,10 @@ _OUTSIDE = ("models", "persistence", "plotting", "training")
 _SKLEARN = {
     "sklearn.mixture": ("GaussianMixture",),
     "sklearn.model_selection": (
-        "GroupKFold",
-        "GroupShuffleSplit",
-        "KFold",
-        "LeaveOneGroupOut",
-        "ShuffleSplit",
-        "StratifiedKFold",
-        "TimeSeriesSplit",
+        "GroupKFold", "GroupShuffleSplit", "KFold", "LeaveOneGroupOut", "ShuffleSplit",
+        "StratifiedKFold", "TimeSeriesSplit",
     ),
-}
+}  # fmt: skip
 
 # The default of a field that may be absent: a class attribute, or nothing.
 _OPTIONAL = object()
@@ -68,10 +62,8 @@ def _own_classes() -> Iterator[type]:
 
 def _declares(kind: type) -> bool:
     declares = is_dataclass(kind) or issubclass(kind, BaseEstimator) or bool(_annotated(kind))
-    is_abstract = isabstract(kind) or getattr(
-        vars(kind).get("__init__"), "__isabstractmethod__", False
-    )
-    return declares and not is_abstract
+    init = vars(kind).get("__init__")
+    return declares and not (isabstract(kind) or getattr(init, "__isabstractmethod__", False))
 
 
 def savable_functions() -> dict[str, Callable[..., Any]]:
@@ -90,9 +82,6 @@ def is_estimator(kind: type) -> bool:
     """True for the estimators of skae, one of which a file holds."""
     is_own = kind.__module__.startswith("skae.") and issubclass(kind, BaseEstimator)
     return is_own and hasattr(kind, "fit")
-
-
-# Fields
 
 
 def _annotated(kind: type) -> dict[str, Any]:
@@ -119,7 +108,11 @@ def _fields(kind: Any) -> dict[str, Any]:
         return {name: kind._field_defaults.get(name, MISSING) for name in kind._fields}
     if is_dataclass(kind):
         # Those that are computed from others are computed again.
-        return {f.name: _default(f) for f in fields(kind) if f.init}
+        return {
+            f.name: f.default if f.default_factory is MISSING else f.default_factory()
+            for f in fields(kind)
+            if f.init
+        }
     if not kind.__module__.startswith("skae."):
         return _parameters(kind)
     if issubclass(kind, BaseEstimator):
@@ -129,18 +122,8 @@ def _fields(kind: Any) -> dict[str, Any]:
     return _annotated(kind)
 
 
-def _default(field: Field[Any]) -> Any:
-    return field.default if field.default_factory is MISSING else field.default_factory()
-
-
 def state_of(value: Any) -> dict[str, Any]:
-    """The fields of an object.
-
-    Raises
-    ------
-    TypeError
-        If it has attributes that its class does not declare.
-    """
+    """The fields of an object, all of which its class must declare."""
     kind = type(value)
     if isinstance(value, tuple) or is_dataclass(kind):
         return {name: getattr(value, name) for name in _fields(kind)}
@@ -158,26 +141,17 @@ def state_of(value: Any) -> dict[str, Any]:
 
 
 def object_of(kind: Any, state: dict[str, Any]) -> Any:
-    """An object with these fields, made without calling its class.
-
-    Raises
-    ------
-    SavedFileError
-        If fields are missing, or unknown in this version.
-    """
+    """An object with these fields, made without calling its class."""
     state = _completed(kind, state)
     if issubclass(kind, tuple):
         return tuple.__new__(kind, [state[name] for name in kind._fields])
     made = object.__new__(kind)
-    if (
-        is_dataclass(kind)
-        or issubclass(kind, BaseEstimator)
-        or not hasattr(kind, "__setstate__")
-    ):
+    is_plain = is_dataclass(kind) or issubclass(kind, BaseEstimator)
+    if hasattr(kind, "__setstate__") and not is_plain:
+        made.__setstate__(state)
+    else:
         for name, value in state.items():
             object.__setattr__(made, name, value)
-    else:
-        made.__setstate__(state)
     if hasattr(kind, "__post_init__"):
         made.__post_init__()
     return made

@@ -1,10 +1,9 @@
 """Displays in scikit-learn's manner; matplotlib is imported when one is drawn."""
 
 from skae.plotting._anomaly import AnomalyScoreDisplay
-from skae.plotting._component_curve import ComponentCurveDisplay
+from skae.plotting._curves import ComponentCurveDisplay, LossCurveDisplay
 from skae.plotting._latent_path import LatentPathDisplay
 from skae.plotting._latent_space import LatentSpaceDisplay
-from skae.plotting._loss_curve import LossCurveDisplay
 from skae.plotting._reconstruction import ReconstructionDisplay
 
 __all__ = [

@@ -4,8 +4,7 @@ from numbers import Integral
 
 import numpy as np
 
-from skae.plotting._axes import COLORS, GREY, axes_for, set_title, split
-from skae.plotting._rows import unwrap
+from skae.plotting._drawing import COLORS, GREY, axes_for, set_title, split, unwrap
 from skae.utils._arrays import column_names
 
 # Scores beyond this quantile fall into the last bin, so that one wild row does not
@@ -112,22 +111,23 @@ class AnomalyScoreDisplay:
             Position of a row to be explained beside the histogram, which wants an
             estimator with `explain`. None: the histogram alone.
 
-        n_columns, feature_names
-            As in the class.
-
-        ax : matplotlib Axes, default=None
-            Where to draw. None: in a new figure.
+        n_columns, feature_names, ax
+            As in the class and in `plot`.
 
         Returns
         -------
-        AnomalyScoreDisplay
-            The display.
+        display : AnomalyScoreDisplay
         """
         detector = unwrap(estimator, "score_samples")
         scores = estimator.score_samples(X)
-        _check_row(row, len(scores))
         explanation = None
         if row is not None:
+            last = len(scores) - 1
+            if not isinstance(row, Integral) or not -last - 1 <= row <= last:
+                raise ValueError(
+                    "row must be the position of a row of X, an integer from 0 to "
+                    f"{last}, or None; got {row!r}."
+                )
             steps = estimator[:-1] if hasattr(estimator, "steps") else None
             rows = X if steps is None or not len(steps) else steps.transform(X)
             parts = unwrap(detector, "explain").explain(rows)
@@ -162,16 +162,12 @@ class AnomalyScoreDisplay:
 
         Parameters
         ----------
-        scores, offset, false_alarm_rate, held_out, explanation, feature_names, n_columns
-            As in the class.
-
-        ax : matplotlib Axes, default=None
-            Where to draw. None: in a new figure.
+        scores, offset, false_alarm_rate, held_out, explanation, feature_names, n_columns, ax
+            As in the class and in `plot`.
 
         Returns
         -------
-        AnomalyScoreDisplay
-            The display.
+        display : AnomalyScoreDisplay
         """
         display = cls(
             scores,
@@ -194,17 +190,14 @@ class AnomalyScoreDisplay:
 
         Returns
         -------
-        AnomalyScoreDisplay
-            The display, with its attributes ending in an underscore.
+        display : AnomalyScoreDisplay
         """
-        n_panels = 1 + (self.explanation is not None)
+        n_panels = 1 if self.explanation is None else 2
         ax = axes_for(type(self).__name__, ax, (5.5 * n_panels, 4))
         self.ax_, self.figure_ = ax, ax.figure
         self.axes_ = split(ax, 1, n_panels).ravel()
         self._draw_histogram(self.axes_[0])
-        self.bars_ = None
-        if n_panels > 1:
-            self.bars_ = self._draw_bars(self.axes_[1])
+        self.bars_ = None if n_panels == 1 else self._draw_bars(self.axes_[1])
         for panel in self.axes_:
             panel.spines[["top", "right"]].set_visible(False)
         set_title(ax, "Anomaly scores", self.axes_)
@@ -260,17 +253,6 @@ class AnomalyScoreDisplay:
         ax.invert_yaxis()
         ax.set_xlabel(f"Part in the score of the row, {parts.sum():.3g}")
         return bars
-
-
-def _check_row(row, n_samples):
-    """Raise if `row` is no position among so many rows."""
-    if row is None:
-        return
-    if not isinstance(row, Integral) or not -n_samples <= row < n_samples:
-        raise ValueError(
-            f"row must be the position of a row of X, an integer from 0 to {n_samples - 1}, or "
-            f"None; got {row!r}."
-        )
 
 
 def _finite(name, scores):

@@ -10,9 +10,19 @@ from skae.estimators._latent_paths import (
     numbers,
     traversal_codes,
 )
-from skae.plotting._axes import COLORS, axes_for, set_title, split
-from skae.plotting._mosaic import Band, draw_mosaic, label_columns, mosaic_size
-from skae.plotting._rows import as_images, limits_of, numeric
+from skae.plotting._drawing import (
+    COLORS,
+    Band,
+    add_grid,
+    as_images,
+    axes_for,
+    draw_mosaic,
+    limits_of,
+    mosaic_size,
+    numeric,
+    set_title,
+    split,
+)
 
 
 class LatentPathDisplay:
@@ -110,16 +120,12 @@ class LatentPathDisplay:
         X_start, X_end, n_steps, weights, method
             As in :meth:`skae.AutoencoderTransformer.interpolate`.
 
-        image_shape : tuple of int, default=None
-            As in the class.
-
-        ax : matplotlib Axes, default=None
-            Where to draw. None: in a new figure.
+        image_shape, ax
+            As in the class and in `plot`.
 
         Returns
         -------
-        LatentPathDisplay
-            The display.
+        display : LatentPathDisplay
         """
         rows = interpolate(
             estimator, X_start, X_end, n_steps=n_steps, weights=weights, method=method
@@ -159,16 +165,12 @@ class LatentPathDisplay:
         X, start, components, n_values, values
             As in :meth:`skae.AutoencoderTransformer.latent_traversal`.
 
-        image_shape : tuple of int, default=None
-            As in the class.
-
-        ax : matplotlib Axes, default=None
-            Where to draw. None: in a new figure.
+        image_shape, ax
+            As in the class and in `plot`.
 
         Returns
         -------
-        LatentPathDisplay
-            The display.
+        display : LatentPathDisplay
         """
         codes, used = traversal_codes(
             estimator, X, start=start, components=components, n_values=n_values, values=values
@@ -217,16 +219,12 @@ class LatentPathDisplay:
         components : (int, int), default=(0, 1)
             The columns of the code that vary: along the strips, and from bottom to top.
 
-        image_shape : tuple of int, default=None
-            As in the class.
-
-        ax : matplotlib Axes, default=None
-            Where to draw. None: in a new figure.
+        image_shape, ax
+            As in the class and in `plot`.
 
         Returns
         -------
-        LatentPathDisplay
-            The display.
+        display : LatentPathDisplay
         """
         across, up = check_components(components, encode(estimator, X, "X").shape[1], 2)
         codes, used = traversal_codes(
@@ -257,16 +255,12 @@ class LatentPathDisplay:
 
         Parameters
         ----------
-        rows, image_shape, title
-            As in the class.
-
-        ax : matplotlib Axes, default=None
-            Where to draw. None: in a new figure.
+        rows, image_shape, title, ax
+            As in the class and in `plot`.
 
         Returns
         -------
-        LatentPathDisplay
-            The display.
+        display : LatentPathDisplay
         """
         return cls(rows, image_shape=image_shape, title=title).plot(ax)
 
@@ -283,8 +277,7 @@ class LatentPathDisplay:
 
         Returns
         -------
-        LatentPathDisplay
-            The display, with its attributes ending in an underscore.
+        display : LatentPathDisplay
         """
         rows = numeric("rows", self.rows)
         if rows.ndim < 3:
@@ -292,48 +285,41 @@ class LatentPathDisplay:
                 f"rows must be (n_strips, n_steps, n_features, ...); got shape {rows.shape}."
             )
         is_image = self.image_shape is not None or rows.ndim > 3
-        return self._plot_images(rows, ax, cmap) if is_image else self._plot_lines(rows, ax)
+        ax, axes = self._draw_images(rows, ax, cmap) if is_image else self._draw_lines(rows, ax)
+        self.ax_, self.axes_, self.figure_ = ax, axes, ax.figure
+        set_title(ax, self.title, axes)
+        return self
 
-    def _plot_images(self, rows, ax, cmap):
+    def _draw_images(self, rows, ax, cmap):
         labels = self.strip_labels or [""] * len(rows)
         bands = [
             Band(label, as_images(strip, self.image_shape))
             for label, strip in zip(labels, rows, strict=True)
         ]
         ax = axes_for(type(self).__name__, ax, mosaic_size(bands))
-        draw_mosaic(ax, bands, cmap=cmap, error_cmap=cmap, limits=self.value_range)
-        if self.step_labels is not None:
-            label_columns(ax, bands[0].images, self.step_labels)
+        draw_mosaic(ax, bands, self.value_range or limits_of(rows), cmap, self.step_labels)
         ax.set(xlabel=self.xlabel, ylabel=self.ylabel)
-        return self._keep(ax, np.array([[ax]]))
+        return ax, np.array([[ax]])
 
-    def _plot_lines(self, rows, ax):
+    def _draw_lines(self, rows, ax):
         n_strips, n_steps = rows.shape[:2]
         size = max(1.2 * n_steps + 1.2, 6.4), 1.2 * n_strips + 1.4
         ax = axes_for(type(self).__name__, ax, size)
         axes = split(ax, n_strips, n_steps, sharex=True, sharey=True)
         for panel, line in zip(axes.flat, rows.reshape(-1, rows.shape[2]), strict=True):
             panel.plot(line, color=COLORS[0])
-            panel.grid(alpha=0.25)
-            panel.spines[["top", "right"]].set_visible(False)
+            add_grid(panel, alpha=0.25)
         for panel, label in zip(axes[-1], self.step_labels or [""] * n_steps, strict=True):
             panel.set(xlabel=label, xticks=[])
-        middle = axes[-1, n_steps // 2]
-        middle.set_xlabel(f"{middle.get_xlabel()}\n{self.xlabel}")
         for panel, label in zip(axes[:, 0], self.strip_labels or [""] * n_strips, strict=True):
             panel.set_ylabel(f"{label}\nunits of X".strip())
+        middle, left = axes[-1, n_steps // 2], axes[n_strips // 2, 0]
+        middle.set_xlabel(f"{middle.get_xlabel()}\n{self.xlabel}")
         if self.ylabel:
-            axes[n_strips // 2, 0].set_ylabel(
-                f"{self.ylabel}\n{axes[n_strips // 2, 0].get_ylabel()}"
-            )
-        return self._keep(ax, axes)
-
-    def _keep(self, ax, axes):
-        self.ax_, self.axes_, self.figure_ = ax, axes, ax.figure
-        set_title(ax, self.title, axes)
-        return self
+            left.set_ylabel(f"{self.ylabel}\n{left.get_ylabel()}")
+        return ax, axes
 
 
 def _range_of(*arrays):
-    """Of the data that a path was made from, so that grey means what it means there."""
+    """Limits of the rows (n_samples, n_features) behind a path: grey means the same in both."""
     return limits_of(*(numeric("X", array) for array in arrays))

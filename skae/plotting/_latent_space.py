@@ -1,14 +1,27 @@
-"""LatentSpaceDisplay."""
+"""LatentSpaceDisplay: codes in the plane, coloured by labels, some of them missing."""
 
+from datetime import date, timedelta
+from decimal import Decimal
+from numbers import Real
+from typing import NamedTuple
+
+import numpy as np
 from sklearn.decomposition import PCA
-from sklearn.utils import check_array, check_consistent_length
+from sklearn.utils import check_array, check_consistent_length, column_or_1d
 
 from skae.estimators._latent_paths import check_components
-from skae.plotting._axes import COLORS, MARKERS, axes_for
-from skae.plotting._labels import read_labels
+from skae.plotting._drawing import COLORS, MARKERS, axes_for
 
 # Points without a label lie below the others.
 _MISSING = {"color": "0.85", "marker": "o", "zorder": 0.5, "label": "missing"}
+
+# Whole numbers with more distinct values than this are measured, not classes.
+_MOST_CLASSES = 20
+# Of more classes than this the most frequent are drawn apart, and the others as one.
+_MOST_SHOWN = 30
+
+# Durations are measured in the largest unit that the longest has two of.
+_UNITS = {"days": 86400, "hours": 3600, "minutes": 60, "seconds": 1}
 
 
 class LatentSpaceDisplay:
@@ -84,19 +97,15 @@ class LatentSpaceDisplay:
         X : array-like of shape (n_samples, n_features)
             Rows.
 
-        y, components, y_name
-            As in the class.
-
-        ax : matplotlib Axes, default=None
-            Where to draw. None: in a new figure.
+        y, components, y_name, ax
+            As in the class and in `plot`.
 
         **scatter_params : dict
             For matplotlib's `scatter`.
 
         Returns
         -------
-        LatentSpaceDisplay
-            The display.
+        display : LatentSpaceDisplay
         """
         codes = estimator.transform(X)
         return cls.from_codes(
@@ -111,19 +120,15 @@ class LatentSpaceDisplay:
 
         Parameters
         ----------
-        codes, y, components, y_name
-            As in the class.
-
-        ax : matplotlib Axes, default=None
-            Where to draw. None: in a new figure.
+        codes, y, components, y_name, ax
+            As in the class and in `plot`.
 
         **scatter_params : dict
             For matplotlib's `scatter`.
 
         Returns
         -------
-        LatentSpaceDisplay
-            The display.
+        display : LatentSpaceDisplay
         """
         display = cls(codes, y, components=components, y_name=y_name)
         return display.plot(ax, **scatter_params)
@@ -141,19 +146,13 @@ class LatentSpaceDisplay:
 
         Returns
         -------
-        LatentSpaceDisplay
-            The display, with its attributes ending in an underscore.
+        display : LatentSpaceDisplay
         """
         points, labels = self._plane()
-        y = None if self.y is None else read_labels(self.y)
+        y = None if self.y is None else _read_labels(self.y)
         check_consistent_length(points, None if y is None else y.observed)
-        style = {
-            "s": 18,
-            "alpha": 0.7,
-            "edgecolors": "0.2",
-            "linewidths": 0.3,
-            **scatter_params,
-        }
+        style = {"s": 18, "alpha": 0.7, "edgecolors": "0.2", "linewidths": 0.3}
+        style |= scatter_params
         ax = axes_for(type(self).__name__, ax)
         self.ax_, self.figure_ = ax, ax.figure
         self.legend_ = self.colorbar_ = None
@@ -161,17 +160,25 @@ class LatentSpaceDisplay:
             self.scatters_ = [ax.scatter(*points.T, **{"color": COLORS[0], **style})]
         else:
             draw = self._draw_measured if y.classes is None else self._draw_classes
-            self.scatters_ = draw(ax, points, y, style)
+            draw(ax, points, y, style)
             if not y.observed.all():
                 missing = points[~y.observed]
                 self.scatters_.append(ax.scatter(*missing.T, **{**style, **_MISSING}))
-            self._draw_legend(ax, y)
+            if y.classes is not None:
+                self.legend_ = ax.legend(
+                    title=self.y_name, loc="upper left", bbox_to_anchor=(1.01, 1),
+                    frameon=False, ncols=-(-len(self.scatters_) // 16),
+                )  # fmt: skip
+            elif not y.observed.all():
+                self.legend_ = ax.legend(frameon=False)
+            for handle in self.legend_.legend_handles if self.legend_ else ():
+                handle.set(alpha=1, sizes=[36])
         ax.set(xlabel=labels[0], ylabel=labels[1], title="Codes in the plane")
         ax.grid(alpha=0.25)
         return self
 
     def _plane(self):
-        """Two columns and what to call them."""
+        """Two columns, (n_samples, 2), and their labels."""
         codes = check_array(self.codes, order="C", ensure_min_features=2, input_name="codes")
         if isinstance(self.components, str):
             if self.components != "pca":
@@ -190,13 +197,15 @@ class LatentSpaceDisplay:
         return codes[:, chosen], [f"Component {i} of the code" for i in chosen]
 
     def _draw_classes(self, ax, points, y, style):
-        scatters = []
+        """Draw points (n_samples, 2), each class with a look of its own."""
+        self.scatters_ = []
         for i, (label, rows) in enumerate(y.classes.items()):
             look = {"color": COLORS[i % len(COLORS)], "marker": MARKERS[i % len(MARKERS)]}
-            scatters.append(ax.scatter(*points[rows].T, label=label, **{**look, **style}))
-        return scatters
+            artist = ax.scatter(*points[rows].T, label=label, **{**look, **style})
+            self.scatters_.append(artist)
 
     def _draw_measured(self, ax, points, y, style):
+        """Draw points (n_samples, 2) by their values, and the colour bar."""
         from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
 
         values = y.values[y.observed]
@@ -205,21 +214,104 @@ class LatentSpaceDisplay:
         self.colorbar_ = ax.figure.colorbar(artist, ax=ax, label=label)
         self.colorbar_.solids.set(alpha=1)
         if y.are_dates:
-            locator = AutoDateLocator()
-            self.colorbar_.locator = locator
+            self.colorbar_.locator = locator = AutoDateLocator()
             self.colorbar_.formatter = ConciseDateFormatter(locator)
             self.colorbar_.update_ticks()
-        return [artist]
+        self.scatters_ = [artist]
 
-    def _draw_legend(self, ax, y):
-        if y.classes is None:
-            if y.observed.all():
-                return
-            self.legend_ = ax.legend(frameon=False)
-        else:
-            self.legend_ = ax.legend(
-                title=self.y_name, loc="upper left", bbox_to_anchor=(1.01, 1),
-                frameon=False, ncols=-(-len(self.scatters_) // 16),
-            )  # fmt: skip
-        for handle in self.legend_.legend_handles:
-            handle.set(alpha=1, sizes=[36])
+
+class _Labels(NamedTuple):
+    """Labels of rows: classes, or measured values where `classes` is None."""
+
+    # Which rows have a label, (n_samples,).
+    observed: np.ndarray
+    # The rows of each class by its name, each (n_samples,).
+    classes: dict | None = None
+    # Measured labels (n_samples,), NaN where missing; dates as matplotlib counts them.
+    values: np.ndarray | None = None
+    # Of durations, else empty.
+    unit: str = ""
+    are_dates: bool = False
+
+
+def _read_labels(y):
+    """Labels (n_samples,) of any library: None, NaN, NaT and NA are missing."""
+    labels = _as_list(y)
+    observed = np.array([not _is_missing(label) for label in labels], dtype=bool)
+    present = [labels[i] for i in np.flatnonzero(observed)]
+    if all(_is_number(label) for label in present):
+        numbers = _spread([float(label) for label in present], observed)
+        if np.isinf(numbers).any():
+            raise ValueError("y must hold finite numbers; it has infinite ones.")
+        distinct = np.unique(numbers[observed])
+        if len(distinct) > _MOST_CLASSES or (distinct != np.round(distinct)).any():
+            return _Labels(observed, values=numbers)
+    elif all(isinstance(label, date) for label in present):
+        from matplotlib.dates import date2num
+
+        values = _spread([date2num(label) for label in present], observed)
+        return _Labels(observed, values=values, are_dates=True)
+    elif all(isinstance(label, timedelta) for label in present):
+        seconds = _spread([label.total_seconds() for label in present], observed)
+        longest = np.nanmax(np.abs(seconds))
+        unit = next((u for u, size in _UNITS.items() if longest >= 2 * size), "seconds")
+        return _Labels(observed, values=seconds / _UNITS[unit], unit=unit)
+    # The order of a categorical dtype.
+    order = getattr(getattr(y, "dtype", None), "categories", None)
+    order = list(order) if hasattr(order, "__len__") else None
+    return _Labels(observed, classes=_classes(labels, observed, order))
+
+
+def _as_list(y):
+    """Labels as a list of Python's objects, of length n_samples."""
+    for name in ("to_pylist", "to_list", "tolist"):
+        if hasattr(y, name) and getattr(y, "ndim", 1) == 1 and not isinstance(y, np.ndarray):
+            return getattr(y, name)()
+    y = column_or_1d(y) if np.ndim(y) < 2 else column_or_1d(np.asarray(y))
+    if y.dtype.kind in "mM":
+        # In nanoseconds NumPy gives integers.
+        y = y.astype(f"{y.dtype.kind}8[us]")
+    return y.tolist()
+
+
+def _is_missing(label):
+    if label is None:
+        return True
+    try:
+        return bool(label != label)
+    except TypeError:  # NA is neither equal nor different
+        return True
+
+
+def _is_number(label):
+    return isinstance(label, Real | Decimal) and not isinstance(label, bool | np.bool_)
+
+
+def _spread(values, observed):
+    """Numbers at the places of the observed labels, of shape (n_samples,), NaN elsewhere."""
+    spread = np.full(len(observed), np.nan)
+    spread[observed] = values
+    return spread
+
+
+def _classes(labels, observed, order):
+    """The rows of each class, by its name, each of shape (n_samples,)."""
+    rows = {}
+    for i in np.flatnonzero(observed):
+        rows.setdefault(labels[i], []).append(i)
+    if order is None:
+        try:
+            order = sorted(rows)
+        except TypeError:
+            order = sorted(rows, key=lambda label: (type(label).__name__, str(label)))
+    order = [label for label in order if label in rows]
+    others = []
+    if len(order) > _MOST_SHOWN:
+        frequent = sorted(order, key=lambda label: -len(rows[label]))[: _MOST_SHOWN - 1]
+        others = [i for label in order if label not in frequent for i in rows[label]]
+        n_others = len(order) - len(frequent)
+        order = [label for label in order if label in frequent]
+    masks = {str(label): np.isin(np.arange(len(labels)), rows[label]) for label in order}
+    if others:
+        masks[f"{n_others} others"] = np.isin(np.arange(len(labels)), others)
+    return masks

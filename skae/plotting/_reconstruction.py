@@ -1,10 +1,28 @@
-"""ReconstructionDisplay."""
+"""ReconstructionDisplay: images, series and tables beside their reconstructions."""
 
-from skae.plotting import _kinds
-from skae.plotting._axes import axes_for, set_title
-from skae.plotting._rows import choose_kind, numeric, reconstruct
+import numpy as np
+
+from skae.plotting._drawing import (
+    COLORS,
+    GREY,
+    Band,
+    add_grid,
+    as_images,
+    axes_for,
+    draw_mosaic,
+    limits_of,
+    mosaic_size,
+    numeric,
+    set_title,
+    split,
+)
 from skae.tables._frames import is_frame
 from skae.utils._arrays import column_names
+
+# Panels of series in one line.
+_MOST_ACROSS = 5
+# More values than this in a table are not legible with numbers in them.
+_MOST_NUMBERS = 120
 
 
 class ReconstructionDisplay:
@@ -109,26 +127,30 @@ class ReconstructionDisplay:
         X : array-like
             Rows, as the estimator takes them. All of them are reconstructed.
 
-        n_samples, kind, image_shape, feature_names
-            As in the class.
+        n_samples, kind, image_shape, feature_names, errors, ax
+            As in the class and in `plot`.
 
         name : str, default=None
             What to call the reconstructions. None: by the class of the estimator.
 
-        errors : bool, default=True
-            Whether images have error maps.
-
-        ax : matplotlib Axes, default=None
-            Where to draw. None: in a new figure.
-
         Returns
         -------
-        ReconstructionDisplay
-            The display.
+        display : ReconstructionDisplay
         """
+        if hasattr(estimator, "reconstruct"):
+            rows = estimator.reconstruct(X)
+        elif hasattr(estimator, "inverse_transform"):
+            rows = estimator.inverse_transform(estimator.transform(X))
+        else:
+            raise TypeError(
+                "estimator must have the method reconstruct, or transform and "
+                f"inverse_transform; {type(estimator).__name__} has neither."
+            )
+        steps = getattr(estimator, "steps", None)
+        name = name or type(steps[-1][1] if steps else estimator).__name__
         return cls.from_arrays(
             X,
-            {name or _name_of(estimator): reconstruct(estimator, X)},
+            {name: np.asarray(rows)},
             n_samples=n_samples,
             kind=kind,
             image_shape=image_shape,
@@ -154,25 +176,15 @@ class ReconstructionDisplay:
 
         Parameters
         ----------
-        originals : array-like
-            As in the class.
-
         reconstructions : array-like, or dict of str to array-like
             As in the class; an array is one reconstruction without a name.
 
-        n_samples, kind, image_shape, feature_names
-            As in the class.
-
-        errors : bool, default=True
-            Whether images have error maps.
-
-        ax : matplotlib Axes, default=None
-            Where to draw. None: in a new figure.
+        originals, n_samples, kind, image_shape, feature_names, errors, ax
+            As in the class and in `plot`.
 
         Returns
         -------
-        ReconstructionDisplay
-            The display.
+        display : ReconstructionDisplay
         """
         if not isinstance(reconstructions, dict):
             reconstructions = {"Reconstruction": reconstructions}
@@ -199,16 +211,24 @@ class ReconstructionDisplay:
 
         Returns
         -------
-        ReconstructionDisplay
-            The display, with its attributes ending in an underscore.
+        display : ReconstructionDisplay
         """
         originals, others = self._arrays()
+        kind, allowed = self.kind, ("auto", *_KINDS)
+        if kind not in allowed:
+            raise ValueError(f"kind must be one of {allowed}; got {kind!r}.")
+        if kind == "auto":
+            is_image = self.image_shape is not None or originals.ndim > 2
+            kind = "image" if is_image else "table"
+        elif kind == "table" and originals.ndim > 2:
+            raise ValueError(
+                f"kind='table' needs rows of two axes; got shape {originals.shape}."
+            )
         names = self.feature_names
-        if names is None and is_frame(self.originals):
-            names = column_names(self.originals, originals.shape[1])
-        kind = choose_kind(self.kind, originals, self.image_shape)
-        prepare = _kinds.KINDS[kind]
-        size, draw, title = prepare(
+        if names is None:
+            frame = self.originals if is_frame(self.originals) else None
+            names = column_names(frame, originals.shape[1])
+        size, draw, title = _KINDS[kind](
             originals,
             others,
             n_shown=min(self.n_samples, len(originals)),
@@ -241,7 +261,121 @@ class ReconstructionDisplay:
         return originals, others
 
 
-def _name_of(estimator):
-    """The class, or that of the last step of a Pipeline."""
-    steps = getattr(estimator, "steps", None)
-    return type(steps[-1][1] if steps else estimator).__name__
+# Each kind returns the size of the figure in inches, a function that draws in axes and returns
+# the axes drawn in and the colour bar, and the title.
+
+
+def _images(originals, others, *, n_shown, image_shape, errors, **_):
+    shown = as_images(originals[:n_shown], image_shape)
+    bands = [Band("Original", shown)]
+    for name, rows in others.items():
+        other = as_images(rows[:n_shown], image_shape)
+        bands.append(Band(name, other))
+        if errors:
+            error = np.abs(other - shown)
+            error = error.mean(axis=-1) if error.ndim == 4 else error
+            bands.append(Band("Error", error, is_error=True))
+
+    def draw(ax):
+        # The scale of the originals: a reconstruction beyond it is cut off, as on screen.
+        draw_mosaic(ax, bands, limits_of(shown))
+        colorbar = None
+        if errors:
+            label = "Absolute error (units of X)"
+            colorbar = ax.figure.colorbar(ax.images[-n_shown], ax=ax, label=label, pad=0.02)
+        return np.array([[ax]]), colorbar
+
+    return mosaic_size(bands), draw, "Images and their reconstructions"
+
+
+def _series(originals, others, *, n_shown, **_):
+    if originals.ndim > 3:
+        raise ValueError(
+            f"series must be (steps,) or (steps, features); got {originals.shape[1:]}."
+        )
+    lines = [np.atleast_3d(rows[:n_shown]) for rows in (originals, *others.values())]
+    n_channels = lines[0].shape[2]
+    n_columns = n_shown if n_channels > 1 else min(n_shown, _MOST_ACROSS)
+    n_rows = n_channels if n_channels > 1 else -(-n_shown // n_columns)
+    # One line for each panel, channel by channel.
+    lines = [line.transpose(2, 0, 1).reshape(-1, line.shape[1]) for line in lines]
+
+    def draw(ax):
+        axes = split(
+            ax, n_rows, n_columns, sharex=True, sharey="row" if n_channels > 1 else True
+        )
+        for i, (name, rows) in enumerate(zip(["Original", *others], lines, strict=True)):
+            color = COLORS[(i - 1) % len(COLORS)] if i else GREY
+            for panel, line in zip(axes.flat, rows, strict=False):
+                panel.plot(line, label=name, color=color, lw=1.5 if i else 2.5)
+        for panel in axes.flat[: len(lines[0])]:
+            add_grid(panel, alpha=0.25)
+        for spare in axes.flat[len(lines[0]) :]:
+            spare.set_axis_off()
+        for i, panel in enumerate(axes[:, 0]):
+            channel = f"Channel {i}" if n_channels > 1 else "Value"
+            panel.set_ylabel(f"{channel}\n(units of X)")
+        for i in range(n_columns):
+            last = [panel for panel in axes[:, i] if panel.axison][-1]
+            last.set_xlabel("Step")
+            last.tick_params(labelbottom=True)
+        axes[0, -1].legend(
+            loc="upper left", bbox_to_anchor=(1.02, 1), frameon=False, borderaxespad=0
+        )
+        return axes, None
+
+    size = max(1.8 * n_columns + 1.8, 6.4), 1.7 * n_rows + 1.2
+    return size, draw, "Series and their reconstructions"
+
+
+def _table(originals, others, *, n_shown, feature_names, **_):
+    names = [str(name) for name in feature_names]
+    if len(names) != originals.shape[1]:
+        raise ValueError(
+            f"feature_names must name {originals.shape[1]} columns; got {len(names)}."
+        )
+    observed = ~np.isnan(originals)
+    n_observed = np.maximum(observed.sum(axis=0), 1)
+    residuals = originals - np.nansum(originals, axis=0) / n_observed
+    spread = np.sqrt(np.nansum(np.square(residuals), axis=0) / n_observed)
+    # A constant column has no standard deviation to measure by: its own units are left.
+    spread = np.where(spread > 0, spread, 1)
+    shown = originals[:n_shown]
+    differences = {name: (rows[:n_shown] - shown) / spread for name, rows in others.items()}
+    most = max(np.abs(limits_of(*differences.values()))) or 1
+
+    def draw(ax):
+        axes = split(ax, 1, len(others), sharey=True)
+        for panel, (name, values) in zip(axes[0], differences.items(), strict=True):
+            picture = panel.imshow(values, cmap="PuOr_r", vmin=-most, vmax=most, aspect="auto")
+            panel.set_xticks(
+                range(len(names)), names, rotation=35, ha="right", rotation_mode="anchor"
+            )
+            panel.set(xlabel=f"Column, by {name}", yticks=range(n_shown))
+            if values.size <= _MOST_NUMBERS:
+                _write_numbers(panel, shown, others[name], np.abs(values) > 0.6 * most)
+        axes[0, 0].set_ylabel("Row")
+        label = "Reconstruction minus original\n(standard deviations of the column)"
+        return axes, ax.figure.colorbar(picture, ax=list(axes[0]), label=label, pad=0.02)
+
+    width = 0.62 * len(names) * len(others) + 2.6
+    title = "Table rows and their reconstructions"
+    if originals.shape[1] * n_shown <= _MOST_NUMBERS:
+        title += ": original, and below it what became of it"
+    return (np.clip(width, 7.2, 16), 0.42 * n_shown + 2.0), draw, title
+
+
+def _write_numbers(ax, originals, others, is_dark):
+    """Write both values into each square."""
+    for (i, j), value in np.ndenumerate(originals):
+        ax.text(
+            j, i, f"{value:.3g}\n{others[i, j]:.3g}", ha="center", va="center", fontsize=7,
+            color="white" if is_dark[i, j] else "black", linespacing=1.0,
+        )  # fmt: skip
+    ax.set_xticks(np.arange(originals.shape[1] + 1) - 0.5, minor=True)
+    ax.set_yticks(np.arange(len(originals) + 1) - 0.5, minor=True)
+    ax.grid(which="minor", color=GREY, lw=0.4)
+    ax.tick_params(which="minor", length=0)
+
+
+_KINDS = {"image": _images, "series": _series, "table": _table}

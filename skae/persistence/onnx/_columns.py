@@ -18,14 +18,7 @@ _NEITHER = "neither"
 
 
 def by_position(estimator: Any, dtype: Any) -> Any:
-    """A copy that skl2onnx can convert.
-
-    Every ColumnTransformer has the positions of its columns: skl2onnx finds names among the
-    inputs of the whole model only, and it supports neither masks nor slices of names.
-    Encoders of categories return `dtype`: skl2onnx gives them float32, beside which columns of
-    float64 would be rounded. A search is its best estimator, and Pipelines have no steps that
-    pass through.
-    """
+    """A copy that skl2onnx can convert: searches replaced, columns by position, one dtype."""
     if isinstance(estimator, BaseSearchCV):
         return by_position(estimator.best_estimator_, dtype)
     if not isinstance(estimator, Pipeline | FeatureUnion | ColumnTransformer):
@@ -42,6 +35,8 @@ def by_position(estimator: Any, dtype: Any) -> Any:
             (name, by_position(part, dtype)) for name, part in estimator.transformer_list
         ]
     else:
+        # skl2onnx finds names among the inputs of the whole model only, and supports neither
+        # masks nor slices of names.
         positions = column_positions(estimator)
         estimator.transformers_ = [
             (name, _in_dtype(by_position(part, dtype), dtype), positions[name])
@@ -52,7 +47,10 @@ def by_position(estimator: Any, dtype: Any) -> Any:
 
 
 def _in_dtype(part: Any, dtype: Any) -> Any:
-    """A part of a ColumnTransformer that returns float64, if that is the dtype."""
+    """A part of a ColumnTransformer that returns float64, if that is the dtype.
+
+    Encoders of categories have float32 in skl2onnx, beside which other columns are rounded.
+    """
     if isinstance(part, str) or np.dtype(dtype) != np.float64:
         return part
     from skl2onnx.sklapi import CastTransformer
@@ -61,10 +59,9 @@ def _in_dtype(part: Any, dtype: Any) -> Any:
 
 
 def inputs_by_column(estimator: Any, X: Any) -> list[tuple[str, str]] | None:
-    """Name and type, "number" or "string", of each column that the estimator was fitted on.
+    """Name and type, "number" or "string", of each column in fit; None: one input has all.
 
-    The estimator is one from `by_position`, and X None or a data frame with the columns that
-    were seen in fit. None: one input takes all columns, for none has a name or strings.
+    X (n_samples, n_columns) is a frame of these columns or None, `estimator` of `by_position`.
     """
     n_columns = estimator.n_features_in_
     names, types = _fitted_columns(estimator, np.arange(n_columns))
@@ -117,11 +114,7 @@ def _type_of(values: Any) -> str:
 
 
 def _fitted_columns(estimator: Any, positions: Any) -> tuple[Any, dict[int, str]]:
-    """Names that a ColumnTransformer was fitted on, or None, and types without numbers.
-
-    The estimator was fitted on the columns of X at these positions, which are also the keys
-    of the types.
-    """
+    """Names that a ColumnTransformer was fitted on, or None, and types without numbers."""
     if isinstance(estimator, Pipeline):
         steps = estimator.steps
         return _fitted_columns(steps[0][1], positions) if steps else (None, {})
@@ -161,16 +154,7 @@ def _unsupported(name: str) -> NotImplementedError:
 
 
 def name_inputs(model: Any, columns: list[tuple[str, str]]) -> None:
-    """Give the inputs of an ONNX model the names of their columns, and remove those not used.
-
-    Parameters
-    ----------
-    model : onnx.ModelProto
-        With an input for each column, in their order; changed in place.
-
-    columns : list of (str, str)
-        Name and type of each.
-    """
+    """Give the inputs of a model, one for each column, their names; remove those not used."""
     graph = model.graph
     used = {name for node in graph.node for name in node.input}
     taken = used | {name for node in graph.node for name in node.output}

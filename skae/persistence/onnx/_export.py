@@ -1,5 +1,6 @@
 """`to_onnx` and the converters of skae's estimators for skl2onnx."""
 
+from collections.abc import Iterator
 from math import prod
 from typing import Any
 
@@ -10,10 +11,9 @@ from sklearn.utils.validation import check_is_fitted
 
 from skae.anomaly import AEAnomalyDetector
 from skae.estimators import AutoencoderTransformer, DenoisingAutoencoder
-from skae.persistence._files import replacing
-from skae.persistence.onnx._autoencoders import Method, autoencoder_methods, check_exportable
+from skae.persistence._container import replacing
 from skae.persistence.onnx._columns import by_position, inputs_by_column, name_inputs
-from skae.persistence.onnx._detector import detector_methods
+from skae.persistence.onnx._methods import check_exportable, methods_of
 from skae.persistence.onnx._tensors import Graph, Tensor
 from skae.utils._calls import missing_package
 from skae.variational import VAETransformer
@@ -178,19 +178,12 @@ class _WithOutput(BaseEstimator):
         self.output = output
 
 
-def _methods(estimator: Any) -> dict[str, Method]:
-    """Methods of an estimator that can be exported, the default first; empty: none."""
-    if isinstance(estimator, AEAnomalyDetector):
-        return detector_methods()
-    return autoencoder_methods(estimator)
-
-
 def _with_output(estimator: Any, output: str | None) -> Any:
     """The estimator, the last step of a Pipeline with the method to export."""
     if isinstance(estimator, Pipeline):
         *steps, (name, last) = estimator.steps
         return Pipeline([*steps, (name, _with_output(last, output))])
-    allowed = list(_methods(estimator))
+    allowed = list(methods_of(estimator))
     if not allowed:
         if output is None and not _is_own(estimator):
             return estimator
@@ -249,7 +242,7 @@ def _check_parts(estimator: Any) -> None:
         for _, part, *_ in getattr(estimator, attribute, []):
             _check_parts(part)
     if _is_own(estimator) and not isinstance(estimator, _WithOutput):
-        if not _methods(estimator):
+        if not methods_of(estimator):
             raise _unsupported(estimator)
         check_exportable(estimator)
 
@@ -277,8 +270,10 @@ def _input_types(estimator: Any, columns: Any, dtype: Any) -> list[tuple[str, An
 
     numbers = _tensor_type(dtype)
     if columns is not None:
-        kinds = [StringTensorType if kind == "string" else numbers for _, kind in columns]
-        return [(columns[j][0], kind([None, 1])) for j, kind in enumerate(kinds)]
+        return [
+            (name, (StringTensorType if kind == "string" else numbers)([None, 1]))
+            for name, kind in columns
+        ]
     while isinstance(estimator, Pipeline):
         estimator = estimator.steps[0][1]
     shape = getattr(estimator, "_input_shape", None) or (estimator.n_features_in_,)
@@ -299,15 +294,15 @@ def _declare_output(scope: Any, model: Any, inputs: Any, custom_parsers: Any = N
 
 
 def _set_shapes(operator: Any) -> None:
-    for variable, (estimator, output) in zip(operator.outputs, _outputs(operator), strict=True):
-        if output != "predict":
+    for variable, _, method, shape in _outputs(operator):
+        if method != "predict":
             variable.type = _tensor_type(_common_dtype(operator))()
-        variable.type.shape = [None, *_row_shape(operator, estimator, output)]
+        variable.type.shape = [None, *shape]
 
 
 def _add_nodes(scope: Any, operator: Any, container: Any) -> None:
     graph, dtype = Graph(scope, container), _common_dtype(operator)
-    for variable, (estimator, output) in zip(operator.outputs, _outputs(operator), strict=True):
+    for variable, estimator, method, shape in _outputs(operator):
         check_exportable(estimator)
         first, *others = (
             Tensor(graph, each.full_name, (None, None), _dtype_of(each)).astype(dtype)
@@ -315,28 +310,24 @@ def _add_nodes(scope: Any, operator: Any, container: Any) -> None:
         )
         rows = first.apply("Concat", *others, axis=1) if others else first
         rows = rows.reshape(None, prod(estimator._input_shape))
-        result = _methods(estimator)[output](estimator, rows)
-        result = result.reshape(None, *_row_shape(operator, estimator, output))
-        graph.node("Identity", result, names=[variable.full_name])
+        result = methods_of(estimator)[method](estimator, rows)
+        graph.node("Identity", result.reshape(None, *shape), names=[variable.full_name])
 
 
-def _outputs(operator: Any) -> list[tuple[Any, str]]:
-    """Estimator and method of each output."""
-    model = operator.raw_operator
-    if isinstance(model, _WithOutput):
-        return [(model.estimator, model.output)]
-    if isinstance(model, AEAnomalyDetector):
-        return [(model, "predict"), (model, "decision_function")]
-    return [(model, "transform")]
-
-
-def _row_shape(operator: Any, estimator: Any, output: str) -> tuple[int, ...]:
-    """Shape of the result for one row."""
-    if output == "transform":
-        return (estimator.n_components_,)
-    if output == "reconstruct":
-        return tuple(estimator._output_shape)
-    return () if isinstance(operator.raw_operator, _WithOutput) else (1,)
+def _outputs(operator: Any) -> Iterator[tuple[Any, Any, str, tuple[int, ...]]]:
+    """Variable, estimator, method, and shape of the result for one row, of each output."""
+    estimator, methods = operator.raw_operator, ["transform"]
+    shape: tuple[int, ...] = (1,)
+    if isinstance(estimator, _WithOutput):
+        estimator, methods, shape = estimator.estimator, [estimator.output], ()
+    elif isinstance(estimator, AEAnomalyDetector):
+        methods = ["predict", "decision_function"]
+    for variable, method in zip(operator.outputs, methods, strict=True):
+        if method == "transform":
+            shape = (estimator.n_components_,)
+        elif method == "reconstruct":
+            shape = tuple(estimator._output_shape)
+        yield variable, estimator, method, shape
 
 
 def _common_dtype(operator: Any) -> Any:

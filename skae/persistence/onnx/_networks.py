@@ -7,17 +7,17 @@ GELU and grouped convolutions on TensorFlow (tf2onnx 1.17) and for pooling by (2
 
 import math
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from skae.inference._dense import Affine, DenseForward
+from skae.inference._dense import DenseForward
 from skae.inference._forward import CompiledForward
 from skae.networks._layers import NORMALIZATION_EPSILON, load, values
-from skae.persistence.onnx import _functions as xp
-from skae.persistence.onnx._functions import ACTIVATIONS, affine
-from skae.persistence.onnx._tensors import Tensor
+from skae.persistence.onnx import _tensors as xp
+from skae.persistence.onnx._tensors import ACTIVATIONS, Tensor, affine
 
 
 def network_output(forward: Any, rows: Tensor, scaled: bool = True) -> Tensor:
@@ -31,10 +31,11 @@ def network_output(forward: Any, rows: Tensor, scaled: bool = True) -> Tensor:
     return _keras_output(forward, rows, scaled)
 
 
-def _dense_output(forward: DenseForward, rows: Tensor, scaled: bool) -> Tensor:
+def _dense_output(forward: DenseForward, rows: Any, scaled: bool) -> Tensor:
     coder = forward.coder
     before, weights = forward.prepared(rows.dtype, scaled)
-    rows = rows if before is None else centred(before, rows)
+    # Units of the data take tensors as they take arrays.
+    rows = rows if before is None else before.centred(rows)
     hidden = rows
     for kernel, bias, scale, shift in weights.hidden:
         hidden = affine(hidden, kernel.T, bias.ravel())
@@ -51,25 +52,11 @@ def _keras_output(forward: CompiledForward, rows: Tensor, scaled: bool) -> Tenso
     model = forward.network.build()[forward.position]
     load(model, forward.weights, forward.statistics)
     dtype = rows.dtype
-    rows = rows if forward.before is None else transform(forward.before, rows)
+    rows = rows if forward.before is None else forward.before.transform(rows)
     output = _model_output(model, rows.astype(np.float32)).astype(dtype)
     if scaled and forward.after is not None:
         output = output * forward.after.scale + forward.after.centre
     return output
-
-
-def transform(units: Affine, rows: Tensor) -> Tensor:
-    """Rows in the units of the network, (n_samples, n_features)."""
-    return centred(units, rows) / units.scale
-
-
-def centred(units: Affine, rows: Tensor) -> Tensor:
-    """Rows less the centre, exact where it is far from zero, (n_samples, n_features)."""
-    centre = units.centre.astype(rows.dtype)
-    result = rows - centre
-    if units.is_far_for(rows.dtype):
-        result = result - (units.centre - centre)
-    return result
 
 
 # Keras models
@@ -136,20 +123,12 @@ def _require(layer: Any, **supported: tuple[Any, ...]) -> None:
             )
 
 
-def _identity(layer: Any, rows: Tensor) -> Tensor:
-    return rows
-
-
 def _dense(layer: Any, rows: Tensor) -> Tensor:
     kernel, *bias = values(layer.weights)
     if len(rows.shape) == 2:
         return affine(rows, kernel, bias[0] if bias else np.zeros(kernel.shape[1]))
     output = xp.matmul(rows, kernel)
     return output + bias[0] if bias else output
-
-
-def _reshape(layer: Any, rows: Tensor) -> Tensor:
-    return rows.reshape(*layer.compute_output_shape((None, *rows.shape[1:])))
 
 
 def _batch_normalization(layer: Any, rows: Tensor) -> Tensor:
@@ -246,13 +225,10 @@ def _convolve_transposed(layer: Any, rows: Tensor) -> Tensor:
     )
 
 
-def _pooling(kind: str) -> Callable[[Any, Tensor], Tensor]:
-    def pool(layer: Any, rows: Tensor) -> Tensor:
-        size = list(layer.pool_size)
-        pads = _pads(layer, rows, size, [1] * len(size))
-        return _channels_first(layer, rows, kind, kernel_shape=size, pads=pads)
-
-    return pool
+def _pool(kind: str, layer: Any, rows: Tensor) -> Tensor:
+    size = list(layer.pool_size)
+    pads = _pads(layer, rows, size, [1] * len(size))
+    return _channels_first(layer, rows, kind, kernel_shape=size, pads=pads)
 
 
 def _pads(layer: Any, rows: Tensor, sizes: Any, dilations: Any) -> list[int]:
@@ -330,31 +306,24 @@ def _gates(layer: Any) -> tuple[NDArray[Any], ...]:
 
 
 _LAYERS: dict[str, Callable[..., Tensor]] = {
-    "Activation": _identity,
-    "ActivityRegularization": _identity,
+    **dict.fromkeys(
+        ["Activation", "ActivityRegularization", "Dropout", "GaussianNoise", "InputLayer"],
+        lambda layer, rows: rows,
+    ),
+    **dict.fromkeys(
+        ["Flatten", "Reshape"],
+        lambda layer, rows: rows.reshape(*layer.compute_output_shape((None, *rows.shape[1:]))),
+    ),
+    **dict.fromkeys(["AveragePooling1D", "AveragePooling2D"], partial(_pool, "AveragePool")),
+    **dict.fromkeys(["MaxPooling1D", "MaxPooling2D"], partial(_pool, "MaxPool")),
+    **dict.fromkeys(["Conv1D", "Conv2D"], _convolve),
+    **dict.fromkeys(["Conv1DTranspose", "Conv2DTranspose"], _convolve_transposed),
+    **dict.fromkeys(["Cropping1D", "Cropping2D"], _crop),
+    **dict.fromkeys(["UpSampling1D", "UpSampling2D"], _upsample),
+    **dict.fromkeys(["Bidirectional", "GRU", "LSTM"], _recurrent),
     "Add": lambda layer, *inputs: sum(inputs[1:], inputs[0]),
-    "AveragePooling1D": _pooling("AveragePool"),
-    "AveragePooling2D": _pooling("AveragePool"),
     "BatchNormalization": _batch_normalization,
-    "Bidirectional": _recurrent,
-    "Conv1D": _convolve,
-    "Conv1DTranspose": _convolve_transposed,
-    "Conv2D": _convolve,
-    "Conv2DTranspose": _convolve_transposed,
-    "Cropping1D": _crop,
-    "Cropping2D": _crop,
     "Dense": _dense,
-    "Dropout": _identity,
-    "Flatten": _reshape,
-    "GRU": _recurrent,
-    "GaussianNoise": _identity,
-    "InputLayer": _identity,
-    "LSTM": _recurrent,
     "LayerNormalization": _layer_normalization,
-    "MaxPooling1D": _pooling("MaxPool"),
-    "MaxPooling2D": _pooling("MaxPool"),
     "RepeatVector": _repeat,
-    "Reshape": _reshape,
-    "UpSampling1D": _upsample,
-    "UpSampling2D": _upsample,
 }

@@ -1,40 +1,162 @@
-"""The methods of a fitted anomaly detector as ONNX nodes."""
+"""The methods of fitted autoencoders and detectors as ONNX nodes."""
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
+from sklearn.utils.validation import check_is_fitted
 
+from skae.anomaly import AEAnomalyDetector
 from skae.anomaly._components import DenoisingError, NeighborDistance
 from skae.anomaly._neighbors import SAME
 from skae.anomaly._scores import ReconstructionScore, geometric_mean
+from skae.estimators import AutoencoderTransformer, DenoisingAutoencoder
 from skae.inference._dense import DenseForward
-from skae.persistence.onnx import _functions as xp
-from skae.persistence.onnx._autoencoders import (
-    Method,
-    autoencoder_methods,
-    check_exportable,
-    without_columns,
-)
+from skae.losses._likelihood import ObservedLikelihood, posterior
+from skae.losses._reconstruction import KerasLoss, ObservedLoss
+from skae.persistence.onnx import _tensors as xp
 from skae.persistence.onnx._networks import network_output
 from skae.persistence.onnx._tensors import Tensor
 from skae.tables._squashing_scaler import THRESHOLD, VALUE_TOLERANCE, SquashingScaler
+from skae.variational import VAETransformer
+from skae.variational._posterior import log_likelihood, normal_points
+
+# From an estimator and its flat rows, (n_samples, n_features), to the result of a method.
+Method = Callable[[Any, Tensor], Tensor]
 
 
-def detector_methods() -> dict[str, Method]:
-    """Methods that can be exported, by name, the default first."""
+def methods_of(estimator: Any) -> dict[str, Method]:
+    """Methods that can be exported, by name, the default first; none for other estimators."""
+    if isinstance(estimator, AEAnomalyDetector):
+        return {
+            "predict": lambda e, rows: 1 - 2 * (_decision(e, rows) < 0.0).astype(np.int64),
+            "decision_function": lambda e, rows: _decision(e, rows).astype(rows.dtype),
+            "score_samples": lambda e, rows: (-_anomaly_score(e, rows)).astype(rows.dtype),
+        }
+    if isinstance(estimator, VAETransformer):
+        encode, score = _posterior_mean, _log_likelihood
+    elif isinstance(estimator, AutoencoderTransformer | DenoisingAutoencoder):
+        encode, score = _encode, _score_samples
+    else:
+        return {}
     return {
-        "predict": lambda detector, rows: (
-            1 - 2 * (_decision(detector, rows) < 0.0).astype(np.int64)
-        ),
-        "decision_function": lambda detector, rows: _decision(detector, rows).astype(
-            rows.dtype
-        ),
-        "score_samples": lambda detector, rows: (-_anomaly_score(detector, rows)).astype(
-            rows.dtype
-        ),
+        "transform": encode,
+        "reconstruct": lambda e, rows: network_output(e._model.decoder, encode(e, rows)),
+        "score_samples": score,
     }
+
+
+def check_exportable(estimator: Any) -> None:
+    """Raise unless an autoencoder or a detector was fitted on numbers."""
+    check_is_fitted(estimator)
+    if estimator.table_ is not None:
+        kind = type(estimator).__name__
+        raise NotImplementedError(
+            f"to_onnx does not support the encoding of tables: this {kind} was fitted on a "
+            "table with strings, categories or dates. Fit a Pipeline that turns them into "
+            "numbers first: make_pipeline(make_column_transformer((StandardScaler(), [...]), "
+            f"(OneHotEncoder(), [...])), {kind}())."
+        )
+
+
+def _without_columns(rows: Tensor, columns: Any) -> Tensor:
+    """Rows with NaN in these columns, (n_samples, n_features)."""
+    if not len(columns):
+        return rows
+    missing = np.zeros(rows.shape[1], rows.dtype)
+    missing[columns] = np.nan
+    return rows + missing
+
+
+def _encode(estimator: Any, rows: Tensor) -> Tensor:
+    """Output of the encoder, (n_samples, n_outputs), missing values at their column's mean."""
+    preprocessing = estimator._model.preprocessing
+    rows = _without_columns(rows, preprocessing.empty)
+    filled = xp.where(xp.isnan(rows), rows.like(preprocessing.units.centre), rows)
+    return network_output(estimator._model.encoder, filled)
+
+
+def _score_samples(estimator: Any, rows: Tensor) -> Tensor:
+    """Minus the loss of each row, (n_samples,)."""
+    model = estimator._model
+    if isinstance(model.loss, KerasLoss):
+        raise NotImplementedError(
+            f"to_onnx does not support score_samples with loss={estimator.loss!r}, which is a "
+            "function of Keras; it supports transform and reconstruct, and score_samples with "
+            "a loss that is given by name."
+        )
+    if estimator._output_shape != estimator._input_shape:
+        raise NotImplementedError(
+            "to_onnx does not support score_samples of an autoencoder that was fitted with a "
+            "target of another shape, which would be an input; it supports transform and "
+            "reconstruct."
+        )
+    rows = _without_columns(rows, model.preprocessing.empty)
+    output = network_output(model.decoder, _encode(estimator, rows))
+    if model.scales_output:
+        units = model.preprocessing.target_units
+        rows, output = units.transform(rows), units.transform(output)
+    return ObservedLoss(model.loss).per_sample(xp, rows, output) * -model.unit
+
+
+# Variational autoencoders
+
+
+def _posterior_mean(estimator: Any, rows: Tensor) -> Tensor:
+    return posterior(xp, _encode(estimator, rows))[0]
+
+
+def _log_likelihood(estimator: Any, rows: Tensor) -> Tensor:
+    """Log-likelihood of each row, (n_samples,), by points that are constants."""
+    latent = estimator._model.latent
+    rows = _without_columns(rows, estimator._model.preprocessing.empty)
+    mean, log_variance = posterior(xp, _encode(estimator, rows))
+    points = normal_points(int(estimator.n_draws), mean.shape[1]).astype(rows.dtype)
+    target, log_volume = rows, 0.0
+    if latent.units is not None:
+        target = latent.units.transform(rows)
+        log_scale = np.broadcast_to(np.log(latent.units.scale), len(latent.units.centre))
+        observed = 1 - xp.isnan(rows).astype(np.float64)
+        log_volume = xp.sum(observed * log_scale, axis=1)
+    log_joint = partial(_log_joint, estimator, target)
+    scores = log_likelihood(xp, mean, xp.exp(0.5 * log_variance), log_joint, points)
+    return (scores - log_volume).astype(rows.dtype)
+
+
+def _log_joint(estimator: Any, target: Tensor, codes: Tensor) -> Tensor:
+    """Log-density of rows and codes, less the constant of the codes' normal density.
+
+    From target (n_samples, n_features) and codes (n_draws, n_samples, n_components) to
+    (n_draws, n_samples).
+    """
+    latent, (n_draws, _, size) = estimator._model.latent, codes.shape
+    codes = codes.reshape(None, size)
+    outputs = network_output(latent.decoder, codes, scaled=False)
+    repeated = target.apply("Tile", np.array([n_draws, 1], np.int64))
+    likelihood = ObservedLikelihood(latent.likelihood)
+    loss = likelihood.per_sample(xp, repeated, outputs, latent.variance).astype(np.float64)
+    codes = codes.astype(np.float64)
+    if estimator.prior_ is None:
+        log_prior = -0.5 * xp.sum(xp.square(codes), axis=1)
+    else:
+        log_prior = _mixture_log_density(estimator.prior_, codes)
+    return (log_prior - loss).reshape(n_draws, None)
+
+
+def _mixture_log_density(mixture: Any, codes: Tensor) -> Tensor:
+    """Log-density of codes, less the constant of the normal density, (n_samples,)."""
+    factors, (n_components, size) = mixture.precisions_cholesky_, mixture.means_.shape
+    constant = np.log(mixture.weights_)
+    constant = constant + np.log(np.diagonal(factors, axis1=1, axis2=2)).sum(axis=1)
+    centre = np.einsum("ij,ijk->ik", mixture.means_, factors).ravel()
+    scaled = xp.matmul(codes, np.hstack(factors)) - centre
+    squares = xp.square(scaled).reshape(None, n_components, size)
+    return xp.logsumexp(constant - 0.5 * xp.sum(squares, axis=2), axis=1)
+
+
+# Detectors
 
 
 def _decision(detector: Any, rows: Tensor) -> Tensor:
@@ -47,11 +169,11 @@ def _decision(detector: Any, rows: Tensor) -> Tensor:
 
 def _anomaly_score(detector: Any, rows: Tensor) -> Tensor:
     """Anomaly score of each row, (n_samples,) in float64."""
-    score = detector._score
     if detector._observed is not None:
-        rows = without_columns(rows, np.flatnonzero(~detector._observed))
-    kind = _reconstruction if isinstance(score, ReconstructionScore) else _combined
-    scores = kind(score, rows) / detector._median_score
+        rows = _without_columns(rows, np.flatnonzero(~detector._observed))
+    is_reconstruction = isinstance(detector._score, ReconstructionScore)
+    scores = (_reconstruction if is_reconstruction else _combined)(detector._score, rows)
+    scores = scores / detector._median_score
     effects = detector._binary_effects
     binary = effects.binary
     if not len(binary.columns):
@@ -72,7 +194,7 @@ def _reconstruction(score: ReconstructionScore, rows: Tensor) -> Tensor:
     scores = []
     for autoencoder, unit in zip(score.autoencoders, score.unit, strict=True):
         check_exportable(autoencoder)
-        samples = autoencoder_methods(autoencoder)["score_samples"](autoencoder, rows)
+        samples = methods_of(autoencoder)["score_samples"](autoencoder, rows)
         scores.append(-samples.astype(np.float64) / unit)
     return _mean(scores) + missing_error
 
@@ -175,7 +297,11 @@ def _neighbor_distances(
 
 def _neighbors(nearest: Any, candidates: list[Any]) -> tuple[Tensor, Tensor]:
     """Squared distances and positions of the neighbours, (n_samples, n_neighbors)."""
-    distance, position = (_concatenate(parts) for parts in zip(*candidates, strict=True))
+    n_candidates = sum(distance.shape[1] for distance, _ in candidates)
+    distance, position = (
+        first.apply("Concat", *others, axis=1, shape=(None, n_candidates))
+        for first, *others in zip(*candidates, strict=True)
+    )
     distance, chosen = _smallest(distance, nearest.n_neighbors + nearest.leaves_out)
     position = position.apply("GatherElements", chosen, axis=1, shape=chosen.shape)
     if nearest.leaves_out:
@@ -194,13 +320,7 @@ def _smallest(distance: Tensor, k: int) -> tuple[Tensor, Tensor]:
     return values, Tensor(graph, names[1], (None, k), np.int64)
 
 
-def _concatenate(parts: Any) -> Tensor:
-    """Columns side by side, (n_samples, n_columns)."""
-    first, *rest = parts
-    return first.apply("Concat", *rest, axis=1, shape=(None, sum(x.shape[1] for x in parts)))
-
-
-#: Nodes of the components of a score, by their class.
+# Nodes of the components of a score, by their class.
 _SCORES_OF: dict[type, Callable[..., list[Tensor]]] = {
     DenoisingError: _denoising_errors,
     NeighborDistance: _neighbor_distances,

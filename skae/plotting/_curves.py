@@ -1,0 +1,364 @@
+"""LossCurveDisplay and ComponentCurveDisplay."""
+
+import numpy as np
+
+from skae.metrics import reconstruction_score, variance_explained
+from skae.plotting._drawing import COLORS, GREY, add_grid, axes_for, set_title, split, unwrap
+
+_LOSS_NAMES = {
+    "squared_error": "Squared error (squared units of X)",
+    "absolute_error": "Absolute error (units of X)",
+    "huber": "Huber loss (squared units of X)",
+    "binary_crossentropy": "Binary cross-entropy (nats a column)",
+    "cosine": "1 - cosine",
+    "ssim": "1 - structural similarity",
+}
+
+
+class LossCurveDisplay:
+    """Training and validation loss by epoch.
+
+    Make it by `from_estimator` or `from_curves`.
+
+    Parameters
+    ----------
+    training : array-like of shape (n_epochs,)
+        Loss on the training rows in each epoch.
+
+    validation : array-like of shape (n_epochs,), default=None
+        Loss on the rows held out.
+
+    start_loss : float, default=None
+        Loss on the rows held out before the first epoch, drawn as that of epoch 0.
+
+    best : tuple of (int, float), default=None
+        The epoch that was kept and its loss.
+
+    parts : dict of str to array-like of shape (n_epochs,), default=None
+        Parts of the training loss, each drawn in a panel of its own.
+
+    loss_name : str, default="Loss"
+        What the loss is, and its unit.
+
+    Attributes
+    ----------
+    ax_ : matplotlib Axes
+        The axes given, or those made; divided where there are parts.
+
+    axes_ : ndarray of matplotlib Axes
+        Those drawn in: the loss, then its parts.
+
+    figure_ : matplotlib Figure
+        The figure.
+
+    lines_ : list of matplotlib Line2D
+        Training loss, validation loss where there is one, and the parts.
+
+    See Also
+    --------
+    sklearn.model_selection.LearningCurveDisplay : Scores by number of rows.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_digits
+    >>> from skae import AutoencoderTransformer
+    >>> from skae.plotting import LossCurveDisplay
+    >>> X = load_digits().data
+    >>> ae = AutoencoderTransformer(8, max_iter=5, tol=None, random_state=0).fit(X)
+    >>> display = LossCurveDisplay.from_estimator(ae)
+    >>> display.ax_.get_xlabel()
+    'Epoch'
+    """
+
+    def __init__(
+        self,
+        training,
+        validation=None,
+        *,
+        start_loss=None,
+        best=None,
+        parts=None,
+        loss_name="Loss",
+    ):
+        self.training = training
+        self.validation = validation
+        self.start_loss = start_loss
+        self.best = best
+        self.parts = parts
+        self.loss_name = loss_name
+
+    @classmethod
+    def from_estimator(cls, estimator, *, ax=None, log_scale=False):
+        """Draw the losses that a fitted estimator has kept.
+
+        Parameters
+        ----------
+        estimator : fitted estimator
+            With `loss_curve_`; or a Pipeline or search around one.
+
+        ax, log_scale
+            As in `plot`.
+
+        Returns
+        -------
+        display : LossCurveDisplay
+        """
+        estimator = unwrap(estimator, "loss_curve_")
+        best = getattr(estimator, "best_iter_", None), getattr(estimator, "best_loss_", None)
+        # Of a warm start, the start loss may be that of a later epoch.
+        continues_training = getattr(estimator, "warm_start", False)
+        return cls.from_curves(
+            estimator.loss_curve_,
+            getattr(estimator, "validation_loss_curve_", None),
+            start_loss=None if continues_training else getattr(estimator, "start_loss_", None),
+            best=None if None in best else best,
+            parts=getattr(estimator, "loss_parts_", None),
+            loss_name=_LOSS_NAMES.get(str(getattr(estimator, "loss", "")), "Loss"),
+            ax=ax,
+            log_scale=log_scale,
+        )
+
+    @classmethod
+    def from_curves(
+        cls,
+        training,
+        validation=None,
+        *,
+        start_loss=None,
+        best=None,
+        parts=None,
+        loss_name="Loss",
+        ax=None,
+        log_scale=False,
+    ):
+        """Draw losses that came from anywhere.
+
+        Parameters
+        ----------
+        training, validation, start_loss, best, parts, loss_name, ax, log_scale
+            As in the class and in `plot`.
+
+        Returns
+        -------
+        display : LossCurveDisplay
+        """
+        display = cls(
+            training,
+            validation,
+            start_loss=start_loss,
+            best=best,
+            parts=parts,
+            loss_name=loss_name,
+        )
+        return display.plot(ax, log_scale=log_scale)
+
+    def plot(self, ax=None, *, log_scale=False):
+        """Draw.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, default=None
+            Where to draw. None: in a new figure.
+
+        log_scale : bool, default=False
+            Whether the axis of the loss is logarithmic.
+
+        Returns
+        -------
+        display : LossCurveDisplay
+        """
+        parts = self.parts or {}
+        width = 6.4 if not parts else 4 * (1 + len(parts))
+        ax = axes_for(type(self).__name__, ax, (width, 4.2 if not parts else 3.8))
+        self.ax_, self.figure_ = ax, ax.figure
+        self.axes_ = split(ax, 1, 1 + len(parts))[0]
+        self.lines_ = self._draw_loss(self.axes_[0])
+        # The first two colours mean training and validation.
+        for i, (name, part) in enumerate(parts.items()):
+            self.lines_ += _line(self.axes_[i + 1], part, COLORS[2 + i % 6], name)
+            self.axes_[i + 1].set_ylabel(f"Part: {name}")
+        for panel in self.axes_:
+            panel.set_xlabel("Epoch")
+            panel.set_yscale("log" if log_scale else "linear")
+            panel.xaxis.get_major_locator().set_params(integer=True)
+            add_grid(panel, alpha=0.3)
+        set_title(ax, "Loss by epoch", self.axes_)
+        return self
+
+    def _draw_loss(self, ax):
+        lines = _line(ax, self.training, COLORS[0], "Training")
+        start = np.nan if self.start_loss is None else self.start_loss
+        if self.validation is not None:
+            curve, first = list(self.validation), 1
+            if np.isfinite(start):
+                curve, first = [start, *curve], 0
+            lines += _line(ax, curve, COLORS[1], "Validation", first)
+        if self.best is not None and np.isfinite(self.best[1]):
+            epoch, loss = self.best
+            ax.axvline(epoch, color=GREY, ls=":", lw=1, zorder=1)
+            _mark(ax, epoch, loss, f"Kept: epoch {epoch}, {loss:.4g}")
+        ax.set_ylabel(self.loss_name)
+        ax.legend()
+        return lines
+
+
+class ComponentCurveDisplay:
+    """Share of variance explained by the first columns of an ordered code, beside PCA's.
+
+    Make it by `from_estimator` or `from_curves`.
+
+    Parameters
+    ----------
+    explained : array-like of shape (n_components,)
+        What the first column explains, the first two, and so on.
+
+    pca : array-like of shape (n_components,), default=None
+        The same of principal components.
+
+    share : float, default=None
+        A share of variance to reach: the least size that does is marked.
+
+    Attributes
+    ----------
+    ax_ : matplotlib Axes
+        The axes drawn in.
+
+    figure_ : matplotlib Figure
+        The figure.
+
+    lines_ : list of matplotlib Line2D
+        The network's curve and, where there is one, PCA's.
+
+    n_components_ : int or None
+        The least size that reaches `share`; None where there is none.
+
+    See Also
+    --------
+    skae.AutoencoderTransformer : With ``ordered=True`` it makes such codes.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_digits
+    >>> from skae import AutoencoderTransformer
+    >>> from skae.plotting import ComponentCurveDisplay
+    >>> X = load_digits().data
+    >>> ae = AutoencoderTransformer(8, ordered=True, max_iter=5, tol=None, random_state=0)
+    >>> ae = ae.fit(X)
+    >>> display = ComponentCurveDisplay.from_estimator(ae)
+    >>> display.ax_.get_xlabel()
+    'Columns of the code'
+    """
+
+    def __init__(self, explained, pca=None, *, share=None):
+        self.explained = explained
+        self.pca = pca
+        self.share = share
+
+    @classmethod
+    def from_estimator(cls, estimator, X=None, *, pca=None, share=None, ax=None):
+        """Draw what the columns of a fitted estimator explain.
+
+        Parameters
+        ----------
+        estimator : AutoencoderTransformer
+            Fitted with ``ordered=True``; or, without `X`, a Pipeline or search around one.
+
+        X : data frame or array-like of shape (n_samples, n_features), default=None
+            Rows to score by. None: those held out in `fit`, as in `variance_explained_`,
+            beside `pca_variance_explained_`.
+
+        pca : sklearn.decomposition.PCA, default=None
+            Fitted on the same training rows, to be scored on `X` too.
+
+        share, ax
+            As in the class and in `plot`.
+
+        Returns
+        -------
+        display : ComponentCurveDisplay
+        """
+        if X is None:
+            if pca is not None:
+                raise ValueError("pca is scored on X: give X too, or neither.")
+            estimator = unwrap(estimator, "variance_explained_")
+            curves = estimator.variance_explained_, estimator.pca_variance_explained_
+        else:
+            if not hasattr(estimator, "variance_explained_"):
+                raise TypeError(
+                    "estimator must be an AutoencoderTransformer fitted with ordered=True; "
+                    f"got {estimator!r}."
+                )
+            sizes = range(1, estimator.n_components_ + 1)
+            explained = [reconstruction_score(estimator.truncated(k), X) for k in sizes]
+            curves = explained, None if pca is None else _curve_of_pca(pca, X)[: len(sizes)]
+        return cls.from_curves(*curves, share=share, ax=ax)
+
+    @classmethod
+    def from_curves(cls, explained, pca=None, *, share=None, ax=None):
+        """Draw curves that came from anywhere.
+
+        Parameters
+        ----------
+        explained, pca, share, ax
+            As in the class and in `plot`.
+
+        Returns
+        -------
+        display : ComponentCurveDisplay
+        """
+        return cls(explained, pca, share=share).plot(ax)
+
+    def plot(self, ax=None):
+        """Draw.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, default=None
+            Where to draw. None: in a new figure.
+
+        Returns
+        -------
+        display : ComponentCurveDisplay
+        """
+        self.ax_ = ax = axes_for(type(self).__name__, ax, (6.4, 4.2))
+        self.figure_ = ax.figure
+        explained = np.asarray(self.explained, dtype=np.float64)
+        self.lines_ = _line(ax, explained, COLORS[0], "Network", most_marked=40)
+        if self.pca is not None:
+            pca = np.asarray(self.pca, dtype=np.float64)
+            self.lines_ += _line(ax, pca, COLORS[1], "PCA", most_marked=40)
+        self.n_components_ = None
+        if self.share is not None:
+            ax.axhline(self.share, color=GREY, ls=":", lw=1, zorder=1)
+            reached = np.asarray(self.explained) >= self.share
+            if reached.any():
+                self.n_components_ = size = int(np.argmax(reached)) + 1
+                _mark(ax, size, explained[size - 1], f"{self.share:.0%} by {size} columns")
+        ax.set_xlabel("Columns of the code")
+        ax.set_ylabel("Share of variance explained")
+        ax.set_ylim(top=1)
+        ax.xaxis.get_major_locator().set_params(integer=True)
+        add_grid(ax, alpha=0.3)
+        ax.legend(loc="lower right")
+        set_title(ax, "What the first columns explain", np.array([ax]))
+        return self
+
+
+def _line(ax, curve, color, label, first=1, most_marked=14):
+    """A curve (n_points,) over whole numbers, with markers where it has few points."""
+    marker = "." if len(curve) <= most_marked else None
+    positions = np.arange(first, first + len(curve))
+    return ax.plot(positions, curve, color=color, label=label, marker=marker)
+
+
+def _mark(ax, x, y, label):
+    """A star at the point that was chosen."""
+    ax.plot(x, y, "*", ms=13, color="black", mec="white", zorder=4, ls="none", label=label)
+
+
+def _curve_of_pca(pca, X):
+    """Share of variance that the first principal components explain, (n_components,)."""
+    code = np.ascontiguousarray(pca.transform(X))
+    sizes = range(1, code.shape[1] + 1)
+    truncated = (np.where(np.arange(code.shape[1]) < k, code, 0) for k in sizes)
+    return [variance_explained(X, pca.inverse_transform(columns)) for columns in truncated]
