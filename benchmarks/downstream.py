@@ -125,8 +125,10 @@ def measured(X, y, sizes, seed, steps, only=()):
     """Records of one table and split: dicts of size, reduction and figures."""
     keep = np.random.RandomState(seed).permutation(len(y))[:MOST_ROWS]
     X, y = (X.iloc[keep] if isinstance(X, pd.DataFrame) else X[keep]), y[keep]
-    stratify = y if y.dtype.kind == "U" else None
-    train, test, *y = train_test_split(X, y, test_size=0.3, random_state=seed, stratify=stratify)
+    classes = y if y.dtype.kind == "U" else None
+    train, test, *y = train_test_split(
+        X, y, test_size=0.3, random_state=seed, stratify=stratify
+    )
     matrices = prepared(train, test)
     if not only or "all columns" in only:
         yield {"size": 0, "reduction": "all columns", **scores_of(matrices, y, steps)}
@@ -190,15 +192,13 @@ def summary(records, steps):
     rows = []
     for size in sorted({r["size"] for r in records} - {0}):
         for name in ["PCA", *names]:
-            means = [
-                np.mean(found) if found else None
-                for figure in (*steps, "variance", "seconds")
-                for found in [
-                    [v for (_, s, n, f), v in cells.items() if (s, n, f) == (size, name, figure)]
-                ]
-            ]
-            if any(m is not None for m in means):
-                rows.append([f"{size}: {name}", *means])
+            row = [f"{size}: {name}"]
+            for figure in (*steps, "variance", "seconds"):
+                wanted = size, name, figure
+                found = [v for (_, *key), v in cells.items() if tuple(key) == wanted]
+                row.append(np.mean(found) if found else None)
+            if any(cell is not None for cell in row[1:]):
+                rows.append(row)
     print_table("By size", ["size: reduction", *steps, "variance", "seconds"], rows)
 
 

@@ -219,6 +219,7 @@ def test_far_deviations_are_drawn_in_by_their_logarithm():
 
 def test_numbers_of_a_layout_are_drawn_in_and_flags_are_not():
     layout = Layout(np.array([0, 1, 1]), np.array([True, False, False]))
+    assert layout.column_of.max() + 1 == 2
     assert_array_equal(np.array([[1, 2]])[:, layout.column_of], [[1, 2, 2]])
     rows = np.array([[6.0, 6, -6]])
     assert_allclose(layout.stretched(rows), [[3 * np.e, 6, -6]])

@@ -49,6 +49,7 @@ class BaseAutoencoder(
 
     best_iter_: int
     best_loss_: float
+    explained_variance_ratio_: np.ndarray | None
     init_: str
     loss_curve_: list
     mean_: np.ndarray
@@ -164,6 +165,11 @@ class BaseAutoencoder(
         run, runs = best_run(start, plan)
         if not continues:
             self.starts_ = {each.init: each.summary for each in runs}
+        if not one_epoch:
+            model, shares = run.model.with_principal_code(start.rows)
+            run = replace(run, model=model)
+            if shares is not None:
+                self.explained_variance_ratio_ = shares
         for name, value in self._attributes(run).items():
             setattr(self, name, value)
         ending = run.training.ending

@@ -19,6 +19,16 @@ from skae.utils._rows import Rows, moments
 # Rows from which the shrinkage of the best linear denoiser is estimated.
 _MOST_CORRUPTED = 4096
 
+# Rows from which the map of the code is found.
+_MOST_MAPPED = 1000
+
+# Of a column of the code, in standard deviations: derivatives of the decoder are those between
+# both ends of such a step.
+_STEP = 0.1
+
+# Columns whose effect is below this share of the largest are not stretched to the same effect.
+_LEAST_EFFECT, _TINY = 1e-4, float(np.finfo(np.float32).tiny)
+
 # Activations that are the identity for positive numbers only.
 _RECTIFIERS = {"relu", "elu", "leaky_relu"}
 
@@ -47,12 +57,17 @@ class FittedAutoencoder(ABC):
 
     statistics : list of ndarray
         Moving means and variances of normalization layers.
+
+    code_map : tuple of ndarray or None
+        Matrix, (n_components, n_components), and shift, (n_components,): the code is that of
+        the weights as trained, less the shift, times the matrix.
     """
 
     preprocessing: Any
     network: Any = None
     weights: Any = ()
     statistics: Any = ()
+    code_map: Any = None
 
     def __getstate__(self) -> dict[str, Any]:
         return {field.name: getattr(self, field.name) for field in fields(self)}
@@ -63,7 +78,14 @@ class FittedAutoencoder(ABC):
     def _coders(self):
         after = self.preprocessing.target_units if self.scales_output else None
         units = self.preprocessing.units
-        return forward(self.network, self.weights, self.statistics, units, after)
+        return forward(self.network, self.mapped_weights, self.statistics, units, after)
+
+    @property
+    def mapped_weights(self):
+        """The weights, with the map of the code in the layers on both sides of it."""
+        if self.code_map is None:
+            return self.weights
+        return self.network.with_linear_code(self.weights, *self.code_map)
 
     @property
     def encoder(self):
@@ -94,7 +116,7 @@ class FittedAutoencoder(ABC):
         from skae.models._export import keras_models_in_data_units
 
         return keras_models_in_data_units(
-            *self.network.trained(self.weights, self.statistics),
+            *self.network.trained(self.mapped_weights, self.statistics),
             before=self.preprocessing.units,
             after=self.preprocessing.target_units if self.scales_output else None,
             input_shape=input_shape,
@@ -119,6 +141,14 @@ class FittedAutoencoder(ABC):
     def loss_of_mean(self, rows):
         """Squared error of the rows' mean; None: losses are no shares of variance."""
         return None
+
+    @abstractmethod
+    def with_principal_code(self, rows):
+        """Return the autoencoder with ordered columns of the code, once it is trained.
+
+        And for each column the share of the variance of these rows that is lost without it,
+        (n_components,); None: not known.
+        """
 
     # Training
 
@@ -286,7 +316,99 @@ class ReconstructionModel(FittedAutoencoder):
         units, statistics = self.preprocessing.units, network.fresh_statistics()
         encoder, _ = forward(linear, weights, statistics, units, None)
         least = np.min([encoder(dense(p.inputs)).min(axis=0) for p in rows.parts()], axis=0)
-        return network.with_moved_code(weights, np.maximum(-least, 0).astype(np.float32))
+        shift = -np.maximum(-least, 0)
+        return network.with_linear_code(weights, np.eye(len(shift)), shift)
+
+    def with_principal_code(self, rows):
+        """Return the autoencoder with a code as PCA's, see :class:`FittedAutoencoder`.
+
+        Its columns are centred and uncorrelated on these rows, and a step along any of them
+        changes the output by the same, in the root mean square over rows: by its length in
+        standardized units. With tied weights, which only a rotation keeps tied, the scale stays
+        as it is. The sign is that of :func:`sklearn.utils.extmath.svd_flip`: the largest of the
+        mean effects of a column is positive. A code with an activation stays as it is, and so
+        does that of a network of one's own.
+        """
+        rows = rows.sample(min(_MOST_MAPPED * rows.row_bytes, FEW_BYTES))
+        if not self.network.has_linear_code:
+            return self, self._contributions(rows)
+        model = replace(self, code_map=None)
+        matrix, shift, effects = model._principal_axes(rows)
+        shares = replace(model, code_map=(matrix, shift))._contributions(rows)
+        order = np.argsort(-shares, kind="stable")
+        largest = np.abs(effects).argmax(axis=1)
+        sign = np.where(effects[np.arange(len(effects)), largest] < 0, -1.0, 1.0)
+        return replace(model, code_map=((matrix * sign)[:, order], shift)), shares[order]
+
+    def _principal_axes(self, rows):
+        """Matrix and shift of the code, and the mean effects of its columns on the outputs.
+
+        Let C be the covariance of the code and G the mean of J J', with J the derivative of
+        the output by the code. The columns of the matrix are ``G**(1/2) U``, with U the
+        eigenvectors of ``G**(1/2) C G**(1/2)``: the new code has a diagonal covariance and
+        ``G = I``. PCA's code has both. Shapes: (k, k), (k,), (k, n_outputs).
+        """
+        weight = rows.weights() / len(rows)
+        code = self.encode(rows.inputs).astype(np.float64)
+        shift = weight @ code
+        covariance = ((code - shift) * weight[:, np.newaxis]).T @ (code - shift)
+        steps = _STEP * np.sqrt(np.diag(covariance)) + _TINY
+
+        def output(codes):
+            return self._compared(self.decoder(codes))
+
+        jacobian = np.array(
+            [
+                (output(code + step) - output(code - step)) / (2 * step.sum())
+                for step in np.diag(steps)
+            ]
+        )
+        root = np.eye(len(shift))
+        if not getattr(self.network, "tied", False):
+            gram = np.einsum("anp,bnp,n->ab", jacobian, jacobian, weight, optimize=True)
+            values, vectors = np.linalg.eigh(gram)
+            values = values.clip(max(_LEAST_EFFECT * values[-1], _TINY))
+            root = (vectors * np.sqrt(values)) @ vectors.T
+        matrix = root @ np.linalg.eigh(root @ covariance @ root)[1][:, ::-1]
+        effects = np.einsum("anp,n->ap", jacobian, weight, optimize=True)
+        return matrix, shift, np.linalg.solve(matrix, effects)
+
+    def _compared(self, output):
+        """Outputs, (n_samples, n_outputs), in units in which columns can be compared."""
+        if self.scales_output:
+            return output / self.preprocessing.target_units.scale
+        return self.preprocessing.probable(output) if self.preprocessing.is_table else output
+
+    def _contributions(self, rows):
+        """Share of the variance of rows that is lost without each column, (n_components,).
+
+        A column is left out by setting it to its mean. The share is that of `score`: of tables
+        the mean over columns, where the loss of categories takes the place of their variance.
+        """
+        weight = rows.weights() / len(rows)
+        code = self.encode(rows.inputs)
+        mean = weight @ code
+
+        if self.preprocessing.is_table:
+            unexplained = 1.0
+
+            def losses(output):
+                return self.losses_of(rows, output)
+        else:
+            target = self._compared(rows.outputs.astype(np.float64))
+            observed = ~np.isnan(target) * weight[:, np.newaxis]
+            centre = np.nansum(observed * target, axis=0) / observed.sum(axis=0).clip(_TINY)
+            unexplained = np.nansum(observed * np.square(target - centre)) or 1.0
+
+            def losses(output):
+                return np.nansum(np.square(self._compared(output) - target), axis=1)
+
+        def without(columns):
+            return weight @ losses(self.decoder(np.where(columns, mean, code)))
+
+        whole = without(np.zeros(len(mean), bool))
+        lost = [without(column) - whole for column in np.eye(len(mean), dtype=bool)]
+        return np.array(lost) / unexplained
 
     def is_solution_at(self, init):
         """True if the initialization is a solution on which training has to improve."""

@@ -355,16 +355,20 @@ class TablePreprocessor(Preprocessor):
                 offset[part] = sharpness * (share[part] - middle)
         return scale, offset
 
+    def probable(self, output):
+        """Numbers, and probabilities in place of logits, (n_samples, n_outputs)."""
+        return probabilities(self.outputs, output)
+
     def shaped(self, output, like=None):
         """The table for numbers and logits, (n_samples, n_outputs), without missing values.
 
         A data frame of pandas as `like` gives its index to the result.
         """
-        return self._decoded(probabilities(self.outputs, output), index_of(like))
+        return self._decoded(self.probable(output), index_of(like))
 
     def sampled(self, output, noise, rng):
         """A table drawn around outputs, (n_samples, n_outputs), with noise (n_outputs,)."""
-        values = probabilities(self.outputs, output)
+        values = self.probable(output)
         for _, part, width in self._parts():
             share = values[:, part]
             if not width:

@@ -306,20 +306,44 @@ class DenseNetwork:
             parts.append(arrays)
         return self.joined(*parts)
 
-    def with_moved_code(self, weights: Sequence[NDArray[Any]], by: NDArray[Any]) -> Weights:
-        """Weights of the same network, but for a constant that is added to the code.
+    @property
+    def has_linear_code(self) -> bool:
+        """True if a linear map of the code can be absorbed by the weights."""
+        return self.code_activation == "linear"
 
-        The encoder adds `by`, of shape (n_components,), before the activation, and the decoder
-        subtracts it.
+    def with_linear_code(
+        self, weights: Sequence[NDArray[Any]], matrix: NDArray[Any], shift: NDArray[Any]
+    ) -> Weights:
+        """Weights of the same autoencoder, whose code is ``(code - shift) @ matrix``.
+
+        `matrix` is of shape (n_components, n_components), orthogonal where weights are tied,
+        and `shift`, (n_components,), is of the code before its activation.
         """
-        encoder, decoder = self.split([array.copy() for array in weights])
-        self.encoder.named(encoder).output.bias[:] += by
+        encoder, decoder = self.split([array.astype(np.float64) for array in weights])
+        into = self.encoder.named(encoder)
+        into.output.bias[:: self.code_width] -= shift
+        for array in into.output_arrays:
+            array[:] = map_code(array, matrix, self.code_width)
         named = self.decoder.named(decoder)
         first = (*named.hidden, named.output)[0]
-        first.bias[:] -= by @ first.kernel
+        pairs = [(first.bias, first.kernel)]
         if named.skip is not None:
-            named.output.bias[:] -= by @ named.skip
-        return self.joined(encoder, decoder)
+            pairs.append((named.output.bias, named.skip))
+        for bias, kernel in pairs:
+            bias[:] += shift @ kernel
+            kernel[:] = np.linalg.solve(matrix, kernel)
+        return [array.astype(np.float32) for array in self.joined(encoder, decoder)]
+
+
+def map_code(values: NDArray[Any], matrix: NDArray[Any], code_width: int) -> NDArray[Any]:
+    """Linear map of the columns of a code, (..., n_components * code_width).
+
+    With more than one output for each column `matrix` is a permutation, perhaps with signs,
+    which only the first of the outputs has.
+    """
+    parts = values.reshape(*values.shape[:-1], len(matrix), code_width)
+    mapped = [parts[..., i] @ (np.abs(matrix) if i else matrix) for i in range(code_width)]
+    return np.stack(mapped, axis=-1).reshape(values.shape)
 
 
 def resize(weights: Sequence[NDArray[Any]], shapes: Sequence[tuple[int, ...]]) -> Weights:

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from skae.networks._base import LayerOptions, Shape
+from skae.networks._dense import map_code
 from skae.networks._layers import (
     Weights,
     constant_variables,
@@ -66,6 +67,9 @@ class BuiltNetwork(ABC):
     starts_linear = True
     # XLA's convolutions and loops are slow on CPUs.
     gains_from_xla = False
+
+    # Whether a linear map of the code can be absorbed by the weights.
+    has_linear_code: Any = False
 
     n_components: int
 
@@ -249,6 +253,33 @@ class StackedNetwork(BuiltNetwork):
             else:
                 array[:] = offset
         return weights
+
+    @property
+    def has_linear_code(self) -> bool:
+        """True if a linear map of the code can be absorbed by the weights."""
+        return self.options.code_activation == "linear"
+
+    def with_linear_code(
+        self, weights: Sequence[NDArray[Any]], matrix: NDArray[Any], shift: NDArray[Any]
+    ) -> Weights:
+        """Weights of the same autoencoder: see `DenseNetwork.with_linear_code`."""
+        spec, width = weight_spec(self), self.options.code_width
+        arrays = [array.astype(np.float64) for array in weights]
+        paths = [path.split("/") for path in spec.paths]
+        first = next(p[0] for p in paths[spec.n_encoder :] if p[-2] != "linear_path")
+        for i, (path, array) in enumerate(zip(paths, arrays, strict=True)):
+            if i < spec.n_encoder:
+                if path[-2] in ("output", "linear_path"):
+                    if path[-1] == "bias":
+                        array[::width] -= shift
+                    array[:] = map_code(array, matrix, width)
+            elif path[-1] == "kernel" and ("linear_path" in path or path[0] == first):
+                # Its bias is the next; that of a GRU has a row for the input and one for the
+                # state.
+                bias = arrays[next(j for j in range(i, len(paths)) if paths[j][-1] == "bias")]
+                (bias if bias.ndim == 1 else bias[0])[:] += shift @ array
+                array[:] = np.linalg.solve(matrix, array)
+        return [array.astype(np.float32) for array in arrays]
 
 
 def _layer_of(path: str) -> str:

@@ -66,6 +66,17 @@ class VariationalModel(FittedAutoencoder):
         args = _VALIDATION_DRAWS, self.beta
         return rows.apply(lambda one: self.latent.minus_bound(one.inputs, one.outputs, *args))
 
+    def with_principal_code(self, rows):
+        """Return the autoencoder with columns in the order of their divergence from the prior.
+
+        See :class:`FittedAutoencoder`.
+        """
+        model = replace(self, code_map=None)
+        kl = rows.apply(lambda part: model.latent.divergence(part.inputs))
+        order = np.argsort(-np.average(kl, axis=0, weights=rows.weight), kind="stable")
+        code_map = np.eye(len(order))[:, order], np.zeros(len(order))
+        return replace(model, code_map=code_map, supported=self.supported[order]), None
+
     def is_solution_at(self, init):
         """True if the initialization is a solution on which training has to improve."""
         return init == "pca"
@@ -148,6 +159,19 @@ class LatentNetwork:
     def output_activation(self) -> str:
         """Activation of the output."""
         return self.network.output_activation
+
+    @property
+    def has_linear_code(self) -> bool:
+        """True if a linear map of the code can be absorbed by the weights."""
+        return self.network.has_linear_code
+
+    def with_linear_code(
+        self, weights: Sequence[NDArray[Any]], matrix: NDArray[Any], shift: NDArray[Any]
+    ) -> Weights:
+        """Weights of the same autoencoder: see `DenseNetwork.with_linear_code`."""
+        coders, noise = self.split(weights)
+        mapped = self.network.with_linear_code(coders, matrix, shift)
+        return [*mapped, noise] if self.noisy else mapped
 
     @property
     def gains_from_xla(self) -> bool:

@@ -452,8 +452,8 @@ class VAETransformer(
     def _after_training(self, start, one_epoch):
         """Fit the prior, and count the active columns of the code."""
         model, train = self._model, start.train
-        kl = train.apply(lambda part: model.latent.divergence(part.inputs))
-        self.divergence_ = np.average(kl, axis=0, weights=train.weight)
+        kl = start.rows.apply(lambda part: model.latent.divergence(part.inputs))
+        self.divergence_ = np.average(kl, axis=0, weights=start.rows.weight)
         if self.prior == "mixture" and not one_epoch:
             self.prior_ = fit_prior(model.latent.posterior, train, start.validation, start.rng)
         active = self.divergence_ > ACTIVE
