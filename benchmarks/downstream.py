@@ -126,9 +126,7 @@ def measured(X, y, sizes, seed, steps, only=()):
     keep = np.random.RandomState(seed).permutation(len(y))[:MOST_ROWS]
     X, y = (X.iloc[keep] if isinstance(X, pd.DataFrame) else X[keep]), y[keep]
     classes = y if y.dtype.kind == "U" else None
-    train, test, *y = train_test_split(
-        X, y, test_size=0.3, random_state=seed, stratify=stratify
-    )
+    train, test, *y = train_test_split(X, y, test_size=0.3, random_state=seed, stratify=classes)
     matrices = prepared(train, test)
     if not only or "all columns" in only:
         yield {"size": 0, "reduction": "all columns", **scores_of(matrices, y, steps)}

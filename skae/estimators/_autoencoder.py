@@ -88,7 +88,7 @@ class AutoencoderTransformer(
         numbers, rows are held out, and these layers have no more than four million weights.
         There is one start. With a share as `n_components`, the code has as many columns as this
         network needs to explain that share of the held-out rows, or as PCA needs if that is
-        fewer. Not with `network`, `tied_weights`, `penalty` or `code_activation`.
+        fewer. Not with `network`, `tied_weights`, another `penalty` or `code_activation`.
 
     loss : {"squared_error", "absolute_error", "huber", "binary_crossentropy", "cosine", \
             "ssim"}, keras.losses.Loss or callable, default="squared_error"
@@ -97,18 +97,20 @@ class AutoencoderTransformer(
         structural similarity of images, want X in [0, 1]; "cosine" compares directions of
         centred rows. A Keras loss, or a function of target and output, sees standardised rows.
 
-    penalty : {"l1", "kl", "contractive"}, Penalty or None, default=None
-        What is added to the loss: a sparse code by :class:`~skae.losses.L1Sparsity` or
-        :class:`~skae.losses.KLSparsity`, a code that changes little with the row by
-        :class:`~skae.losses.Contractive`; by name at their default weight.
+    penalty : {"linear", "l1", "kl", "contractive"}, Penalty or None, default="linear"
+        What is added to the loss: "linear" keeps the code near the principal components, which
+        a linear model after `transform` can use (:class:`~skae.losses.LinearCode`); a sparse
+        code by :class:`~skae.losses.L1Sparsity` or :class:`~skae.losses.KLSparsity`, a code
+        that changes little with the row by :class:`~skae.losses.Contractive`; by name at their
+        default weight.
 
     init : {"pca", "random"}, default="pca"
         Where training starts. "random": the plain network, without the linear path,
         at Glorot's uniform weights. A dense network's code that a rectifier would cut off
-        ("relu", "elu" or "leaky_relu", no penalty) is shifted to where it is positive.
+        ("relu", "elu" or "leaky_relu", no other penalty) is shifted to where it is positive.
         With "pca", where the principal components explain less than 80 % of the variance
         and rows are held out, random weights are tried too, and the better of the two is
-        kept: see `starts_`. Not with a `penalty`.
+        kept: see `starts_`. Not with a `penalty` but "linear".
 
     optimizer : str or keras.optimizers.Optimizer, default="adam"
         A Keras optimizer by name or an object, whose configuration is copied.
@@ -180,6 +182,12 @@ class AutoencoderTransformer(
     ----------
     n_components_ : int
         Number of columns of the code.
+
+    explained_variance_ratio_ : ndarray of shape (n_components_,)
+        Share of the variance of the training rows, or of up to 1,000 of them, that is lost where
+        a column of the code is set to its mean; of a table as in `score`. PCA's code has the
+        values of :class:`~sklearn.decomposition.PCA`; other columns share what they explain, so
+        that the sum is not `score`. Set by `fit`.
 
     mean_ : ndarray of shape (n_features,)
         Mean of each column, in the units of the data; zeros for a table, which `table_`
@@ -317,7 +325,7 @@ class AutoencoderTransformer(
         tied_weights=False,
         ordered=False,
         loss="squared_error",
-        penalty=None,
+        penalty="linear",
         init="pca",
         optimizer="adam",
         learning_rate="auto",
@@ -418,11 +426,11 @@ class AutoencoderTransformer(
     def _network_spec(self, n_components, linear_path):
         if not self.ordered:
             return super()._network_spec(n_components, linear_path)
-        allowed = {"network": None, "tied_weights": False, "penalty": None}
-        for name, value in allowed.items():
-            if getattr(self, name) != value:
+        allowed = {"network": [None], "tied_weights": [False], "penalty": [None, "linear"]}
+        for name, values in allowed.items():
+            if getattr(self, name) not in values:
                 raise ValueError(
-                    f"ordered=True needs {name}={value}; got {getattr(self, name)!r}."
+                    f"ordered=True needs {name}={values[0]}; got {getattr(self, name)!r}."
                 )
         if keras_name(self.code_activation) != "linear":
             raise ValueError(

@@ -74,10 +74,12 @@ class DenoisingAutoencoder(
         structural similarity of images, want X in [0, 1]; "cosine" compares directions of
         centred rows. A Keras loss, or a function of target and output, sees standardised rows.
 
-    penalty : {"l1", "kl", "contractive"}, Penalty or None, default=None
-        What is added to the loss: a sparse code by :class:`~skae.losses.L1Sparsity` or
-        :class:`~skae.losses.KLSparsity`, a code that changes little with the row by
-        :class:`~skae.losses.Contractive`; by name at their default weight.
+    penalty : {"linear", "l1", "kl", "contractive"}, Penalty or None, default="linear"
+        What is added to the loss: "linear" keeps the code near the principal components, which
+        a linear model after `transform` can use (:class:`~skae.losses.LinearCode`); a sparse
+        code by :class:`~skae.losses.L1Sparsity` or :class:`~skae.losses.KLSparsity`, a code
+        that changes little with the row by :class:`~skae.losses.Contractive`; by name at their
+        default weight.
 
     corruption : {"auto", "gaussian", "masking", "salt_and_pepper", "swap"}, Corruption or \
             None, default="auto"
@@ -93,10 +95,10 @@ class DenoisingAutoencoder(
     init : {"pca", "random"}, default="pca"
         Where training starts. "random": the plain network, without the linear path,
         at Glorot's uniform weights. A dense network's code that a rectifier would cut off
-        ("relu", "elu" or "leaky_relu", no penalty) is shifted to where it is positive.
+        ("relu", "elu" or "leaky_relu", no other penalty) is shifted to where it is positive.
         With "pca", where the principal components explain less than 80 % of the variance
         and rows are held out, random weights are tried too, and the better of the two is
-        kept: see `starts_`. Not with a `penalty`.
+        kept: see `starts_`. Not with a `penalty` but "linear".
 
     optimizer : str or keras.optimizers.Optimizer, default="adam"
         A Keras optimizer by name or an object, whose configuration is copied.
@@ -168,6 +170,12 @@ class DenoisingAutoencoder(
     ----------
     n_components_ : int
         Number of columns of the code.
+
+    explained_variance_ratio_ : ndarray of shape (n_components_,)
+        Share of the variance of the training rows, or of up to 1,000 of them, that is lost where
+        a column of the code is set to its mean; of a table as in `score`. PCA's code has the
+        values of :class:`~sklearn.decomposition.PCA`; other columns share what they explain, so
+        that the sum is not `score`. Set by `fit`.
 
     mean_ : ndarray of shape (n_features,)
         Mean of each column, in the units of the data; zeros for a table, which `table_`
@@ -283,7 +291,7 @@ class DenoisingAutoencoder(
         dropout=0.0,
         tied_weights=False,
         loss="squared_error",
-        penalty=None,
+        penalty="linear",
         corruption="auto",
         corruption_level=0.5,
         init="pca",

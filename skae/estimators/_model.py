@@ -9,9 +9,15 @@ import numpy as np
 
 from skae.corruption._corruptions import Corruption, Spread
 from skae.inference._forward import forward
-from skae.losses._penalties import Penalty
+from skae.losses._penalties import LinearCode, Penalty
 from skae.losses._reconstruction import LOSSES, Loss
-from skae.networks._dense import AffineChange, DenseNetwork, is_rescalable, rescale_weights
+from skae.networks._dense import (
+    AffineChange,
+    DenseNetwork,
+    is_rescalable,
+    rescale_weights,
+    resize,
+)
 from skae.networks._principal import linear_map
 from skae.utils._lazy import FEW_BYTES, dense
 from skae.utils._rows import Rows, moments
@@ -225,6 +231,7 @@ class ReconstructionModel(FittedAutoencoder):
 
     loss: Loss | None = None
     penalty: Penalty | None = None
+    linear_code: Any = None  # of the initialization, (n_features, n_components)
     corruption: Corruption | None = None  # of the inputs in training
     spread: Spread | None = None  # statistics of the columns that corruptions use
 
@@ -258,12 +265,19 @@ class ReconstructionModel(FittedAutoencoder):
         """The Keras model that is trained, see :class:`FittedAutoencoder`."""
         loss = self.preprocessing.loss_of(self.loss, rows)
         corruption, penalty = self.corruption, self.penalty
+        if isinstance(penalty, LinearCode) and self.linear_code is None:
+            penalty = None
         settings = {"mask": mask}
         if corruption is not None:
             spread = self.spread.standardised(*self.preprocessing.units)
             settings |= corruption.settings(spread)
         if penalty is not None:
             settings |= penalty.settings()
+        if isinstance(penalty, LinearCode):
+            size = network.n_components
+            (settings["linear_code"],) = resize(
+                [self.linear_code], [(len(self.linear_code), size)]
+            )
         settings |= pools({getattr(part, "draws", None) for part in (corruption, penalty)})
         shapes = {name: np.shape(value) for name, value in settings.items()}
 
@@ -300,7 +314,10 @@ class ReconstructionModel(FittedAutoencoder):
             rows, (linear.encoder, linear.decoder), network.output_activation
         )
         weights = network.linear_start(rng, linear.encoder, scale * linear.decoder, offset)
-        return self.with_weights(self._with_positive_codes(weights, rows)), linear.share
+        model = self.with_weights(self._with_positive_codes(weights, rows))
+        if network.has_linear_code:
+            model = replace(model, linear_code=linear.encoder.astype(np.float32))
+        return model, linear.share
 
     def _with_positive_codes(self, weights, rows):
         """Weights whose codes of the rows are positive where the code has a rectifier.
@@ -310,7 +327,7 @@ class ReconstructionModel(FittedAutoencoder):
         """
         network = self.network
         cuts = isinstance(network, DenseNetwork) and network.code_activation in _RECTIFIERS
-        if not cuts or self.penalty is not None:
+        if not cuts or not self._is_zero_at_pca:
             return weights
         linear = replace(network, code_activation="linear")
         units, statistics = self.preprocessing.units, network.fresh_statistics()
@@ -412,7 +429,11 @@ class ReconstructionModel(FittedAutoencoder):
 
     def is_solution_at(self, init):
         """True if the initialization is a solution on which training has to improve."""
-        return self.is_linear_at(init) and self.penalty is None
+        return self.is_linear_at(init) and self._is_zero_at_pca
+
+    @property
+    def _is_zero_at_pca(self):
+        return self.penalty is None or self.penalty.is_zero_at_pca
 
     def validation_rows(self, rows, rng):
         """Validation rows, corrupted once, so that epochs are compared on the same noise."""

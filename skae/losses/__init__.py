@@ -3,6 +3,6 @@
 Every loss gives one value per sample and is defined once.
 """
 
-from skae.losses._penalties import Contractive, KLSparsity, L1Sparsity
+from skae.losses._penalties import Contractive, KLSparsity, L1Sparsity, LinearCode
 
-__all__ = ["Contractive", "KLSparsity", "L1Sparsity"]
+__all__ = ["Contractive", "KLSparsity", "L1Sparsity", "LinearCode"]

@@ -21,9 +21,14 @@ class Penalty(ABC, BaseEstimator):
     ----------
     draws : {"normal", "uniform"} or None
         The random numbers that it needs.
+
+    is_zero_at_pca : bool
+        Whether the principal components have no penalty: they are a solution then, on which
+        training has to improve, and validation losses are those of the reconstruction alone.
     """
 
     draws: str | None = None
+    is_zero_at_pca = False
 
     _parameter_constraints: dict[str, list[Any]] = {}
 
@@ -158,7 +163,40 @@ class Contractive(Penalty):
         return settings["penalty_weight"] * ops.sum(ops.square(change), axis=1)
 
 
+class LinearCode(Penalty):
+    """`weight` times the squared distance of the code from the principal components.
+
+    The components are those where training starts: of the rows, or of a
+    :class:`DenoisingAutoencoder` the best linear ones. A code is free to bend where that
+    improves the reconstruction by more than it costs, and otherwise stays what a linear model
+    after `transform` can use. Where training does not start there (``init="random"``, a code
+    with an activation or in order, a network of one's own) it has no effect.
+
+    Parameters
+    ----------
+    weight : float, default=0.4
+        Factor of the mean over the columns of the code and of X, beside the reconstruction loss
+        of standardised data. 0: the code is free.
+    """
+
+    is_zero_at_pca = True
+
+    _parameter_constraints = {"weight": [Interval(Real, 0, None, closed="left")]}
+
+    def __init__(self, weight: float = 0.4) -> None:
+        self.weight = weight
+
+    def per_sample(
+        self, ops: Any, settings: Any, code: Any, encode: Any, x: Any, draws: Any
+    ) -> Any:
+        """Grow with the distance of the code from its linear part."""
+        distance = ops.square(code - ops.matmul(x, settings["linear_code"]))
+        n_entries = ops.sum(settings["mask"]) * x.shape[1]
+        return settings["penalty_weight"] * ops.sum(distance, axis=1) / n_entries
+
+
 PENALTIES: dict[str, type[Penalty]] = {
+    "linear": LinearCode,
     "l1": L1Sparsity,
     "kl": KLSparsity,
     "contractive": Contractive,

@@ -103,7 +103,9 @@ class ReconstructionObjective(keras.Model):
         code = encode(x)
         output = self.decoder(code, training=training)
         parts = [self.loss_of_row.per_sample(ops, target, output)]
-        if self.penalty is not None:
+        if self.penalty is not None and self.penalty.is_zero_at_pca and not training:
+            parts.append(ops.zeros_like(parts[0]))
+        elif self.penalty is not None:
             draws = PooledDraws(self.seed_generator, settings)
             parts.append(self.penalty.per_sample(ops, settings, code, encode, x, draws))
         return ops.stack(parts, axis=1)
