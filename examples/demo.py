@@ -14,9 +14,10 @@ import numpy as np
 from sklearn.base import clone
 from sklearn.datasets import load_digits
 from sklearn.decomposition import PCA
+from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV, train_test_split
 from sklearn.neighbors import KNeighborsClassifier
-from sklearn.pipeline import Pipeline
+from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from skae import AutoencoderTransformer
@@ -26,6 +27,10 @@ SIZES = [2, 4, 8, 16, 32]
 REDUCERS = {
     "PCA": PCA(random_state=0),
     "autoencoder": AutoencoderTransformer(random_state=0),
+}
+NEXT_STEPS = {
+    "linear": make_pipeline(StandardScaler(), LogisticRegression(max_iter=2000)),
+    "neighbours": KNeighborsClassifier(),
 }
 COLORS = {"PCA": "#D55E00", "autoencoder": "#0072B2"}
 N_SHOWN = 12
@@ -73,30 +78,34 @@ def refit_best(search, X):
     return fitted
 
 
-def accuracy(pipeline, X_train, X_test, y_train, y_test):
-    """Accuracy of nearest neighbours in the latent space."""
-    classifier = KNeighborsClassifier().fit(pipeline.transform(X_train), y_train)
+def accuracy(step, pipeline, X_train, X_test, y_train, y_test):
+    """Accuracy of a classifier of codes."""
+    classifier = clone(step).fit(pipeline.transform(X_train), y_train)
     return classifier.score(pipeline.transform(X_test), y_test)
 
 
 def compare(fitted, X_train, X_test, y_train, y_test):
-    """Share of variance and accuracy of each model by latent size, from the test rows."""
+    """Share of variance and accuracies of each model by latent size, from the test rows."""
     variance, accuracies = {}, {}
     for key, pipeline in fitted.items():
         variance[key] = reconstruction_score(pipeline, X_test)
-        accuracies[key] = accuracy(pipeline, X_train, X_test, y_train, y_test)
+        for name, step in NEXT_STEPS.items():
+            score = accuracy(step, pipeline, X_train, X_test, y_train, y_test)
+            accuracies[name, *key] = score
     return variance, accuracies
 
 
 def print_table(variance, accuracies):
     """One line for each latent size."""
-    print("latent   variance explained            accuracy of 5 neighbours")
-    print("  size      PCA  autoencoder    gain       PCA  autoencoder")
+    print("                                           accuracy of a classifier of the code")
+    print("latent   variance explained            logistic regression   5 neighbours")
+    print("  size      PCA  autoencoder    gain      PCA  autoencoder      PCA  autoencoder")
     for size in SIZES:
         pca, autoencoder = (variance[name, size] for name in REDUCERS)
         line = f"{size:6} {pca:8.3f} {autoencoder:12.3f} {autoencoder - pca:+7.3f}"
-        for name, width in zip(REDUCERS, (9, 12), strict=True):
-            line += f" {accuracies[name, size]:{width}.3f}"
+        for step in NEXT_STEPS:
+            for name, width in zip(REDUCERS, (8, 12), strict=True):
+                line += f" {accuracies[step, name, size]:{width}.3f}"
         print(line)
 
 

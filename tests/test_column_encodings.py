@@ -344,6 +344,18 @@ def test_two_categories_by_hand():
     ]  # fmt: skip
 
 
+def test_two_numbers_that_are_categories_lie_between_each_other_before_rounding():
+    data = ColumnValues(
+        "x", np.array([2.0, 2.0, 5.0, 2.0]), np.ones(4, bool), "number", "number"
+    )
+    column = column_of(data, declared=True)
+    assert column.kind == "binary"
+    encoded, _ = column.encode(data)
+    assert column.decode(encoded, clip=True).tolist() == [2.0, 2.0, 5.0, 2.0]
+    halfway = (encoded[:1] + encoded[2:3]) / 2
+    assert_allclose(column.decode(halfway, clip=True, rounded=False), [3.5])
+
+
 def test_a_rare_category_is_no_farther_away_than_the_least_unit():
     data = values_of(["a"] * 99 + ["b"], "category")
     column = column_of(data)

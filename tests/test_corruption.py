@@ -165,3 +165,12 @@ def test_a_pool_is_a_power_of_two_and_lasts_for_four_batches(shape, size, monkey
         pool = draw_pool(kind, np.random.RandomState(7), shape)
         assert pool.dtype == np.float32
         assert_array_equal(pool, getattr(np.random.RandomState(7), draw)(size).astype("f4"))
+
+
+def test_draws_start_anywhere_in_the_pool_and_end_with_it():
+    """Of a pool of four numbers, three in a row: those from the first or from the second."""
+    pool = np.arange(4, dtype=np.float32)
+    draws = PooledDraws(keras.random.SeedGenerator(0), {"normal_pool": pool})
+    like = np.zeros((1, 3), np.float32)
+    drawn = {tuple(as_array(draws.normal(like))[0].tolist()) for _ in range(30)}
+    assert drawn == {(0.0, 1.0, 2.0), (1.0, 2.0, 3.0)}

@@ -12,7 +12,7 @@ import pyarrow as pa
 import pytest
 from numpy.testing import assert_array_equal
 
-from skae.tables._frame_schema import FrameSchema
+from skae.tables._frame_schema import FrameSchema, described, table_of
 from skae.tables._frames import check_numbers, checked_table, is_frame, numbers_of, read_columns
 from skae.tables._objects import ObjectFormat
 from tables import LIBRARIES, columns_of
@@ -364,3 +364,32 @@ def test_the_first_column_that_is_no_number_is_named():
     with pytest.raises(ValueError, match=r"'s' had values of .* number in fit, and has .* str"):
         check_numbers(X)
     assert_array_equal(check_numbers(X[["n", "o"]]), [[1.0, np.nan]])
+
+
+@pytest.mark.parametrize(
+    "table",
+    [
+        pl.DataFrame({"c": pl.Series(["a", None], dtype=pl.Enum(["a", "b"]))}),
+        pl.DataFrame({"c": pl.Series([1, 2], dtype=pl.Datetime("ms", "UTC")), "d": ["x", "y"]}),
+        pd.DataFrame({"c": pd.Categorical(["a", "b"], ordered=True), 7: [1, 2]}),
+        pa.table({"c": pa.array([1.5, 2.5], pa.float32())}),
+    ],
+    ids=["enum", "time zone", "categories", "arrow"],
+)
+def test_a_description_makes_the_empty_table_again(table):
+    empty = table_of(described(table))
+    if isinstance(table, pa.Table):
+        assert empty.schema == table.schema
+        return
+    assert len(empty) == 0
+    assert list(empty.columns) == list(table.columns)
+    assert list(empty.dtypes) == list(table.dtypes)
+
+
+@pytest.mark.parametrize("dtype", [["Struct"], ["Int64", 3], ["read_csv"]])
+def test_a_description_of_an_unknown_dtype_is_refused(dtype):
+    description = described(pl.DataFrame({"c": [1]}))
+    field = next(part for part in description if isinstance(part, list))
+    field[0][1:] = dtype
+    with pytest.raises(ValueError, match="unknown dtype"):
+        table_of(description)

@@ -184,10 +184,10 @@ class AutoencoderTransformer(
         Number of columns of the code.
 
     explained_variance_ratio_ : ndarray of shape (n_components_,)
-        Share of the variance of the training rows, or of up to 1,000 of them, that is lost where
-        a column of the code is set to its mean; of a table as in `score`. PCA's code has the
-        values of :class:`~sklearn.decomposition.PCA`; other columns share what they explain, so
-        that the sum is not `score`. Set by `fit`.
+        Share of the variance of the training rows, or of up to 1,000 of them, that is lost
+        where a column of the code is set to its mean; of a table as in `score`. PCA's code has
+        the values of :class:`~sklearn.decomposition.PCA`; other columns share what they
+        explain, so that the sum is not `score`. Set by `fit`.
 
     mean_ : ndarray of shape (n_features,)
         Mean of each column, in the units of the data; zeros for a table, which `table_`
