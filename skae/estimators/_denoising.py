@@ -172,7 +172,7 @@ class DenoisingAutoencoder(
         Number of columns of the code.
 
     explained_variance_ratio_ : ndarray of shape (n_components_,)
-        Share of the variance of the training rows, or of up to 1,000 of them, that is lost
+        Share of the variance of the training rows, or of 100 to 1,000 of them, that is lost
         where a column of the code is set to its mean; of a table as in `score`. PCA's code has
         the values of :class:`~sklearn.decomposition.PCA`; other columns share what they
         explain, so that the sum is not `score`. Set by `fit`.

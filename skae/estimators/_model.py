@@ -25,15 +25,17 @@ from skae.utils._rows import Rows, moments
 # Rows from which the shrinkage of the best linear denoiser is estimated.
 _MOST_CORRUPTED = 4096
 
-# Rows from which the map of the code is found.
-_MOST_MAPPED = 1000
+# Rows from which the covariance of the code is estimated; and those that are decoded once for
+# each column or more, in all and for one column.
+_MOST_ENCODED = 10_000
+_MOST_DECODED, _DECODED = 8000, (100, 1000)
 
 # Of a column of the code, in standard deviations: derivatives of the decoder are those between
 # both ends of such a step.
 _STEP = 0.1
 
-# Columns whose effect is below this share of the largest are not stretched to the same effect.
-_LEAST_EFFECT, _TINY = 1e-4, float(np.finfo(np.float32).tiny)
+# Of the largest: what has less variance or effect is not stretched further.
+_LEAST_VARIANCE, _LEAST_EFFECT, _TINY = 1e-6, 1e-2, float(np.finfo(np.float32).tiny)
 
 # Activations that are the identity for positive numbers only.
 _RECTIFIERS = {"relu", "elu", "leaky_relu"}
@@ -316,7 +318,9 @@ class ReconstructionModel(FittedAutoencoder):
         weights = network.linear_start(rng, linear.encoder, scale * linear.decoder, offset)
         model = self.with_weights(self._with_positive_codes(weights, rows))
         if network.has_linear_code:
-            model = replace(model, linear_code=linear.encoder.astype(np.float32))
+            matrix = linear.encoder.astype(np.float32)
+            shape = len(matrix), network.n_components
+            model = replace(model, linear_code=resize([matrix], [shape])[0])
         return model, linear.share
 
     def _with_positive_codes(self, weights, rows):
@@ -339,56 +343,71 @@ class ReconstructionModel(FittedAutoencoder):
     def with_principal_code(self, rows):
         """Return the autoencoder with a code as PCA's, see :class:`FittedAutoencoder`.
 
-        Its columns are centred and uncorrelated on these rows, and a step along any of them
-        changes the output by the same, in the root mean square over rows: by its length in
-        standardized units. With tied weights, which only a rotation keeps tied, the scale stays
-        as it is. The sign is that of :func:`sklearn.utils.extmath.svd_flip`: the largest of the
-        mean effects of a column is positive. A code with an activation stays as it is, and so
-        does that of a network of one's own.
+        Its columns are centred and uncorrelated on these rows, and as near to the principal
+        components as that allows. A step along a column changes the output by its length in
+        standardized units, in the root mean square over rows. With tied weights, which only a
+        rotation keeps tied, the scale stays as it is. The sign is that of the component, which
+        is that of :func:`sklearn.utils.extmath.svd_flip`. A code with an activation stays as it
+        is, and so does that of a network of one's own.
         """
-        rows = rows.sample(min(_MOST_MAPPED * rows.row_bytes, FEW_BYTES))
+        rows = rows.sample(min(_MOST_ENCODED * rows.row_bytes, FEW_BYTES))
+        n_decoded = np.clip(_MOST_DECODED // self.network.n_components, *_DECODED)
+        few = rows.take(slice(None, None, -(-len(rows) // n_decoded)))
         if not self.network.has_linear_code:
-            return self, self._contributions(rows)
+            return self, self._contributions(few)
         model = replace(self, code_map=None)
-        matrix, shift, effects = model._principal_axes(rows)
-        shares = replace(model, code_map=(matrix, shift))._contributions(rows)
+        matrix, shift = model._principal_axes(rows, few)
+        mapped = replace(model, code_map=(matrix, shift))
+        shares = mapped._contributions(few)
         order = np.argsort(-shares, kind="stable")
-        largest = np.abs(effects).argmax(axis=1)
-        sign = np.where(effects[np.arange(len(effects)), largest] < 0, -1.0, 1.0)
-        return replace(model, code_map=((matrix * sign)[:, order], shift)), shares[order]
+        return replace(mapped, code_map=(matrix[:, order], shift)), shares[order]
 
-    def _principal_axes(self, rows):
-        """Matrix and shift of the code, and the mean effects of its columns on the outputs.
+    def _principal_axes(self, rows, few):
+        """Matrix, (k, k), and shift, (k,), of the code; few of the rows are decoded.
 
-        Let C be the covariance of the code and G the mean of J J', with J the derivative of
-        the output by the code. The columns of the matrix are ``G**(1/2) U``, with U the
-        eigenvectors of ``G**(1/2) C G**(1/2)``: the new code has a diagonal covariance and
-        ``G = I``. PCA's code has both. Shapes: (k, k), (k,), (k, n_outputs).
+        The code is whitened, rotated, and stretched by its columns' effects. The rotation is
+        that nearest to the principal components where training started; after random weights
+        it makes the effects of different columns orthogonal on the mean, which is the same
+        for a linear autoencoder.
         """
-        weight = rows.weights() / len(rows)
+        weight = rows.weights()[:, np.newaxis] / len(rows)
         code = self.encode(rows.inputs).astype(np.float64)
-        shift = weight @ code
-        covariance = ((code - shift) * weight[:, np.newaxis]).T @ (code - shift)
-        steps = _STEP * np.sqrt(np.diag(covariance)) + _TINY
+        shift = (weight * code).sum(axis=0)
+        code -= shift
+        variance, axes = np.linalg.eigh((weight * code).T @ code)
+        deviation = np.sqrt(variance.clip(max(_LEAST_VARIANCE * variance[-1], _TINY)))
+        whitener = (axes / deviation) @ axes.T
+        few_code = self.encode(few.inputs).astype(np.float64)
 
-        def output(codes):
-            return self._compared(self.decoder(codes))
-
-        jacobian = np.array(
-            [
-                (output(code + step) - output(code - step)) / (2 * step.sum())
-                for step in np.diag(steps)
+        def effect(direction):
+            """Derivative of the outputs, (n_few, n_outputs), along a direction of the code."""
+            ends = [
+                self._compared(self.decoder(few_code + sign * _STEP * direction))
+                for sign in (1, -1)
             ]
-        )
-        root = np.eye(len(shift))
-        if not getattr(self.network, "tied", False):
-            gram = np.einsum("anp,bnp,n->ab", jacobian, jacobian, weight, optimize=True)
-            values, vectors = np.linalg.eigh(gram)
-            values = values.clip(max(_LEAST_EFFECT * values[-1], _TINY))
-            root = (vectors * np.sqrt(values)) @ vectors.T
-        matrix = root @ np.linalg.eigh(root @ covariance @ root)[1][:, ::-1]
-        effects = np.einsum("anp,n->ap", jacobian, weight, optimize=True)
-        return matrix, shift, np.linalg.solve(matrix, effects)
+            return (ends[0] - ends[1]) / (2 * _STEP)
+
+        loadings = self.linear_code
+        if getattr(self.network, "tied", False):
+            matrix, loadings = axes[:, ::-1], None
+        else:
+            effects = np.array([effect(each) for each in (axes * deviation) @ axes.T])
+            share = few.weights() / len(few)
+            gram = np.einsum("anp,bnp,n->ab", effects, effects, share, optimize=True)
+            rotation = np.linalg.eigh(gram)[1]
+            if loadings is not None:
+                components = self.preprocessing.units.transform(rows.inputs) @ loadings
+                left, _, right = np.linalg.svd((weight * (code @ whitener)).T @ components)
+                rotation = left @ right
+            length = np.sqrt(np.einsum("ij,ik,kj->j", rotation, gram, rotation))
+            matrix = whitener @ rotation * length.clip(max(_LEAST_EFFECT * length.max(), _TINY))
+        if loadings is None:
+            loadings = self._compared(self.reconstruct(rows.inputs)).T @ (
+                weight * code @ matrix
+            )
+        largest = np.abs(loadings).argmax(axis=0)
+        sign = np.where(loadings[largest, np.arange(len(largest))] < 0, -1.0, 1.0)
+        return matrix * sign, shift
 
     def _compared(self, output):
         """Outputs, (n_samples, n_outputs), in units in which columns can be compared."""
