@@ -173,7 +173,13 @@ def test_columns_of_tables():
 
 
 @pytest.mark.parametrize(
-    "params", [{"code_activation": "sigmoid"}, {"network": models()}, {"ordered": True}]
+    "params",
+    [
+        {"code_activation": "sigmoid"},
+        {"network": models()},
+        {"ordered": True},
+        {"penalty": "l1"},
+    ],
 )
 def test_codes_that_no_linear_map_can_change_stay(params, pixels, monkeypatch):
     ae = AutoencoderTransformer(**QUICK | params)

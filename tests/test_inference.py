@@ -68,9 +68,10 @@ def test_dtypes(fitted, digits, given, expected):
 def test_trained_on_float32(quick, digits, fitted):
     code = quick().fit_transform(digits.astype(np.float32))
     assert code.dtype == np.float32
-    # Another start, by the roundings of float32, and three epochs that carry them on.
+    # Another start, by the roundings of float32, three epochs that carry them on, and the map
+    # of the code, which stretches some columns.
     expected = fitted.transform(digits)
-    assert_allclose(code, expected, atol=0.01 * expected.std())
+    assert_allclose(code, expected, atol=0.03 * expected.std())
 
 
 def test_inputs_are_left_alone(fitted, digits):

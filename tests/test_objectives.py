@@ -94,6 +94,8 @@ class Halving:
 
 
 class Summing:
+    is_zero_at_pca = False
+
     def per_sample(self, ops, settings, code, encode, x, draws):
         return settings["penalty_weight"] * ops.sum(code + encode(2 * x), axis=1)
 

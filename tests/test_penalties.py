@@ -3,10 +3,10 @@
 import keras
 import numpy as np
 import pytest
-from numpy.testing import assert_allclose
+from numpy.testing import assert_allclose, assert_array_equal
 
 from data import data_rng
-from skae.losses import Contractive, KLSparsity, L1Sparsity
+from skae.losses import Contractive, KLSparsity, L1Sparsity, LinearCode
 from skae.utils._arrays import as_array
 
 pytestmark = pytest.mark.any_backend
@@ -90,3 +90,37 @@ def test_l1_of_a_fit(quick, pixels):
     ).fit(pixels)  # fmt: skip
     added = 0.1 * np.abs(ae.transform(pixels)).sum(axis=1).mean() * ae.scale_**2
     assert_allclose(ae.loss_curve_[0], added - ae.score_samples(pixels).mean(), rtol=1e-4)
+
+
+def test_linear_code_of_an_objective():
+    """Two rows, a code of two columns of which one is masked, three columns of X."""
+    penalty = LinearCode(weight=0.6)
+    matrix = np.array([[1.0, 0.0], [0.0, 0.0], [2.0, 0.0]])
+    settings = {"penalty_weight": 0.6, "linear_code": matrix, "mask": np.array([1.0, 0.0])}
+    x = np.array([[1.0, 5.0, 1.0], [0.0, 5.0, 2.0]])
+    code = np.array([[4.0, 0.0], [2.0, 0.0]])
+    # Distances from 3 and 4, over one column of the code and three of X.
+    values = penalty.per_sample(keras.ops, settings, code, None, x, None)
+    assert_allclose(values, 0.6 * np.array([1, 4]) / 3)
+
+
+def test_linear_code_of_a_fit(quick, pixels):
+    """A larger weight keeps the code nearer to the components; the curves are without it."""
+
+    def unexplained(weight):
+        ae = quick(penalty=LinearCode(weight), max_iter=20, learning_rate=0.01).fit(pixels)
+        train = ae._model.preprocessing.units.transform(pixels)
+        code, line = ae.transform(pixels), np.linalg.lstsq(train, ae.transform(pixels))[0]
+        assert_allclose(ae.loss_curve_[-1], -ae.score_samples(pixels).mean(), rtol=0.1)
+        return np.square(code - train @ line).mean() / np.square(code).mean()
+
+    assert unexplained(100.0) < 0.1 * unexplained(0.0)
+
+
+def test_linear_code_has_no_effect_where_nothing_starts_linear(quick, pixels):
+    for params in ({"init": "random"}, {"code_activation": "sigmoid"}):
+        codes = [
+            quick(penalty=penalty, early_stopping=False, **params).fit_transform(pixels)
+            for penalty in (None, LinearCode(10.0))
+        ]
+        assert_array_equal(*codes)

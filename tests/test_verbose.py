@@ -288,7 +288,7 @@ def test_a_shorter_line_leaves_nothing_of_a_longer_one(clock, terminal):
 def test_a_narrow_terminal_shows_whole_parts(quick, digits, terminal):
     """The loss goes first, then words, then the seconds left, then what is explained."""
     told = rf"Epoch 3/3: explained {SHARE} \(PCA {SHARE}\)"
-    for columns, line in [(70, told.replace("exp", "held-out variance exp")), (50, told)]:
+    for columns, line in [(65, told.replace("exp", "held-out variance exp")), (50, told)]:
         screen = terminal(columns)
         quick(verbose=1).fit(digits)
         assert re.fullmatch(line, screen.lines[0])

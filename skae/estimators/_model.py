@@ -77,6 +77,8 @@ class FittedAutoencoder(ABC):
     statistics: Any = ()
     code_map: Any = None
 
+    n_reported = None
+
     def __getstate__(self) -> dict[str, Any]:
         return {field.name: getattr(self, field.name) for field in fields(self)}
 
@@ -154,7 +156,7 @@ class FittedAutoencoder(ABC):
     def with_principal_code(self, rows):
         """Return the autoencoder with ordered columns of the code, once it is trained.
 
-        And for each column the share of the variance of these rows that is lost without it,
+        And for each column the share of the variance of these rows that it explains,
         (n_components,); None: not known.
         """
 
@@ -238,6 +240,11 @@ class ReconstructionModel(FittedAutoencoder):
     spread: Spread | None = None  # statistics of the columns that corruptions use
 
     @property
+    def n_reported(self):
+        """Number of the parts of the loss that `loss_curve_` adds up; None: all."""
+        return 1 if isinstance(self.penalty, LinearCode) else None
+
+    @property
     def unit(self):
         """The unit of the loss, in the units of the data; 1 for standardized columns."""
         scale = self.preprocessing.target_units.scale
@@ -280,6 +287,11 @@ class ReconstructionModel(FittedAutoencoder):
             (settings["linear_code"],) = resize(
                 [self.linear_code], [(len(self.linear_code), size)]
             )
+            if not (self.scales_output or self.preprocessing.is_table):
+                # The loss is in the units of the data.
+                settings["penalty_weight"] *= (
+                    self.preprocessing.target_units.scale**self.loss.power
+                )
         settings |= pools({getattr(part, "draws", None) for part in (corruption, penalty)})
         shapes = {name: np.shape(value) for name, value in settings.items()}
 
@@ -347,13 +359,13 @@ class ReconstructionModel(FittedAutoencoder):
         components as that allows. A step along a column changes the output by its length in
         standardized units, in the root mean square over rows. With tied weights, which only a
         rotation keeps tied, the scale stays as it is. The sign is that of the component, which
-        is that of :func:`sklearn.utils.extmath.svd_flip`. A code with an activation stays as it
-        is, and so does that of a network of one's own.
+        is that of :func:`sklearn.utils.extmath.svd_flip`. A code with an activation or another
+        penalty stays as it is, and so does that of a network of one's own.
         """
         rows = rows.sample(min(_MOST_ENCODED * rows.row_bytes, FEW_BYTES))
         n_decoded = np.clip(_MOST_DECODED // self.network.n_components, *_DECODED)
         few = rows.take(slice(None, None, -(-len(rows) // n_decoded)))
-        if not self.network.has_linear_code:
+        if not (self.network.has_linear_code and self._is_zero_at_pca):
             return self, self._contributions(few)
         model = replace(self, code_map=None)
         matrix, shift = model._principal_axes(rows, few)
@@ -416,17 +428,18 @@ class ReconstructionModel(FittedAutoencoder):
         return self.preprocessing.probable(output) if self.preprocessing.is_table else output
 
     def _contributions(self, rows):
-        """Share of the variance of rows that is lost without each column, (n_components,).
+        """Share of the variance of rows that each column explains, (n_components,).
 
-        A column is left out by setting it to its mean. The share is that of `score`: of tables
-        the mean over columns, where the loss of categories takes the place of their variance.
+        It is what is explained with the column, less what is explained where it is set to its
+        mean. The share is that of `score`: of tables the mean over columns, where the loss of
+        categories takes the place of their variance.
         """
         weight = rows.weights() / len(rows)
         code = self.encode(rows.inputs)
         mean = weight @ code
 
         if self.preprocessing.is_table:
-            unexplained = 1.0
+            total = 1.0
 
             def losses(output):
                 return self.losses_of(rows, output)
@@ -434,7 +447,7 @@ class ReconstructionModel(FittedAutoencoder):
             target = self._compared(rows.outputs.astype(np.float64))
             observed = ~np.isnan(target) * weight[:, np.newaxis]
             centre = np.nansum(observed * target, axis=0) / observed.sum(axis=0).clip(_TINY)
-            unexplained = np.nansum(observed * np.square(target - centre)) or 1.0
+            total = np.nansum(observed * np.square(target - centre)) or 1.0
 
             def losses(output):
                 return np.nansum(np.square(self._compared(output) - target), axis=1)
@@ -443,8 +456,8 @@ class ReconstructionModel(FittedAutoencoder):
             return weight @ losses(self.decoder(np.where(columns, mean, code)))
 
         whole = without(np.zeros(len(mean), bool))
-        lost = [without(column) - whole for column in np.eye(len(mean), dtype=bool)]
-        return np.array(lost) / unexplained
+        errors = [without(column) for column in np.eye(len(mean), dtype=bool)]
+        return (np.array(errors) - whole) / total
 
     def is_solution_at(self, init):
         """True if the initialization is a solution on which training has to improve."""

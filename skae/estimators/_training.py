@@ -89,7 +89,7 @@ class TrainingRun:
     def from_training(cls, model, init, earlier, training):
         """The run of an autoencoder that has been trained from `init`."""
         weights = resize(training.weights, model.network.shapes)
-        losses = [loss * model.unit for loss in training.loss_curve]
+        losses = [float(p[: model.n_reported].sum()) * model.unit for p in training.parts]
         validation = [loss * model.unit for loss in training.validation_curve]
         is_validated = bool(np.isfinite(validation[0]))
         monitored = validation if is_validated else [np.nan, *losses]

@@ -174,7 +174,7 @@ class LinearCode(Penalty):
 
     Parameters
     ----------
-    weight : float, default=0.4
+    weight : float, default=0.2
         Factor of the mean over the columns of the code and of X, beside the reconstruction loss
         of standardised data. 0: the code is free.
     """
@@ -183,7 +183,7 @@ class LinearCode(Penalty):
 
     _parameter_constraints = {"weight": [Interval(Real, 0, None, closed="left")]}
 
-    def __init__(self, weight: float = 0.4) -> None:
+    def __init__(self, weight: float = 0.2) -> None:
         self.weight = weight
 
     def per_sample(

@@ -332,7 +332,15 @@ class DenseNetwork:
         for bias, kernel in pairs:
             bias[:] += shift @ kernel
             kernel[:] = np.linalg.solve(matrix, kernel)
-        return [array.astype(np.float32) for array in self.joined(encoder, decoder)]
+        return narrowed(weights, self.joined(encoder, decoder))
+
+
+def narrowed(weights: Sequence[NDArray[Any]], changed: Weights) -> Weights:
+    """The changed arrays in float32, and the arrays before where nothing has changed."""
+    return [
+        old if np.array_equal(old, new) else new.astype(np.float32)
+        for old, new in zip(weights, changed, strict=True)
+    ]
 
 
 def map_code(values: NDArray[Any], matrix: NDArray[Any], code_width: int) -> NDArray[Any]:
