@@ -220,7 +220,7 @@ def test_going_on_without_the_target(denoiser, pixels, method, output):
     ).set_params(early_stopping=False)
     ae.fit(pixels, target=pixels + 100)
     assert abs((ae.reconstruct(pixels) - pixels).mean() - 100) < 5
-    ae.set_params(optimizer="adam", learning_rate=0.01, max_iter=60)
+    ae.set_params(optimizer="adam", learning_rate=0.005, max_iter=60)
     for _ in range(60 if method == "partial_fit" else 1):
         getattr(ae, method)(pixels)
     # Errors of the offset would be ten thousand.

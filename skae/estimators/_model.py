@@ -387,6 +387,8 @@ class ReconstructionModel(FittedAutoencoder):
         shift = (weight * code).sum(axis=0)
         code -= shift
         variance, axes = np.linalg.eigh((weight * code).T @ code)
+        if variance[-1] <= _TINY:
+            return np.eye(len(shift)), shift
         deviation = np.sqrt(variance.clip(max(_LEAST_VARIANCE * variance[-1], _TINY)))
         whitener = (axes / deviation) @ axes.T
         few_code = self.encode(few.inputs).astype(np.float64)
