@@ -123,7 +123,7 @@ class FittedAutoencoder(ABC):
 
     def keras_models(self, input_shape):
         """Keras models of encoder and decoder, from rows and to rows in the data's units."""
-        from skae.models._export import keras_models_in_data_units
+        from skae.models._objective import keras_models_in_data_units
 
         return keras_models_in_data_units(
             *self.network.trained(self.mapped_weights, self.statistics),

@@ -335,7 +335,7 @@ class DenseNetwork:
         return narrowed(weights, self.joined(encoder, decoder))
 
 
-def narrowed(weights: Sequence[NDArray[Any]], changed: Weights) -> Weights:
+def narrowed(weights: Sequence[NDArray[Any]], changed: Sequence[NDArray[Any]]) -> Weights:
     """The changed arrays in float32, and the arrays before where nothing has changed."""
     return [
         old if np.array_equal(old, new) else new.astype(np.float32)

@@ -169,9 +169,8 @@ class LatentNetwork:
         self, weights: Sequence[NDArray[Any]], matrix: NDArray[Any], shift: NDArray[Any]
     ) -> Weights:
         """Weights of the same autoencoder: see `DenseNetwork.with_linear_code`."""
-        coders, noise = self.split(weights)
-        mapped = self.network.with_linear_code(coders, matrix, shift)
-        return [*mapped, noise] if self.noisy else mapped
+        mapped = self.network.with_linear_code(self.split(weights)[0], matrix, shift)
+        return [*mapped, *weights[len(mapped) :]]
 
     @property
     def gains_from_xla(self) -> bool:
