@@ -117,7 +117,7 @@ def test_a_rate_that_falls_as_max_iter_is_near_has_not_converged(quick, digits, 
 
 def test_principal_components_are_a_reason(quick, digits, warned):
     """A network that does not move is no better than they are."""
-    ae = quick(max_iter=100, learning_rate=1e-9)
+    ae = quick(max_iter=100, learning_rate=1e-12)
     assert warned(ae.fit, digits) == []
     assert (ae.stop_reason_, ae.init_, ae.best_iter_) == ("pca", "pca", 0)
     assert ae.starts_["pca"]["ending"] == "converged"
@@ -254,7 +254,7 @@ def test_every_reason_has_its_words(quick, digits, capsys):
     from skae.training._train import Ending
 
     assert {*_ENDINGS, "max_iter"} == {*get_args(Ending), "pca"}
-    quick(verbose=1, max_iter=100, learning_rate=1e-9).fit(digits)
+    quick(verbose=1, max_iter=100, learning_rate=1e-12).fit(digits)
     assert capsys.readouterr().out.endswith("; converged, no better than the start.\n")
 
 

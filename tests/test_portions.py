@@ -10,7 +10,7 @@ from sklearn.base import clone
 import skae
 from data import centre_and_scale, data_rng
 from skae import DenoisingAutoencoder, VAETransformer
-from skae.estimators._model import update_scaling
+from skae.estimators._training import update_scaling
 from skae.networks import ConvNetwork
 from skae.utils._arrays import as_array
 from skae.utils._rows import Rows, joined_moments, moments

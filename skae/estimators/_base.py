@@ -11,10 +11,16 @@ from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, Transfo
 from sklearn.utils.validation import check_is_fitted
 
 from skae.estimators._fit_callbacks import FitMonitor, warn_at_max_iter
-from skae.estimators._model import FittedAutoencoder, update_scaling
+from skae.estimators._model import FittedAutoencoder
 from skae.estimators._parameters import CONSTRAINTS, network_parameters, refuse_changes
 from skae.estimators._preprocessing import NumericPreprocessor, TablePreprocessor
-from skae.estimators._training import History, Start, best_run, training_plan
+from skae.estimators._training import (
+    History,
+    Start,
+    best_run,
+    training_plan,
+    update_scaling,
+)
 from skae.estimators._validation import (
     check_rows,
     check_scale,

@@ -118,6 +118,7 @@ def _progress_terms(start, options):
         "spread": spread,
         "baseline": label,
         "rows": "held-out" if held_out else "training",
+        "n_parts": model.n_reported,
     }
 
 

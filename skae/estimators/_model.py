@@ -12,10 +12,7 @@ from skae.inference._forward import forward
 from skae.losses._penalties import LinearCode, Penalty
 from skae.losses._reconstruction import LOSSES, Loss
 from skae.networks._dense import (
-    AffineChange,
     DenseNetwork,
-    is_rescalable,
-    rescale_weights,
     resize,
 )
 from skae.networks._principal import linear_map
@@ -39,10 +36,6 @@ _LEAST_VARIANCE, _LEAST_EFFECT, _TINY = 1e-6, 1e-2, float(np.finfo(np.float32).t
 
 # Activations that are the identity for positive numbers only.
 _RECTIFIERS = {"relu", "elu", "leaky_relu"}
-
-# Where the scale grows by more than this with the second batch, the first had next to nothing
-# of the variance: a sixteenth at most.
-_TOO_NARROW = 4
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -447,9 +440,10 @@ class ReconstructionModel(FittedAutoencoder):
                 return self.losses_of(rows, output)
         else:
             target = self._compared(rows.outputs.astype(np.float64))
-            observed = ~np.isnan(target) * weight[:, np.newaxis]
-            centre = np.nansum(observed * target, axis=0) / observed.sum(axis=0).clip(_TINY)
-            total = np.nansum(observed * np.square(target - centre)) or 1.0
+            _, deviation = moments(rows.outputs, rows.weight)
+            total = np.square(self._compared(deviation)).sum()
+            if not total:
+                return np.zeros(len(mean))
 
             def losses(output):
                 return np.nansum(np.square(self._compared(output) - target), axis=1)
@@ -483,42 +477,3 @@ class ReconstructionModel(FittedAutoencoder):
         if spread is not None:
             spread = spread.widened(rows.inputs, preprocessing.deviation)
         return replace(self, preprocessing=preprocessing, weights=weights, spread=spread)
-
-
-def update_scaling(model, rows, weight):
-    """Take centre and scale of the rows so far; the network computes what it did before.
-
-    They stay those of the first batch where the network's weights cannot be rewritten for other
-    units, and for tables, which keep the encoder of the first batch.
-
-    Returns
-    -------
-    model : FittedAutoencoder
-    rows : Rows
-        This batch, with missing values at the mean of all rows so far.
-
-    was_narrow : bool
-        True if the batches before, no more than half of all rows, had next to nothing of the
-        variance.
-    """
-    before = model.preprocessing
-    if (
-        before.is_table
-        or before.weight_seen is None
-        or np.ndim(before.units.scale)
-        or not is_rescalable(model.network)
-    ):
-        return model, before.with_targets(rows), False
-    after = before.with_more(rows, weight)
-    rows = after.with_targets(rows)
-
-    def change(old, new):
-        return AffineChange(new.scale / old.scale, (new.centre - old.centre) / old.scale)
-
-    inputs = change(before.units, after.units)
-    outputs = change(before.target_units, after.target_units) if model.scales_output else None
-    weights = rescale_weights(model.network, model.weights, inputs, outputs)
-    scale = before.units.scale if before.deviation.any() else 0.0
-    is_larger = after.weight_seen >= 2 * before.weight_seen
-    was_narrow = is_larger and after.units.scale > _TOO_NARROW * scale
-    return model.rescaled(after, weights, rows), rows, was_narrow

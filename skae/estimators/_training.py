@@ -10,7 +10,13 @@ import numpy as np
 from skae.corruption._draws import draw_pool
 from skae.estimators._fit_callbacks import FitMonitor, warn_or_raise
 from skae.estimators._model import FittedAutoencoder
-from skae.networks._dense import DenseNetwork, resize
+from skae.networks._dense import (
+    AffineChange,
+    DenseNetwork,
+    is_rescalable,
+    rescale_weights,
+    resize,
+)
 from skae.networks._ordered import OrderedNetwork
 from skae.utils._rows import Rows, significantly_lower
 
@@ -41,6 +47,10 @@ _SHARE = 0.02
 # The norm to which longer gradients are then cut: a few rows far from all others would throw
 # the weights about. The loss of the mean is one.
 _CLIP_NORM = 1.0
+
+# Where the scale grows by more than this with the second batch, the first had next to nothing
+# of the variance: a sixteenth at most.
+_TOO_NARROW = 4
 
 
 class History(NamedTuple):
@@ -291,3 +301,42 @@ def best_run(start, plan):
         result = None if is_better else "the network of the first start"
         warn_or_raise(second.training, has_start=True, result=result)
     return (second if is_better else best), [first, second]
+
+
+def update_scaling(model, rows, weight):
+    """Take centre and scale of the rows so far; the network computes what it did before.
+
+    They stay those of the first batch where the network's weights cannot be rewritten for other
+    units, and for tables, which keep the encoder of the first batch.
+
+    Returns
+    -------
+    model : FittedAutoencoder
+    rows : Rows
+        This batch, with missing values at the mean of all rows so far.
+
+    was_narrow : bool
+        True if the batches before, no more than half of all rows, had next to nothing of the
+        variance.
+    """
+    before = model.preprocessing
+    if (
+        before.is_table
+        or before.weight_seen is None
+        or np.ndim(before.units.scale)
+        or not is_rescalable(model.network)
+    ):
+        return model, before.with_targets(rows), False
+    after = before.with_more(rows, weight)
+    rows = after.with_targets(rows)
+
+    def change(old, new):
+        return AffineChange(new.scale / old.scale, (new.centre - old.centre) / old.scale)
+
+    inputs = change(before.units, after.units)
+    outputs = change(before.target_units, after.target_units) if model.scales_output else None
+    weights = rescale_weights(model.network, model.weights, inputs, outputs)
+    scale = before.units.scale if before.deviation.any() else 0.0
+    is_larger = after.weight_seen >= 2 * before.weight_seen
+    was_narrow = is_larger and after.units.scale > _TOO_NARROW * scale
+    return model.rescaled(after, weights, rows), rows, was_narrow

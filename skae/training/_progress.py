@@ -31,12 +31,16 @@ class ProgressFormat:
     baseline, rows : str
         Labels of the first initialization, whose loss is shown beside (empty: it is not), and
         of the validation rows.
+
+    n_parts : int or None
+        Parts of the training loss that are added up; None: all.
     """
 
     unit: float
     spread: float | None = None
     baseline: str = ""
     rows: str = "held-out"
+    n_parts: int | None = None
 
 
 class Progress:
@@ -127,7 +131,8 @@ class Progress:
         ]
 
     def _loss(self, training: Training, epoch: int) -> str:
-        return f"loss {training.loss_curve[epoch - 1] * self.form.unit:.5g}"
+        loss = float(training.parts[epoch - 1][: self.form.n_parts].sum())
+        return f"loss {loss * self.form.unit:.5g}"
 
     def _validation(self, training: Training, epoch: int) -> str:
         """Validation loss or variance explained of an epoch, beside the baseline."""
