@@ -406,7 +406,9 @@ class ReconstructionModel(FittedAutoencoder):
                 components = self.preprocessing.units.transform(rows.inputs) @ loadings
                 left, _, right = np.linalg.svd((weight * (code @ whitener)).T @ components)
                 rotation = left @ right
-            length = np.sqrt(np.einsum("ij,ik,kj->j", rotation, gram, rotation))
+            length = np.sqrt(np.einsum("ij,ik,kj->j", rotation, gram, rotation).clip(0))
+            if length.max() <= _TINY:
+                return np.eye(len(shift)), shift
             matrix = whitener @ rotation * length.clip(max(_LEAST_EFFECT * length.max(), _TINY))
         if loadings is None:
             loadings = self._compared(self.reconstruct(rows.inputs)).T @ (
