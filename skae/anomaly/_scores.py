@@ -19,10 +19,10 @@ from skae.utils._calls import draw_seed
 # Entries of arrays that are held at a time.
 _CHUNK_ENTRIES = 2**20
 
-# Weight of a broken relation beside the components. The unit of either is the distance from its
-# median to a quantile, by `novelty`, on a log scale, and at least the least one. Anomalies in
-# training lie above the lower quantile.
-WEIGHT_OF_RELATIONS = 0.9
+# The unit of the components and of a relation is the distance from its median to a quantile, by
+# `novelty`, on a log scale, and at least the least one. Anomalies in training lie above the
+# lower quantile. A relation counts by what it is above that quantile: relations that hold do
+# not mix with the ranks by the components.
 _UPPER_QUANTILE = {True: 0.99, False: 0.8}
 _LEAST_UNIT, _LEAST_UNIT_OF_RELATIONS = 0.2, 0.5
 
@@ -65,8 +65,8 @@ class CombinedScore:
     components: list
     n_models: int
     relations: Any = ()
-    # Median and unit of the logarithms of the components' mean and of each relation,
-    # (2, 1 + n_relations); None without relations.
+    # Origin and unit of the logarithms of the components' mean and of each relation,
+    # (2, 1 + n_relations): the median, or one unit above it; None without relations.
     units: Any = None
     # Of each number in standard deviations, (n_numbers,), or None.
     typical_residual: Any = None
@@ -105,7 +105,9 @@ class CombinedScore:
             )
             least = np.full(len(median), _LEAST_UNIT_OF_RELATIONS)
             least[0] = _LEAST_UNIT
-            self.units = np.stack([median, np.maximum(upper - median, least)])
+            unit = np.maximum(upper - median, least)
+            median[1:] += unit[1:]
+            self.units = np.stack([median, unit])
         return self._combined(parts)
 
     @property
@@ -119,11 +121,11 @@ class CombinedScore:
         return self._combined(self._parts_of_rows(X, models))
 
     def views(self, rows):
-        """Logarithms of the components' mean and of relations in their units, weighted.
+        """Logarithms of the components' mean and of relations in their units.
 
         Of encoded rows, (n_samples, 1 + n_relations).
         """
-        return self._weighted(self._parts(rows, range(self.n_models)))
+        return self._in_units(self._parts(rows, range(self.n_models)))
 
     @property
     def spread(self):
@@ -153,11 +155,9 @@ class CombinedScore:
             parts.append(np.mean(logs, axis=0))
         return np.stack(parts, axis=1)
 
-    def _weighted(self, parts):
+    def _in_units(self, parts):
         """Views from the results of `_parts`, (n_samples, 1 + n_relations)."""
-        views = (_logs(parts) - self.units[0]) / self.units[1]
-        views[:, 1:] *= WEIGHT_OF_RELATIONS
-        return views
+        return (_logs(parts) - self.units[0]) / self.units[1]
 
     def _combined(self, parts):
         """Scores, (n_samples,), from the results of `_parts`, (n_samples, 1 + n_relations).
@@ -167,7 +167,7 @@ class CombinedScore:
         if self.units is None:
             return parts[:, 0]
         (median, *_), (unit, *_) = self.units
-        log = median + unit * self._weighted(parts)[:, 1:].max(axis=1)
+        log = median + unit * self._in_units(parts)[:, 1:].max(axis=1)
         return np.maximum(parts[:, 0], np.exp(np.minimum(log, LARGEST_LOG)))
 
     def shares(self, X):

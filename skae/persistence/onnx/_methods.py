@@ -13,7 +13,6 @@ from skae.anomaly._components import TINY, DenoisingError, NeighborDistance
 from skae.anomaly._neighbors import SAME
 from skae.anomaly._scores import (
     LARGEST_LOG,
-    WEIGHT_OF_RELATIONS,
     ReconstructionScore,
     geometric_mean,
 )
@@ -230,7 +229,7 @@ def _combined(score: Any, rows: Tensor) -> Tensor:
     for relation, median, of_relation in zip(score.relations, medians, units, strict=True):
         residuals = _relation(relation, plain, missing, rows.dtype == np.float32)
         log = _mean([xp.log(each + TINY) for each in residuals])
-        log = of_mean + unit * WEIGHT_OF_RELATIONS / of_relation * (log - median)
+        log = of_mean + unit / of_relation * (log - median)
         mean = xp.maximum(mean, xp.exp(xp.minimum(log, LARGEST_LOG)))
     return mean
 
