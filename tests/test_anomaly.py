@@ -677,6 +677,41 @@ def test_display(novelty, planted):
     plt.close("all")
 
 
+# Other rows
+
+
+@pytest.mark.any_backend
+@pytest.mark.parametrize("novel", [False, True])
+def test_thresholds_and_p_values_of_new_rows_without_training(normal, novel):
+    detector = quick(novelty=novel, n_steps=20).fit(normal)
+    drifted = table(400, 5)
+    drifted[:, 1] += 2 * normal[:, 1].std()
+    new = table(1000, 6)
+    new[:, 1] += 2 * normal[:, 1].std()
+    scores, before = detector.score_samples(new), (detector.predict(new) == -1).mean()
+    assert before > 0.1
+    assert detector.recalibrate(drifted) is detector
+    assert_array_equal(detector.score_samples(new), scores)
+    assert_allclose(detector.calibration_scores_, np.sort(detector.score_samples(drifted)))
+    assert abs((detector.predict(new) == -1).mean() - 0.05) < 0.04
+    assert abs((detector.p_values(new) <= 0.2).mean() - 0.2) < 0.08
+    # Rows of weight zero do not count.
+    both = np.vstack([drifted, normal])
+    weight = np.r_[np.ones(400), np.zeros(400)]
+    offset = detector.offset_
+    assert detector.recalibrate(both, sample_weight=weight).offset_ == pytest.approx(offset)
+
+
+def test_recalibration_of_a_table():
+    pd = pytest.importorskip("pandas")
+    frame = pd.DataFrame({"kind": ["a", "b"] * 50, "n": np.arange(100.0)})
+    detector = quick(novelty=True, n_steps=5, contamination=0.1).fit(frame)
+    detector.recalibrate(frame.iloc[::2])
+    assert len(detector.calibration_scores_) == 50
+    with pytest.raises(ValueError, match="feature names"):
+        detector.recalibrate(frame[["n"]])
+
+
 # Parts
 
 

@@ -38,9 +38,9 @@ def test_values_above_their_fair_share_are_named():
     shares, expected = np.array([[5.0, 6, 1, 0.5]]), np.array([[1.23456, 2, 3, 4]])
 
     def described(shares, n_columns):
-        blamed = np.where(above_fair_share(shares), shares, -1.0)
-        (texts,), (about,) = texts_of_numbers(values, expected)
-        return describe_row(names, texts, about, blamed[0], n_columns)
+        blamed = above_fair_share(shares)
+        (texts,), (about,) = texts_of_numbers(values, expected, None)
+        return describe_row(names, texts, about, blamed[0], shares[0], n_columns)
 
     both = "b missing, expected about 2; a 1,234.57, expected about 1.23"
     assert described(shares, 4) == both
@@ -56,13 +56,48 @@ def test_blamed_values_of_tables_are_named():
     shares = np.array([1.0, 5.0, 3.0, -1.0])
 
     def named(shares, n_columns=4):
-        return describe_row(names, values, expected, np.array(shares), n_columns)
+        shares = np.array(shares)
+        return describe_row(names, values, expected, shares >= 0, shares, n_columns)
 
     assert named(shares) == "c missing, expected about 2; a 1.234, expected about 1.5"
     assert named(shares, 1) == "c missing, expected about 2"
-    # A value that is as expected is named where no other is blamed; zero is blamed.
-    assert named([-1, 5, -1, -1]) == "b x, expected x"
     assert named([-1, 5, -1, 0]) == "d 7, expected 8"
+    # Where no blamed value differs from what was expected, the row is far from all others.
+    assert named([-1, 5, -1, -1]) == "far from all rows in b"
+
+
+def test_a_row_far_from_all_others_in_words():
+    texts = [("1", "about 1")] * 4
+    shares = np.array([0.3, 0.1, 0.35, 0.25])
+    nothing = np.zeros(4, bool)
+
+    def described(names, shares, n_columns=3):
+        return describe_row(names, texts, texts, nothing, shares, n_columns)
+
+    # Columns above their fair share, the largest first.
+    assert described("abcd", shares) == "far from all rows in c and a together"
+    assert described("abcd", shares, 1) == "far from all rows in c"
+    assert described("abcd", np.full(4, 0.25)) == "far from all rows in a"
+    shares = np.array([0.28, 0.27, 0.26, 0.19])
+    assert described([0, 1, 2, 3], shares) == "far from all rows in 0, 1 and 2 together"
+
+
+@pytest.mark.parametrize(
+    ("value", "expected", "spread", "texts"),
+    [
+        (1014.6, 1013.2512, 0.4, ("1,014.6", "about 1,013.3")),
+        (1014.6, 1013.2512, 0.02, ("1,014.6", "about 1,013.25")),
+        (1014.6, 1013.2512, 30.0, ("1,014.6", "about 1,010")),
+        (1014.6, 1013.2512, np.nan, ("1,014.6", "about 1,010")),
+        (1700000012.5, 1700000001.2, 1.0, ("1,700,000,012", "about 1,700,000,001")),
+        (0.0, 12.0, 0.5, ("0", "about 12")),
+    ],
+)
+def test_numbers_are_rounded_by_the_spread_of_residuals(value, expected, spread, texts):
+    of_value, of_expected = texts_of_numbers(
+        np.array([[value]]), np.array([[expected]]), np.array([spread])
+    )
+    assert (of_value[0][0][0], of_expected[0][0][1]) == texts
 
 
 def test_texts_of_a_table():
@@ -81,7 +116,7 @@ def test_texts_of_a_table():
         }
     )
     encoder = TabularEncoder().fit(X)
-    rows = texts_of_table(encoder.cells(X), encoder)
+    rows = texts_of_table(encoder.cells(X), encoder, None)
     texts = dict(zip(X.columns, map(list, zip(*rows, strict=True)), strict=True))
     missing = ("missing", "missing")
     assert texts["n"] == [("1,234.57", "about 1,230"), missing, ("0.5", "about 0.5")]

@@ -13,6 +13,9 @@ from skae.tables._column_values import ColumnValues
 # Kinds of columns whose values are numbers between others.
 _CONTINUOUS = ("numeric", "integer", "date")
 
+# Significant digits of a number, at most.
+_MOST_DIGITS = 12
+
 
 def number(value: float, digits: int = 6) -> str:
     """A number with so many significant digits and commas between thousands."""
@@ -26,27 +29,57 @@ def number(value: float, digits: int = 6) -> str:
     return f"{rounded:g}"
 
 
-def texts_of_numbers(X: NDArray[Any], expected: NDArray[Any]) -> tuple[list[Any], list[Any]]:
-    """Texts of rows of numbers and of expected numbers, (n_samples, n_features) each."""
-    values = [
-        [("missing", "missing") if np.isnan(x) else (number(x),) * 2 for x in row] for row in X
-    ]
-    about = [[(number(x), f"about {number(x, 3)}") for x in row] for row in expected]
+def significant_digits(value: float, spread: float, fewest: int) -> int:
+    """Significant digits of a value down to the first digit of a spread, at least so many."""
+    if not (math.isfinite(value) and math.isfinite(spread)) or value == 0 or spread <= 0:
+        return fewest
+    digits = math.floor(math.log10(abs(value))) - math.floor(math.log10(spread)) + 1
+    return min(max(digits, fewest), _MOST_DIGITS)
+
+
+def _texts_of_number(value: float, spread: float) -> tuple[str, str]:
+    """Texts of a number in a column of a spread of residuals: exact and about."""
+    exact = number(value, significant_digits(value, spread, 6))
+    return exact, f"about {number(value, significant_digits(value, spread, 3))}"
+
+
+def texts_of_numbers(
+    X: NDArray[Any], expected: NDArray[Any], spread: NDArray[Any] | None
+) -> tuple[list[Any], list[Any]]:
+    """Texts of rows of numbers and of expected numbers, (n_samples, n_features) each.
+
+    With the spread of residuals of each column, (n_features,).
+    """
+    spread = np.full(X.shape[1], np.nan) if spread is None else spread
+    values, about = (
+        [
+            [
+                ("missing", "missing") if np.isnan(x) else _texts_of_number(x, of_column)
+                for x, of_column in zip(row, spread, strict=True)
+            ]
+            for row in rows
+        ]
+        for rows in (X, expected)
+    )
     return values, about
 
 
 def texts_of_table(
-    columns: Iterable[ColumnValues], encoder: TabularEncoder
+    columns: Iterable[ColumnValues], encoder: TabularEncoder, spread: NDArray[Any] | None
 ) -> list[tuple[tuple[str, str], ...]]:
-    """Texts of the values of a table, row by row: exact and about."""
+    """Texts of the values of a table, row by row: exact and about.
+
+    With the spread of residuals of each column, (n_columns,).
+    """
+    spread = np.full(len(encoder.blocks_), np.nan) if spread is None else spread
     texts = [
-        [_texts(column, row, block.kind) for row in range(len(column.values))]
-        for column, block in zip(columns, encoder.blocks_, strict=True)
+        [_texts(column, row, block.kind, of_column) for row in range(len(column.values))]
+        for column, block, of_column in zip(columns, encoder.blocks_, spread, strict=True)
     ]
     return list(zip(*texts, strict=True))
 
 
-def _texts(column: ColumnValues, row: int, kind: str) -> tuple[str, str]:
+def _texts(column: ColumnValues, row: int, kind: str, spread: float) -> tuple[str, str]:
     """Texts of one value: exact and about."""
     if not column.observed[row]:
         return "missing", "missing"
@@ -59,8 +92,8 @@ def _texts(column: ColumnValues, row: int, kind: str) -> tuple[str, str]:
     ):
         text = f'"{value}"' if isinstance(value, str) else str(value)
         return text, text
-    text = number(float(value))
-    return text, f"about {number(float(value), 3)}" if kind in _CONTINUOUS else text
+    exact, about = _texts_of_number(float(value), spread)
+    return exact, about if kind in _CONTINUOUS else exact
 
 
 def _time(column: ColumnValues, row: int) -> str:
@@ -79,19 +112,22 @@ def describe_row(
     names: Sequence[str],
     values: Sequence[tuple[str, str]],
     expected: Sequence[tuple[str, str]],
+    blamed: NDArray[Any],
     shares: NDArray[Any],
     n_columns: int,
 ) -> str:
-    """Description of the blamed values of a row, by their exact texts or about.
+    """Description of a row: its blamed values, or that it is far from all others.
 
-    Shares in the score, (n_features,), are negative for values that are not blamed; so many
+    The mask of the blamed values and the shares in the score, (n_features,) each; so many
     columns are named at most.
     """
     order = np.argsort(-shares, kind="stable")
-    blamed = [i for i in order if shares[i] >= 0]
-    # A value that is as expected is named only if all of them are.
-    unexpected = [i for i in blamed if values[i][1] != expected[i][1]]
-    return "; ".join(
-        f"{names[i]} {values[i][0]}, expected {expected[i][1]}"
-        for i in (unexpected or blamed)[:n_columns]
-    )
+    wrong = [i for i in order if blamed[i] and values[i][1] != expected[i][1]]
+    if wrong:
+        return "; ".join(
+            f"{names[i]} {values[i][0]}, expected {expected[i][1]}" for i in wrong[:n_columns]
+        )
+    above = [str(names[i]) for i in order if shares[i] * len(shares) > 1][:n_columns]
+    *others, last = above or [str(names[order[0]])]
+    columns = f"{', '.join(others)} and {last} together" if others else last
+    return f"far from all rows in {columns}"

@@ -1,4 +1,4 @@
-"""Methods of a fitted anomaly detector: scores, p-values and explanations."""
+"""Methods of a fitted anomaly detector: scores, thresholds, p-values and explanations."""
 
 import math
 from numbers import Real
@@ -7,11 +7,17 @@ import numpy as np
 from scipy.stats import false_discovery_control
 from sklearn.base import OutlierMixin
 from sklearn.utils.metaestimators import available_if
+from sklearn.utils.validation import check_is_fitted
 
+from skae.anomaly._calibration import Calibration, ContaminatedCalibration, lower_quantile
 from skae.anomaly._descriptions import describe_row, texts_of_numbers, texts_of_table
 from skae.estimators._validation import check_rows, check_table
-from skae.utils._arrays import column_names, in_the_form_of, index_of
-from skae.utils._calls import warn_user
+from skae.utils._arrays import check_weight, column_names, in_the_form_of, index_of
+from skae.utils._calls import restores_state_on_error, warn_user
+from skae.utils._rows import Rows
+
+# Share of normal rows that contamination="auto" marks.
+_AUTO_RATE = 0.05
 
 
 def _may_hold_anomalies(detector):
@@ -198,19 +204,54 @@ class DetectionMixin(OutlierMixin):
         -------
         list of str
             Such as "amount 9,120, expected about 240", and of a table 'sex "male", expected
-            "female"; age missing, expected about 31'.
+            "female"; age missing, expected about 31'. Expected numbers are rounded by what
+            they usually are wrong by, and a value no farther off is no reason. Where no value
+            is one: "far from all rows in amount and weight together".
         """
         rows = self._rows(X)
         blamed, shares, expected = self._score.reasons(rows)
         if self.table_ is None:
             names = getattr(self, "feature_names_in_", column_names(X, rows.shape[1]))
-            texts = texts_of_numbers(rows, expected)
+            texts = texts_of_numbers(rows, expected, self._score.spread)
         else:
             names = list(self.table_.columns_)
             columns = self.table_.cells(X), self.table_.decoded_cells(expected)
-            texts = (texts_of_table(each, self.table_) for each in columns)
-        of_rows = zip(*texts, np.where(blamed, shares, -1.0), strict=True)
+            spread = self._score.spread
+            texts = (texts_of_table(each, self.table_, spread) for each in columns)
+        of_rows = zip(*texts, blamed, shares, strict=True)
         return [describe_row(names, *of_row, n_columns) for of_row in of_rows]
+
+    @restores_state_on_error
+    def recalibrate(self, X, sample_weight=None):
+        """Set the threshold and p-values by new rows, without training.
+
+        For data that drift, or another source of rows: `score_samples` stays as it is, and
+        `predict`, `p_values` and `select` refer to these rows.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features) or (n_samples, ...)
+            Rows that are not among the training rows: normal ones with ``novelty=True``;
+            otherwise there may be anomalies among them.
+
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights of the rows; those of weight zero do not count. None: all rows count the
+            same.
+
+        Returns
+        -------
+        self : object
+            The detector, with `offset_`, `false_alarm_rate_` and `calibration_scores_` by
+            these rows.
+        """
+        check_is_fitted(self)
+        X = self._rows(X)
+        weight = check_weight(sample_weight, len(X))
+        if weight is not None:
+            X, weight = X[weight > 0], weight[weight > 0]
+        self._set_calibration(self._scores(X), weight)
+        self._set_threshold(Rows(X, None, weight))
+        return self
 
     def __sklearn_is_fitted__(self):
         return hasattr(self, "_calibration")
@@ -237,6 +278,33 @@ class DetectionMixin(OutlierMixin):
     def _contributions(self, X):
         """Part of each column in the scores, of shape (n_samples, n_columns)."""
         return self._scores(X)[:, np.newaxis] * self._score.shares(X)
+
+    def _set_calibration(self, scores, weight):
+        """Calibrate by scores and weights of rows, (n_samples,) each."""
+        kind = Calibration if self.novelty else ContaminatedCalibration
+        self._calibration = kind(scores, weight)
+        self.calibration_scores_ = -self._calibration.scores[::-1]
+
+    def _set_threshold(self, rows):
+        """Set the threshold, and the rate of false alarms that belongs to it."""
+        self.offset_ = -self._threshold(rows)
+        self.false_alarm_rate_ = self._calibration.rate(-self.offset_)
+
+    def _threshold(self, rows):
+        """The score above which rows are marked."""
+        if self.contamination == "auto":
+            return self._calibration.threshold(_AUTO_RATE)
+        rate = float(self.contamination)
+        if not self.novelty:
+            return -lower_quantile(-self._scores(rows.inputs), rate, rows.weight)
+        least = self._calibration.least
+        if rate < least:
+            warn_user(
+                f"contamination={rate} is less than {least:.3g}, the least p-value that "
+                f"{len(self.calibration_scores_)} training rows allow: the threshold is "
+                "the most anomalous of them. Give more rows.",
+            )
+        return self._calibration.threshold(rate)
 
     @available_if(_may_hold_anomalies)
     def fit_predict(self, X, y=None, sample_weight=None, groups=None):

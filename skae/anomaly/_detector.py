@@ -11,8 +11,6 @@ from sklearn.utils import get_tags
 from skae.anomaly._calibration import (
     BinaryEffects,
     Calibration,
-    ContaminatedCalibration,
-    lower_quantile,
 )
 from skae.anomaly._components import make_components
 from skae.anomaly._detection import DetectionMixin
@@ -25,32 +23,34 @@ from skae.anomaly._encoding import (
 )
 from skae.anomaly._folds import Folds, central_mask, check_groups, positive_weight, split_folds
 from skae.anomaly._scores import CombinedScore, ReconstructionScore
+from skae.anomaly._views import make_relations
 from skae.estimators._autoencoder import AutoencoderTransformer
 from skae.estimators._base import BaseAutoencoder
 from skae.estimators._fit_callbacks import FitMonitor, reached_max_iter, warn_at_max_iter
 from skae.estimators._parameters import TableTagsMixin
 from skae.estimators._validation import check_training_rows, warn_of_empty
 from skae.tables import TabularEncoder
+from skae.tables._columns import number_units
 from skae.tables._layout import ColumnLayout
 from skae.tables._squashing_scaler import SquashingScaler
-from skae.utils._calls import draw_seed, restores_state_on_error, warn_user
+from skae.utils._calls import draw_seed, restores_state_on_error
 from skae.utils._process import refuse_forked_process
 from skae.utils._rows import Rows
 from skae.utils._sklearn import Interval, StrOptions, fit_context
 
-# Share of normal rows that contamination="auto" marks.
-_AUTO_RATE = 0.05
-
 
 class AEAnomalyDetector(TableTagsMixin, DetectionMixin, BaseEstimator):
-    """Anomaly detection by denoising autoencoders and the nearest training rows.
+    """Anomaly detection by denoising autoencoders, the nearest training rows and relations.
 
     The score of a row is the geometric mean of two numbers. One is the error of wide
     networks without a bottleneck that were trained to remove noise, whose level is one of
     their inputs [1]_: the row is corrupted, and the error of its restored values counts. The
     other is the squared distance to the nearest training rows [2]_, which detects rows that
-    lie far from all of them, where a network may be right by chance. Both are taken column
-    by column, so that a score can be split over the columns.
+    lie far from all of them, where a network may be right by chance. Beside it, each column
+    is predicted from the others by ridge regressions, on values and on logarithms: where the
+    others determine it, a residual far beyond the usual ones is a broken relation, such as an
+    end before its start, or a sum that does not add up, and raises the score. All are taken
+    column by column, so that a score can be split over the columns.
 
     Raw tables are welcome: columns are standardised inside, and values farther than
     three deviations count by their logarithm. Strings, categories, booleans, dates and
@@ -347,11 +347,10 @@ class AEAnomalyDetector(TableTagsMixin, DetectionMixin, BaseEstimator):
         folds = Folds.from_splits(splits, central)
         self._score = self._fit_score(rows, folds, rng)
         # Each row is calibrated by the model that has not seen it.
-        scores = folds.held_out_values(lambda j, i: self._score.score(rows.inputs[i], [j]))
+        scores = self._score.held_out_scores(rows, folds, self.novelty)
         held_out = ~np.isnan(scores)
         self._calibrate(rows.take(held_out), scores[held_out], central[held_out])
-        self.offset_ = -self._threshold(rows)
-        self.false_alarm_rate_ = self._calibration.rate(-self.offset_)
+        self._set_threshold(rows)
         self._warn_at_max_iter()
         return self
 
@@ -412,11 +411,14 @@ class AEAnomalyDetector(TableTagsMixin, DetectionMixin, BaseEstimator):
             encoding = NumberEncoding.from_data(some, is_scaled)
         else:
             seen_range = range_of(self._encoding.to_network(some.inputs))
-            encoding = replace(self._encoding, seen_range=seen_range)
+            zero, unit = number_units(self.table_)
+            encoding = replace(self._encoding, seen_range=seen_range, zero=zero, deviation=unit)
         if self.scoring == "denoising":
-            components = make_components(self.get_params(deep=False))
+            params = self.get_params(deep=False)
+            components, relations = make_components(params), make_relations(params)
             monitor = FitMonitor(self, n_networks=len(folds.train_mask))
-            return CombinedScore(encoding, components).fit(rows, folds, rng, monitor)
+            score = CombinedScore(encoding, components, relations)
+            return score.fit(rows, folds, rng, monitor)
         estimator = self.estimator
         if estimator is None:
             estimator = AutoencoderTransformer(0.9, verbose=self.verbose)
@@ -432,29 +434,11 @@ class AEAnomalyDetector(TableTagsMixin, DetectionMixin, BaseEstimator):
         self._binary_effects = BinaryEffects.from_data(X[central], scores[central], weight)
         scores = scores * self._binary_effects.correction(X)
         self._median_score = float(np.median(scores)) or 1.0
-        kind = Calibration if self.novelty else ContaminatedCalibration
-        self._calibration = kind(scores / self._median_score, rows.weight)
-        self.calibration_scores_ = -self._calibration.scores[::-1]
+        self._set_calibration(scores / self._median_score, rows.weight)
         self.loss_curve_ = [
             float(np.mean(losses)) for losses in zip(*self._score.loss_curves, strict=False)
         ]
         self.estimators_ = getattr(self._score, "autoencoders", None)
-
-    def _threshold(self, rows):
-        """The score above which rows are marked."""
-        if self.contamination == "auto":
-            return self._calibration.threshold(_AUTO_RATE)
-        rate = float(self.contamination)
-        if not self.novelty:
-            return -lower_quantile(-self._scores(rows.inputs), rate, rows.weight)
-        least = self._calibration.least
-        if rate < least:
-            warn_user(
-                f"contamination={rate} is less than {least:.3g}, the least p-value that "
-                f"{len(self.calibration_scores_)} training rows allow: the threshold is "
-                "the most anomalous of them. Give more rows.",
-            )
-        return self._calibration.threshold(rate)
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

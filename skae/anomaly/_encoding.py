@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from skae.tables._category_column import unseen_share
 from skae.tables._column_values import ColumnValues
 from skae.tables._layout import ColumnLayout
-from skae.tables._squashing_scaler import SquashingScaler
+from skae.tables._squashing_scaler import SquashingScaler, squash, unsquash
 from skae.utils._rows import Rows, filled
 
 Array = NDArray[Any]
@@ -26,6 +26,9 @@ _UNSEEN_DEVIATIONS = 3.0
 _EXPECTED_SHARE = 0.01
 _LEAST_DEVIATIONS = 1e-3
 
+# Standard deviations beyond which values count as this far, so that squares remain finite.
+_MOST_DEVIATIONS = 1e75
+
 
 @dataclass(frozen=True)
 class EncodedRows:
@@ -35,6 +38,9 @@ class EncodedRows:
     ----------
     points : ndarray of shape (n_samples, n_points)
         Rows between which distances are measured; NaN where a number is missing.
+
+    plain : ndarray of shape (n_samples, n_numbers)
+        Rows in standard deviations, not squashed; zero where a value is missing.
 
     values : ndarray of shape (n_samples, n_numbers)
         Rows that denoisers restore; zero where a value is missing.
@@ -57,6 +63,7 @@ class EncodedRows:
     """
 
     points: Array
+    plain: Array
     values: Array
     observed: Array | None
     unseen: Array | None
@@ -112,6 +119,9 @@ class NumberEncoding:
         any_missing = bool(missing.any())
         return EncodedRows(
             points,
+            filled(self.to_plain(X))
+            .astype(np.float64)
+            .clip(-_MOST_DEVIATIONS, _MOST_DEVIATIONS),
             filled(points).astype(X.dtype, copy=False),
             observed=~missing if any_missing else None,
             unseen=None,
@@ -123,6 +133,26 @@ class NumberEncoding:
     def to_network(self, X: Array) -> Array:
         """Rows in comparable units, as `X`, (n_samples, n_features); NaN is missing."""
         return self._scaled(X).astype(X.dtype, copy=False)
+
+    @property
+    def zero(self) -> Array:
+        """Standard deviations of the number zero in each column, (n_features,)."""
+        if self.scaler is None:
+            return np.zeros(self.layout.n_numbers)
+        return np.asarray(-self.scaler.centre / self.scaler.scale)
+
+    @property
+    def deviation(self) -> Array:
+        """Standard deviation of each column in the units of the data, (n_features,)."""
+        return np.ones(self.layout.n_numbers) if self.scaler is None else self.scaler.scale
+
+    def to_plain(self, X: Array) -> Array:
+        """Rows X, (n_samples, n_features), in standard deviations."""
+        return X if self.scaler is None else (X - self.scaler.centre) / self.scaler.scale
+
+    def to_points(self, plain: Array) -> Array:
+        """Rows in comparable units, of standard deviations `plain`, (n_samples, n_features)."""
+        return plain if self.scaler is None else squash(plain)
 
     def to_data(self, Z: Array) -> Array:
         """Rows in the units of the data, (n_samples, n_features), within what was seen."""
@@ -152,11 +182,19 @@ class TableEncoding:
 
     seen_range : tuple of ndarray of shape (n_numbers,) or None
         Least and greatest number in each column of the encoder's matrix.
+
+    zero : ndarray of shape (n_numbers,) or None
+        Standard deviations of the number zero; NaN in columns of times and categories.
+
+    deviation : ndarray of shape (n_numbers,) or None
+        Standard deviation of each number in the units of the data; NaN there, too.
     """
 
     layout: ColumnLayout
     deviations: Array
     seen_range: tuple[Array, Array] | None = None
+    zero: Array | None = None
+    deviation: Array | None = None
 
     is_table = True
 
@@ -181,7 +219,18 @@ class TableEncoding:
         observed = ~absent[:, layout.column] | layout.is_indicator
         # That a value is missing counts by its indicator or by its deviations.
         missing = np.zeros((len(X), n_columns))
-        return EncodedRows(X, Z, observed, unseen, missing, n_columns, dtype=np.float32)
+        plain = self.to_plain(Z).clip(-_MOST_DEVIATIONS, _MOST_DEVIATIONS)
+        return EncodedRows(X, plain, Z, observed, unseen, missing, n_columns, np.float32)
+
+    def to_plain(self, Z: Array) -> Array:
+        """Numbers of the encoder in standard deviations, (n_samples, n_numbers)."""
+        layout = self.layout
+        return np.where(layout.is_flag | layout.is_indicator, Z, unsquash(Z))
+
+    def to_points(self, plain: Array) -> Array:
+        """Numbers of the encoder, of standard deviations `plain`, (n_samples, n_numbers)."""
+        layout = self.layout
+        return np.where(layout.is_flag | layout.is_indicator, plain, squash(plain))
 
     def to_network(self, X: Array) -> Array:
         """The numbers of the encoder, (n_samples, n_numbers)."""

@@ -30,6 +30,13 @@ _LEAST_CANDIDATE = 0.25
 # Rows to which distances are taken for it, at most.
 _MOST_REFERENCE = 500
 
+# Weight of a broken relation in a score from which its columns are named: where the components
+# are large, too, several values may be wrong, and the network is asked.
+_DECISIVE = 2 / 3
+
+# Size of a residual, relative to the largest, of a column that a broken relation connects.
+_CONNECTED = 0.6
+
 # Remaining error for which the outermost values are blamed instead, relative to the others.
 _BETTER = 0.35
 
@@ -40,7 +47,8 @@ class Reasons(NamedTuple):
     Attributes
     ----------
     blamed : ndarray of bool of shape (n_samples, n_columns)
-        Values that are wrong together, at least one in a row.
+        Values that are wrong together. None where each is within its typical residual of what
+        was expected: such a row is far from the others, and no value is wrong by itself.
 
     shares : ndarray of shape (n_samples, n_columns)
         Shares of the columns in the score; their sum is one for each row.
@@ -54,10 +62,10 @@ class Reasons(NamedTuple):
     expected: np.ndarray
 
 
-def explanation_of(encoding, components):
-    """Explanation for rows of numbers or of a table."""
-    kind = TableExplanation if encoding.is_table else NumberExplanation
-    return kind(encoding, components)
+def explanation_of(score):
+    """Explanation of a combined score, for rows of numbers or of a table."""
+    kind = TableExplanation if score.encoding.is_table else NumberExplanation
+    return kind(score)
 
 
 def above_fair_share(shares):
@@ -69,11 +77,12 @@ def above_fair_share(shares):
 
 
 class _Explanation:
-    """Shares of the columns, by all components, and the one that fills blank values."""
+    """Shares of the columns, by components or relations, and what fills blank values."""
 
-    def __init__(self, encoding, components):
-        self.encoding = encoding
-        self.components = components
+    def __init__(self, score):
+        self.score = score
+        self.encoding = score.encoding
+        self.components = components = score.components
         self.denoising = next(c for c in components if isinstance(c, DenoisingError))
         self.n_candidates = sum(component.row_entries for component in components)
 
@@ -83,6 +92,64 @@ class _Explanation:
         terms = (term for c in reversed(self.components) for term in c.shares(rows))
         return sum(terms) / len(self.components)
 
+    def shares(self, rows):
+        """Shares of the columns, (n_samples, n_columns), by what decides the score of a row."""
+        shares = self.shares_by_network(rows)
+        for relation, decides, _ in self._deciding(rows):
+            shares[decides] = sum(relation.shares(rows.take(decides)))
+        return shares
+
+    def reasons(self, rows):
+        """Values that are wrong together, the share of each column, and expected values.
+
+        By the network; where a broken relation counts far more than all else, the columns that
+        it connects, each as the others determine it.
+        """
+        blamed, shares, expected = self.by_network(rows)
+        blamed = blamed & self._deviates(rows, expected)
+        column = self.encoding.layout.column
+        for relation, decides, weight in self._deciding(rows):
+            some = rows.take(decides)
+            shares[decides] = sum(relation.shares(some))
+            named = (weight > _DECISIVE) | ~blamed[decides].any(axis=1)
+            decides, some = decides[named], some.take(named)
+            if not len(decides):
+                continue
+            blamed[decides] = relation.by_column(some) > _CONNECTED
+            by_others = self.encoding.to_data(self.encoding.to_points(relation.expected(some)))
+            is_connected = blamed[decides][:, column]
+            expected[decides] = np.where(is_connected, by_others, expected[decides])
+        return Reasons(blamed, shares, expected)
+
+    def _deciding(self, rows):
+        """Relations, the positions of the rows whose score each decides, and its weight there.
+
+        The weight is the part of its view in the sum of it and that of the components.
+        """
+        if not len(self.score.relations):
+            return
+        views = self.score.views(rows)
+        largest, views = views.argmax(axis=1), views.clip(TINY)
+        for at, relation in enumerate(self.score.relations, start=1):
+            decides = np.flatnonzero(largest == at)
+            if len(decides):
+                view = views[decides, at]
+                yield relation, decides, view / (view + views[decides, 0])
+
+    def _deviates(self, rows, expected):
+        """Mask of the values that differ by more than is typical, (n_samples, n_columns)."""
+        typical = self.score.typical_residual
+        deviates = np.ones((len(rows), self.encoding.layout.n_columns), dtype=bool)
+        if typical is None:
+            return deviates
+        residual = np.abs(rows.plain - self.encoding.to_plain(expected))
+        small = residual <= np.nan_to_num(typical, nan=-1.0)
+        if rows.observed is not None:
+            small &= rows.observed
+        is_number = ~np.isnan(typical)
+        deviates[:, self.encoding.layout.column[is_number]] = ~small[:, is_number]
+        return deviates
+
 
 class NumberExplanation(_Explanation):
     """Explanation for numeric rows."""
@@ -91,18 +158,18 @@ class NumberExplanation(_Explanation):
         """Numbers held for each row."""
         return max(self.n_candidates, 1) * n_features
 
-    def shares(self, rows):
-        """Shares of the columns, (n_samples, n_columns)."""
+    def shares_by_network(self, rows):
+        """Shares of the columns in the components, (n_samples, n_columns)."""
         return self.plain_shares(rows)
 
-    def reasons(self, rows):
+    def by_network(self, rows):
         """Columns above their fair share, the shares, and expected values.
 
         Values above their fair share are blanked and filled by the denoisers from the others,
         several times. Those near what was filled in are then restored, and the others filled
         again: values that are wrong together remain blank.
         """
-        shares = self.shares(rows)
+        shares = self.shares_by_network(rows)
         missing, Z = np.isnan(rows.points), filled(rows.points)
         blank = (shares > 1 / Z.shape[1]) | missing
         for _ in range(_N_TRIALS):
@@ -136,11 +203,11 @@ class TableExplanation(_Explanation):
         n_tried = min(self.encoding.layout.n_columns, _MOST_CANDIDATES)
         return max(max(self.n_candidates, n_tried) * n_points, _MOST_REFERENCE)
 
-    def shares(self, rows):
-        """Shares of the columns, (n_samples, n_columns)."""
+    def shares_by_network(self, rows):
+        """Shares of the columns in the components, (n_samples, n_columns)."""
         return self._blame(rows)[1]
 
-    def reasons(self, rows):
+    def by_network(self, rows):
         """Values that are wrong together, the share of each column, and expected values.
 
         Values are blanked one after the other, always the one that leaves the least error in

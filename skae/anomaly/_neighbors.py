@@ -144,6 +144,7 @@ class NearestRows:
 
         Arrays of shape (n_samples, n_candidates), twice, and (n_models, n_candidates).
         """
+        Z = np.ascontiguousarray(Z)
         n_entries = len(Z) * len(self.rows) * (Z.shape[1] + _ENTRIES_BESIDE)
         every = cdist(Z, self.rows, "sqeuclidean") if n_entries <= _FEW_ENTRIES else None
         found = []

@@ -9,13 +9,25 @@ from typing import Any
 
 import numpy as np
 
+from skae.anomaly._calibration import lower_quantile
 from skae.anomaly._components import MOST_ROWS, TINY, TrainingData
 from skae.anomaly._explanation import Reasons, above_fair_share, explanation_of
+from skae.anomaly._views import typical_residual
 from skae.estimators._fit_callbacks import fit_without_warning
 from skae.utils._calls import draw_seed
 
 # Entries of arrays that are held at a time.
 _CHUNK_ENTRIES = 2**20
+
+# The unit of the components and of a relation is the distance from its median to a quantile, by
+# `novelty`, on a log scale, and at least the least one. Anomalies in training lie above the
+# lower quantile. A relation counts by what it is above that quantile: relations that hold do
+# not mix with the ranks by the components.
+_UPPER_QUANTILE = {True: 0.99, False: 0.8}
+_LEAST_UNIT, _LEAST_UNIT_OF_RELATIONS = 0.2, 0.5
+
+# Largest logarithm of a score by a relation, which float32 holds.
+LARGEST_LOG = 80.0
 
 
 def geometric_mean(xp: Any, scores: Any) -> Any:
@@ -34,6 +46,9 @@ def geometric_mean(xp: Any, scores: Any) -> Any:
 class CombinedScore:
     """Geometric mean of components, such as the error of denoisers and a distance.
 
+    Where columns determine each other, a relation that is broken raises it: the larger counts,
+    each by its logarithm over the median, in a unit of its own.
+
     Parameters
     ----------
     encoding : NumberEncoding or TableEncoding
@@ -41,15 +56,25 @@ class CombinedScore:
 
     components : list of Component
         Fitted by `fit`, in this order.
+
+    relations : list of ConditionalResiduals
+        Fitted by `fit`, which keeps those that there are in the training rows.
     """
 
     encoding: Any
     components: list
     n_models: int
+    relations: Any = ()
+    # Origin and unit of the logarithms of the components' mean and of each relation,
+    # (2, 1 + n_relations): the median, or one unit above it; None without relations.
+    units: Any = None
+    # Of each number in standard deviations, (n_numbers,), or None.
+    typical_residual: Any = None
 
-    def __init__(self, encoding, components):
+    def __init__(self, encoding, components, relations=()):
         self.encoding = encoding
         self.components = components
+        self.relations = relations
 
     def fit(self, rows, folds, rng, monitor):
         """Fit the components to all training rows, of the detector's matrix, by these folds."""
@@ -60,7 +85,30 @@ class CombinedScore:
         for component in self.components:
             component.fit(data)
             data = replace(data, reference_mask=component.trim(data))
+        for relation in self.relations:
+            relation.fit(data)
+        self.typical_residual = typical_residual(self.relations)
+        self.relations = [relation for relation in self.relations if relation.tight.any()]
         return self
+
+    def held_out_scores(self, rows, folds, novelty):
+        """Set the units, and return scores of rows by models that have not seen them."""
+        parts = folds.held_out_values(lambda j, i: self._parts_of_rows(rows.inputs[i], [j]))
+        if self.relations:
+            held_out = ~np.isnan(parts[:, 0])
+            weight = None if rows.weight is None else rows.weight[held_out]
+            median, upper = (
+                np.array(
+                    [lower_quantile(log, share, weight) for log in _logs(parts[held_out]).T]
+                )
+                for share in (0.5, _UPPER_QUANTILE[bool(novelty)])
+            )
+            least = np.full(len(median), _LEAST_UNIT_OF_RELATIONS)
+            least[0] = _LEAST_UNIT
+            unit = np.maximum(upper - median, least)
+            median[1:] += unit[1:]
+            self.units = np.stack([median, unit])
+        return self._combined(parts)
 
     @property
     def loss_curves(self):
@@ -70,13 +118,57 @@ class CombinedScore:
     def score(self, X, models=None):
         """Score of each row of X, (n_samples, n_features), by these fold models or by all."""
         models = range(self.n_models) if models is None else models
+        return self._combined(self._parts_of_rows(X, models))
+
+    def views(self, rows):
+        """Logarithms of the components' mean and of relations in their units.
+
+        Of encoded rows, (n_samples, 1 + n_relations).
+        """
+        return self._in_units(self._parts(rows, range(self.n_models)))
+
+    @property
+    def spread(self):
+        """Typical residual of each column in the units of the data, (n_columns,), or None."""
+        typical, encoding = self.typical_residual, self.encoding
+        if typical is None or encoding.deviation is None:
+            return None
+        spread = np.full(encoding.layout.n_columns, np.nan)
+        is_value = ~encoding.layout.is_indicator
+        spread[encoding.layout.column[is_value]] = (typical * encoding.deviation)[is_value]
+        return spread
+
+    def _parts_of_rows(self, X, models):
+        """As `_parts`, of rows X (n_samples, n_features) of the detector's matrix."""
         row_entries = sum(component.row_entries for component in self.components)
-        return np.concatenate(
-            [
-                geometric_mean(np, [c.scores(rows, models) for c in self.components])
-                for rows in self._chunks(X, row_entries + X.shape[1])
-            ]
-        )
+        chunks = self._chunks(X, row_entries + X.shape[1])
+        return np.concatenate([self._parts(rows, models) for rows in chunks])
+
+    def _parts(self, rows, models):
+        """Geometric mean of the components, and logarithms of the relations.
+
+        By these fold models, (n_samples, 1 + n_relations).
+        """
+        parts = [geometric_mean(np, [c.scores(rows, models) for c in self.components])]
+        for relation in self.relations:
+            logs = [np.log(score + TINY) for score in relation.scores(rows, models)]
+            parts.append(np.mean(logs, axis=0))
+        return np.stack(parts, axis=1)
+
+    def _in_units(self, parts):
+        """Views from the results of `_parts`, (n_samples, 1 + n_relations)."""
+        return (_logs(parts) - self.units[0]) / self.units[1]
+
+    def _combined(self, parts):
+        """Scores, (n_samples,), from the results of `_parts`, (n_samples, 1 + n_relations).
+
+        In the unit of the components, so that their mean is the score of most rows.
+        """
+        if self.units is None:
+            return parts[:, 0]
+        (median, *_), (unit, *_) = self.units
+        log = median + unit * self._in_units(parts)[:, 1:].max(axis=1)
+        return np.maximum(parts[:, 0], np.exp(np.minimum(log, LARGEST_LOG)))
 
     def shares(self, X):
         """Shares of the columns in the score of each row, (n_samples, n_columns)."""
@@ -97,7 +189,7 @@ class CombinedScore:
 
     def _explained(self, function, X):
         """Results of a function of an explanation and of rows X (n_samples, n_features)."""
-        explanation = explanation_of(self.encoding, self.components)
+        explanation = explanation_of(self)
         chunks = self._chunks(X, explanation.row_entries(X.shape[1]))
         return np.concatenate([function(explanation, rows) for rows in chunks])
 
@@ -105,6 +197,11 @@ class CombinedScore:
         """Encoded rows of X, (n_samples, n_features), as many at a time as memory allows."""
         n_rows = max(_CHUNK_ENTRIES // row_entries, 1)
         return (self.encoding.encode(X[i : i + n_rows]) for i in range(0, len(X), n_rows))
+
+
+def _logs(parts):
+    """Logarithms of the components' mean and of relations, (n_samples, 1 + n_relations)."""
+    return np.column_stack([np.log(parts[:, 0] + TINY), parts[:, 1:]])
 
 
 class ReconstructionScore:
@@ -129,6 +226,8 @@ class ReconstructionScore:
     autoencoders: list
     shape: tuple
     unit: list
+
+    spread = None
 
     def __init__(self, encoding, autoencoders, shape, unit=None):
         self.encoding = encoding
@@ -162,6 +261,10 @@ class ReconstructionScore:
         rows = self.encoding.encode(X)
         inputs = self.encoding.to_network(X).reshape(-1, *self.shape)
         return self._mean(lambda j: self._score_of_model(j, rows, inputs), models)
+
+    def held_out_scores(self, rows, folds, novelty):
+        """Scores of rows by models that have not seen them, (n_samples,)."""
+        return folds.held_out_values(lambda j, i: self.score(rows.inputs[i], [j]))
 
     def _score_of_model(self, model, rows, inputs):
         """Score of each row, (n_samples,), by one autoencoder, from its inputs."""

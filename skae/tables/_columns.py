@@ -220,6 +220,19 @@ def with_one_scale(columns: Sequence[Column]) -> list[Column]:
     ]
 
 
+def number_units(encoder: Any) -> tuple[Array, Array]:
+    """Zero in standard deviations, and these in the units of the data, (n_numbers,) each.
+
+    Of the columns of the matrix of a fitted encoder; NaN for times, categories and indicators.
+    """
+    zero, unit = np.full((2, encoder.n_numbers), np.nan)
+    for column, block in zip(encoder._columns, encoder.blocks_, strict=True):
+        if isinstance(column, NumberColumn) and column.kind != "date":
+            zero[block.start] = -(column.origin / column.step + column.centre) / column.scale
+            unit[block.start] = column.scale * column.step
+    return zero, unit
+
+
 def counted(values: Array, origin: int, step: int) -> Array:
     """Numbers counted from `origin` in steps, in float64, both of shape (n_values,)."""
     if values.dtype == object:

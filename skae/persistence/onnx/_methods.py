@@ -9,9 +9,14 @@ import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
 from skae.anomaly import AEAnomalyDetector
-from skae.anomaly._components import DenoisingError, NeighborDistance
+from skae.anomaly._components import TINY, DenoisingError, NeighborDistance
 from skae.anomaly._neighbors import SAME
-from skae.anomaly._scores import ReconstructionScore, geometric_mean
+from skae.anomaly._scores import (
+    LARGEST_LOG,
+    ReconstructionScore,
+    geometric_mean,
+)
+from skae.anomaly._views import LARGEST, MOST_FILLED, N_FILLINGS, ConditionalResiduals
 from skae.estimators import AutoencoderTransformer, DenoisingAutoencoder
 from skae.inference._dense import DenseForward
 from skae.losses._likelihood import ObservedLikelihood, posterior
@@ -200,7 +205,7 @@ def _reconstruction(score: ReconstructionScore, rows: Tensor) -> Tensor:
 
 
 def _combined(score: Any, rows: Tensor) -> Tensor:
-    """Geometric mean of the components, each of which must have nodes of its own."""
+    """Mean of the components, each of which must have nodes of its own, or a relation."""
     for component in score.components:
         if type(component) not in _SCORES_OF:
             raise TypeError(
@@ -214,7 +219,19 @@ def _combined(score: Any, rows: Tensor) -> Tensor:
         _SCORES_OF[type(component)](component, Z, missing, rows.dtype)
         for component in score.components
     ]
-    return geometric_mean(xp, [[each + error for each in by_model] for by_model in scores])
+    mean = geometric_mean(xp, [[each + error for each in by_model] for by_model in scores])
+    if score.units is None:
+        return mean
+    scaler = score.encoding.scaler
+    plain = (rows.astype(np.float64) - scaler.centre) / scaler.scale
+    plain = xp.where(missing, xp.zeros_like(plain), plain)
+    (of_mean, *medians), (unit, *units) = score.units
+    for relation, median, of_relation in zip(score.relations, medians, units, strict=True):
+        residuals = _relation(relation, plain, missing, rows.dtype == np.float32)
+        log = _mean([xp.log(each + TINY) for each in residuals])
+        log = of_mean + unit / of_relation * (log - median)
+        mean = xp.maximum(mean, xp.exp(xp.minimum(log, LARGEST_LOG)))
+    return mean
 
 
 def _missing_error(encoding: Any, rows: Tensor) -> Tensor:
@@ -292,6 +309,36 @@ def _neighbor_distances(
             theirs = xp.mean(own_distance.take(position, axis=0), axis=1)
             score = score * xp.sqrt((mean + least) / (theirs + least))
         scores.append(score)
+    return scores
+
+
+def _relation(
+    relation: ConditionalResiduals, plain: Tensor, missing: Tensor, rounds: bool
+) -> list[Tensor]:
+    """Largest residual by each fold model, each (n_samples,) in float64.
+
+    Of rows in standard deviations, (n_samples, n_features), that may be rounded to float32.
+    """
+    tight, X = np.flatnonzero(relation.tight), plain
+    if relation.is_log.any():
+        logs = xp.log(xp.maximum(X - relation.zero, relation.least))
+        is_log = relation.is_log.astype(np.float64)
+        X = logs * is_log + X * (1 - is_log)
+    observed = 1 - missing.astype(np.float64)
+    X = (X - relation.centre) / relation.deviation * observed
+    scores = []
+    for weights, offset in zip(relation.weights, relation.offset, strict=True):
+        values, residuals = X, xp.matmul(X, weights) - offset
+        for _ in range(N_FILLINGS):
+            filled = xp.clip(values - residuals, -MOST_FILLED, MOST_FILLED)
+            values = xp.where(missing, filled, values)
+            residuals = xp.matmul(values, weights) - offset
+        sizes = xp.abs(residuals * observed)
+        if rounds:
+            sizes = xp.maximum(sizes - relation.rounding, 0)
+        sizes = sizes.take(tight) + relation.floor[tight]
+        excess = (xp.log(sizes) - relation.median[tight]) / relation.unit[tight]
+        scores.append(xp.exp(xp.clip(xp.max(excess, axis=1), -LARGEST, LARGEST)))
     return scores
 
 

@@ -1,0 +1,318 @@
+"""Views of a row beside the components of the score: relations between columns.
+
+The denoisers see what does not fit the rest of a row, to within their noise. The views here see
+relations that are tighter than the noise.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from skae.anomaly._components import TINY, Component, TrainingData
+from skae.anomaly._encoding import EncodedRows
+from skae.tables._layout import ColumnLayout
+
+Array = NDArray[Any]
+
+# Columns between which relations are estimated, at most.
+_MOST_NUMBERS = 500
+
+# Ridge penalties of correlations: the least, and the factor of the square of columns over rows.
+_LEAST_PENALTY = 1e-8
+_PENALTY = 0.01
+
+# A relation is tight where residuals are smaller than this share of the spread of the column:
+# looser ones are seen by the components, and here would be noise. The quantiles and least unit
+# are those of residuals, on a log scale.
+_TIGHT = 0.3
+_QUANTILES = 0.5, 0.95
+_LEAST_UNIT = 0.7
+
+# Smallest residual, in the least difference of two values of a column and in deviations.
+_ROUNDING = 0.05
+_LEAST_RESIDUAL = 1e-7
+
+# Rounds of estimating relations, in which missing values are filled and, where rows may be
+# anomalies, this share with the largest residuals is omitted; rounds of filling for new rows.
+_N_ROUNDS = 2
+_OMITTED = 0.1
+N_FILLINGS = 3
+
+# Deviations of a value that is filled, at most.
+MOST_FILLED = 10.0
+
+# Least positive value, relative to that in training, and differences that may be rounding.
+_LEAST_POSITIVE = 1e-3
+_RELATIVE_ROUNDING = 1e-9
+
+# Standard deviation of a normal distribution in medians of the absolute values.
+_MEDIANS = 1.4826
+
+# Largest logarithm of a score.
+LARGEST = 300.0
+
+
+class ConditionalResiduals(Component):
+    """Largest residual of a column given the others, where these determine it.
+
+    Each column is predicted from the others by ridge regression, by each fold model. A
+    residual counts by its logarithm, over the median and in units of the spread of the
+    logarithms of held-out rows; of those the largest is the logarithm of the score.
+
+    Parameters
+    ----------
+    omitted : float
+        Share of the rows with the largest residuals that are not used.
+    """
+
+    #: Whether positive columns count by their logarithms.
+    in_logs = False
+
+    omitted: float
+    layout: ColumnLayout
+    is_log: Array
+    zero: Array
+    least: Array
+    centre: Array
+    deviation: Array
+    weights: Array
+    offset: Array
+    residual_deviation: Array
+    floor: Array
+    rounding: Array
+    median: Array
+    unit: Array
+    tight: Array
+
+    def __init__(self, omitted: float) -> None:
+        self.omitted = omitted
+
+    @classmethod
+    def from_params(cls, params: Mapping[str, Any]) -> "ConditionalResiduals":
+        """Component for these parameters of the detector."""
+        return cls(0.0 if params["novelty"] else _OMITTED)
+
+    def fit(self, data: TrainingData) -> "ConditionalResiduals":
+        """Estimate the relations by each fold model, and the residuals of held-out rows."""
+        self.layout, rows = data.encoding.layout, data.rows
+        self._set_scale(rows, data.encoding.zero)
+        masks, n_numbers = data.folds.train_mask, self.layout.n_numbers
+        self.weights = np.zeros((len(masks), n_numbers, n_numbers))
+        self.offset = np.zeros((len(masks), n_numbers))
+        self.residual_deviation = np.ones((len(masks), n_numbers))
+        self.floor = np.full(len(self.column_of_cell), _LEAST_RESIDUAL)
+        if n_numbers > _MOST_NUMBERS:
+            self.weights = self.weights[:, :0]
+        else:
+            for model, mask in enumerate(masks):
+                some = mask & data.reference_mask
+                self._fit_model(model, rows.take(some if some.sum() > 1 else mask))
+        X = self.values(rows)
+        gap = np.where(self.layout.is_flag, 1.0, [_least_difference(x) for x in X.T])
+        np.maximum.at(self.floor, self.cell, _ROUNDING * gap)
+        self.rounding = self._rounding(data)
+        log = data.folds.held_out_values(lambda j, i: self.log_residuals(rows.take(i), j))
+        self.median, high = np.nanquantile(log, _QUANTILES, axis=0)
+        self.unit = np.maximum(high - self.median, _LEAST_UNIT)
+        spread = np.quantile(self._sizes(X - np.median(X, axis=0)), _QUANTILES[1], axis=0)
+        self.tight = np.exp(high) < _TIGHT * spread
+        return self
+
+    def scores(self, rows: EncodedRows, models: Iterable[int]) -> list[Array]:
+        """Largest residual of each row by each fold model, (n_models, n_samples)."""
+        if not self.tight.any():
+            return [np.ones(len(rows)) for _ in models]
+        return [
+            np.exp(self._excess(rows, j).max(axis=1).clip(-LARGEST, LARGEST)) for j in models
+        ]
+
+    def shares(self, rows: EncodedRows) -> Iterator[Array]:
+        """Shares of the columns, by the squares of their residuals."""
+        parts = np.square(self.by_column(rows)) + TINY**2 * _has_numbers(self.layout)
+        yield parts / parts.sum(axis=1, keepdims=True)
+
+    def by_column(self, rows: EncodedRows) -> Array:
+        """Residuals in standard deviations, relative to the largest, (n_samples, n_columns).
+
+        Were one value wrong and the others right, its residual would be the largest, also
+        where its column is related loosely and the others tightly.
+        """
+        parts = np.zeros((len(rows), self.layout.n_columns))
+        if not self.weights.size:
+            return parts + _has_numbers(self.layout)
+        sizes = sum(
+            np.abs(self.residuals(rows, j)) / deviation
+            for j, deviation in enumerate(self.residual_deviation)
+        )
+        for column, size in zip(self.layout.column, sizes.T, strict=True):
+            parts[:, column] = np.maximum(parts[:, column], size)
+        return parts / (parts.max(axis=1, keepdims=True) + TINY)
+
+    def expected(self, rows: EncodedRows) -> Array:
+        """Expected numbers in standard deviations, given others, (n_samples, n_numbers)."""
+        X, n_models = self.values(rows), len(self.weights)
+        X = X - sum(self.residuals(rows, j) for j in range(n_models)) / n_models
+        X = X * self.deviation + self.centre
+        return np.where(self.is_log, np.exp(np.where(self.is_log, X, 0)) + self.zero, X)
+
+    def values(self, rows: EncodedRows) -> Array:
+        """Standardised numbers, or logarithms of those of positive columns."""
+        X = rows.plain
+        if self.is_log.any():
+            positive = np.maximum(X - self.zero, self.least)
+            X = np.where(self.is_log, np.log(positive), X)
+        X = (X - self.centre) / self.deviation
+        return X if rows.observed is None else X * rows.observed
+
+    def residuals(self, rows: EncodedRows, model: int) -> Array:
+        """Residual of each number given the other columns, (n_samples, n_numbers).
+
+        Missing values are filled from the others, and have no residual. Of numbers in float32
+        a residual that may be rounding does not count.
+        """
+        X, W, offset = self.values(rows), self.weights[model], self.offset[model]
+        residuals = X @ W - offset
+        if rows.observed is not None and not rows.observed.all():
+            for _ in range(N_FILLINGS):
+                X = _filled(X, residuals, rows.observed)
+                residuals = X @ W - offset
+            residuals = residuals * rows.observed
+        if rows.unseen is None and rows.dtype == np.float32:
+            residuals = np.sign(residuals) * (np.abs(residuals) - self.rounding).clip(0)
+        return residuals
+
+    def log_residuals(self, rows: EncodedRows, model: int) -> Array:
+        """Logarithms of the residuals of the cells by a fold model, (n_samples, n_cells)."""
+        if not self.weights.size:
+            return np.zeros((len(rows), len(self.floor)))
+        return np.log(self._sizes(self.residuals(rows, model)) + self.floor)
+
+    def _excess(self, rows: EncodedRows, model: int) -> Array:
+        """Log residuals of tight cells over their median, (n_samples, n_tight), in units."""
+        log = self.log_residuals(rows, model)[:, self.tight]
+        return (log - self.median[self.tight]) / self.unit[self.tight]
+
+    def _rounding(self, data: TrainingData) -> Array:
+        """Residual of each number, (n_numbers,), that may be a rounding of rows to float32."""
+        if data.encoding.is_table or not self.weights.size:
+            return np.zeros(self.layout.n_numbers)
+        size = np.abs(data.rows.plain - data.encoding.zero).max(axis=0)
+        size = np.where(self.is_log, 1.0, size) / self.deviation
+        largest = (np.abs(of_model).T @ size for of_model in self.weights)
+        return np.asarray(np.finfo(np.float32).eps * np.max(list(largest), axis=0))
+
+    def _set_scale(self, rows: EncodedRows, zero: Array | None) -> None:
+        """Columns in logs, with the standard deviations of zero, (n_numbers,); mean, spread."""
+        plain, n_numbers = rows.plain, self.layout.n_numbers
+        zero = np.full(n_numbers, np.nan) if zero is None else zero
+        if rows.observed is not None:
+            plain = np.where(rows.observed, plain, np.nan)
+        least = np.fmin.reduce(plain, axis=0) - zero
+        self.is_log = (least > 0) & self.in_logs
+        self.zero = np.where(self.is_log, zero, 0.0)
+        self.least = np.where(self.is_log, _LEAST_POSITIVE * least, 1.0)
+        self.centre, self.deviation = np.zeros(n_numbers), np.ones(n_numbers)
+        X = self.values(rows)
+        self.centre, deviation = X.mean(axis=0), X.std(axis=0)
+        self.deviation = np.where(deviation > 0, deviation, 1.0)
+
+    def _fit_model(self, model: int, rows: EncodedRows) -> None:
+        """Estimate the relations by a fold model from its rows, in rounds."""
+        X = self.values(rows)
+        mask = np.ones(len(X), dtype=bool)
+        for _ in range(_N_ROUNDS):
+            found = _relations(X[mask], self.layout)
+            self.weights[model], self.offset[model], self.residual_deviation[model] = found
+            residuals = X @ self.weights[model] - self.offset[model]
+            if rows.observed is not None:
+                X = _filled(X, residuals, rows.observed)
+            if self.omitted:
+                sizes = np.abs(residuals)
+                sizes = sizes / (np.quantile(sizes, _QUANTILES[1], axis=0) + TINY)
+                largest = sizes.max(axis=1)
+                mask = largest <= np.quantile(largest, 1 - self.omitted)
+
+    @property
+    def cell(self) -> Array:
+        """Cell of each number, (n_numbers,): that of its column, or one of an indicator."""
+        is_indicator = self.layout.is_indicator
+        after = self.layout.n_columns - 1 + np.cumsum(is_indicator)
+        return np.where(is_indicator, after, self.layout.column)
+
+    @property
+    def column_of_cell(self) -> Array:
+        """Column of the table of each cell, (n_cells,)."""
+        return np.r_[np.arange(self.layout.n_columns), self.layout.with_indicator]
+
+    def _sizes(self, X: Array) -> Array:
+        """Euclidean norms of the numbers of each cell, (n_samples, n_cells)."""
+        cell, n_cells = self.cell, len(self.column_of_cell)
+        if n_cells == X.shape[1] and (cell == np.arange(n_cells)).all():
+            return np.abs(X)
+        return np.sqrt(np.square(X) @ (cell[:, np.newaxis] == np.arange(n_cells)))
+
+
+class LogConditionalResiduals(ConditionalResiduals):
+    """The same for products and ratios: positive columns count by their logarithms."""
+
+    in_logs = True
+
+
+def make_relations(params: Mapping[str, Any]) -> list[ConditionalResiduals]:
+    """Views of relations that are not fitted, for these parameters of a detector."""
+    return [
+        view.from_params(params) for view in (ConditionalResiduals, LogConditionalResiduals)
+    ]
+
+
+def typical_residual(relations: Iterable[ConditionalResiduals]) -> Array | None:
+    """Typical residual of each number in standard deviations, (n_numbers,), or None.
+
+    The standard deviation, if residuals are normal; NaN of flags. By the relation of values.
+    """
+    relation = next((each for each in relations if not each.in_logs), None)
+    if relation is None or not relation.weights.size:
+        return None
+    layout = relation.layout
+    typical = _MEDIANS * np.exp(relation.median)[relation.cell] * relation.deviation
+    return np.where(layout.is_flag | layout.is_indicator, np.nan, typical)
+
+
+def _has_numbers(layout: ColumnLayout) -> Array:
+    """Mask of the columns of a table that are encoded, (n_columns,)."""
+    return np.isin(np.arange(layout.n_columns), layout.column)
+
+
+def _relations(X: Array, layout: ColumnLayout) -> tuple[Array, Array, Array]:
+    """Matrix W, (n_numbers, n_numbers), and offset: X @ W - offset are residuals; their spread.
+
+    Of each column of a table, given the others: the numbers of the column times the block of
+    the inverse covariance, over its own.
+    """
+    mean, deviation = X.mean(axis=0), X.std(axis=0) + TINY
+    Z = (X - mean) / deviation
+    n, p = Z.shape
+    penalty = max(_LEAST_PENALTY, _PENALTY * (p / n) ** 2)
+    P = np.linalg.inv(Z.T @ Z / n + penalty * np.eye(p))
+    variance = 1 / np.diag(P)
+    W = P * variance
+    for start, stop in zip(layout.starts, [*layout.starts[1:], p], strict=True):
+        if stop - start > 1:
+            block = np.linalg.inv(P[start:stop, start:stop])
+            W[:, start:stop], variance[start:stop] = P[:, start:stop] @ block, np.diag(block)
+    W = W * deviation / deviation[:, np.newaxis]
+    return W, mean @ W, np.sqrt(np.maximum(variance, _LEAST_PENALTY)) * deviation
+
+
+def _filled(X: Array, residuals: Array, observed: Array) -> Array:
+    """Rows X with missing values nearer to their expectation, (n_samples, n_numbers)."""
+    return np.where(observed, X, (X - residuals).clip(-MOST_FILLED, MOST_FILLED))
+
+
+def _least_difference(values: Array) -> float:
+    """Least difference of two values, (n_samples,), beyond rounding; 0 where all are equal."""
+    difference = np.diff(np.unique(values))
+    difference = difference[difference > _RELATIVE_ROUNDING * np.ptp(values)]
+    return float(difference.min(initial=np.inf)) if len(difference) else 0.0

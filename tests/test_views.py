@@ -1,0 +1,310 @@
+"""Relations between columns beside the components of the score: by hand, and what they find."""
+
+from types import SimpleNamespace
+
+import numpy as np
+import pandas as pd
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+from sklearn.linear_model import Ridge
+
+import skae
+from data import data_rng
+from skae import AEAnomalyDetector
+from skae.anomaly._encoding import NumberEncoding, TableEncoding, unseen_deviations
+from skae.anomaly._folds import Folds
+from skae.anomaly._views import ConditionalResiduals, LogConditionalResiduals
+from skae.tables import TabularEncoder
+from skae.tables._columns import number_units
+from skae.tables._layout import ColumnLayout
+from skae.utils._rows import Rows
+
+pytestmark = pytest.mark.any_backend
+
+QUICK = {"hidden_layer_sizes": (16,), "n_steps": 60, "random_state": 0}
+
+
+def training_data(X, n_folds=2):
+    """Rows of numbers, of which fold models have those at other positions modulo `n_folds`."""
+    rows = Rows(X, None, None, None if not np.isnan(X).any() else ~np.isnan(X))
+    encoding = NumberEncoding.from_data(rows)
+    return _data(encoding, encoding.encode(X), n_folds)
+
+
+def table_data(frame, n_folds=2):
+    encoder = TabularEncoder().fit(frame)
+    layout = ColumnLayout.from_encoder(encoder)
+    zero, unit = number_units(encoder)
+    deviations = unseen_deviations(np.zeros(layout.n_columns))
+    encoding = TableEncoding(layout, deviations, None, zero, unit)
+    rows = encoding.encode(encoding.join(*encoder.encode(frame)))
+    return _data(encoding, rows, n_folds)
+
+
+def _data(encoding, rows, n_folds):
+    fold = np.arange(len(rows)) % n_folds
+    masks = np.arange(n_folds)[:, None] != fold
+    folds = Folds(masks, [np.flatnonzero(~mask) for mask in masks])
+    return SimpleNamespace(
+        rows=rows, weight=None, encoding=encoding, folds=folds, rng=data_rng(),
+        reference_mask=np.ones(len(rows), bool),
+    )  # fmt: skip
+
+
+def related(n=600, seed=0):
+    """Two columns, their sum and one of noise; a positive column, another, their product."""
+    rng = data_rng(seed)
+    a, b, noise = rng.normal(size=(3, n))
+    price, items = np.exp(rng.normal(size=n)), rng.randint(1, 20, n)
+    total = price * items * np.exp(0.005 * rng.normal(size=n))
+    return np.column_stack(
+        [a, b, a + b + 0.01 * rng.normal(size=n), noise, price, items, total]
+    )
+
+
+# Relations
+
+
+def test_residuals_are_those_of_ridge_regressions():
+    data = training_data(related())
+    view = ConditionalResiduals(0.0).fit(data)
+    mask = data.folds.train_mask[1]
+    X = view.values(data.rows)
+    assert_allclose(X, (data.rows.plain - data.rows.plain.mean(0)) / data.rows.plain.std(0))
+    residuals = view.residuals(data.rows, 1)
+    for j in range(7):
+        others = np.delete(np.arange(7), j)
+        mean, deviation = X[mask].mean(axis=0), X[mask].std(axis=0)
+        Z = (X - mean) / deviation
+        ridge = Ridge(mask.sum() * 0.01 * (7 / mask.sum()) ** 2, fit_intercept=False)
+        ridge.fit(Z[mask][:, others], Z[mask, j])
+        expected = (Z[:, j] - ridge.predict(Z[:, others])) * deviation[j]
+        assert_allclose(residuals[:, j], expected, atol=1e-8)
+    assert_array_equal(view.tight, [1, 1, 1, 0, 0, 0, 0])
+
+
+def test_products_are_relations_of_logarithms():
+    data = training_data(related())
+    view = LogConditionalResiduals(0.0).fit(data)
+    assert_array_equal(view.is_log, [0, 0, 0, 0, 1, 1, 1])
+    assert_array_equal(view.tight, [1, 1, 1, 0, 1, 1, 1])
+    new = related(seed=1)[:50]
+    new[7, 6] *= 1.2
+    rows = data.encoding.encode(new)
+    (scores,) = view.scores(rows, [0])
+    assert scores.argmax() == 7
+    by_column = view.by_column(rows)[7]
+    assert (by_column[4:] > 0.6).all()
+    assert (by_column[:4] < 0.3).all()
+    assert_allclose(sum(view.shares(rows)).sum(axis=1), 1)
+    expected = view.expected(rows)[7] * data.encoding.deviation + data.encoding.scaler.centre
+    assert expected[6] == pytest.approx(new[7, 6] / 1.2, rel=0.03)
+
+
+def test_a_column_that_is_not_positive_has_no_logarithm_and_a_negative_value_is_found():
+    X = related()
+    data = training_data(X)
+    view = LogConditionalResiduals(0.0).fit(data)
+    X = X[:3].copy()
+    X[1, 6] *= -1
+    (scores,) = view.scores(data.encoding.encode(X), [0])
+    assert np.isfinite(scores).all()
+    assert scores.argmax() == 1
+
+
+def test_a_missing_value_does_not_break_the_relations_of_the_others():
+    X = related()
+    X[::4, 1] = np.nan
+    data = training_data(X)
+    view = ConditionalResiduals(0.0).fit(data)
+    assert_array_equal(view.tight, [1, 1, 1, 0, 0, 0, 0])
+    (scores,) = view.scores(data.rows, [0])
+    missing = np.arange(len(X)) % 4 == 0
+    assert np.quantile(scores[missing], 0.99) < 2 * np.quantile(scores[~missing], 0.99)
+    assert_allclose(view.residuals(data.rows, 0)[missing, 1], 0)
+
+
+def test_few_rows_with_a_broken_relation_do_not_hide_it():
+    X = related()
+    X[:30, 2] += 50
+    held = ConditionalResiduals(0.1).fit(training_data(X))
+    spoiled = ConditionalResiduals(0.0).fit(training_data(X))
+    assert held.median[2] < spoiled.median[2] - 1
+
+
+def test_a_category_is_predicted_from_the_other_columns_alone():
+    rng = data_rng()
+    city = rng.choice(["Bonn", "Ulm", "Kiel", "Jena"], 400)
+    state = pd.Series(city).map({"Bonn": "NW", "Ulm": "BW", "Kiel": "SH", "Jena": "TH"})
+    frame = pd.DataFrame({"city": city, "state": state, "size": rng.normal(size=400)})
+    data = table_data(frame)
+    view = ConditionalResiduals(0.0).fit(data)
+    assert_array_equal(view.tight, [1, 1, 0])
+    frame.loc[5, "state"] = {"NW": "BW"}.get(frame.loc[5, "state"], "NW")
+    wrong = table_data(frame).rows
+    (scores,) = view.scores(wrong, [0])
+    assert scores.argmax() == 5
+    assert_allclose(view.by_column(wrong)[5] > 0.3, [1, 1, 0])
+
+
+def test_many_columns_have_no_relations(monkeypatch):
+    monkeypatch.setattr("skae.anomaly._views._MOST_NUMBERS", 6)
+    view = ConditionalResiduals(0.0).fit(training_data(related(60)))
+    assert not view.tight.any()
+    assert view.weights.size == 0
+
+
+# Together
+
+
+def broken(kind, rng, n=3000):
+    """A table of which six rows break a relation, these rows, and its columns."""
+    bad = rng.permutation(n)[:6]
+    a, b = rng.uniform(size=(2, n))
+    noise = rng.normal(size=n)
+    if kind == "interval":
+        X = pd.DataFrame({"start": a, "end": a + rng.exponential(0.01, n), "noise": noise})
+        X.loc[bad, "end"] += 0.2
+        return X, bad, {"start", "end"}
+    if kind == "sum":
+        X = pd.DataFrame({"net": a.round(2), "tax": b.round(2), "noise": noise})
+        X["gross"] = (X["net"] + X["tax"]).round(2)
+        X.loc[bad, "gross"] += 0.5
+        return X, bad, {"net", "tax", "gross"}
+    if kind == "product":
+        price, items = np.exp(noise), rng.randint(1, 20, n)
+        X = pd.DataFrame({"price": price, "items": items, "noise": rng.normal(size=n)})
+        X["amount"] = price * items * np.exp(0.005 * rng.normal(size=n))
+        X.loc[bad, "amount"] *= 1.1
+        return X, bad, {"price", "items", "amount"}
+    code = rng.randint(0, 5, n)
+    X = pd.DataFrame({"city": np.array(list("abcde"))[code], "noise": noise, "n": b})
+    X["state"] = np.array(list("vwxyz"))[code]
+    X.loc[bad, "state"] = np.array(list("vwxyz"))[(code[bad] + 1) % 5]
+    return X, bad, {"city", "state"}
+
+
+@pytest.mark.parametrize("novelty", [False, True])
+@pytest.mark.parametrize("kind", ["interval", "sum", "product", "category"])
+def test_broken_tight_relations(kind, novelty):
+    X, bad, columns = broken(kind, data_rng())
+    detector = AEAnomalyDetector(novelty=novelty, **QUICK).fit(X)
+    rank = (-detector.score_samples(X)).argsort().argsort()
+    assert (rank[bad] >= 2970).all()
+    assert (detector.predict(X.iloc[bad]) == -1).all()
+    for text in detector.describe(X.iloc[bad]):
+        named = {reason.split(" ")[0] for reason in text.split("; ")}
+        assert named <= columns, text
+    shares = detector.explain(X.iloc[bad])
+    assert set(shares.sum().nlargest(len(columns)).index) == columns
+
+
+def test_reasons_are_more_than_the_usual_deviation():
+    rng = data_rng()
+    a = rng.normal(size=500)
+    X = pd.DataFrame({"a": a, "b": a + 0.3 * rng.normal(size=500), "c": rng.normal(size=500)})
+    detector = AEAnomalyDetector(novelty=True, **QUICK | {"n_steps": 400}).fit(X)
+    new = pd.DataFrame({"a": [0.0, 0.0], "b": [0.0, 5.0], "c": [0.0, 0.0]})
+    near, far = detector.describe(new)
+    assert near.startswith("far from all rows in ")
+    assert far.startswith("b 5, expected about ")
+
+
+def test_rows_in_any_memory_order():
+    X = related()
+    detector = AEAnomalyDetector(novelty=True, **QUICK).fit(np.asfortranarray(X))
+    new = related(1500, 3)
+    assert_allclose(detector.score_samples(np.asfortranarray(new)), detector.score_samples(new))
+
+
+@pytest.mark.parametrize("novelty", [False, True])
+def test_views_in_onnx(novelty):
+    pytest.importorskip("skl2onnx")
+    onnxruntime = pytest.importorskip("onnxruntime")
+    X = np.column_stack([related(), np.arange(600) % 7 == 0])
+    X[::9, 1] = np.nan
+    detector = AEAnomalyDetector(novelty=novelty, **QUICK).fit(X)
+    assert len(detector._score.relations) == 2
+    new = X[:80].copy()
+    new[5, 2] += 3
+    new[6, 6] *= -1
+    new[7, 7] = 4
+    model = skae.to_onnx(detector, output="score_samples", dtype=np.float64)
+    session = onnxruntime.InferenceSession(model.SerializeToString())
+    (scores,) = session.run(None, {"X": new})
+    assert_allclose(scores.ravel(), detector.score_samples(new), rtol=1e-4)
+
+
+@pytest.mark.parametrize("novelty", [False, True])
+@pytest.mark.parametrize("kind", ["numbers", "table"])
+def test_without_relations_the_score_is_that_of_the_components(kind, novelty, monkeypatch):
+    X = pd.DataFrame(data_rng().normal(size=(200, 3)), columns=list("abc"))
+    if kind == "table":
+        X = X.assign(kind=np.where(data_rng(1).uniform(size=200) < 0.3, "x", "y"))
+    detector = AEAnomalyDetector(novelty=novelty, **QUICK).fit(X)
+    assert len(detector._score.relations) == 0
+    assert detector._score.units is None
+    monkeypatch.setattr("skae.anomaly._detector.make_relations", lambda params: [])
+    plain = AEAnomalyDetector(novelty=novelty, **QUICK).fit(X)
+    assert_array_equal(detector.score_samples(X), plain.score_samples(X))
+    assert_array_equal(detector.p_values(X), plain.p_values(X))
+    assert_array_equal(detector.calibration_scores_, plain.calibration_scores_)
+    assert detector.offset_ == plain.offset_
+    assert_array_equal(detector.explain(X), plain.explain(X))
+
+
+@pytest.mark.parametrize("novelty", [False, True])
+def test_the_larger_of_the_components_and_the_relations_counts(novelty):
+    X = related()
+    detector = AEAnomalyDetector(novelty=novelty, **QUICK).fit(X)
+    score = detector._score
+    new = related(seed=1)[:100]
+    new[5, 2] += 0.5
+    rows = score.encoding.encode(detector._rows(new))
+    general = score._parts(rows, range(5))[:, 0]
+    logs = [
+        np.log(np.add(view.scores(rows, range(5)), 1e-9)).mean(0) for view in score.relations
+    ]
+    assert len(logs) == 2
+    (median, *medians), (unit, *units) = score.units
+    views = [
+        (log - of_log) / of_unit
+        for log, of_log, of_unit in zip(logs, medians, units, strict=True)
+    ]
+    largest = np.maximum(*views)
+    expected = np.maximum(general, np.exp(median + unit * largest))
+    assert_allclose(score.score(new), expected)
+    decided = largest > (np.log(general) - median) / unit
+    assert decided[5]
+    assert decided.sum() < 40
+    # Where the components decide, their score is as without relations.
+    assert_array_equal(score.score(new)[~decided], general[~decided])
+    shares = np.stack([sum(view.shares(rows)) for view in score.relations])
+    by_relation = shares[np.argmax(views, axis=0), np.arange(100)]
+    assert_allclose(score.shares(new)[decided], by_relation[decided])
+    assert_allclose(score.shares(new).sum(axis=1), 1)
+    # Calibration is that of rows held out.
+    p = detector.p_values(related(seed=2))
+    assert abs((p <= 0.2).mean() - 0.2) < 0.08
+
+
+def test_relations_are_saved(tmp_path):
+    X, bad, _ = broken("sum", data_rng(), 400)
+    detector = AEAnomalyDetector(**QUICK).fit(X)
+    assert len(detector._score.relations)
+    skae.save(detector, tmp_path / "detector.skae")
+    loaded = skae.load(tmp_path / "detector.skae")
+    assert_array_equal(loaded.score_samples(X), detector.score_samples(X))
+    assert loaded.describe(X.iloc[bad]) == detector.describe(X.iloc[bad])
+
+
+def test_rounding_to_float32_does_not_break_a_relation():
+    rng = data_rng()
+    a, b = 1000 + rng.normal(size=(2, 400))
+    X = np.column_stack([a, b, a - b, rng.normal(size=400)])
+    detector = AEAnomalyDetector(novelty=True, **QUICK).fit(X)
+    rounded = X.astype(np.float32)
+    # They count less, as they may be rounding, and never more.
+    assert (detector.score_samples(rounded) > 1.01 * detector.score_samples(X)).all()
+    rounded[3, 2] += 0.1
+    assert detector.score_samples(rounded).argmin() == 3
