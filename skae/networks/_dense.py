@@ -320,6 +320,8 @@ class DenseNetwork:
         and `shift`, (n_components,), is of the code before its activation.
         """
         encoder, decoder = self.split([array.astype(np.float64) for array in weights])
+        # Kernels that are tied are the encoder's arrays.
+        decoder = [array.copy() for array in decoder]
         into = self.encoder.named(encoder)
         into.output.bias[:: self.code_width] -= shift
         for array in into.output_arrays:
