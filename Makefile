@@ -66,8 +66,8 @@ test-data: .venv/.stamp ## Run the test suite on other data, with another kernel
 
 # What starts at NumPy's products or compares with them; the rest runs with one further kernel
 # in test-data.
-NUMERIC := $(patsubst %,tests/test_%.py,fit pca_start second_start linear scores inference \
-	portions layout lazy magnitudes metrics anomaly anomaly_tables classifier ordered)
+NUMERIC := $(patsubst %,tests/test_%.py,fit pca_start second_start linear scores code_columns \
+	inference portions layout lazy magnitudes metrics anomaly anomaly_tables classifier ordered)
 test-kernels: .venv/.stamp ## Run its numeric part with all further kernels
 	@set -e; kernels=$$($(BIN)/python tests/kernels.py); \
 	for kernel in $${kernels%"$${kernels##* }"}; do \

@@ -25,7 +25,7 @@ _MOST_CORRUPTED = 4096
 # Rows from which the covariance of the code is estimated; and those that are decoded once for
 # each column or more, in all and for one column.
 _MOST_ENCODED = 10_000
-_MOST_DECODED, _DECODED = 8000, (100, 1000)
+_MOST_DECODED, _DECODED, _FEWEST_DECODED = 8000, (100, 1000), 10
 
 # Of a column of the code, in standard deviations: derivatives of the decoder are those between
 # both ends of such a step.
@@ -356,7 +356,10 @@ class ReconstructionModel(FittedAutoencoder):
         penalty stays as it is, and so does that of a network of one's own.
         """
         rows = rows.sample(min(_MOST_ENCODED * rows.row_bytes, FEW_BYTES))
-        n_decoded = np.clip(_MOST_DECODED // self.network.n_components, *_DECODED)
+        size = self.network.n_components
+        n_decoded = np.clip(_MOST_DECODED // size, *_DECODED)
+        # All effects are held at once, which takes much for very wide rows.
+        n_decoded = min(n_decoded, max(FEW_BYTES // (size * rows.row_bytes), _FEWEST_DECODED))
         few = rows.take(slice(None, None, -(-len(rows) // n_decoded)))
         if not (self.network.has_linear_code and self._is_zero_at_pca):
             return self, self._contributions(few)
@@ -398,7 +401,8 @@ class ReconstructionModel(FittedAutoencoder):
         if getattr(self.network, "tied", False):
             matrix, loadings = axes[:, ::-1], None
         else:
-            effects = np.array([effect(each) for each in (axes * deviation) @ axes.T])
+            directions = (axes * deviation) @ axes.T
+            effects = np.array([effect(each) for each in directions], np.float32)
             share = few.weights() / len(few)
             gram = np.einsum("anp,bnp,n->ab", effects, effects, share, optimize=True)
             rotation = np.linalg.eigh(gram)[1]
