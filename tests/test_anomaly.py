@@ -685,9 +685,9 @@ def test_display(novelty, planted):
 def test_thresholds_and_p_values_of_new_rows_without_training(normal, novel):
     detector = quick(novelty=novel, n_steps=20).fit(normal)
     drifted = table(400, 5)
-    drifted[:, 1] += 2 * normal[:, 1].std()
+    drifted[:, 1] += 3 * normal[:, 1].std()
     new = table(1000, 6)
-    new[:, 1] += 2 * normal[:, 1].std()
+    new[:, 1] += 3 * normal[:, 1].std()
     scores, before = detector.score_samples(new), (detector.predict(new) == -1).mean()
     assert before > 0.1
     assert detector.recalibrate(drifted) is detector
