@@ -249,6 +249,8 @@ class DetectionMixin(OutlierMixin):
         weight = check_weight(sample_weight, len(X))
         if weight is not None:
             X, weight = X[weight > 0], weight[weight > 0]
+            if np.ptp(weight) == 0:
+                weight = None
         self._set_calibration(self._scores(X), weight)
         self._set_threshold(Rows(X, None, weight))
         return self
