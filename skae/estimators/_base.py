@@ -55,7 +55,7 @@ class BaseAutoencoder(
 
     best_iter_: int
     best_loss_: float
-    explained_variance_ratio_: np.ndarray | None
+    explained_variance_ratio_: np.ndarray
     init_: str
     loss_curve_: list
     mean_: np.ndarray
@@ -198,8 +198,7 @@ class BaseAutoencoder(
         model = replace(self._new_model(preprocessing, rows), **settings)
         refuse_forked_process()
         rng = self._rng()
-        early_stopping = self.early_stopping and not one_epoch
-        train, validation = split_rows(rows, self.validation_fraction, rng, early_stopping)
+        train, validation = self._split(rows, rng, one_epoch)
         if validation is not None:
             validation = model.validation_rows(validation, rng)
         size = self._latent_size(rows, preprocessing.units, rng)
@@ -218,8 +217,7 @@ class BaseAutoencoder(
         asked = self._network_spec(model.network.n_components, self.init == "pca")
         refuse_changes(self, self._built_with, asked == model.network)
         rng = self._rng(self.n_iter_)
-        early_stopping = self.early_stopping and not one_epoch
-        train, validation = split_rows(rows, self.validation_fraction, rng, early_stopping)
+        train, validation = self._split(rows, rng, one_epoch)
         if one_epoch:
             model, train, was_narrow = update_scaling(model, given, weight)
             if was_narrow and self.n_iter_ == 1:
@@ -228,6 +226,11 @@ class BaseAutoencoder(
         if validation is not None:
             validation = model.validation_rows(validation, rng)
         return Start(model, rows, train, validation, rng, self.init, history=history)
+
+    def _split(self, rows, rng, one_epoch):
+        """Training rows and validation rows; the latter are None if none are held out."""
+        early_stopping = self.early_stopping and not one_epoch
+        return split_rows(rows, self.validation_fraction, rng, early_stopping)
 
     def _new_preprocessing(self, rows, weight):
         """The preprocessing that suits training rows of this total weight."""

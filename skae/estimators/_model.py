@@ -11,10 +11,7 @@ from skae.corruption._corruptions import Corruption, Spread
 from skae.inference._forward import forward
 from skae.losses._penalties import LinearCode, Penalty
 from skae.losses._reconstruction import LOSSES, Loss
-from skae.networks._dense import (
-    DenseNetwork,
-    resize,
-)
+from skae.networks._dense import DenseNetwork, resize
 from skae.networks._principal import linear_map
 from skae.utils._lazy import FEW_BYTES, dense
 from skae.utils._rows import Rows, moments
@@ -235,7 +232,7 @@ class ReconstructionModel(FittedAutoencoder):
     @property
     def n_reported(self):
         """Number of the parts of the loss that `loss_curve_` adds up; None: all."""
-        return 1 if isinstance(self.penalty, LinearCode) else None
+        return 1 if self.penalty is not None and self.penalty.is_zero_at_pca else None
 
     @property
     def unit(self):
