@@ -170,7 +170,7 @@ class Source:
         """A new model; its weights are not the initial ones."""
         import keras
 
-        with _generator_untouched():
+        with generator_untouched():
             if self.is_model:
                 return keras.models.clone_model(self.given)
             model = self.given(*self.arguments)
@@ -280,7 +280,7 @@ def _copied(name: str, given: Any) -> Any:
             f"keras.Input, or a function that builds a model; got {type(given).__name__} "
             f"{given.name!r}."
         )
-    with _generator_untouched():
+    with generator_untouched():
         copy = keras.models.clone_model(given)
     copy.set_weights(values(given.weights))
     return copy
@@ -312,14 +312,14 @@ def _restored(stored: Any) -> Any:
         return stored
     import keras
 
-    with _generator_untouched():
+    with generator_untouched():
         model = keras.models.model_from_json(stored["config"])
     model.set_weights(stored["weights"])
     return model
 
 
 @contextmanager
-def _generator_untouched() -> Iterator[None]:
+def generator_untouched() -> Iterator[None]:
     """Restore Python's global generator, from which Keras takes seeds."""
     state = random.getstate()
     try:

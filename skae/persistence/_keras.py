@@ -6,13 +6,12 @@ every name was looked up here. Keras is imported only for files that hold such o
 
 import json
 import re
-from collections.abc import Iterator
-from contextlib import contextmanager
 from copy import deepcopy
 from typing import Any
 
 import numpy as np
 
+from skae.networks._keras import generator_untouched
 from skae.persistence._container import SavedFileError, check
 
 # What configurations may name: parts of models and of training, none of which reads a file or
@@ -192,15 +191,3 @@ def _check_sizes(config: Any, weights: list[Any]) -> None:
     )
     others = sum(int(np.prod(v.shape, dtype=object)) for v in model.variables)
     check(others <= sum(w.size for w in weights) + 2**16, "A Keras model is too large.")
-
-
-@contextmanager
-def generator_untouched() -> Iterator[None]:
-    """Python's global generator, from which Keras takes seeds, is left as it was."""
-    import random
-
-    state = random.getstate()
-    try:
-        yield
-    finally:
-        random.setstate(state)
