@@ -114,6 +114,22 @@ def test_losses_of_keras_are_told_apart_by_what_they_compute():
     assert make_loss(functions[1], (2,)) == KerasLoss(functions[1])
 
 
+@pytest.mark.parametrize("n_outputs", [3, 5, 7])
+def test_a_row_has_one_loss_whatever_its_place(n_outputs):
+    """Functions of Keras round the last rows of an array otherwise than those before."""
+
+    def steep(target, output):
+        return keras.ops.mean(keras.ops.exp(output - target) ** 3, axis=-1)
+
+    target, output = data_rng(0).normal(size=(2, 45, n_outputs))
+    loss = KerasLoss(steep)
+    whole = loss.per_sample(np, target, output)
+    assert_allclose(whole, np.mean(np.exp(output - target) ** 3, axis=1), rtol=1e-5)
+    for n_rows in range(len(target) + 1):
+        part = slice(len(target) - n_rows, None)
+        assert_array_equal(loss.per_sample(np, target[part], output[part]), whole[part])
+
+
 # Likelihoods
 
 

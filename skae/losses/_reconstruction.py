@@ -20,6 +20,9 @@ EntryLoss = Callable[[Any, Any, Any], Any]
 _HUBER_DELTA = 1.0
 _EPSILON = 1e-7
 
+# A Keras loss is computed for a multiple of so many rows: more than a register holds.
+_ROWS_TOGETHER = 64
+
 # Wang et al.: a Gaussian window of 11 pixels with a standard deviation of 1.5, and the
 # two constants for values in [0, 1].
 _WINDOW = 11
@@ -226,9 +229,14 @@ class KerasLoss(Loss):
         from keras import ops
 
         if xp is np:
-            # As in training, for any dtype of the rows and any floatx of Keras.
-            tensors = (ops.convert_to_tensor(x, "float32") for x in (target, output))
-            return as_array(self.per_sample(ops, *tensors)).astype(output.dtype)
+            # As in training, for any dtype of the rows and any floatx of Keras. The last
+            # rows of an array are rounded otherwise where they do not fill a register, so
+            # that a row's loss would depend on its place: after whole registers none is last.
+            n_added = -len(output) % _ROWS_TOGETHER
+            padded = (np.pad(x, [(0, n_added), (0, 0)], mode="edge") for x in (target, output))
+            tensors = [ops.convert_to_tensor(x, "float32") for x in padded]
+            losses = as_array(self.per_sample(ops, *tensors))
+            return losses[: len(output)].astype(output.dtype)
         values = getattr(self.function, "call", self.function)(target, output)
         axes = tuple(range(1, len(values.shape)))
         return ops.mean(values, axis=axes) if axes else values
