@@ -1,13 +1,16 @@
-"""Anomaly detection on ADBench's tables: skae's detector and the usual ones.
+"""Anomaly detection on the tables of ADBench and OddBench: skae's detector and others.
 
 Two protocols. One-class: fitted on a random half of the normal rows, evaluated on the other
-normal rows and all anomalies. Unsupervised: fitted on all rows, without labels, and evaluated
-on the same. Columns are standardised on the rows that are fitted. Figures are the area under
-the ROC curve (AUROC) and the average precision (AP), the mean over `--seeds`.
+normal rows and all anomalies; OddBench has a split of its own. Unsupervised: fitted on all
+rows, without labels, and evaluated on the same; of OddBench, all normal rows and as many
+anomalies as make 5 or 10 % of them, by turns of the seed. Columns are standardised on the rows
+that are fitted. Figures are the area under the ROC curve (AUROC) and the average precision
+(AP), the mean over `--seeds`. A table is won where skae's AUROC is more than a point higher.
 
     python benchmarks/anomaly.py --data FOLDER
 
-FOLDER holds `adbench/*.npz` (https://github.com/Minqi824/ADBench, "Classical" tables).
+FOLDER holds `adbench/*.npz` (https://github.com/Minqi824/ADBench, "Classical" tables) and
+`oddbench/*.npz` (https://github.com/psorus/Outformer), or one of them.
 """
 
 import argparse
@@ -15,6 +18,7 @@ import csv
 import os
 import time
 import warnings
+from itertools import product
 from pathlib import Path
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -28,6 +32,7 @@ from sklearn.svm import OneClassSVM
 from skae import AEAnomalyDetector
 
 PROTOCOLS = ("one-class", "unsupervised")
+COLLECTIONS = ("adbench", "oddbench")
 
 
 class Neighbors:
@@ -139,32 +144,48 @@ METHODS = {
 }
 
 
-def tables(folder):
-    """Number, name and path of each table, in ADBench's order."""
-    paths = sorted(
-        Path(folder, "adbench").glob("*.npz"), key=lambda p: int(p.stem.split("_")[0])
-    )
-    return [(i, path.stem.split("_", 1)[1], path) for i, path in enumerate(paths)]
+def tables(folder, collection):
+    """Number, name and path of each table, in the order of the collection."""
+    paths = Path(folder, collection).glob("*.npz")
+    if collection == "oddbench":
+        return [(i, path.stem, path) for i, path in enumerate(sorted(paths))]
+    named = [(*path.stem.split("_", 1), path) for path in paths]
+    return sorted((int(number), name, path) for number, name, path in named)
 
 
 def split(path, number, seed, max_rows, protocol):
     """Training rows, test rows and their labels; if unsupervised both are one array."""
-    with np.load(path, allow_pickle=False) as file:
-        X, y = file["X"].astype(np.float64), file["y"].astype(int)
     rng = np.random.default_rng(1000 * seed + number)
-    if len(X) > max_rows:
+    with np.load(path, allow_pickle=False) as file:
+        if "X_train" in file:
+            train, X, y = (file[name] for name in ("X_train", "X_test", "y_test"))
+            fitted = np.arange(len(train))
+            X = np.vstack([train, X]).astype(np.float64)
+            y = np.r_[np.zeros(len(train), int), y.astype(int)]
+        else:
+            fitted, X, y = None, file["X"].astype(np.float64), file["y"].astype(int)
+    if fitted is None and len(X) > max_rows:
         some = rng.permutation(len(X))[:max_rows]
         X, y = X[some], y[some]
-    normal = rng.permutation(np.flatnonzero(y == 0)) if protocol == "one-class" else []
-    half = len(normal) // 2
-    fitted = X[normal[:half]] if half else X
-    mean, deviation = fitted.mean(axis=0), fitted.std(axis=0)
-    deviation[deviation < 1e-12] = 1
-    X = (X - mean) / deviation
-    if not half:
+    if protocol == "unsupervised":
+        if fitted is not None:
+            normal, anomalous = np.flatnonzero(y == 0), rng.permutation(np.flatnonzero(y == 1))
+            n_anomalies = max(round(len(normal) * (0.05, 0.1)[seed % 2]), 1)
+            some = np.r_[normal, anomalous[:n_anomalies]]
+            X, y = X[some], y[some]
+        X = standardised(X, X)
         return X, X, y
-    test = np.r_[normal[half:], np.flatnonzero(y == 1)]
-    return X[normal[:half]], X[test], y[test]
+    if fitted is None:
+        normal = rng.permutation(np.flatnonzero(y == 0))
+        fitted = normal[: len(normal) // 2]
+    test = np.setdiff1d(np.arange(len(X)), fitted)
+    return standardised(X[fitted], X[fitted]), standardised(X[test], X[fitted]), y[test]
+
+
+def standardised(X, fitted):
+    """Columns in deviations of the fitted rows."""
+    deviation = fitted.std(axis=0)
+    return (X - fitted.mean(axis=0)) / np.where(deviation < 1e-12, 1, deviation)
 
 
 def measure(make, data, protocol, seed):
@@ -183,10 +204,11 @@ def measure(make, data, protocol, seed):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--data", required=True, help="folder with adbench/*.npz")
+    parser.add_argument("--data", required=True, help="folder of adbench/ and oddbench/")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--max-rows", type=int, default=10_000)
     parser.add_argument("--protocol", nargs="+", choices=PROTOCOLS, default=PROTOCOLS)
+    parser.add_argument("--collection", nargs="+", choices=COLLECTIONS, default=COLLECTIONS)
     parser.add_argument("--methods", nargs="+", choices=METHODS, default=list(METHODS))
     parser.add_argument("--only", nargs="*", help="names of tables")
     parser.add_argument("--output", help="CSV file, written after each table")
@@ -194,8 +216,8 @@ def main():
     # Other packages warn of small tables and of their own parameters.
     warnings.simplefilter("ignore")
     cells = []
-    for seed in options.seeds:
-        for number, name, path in tables(options.data):
+    for collection, seed in product(options.collection, options.seeds):
+        for number, name, path in tables(options.data, collection):
             if options.only and name not in options.only:
                 continue
             for protocol in options.protocol:
@@ -205,8 +227,9 @@ def main():
                         figures = measure(METHODS[method], data, protocol, seed)
                     except ModuleNotFoundError:
                         continue
-                    cell = dict(protocol=protocol, table=name, seed=seed, method=method)
+                    cell = dict(collection=collection, protocol=protocol, table=name)
                     names = ("auroc", "ap", "fit_seconds", "score_seconds")
+                    cell |= dict(seed=seed, method=method)
                     cells.append(cell | dict(zip(names, figures, strict=True)))
             print(f"{name} {seed}", flush=True)
             if options.output:
@@ -214,30 +237,50 @@ def main():
                     writer = csv.DictWriter(file, cells[0])
                     writer.writeheader()
                     writer.writerows(cells)
-    for protocol in options.protocol:
-        figures = table([cell for cell in cells if cell["protocol"] == protocol])
-        print(f"\n{protocol}, AUROC / AP\n\n{figures}")
+    for collection, protocol in product(options.collection, options.protocol):
+        some = [c for c in cells if (c["collection"], c["protocol"]) == (collection, protocol)]
+        if some:
+            print(f"\n{collection}, {protocol}, AUROC / AP\n\n{table(some)}")
+            print(f"\n{comparisons(some)}")
+
+
+def mean(cells, figure, method, name):
+    """Mean of a figure over the seeds, NaN where the method has not run."""
+    values = [c[figure] for c in cells if c["method"] == method and c["table"] == name]
+    return np.mean(values) if values else np.nan
 
 
 def table(cells):
-    """Print the figures of one protocol in Markdown: a line for each table, and the mean."""
+    """Figures of one protocol in Markdown: a line for each table, and the mean."""
     methods = list(dict.fromkeys(cell["method"] for cell in cells))
     names = list(dict.fromkeys(cell["table"] for cell in cells))
-
-    def mean(figure, method, name=None):
-        values = [
-            [c[figure] for c in cells if c["method"] == method and c["table"] == one]
-            for one in (names if name is None else [name])
-        ]
-        return np.mean([np.mean(v) for v in values if v])
-
+    figures = {
+        figure: np.array([[mean(cells, figure, m, name) for m in methods] for name in names])
+        for figure in ("auroc", "ap", "fit_seconds", "score_seconds")
+    }
     lines = [f"| table | {' | '.join(methods)} |", "|---|" + "---|" * len(methods)]
-    for name in [*names, None]:
-        figures = [f"{mean('auroc', m, name):.1f} / {mean('ap', m, name):.1f}" for m in methods]
-        lines.append(f"| {name or '**mean**'} | {' | '.join(figures)} |")
+    both = [np.vstack([x, x.mean(axis=0)]) for x in (figures["auroc"], figures["ap"])]
+    for name, *rows in zip([*names, "**mean**"], *both, strict=True):
+        row = [f"{x:.1f} / {y:.1f}" for x, y in zip(*rows, strict=True)]
+        lines.append(f"| {name} | {' | '.join(row)} |")
     for what in ("fit", "score"):
-        figures = [f"{mean(f'{what}_seconds', m):.2f}" for m in methods]
-        lines.append(f"| seconds to {what}, mean | {' | '.join(figures)} |")
+        seconds = [f"{x:.2f}" for x in figures[f"{what}_seconds"].mean(axis=0)]
+        lines.append(f"| seconds to {what}, mean | {' | '.join(seconds)} |")
+    return "\n".join(lines)
+
+
+def comparisons(cells):
+    """Differences of skae from each other method over the tables, in Markdown."""
+    names = list(dict.fromkeys(cell["table"] for cell in cells))
+    lines = ["| skae minus | AUROC | AP | won | lost |", "|---|---|---|---|---|"]
+    for method in dict.fromkeys(cell["method"] for cell in cells if cell["method"] != "skae"):
+        auroc, ap = (
+            np.array([mean(cells, f, "skae", n) - mean(cells, f, method, n) for n in names])
+            for f in ("auroc", "ap")
+        )
+        row = [f"{x.mean():+.1f} ± {x.std() / len(x) ** 0.5:.1f}" for x in (auroc, ap)]
+        row += [f"{(auroc > 1).sum()}", f"{(auroc < -1).sum()}"]
+        lines.append(f"| {method} | {' | '.join(row)} |")
     return "\n".join(lines)
 
 
