@@ -144,7 +144,7 @@ def bulk_worker(path, quick):
     detector.score_samples(X[:1_000])
     dtype = np.dtype(np.float64)
     kernels = [
-        [w for w in denoiser._prepared[dtype, True][1] if w.shape[1] > 1]
+        [w for w in denoiser.prepared(dtype, True)[1].arrays if w.shape[1] > 1]
         for denoiser in denoising.denoisers
     ]
 
