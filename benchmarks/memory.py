@@ -46,7 +46,8 @@ TABLES = {
 }
 FILE_ROWS, FILE_COLUMNS = 1_310_720, 784  # 4.1 GB in float32
 SUBSET_ROWS = 60_000
-PARTS = ("tables", "file")
+DETECTOR_ROWS, DETECTOR_COLUMNS = 5_000_000, 30  # 0.6 GB in float32
+PARTS = ("tables", "file", "detector")
 _RANK = 16
 _BLOCK = 8192
 _MB = 2**20
@@ -157,6 +158,19 @@ def file_worker(path, epochs, n_rows=None):
     return {"before_mb": before, "data_mb": X.nbytes / _MB, **fit(X, epochs)}
 
 
+def detector_worker(path):
+    """Worker: a detector on a file."""
+    from skae import AEAnomalyDetector
+
+    AEAnomalyDetector(n_steps=5).fit(np.random.RandomState(0).normal(size=(300, 30)))
+    before = anonymous_mb()
+    X = np.load(path, mmap_mode="r")
+    with watched() as most:
+        seconds, fitted = clock(AEAnomalyDetector(random_state=0).fit, X)
+    sizes = {"before_mb": before, "data_mb": X.nbytes / _MB, "peak_mb": most[0]}
+    return {**sizes, "fit_s": seconds, "n_used": fitted.n_samples_fit_}
+
+
 # Parts
 
 
@@ -228,22 +242,39 @@ def file(args, figures):
     return rows[0][2], ratio(rows[0][5], rows[-1][5])
 
 
+def detector(args, figures):
+    """A detector on a file: peak memory of the fit as a multiple of the file."""
+    shape = (DETECTOR_ROWS // (20 if args.quick else 1), DETECTOR_COLUMNS)
+    with tempfile.TemporaryDirectory(dir=args.folder) as folder:
+        path = str(Path(folder) / "rows.npy")
+        fill(np.lib.format.open_memmap(path, "w+", np.float32, shape)).flush()
+        m = run_worker(__file__, "detector", path=path)
+    times = (m["peak_mb"] - m["before_mb"]) / m["data_mb"]
+    figures.add("detector", "file", "times", [times])
+    row = (f"{shape[0]:,} x {shape[1]}", m["data_mb"], m["n_used"], times, m["fit_s"])
+    header = ["a detector on a file", "MB", "rows used", "of it the fit / MB", "s of the fit"]
+    print_table("a detector", header, [row])
+    return times
+
+
 def main(args):
     """Run the selected parts and print."""
     figures = Figures()
     print_machine(args.quick, os.environ["KERAS_BACKEND"])
     worst = tables(args, figures) if "tables" in args.parts else None
     peak, slower = file(args, figures) if "file" in args.parts else (None, None)
+    most = detector(args, figures) if "detector" in args.parts else None
     bars = [
         ("float32 tables in memory: peak / table", "<=", 2, worst),
         ("file of 4 GB: peak memory in all, MB", "<=", 1500, peak),
+        ("a detector on a file: memory of the fit / file", "<=", 1.5, most),
         ("file: s an epoch / GB, relative to rows on the device", "<=", 1.3, slower),
     ]
     print_bars(bars, figures)
     figures.save(args.output)
 
 
-WORKERS = {"table": table_worker, "file": file_worker}
+WORKERS = {"table": table_worker, "file": file_worker, "detector": detector_worker}
 
 if __name__ == "__main__":
     parser = parse(__doc__.split("\n\n")[0], repeats=1, parts=PARTS)

@@ -7,6 +7,8 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
+import pandas as pd
+import polars as pl
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.base import clone
@@ -270,6 +272,45 @@ BAD_SPLITS = {
     "one part": ([([0, 1],)], "cv must give pairs of positions"),
     "labels": (StratifiedKFold(3), r"cv=StratifiedKFold\(.* cannot split the rows"),
 }
+
+
+@pytest.mark.any_data
+@pytest.mark.any_backend
+@pytest.mark.parametrize("container", [np.asarray, list, pd.DataFrame, pl.DataFrame])
+def test_of_many_rows_a_sample_is_used(normal, container):
+    """Drawn from the rows of positive weight, with their weights and groups."""
+    X, weight = normal.copy(), np.tile([0.0, 1.0, 2.0, 1.0], 100)
+    X[weight == 0] += 1e6
+    groups = np.repeat(np.arange(100), 4)
+    detector = quick(subsample=60, n_steps=5)
+    detector.fit(container(X), sample_weight=weight, groups=groups)
+    assert detector.n_samples_fit_ == len(detector.calibration_scores_) == 60
+    assert detector.predict(container(X[weight == 0])).max() == -1
+    again = clone(detector).fit(container(X), sample_weight=weight, groups=groups)
+    few = container(X[:9])
+    assert_array_equal(detector.score_samples(few), again.score_samples(few))
+
+
+@pytest.mark.any_data
+@pytest.mark.any_backend
+def test_all_rows_are_used_up_to_the_sample_or_by_positions(normal):
+    few = normal[:60]
+    half = [(np.arange(30), np.arange(30, 60)), (np.arange(30, 60), np.arange(30))]
+    whole = quick(subsample=None, n_steps=5).fit(few)
+    assert_array_equal(
+        quick(subsample=60, n_steps=5).fit(few).score_samples(normal),
+        whole.score_samples(normal),
+    )
+    assert quick(subsample=20, n_steps=5, cv=half).fit(few).n_samples_fit_ == 60
+
+
+@pytest.mark.any_data
+@pytest.mark.any_backend
+def test_rows_beyond_the_sample_are_checked(normal):
+    X = normal.copy()
+    X[7, 2] = np.inf
+    with pytest.raises(ValueError, match="infinity"):
+        quick(subsample=20).fit(X)
 
 
 @pytest.mark.any_data

@@ -8,10 +8,7 @@ import numpy as np
 from sklearn.base import BaseEstimator, clone
 from sklearn.utils import get_tags
 
-from skae.anomaly._calibration import (
-    BinaryEffects,
-    Calibration,
-)
+from skae.anomaly._calibration import BinaryEffects, Calibration
 from skae.anomaly._components import make_components
 from skae.anomaly._detection import DetectionMixin
 from skae.anomaly._encoding import (
@@ -21,22 +18,30 @@ from skae.anomaly._encoding import (
     share_of_new_categories,
     unseen_deviations,
 )
-from skae.anomaly._folds import Folds, central_mask, check_groups, positive_weight, split_folds
+from skae.anomaly._folds import (
+    Folds,
+    central_mask,
+    check_groups,
+    depends_on_number,
+    positive_weight,
+    split_folds,
+)
 from skae.anomaly._scores import CombinedScore, ReconstructionScore
 from skae.anomaly._views import make_relations
 from skae.estimators._autoencoder import AutoencoderTransformer
 from skae.estimators._base import BaseAutoencoder
 from skae.estimators._fit_callbacks import FitMonitor, reached_max_iter, warn_at_max_iter
 from skae.estimators._parameters import TableTagsMixin
-from skae.estimators._validation import check_training_rows, warn_of_empty
+from skae.estimators._validation import check_features, check_training_rows, warn_of_empty
 from skae.tables import TabularEncoder
 from skae.tables._columns import number_units
 from skae.tables._layout import ColumnLayout
 from skae.tables._squashing_scaler import SquashingScaler
+from skae.utils._arrays import check_weight
 from skae.utils._calls import draw_seed, restores_state_on_error
 from skae.utils._process import refuse_forked_process
 from skae.utils._rows import Rows
-from skae.utils._sklearn import Interval, StrOptions, fit_context
+from skae.utils._sklearn import Interval, StrOptions, fit_context, safe_indexing
 
 
 class AEAnomalyDetector(TableTagsMixin, DetectionMixin, BaseEstimator):
@@ -124,9 +129,14 @@ class AEAnomalyDetector(TableTagsMixin, DetectionMixin, BaseEstimator):
         Of a table, the columns that are categories: a mask, positions, or names.
         "from_dtype": booleans, categorical dtypes and strings that are no dates are.
 
+    subsample : int or None, default=100_000
+        Number of rows that are used to fit, at most, drawn at random from those of positive
+        weight: denoisers see fewer in `n_steps`, and memory is that of the sample. All rows
+        are used if it is None, and where `cv` gives positions of rows.
+
     random_state : int, RandomState instance or None, default=None
-        Seeds the folds, the weights and the noise. An int gives the same result in every
-        call on the same machine.
+        Seeds the sample, the folds, the weights and the noise. An int gives the same result
+        in every call on the same machine.
 
     verbose : bool or int, default=False
         If true, progress is printed: network, epoch, seconds left at most and loss. True or
@@ -153,6 +163,9 @@ class AEAnomalyDetector(TableTagsMixin, DetectionMixin, BaseEstimator):
 
     table_ : TabularEncoder or None
         Encoder of a table; None where all columns are numbers.
+
+    n_samples_fit_ : int
+        Number of rows that were used, `subsample` at most.
 
     columns_ : dict
         Kind of each column by its name, as in :class:`~skae.tables.TabularEncoder`.
@@ -266,6 +279,7 @@ class AEAnomalyDetector(TableTagsMixin, DetectionMixin, BaseEstimator):
         "learning_rate": [Interval(Real, 0, None, closed="neither")],
         "cv": ["cv_object"],
         "categorical_features": [StrOptions({"from_dtype"}), "array-like"],
+        "subsample": [Interval(Integral, 2, None, closed="left"), None],
         "random_state": ["random_state"],
         "verbose": ["verbose"],
     }
@@ -289,6 +303,7 @@ class AEAnomalyDetector(TableTagsMixin, DetectionMixin, BaseEstimator):
         learning_rate=0.003,
         cv=5,
         categorical_features="from_dtype",
+        subsample=100_000,
         random_state=None,
         verbose=False,
     ):
@@ -305,6 +320,7 @@ class AEAnomalyDetector(TableTagsMixin, DetectionMixin, BaseEstimator):
         self.learning_rate = learning_rate
         self.cv = cv
         self.categorical_features = categorical_features
+        self.subsample = subsample
         self.random_state = random_state
         self.verbose = verbose
 
@@ -336,10 +352,12 @@ class AEAnomalyDetector(TableTagsMixin, DetectionMixin, BaseEstimator):
         self : object
             The fitted detector. When `fit` fails, what was fitted before is kept.
         """
-        groups = check_groups(X, groups)
-        rows = self._training_rows(X, sample_weight)
         refuse_forked_process()
+        groups = check_groups(X, groups)
         rng = np.random.RandomState(draw_seed(self.random_state))
+        X, sample_weight, groups = self._subsampled(X, sample_weight, groups, rng)
+        rows = self._training_rows(X, sample_weight)
+        self.n_samples_fit_ = len(rows)
         counted = positive_weight(sample_weight, len(rows))
         splits = split_folds(self._splitter(), len(counted), groups, rng, counted, X)
         # Where some rows may be anomalies, the most distant ones are not trained on.
@@ -353,6 +371,20 @@ class AEAnomalyDetector(TableTagsMixin, DetectionMixin, BaseEstimator):
         self._set_threshold(rows)
         self._warn_at_max_iter()
         return self
+
+    def _subsampled(self, X, sample_weight, groups, rng):
+        """Rows X (n_samples, ...), weights and groups (n_samples,), of a random sample."""
+        most, shape = self.subsample, getattr(X, "shape", None)
+        n_samples = shape[0] if shape else len(X) if isinstance(X, list) else 0
+        if most is None or n_samples <= most or not depends_on_number(self.cv):
+            return X, sample_weight, groups
+        if isinstance(X, np.ndarray) and X.dtype.kind == "f":
+            check_features(self, X, allow_nd=True)
+        weight = check_weight(sample_weight, n_samples, 2)
+        counted = np.arange(n_samples) if weight is None else np.flatnonzero(weight)
+        at = np.sort(rng.permutation(counted)[:most])
+        weight, groups = (each if each is None else each[at] for each in (weight, groups))
+        return safe_indexing(X, at), weight, groups
 
     def _training_rows(self, X, sample_weight):
         """Rows to train on, (n_samples, n_features): numbers, or an encoded table."""

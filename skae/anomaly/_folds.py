@@ -111,7 +111,7 @@ def split_folds(
     cv = _N_FOLDS if cv is None else cv
     if isinstance(cv, Integral):
         cv = _random_folds(int(cv), groups, counted, rng)
-    if _depends_on_number(cv):
+    if depends_on_number(cv):
         groups = None if groups is None else groups[counted]
         stand_in = np.zeros((int(counted.sum()), 1))
         splits = _checked(_split(cv, stand_in, groups), len(stand_in))
@@ -143,12 +143,14 @@ def _random_folds(
     return kind(min(n_folds, n_groups), shuffle=True, random_state=rng)
 
 
-def _depends_on_number(cv: Any) -> bool:
+def depends_on_number(cv: Any) -> bool:
     """True if folds follow from the number of rows and their groups alone.
 
     Positions in an iterable, in a `PredefinedSplit` and in splitters of other libraries
     refer to the rows as given.
     """
+    if cv is None or isinstance(cv, Integral):
+        return True
     is_of_sklearn = type(cv).__module__.startswith("sklearn.")
     return is_of_sklearn and not isinstance(cv, PredefinedSplit)
 

@@ -8,6 +8,7 @@ from sklearn.base import _fit_context as fit_context
 from sklearn.metrics._pairwise_distances_reduction import ArgKmin
 from sklearn.model_selection._search import BaseSearchCV
 from sklearn.utils import _param_validation
+from sklearn.utils import _safe_indexing as safe_indexing
 from sklearn.utils._param_validation import (
     HasMethods,
     MissingValues,
@@ -100,6 +101,7 @@ __all__ = [
     "fit_context",
     "nearest",
     "output_library",
+    "safe_indexing",
     "validate_parameter_constraints",
     "validate_parameters",
 ]
