@@ -325,9 +325,13 @@ class NeighborDistance(Component):
         """Draw the reference rows and measure the distances between them."""
         self.layout = data.encoding.layout
         at = data.rng.permutation(np.flatnonzero(data.reference_mask))[: self.n_reference]
-        points, masks = filled(data.rows.points[at]), data.folds.train_mask[:, at]
+        points, masks = self.points(data.rows.take(at)), data.folds.train_mask[:, at]
         self.nearest = NearestRows(points, masks, self.n_neighbors, self.relative)
         return self
+
+    def points(self, rows: EncodedRows) -> Array:
+        """Rows between which distances are measured, (n_samples, n_points)."""
+        return filled(rows.points)
 
     @property
     def row_entries(self) -> int:  # type: ignore[override]
@@ -337,12 +341,12 @@ class NeighborDistance(Component):
     def scores(self, rows: EncodedRows, models: Iterable[int]) -> list[Array]:
         """Distance of each row by each fold model, (n_models, n_samples)."""
         missing = rows.missing.sum(axis=1)
-        distances = self.nearest.scores(filled(rows.points), list(models))
+        distances = self.nearest.scores(self.points(rows), list(models))
         return [distance + missing for distance in distances]
 
     def shares(self, rows: EncodedRows) -> Iterator[Array]:
         """Shares of the columns in the squared distance, a mean over fold models."""
-        points, missing = filled(rows.points), rows.missing
+        points, missing = self.points(rows), rows.missing
         shares = self._sum_by_column(self.nearest.shares(points))
         if missing.any():
             models = range(len(self.nearest.unit))

@@ -27,7 +27,7 @@ from skae.anomaly._folds import (
     split_folds,
 )
 from skae.anomaly._scores import CombinedScore, ReconstructionScore
-from skae.anomaly._views import make_relations
+from skae.anomaly._views import make_distances, make_relations
 from skae.estimators._autoencoder import AutoencoderTransformer
 from skae.estimators._base import BaseAutoencoder
 from skae.estimators._fit_callbacks import FitMonitor, reached_max_iter, warn_at_max_iter
@@ -284,6 +284,8 @@ class AEAnomalyDetector(TableTagsMixin, DetectionMixin, BaseEstimator):
         "verbose": ["verbose"],
     }
 
+    # Not in files of the first format.
+    n_samples_fit_: int | None = None
     # Mask of the columns of numbers with a value in fit, (n_features,); None: all have.
     _observed: object = None
 
@@ -447,9 +449,9 @@ class AEAnomalyDetector(TableTagsMixin, DetectionMixin, BaseEstimator):
             encoding = replace(self._encoding, seen_range=seen_range, zero=zero, deviation=unit)
         if self.scoring == "denoising":
             params = self.get_params(deep=False)
-            components, relations = make_components(params), make_relations(params)
             monitor = FitMonitor(self, n_networks=len(folds.train_mask))
-            score = CombinedScore(encoding, components, relations)
+            views = make_relations(params), make_distances(params)
+            score = CombinedScore(encoding, make_components(params), *views)
             return score.fit(rows, folds, rng, monitor)
         estimator = self.estimator
         if estimator is None:

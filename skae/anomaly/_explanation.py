@@ -84,13 +84,28 @@ class _Explanation:
         self.encoding = score.encoding
         self.components = components = score.components
         self.denoising = next(c for c in components if isinstance(c, DenoisingError))
-        self.n_candidates = sum(component.row_entries for component in components)
+        every = (*components, *score.distances)
+        self.n_candidates = sum(component.row_entries for component in every)
 
     def plain_shares(self, rows):
-        """Mean share of each column in the components, (n_samples, n_columns)."""
+        """Share of each column in the components and distances, (n_samples, n_columns).
+
+        The mean of the components, and of distances in other units by what each adds.
+        """
         # In the order of earlier versions, for the same last digits.
         terms = (term for c in reversed(self.components) for term in c.shares(rows))
-        return sum(terms) / len(self.components)
+        shares = sum(terms) / len(self.components)
+        added, _ = self.score.views(rows)
+        if added is None:
+            return shares
+        raised = added[:, 1:].any(axis=1)
+        weight = added.clip(TINY)
+        weight /= weight.sum(axis=1, keepdims=True)
+        shares[raised] *= weight[raised, :1]
+        for distance, of_distance in zip(self.score.distances, weight.T[1:], strict=True):
+            of_columns = sum(distance.shares(rows.take(raised)))
+            shares[raised] += of_distance[raised, np.newaxis] * of_columns
+        return shares
 
     def shares(self, rows):
         """Shares of the columns, (n_samples, n_columns), by what decides the score of a row."""
@@ -128,7 +143,7 @@ class _Explanation:
         """
         if not len(self.score.relations):
             return
-        views = self.score.views(rows)
+        _, views = self.score.views(rows)
         largest, views = views.argmax(axis=1), views.clip(TINY)
         for at, relation in enumerate(self.score.relations, start=1):
             decides = np.flatnonzero(largest == at)

@@ -26,6 +26,12 @@ _CHUNK_ENTRIES = 2**20
 _UPPER_QUANTILE = {True: 0.99, False: 0.8}
 _LEAST_UNIT, _LEAST_UNIT_OF_RELATIONS = 0.2, 0.5
 
+# A distance in other units counts by its logarithm above the median, in units of the distance
+# to this quantile. It adds as many units of the components' mean, less the first number and up
+# to the second. Rows that are nearer than the last, in mean distances, count as this near.
+_QUANTILE_OF_DISTANCES = 0.95
+_LEAST_VIEW, _MOST_VIEW, NEAR = 0.75, 5.0, 0.01
+
 # Largest logarithm of a score by a relation, which float32 holds.
 LARGEST_LOG = 80.0
 
@@ -46,7 +52,8 @@ def geometric_mean(xp: Any, scores: Any) -> Any:
 class CombinedScore:
     """Geometric mean of components, such as the error of denoisers and a distance.
 
-    Where columns determine each other, a relation that is broken raises it: the larger counts,
+    A row that is far from the others in other units of the columns has a larger one. Where
+    columns determine each other, a relation that is broken raises it: the larger counts,
     each by its logarithm over the median, in a unit of its own.
 
     Parameters
@@ -59,22 +66,30 @@ class CombinedScore:
 
     relations : list of ConditionalResiduals
         Fitted by `fit`, which keeps those that there are in the training rows.
+
+    distances : list of NeighborDistance
+        In other units, fitted by `fit`.
     """
 
     encoding: Any
     components: list
     n_models: int
     relations: Any = ()
+    distances: Any = ()
+    # Median and unit of the logarithms of the components' mean and of each distance,
+    # (2, 1 + n_distances); None without distances.
+    distance_units: Any = None
     # Origin and unit of the logarithms of the components' mean and of each relation,
     # (2, 1 + n_relations): the median, or one unit above it; None without relations.
     units: Any = None
     # Of each number in standard deviations, (n_numbers,), or None.
     typical_residual: Any = None
 
-    def __init__(self, encoding, components, relations=()):
+    def __init__(self, encoding, components, relations=(), distances=()):
         self.encoding = encoding
         self.components = components
         self.relations = relations
+        self.distances = distances
 
     def fit(self, rows, folds, rng, monitor):
         """Fit the components to all training rows, of the detector's matrix, by these folds."""
@@ -85,8 +100,8 @@ class CombinedScore:
         for component in self.components:
             component.fit(data)
             data = replace(data, reference_mask=component.trim(data))
-        for relation in self.relations:
-            relation.fit(data)
+        for view in (*self.relations, *self.distances):
+            view.fit(data)
         self.typical_residual = typical_residual(self.relations)
         self.relations = [relation for relation in self.relations if relation.tight.any()]
         return self
@@ -94,21 +109,23 @@ class CombinedScore:
     def held_out_scores(self, rows, folds, novelty):
         """Set the units, and return scores of rows by models that have not seen them."""
         parts = folds.held_out_values(lambda j, i: self._parts_of_rows(rows.inputs[i], [j]))
+        held_out = ~np.isnan(parts[:, 0])
+        weight = None if rows.weight is None else rows.weight[held_out]
+        n_distances = len(self.distances)
+        if n_distances:
+            logs = _logs(parts[held_out])[:, : 1 + n_distances]
+            median, unit = _units(logs, _QUANTILE_OF_DISTANCES, weight)
+            self.distance_units = np.stack([median, np.maximum(unit, _LEAST_UNIT)])
+        parts = np.column_stack([self._with_distances(parts), parts[:, 1 + n_distances :]])
         if self.relations:
-            held_out = ~np.isnan(parts[:, 0])
-            weight = None if rows.weight is None else rows.weight[held_out]
-            median, upper = (
-                np.array(
-                    [lower_quantile(log, share, weight) for log in _logs(parts[held_out]).T]
-                )
-                for share in (0.5, _UPPER_QUANTILE[bool(novelty)])
-            )
+            logs = _logs(parts[held_out])
+            median, unit = _units(logs, _UPPER_QUANTILE[bool(novelty)], weight)
             least = np.full(len(median), _LEAST_UNIT_OF_RELATIONS)
             least[0] = _LEAST_UNIT
-            unit = np.maximum(upper - median, least)
+            unit = np.maximum(unit, least)
             median[1:] += unit[1:]
             self.units = np.stack([median, unit])
-        return self._combined(parts)
+        return self._with_relations(parts)
 
     @property
     def loss_curves(self):
@@ -118,14 +135,33 @@ class CombinedScore:
     def score(self, X, models=None):
         """Score of each row of X, (n_samples, n_features), by these fold models or by all."""
         models = range(self.n_models) if models is None else models
-        return self._combined(self._parts_of_rows(X, models))
+        parts = self._parts_of_rows(X, models)
+        of_relations = parts[:, 1 + len(self.distances) :]
+        return self._with_relations(
+            np.column_stack([self._with_distances(parts), of_relations])
+        )
 
     def views(self, rows):
-        """Logarithms of the components' mean and of relations in their units.
+        """Logarithms of encoded rows in their units: of distances, and of relations.
 
-        Of encoded rows, (n_samples, 1 + n_relations).
+        What the components' mean and each distance add to the score, above the median and in
+        units of the components, (n_samples, 1 + n_distances), none without distances. What
+        relations are compared by: the score without them, and each, (n_samples, 1 +
+        n_relations), none without relations.
         """
-        return self._in_units(self._parts(rows, range(self.n_models)))
+        parts = self._parts(rows, range(self.n_models))
+        added = relations = None
+        if self.distances:
+            added = added_by_distances(np, _logs(parts).T, self.distance_units)
+            (median, *_), (unit, *_) = self.distance_units
+            of_components = (_logs(parts)[:, 0] - median) / unit
+            added = np.column_stack([of_components, *added])
+        if self.relations:
+            of_relations = parts[:, 1 + len(self.distances) :]
+            relations = self._in_units(
+                np.column_stack([self._with_distances(parts), of_relations])
+            )
+        return added, relations
 
     @property
     def spread(self):
@@ -140,27 +176,44 @@ class CombinedScore:
 
     def _parts_of_rows(self, X, models):
         """As `_parts`, of rows X (n_samples, n_features) of the detector's matrix."""
-        row_entries = sum(component.row_entries for component in self.components)
+        every = (*self.components, *self.distances)
+        row_entries = sum(component.row_entries for component in every)
         chunks = self._chunks(X, row_entries + X.shape[1])
         return np.concatenate([self._parts(rows, models) for rows in chunks])
 
     def _parts(self, rows, models):
-        """Geometric mean of the components, and logarithms of the relations.
+        """Geometric mean of the components, and logarithms of distances and of relations.
 
-        By these fold models, (n_samples, 1 + n_relations).
+        By these fold models, (n_samples, 1 + n_distances + n_relations).
         """
         parts = [geometric_mean(np, [c.scores(rows, models) for c in self.components])]
+        for distance in self.distances:
+            logs = [np.log(score + NEAR) for score in distance.scores(rows, models)]
+            parts.append(np.mean(logs, axis=0))
         for relation in self.relations:
             logs = [np.log(score + TINY) for score in relation.scores(rows, models)]
             parts.append(np.mean(logs, axis=0))
         return np.stack(parts, axis=1)
 
+    def _with_distances(self, parts):
+        """Mean of the components, raised by distances, (n_samples,), from `_parts`."""
+        mean = parts[:, 0]
+        if self.distance_units is None:
+            return mean
+        unit = self.distance_units[1, 0]
+        return mean * np.exp(
+            unit * sum(added_by_distances(np, _logs(parts).T, self.distance_units))
+        )
+
     def _in_units(self, parts):
-        """Views from the results of `_parts`, (n_samples, 1 + n_relations)."""
+        """Logarithms in their units, (n_samples, 1 + n_relations).
+
+        Of `parts`, of this shape: the score without relations, and logarithms of these.
+        """
         return (_logs(parts) - self.units[0]) / self.units[1]
 
-    def _combined(self, parts):
-        """Scores, (n_samples,), from the results of `_parts`, (n_samples, 1 + n_relations).
+    def _with_relations(self, parts):
+        """Scores, (n_samples,), from `parts` as those of `_in_units`.
 
         In the unit of the components, so that their mean is the score of most rows.
         """
@@ -199,8 +252,30 @@ class CombinedScore:
         return (self.encoding.encode(X[i : i + n_rows]) for i in range(0, len(X), n_rows))
 
 
+def added_by_distances(xp, logs, units):
+    """What distances add to the logarithm of a score, (n_samples,) each, in its units.
+
+    From logarithms, (n_samples,) each, of the components' mean and of each distance, and their
+    medians and units, (2, 1 + n_distances), by the functions of `xp`.
+    """
+    pairs = zip(logs[1 : units.shape[1]], *units[:, 1:], strict=True)
+    return [
+        xp.maximum(xp.minimum((log - median) / unit, _MOST_VIEW) - _LEAST_VIEW, 0.0)
+        for log, median, unit in pairs
+    ]
+
+
+def _units(logs, quantile, weight):
+    """Medians of columns, (n_samples, n_columns), and the distances to a quantile."""
+    median, upper = (
+        np.array([lower_quantile(log, share, weight) for log in logs.T])
+        for share in (0.5, quantile)
+    )
+    return median, upper - median
+
+
 def _logs(parts):
-    """Logarithms of the components' mean and of relations, (n_samples, 1 + n_relations)."""
+    """Parts with the logarithm of the first column, (n_samples, n_parts)."""
     return np.column_stack([np.log(parts[:, 0] + TINY), parts[:, 1:]])
 
 

@@ -1,7 +1,8 @@
-"""Views of a row beside the components of the score: relations between columns.
+"""Views of a row beside the components of the score: distances in other units, and relations.
 
-The denoisers see what does not fit the rest of a row, to within their noise. The views here see
-relations that are tighter than the noise.
+The denoisers see what does not fit the rest of a row, to within their noise. Relations here are
+tighter than the noise. A distance depends on the units of the columns, and no units are right
+for all tables: a row that is far from the others in one of them counts.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -9,12 +10,16 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import ndtr, ndtri
 
-from skae.anomaly._components import TINY, Component, TrainingData
+from skae.anomaly._components import TINY, Component, NeighborDistance, TrainingData
 from skae.anomaly._encoding import EncodedRows
 from skae.tables._layout import ColumnLayout
 
 Array = NDArray[Any]
+
+# Quantiles of a column between which normal scores are linear, evenly spaced as such scores.
+_N_KNOTS = 33
 
 # Columns between which relations are estimated, at most.
 _MOST_NUMBERS = 500
@@ -52,6 +57,53 @@ _MEDIANS = 1.4826
 
 # Largest logarithm of a score.
 LARGEST = 300.0
+
+
+class RangeDistance(NeighborDistance):
+    """Distance to the nearest training rows in columns that are divided by their range."""
+
+    range: Array
+
+    def fit(self, data: TrainingData) -> "RangeDistance":
+        """Measure the ranges, and the distances between the reference rows."""
+        size = np.ptp(data.rows.plain[data.reference_mask], axis=0)
+        self.range = np.where(size > 0, size, 1.0)
+        super().fit(data)
+        return self
+
+    def points(self, rows: EncodedRows) -> Array:
+        """Rows in ranges of the columns, (n_samples, n_points)."""
+        return _with_unseen(rows.plain / self.range, rows)
+
+
+class NormalScoreDistance(NeighborDistance):
+    """Distance to the nearest training rows in normal scores of the columns [1]_.
+
+    A value counts by its rank, as the quantile of a normal distribution: piecewise linear, and
+    constant beyond the least and the greatest value. Columns have a standard deviation of one.
+
+    References
+    ----------
+    .. [1] B. L. van der Waerden, "Order tests for the two-sample problem and their power",
+       Indagationes Mathematicae 14, 1952.
+    """
+
+    # Values of each column, ascending, and their scores, (n_numbers, n_knots).
+    knots: Array
+    heights: Array
+
+    def fit(self, data: TrainingData) -> "NormalScoreDistance":
+        """Find the normal scores, and the distances between the reference rows."""
+        columns = data.rows.plain[data.reference_mask].T
+        pairs = [_normal_scores(column) for column in columns]
+        self.knots, self.heights = (np.stack(arrays) for arrays in zip(*pairs, strict=True))
+        super().fit(data)
+        return self
+
+    def points(self, rows: EncodedRows) -> Array:
+        """Normal scores of the rows, (n_samples, n_points)."""
+        columns = zip(rows.plain.T, self.knots, self.heights, strict=True)
+        return _with_unseen(np.stack([np.interp(*each) for each in columns], axis=1), rows)
 
 
 class ConditionalResiduals(Component):
@@ -260,11 +312,43 @@ class LogConditionalResiduals(ConditionalResiduals):
     in_logs = True
 
 
+def make_distances(params: Mapping[str, Any]) -> list[NeighborDistance]:
+    """Distances in other units that are not fitted, for these parameters of a detector.
+
+    None where training rows may be anomalies: units that reduce what is far from most rows
+    would hide them.
+    """
+    views = (RangeDistance, NormalScoreDistance) if params["novelty"] else ()
+    return [view.from_params(params) for view in views]
+
+
 def make_relations(params: Mapping[str, Any]) -> list[ConditionalResiduals]:
     """Views of relations that are not fitted, for these parameters of a detector."""
     return [
         view.from_params(params) for view in (ConditionalResiduals, LogConditionalResiduals)
     ]
+
+
+def _with_unseen(numbers: Array, rows: EncodedRows) -> Array:
+    """Numbers, (n_samples, n_numbers), and the deviations of unseen values of a table."""
+    return numbers if rows.unseen is None else np.hstack([numbers, rows.unseen])
+
+
+def _normal_scores(values: Array) -> tuple[Array, Array]:
+    """Quantiles of a column, (n_samples,), and their normal scores, (_N_KNOTS,) each.
+
+    Values that are equal have the mean of their ranks.
+    """
+    n, ascending = len(values), np.sort(values)
+    greatest = ndtri((n + 0.5) / (n + 1))
+    levels = ndtr(np.linspace(-greatest, greatest, _N_KNOTS))
+    knots = np.quantile(ascending, levels)
+    knots[[0, -1]] = ascending[[0, -1]]
+    below, up_to = (np.searchsorted(ascending, knots, side) for side in ("left", "right"))
+    ranks = np.clip((below + up_to) / 2 + 0.5, 0.5, n + 0.5)
+    heights = ndtri(ranks / (n + 1))
+    deviation = np.interp(ascending, knots, heights).std()
+    return knots, heights / (deviation if deviation > 0 else 1.0)
 
 
 def typical_residual(relations: Iterable[ConditionalResiduals]) -> Array | None:

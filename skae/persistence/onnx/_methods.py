@@ -13,10 +13,19 @@ from skae.anomaly._components import TINY, DenoisingError, NeighborDistance
 from skae.anomaly._neighbors import SAME
 from skae.anomaly._scores import (
     LARGEST_LOG,
+    NEAR,
     ReconstructionScore,
+    added_by_distances,
     geometric_mean,
 )
-from skae.anomaly._views import LARGEST, MOST_FILLED, N_FILLINGS, ConditionalResiduals
+from skae.anomaly._views import (
+    LARGEST,
+    MOST_FILLED,
+    N_FILLINGS,
+    ConditionalResiduals,
+    NormalScoreDistance,
+    RangeDistance,
+)
 from skae.estimators import AutoencoderTransformer, DenoisingAutoencoder
 from skae.inference._dense import DenseForward
 from skae.losses._likelihood import ObservedLikelihood, posterior
@@ -220,11 +229,19 @@ def _combined(score: Any, rows: Tensor) -> Tensor:
         for component in score.components
     ]
     mean = geometric_mean(xp, [[each + error for each in by_model] for by_model in scores])
-    if score.units is None:
-        return mean
     scaler = score.encoding.scaler
     plain = (rows.astype(np.float64) - scaler.centre) / scaler.scale
     plain = xp.where(missing, xp.zeros_like(plain), plain)
+    if score.distance_units is not None:
+        logs = [xp.log(mean + TINY)]
+        for view in score.distances:
+            points = _POINTS_OF[type(view)](view, plain)
+            by_model = _neighbor_distances(view, points, missing, rows.dtype)
+            logs.append(_mean([xp.log(each + error + NEAR) for each in by_model]))
+        added = added_by_distances(xp, logs, score.distance_units)
+        mean = mean * xp.exp(sum(added[1:], added[0]) * score.distance_units[1, 0])
+    if score.units is None:
+        return mean
     (of_mean, *medians), (unit, *units) = score.units
     for relation, median, of_relation in zip(score.relations, medians, units, strict=True):
         residuals = _relation(relation, plain, missing, rows.dtype == np.float32)
@@ -312,6 +329,14 @@ def _neighbor_distances(
     return scores
 
 
+def _normal_scores(view: NormalScoreDistance, plain: Tensor) -> Tensor:
+    """Normal scores of rows in standard deviations, (n_samples, n_features)."""
+    low, high = view.knots[:, :-1], view.knots[:, 1:]
+    slope = np.diff(view.heights, axis=1) / np.where(high > low, high - low, 1.0)
+    inside = xp.clip(plain.reshape(None, plain.shape[1], 1), low, high)
+    return view.heights[:, 0] + xp.sum((inside - low) * slope, axis=2)
+
+
 def _relation(
     relation: ConditionalResiduals, plain: Tensor, missing: Tensor, rounds: bool
 ) -> list[Tensor]:
@@ -371,4 +396,10 @@ def _smallest(distance: Tensor, k: int) -> tuple[Tensor, Tensor]:
 _SCORES_OF: dict[type, Callable[..., list[Tensor]]] = {
     DenoisingError: _denoising_errors,
     NeighborDistance: _neighbor_distances,
+}
+
+# Points between which distances in other units are measured.
+_POINTS_OF: dict[type, Callable[[Any, Tensor], Tensor]] = {
+    RangeDistance: lambda view, plain: plain / view.range,
+    NormalScoreDistance: _normal_scores,
 }
