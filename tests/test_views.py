@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
+from scipy.stats import norm
 from sklearn.linear_model import Ridge
 
 import skae
@@ -13,7 +14,12 @@ from data import data_rng
 from skae import AEAnomalyDetector
 from skae.anomaly._encoding import NumberEncoding, TableEncoding, unseen_deviations
 from skae.anomaly._folds import Folds
-from skae.anomaly._views import ConditionalResiduals, LogConditionalResiduals
+from skae.anomaly._views import (
+    ConditionalResiduals,
+    LogConditionalResiduals,
+    NormalScoreDistance,
+    RangeDistance,
+)
 from skae.tables import TabularEncoder
 from skae.tables._columns import number_units
 from skae.tables._layout import ColumnLayout
@@ -225,6 +231,7 @@ def test_views_in_onnx(novelty):
     X[::9, 1] = np.nan
     detector = AEAnomalyDetector(novelty=novelty, **QUICK).fit(X)
     assert len(detector._score.relations) == 2
+    assert len(detector._score.distances) == 2 * novelty
     new = X[:80].copy()
     new[5, 2] += 3
     new[6, 6] *= -1
@@ -261,7 +268,7 @@ def test_the_larger_of_the_components_and_the_relations_counts(novelty):
     new = related(seed=1)[:100]
     new[5, 2] += 0.5
     rows = score.encoding.encode(detector._rows(new))
-    general = score._parts(rows, range(5))[:, 0]
+    general = score._with_distances(score._parts(rows, range(5)))
     logs = [
         np.log(np.add(view.scores(rows, range(5)), 1e-9)).mean(0) for view in score.relations
     ]
@@ -288,10 +295,12 @@ def test_the_larger_of_the_components_and_the_relations_counts(novelty):
     assert abs((p <= 0.2).mean() - 0.2) < 0.08
 
 
-def test_relations_are_saved(tmp_path):
+@pytest.mark.parametrize("novelty", [False, True])
+def test_views_are_saved(tmp_path, novelty):
     X, bad, _ = broken("sum", data_rng(), 400)
-    detector = AEAnomalyDetector(**QUICK).fit(X)
+    detector = AEAnomalyDetector(novelty=novelty, **QUICK).fit(X)
     assert len(detector._score.relations)
+    assert len(detector._score.distances) == 2 * novelty
     skae.save(detector, tmp_path / "detector.skae")
     loaded = skae.load(tmp_path / "detector.skae")
     assert_array_equal(loaded.score_samples(X), detector.score_samples(X))
@@ -308,3 +317,92 @@ def test_rounding_to_float32_does_not_break_a_relation():
     assert (detector.score_samples(rounded) > 1.01 * detector.score_samples(X)).all()
     rounded[3, 2] += 0.1
     assert detector.score_samples(rounded).argmin() == 3
+
+
+# Distances in other units
+
+
+def distance(kind, X, n_neighbors=3):
+    return kind(n_neighbors, 100, relative=False).fit(training_data(X))
+
+
+def test_distances_in_ranges():
+    X = data_rng().normal(size=(50, 2)) * [1, 100]
+    X[:, 1] = np.abs(X[:, 1])
+    view, data = distance(RangeDistance, X), training_data(X)
+    points = view.points(data.rows)
+    assert_allclose(np.ptp(points, axis=0), 1)
+    assert_allclose(points - points[0], (X - X[0]) / np.ptp(X, axis=0))
+    constant = np.column_stack([X, np.full(50, 3.0)])
+    assert_allclose(np.ptp(distance(RangeDistance, constant).range), view.range.max() - 1)
+
+
+def test_normal_scores_are_those_of_ranks():
+    quantiles = norm.ppf(np.arange(1, 401) / 401)
+    X = np.stack([quantiles, data_rng().permutation(quantiles)], axis=1)
+    rows = training_data(X).rows
+    points = distance(NormalScoreDistance, X).points(rows)
+    assert_allclose(points, X / X.std(axis=0), atol=0.1)
+    # Whatever the units: in logarithms, or if all is multiplied, the ranks are the same.
+    skewed = training_data(np.exp(3 * X))
+    again = NormalScoreDistance(3, 100, relative=False).fit(skewed).points(skewed.rows)
+    assert_allclose(again, points, atol=0.25)
+
+
+def test_equal_values_have_one_normal_score():
+    """That of the mean of their ranks; values beyond those seen have that of the extreme."""
+    X = np.column_stack([np.repeat([0.0, 1.0], [300, 100]), data_rng().normal(size=400)])
+    data = training_data(X)
+    view = NormalScoreDistance(3, 100, relative=False).fit(data)
+    points = view.points(data.rows)[:, 0]
+    low, high = norm.ppf([(300 / 2 + 0.5) / 401, (300 + 100 / 2 + 0.5) / 401])
+    expected = np.where(X[:, 0] > 0, high, low)
+    assert_allclose(points, expected / expected.std())
+    beyond = data.encoding.encode(np.array([[7.0, 0.0], [-7.0, 0.0]]))
+    assert_allclose(view.points(beyond)[:, 0], [points.max(), points.min()])
+
+
+def test_what_is_near_in_deviations_and_far_in_ranks_is_found():
+    """All columns at once are far below their medians, of which deviations show nothing."""
+    rng = data_rng()
+    X, new = np.exp(2.5 * rng.normal(size=(2, 500, 4)))
+    new[:5] = np.exp(-7.5 + 0.1 * rng.normal(size=(5, 4)))
+    detector = AEAnomalyDetector(novelty=True, **QUICK).fit(X)
+    ranks = (detector.score_samples(new)[:, None] > detector.score_samples(new)).sum(axis=1)
+    score = detector._score
+    score.distance_units, views = None, score.distance_units
+    plain = detector.score_samples(new)
+    ranks_without = (plain[:, None] > plain).sum(axis=1)
+    assert ranks[:5].max() < 60 < ranks_without[:5].max()
+    score.distance_units = views
+    assert_allclose(detector.explain(new).sum(axis=1), -detector.score_samples(new))
+
+
+def test_what_distances_add():
+    X = related()
+    detector = AEAnomalyDetector(novelty=True, **QUICK).fit(X)
+    score = detector._score
+    new = related(seed=1)[:100]
+    new[:4] *= 3
+    rows = score.encoding.encode(detector._rows(new))
+    parts = score._parts(rows, range(5))
+    (_, *medians), (unit, *units) = score.distance_units
+    by_hand = np.log(parts[:, 0])
+    for i, kind in enumerate((RangeDistance, NormalScoreDistance)):
+        view = score.distances[i]
+        assert type(view) is kind
+        log = np.mean([np.log(each + 0.01) for each in view.scores(rows, range(5))], axis=0)
+        units_above = np.minimum((log - medians[i]) / units[i], 5)
+        by_hand += unit * np.maximum(units_above - 0.5, 0) / 2
+    assert_allclose(score._with_distances(parts), np.exp(by_hand), rtol=1e-6)
+    assert (np.exp(by_hand) > 1.01 * parts[:, 0]).sum() > 4
+
+
+@pytest.mark.parametrize("kind", ["contaminated", "table"])
+def test_no_other_distances_among_anomalies_or_in_tables(kind):
+    X = pd.DataFrame(data_rng().normal(size=(60, 3)), columns=list("abc"))
+    if kind == "table":
+        X = X.assign(kind=np.where(data_rng(1).uniform(size=60) < 0.3, "x", "y"))
+    detector = AEAnomalyDetector(novelty=kind == "table", **QUICK).fit(X)
+    assert len(detector._score.distances) == 0
+    assert detector._score.distance_units is None

@@ -450,7 +450,7 @@ class AEAnomalyDetector(TableTagsMixin, DetectionMixin, BaseEstimator):
         if self.scoring == "denoising":
             params = self.get_params(deep=False)
             monitor = FitMonitor(self, n_networks=len(folds.train_mask))
-            views = make_relations(params), make_distances(params)
+            views = make_relations(params), make_distances(params, encoding.is_table)
             score = CombinedScore(encoding, make_components(params), *views)
             return score.fit(rows, folds, rng, monitor)
         estimator = self.estimator

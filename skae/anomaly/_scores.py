@@ -27,10 +27,11 @@ _UPPER_QUANTILE = {True: 0.99, False: 0.8}
 _LEAST_UNIT, _LEAST_UNIT_OF_RELATIONS = 0.2, 0.5
 
 # A distance in other units counts by its logarithm above the median, in units of the distance
-# to this quantile. It adds as many units of the components' mean, less the first number and up
-# to the second. Rows that are nearer than the last, in mean distances, count as this near.
+# to this quantile: less the first number, and up to the second. The mean of these is added to
+# the logarithm of the components, in their unit. Rows that are nearer than the last number, in
+# mean distances, count as this near.
 _QUANTILE_OF_DISTANCES = 0.95
-_LEAST_VIEW, _MOST_VIEW, NEAR = 0.75, 5.0, 0.01
+_LEAST_VIEW, _MOST_VIEW, NEAR = 0.5, 5.0, 0.01
 
 # Largest logarithm of a score by a relation, which float32 holds.
 LARGEST_LOG = 80.0
@@ -252,17 +253,16 @@ class CombinedScore:
         return (self.encoding.encode(X[i : i + n_rows]) for i in range(0, len(X), n_rows))
 
 
-def added_by_distances(xp, logs, units):
-    """What distances add to the logarithm of a score, (n_samples,) each, in its units.
+def added_by_distances(xp: Any, logs: Any, units: Any) -> list:
+    """What distances add to the logarithm of a score, (n_samples,) each, in its unit.
 
     From logarithms, (n_samples,) each, of the components' mean and of each distance, and their
     medians and units, (2, 1 + n_distances), by the functions of `xp`.
     """
-    pairs = zip(logs[1 : units.shape[1]], *units[:, 1:], strict=True)
-    return [
-        xp.maximum(xp.minimum((log - median) / unit, _MOST_VIEW) - _LEAST_VIEW, 0.0)
-        for log, median, unit in pairs
-    ]
+    n_distances = units.shape[1] - 1
+    pairs = zip(logs[1 : 1 + n_distances], *units[:, 1:], strict=True)
+    views = (xp.minimum((log - median) / unit, _MOST_VIEW) for log, median, unit in pairs)
+    return [xp.maximum(view - _LEAST_VIEW, 0.0) / n_distances for view in views]
 
 
 def _units(logs, quantile, weight):

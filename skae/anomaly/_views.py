@@ -73,7 +73,7 @@ class RangeDistance(NeighborDistance):
 
     def points(self, rows: EncodedRows) -> Array:
         """Rows in ranges of the columns, (n_samples, n_points)."""
-        return _with_unseen(rows.plain / self.range, rows)
+        return np.asarray(rows.plain / self.range)
 
 
 class NormalScoreDistance(NeighborDistance):
@@ -103,7 +103,7 @@ class NormalScoreDistance(NeighborDistance):
     def points(self, rows: EncodedRows) -> Array:
         """Normal scores of the rows, (n_samples, n_points)."""
         columns = zip(rows.plain.T, self.knots, self.heights, strict=True)
-        return _with_unseen(np.stack([np.interp(*each) for each in columns], axis=1), rows)
+        return np.stack([np.interp(*each) for each in columns], axis=1)
 
 
 class ConditionalResiduals(Component):
@@ -312,13 +312,13 @@ class LogConditionalResiduals(ConditionalResiduals):
     in_logs = True
 
 
-def make_distances(params: Mapping[str, Any]) -> list[NeighborDistance]:
+def make_distances(params: Mapping[str, Any], is_table: bool) -> list[NeighborDistance]:
     """Distances in other units that are not fitted, for these parameters of a detector.
 
-    None where training rows may be anomalies: units that reduce what is far from most rows
-    would hide them.
+    None where training rows may be anomalies: units that bring distant rows nearer would hide
+    them. None for tables, where anomalies are mostly single values.
     """
-    views = (RangeDistance, NormalScoreDistance) if params["novelty"] else ()
+    views = (RangeDistance, NormalScoreDistance) if params["novelty"] and not is_table else ()
     return [view.from_params(params) for view in views]
 
 
@@ -327,11 +327,6 @@ def make_relations(params: Mapping[str, Any]) -> list[ConditionalResiduals]:
     return [
         view.from_params(params) for view in (ConditionalResiduals, LogConditionalResiduals)
     ]
-
-
-def _with_unseen(numbers: Array, rows: EncodedRows) -> Array:
-    """Numbers, (n_samples, n_numbers), and the deviations of unseen values of a table."""
-    return numbers if rows.unseen is None else np.hstack([numbers, rows.unseen])
 
 
 def _normal_scores(values: Array) -> tuple[Array, Array]:
