@@ -50,9 +50,6 @@ class DenoiserTraining:
     learning_rate : float
         At the first step.
 
-    in_order : bool
-        If True, denoisers are trained one after the other, for what is printed.
-
     blank_rate : float
         For rows of a table, the highest share of columns that are blank.
     """
@@ -62,7 +59,6 @@ class DenoiserTraining:
     n_steps: int
     batch_size: int
     learning_rate: float
-    in_order: bool
     blank_rate: float = 0.5
 
     @classmethod
@@ -74,7 +70,6 @@ class DenoiserTraining:
             n_steps=int(params["n_steps"]),
             batch_size=int(params["batch_size"]),
             learning_rate=float(params["learning_rate"]),
-            in_order=bool(params["verbose"]),
         )
 
     def train(
@@ -121,7 +116,7 @@ class DenoiserTraining:
             return self._train_one(coder, rows, part, settings, len(parts), rng, shared_monitor)
 
         seeds = [draw_seed(rng) for _ in parts]
-        is_long = self.n_steps * len(parts) >= _STEPS_TO_SHARE and not self.in_order
+        is_long = self.n_steps * len(parts) >= _STEPS_TO_SHARE and not monitor.in_order
         n_workers = min(_N_WORKERS, os.cpu_count() or 1, len(parts)) if is_long else 1
         with ThreadPoolExecutor(n_workers) as pool:
             try:
@@ -195,9 +190,9 @@ class _SharedMonitor:
         self.monitor = monitor
         self.stopped = False
 
-    def begin(self) -> None:
+    def begin(self, training: Any) -> None:
         """Before an epoch."""
-        self.monitor.begin()
+        self.monitor.begin(training)
 
     def end(self, training: Any) -> bool:
         """After an epoch; True stops training."""
