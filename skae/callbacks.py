@@ -28,8 +28,8 @@ class TimeLimit:
     Several networks, of :class:`~skae.AEAnomalyDetector`, :class:`~skae.AEImputer` and
     :class:`~skae.AEClassifier`, share the time: of five, the third ends at three fifths of it.
 
-    It takes at least one epoch of each network. The steps after training (comparing the network with its
-    start, the mixture of :class:`~skae.VAETransformer`) come on top.
+    It takes at least one epoch of each network. The steps after training (comparing the
+    network with its start, the mixture of :class:`~skae.VAETransformer`) come on top.
 
     Parameters
     ----------

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from skae.corruption._draws import draw_pool
+from skae.corruption._corruptions import draw_pool
 from skae.inference._dense import DenseForward
 from skae.losses._reconstruction import LOSSES, ObservedLoss
 from skae.networks._base import whole_numbers

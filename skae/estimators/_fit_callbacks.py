@@ -246,17 +246,17 @@ def fit_network(autoencoder, X, sample_weight, monitor, position=None):
 
     :func:`warn_at_max_iter` warns once for all of them. It keeps callbacks of its own.
     """
-    own = getattr(autoencoder, "_skl_callbacks", ())
+    callbacks = getattr(autoencoder, "_skl_callbacks", ())
     is_followed = monitor.fit.is_followed
     if is_followed:
-        autoencoder.set_callbacks(*own, EpochRelay(monitor.fit, position))
+        autoencoder.set_callbacks(*callbacks, EpochRelay(monitor.fit, position))
     autoencoder._warns_at_max_iter = False
     try:
         return autoencoder.fit(X, sample_weight=sample_weight)
     finally:
         del autoencoder._warns_at_max_iter
         if is_followed:
-            autoencoder.set_callbacks(*own)
+            autoencoder.set_callbacks(*callbacks)
 
 
 def reached_max_iter(estimator):
