@@ -20,8 +20,8 @@ _ENDINGS = {
 class FitTask:
     """A task that callbacks follow: a fit, one of its networks, or an epoch.
 
-    `context` is scikit-learn's, None where scikit-learn has no callbacks. `arguments` are those
-    of its hooks: the estimator, X, y and metadata.
+    `context` is scikit-learn's, None without callbacks. `arguments` are those of their hooks:
+    the estimator, X, y and metadata.
     """
 
     def __init__(self, context, arguments):
@@ -40,12 +40,13 @@ class FitTask:
         context = estimator._init_callback_context(
             max_subtasks=None, sequential_subtasks=not in_parallel
         )
-        return cls(context, arguments)
+        # Without callbacks there is no order in which networks must be trained.
+        return cls(context if hasattr(estimator, "_skl_callbacks") else None, arguments)
 
     @property
     def is_followed(self):
         """True if the estimator has callbacks."""
-        return bool(getattr(self.arguments["estimator"], "_skl_callbacks", ()))
+        return self.context is not None
 
     def begin(self, n_subtasks):
         """Report the beginning of a task that has so many subtasks, at most."""
