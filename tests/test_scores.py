@@ -898,7 +898,8 @@ def test_no_more_than_four_values_are_blamed():
 
 
 def test_an_epoch_has_each_row_as_often_as_any_other_and_no_more_than_are_needed():
-    training = DenoiserTraining((4,), 1.0, n_steps=10, batch_size=4, learning_rate=0.1)
+    training = DenoiserTraining((4,), 1.0, n_steps=10, batch_size=4, learning_rate=0.1,
+                                in_order=True)  # fmt: skip
 
     def epoch(n, training=training):
         return training._epoch(n, np.random.RandomState(3))

@@ -50,6 +50,9 @@ class DenoiserTraining:
     learning_rate : float
         At the first step.
 
+    in_order : bool
+        If True, denoisers are trained one after the other, for what is printed.
+
     blank_rate : float
         For rows of a table, the highest share of columns that are blank.
     """
@@ -59,6 +62,7 @@ class DenoiserTraining:
     n_steps: int
     batch_size: int
     learning_rate: float
+    in_order: bool
     blank_rate: float = 0.5
 
     @classmethod
@@ -70,6 +74,7 @@ class DenoiserTraining:
             n_steps=int(params["n_steps"]),
             batch_size=int(params["batch_size"]),
             learning_rate=float(params["learning_rate"]),
+            in_order=bool(params["verbose"]),
         )
 
     def train(
@@ -116,8 +121,9 @@ class DenoiserTraining:
             return self._train_one(coder, rows, part, settings, len(parts), rng, shared_monitor)
 
         seeds = [draw_seed(rng) for _ in parts]
-        is_long = self.n_steps * len(parts) >= _STEPS_TO_SHARE and not monitor.in_order
-        n_workers = min(_N_WORKERS, os.cpu_count() or 1, len(parts)) if is_long else 1
+        is_long = self.n_steps * len(parts) >= _STEPS_TO_SHARE
+        in_parallel = is_long and not (self.in_order or monitor.is_followed)
+        n_workers = min(_N_WORKERS, os.cpu_count() or 1, len(parts)) if in_parallel else 1
         with ThreadPoolExecutor(n_workers) as pool:
             try:
                 trained = list(pool.map(train_one, parts, seeds))

@@ -126,9 +126,9 @@ class FitMonitor:
         self.attributes_of = None
 
     @property
-    def in_order(self):
-        """True if networks have to be trained one after the other, for the reports."""
-        return bool(self.estimator.verbose) or self.fit.is_followed
+    def is_followed(self):
+        """True if callbacks follow the fit: its networks are trained one after the other."""
+        return self.fit.is_followed
 
     def open(self, start, n_epochs, options):
         """Begin the fit of an autoencoder, a :class:`Start` with `options` of its layers."""
@@ -248,15 +248,14 @@ def fit_network(autoencoder, X, sample_weight, monitor, position=None):
     :func:`warn_at_max_iter` warns once for all of them. It keeps callbacks of its own.
     """
     callbacks = getattr(autoencoder, "_skl_callbacks", ())
-    is_followed = monitor.fit.is_followed
-    if is_followed:
+    if monitor.is_followed:
         autoencoder.set_callbacks(*callbacks, EpochRelay(monitor.fit, position))
     autoencoder._warns_at_max_iter = False
     try:
         return autoencoder.fit(X, sample_weight=sample_weight)
     finally:
         del autoencoder._warns_at_max_iter
-        if is_followed:
+        if monitor.is_followed:
             autoencoder.set_callbacks(*callbacks)
 
 
