@@ -25,8 +25,11 @@ class TimeLimit:
     all epochs of both starts of an autoencoder. The result is the one of training that
     stopped by itself, without a warning.
 
-    It takes at least one epoch. The steps after training (comparing the network with its
-    start, the mixture of :class:`~skae.VAETransformer`) come on top.
+    Several networks, of :class:`~skae.AEAnomalyDetector`, :class:`~skae.AEImputer` and
+    :class:`~skae.AEClassifier`, share the time: of five, the third ends at three fifths of it.
+
+    It takes at least one epoch of each network. The steps after training (comparing the
+    network with its start, the mixture of :class:`~skae.VAETransformer`) come on top.
 
     Parameters
     ----------
@@ -139,9 +142,14 @@ class TimeLimit:
         bool
             Whether to stop.
         """
+        share = 1.0
         while context is not None and context not in self._begun:
+            if context.task_name == "network" and context.parent.max_subtasks:
+                share = (context.task_id + 1) / context.parent.max_subtasks
             context = context.parent
-        return context is not None and monotonic() - self._begun[context] >= self.seconds
+        if context is None:
+            return False
+        return monotonic() - self._begun[context] >= share * self.seconds
 
     def teardown(self, estimator: Any, context: Any) -> None:
         """Forget the clock of a fit.

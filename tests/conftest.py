@@ -8,7 +8,7 @@ import pytest
 from data import all_digits, data_rng
 from settings import QUICK
 from skae import AutoencoderTransformer
-from skae.corruption import _draws
+from skae.corruption import _corruptions
 from skae.estimators import _training
 
 
@@ -26,7 +26,7 @@ def one_start(request, monkeypatch):
 def small_pools():
     """A million random numbers for each fit would take longer than most fits here."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(_draws, "_POOL_SIZE", 2**15)
+        patch.setattr(_corruptions, "_POOL_SIZE", 2**15)
         yield
 
 

@@ -17,13 +17,18 @@ from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+import skae
 from data import data_rng
 from skae import (
+    AEAnomalyDetector,
+    AEClassifier,
+    AEImputer,
     AutoencoderTransformer,
     DenoisingAutoencoder,
     VAETransformer,
     callbacks,
 )
+from skae.anomaly import _training
 from skae.callbacks import TimeLimit
 from skae.estimators._model import ReconstructionModel
 from skae.metrics import reconstruction_score
@@ -358,3 +363,255 @@ def test_without_callbacks_in_scikit_learn(monkeypatch):
     monkeypatch.setattr(callbacks, "HAS_CALLBACKS", False)
     with pytest.raises(ImportError, match=r"scikit-learn 1\.9 or later; this is"):
         TimeLimit(60)
+
+
+# Estimators that hold several networks
+
+
+class Follower:
+    """Remembers the tasks of a fit; stops each network, or fails, after so many epochs."""
+
+    def __init__(self, stop_at=None, fail_at=None):
+        self.stop_at, self.fail_at = stop_at, fail_at
+        self.begun, self.ended, self.given = [], [], []
+        self.n_setup = self.n_teardown = 0
+
+    def setup(self, estimator, context):
+        self.n_setup += 1
+
+    def teardown(self, estimator, context):
+        self.n_teardown += 1
+
+    def on_fit_task_begin(self, estimator, context, *, X=None, y=None, metadata=None):
+        self.given.append((estimator, X, y, metadata))
+        self.begun.append((path_of(context), context.max_subtasks))
+
+    def on_fit_task_end(self, estimator, context, *, fitted_estimator=None):
+        self.ended.append(path_of(context))
+        self.fitted = fitted_estimator
+        assert (fitted_estimator is None) == (context.task_name != "fit")
+        if context.task_name == "epoch" and context.task_id + 1 == self.fail_at:
+            raise RuntimeError("the callback fails")
+        return context.task_name == "epoch" and context.task_id + 1 == self.stop_at
+
+
+def path_of(context):
+    """Positions of a task in its parents: () of the fit, (network,) or (network, epoch)."""
+    names = []
+    while context.parent is not None:
+        names.append(context.task_id)
+        context = context.parent
+    assert context.task_name == "fit"
+    return tuple(reversed(names))
+
+
+def steps(n_steps):
+    return {"hidden_layer_sizes": (4,), "batch_size": 1024, "n_steps": n_steps}
+
+
+TWO_EPOCHS = {"hidden_layer_sizes": (4,), "max_iter": 2, "tol": None, "init": "random"}
+
+# Estimators that train two networks of two epochs each.
+WITH_NETWORKS = {
+    "detector": lambda **own: AEAnomalyDetector(cv=2, random_state=0, **steps(16), **own),
+    "detector by an autoencoder": lambda **own: AEAnomalyDetector(
+        cv=2,
+        scoring="reconstruction",
+        estimator=AutoencoderTransformer(2, **TWO_EPOCHS),
+        random_state=0,
+        **own,
+    ),
+    "imputer": lambda **own: AEImputer(random_state=0, **steps(6), **own),
+    "classifier": lambda **own: AEClassifier(
+        AutoencoderTransformer(2, **TWO_EPOCHS), random_state=0, **own
+    ),
+}
+EPOCHS = [(i, j) for i in range(2) for j in range(2)]
+
+
+@pytest.fixture
+def labelled():
+    rng = data_rng()
+    labels = np.arange(60) % 2
+    return rng.normal(size=(60, 4)) + labels[:, np.newaxis], labels
+
+
+def outputs(estimator, X):
+    if isinstance(estimator, AEImputer):
+        return estimator.transform(np.where(np.eye(60, 4) == 1, np.nan, X))
+    return estimator.decision_function(X)
+
+
+@pytest.fixture(params=WITH_NETWORKS)
+def make(request):
+    return WITH_NETWORKS[request.param]
+
+
+def test_callbacks_follow_every_epoch_of_every_network(make, labelled):
+    follower, (X, y) = Follower(), labelled
+    estimator = make().set_callbacks(follower)
+    assert estimator.fit(X, y) is estimator
+    networks = [((), 2), *(((i,), 2) for i in range(2)), *((path, 0) for path in EPOCHS)]
+    assert follower.begun == sorted(networks)
+    assert sorted(follower.ended) == sorted(path for path, _ in networks)
+    assert follower.ended[:3] == [(0, 0), (0, 1), (0,)]
+    assert follower.ended[-1] == ()
+    assert (follower.n_setup, follower.n_teardown) == (1, 1)
+    for given in follower.given:
+        assert all(map(lambda a, b: a is b, given[:3], (estimator, X, y)))
+        assert given[3] == {}
+    # The fit's end has the estimator as it is then.
+    assert_array_equal(outputs(follower.fitted, X), outputs(estimator, X))
+
+
+def test_following_networks_changes_nothing(make, labelled):
+    X, y = labelled
+    plain, followed = make().fit(X, y), make().set_callbacks(Follower()).fit(X, y)
+    assert_array_equal(outputs(followed, X), outputs(plain, X))
+    assert vars(followed).keys() - vars(plain).keys() == {"_skl_callbacks"}
+    for autoencoder in getattr(followed, "estimators_", None) or ():
+        assert not hasattr(autoencoder, "_skl_callbacks")
+    followed.set_callbacks()
+    assert vars(followed).keys() == vars(plain).keys()
+
+
+def test_callbacks_stop_each_network(make, labelled):
+    follower, (X, y) = Follower(stop_at=1), labelled
+    estimator = make().set_callbacks(follower).fit(X, y)
+    assert follower.ended == [(0, 0), (0,), (1, 0), (1,), ()]
+    for autoencoder in getattr(estimator, "estimators_", None) or ():
+        assert autoencoder.stop_reason_ == "callback"
+    if hasattr(estimator, "loss_curve_"):
+        assert len(estimator.loss_curve_) == 1
+
+
+def test_a_callback_that_fails_in_a_network(make, labelled):
+    follower, (X, y) = Follower(fail_at=2), labelled
+    estimator = make().fit(X, y)
+    before, attributes = outputs(estimator, X), set(vars(estimator))
+    estimator.set_callbacks(follower)
+    with pytest.raises(RuntimeError, match="the callback fails"):
+        estimator.fit(2 * X, y)
+    assert (follower.n_setup, follower.n_teardown) == (1, 1)
+    assert set(vars(estimator)) == attributes | {"_skl_callbacks"}
+    assert_array_equal(outputs(estimator, X), before)
+    assert not hasattr(getattr(estimator, "estimator", None), "_skl_callbacks")
+
+
+def test_callbacks_are_taken_down_when_rows_are_refused(make, labelled):
+    follower, (X, y) = Follower(), labelled
+    with pytest.raises(ValueError, match="inf"):
+        make().set_callbacks(follower).fit(np.where(X > 0, np.inf, X), y)
+    assert (follower.n_setup, follower.n_teardown) == (1, 1)
+    assert follower.begun == []
+
+
+def test_callbacks_go_into_copies(make):
+    follower = Follower()
+    estimator = make().set_callbacks(follower)
+    assert clone(estimator)._skl_callbacks == [follower]
+    (again,) = pickle.loads(pickle.dumps(estimator))._skl_callbacks
+    assert vars(again) == vars(follower)
+    assert not hasattr(make().set_params(**estimator.get_params()), "_skl_callbacks")
+
+
+def test_weights_of_networks_are_given(labelled):
+    X, y = labelled
+    weight = np.linspace(1, 2, 60)
+    for name in ("detector", "classifier"):
+        follower = Follower()
+        WITH_NETWORKS[name]().set_callbacks(follower).fit(X, y, sample_weight=weight)
+        assert follower.given[0][3]["sample_weight"] is weight
+
+
+def test_fit_predict_gives_labels(labelled):
+    follower, (X, y) = Follower(), labelled
+    WITH_NETWORKS["detector"]().set_callbacks(follower).fit_predict(X, y)
+    assert follower.given[0][2] is y
+    WITH_NETWORKS["detector"]().set_callbacks(follower).fit_predict(X)
+    assert follower.given[-1][2] is X
+
+
+@pytest.mark.parametrize("n_jobs", [1, 2])
+def test_an_autoencoder_inside_has_its_own_callbacks_too(labelled, n_jobs):
+    """Its clones share them; they run for each class, and the classifier's for all of them."""
+    inner, outer, (X, y) = Recorder(), Follower(), labelled
+    classifier = WITH_NETWORKS["classifier"](n_jobs=n_jobs)
+    classifier.estimator.set_callbacks(inner)
+    classifier.set_callbacks(outer).fit(X, y)
+    assert (inner.n_setup, inner.n_teardown, len(inner.ended)) == (2, 2, 6)
+    assert (outer.n_setup, outer.n_teardown) == (1, 1)
+    assert sorted(outer.ended) == sorted([(), (0,), (1,), *EPOCHS])
+    assert classifier.estimator._skl_callbacks == [inner]
+    assert not hasattr(classifier.estimator, "n_iter_")
+    for autoencoder in classifier.estimators_:
+        assert autoencoder._skl_callbacks == [inner]
+
+
+def test_both_starts_are_epochs_of_a_network(labelled):
+    follower, (X, y) = Follower(), labelled
+    autoencoder = AutoencoderTransformer(1, hidden_layer_sizes=(4,), max_iter=2, tol=None)
+    AEClassifier(autoencoder, random_state=0).set_callbacks(follower).fit(X, y)
+    assert [n for path, n in follower.begun if len(path) == 1] == [4, 4]
+    assert len([path for path in follower.ended if len(path) == 2]) <= 8
+
+
+def test_denoisers_are_trained_in_order_for_callbacks(labelled, monkeypatch):
+    """Long training uses two threads without them, with the same result."""
+    monkeypatch.setattr(_training, "_STEPS_TO_SHARE", 0)
+    follower, (X, _), make = Follower(), labelled, WITH_NETWORKS["detector"]
+    followed = make().set_callbacks(follower).fit(X)
+    assert follower.ended == [(0, 0), (0, 1), (0,), (1, 0), (1, 1), (1,), ()]
+    assert_array_equal(outputs(followed, X), outputs(make().fit(X), X))
+
+
+def test_an_imputer_without_networks(labelled):
+    follower, (X, _) = Follower(), labelled
+    for few in (X[:5], X[:, :1]):
+        AEImputer(**steps(6)).set_callbacks(follower).fit(few)
+    assert follower.ended == [(), ()]
+
+
+def test_scoring_monitor_of_networks(make, labelled):
+    """It scores a fitted estimator, and there is none before the end."""
+    X, y = labelled
+    monitor = callback.ScoringMonitor(
+        scoring={"sum": lambda fitted, X, y: float(np.sum(outputs(fitted, X)))}
+    )
+    estimator = make().set_callbacks(monitor).fit(X, y)
+    (entry,) = monitor.get_logs().data
+    assert entry["task_name"] == "fit"
+    assert entry["sum"] == float(np.sum(outputs(estimator, X)))
+
+
+def test_progress_bar_of_networks(make, labelled, capfd):
+    pytest.importorskip("rich")
+    X, y = labelled
+    make().set_callbacks(callback.ProgressBar()).fit(X, y)
+    shown = capfd.readouterr().out
+    assert shown.count("network") >= 2
+    assert "100%" in shown
+    search = GridSearchCV(make(), {"random_state": [0, 1]}, cv=2, scoring=lambda *args: 0.0)
+    search.set_callbacks(callback.ProgressBar()).fit(X, y)
+    assert "network" in capfd.readouterr().out
+    assert not hasattr(search.best_estimator_, "_skl_callbacks")
+
+
+def test_each_network_has_its_share_of_the_time(make, labelled, ticks):
+    """Of four seconds: one look at the clock at the start, then one after each task."""
+    follower, (X, y) = Follower(), labelled
+    make().set_callbacks(TimeLimit(4), follower).fit(X, y)
+    assert follower.ended == [(0, 0), (0, 1), (0,), (1, 0), (1,), ()]
+    make().set_callbacks(TimeLimit(100), follower).fit(X, y)
+    assert len(follower.ended) == 6 + 7
+
+
+@pytest.mark.filterwarnings("ignore:skae.save leaves out callbacks")
+def test_networks_with_callbacks_are_saved(make, labelled, tmp_path):
+    X, y = labelled
+    estimator = make().set_callbacks(TimeLimit(100), Follower()).fit(X, y)
+    skae.save(estimator, tmp_path / "estimator.skae")
+    again = skae.load(tmp_path / "estimator.skae")
+    (limit,) = again._skl_callbacks
+    assert limit.seconds == 100
+    assert_array_equal(outputs(again, X), outputs(estimator, X))

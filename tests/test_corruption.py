@@ -6,9 +6,14 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
 from data import data_rng
-from skae.corruption import GaussianNoise, MaskingNoise, SaltAndPepperNoise, SwapNoise, _draws
-from skae.corruption._corruptions import Spread
-from skae.corruption._draws import PooledDraws, draw_pool
+from skae.corruption import (
+    GaussianNoise,
+    MaskingNoise,
+    SaltAndPepperNoise,
+    SwapNoise,
+    _corruptions,
+)
+from skae.corruption._corruptions import PooledDraws, Spread, draw_pool
 from skae.utils._arrays import as_array
 
 pytestmark = pytest.mark.any_backend
@@ -160,7 +165,7 @@ def test_draws_of_a_program_are_stretches_of_its_pool(kind):
     ("shape", "size"), [((1,), 2**10), ((256, 1), 2**10), ((257, 1), 2**11), ((2**9, 4), 2**13)]
 )
 def test_a_pool_is_a_power_of_two_and_lasts_for_four_batches(shape, size, monkeypatch):
-    monkeypatch.setattr(_draws, "_POOL_SIZE", 2**10)
+    monkeypatch.setattr(_corruptions, "_POOL_SIZE", 2**10)
     for kind, draw in (("normal", "standard_normal"), ("uniform", "random_sample")):
         pool = draw_pool(kind, np.random.RandomState(7), shape)
         assert pool.dtype == np.float32

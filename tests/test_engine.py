@@ -431,7 +431,7 @@ class SquaredError(keras.Model):
 
 
 class Silent:
-    def begin(self):
+    def begin(self, training):
         pass
 
     def end(self, training):

@@ -37,6 +37,7 @@ from skae.anomaly._folds import Folds, central_mask, trim_mask
 from skae.anomaly._neighbors import NearestRows
 from skae.anomaly._scores import CombinedScore, ReconstructionScore
 from skae.anomaly._training import DenoiserTraining, _SharedMonitor
+from skae.estimators._fit_callbacks import FitMonitor
 from skae.networks._dense import DenseCoder
 from skae.tables import TabularEncoder
 from skae.tables._layout import ColumnLayout
@@ -424,8 +425,9 @@ def test_what_is_usual_of_reconstruction_is_that_of_the_rows_seen():
         return made[-1]
 
     encoding = NumberEncoding.from_data(Rows(X[:10], None, weight[:10]))
+    monitor = FitMonitor(AEAnomalyDetector(), (X, None, None, weight))
     score = ReconstructionScore.from_data(
-        Rows(X, None, weight), folds, rng, make, (2,), encoding
+        Rows(X, None, weight), folds, rng, make, (2,), encoding, monitor
     )
     scaler = SquashingScaler.from_data(X[:10], weight[:10])
     assert_allclose(
@@ -920,8 +922,8 @@ def test_another_thread_ends_training_after_the_epoch():
     class Monitor:
         stops = False
 
-        def begin(self):
-            calls.append("begin")
+        def begin(self, training):
+            calls.append(f"begin {training}")
 
         def end(self, training):
             calls.append(f"end {training}")
@@ -932,11 +934,11 @@ def test_another_thread_ends_training_after_the_epoch():
 
     monitor = Monitor()
     shared = _SharedMonitor(monitor)
-    shared.begin()
+    shared.begin(1)
     assert shared.end(1) is False
     shared.stopped = True
     assert shared.end(2) is True
     shared.stopped, monitor.stops = False, True
     assert shared.end(3) is True
     shared.close(4)
-    assert calls == ["begin", "end 1", "end 2", "end 3", "close 4"]
+    assert calls == ["begin 1", "end 1", "end 2", "end 3", "close 4"]

@@ -333,4 +333,4 @@ class DetectionMixin(OutlierMixin):
         ndarray of shape (n_samples,)
             -1 for anomalies and 1 for the others.
         """
-        return self.fit(X, sample_weight=sample_weight, groups=groups).predict(X)
+        return self.fit(X, y, sample_weight, groups).predict(X)

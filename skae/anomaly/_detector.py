@@ -41,10 +41,16 @@ from skae.utils._arrays import check_weight
 from skae.utils._calls import draw_seed, restores_state_on_error
 from skae.utils._process import refuse_forked_process
 from skae.utils._rows import Rows
-from skae.utils._sklearn import Interval, StrOptions, fit_context, safe_indexing
+from skae.utils._sklearn import (
+    CallbackSupportMixin,
+    Interval,
+    StrOptions,
+    fit_context,
+    safe_indexing,
+)
 
 
-class AEAnomalyDetector(TableTagsMixin, DetectionMixin, BaseEstimator):
+class AEAnomalyDetector(TableTagsMixin, DetectionMixin, CallbackSupportMixin, BaseEstimator):
     """Anomaly detection by denoising autoencoders, the nearest training rows and relations.
 
     The score of a row is the geometric mean of two numbers. One is the error of wide
@@ -354,6 +360,7 @@ class AEAnomalyDetector(TableTagsMixin, DetectionMixin, BaseEstimator):
         self : object
             The fitted detector. When `fit` fails, what was fitted before is kept.
         """
+        monitor = FitMonitor(self, given=(X, y, None, sample_weight))
         refuse_forked_process()
         groups = check_groups(X, groups)
         rng = np.random.RandomState(draw_seed(self.random_state))
@@ -365,12 +372,14 @@ class AEAnomalyDetector(TableTagsMixin, DetectionMixin, BaseEstimator):
         # Where some rows may be anomalies, the most distant ones are not trained on.
         central = self._central_mask(rows, rng)
         folds = Folds.from_splits(splits, central)
-        self._score = self._fit_score(rows, folds, rng)
+        monitor.open_networks(len(folds.train_mask))
+        self._score = self._fit_score(rows, folds, rng, monitor)
         # Each row is calibrated by the model that has not seen it.
         scores = self._score.held_out_scores(rows, folds, self.novelty)
         held_out = ~np.isnan(scores)
         self._calibrate(rows.take(held_out), scores[held_out], central[held_out])
         self._set_threshold(rows)
+        monitor.finish()
         self._warn_at_max_iter()
         return self
 
@@ -437,7 +446,7 @@ class AEAnomalyDetector(TableTagsMixin, DetectionMixin, BaseEstimator):
             Z = SquashingScaler.from_data(Z, rows.weight).transform(Z)
         return central_mask(Z, float(self.trim_fraction), rng)
 
-    def _fit_score(self, rows, folds, rng):
+    def _fit_score(self, rows, folds, rng, monitor):
         """Score with a fold model for each fold, fitted to rows of the detector's matrix."""
         some = rows.take(folds.train_mask.any(axis=0))
         is_scaled = self.scoring == "denoising" or len(self._input_shape) == 1
@@ -449,7 +458,6 @@ class AEAnomalyDetector(TableTagsMixin, DetectionMixin, BaseEstimator):
             encoding = replace(self._encoding, seen_range=seen_range, zero=zero, deviation=unit)
         if self.scoring == "denoising":
             params = self.get_params(deep=False)
-            monitor = FitMonitor(self, n_networks=len(folds.train_mask))
             views = make_relations(params), make_distances(params, encoding.is_table)
             score = CombinedScore(encoding, make_components(params), *views)
             return score.fit(rows, folds, rng, monitor)
@@ -457,7 +465,7 @@ class AEAnomalyDetector(TableTagsMixin, DetectionMixin, BaseEstimator):
         if estimator is None:
             estimator = AutoencoderTransformer(0.9, verbose=self.verbose)
         return ReconstructionScore.from_data(
-            rows, folds, rng, lambda: clone(estimator), self._input_shape, encoding
+            rows, folds, rng, lambda: clone(estimator), self._input_shape, encoding, monitor
         )
 
     def _calibrate(self, rows, scores, central):

@@ -13,7 +13,7 @@ from skae.anomaly._calibration import lower_quantile
 from skae.anomaly._components import MOST_ROWS, TINY, TrainingData
 from skae.anomaly._explanation import Reasons, above_fair_share, explanation_of
 from skae.anomaly._views import typical_residual
-from skae.estimators._fit_callbacks import fit_without_warning
+from skae.estimators._fit_callbacks import fit_network
 from skae.utils._calls import draw_seed
 
 # Entries of arrays that are held at a time.
@@ -311,14 +311,14 @@ class ReconstructionScore:
         self.unit = [1.0] * len(autoencoders) if unit is None else unit
 
     @classmethod
-    def from_data(cls, rows, folds, rng, make, shape, encoding):
+    def from_data(cls, rows, folds, rng, make, shape, encoding, monitor):
         """Score with an autoencoder for each fold, which `make` returns to be fitted."""
         parts = [rng.permutation(np.flatnonzero(mask)) for mask in folds.train_mask]
         autoencoders = []
         for part in map(rows.take, parts):
             X = encoding.to_network(part.inputs).reshape(-1, *shape)
             autoencoder = make().set_params(random_state=draw_seed(rng))
-            autoencoders.append(fit_without_warning(autoencoder, X, part.weight))
+            autoencoders.append(fit_network(autoencoder, X, part.weight, monitor))
         score = cls(encoding, autoencoders, shape)
         score.unit = [
             score.score(rows.inputs[part[:MOST_ROWS]], [j]).mean() or 1.0

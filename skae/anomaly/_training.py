@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from skae.corruption._draws import draw_pool
+from skae.corruption._corruptions import draw_pool
 from skae.inference._dense import DenseForward
 from skae.losses._reconstruction import LOSSES, ObservedLoss
 from skae.networks._base import whole_numbers
@@ -121,8 +121,9 @@ class DenoiserTraining:
             return self._train_one(coder, rows, part, settings, len(parts), rng, shared_monitor)
 
         seeds = [draw_seed(rng) for _ in parts]
-        is_long = self.n_steps * len(parts) >= _STEPS_TO_SHARE and not self.in_order
-        n_workers = min(_N_WORKERS, os.cpu_count() or 1, len(parts)) if is_long else 1
+        is_long = self.n_steps * len(parts) >= _STEPS_TO_SHARE
+        in_parallel = is_long and not (self.in_order or monitor.is_followed)
+        n_workers = min(_N_WORKERS, os.cpu_count() or 1, len(parts)) if in_parallel else 1
         with ThreadPoolExecutor(n_workers) as pool:
             try:
                 trained = list(pool.map(train_one, parts, seeds))
@@ -195,9 +196,9 @@ class _SharedMonitor:
         self.monitor = monitor
         self.stopped = False
 
-    def begin(self) -> None:
+    def begin(self, training: Any) -> None:
         """Before an epoch."""
-        self.monitor.begin()
+        self.monitor.begin(training)
 
     def end(self, training: Any) -> bool:
         """After an epoch; True stops training."""

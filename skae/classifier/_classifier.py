@@ -16,7 +16,8 @@ from sklearn.utils.validation import check_consistent_length, check_is_fitted, c
 from skae.estimators._autoencoder import AutoencoderTransformer
 from skae.estimators._base import BaseAutoencoder
 from skae.estimators._fit_callbacks import (
-    fit_without_warning,
+    FitMonitor,
+    fit_network,
     reached_max_iter,
     warn_at_max_iter,
 )
@@ -32,7 +33,7 @@ from skae.tables import TabularEncoder
 from skae.utils._arrays import check_weight, refuse_masked
 from skae.utils._calls import draw_seed, generator, restores_state_on_error
 from skae.utils._rows import moments
-from skae.utils._sklearn import Interval, fit_context
+from skae.utils._sklearn import CallbackSupportMixin, Interval, fit_context
 
 # A class with fewer rows than this has no validation rows.
 _FEWEST_TO_VALIDATE = 10
@@ -49,7 +50,9 @@ _SLOPE_STRENGTH = 0.25
 _OFFSET_STRENGTH = 0.5
 
 
-class AEClassifier(TableTagsMixin, MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
+class AEClassifier(
+    TableTagsMixin, MetaEstimatorMixin, ClassifierMixin, CallbackSupportMixin, BaseEstimator
+):
     """Classification by one autoencoder per class: the least reconstruction error wins.
 
     Each class has an autoencoder that is trained on its rows alone. A row is given to the
@@ -203,17 +206,20 @@ class AEClassifier(TableTagsMixin, MetaEstimatorMixin, ClassifierMixin, BaseEsti
             The fitted classifier. When `fit` fails or is interrupted, what was fitted before
             is kept.
         """
+        monitor = FitMonitor(self, (X, y, None, sample_weight), in_parallel=True)
         X, y, weight = self._validate(X, y, sample_weight)
         self.classes_, labels = np.unique(y, return_inverse=True)
         rng = generator(self.random_state)
         train_mask, validation_mask = self._split(labels, rng)
-        self._train(X, labels, weight, train_mask, rng)
+        monitor.open_networks(len(self.classes_))
+        self._train(X, labels, weight, train_mask, rng, monitor)
         self._set_costs(X, labels, weight, train_mask, validation_mask)
         self.slope_, self.offsets_ = fit_softmax(
             -self._log_costs(X[validation_mask]),
             labels[validation_mask],
             _take(weight, validation_mask),
         )
+        monitor.finish()
         pairs = zip(self.classes_.tolist(), self.estimators_, strict=True)
         unfinished = [label for label, autoencoder in pairs if reached_max_iter(autoencoder)]
         where = f" for the autoencoders of the classes {unfinished}"
@@ -269,7 +275,7 @@ class AEClassifier(TableTagsMixin, MetaEstimatorMixin, ClassifierMixin, BaseEsti
             validation_mask[rows] = True
         return train_mask, validation_mask
 
-    def _train(self, X, labels, weight, train_mask, rng):
+    def _train(self, X, labels, weight, train_mask, rng, monitor):
         """Train on X (n_samples, n_columns); labels, weight, mask : (n_samples,)."""
         estimator = self.estimator
         if estimator is None:
@@ -285,7 +291,7 @@ class AEClassifier(TableTagsMixin, MetaEstimatorMixin, ClassifierMixin, BaseEsti
             rows = np.flatnonzero(train_mask & (labels == label))
             # An autoencoder needs two rows: a row and its copy have a centre as well.
             rows = np.resize(rows, max(len(rows), 2))
-            fit_without_warning(autoencoder, X[rows], _take(weight, rows))
+            fit_network(autoencoder, X[rows], _take(weight, rows), monitor, label)
             # Classes that are trained unequally cannot be compared.
             if any(start["ending"] == "interrupted" for start in autoencoder.starts_.values()):
                 raise KeyboardInterrupt

@@ -17,33 +17,118 @@ _ENDINGS = {
 }
 
 
+class FitTask:
+    """A task that callbacks follow: a fit, one of its networks, or an epoch.
+
+    `context` is scikit-learn's, None without callbacks. `arguments` are those of their hooks:
+    the estimator, X, y and metadata.
+    """
+
+    def __init__(self, context, arguments):
+        self.context = context
+        self.arguments = arguments
+
+    @classmethod
+    def of_fit(cls, estimator, X, y, target, weight, in_parallel):
+        """The task of a fit, to be begun; callbacks are set up, and their clocks run."""
+        # Callbacks that score without labels get what the networks learn to output.
+        y = next((each for each in (y, target) if each is not None), X)
+        metadata = {} if weight is None else {"sample_weight": weight}
+        arguments = {"estimator": estimator, "X": X, "y": y, "metadata": metadata}
+        if not hasattr(estimator, "_init_callback_context"):
+            return cls(None, arguments)
+        context = estimator._init_callback_context(
+            max_subtasks=None, sequential_subtasks=not in_parallel
+        )
+        # Without callbacks there is no order in which networks must be trained.
+        return cls(context if hasattr(estimator, "_skl_callbacks") else None, arguments)
+
+    @property
+    def is_followed(self):
+        """True if the estimator has callbacks."""
+        return self.context is not None
+
+    def begin(self, n_subtasks):
+        """Report the beginning of a task that has so many subtasks, at most."""
+        if self.context is not None:
+            self.context.max_subtasks = n_subtasks
+            self.context.call_on_fit_task_begin(**self.arguments)
+
+    def subtask(self, name, n_subtasks=0, position=None):
+        """Begin a subtask: the next one, or that of a position if they run in parallel."""
+        context = self.context
+        if context is not None:
+            context = context.subcontext(task_name=name, task_id=position)
+        task = FitTask(context, self.arguments)
+        task.begin(n_subtasks)
+        return task
+
+    def end(self, attributes=None):
+        """Report the end; True when a callback asks to stop.
+
+        `attributes` returns the fitted attributes were training to end now; None: no fitted
+        estimator can be made yet.
+        """
+        return self.context is not None and self.context.call_on_fit_task_end(
+            **self.arguments, reconstruction_attributes=attributes
+        )
+
+
+class EpochRelay:
+    """Callback of an autoencoder whose epochs are those of a network in another estimator.
+
+    `fit` is the task of that estimator's fit, `position` that of the network in it.
+    """
+
+    def __init__(self, fit, position=None):
+        self.fit = fit
+        self.position = position
+        self.network = self.epoch = None
+
+    def setup(self, estimator, context):
+        """Do nothing: callbacks have been set up for the whole fit."""
+
+    def teardown(self, estimator, context):
+        """Do nothing, as in `setup`."""
+
+    def on_fit_task_begin(self, estimator, context):
+        """Report the beginning of a network or of an epoch."""
+        if context.task_name == "epoch":
+            self.epoch = self.network.subtask("epoch")
+        else:
+            self.network = self.fit.subtask("network", context.max_subtasks, self.position)
+
+    def on_fit_task_end(self, estimator, context):
+        """Report the end of a network or of an epoch; True when a callback asks to stop."""
+        return (self.epoch if context.task_name == "epoch" else self.network).end()
+
+
 class FitMonitor:
     """Reports each epoch of a fit to the user and to callbacks.
 
-    Its clock, and those of callbacks, run from when it is made: at the start of `fit`.
-    `n_networks` counts the trained networks that are not starts of one. `given` is what `fit`
-    was given, X, y, target and sample_weight; None: the estimator supports no callbacks.
+    Its clock, and those of callbacks, run from when it is made: at the start of `fit`. `given`
+    is what `fit` was given: X, y, target and sample_weight. The epochs are those of an
+    autoencoder, after `open`, or of several networks, after `open_networks`.
     """
 
-    def __init__(self, estimator, n_networks=1, given=None):
+    def __init__(self, estimator, given, in_parallel=False):
         self.estimator = estimator
         self.began = time.monotonic()
-        self.context = self.epoch = self.progress = None
+        self.fit = FitTask.of_fit(estimator, *given, in_parallel)
+        self.network = self.epoch = self.progress = None
+        # The training run of `network`.
+        self.training = None
+        self.has_networks = False
         self.n_before = 0
-        self.names = [f"network {i + 1} of {n_networks}" for i in range(n_networks)]
-        if n_networks == 1:
-            self.names = [""]
+        self.names = [""]
         self.terms = {"unit": 1.0}
         # Returns the fitted attributes were training to end now; set for each training run.
         self.attributes_of = None
-        if given is None or not hasattr(estimator, "_init_callback_context"):
-            return
-        X, y, target, weight = given
-        # Callbacks that score without labels get what the autoencoder learns to output.
-        y = next((each for each in (y, target) if each is not None), X)
-        metadata = {} if weight is None else {"sample_weight": weight}
-        self.task = {"estimator": estimator, "X": X, "y": y, "metadata": metadata}
-        self.context = estimator._init_callback_context(max_subtasks=None)
+
+    @property
+    def is_followed(self):
+        """True if callbacks follow the fit: its networks are trained one after the other."""
+        return self.fit.is_followed
 
     def open(self, start, n_epochs, options):
         """Begin the fit of an autoencoder, a :class:`Start` with `options` of its layers."""
@@ -53,11 +138,16 @@ class FitMonitor:
         self.terms = {"unit": start.model.unit}
         if self.estimator.verbose:
             self.terms |= _progress_terms(start, options)
-        if self.context is not None:
-            self.context.max_subtasks = n_epochs * len(self.names)
-            self.context.call_on_fit_task_begin(**self.task)
+        self.fit.begin(n_epochs * len(self.names))
 
-    def begin(self):
+    def open_networks(self, n_networks):
+        """Begin the fit of so many networks, none of which can do without the others."""
+        self.has_networks = True
+        if n_networks > 1:
+            self.names = [f"network {i + 1} of {n_networks}" for i in range(n_networks)]
+        self.fit.begin(n_networks)
+
+    def begin(self, training):
         """Report the beginning of an epoch."""
         if self.estimator.verbose and self.progress is None:
             from skae.training._progress import Progress, ProgressFormat
@@ -66,15 +156,16 @@ class FitMonitor:
             self.progress = Progress(int(self.estimator.verbose) > 1, self.names, form)
         if self.progress is not None:
             self.progress.begin()
-        if self.context is not None:
-            self.epoch = self.context.subcontext(task_name="epoch")
-            self.epoch.call_on_fit_task_begin(**self.task)
+        if self.has_networks and training is not self.training:
+            self._end_network()
+            self.training = training
+            self.network = self.fit.subtask("network", training.max_iter)
+        self.epoch = (self.network or self.fit).subtask("epoch")
 
     def end(self, training):
         """Report the end of an epoch; True when a callback asks to stop."""
-        stops = self.epoch is not None and self.epoch.call_on_fit_task_end(
-            **self.task, reconstruction_attributes=lambda: self.attributes_of(training)
-        )
+        attributes = None if self.has_networks else lambda: self.attributes_of(training)
+        stops = self.epoch.end(attributes)
         if self.progress is not None:
             self.progress.end(training)
         return stops
@@ -86,7 +177,8 @@ class FitMonitor:
 
     def finish(self):
         """Report the end of the fit, once the estimator has its attributes."""
-        if self.progress is not None:
+        self._end_network()
+        if self.progress is not None and not self.has_networks:
             fitted = self.estimator
             run = len(self.names) == 2 and fitted.init_ == "random"
             epoch = fitted.best_iter_ - self.n_before
@@ -96,8 +188,13 @@ class FitMonitor:
                 progress = ", not converged" * reached_max_iter(fitted)
                 ending = f"stopped at max_iter={fitted.max_iter}{progress}"
             self.progress.finish(int(run), epoch, seconds, ending)
-        if self.context is not None:
-            self.context.call_on_fit_task_end(**self.task, reconstruction_attributes=dict)
+        self.fit.end(dict)
+
+    def _end_network(self):
+        """Report the end of the network that was trained last, if any."""
+        if self.network is not None:
+            self.network.end()
+            self.network = None
 
 
 def _progress_terms(start, options):
@@ -145,13 +242,21 @@ def warn_or_raise(training, has_start, result=None):
     warn_user(f"{message}; {result} is kept.", ConvergenceWarning)
 
 
-def fit_without_warning(estimator, X, sample_weight):
-    """Fit one of several estimators, for all of which :func:`warn_at_max_iter` warns once."""
-    estimator._warns_at_max_iter = False
+def fit_network(autoencoder, X, sample_weight, monitor, position=None):
+    """Fit one of the autoencoders in an estimator, whose monitor reports its epochs.
+
+    :func:`warn_at_max_iter` warns once for all of them. It keeps callbacks of its own.
+    """
+    callbacks = getattr(autoencoder, "_skl_callbacks", ())
+    if monitor.is_followed:
+        autoencoder.set_callbacks(*callbacks, EpochRelay(monitor.fit, position))
+    autoencoder._warns_at_max_iter = False
     try:
-        return estimator.fit(X, sample_weight=sample_weight)
+        return autoencoder.fit(X, sample_weight=sample_weight)
     finally:
-        del estimator._warns_at_max_iter
+        del autoencoder._warns_at_max_iter
+        if monitor.is_followed:
+            autoencoder.set_callbacks(*callbacks)
 
 
 def reached_max_iter(estimator):

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from skae.corruption._draws import draw_pool
+from skae.corruption._corruptions import draw_pool
 from skae.estimators._fit_callbacks import FitMonitor, warn_or_raise
 from skae.estimators._model import FittedAutoencoder
 from skae.networks._dense import (

@@ -32,6 +32,7 @@ from skae.utils._arrays import unique_names
 from skae.utils._calls import draw_seed, generator, restores_state_on_error, warn_user
 from skae.utils._process import refuse_forked_process
 from skae.utils._sklearn import (
+    CallbackSupportMixin,
     Interval,
     MissingValues,
     StrOptions,
@@ -44,7 +45,7 @@ from skae.utils._sklearn import (
 _NUMBERS = ("numeric", "integer", "date", "constant")
 
 
-class AEImputer(TransformerMixin, BaseEstimator):
+class AEImputer(TransformerMixin, CallbackSupportMixin, BaseEstimator):
     """Imputer for tables of any columns: a denoising autoencoder with a memory.
 
     It is trained to fill values that are hidden in the rows it is fitted on, as a denoising
@@ -213,6 +214,7 @@ class AEImputer(TransformerMixin, BaseEstimator):
         self : object
             The fitted imputer. When `fit` fails, what was fitted before is kept.
         """
+        monitor = FitMonitor(self, given=(X, y, None, None))
         _, X = self._checked(X, reset=True)
         refuse_forked_process()
         rng = np.random.RandomState(draw_seed(self.random_state))
@@ -223,6 +225,7 @@ class AEImputer(TransformerMixin, BaseEstimator):
         self._of_numbers = not is_frame(X) and X.dtype.kind in "fiu" and not has_categories
         self._had_missing = np.flatnonzero(missing_mask(X).any(axis=0))
         self._imputation, self.loss_curve_ = None, []
+        monitor.open_networks(int(self.n_estimators))
         if any(block.stop > block.start for block in self.encoder_.blocks_):
             full, columns, layout = self._layout()
             config = ImputationTraining(
@@ -233,11 +236,11 @@ class AEImputer(TransformerMixin, BaseEstimator):
                 batch_size=int(self.batch_size),
                 learning_rate=float(self.learning_rate),
             )
-            monitor = FitMonitor(self, n_networks=config.n_models)
             self._imputation, curves = Imputation.from_data(
                 layout, Z[:, columns], observed[:, full], config, rng, monitor
             )
             self.loss_curve_ = [float(np.mean(losses)) for losses in zip(*curves, strict=False)]
+        monitor.finish()
         return self
 
     def _layout(self):

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtri
 
-from skae.corruption._draws import Draws, NumpyDraws
+from skae.corruption._corruptions import Draws, NumpyDraws
 from skae.tables._squashing_scaler import squash, unsquash
 from skae.utils._process import BLAS_LIMITS
 

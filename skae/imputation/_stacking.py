@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import nnls
 
-from skae.corruption._draws import draw_pool
+from skae.corruption._corruptions import draw_pool
 from skae.imputation._predictors import (
     Gaussian,
     KernelRegression,

@@ -7,8 +7,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from skae.corruption._corruptions import Corruption
-from skae.corruption._draws import PooledDraws
+from skae.corruption._corruptions import Corruption, PooledDraws
 from skae.losses._penalties import Penalty
 from skae.losses._reconstruction import Loss
 from skae.networks._layers import SINGLE, layer, rows_of

@@ -105,7 +105,7 @@ class Training:
 class Monitor(Protocol):
     """Callbacks of a training run."""
 
-    def begin(self) -> None:
+    def begin(self, training: Training) -> None:
         """Before an epoch."""
 
     def end(self, training: Training) -> bool:
@@ -323,7 +323,7 @@ def run(
     schedule = stopping.schedule(best)
     try:
         for epoch in range(1, stopping.max_iter + 1):
-            monitor.begin()
+            monitor.begin(training)
             order = engine.order(rng, n_rows)
             loss, validation = engine.epoch(order, n_rows, schedule.rates)
             monitored = (validation if validated else loss).sum()

@@ -6,7 +6,7 @@ from typing import Any
 import keras
 from keras import ops
 
-from skae.corruption._draws import PooledDraws
+from skae.corruption._corruptions import PooledDraws
 from skae.losses._likelihood import Likelihood, divergence, noise_variance, posterior
 from skae.models._objective import Settings
 from skae.networks._layers import SINGLE
