@@ -49,6 +49,10 @@ $(BIN)/python:
 demo: .venv/.stamp-demo ## Choose a latent size beside PCA: a table, and pictures in demo/
 	$(BIN)/python examples/demo.py demo
 
+# On a few hundred rows threads of NumPy and scikit-learn take longer to wait for each other than
+# one takes for the work. test-kernels has as many as users have, and test_threads compares.
+test test-slow test-data test-jax test-torch: export OMP_NUM_THREADS ?= 1
+
 test: .venv/.stamp ## Run the test suite
 	$(BIN)/python -m pytest -m "not slow" $(PYTEST_ARGS)
 
@@ -64,16 +68,17 @@ test-data: .venv/.stamp ## Run the test suite on other data, with another kernel
 	env $${kernel:+OPENBLAS_CORETYPE=$$kernel} SKAE_DATA_SEED=1 $(BIN)/python -m pytest \
 		$(DATA_TESTS) --hypothesis-seed=1 $(PYTEST_ARGS)
 
-# What starts at NumPy's products or compares with them; the rest runs with one further kernel
-# in test-data.
-NUMERIC := $(patsubst %,tests/test_%.py,fit pca_start second_start linear scores code_columns \
-	inference portions layout lazy magnitudes metrics anomaly anomaly_tables classifier ordered)
+# What starts at NumPy's products or compares with them, and the engine; the rest runs with one
+# further kernel in test-data. Threads and graphs are those that users have.
+NUMERIC := $(patsubst %,tests/test_%.py,engine fit pca_start second_start linear scores \
+	code_columns inference portions layout lazy magnitudes metrics anomaly anomaly_tables \
+	classifier ordered)
 test-kernels: .venv/.stamp ## Run its numeric part with all further kernels
 	@set -e; kernels=$$($(BIN)/python tests/kernels.py); \
 	for kernel in $${kernels%"$${kernels##* }"}; do \
 		echo "OPENBLAS_CORETYPE=$$kernel"; \
-		OPENBLAS_CORETYPE=$$kernel $(BIN)/python -m pytest -q $(DATA_TESTS) $(NUMERIC) \
-			$(PYTEST_ARGS); \
+		OPENBLAS_CORETYPE=$$kernel SKAE_OPTIMIZED_GRAPHS=1 $(BIN)/python -m pytest -q \
+			$(DATA_TESTS) $(NUMERIC) $(PYTEST_ARGS); \
 	done
 	XLA_FLAGS=--xla_cpu_max_isa=AVX2 $(BIN)/python -m pytest -q -m xla $(PYTEST_ARGS)
 

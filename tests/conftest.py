@@ -1,6 +1,7 @@
 """What the tests share: small data, and estimators that train in a blink."""
 
 import gc
+import os
 
 import numpy as np
 import pytest
@@ -47,6 +48,20 @@ def settled_modules(room_for_engines):
     gc.freeze()
     yield
     gc.unfreeze()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def graphs_as_traced():
+    """TensorFlow's rewriting of graphs takes a fifth of a compilation, and is not ours.
+
+    With SKAE_OPTIMIZED_GRAPHS=1 graphs are those that users have.
+    """
+    import keras
+
+    if keras.backend.backend() == "tensorflow" and not os.environ.get("SKAE_OPTIMIZED_GRAPHS"):
+        import tensorflow as tf
+
+        tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": True})
 
 
 @pytest.fixture(scope="session")

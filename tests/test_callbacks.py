@@ -194,7 +194,7 @@ GIVEN = {
     "frame of numbers": lambda: pd.DataFrame(data_rng().normal(size=(60, 5))),
     "table": mixed,
     "table of polars": lambda: pl.from_pandas(mixed()),
-    "images": lambda: data_rng().normal(size=(60, 4, 3)),
+    "images": lambda: data_rng().normal(size=(60, 5, 1)),
     "sparse": lambda: sparse.csc_array(data_rng().poisson(0.5, size=(60, 5)) * 1.0),
 }
 

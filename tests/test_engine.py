@@ -653,6 +653,7 @@ def test_xla_computes_the_same(monkeypatch, cache, quick, pixels):
     assert_array_equal(quick(**params).fit_transform(pixels), whole.transform(pixels))
 
 
+@pytest.mark.slow
 @pytest.mark.xla
 @only_tensorflow
 def test_xla_with_many_weights_updates_array_by_array(monkeypatch, cache, quick, pixels):

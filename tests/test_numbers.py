@@ -52,6 +52,8 @@ PARTS = [
     ),
     (Contractive(), AutoencoderTransformer(**SMALL), "penalty"),
 ]
+# Recurrent layers are slow to compile. Of what estimators share, that of one is quick.
+SLOW = ("Recurrent", "DenoisingAutoencoder-wide", "VAETransformer-wide", "AEClassifier-wide")
 # Where the smallest number that is allowed would take long, warn or do nothing.
 VALUES = {
     "n_components": 2,
@@ -115,9 +117,8 @@ def together():
         kind = "narrow" if isinstance(value, np.uint8) else "wide"
         kind = name if name == "ordered" else kind  # not with tied weights
         groups.setdefault(f"{what}-{kind}", (estimator, {}))[1][name] = value
-    # Recurrent layers are slow to compile.
     return [
-        pytest.param(*group, id=name, marks=[pytest.mark.slow] * name.startswith("Recurrent"))
+        pytest.param(*group, id=name, marks=[pytest.mark.slow] * name.startswith(SLOW))
         for name, group in groups.items()
     ]
 

@@ -55,6 +55,7 @@ def entries():
 
 
 ENTRIES = dict(entries())
+ACTIVATION_ENTRIES = [name for name in ENTRIES if name.startswith("activation ")]
 
 
 @pytest.fixture
@@ -63,7 +64,14 @@ def rows(pixels, request):
     return pixels[:60].reshape(-1, 8, 8) if "ssim" in request.node.name else pixels[:60]
 
 
-@pytest.mark.parametrize("name", ENTRIES)
+@pytest.mark.parametrize(
+    "name",
+    [
+        # Compiled one by one, and so alike that the first stands for them.
+        pytest.param(name, marks=[pytest.mark.slow] * (name in ACTIVATION_ENTRIES[1:]))
+        for name in ENTRIES
+    ],
+)
 def test_an_entry_trains_and_is_saved_and_exported(rows, tmp_path, name):
     estimator = ENTRIES[name].fit(rows)
     assert np.isfinite(estimator.loss_curve_).all()

@@ -81,7 +81,7 @@ def check_the_same(make, X, path, **fit):
 @pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
 @pytest.mark.parametrize("name", saved.OF_NUMBERS)
 def test_estimators(digits, tmp_path, name):
-    X = saved.with_missing(digits) if name == "imputer" else digits
+    X = saved.with_missing(digits[:, :12]) if name == "imputer" else digits
     check_the_same(saved.OF_NUMBERS[name], X, tmp_path / "estimator.skae")
 
 
