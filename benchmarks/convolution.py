@@ -2,7 +2,8 @@
 
 Images are 2,000 of workload M: sums of soft spots, 28 x 28 pixels in [0, 1]. The network
 has 16-8-8 filters of 3 x 3 and a code of 16 numbers; ReLU, Adam, squared error, batches of
-64, no rows held out. skae trains with ``init="random"``, without the linear path.
+64, no rows held out. skae trains with ``init="random"`` and ``hidden_layer_sizes=()``, without
+a path beside the convolutions.
 
 Both train in one process, first an epoch that builds and compiles, then in turns: the figure
 is the median seconds of the later fits, divided by their epochs. A fit of skae trains new
@@ -95,6 +96,7 @@ def skae_side(X, kind):
     ae = AutoencoderTransformer(
         N_COMPONENTS,
         network=ConvNetwork(FILTERS, **KINDS[kind]),
+        hidden_layer_sizes=(),
         init="random",
         learning_rate=0.001,
         batch_size=BATCH_SIZE,

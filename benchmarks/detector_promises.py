@@ -176,7 +176,9 @@ def series(options):
 
 
 def _with_network(network):
-    autoencoder = AutoencoderTransformer(6, network=network, max_iter=40, random_state=0)
+    autoencoder = AutoencoderTransformer(
+        6, network=network, hidden_layer_sizes=(), max_iter=40, random_state=0
+    )
     one = GroupShuffleSplit(1, test_size=0.2, random_state=0)
     return AEAnomalyDetector(
         novelty=True, scoring="reconstruction", estimator=autoencoder, cv=one, random_state=0
@@ -185,7 +187,7 @@ def _with_network(network):
 
 NETWORKS = {
     "none: the default": lambda: AEAnomalyDetector(novelty=True, random_state=0),
-    "GRU": lambda: _with_network(RecurrentNetwork()),
+    "LSTM": lambda: _with_network(RecurrentNetwork("lstm", units=64)),
     "convolution": lambda: _with_network(ConvNetwork(filters=(16, 16))),
 }
 

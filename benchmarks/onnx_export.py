@@ -43,7 +43,8 @@ def fits(quick):
     brief = {"max_iter": 2 if quick else 20, "random_state": 0}
     steps = {"n_steps": 5 if quick else 500, "random_state": 0}
     dense = skae.AutoencoderTransformer(8, **brief)
-    conv = skae.AutoencoderTransformer(8, network=ConvNetwork((16, 8)), init="random", **brief)
+    alone = {"network": ConvNetwork((16, 8)), "hidden_layer_sizes": (), "init": "random"}
+    conv = skae.AutoencoderTransformer(8, **alone, **brief)
     three = ("transform", "reconstruct", "score_samples")
     yield "AutoencoderTransformer", dense.fit(X), X, three
     pipe = make_pipeline(StandardScaler(), skae.AutoencoderTransformer(8, **brief))

@@ -50,8 +50,8 @@ def best_pca(digits, corrupted):
 def denoise(script, digits):
     """Compare the plain network with two that were trained on corrupted images."""
     common = {
-        "network": NETWORK, "batch_size": 64, "max_iter": script.epochs(8), "tol": None,
-        "random_state": 0,
+        "network": NETWORK, "hidden_layer_sizes": (), "batch_size": 64,
+        "max_iter": script.epochs(8), "tol": None, "random_state": 0,
     }  # fmt: skip
     plain, seconds = timed_fit(AutoencoderTransformer(64, **common), digits.train)
     rows = [("none", "plain", *quality(digits.test, plain.reconstruct(digits.test)), seconds)]
@@ -81,7 +81,8 @@ def denoise(script, digits):
 def generate(script, digits):
     """Sample new digits."""
     vae = VAETransformer(
-        16, network=NETWORK, likelihood="bernoulli", max_iter=script.epochs(8), tol=None,
+        16, network=NETWORK, hidden_layer_sizes=(), likelihood="bernoulli",
+        max_iter=script.epochs(8), tol=None,
         random_state=0,
     )  # fmt: skip
     vae, seconds = timed_fit(vae, digits.train)
@@ -113,7 +114,7 @@ def detect_anomalies(script, digits):
     one = digits.train[digits.y_train == NORMAL]
     anomalous = digits.y_test != NORMAL
     model = AutoencoderTransformer(
-        8, network=NETWORK, max_iter=script.epochs(20), random_state=0
+        8, network=NETWORK, hidden_layer_sizes=(), max_iter=script.epochs(20), random_state=0
     )
     model, seconds = timed_fit(model, one)
     pca = PCA(8, random_state=0).fit(one.reshape(len(one), -1))

@@ -36,11 +36,11 @@ def kinds(epochs):
     common["batch_size"] = 64
     convolutional = AutoencoderTransformer(
         32, network=ConvNetwork((16, 8, 8), downsampling="max_pooling"),
-        max_iter=epochs(10), **common,
+        hidden_layer_sizes=(), max_iter=epochs(10), **common,
     )  # fmt: skip
     sequence = AutoencoderTransformer(
         32, network=RecurrentNetwork("lstm", units=64), learning_rate=0.005,
-        max_iter=epochs(20), **common,
+        hidden_layer_sizes=(), max_iter=epochs(20), **common,
     )  # fmt: skip
     variational = VAETransformer(
         32, likelihood="bernoulli", max_iter=epochs(50), random_state=0

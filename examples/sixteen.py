@@ -20,8 +20,11 @@ def compare_losses(script, digits):
     """Compare an MLP and a CNN with each loss."""
     networks = {
         "MLP": {"hidden_layer_sizes": (256, 128), "max_iter": script.epochs(20)},
-        "CNN": {"network": ConvNetwork((16, 32)), "max_iter": script.epochs(6)},
-    }
+        "CNN": {
+            "network": ConvNetwork((16, 32)), "hidden_layer_sizes": (),
+            "max_iter": script.epochs(6),
+        },
+    }  # fmt: skip
     rows, outputs = [], {}
     for name, network in networks.items():
         for loss in LOSSES:

@@ -16,6 +16,8 @@ ESTIMATORS = {
     "autoencoder": ("numbers", "layers"),
     "denoising": ("table", "denoising"),
     "variational": ("numbers", "variational"),
+    "convolutional": ("numbers", "convolutional"),
+    "recurrent": ("numbers", "recurrent"),
     "classifier": ("numbers", "classifier"),
     "keras": ("numbers", "objects of Keras"),
     "models": ("numbers", "models"),

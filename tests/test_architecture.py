@@ -141,6 +141,7 @@ OWN_WORDS = {
         "activation",
         "init",
         "learning_rate",
+        "batch_size",
         "max_iter",
         "n_iter_no_change",
         "tol",

@@ -190,6 +190,36 @@ def test_a_random_start_has_no_linear_path(make, network, images):
     assert ae.start_loss_ > 1.5 * make(network).fit(images).start_loss_
 
 
+def test_dense_layers_stand_beside(make, network, images):
+    """As many as `hidden_layer_sizes` asks for, in the encoder and in the decoder."""
+    ae = make(network, hidden_layer_sizes=(6, 5)).fit(images)
+    for model, widths in ((ae.encoder_, (6, 5)), (ae.decoder_, (5, 6))):
+        dense = {layer.name: layer for layer in model._flatten_layers()}
+        assert tuple(dense[f"hidden_{i}"].units for i in (0, 1)) == widths
+        assert "linear_path" in dense
+    alone = make(network, hidden_layer_sizes=()).fit(images)
+    names = [layer.name for layer in alone.encoder_._flatten_layers()]
+    assert "linear_path" in names
+    assert not {"hidden_0", "dense_path"} & set(names)
+
+
+def test_other_dense_layers_are_another_network(make, images):
+    ae = make(ConvNetwork(**CONV), warm_start=True, max_iter=1).fit(images)
+    with pytest.raises(ValueError, match="hidden_layer_sizes was"):
+        ae.set_params(hidden_layer_sizes=(6,)).fit(images)
+
+
+@pytest.mark.parametrize(
+    "network", [ConvNetwork(), pytest.param(RecurrentNetwork(), marks=pytest.mark.slow)]
+)
+def test_the_defaults_are_not_below_pca(digits, network):
+    images = digits.reshape(-1, 8, 8)
+    train, test = images[:240], images[240:]
+    ae = AutoencoderTransformer(4, network=network, max_iter=12, tol=None, random_state=0)
+    pca = PCA(4).fit(train.reshape(-1, 64))
+    assert ae.fit(train).score(test) > reconstruction_score(pca, test.reshape(-1, 64)) + 0.02
+
+
 def test_training_gets_better(make, images):
     ae = make(ConvNetwork(filters=(8, 4)), init="random", max_iter=15).fit(images)
     assert ae.best_loss_ < 0.8 * ae.start_loss_

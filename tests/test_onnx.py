@@ -160,6 +160,7 @@ def test_every_activation_is_supported():
         ({"downsampling": "max_pooling", "kernel_size": 4, "upsampling": "transposed"}, {}),
         ({"downsampling": "average_pooling", "kernel_size": 2}, {"activation": "tanh"}),
         ({"n_dims": 1, "kernel_size": 1, "upsampling": "transposed"}, {"dropout": 0.1}),
+        ({"filters": (2,)}, {"hidden": (6, 4), "normalization": "layer"}),
     ],
 )
 def test_convolutions(params, options):
@@ -172,7 +173,7 @@ def test_convolutions(params, options):
     [
         ({"n_layers": 2}, {"normalization": "layer"}),
         ({"cell": "gru", "bidirectional": True}, {}),
-        ({"bidirectional": True, "n_layers": 2}, {"code_activation": "tanh"}),
+        ({"bidirectional": True, "n_layers": 2}, {"code_activation": "tanh", "hidden": (6,)}),
     ],
 )
 def test_recurrent_networks(params, options):

@@ -56,7 +56,8 @@ class AutoencoderTransformer(
 
     network : ConvNetwork, RecurrentNetwork, KerasNetwork or None, default=None
         Networks for images and series, or models of one's own, from
-        :mod:`skae.networks`; `hidden_layer_sizes` is then not used. None: dense layers.
+        :mod:`skae.networks`. The first two stand beside dense layers of the sizes
+        `hidden_layer_sizes`. None: dense layers only.
 
     activation : str, default="relu"
         Activation of the hidden layers: "elu", "gelu", "leaky_relu", "relu", "selu", "sigmoid"
@@ -119,16 +120,18 @@ class AutoencoderTransformer(
             default="auto"
         For an optimizer given by name; an object brings its own. "auto": a high rate is
         held as long as the loss makes progress and then falls to zero, in three epochs for
-        every seven before [2]_. It is 0.002 for dense networks, rising to 0.003 between one
-        and four thousand training rows, and 0.001 for others, times the root of `batch_size`
-        over 32. Gradients are cut to a norm of 1. `partial_fit` takes 0.001.
+        every seven before [2]_. It is 0.002 for networks with dense hidden layers, rising
+        to 0.003 between one and four thousand training rows, and 0.001 for others, times the
+        root of `batch_size` over 32. Gradients are cut to a norm of 1. `partial_fit` takes
+        0.001.
 
     weight_decay : float, default=0.0
         Share of the learning rate by which all weights shrink in a step, for an optimizer
         given by name.
 
     batch_size : int or "auto", default="auto"
-        Rows in a training step. "auto": 32 for up to 8,000 rows, growing to 128.
+        Rows in a training step. "auto": 32 for up to 8,000 rows, growing to 128; with
+        a ConvNetwork or a RecurrentNetwork beside dense layers, for up to 320.
 
     max_iter : int, default=100
         Epochs at most, from each start.

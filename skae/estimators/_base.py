@@ -288,13 +288,13 @@ class BaseAutoencoder(
     def _network_spec(self, n_components, linear_path):
         """The network as a value."""
         shapes = self._input_shape, self._output_shape
-        options = self._layer_options(linear_path)
+        hidden = whole_numbers("hidden_layer_sizes", self.hidden_layer_sizes, 0)
+        options = replace(self._layer_options(linear_path), hidden=hidden)
         if self.network is not None:
             return self.network.describe(*shapes, n_components, options)
         return DenseNetwork(
             prod(shapes[0]),
             n_components,
-            hidden=whole_numbers("hidden_layer_sizes", self.hidden_layer_sizes, 0),
             n_outputs=prod(shapes[1]),
             tied=bool(getattr(self, "tied_weights", False)),
             **asdict(options),

@@ -10,14 +10,7 @@ import numpy as np
 from skae.corruption._corruptions import draw_pool
 from skae.estimators._fit_callbacks import FitMonitor, warn_or_raise
 from skae.estimators._model import FittedAutoencoder
-from skae.networks._dense import (
-    AffineChange,
-    DenseNetwork,
-    is_rescalable,
-    rescale_weights,
-    resize,
-)
-from skae.networks._ordered import OrderedNetwork
+from skae.networks._dense import AffineChange, is_rescalable, rescale_weights, resize
 from skae.utils._rows import Rows, significantly_lower
 
 # Rows in a training step where the user leaves the choice to us: few for small tables,
@@ -25,14 +18,18 @@ from skae.utils._rows import Rows, significantly_lower
 _BATCH_SIZES = (32, 128)
 _STEPS_AN_EPOCH = 256
 
+# Steps of an epoch where convolutions or recurrent layers stand beside dense ones: a step with
+# more rows takes hardly longer. Chosen with `benchmarks/shaped.py`.
+_FEW_STEPS = 10
+
 # Latent sizes are rounded up to a multiple of this and masked, to share a compilation: in
 # small batches, where a step costs the same with a wider code, and in large ones.
 _CODE_BLOCKS = (32, 8)
 _LARGE_BATCH = 128
 
-# Learning rates of batches of so many rows where the choice is ours: of dense networks, which
-# on few rows learn them by heart when they learn fast, and of any others. They grow with the
-# root of the batch. Chosen with `benchmarks/patience.py`.
+# Learning rates of batches of so many rows where the choice is ours: of networks with dense
+# hidden layers, which on few rows learn them by heart when they learn fast, and of any others.
+# They grow with the root of the batch. Chosen with `benchmarks/patience.py`.
 _ROWS_IN_BATCH = 32
 _FEW_AND_MANY, _DENSE_RATES = (1000, 4000), (0.002, 0.003)
 _RATE = 0.001
@@ -230,15 +227,19 @@ def training_plan(params, start, monitor, attributes, one_epoch):
     from skae.training._optimizers import Stopping
 
     n_samples, batch_size = len(start.train), params["batch_size"]
+    network = start.model.network
+    has_dense_path = getattr(network, "has_dense_path", False)
     if batch_size == "auto":
-        batch_size = int(np.clip(n_samples // _STEPS_AN_EPOCH, *_BATCH_SIZES))
+        is_stack = has_dense_path and not network.gains_from_xla
+        n_steps = _FEW_STEPS if is_stack else _STEPS_AN_EPOCH
+        batch_size = int(np.clip(n_samples // n_steps, *_BATCH_SIZES))
     else:
         # A batch may have room to spare: tables of a few rows then share a compilation.
         batch_size = min(int(batch_size), max(n_samples, _BATCH_SIZES[0]))
     optimizer, rate = optimizer_options(params), None
     if optimizer["clip_norm"] is not None and not one_epoch:
         rate = _RATE
-        if isinstance(start.model.network, DenseNetwork | OrderedNetwork):
+        if has_dense_path:
             rate = float(np.interp(n_samples, _FEW_AND_MANY, _DENSE_RATES))
         rate *= np.sqrt(max(batch_size / _ROWS_IN_BATCH, 1))
     stopping = Stopping(

@@ -71,6 +71,9 @@ class LayerOptions:
 
     code_width : int
         Number of encoder outputs for each column of the code, side by side.
+
+    hidden : tuple of int
+        Widths of the encoder's dense hidden layers, which the decoder has in reverse.
     """
 
     activation: str = "relu"
@@ -80,6 +83,7 @@ class LayerOptions:
     normalization: str | None = None
     dropout: float = 0.0
     code_width: int = 1
+    hidden: tuple[int, ...] = ()
 
 
 class Network(ABC, BaseEstimator):

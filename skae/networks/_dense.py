@@ -187,6 +187,7 @@ class DenseNetwork:
     starts_linear = True
     # Dense epochs are what XLA is good at.
     gains_from_xla = True
+    has_dense_path = True
 
     @property
     def encoder(self) -> DenseCoder:

@@ -37,6 +37,7 @@ class OrderedNetwork:
     resizable = False
     starts_linear = True
     gains_from_xla = True
+    has_dense_path = True
     has_linear_code = False
 
     @property

@@ -64,7 +64,7 @@ class ConvNetwork(ShapedNetwork):
 
     Parameters
     ----------
-    filters : int or array-like of shape (n_layers,), default=(16, 8, 8)
+    filters : int or array-like of shape (n_layers,), default=(8, 8)
         Filters of each convolution of the encoder; the decoder has them in reverse.
 
     kernel_size : int, default=3
@@ -91,8 +91,11 @@ class ConvNetwork(ShapedNetwork):
 
     Notes
     -----
-    `activation`, `code_activation`, `output_activation`, `normalization`, `dropout` and
-    `init` of the estimator apply; `hidden_layer_sizes` does not.
+    Dense layers of the sizes `hidden_layer_sizes` of the estimator stand beside the
+    convolutions, in the encoder and in the decoder, and the results are added: training starts
+    where that of a dense network does, and the convolutions only add to it. With
+    ``hidden_layer_sizes=()`` there is only a linear path beside them. The estimator's other
+    parameters of layers apply to both.
 
     References
     ----------
@@ -125,7 +128,7 @@ class ConvNetwork(ShapedNetwork):
 
     def __init__(
         self,
-        filters: Any = (16, 8, 8),
+        filters: Any = (8, 8),
         *,
         kernel_size: int = 3,
         downsampling: str = "strides",
@@ -223,10 +226,10 @@ class RecurrentNetwork(ShapedNetwork):
 
     Parameters
     ----------
-    cell : {"lstm", "gru"}, default="lstm"
+    cell : {"lstm", "gru"}, default="gru"
         The recurrent layers.
 
-    units : int, default=64
+    units : int, default=16
         Size of the state of each layer.
 
     n_layers : int, default=1
@@ -246,9 +249,11 @@ class RecurrentNetwork(ShapedNetwork):
 
     Notes
     -----
-    The cells keep their own activations, tanh and sigmoid. `code_activation`,
-    `output_activation`, `normalization`, `dropout` and `init` of the estimator apply;
-    `activation` and `hidden_layer_sizes` do not.
+    Dense layers of the sizes `hidden_layer_sizes` of the estimator stand beside the recurrent
+    ones, in the encoder and in the decoder, and the results are added: training starts where
+    that of a dense network does, and the recurrent layers only add to it. With
+    ``hidden_layer_sizes=()`` there is only a linear path beside them. The cells keep their own
+    activations, tanh and sigmoid; the estimator's other parameters of layers apply to both.
 
     References
     ----------
@@ -281,9 +286,9 @@ class RecurrentNetwork(ShapedNetwork):
 
     def __init__(
         self,
-        cell: str = "lstm",
+        cell: str = "gru",
         *,
-        units: int = 64,
+        units: int = 16,
         n_layers: int = 1,
         bidirectional: bool = False,
         series_shape: Any = None,

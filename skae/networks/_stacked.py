@@ -1,4 +1,4 @@
-"""Networks that are built to find the shapes of their weights; stacks beside a linear path."""
+"""Networks that are built to find the shapes of their weights; stacks beside dense layers."""
 
 import math
 from abc import ABC, abstractmethod
@@ -14,6 +14,7 @@ from skae.networks._base import LayerOptions, Shape
 from skae.networks._dense import map_code, narrowed
 from skae.networks._layers import (
     Weights,
+    after_hidden_layer,
     constant_variables,
     dense,
     initial_kernel,
@@ -66,7 +67,10 @@ class BuiltNetwork(ABC):
     # Whether training can start at a linear map.
     starts_linear = True
     # XLA's convolutions and loops are slow on CPUs.
-    gains_from_xla = False
+    gains_from_xla: Any = False
+
+    # Whether it has dense hidden layers, and learns as dense networks do.
+    has_dense_path: Any = False
 
     # Whether a linear map of the code can be absorbed by the weights.
     has_linear_code: Any = False
@@ -149,10 +153,11 @@ class Stack(ABC):
 
 @dataclass(frozen=True)
 class StackedNetwork(BuiltNetwork):
-    """A stack of layers between rows and code, and a linear path beside it.
+    """A stack of layers between rows and code, and dense layers and a linear path beside it.
 
-    The encoder is ``code_activation(Dense(stack(x)) + x @ A)`` and the decoder
-    ``output_activation(stack(z) + z @ B + b)``, on flat rows.
+    The encoder is ``code_activation(Dense(stack(x)) + hidden(x) @ W + x @ A)`` and the decoder
+    ``output_activation(stack(z) + hidden(z) @ V + z @ B + b)``, on flat rows: a dense network,
+    to which the stack adds. Without hidden layers the terms with `W` and `V` are missing.
 
     Parameters
     ----------
@@ -180,6 +185,11 @@ class StackedNetwork(BuiltNetwork):
         """Columns of a flat reconstruction."""
         return math.prod(self.stack.output_shape)
 
+    @property
+    def has_dense_path(self) -> bool:
+        """True if dense hidden layers stand beside the stack."""
+        return bool(self.options.hidden)
+
     def resized(self, n_components: int) -> "StackedNetwork":
         """The same network with another width of the code."""
         return replace(self, n_components=n_components)
@@ -193,24 +203,32 @@ class StackedNetwork(BuiltNetwork):
         features = layer("Reshape", (-1,))(self.stack.encode(images, self.options))
         width = self.n_components * self.options.code_width
         code = dense(width, name="output")(features)
-        code = self._finished(code, rows, width, False, self.options.code_activation)
+        hidden = self.options.hidden
+        code = self._finished(code, rows, hidden, False, self.options.code_activation)
 
         codes = rows_of((self.n_components,))
         decoded = self.stack.decode(codes, self.options)
         output = layer("Reshape", (self.n_outputs,))(decoded)
-        output = self._finished(output, codes, self.n_outputs, True, self.output_activation)
+        output = self._finished(output, codes, hidden[::-1], True, self.output_activation)
         return (
             keras.Model(rows, code, name="encoder"),
             keras.Model(codes, output, name="decoder"),
         )
 
     def _finished(
-        self, outputs: Any, inputs: Any, width: int, use_bias: bool, activation: str
+        self, outputs: Any, inputs: Any, hidden: Shape, use_bias: bool, activation: str
     ) -> Any:
-        """Add the linear path, then the activation."""
+        """Add the dense and the linear path, then the activation."""
+        parts, width, rows = [outputs], outputs.shape[-1], inputs
+        for i, size in enumerate(hidden):
+            rows = dense(size, name=f"hidden_{i}")(rows)
+            rows = after_hidden_layer(rows, self.options, self.options.activation)
+        if hidden:
+            parts.append(dense(width, use_bias=False, name="dense_path")(rows))
         if self.options.linear_path:
-            path = dense(width, use_bias=use_bias, name="linear_path")(inputs)
-            outputs = layer("Add")([outputs, path])
+            parts.append(dense(width, use_bias=use_bias, name="linear_path")(inputs))
+        if len(parts) > 1:
+            outputs = layer("Add")(parts)
         if activation != "linear":
             outputs = layer("Activation", activation)(outputs)
         return outputs
@@ -241,7 +259,7 @@ class StackedNetwork(BuiltNetwork):
         spec = weight_spec(self)
         width = self.options.code_width
         for i, (path, array) in enumerate(zip(spec.paths, weights, strict=True)):
-            if _layer_of(path) == "output":
+            if _layer_of(path) in ("output", "dense_path"):
                 array[:] = code_bias if i < spec.n_encoder and array.ndim == 1 else 0
             if _layer_of(path) != "linear_path":
                 continue
@@ -266,14 +284,17 @@ class StackedNetwork(BuiltNetwork):
         spec, width = weight_spec(self), self.options.code_width
         arrays = [array.astype(np.float64) for array in weights]
         paths = [path.split("/") for path in spec.paths]
-        first = next(p[0] for p in paths[spec.n_encoder :] if p[-2] != "linear_path")
+        besides = ("dense_path", "linear_path")
+        first = next(
+            p[0] for p in paths[spec.n_encoder :] if not p[0].startswith(("hidden_", *besides))
+        )
         for i, (path, array) in enumerate(zip(paths, arrays, strict=True)):
             if i < spec.n_encoder:
-                if path[-2] in ("output", "linear_path"):
+                if path[-2] in ("output", *besides):
                     if path[-1] == "bias":
                         array[::width] -= shift
                     array[:] = map_code(array, matrix, width)
-            elif path[-1] == "kernel" and ("linear_path" in path or path[0] == first):
+            elif path[-1] == "kernel" and path[0] in (first, "hidden_0", "linear_path"):
                 # Its bias is the next; that of a GRU has a row for the input and one for the
                 # state.
                 bias = arrays[next(j for j in range(i, len(paths)) if paths[j][-1] == "bias")]

@@ -63,8 +63,8 @@ class VAETransformer(
         tuple makes the network linear.
 
     network : ConvNetwork, RecurrentNetwork or None, default=None
-        Networks for images and series, from :mod:`skae.networks`; `hidden_layer_sizes` is
-        then not used. None: dense layers.
+        Networks for images and series, from :mod:`skae.networks`, beside dense layers of the
+        sizes `hidden_layer_sizes`. None: dense layers only.
 
     activation : str, default="relu"
         Activation of the hidden layers, as in :class:`AutoencoderTransformer`.
