@@ -254,7 +254,7 @@ class CombinedScore:
 
 
 def added_by_distances(xp: Any, logs: Any, units: Any) -> list:
-    """What distances add to the logarithm of a score, (n_samples,) each, in its unit.
+    """Terms of distances in the logarithm of a score, (n_samples,) each, in its unit.
 
     From logarithms, (n_samples,) each, of the components' mean and of each distance, and their
     medians and units, (2, 1 + n_distances), by the functions of `xp`.
