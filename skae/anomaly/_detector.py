@@ -22,6 +22,7 @@ from skae.anomaly._encoding import (
     unseen_deviations,
 )
 from skae.anomaly._folds import Folds, central_mask, check_groups, positive_weight, split_folds
+from skae.anomaly._rare import RareValues
 from skae.anomaly._scores import CombinedScore, ReconstructionScore
 from skae.anomaly._views import make_relations
 from skae.estimators._autoencoder import AutoencoderTransformer
@@ -30,7 +31,7 @@ from skae.estimators._fit_callbacks import FitMonitor, reached_max_iter, warn_at
 from skae.estimators._parameters import TableTagsMixin
 from skae.estimators._validation import check_training_rows, warn_of_empty
 from skae.tables import TabularEncoder
-from skae.tables._columns import number_units
+from skae.tables._columns import number_units, time_units
 from skae.tables._layout import ColumnLayout
 from skae.tables._squashing_scaler import SquashingScaler
 from skae.utils._calls import draw_seed, restores_state_on_error
@@ -413,9 +414,14 @@ class AEAnomalyDetector(TableTagsMixin, DetectionMixin, BaseEstimator):
             seen_range = range_of(self._encoding.to_network(some.inputs))
             zero, unit = number_units(self.table_)
             encoding = replace(self._encoding, seen_range=seen_range, zero=zero, deviation=unit)
+            time_zero, time_unit = time_units(self.table_)
+            encoding = replace(encoding, time_zero=time_zero, time_unit=time_unit)
         if self.scoring == "denoising":
             params = self.get_params(deep=False)
             components, relations = make_components(params), make_relations(params)
+            if encoding.is_table:
+                # Only there is it known what a column stands for.
+                relations = [*relations, RareValues.from_params(params)]
             monitor = FitMonitor(self, n_networks=len(folds.train_mask))
             score = CombinedScore(encoding, components, relations)
             return score.fit(rows, folds, rng, monitor)

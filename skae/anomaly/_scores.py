@@ -19,12 +19,11 @@ from skae.utils._calls import draw_seed
 # Entries of arrays that are held at a time.
 _CHUNK_ENTRIES = 2**20
 
-# The unit of the components and of a relation is the distance from its median to a quantile, by
-# `novelty`, on a log scale, and at least the least one. Anomalies in training lie above the
-# lower quantile. A relation counts by what it is above that quantile: relations that hold do
-# not mix with the ranks by the components.
+# The unit of the components and of a view beside them is the distance from its median to a
+# quantile, by `novelty`, on a log scale, and at least the least one. Anomalies in training lie
+# above the lower quantile.
 _UPPER_QUANTILE = {True: 0.99, False: 0.8}
-_LEAST_UNIT, _LEAST_UNIT_OF_RELATIONS = 0.2, 0.5
+_LEAST_UNIT = 0.2
 
 # Largest logarithm of a score by a relation, which float32 holds.
 LARGEST_LOG = 80.0
@@ -46,8 +45,8 @@ def geometric_mean(xp: Any, scores: Any) -> Any:
 class CombinedScore:
     """Geometric mean of components, such as the error of denoisers and a distance.
 
-    Where columns determine each other, a relation that is broken raises it: the larger counts,
-    each by its logarithm over the median, in a unit of its own.
+    Where columns determine each other, a relation that is broken raises it, and in a table a
+    rare value: the larger counts, each by its logarithm over the median, in a unit of its own.
 
     Parameters
     ----------
@@ -57,8 +56,9 @@ class CombinedScore:
     components : list of Component
         Fitted by `fit`, in this order.
 
-    relations : list of ConditionalResiduals
-        Fitted by `fit`, which keeps those that there are in the training rows.
+    relations : list of ConditionalResiduals or RareValues
+        Views beside the components, fitted by `fit`, which keeps those that apply to the
+        training rows.
     """
 
     encoding: Any
@@ -88,7 +88,7 @@ class CombinedScore:
         for relation in self.relations:
             relation.fit(data)
         self.typical_residual = typical_residual(self.relations)
-        self.relations = [relation for relation in self.relations if relation.tight.any()]
+        self.relations = [relation for relation in self.relations if relation.applies]
         return self
 
     def held_out_scores(self, rows, folds, novelty):
@@ -103,10 +103,9 @@ class CombinedScore:
                 )
                 for share in (0.5, _UPPER_QUANTILE[bool(novelty)])
             )
-            least = np.full(len(median), _LEAST_UNIT_OF_RELATIONS)
-            least[0] = _LEAST_UNIT
+            least = [_LEAST_UNIT, *(relation.least_unit for relation in self.relations)]
             unit = np.maximum(upper - median, least)
-            median[1:] += unit[1:]
+            median[1:] += unit[1:] * [relation.above_unit for relation in self.relations]
             self.units = np.stack([median, unit])
         return self._combined(parts)
 
