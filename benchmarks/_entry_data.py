@@ -42,7 +42,9 @@ class Known:
 
 def orders(rng, n):
     """Made table of orders: dates, quantity x price = amount, a city and its region."""
-    cities = [f"{a}{b}" for a in ("North", "Old", "Upper") for b in ("ford", "ham", "ton", "wick")]
+    cities = [
+        f"{a}{b}" for a in ("North", "Old", "Upper") for b in ("ford", "ham", "ton", "wick")
+    ]
     regions = np.array(["coast", "hills", "plain", "lakes"])
     city = np.minimum(rng.geometric(0.18, n) - 1, len(cities) - 1)
     goods = np.array(["bolt", "hinge", "lamp", "paint", "saw"])
@@ -114,9 +116,9 @@ def houses():
     """Houses of Ames, with areas that are sums."""
     columns = (
         "PID area price MS.Zoning Lot.Area Neighborhood Bldg.Type House.Style Overall.Qual "
-        "Year.Built Exterior.1st Foundation BsmtFin.SF.1 BsmtFin.SF.2 Bsmt.Unf.SF Total.Bsmt.SF "
-        "X1st.Flr.SF X2nd.Flr.SF Low.Qual.Fin.SF Full.Bath TotRms.AbvGrd Garage.Type "
-        "Garage.Cars Garage.Area Sale.Condition"
+        "Year.Built Exterior.1st Foundation BsmtFin.SF.1 BsmtFin.SF.2 Bsmt.Unf.SF "
+        "Total.Bsmt.SF X1st.Flr.SF X2nd.Flr.SF Low.Qual.Fin.SF Full.Bath TotRms.AbvGrd "
+        "Garage.Type Garage.Cars Garage.Area Sale.Condition"
     )
     return of_r("openintro", "ames")[columns.split()]
 
@@ -175,7 +177,8 @@ TABLES = {
     "census": (None, Known(determines=(("education", "years"),))),
     "flights": (flights, Known((("departed", "arrived"), ("scheduled", "arrived")), (),
                                (("dest", "zone"),), ("tailnum",))),
-    "houses": (houses, Known((), (("BsmtFin.SF.1", "BsmtFin.SF.2", "Bsmt.Unf.SF", "Total.Bsmt.SF"),
+    "houses": (houses, Known((), (("BsmtFin.SF.1", "BsmtFin.SF.2", "Bsmt.Unf.SF",
+                                   "Total.Bsmt.SF"),
                                   ("X1st.Flr.SF", "X2nd.Flr.SF", "Low.Qual.Fin.SF", "area")),
                              (("Neighborhood", "MS.Zoning"),), ("PID",))),
     "stops": (stops, Known(determines=(("neighborhood", "policePrecinct"),),

@@ -105,7 +105,9 @@ def reasons(detector, some, columns, identifiers):
     texts = detector.describe(some, n_columns=1)
     every = detector.describe(some)
     largest = [some.columns[i] for i in np.asarray(detector.explain(some)).argmax(axis=1)]
-    named = [any(t.startswith(f"{c} ") for c in cs) for t, cs in zip(texts, columns, strict=True)]
+    named = [
+        any(t.startswith(f"{c} ") for c in cs) for t, cs in zip(texts, columns, strict=True)
+    ]
     explained = [c in cs for c, cs in zip(largest, columns, strict=True)]
     is_id = [any(f"{c} " in t.split("far from")[0] for c in identifiers) for t in every]
     return np.array([named, explained, is_id])
@@ -164,7 +166,9 @@ def print_reasons(figures, runs):
             shares = 100 * right[:, mask].mean(axis=1)
             figures.add("reasons", mode, which, list(shares))
             spec.append((f"{mode}, {which} ({mask.sum()})", *(f"{s:.1f}" for s in shares)))
-        bars.append((f"named first at the top, {mode}, %", ">=", 80, 100 * right[0, top].mean()))
+        bars.append(
+            (f"named first at the top, {mode}, %", ">=", 80, 100 * right[0, top].mean())
+        )
     head = ["errors", "describe, %", "explain, %", "an identifier named, %"]
     print_table("A column of the error is first", head, spec)
     return bars

@@ -50,7 +50,8 @@ class AEAnomalyDetector(TableTagsMixin, DetectionMixin, BaseEstimator):
     lie far from all of them, where a network may be right by chance. Beside it, each column
     is predicted from the others by ridge regressions, on values and on logarithms: where the
     others determine it, a residual far beyond the usual ones is a broken relation, such as an
-    end before its start, or a sum that does not add up, and raises the score. All are taken
+    end before its start, or a sum that does not add up, and raises the score. So does, in a
+    table, a rare value: a new spelling of a category, a sign that few have. All are taken
     column by column, so that a score can be split over the columns.
 
     Raw tables are welcome: columns are standardised inside, and values farther than

@@ -41,11 +41,11 @@ class RareValues(Component):
     """Inverse share of the rows with a value as rare as the rarest of a row.
 
     The values of a row are the categories in its columns, the signs of its numbers, the orders
-    of its times, and whether a category agrees with another one that determines it. Each counts by the share of the rows whose value in the same place is
-    as rare or rarer, which few rows are far below, however many rare categories a column has.
-    By each fold model these are the rows that are not held out from it. A value that was not
-    seen is as rare as those that were seen once, whose share is an estimate of that of new
-    ones.
+    of its times, and whether a category agrees with another one that determines it. Each counts
+    by the share of the rows whose value in the same place is as rare or rarer, which is small
+    for few rows, however many rare categories a column has. By each fold model these are the
+    rows that are not held out from it. A value that was not seen is as rare as those that were
+    seen once, whose share is an estimate of that of new ones.
     """
 
     #: Least unit of the logarithms, and whether only what is above one unit counts.
@@ -113,8 +113,10 @@ class RareValues(Component):
 
         Shape (n_samples, n_columns). Two times whose order is rare count both.
         """
-        codes, n_models = self.codes(rows), len(self.surprise)
-        surprise = sum(self._of_codes(codes, j) for j in range(n_models)) / n_models
+        codes = self.codes(rows)
+        surprise = np.mean(
+            [self._of_codes(codes, j) for j in range(len(self.surprise))], axis=0
+        )
         relative = np.exp(surprise - surprise.max(axis=1, keepdims=True))
         parts = np.zeros((len(rows), self.layout.n_columns))
         for column, part in zip(self._column_of_feature(), relative.T, strict=True):
@@ -127,7 +129,8 @@ class RareValues(Component):
         Features are categories, then signs, then orders of times. The first code after those of
         the categories of a column is that of a category that was not seen.
         """
-        assert rows.observed is not None and rows.unseen is not None
+        assert rows.observed is not None
+        assert rows.unseen is not None
         codes = []
         for numbers in self._flags():
             is_new = rows.unseen[:, self.layout.column[numbers[0]]] > 0
