@@ -48,9 +48,11 @@ class RareValues(Component):
     seen once, whose share is an estimate of that of new ones.
     """
 
-    #: Least unit of the logarithms, and whether only what is above one unit counts.
+    #: Least unit of the logarithms, whether only what is above one unit counts, and the least
+    #: origin: no value that a twentieth of the rows have counts more than other rows.
     least_unit = 1.0
     above_unit = False
+    least_origin = float(np.log(20))
 
     layout: ColumnLayout
     zero: Array

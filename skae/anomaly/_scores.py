@@ -103,6 +103,8 @@ class CombinedScore:
                 )
                 for share in (0.5, _UPPER_QUANTILE[bool(novelty)])
             )
+            origins = [-np.inf, *(relation.least_origin for relation in self.relations)]
+            median = np.maximum(median, origins)
             least = [_LEAST_UNIT, *(relation.least_unit for relation in self.relations)]
             unit = np.maximum(upper - median, least)
             median[1:] += unit[1:] * [relation.above_unit for relation in self.relations]

@@ -78,6 +78,7 @@ class ConditionalResiduals(Component):
     #: that hold do not mix with the ranks by the components.
     least_unit = 0.5
     above_unit = True
+    least_origin = -np.inf
 
     omitted: float
     layout: ColumnLayout
