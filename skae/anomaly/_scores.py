@@ -12,7 +12,7 @@ import numpy as np
 from skae.anomaly._calibration import lower_quantile
 from skae.anomaly._components import MOST_ROWS, TINY, TrainingData
 from skae.anomaly._explanation import Reasons, above_fair_share, explanation_of
-from skae.anomaly._views import typical_residual
+from skae.anomaly._views import omit_looser_logs, typical_residual
 from skae.estimators._fit_callbacks import fit_without_warning
 from skae.utils._calls import draw_seed
 
@@ -87,6 +87,7 @@ class CombinedScore:
             data = replace(data, reference_mask=component.trim(data))
         for relation in self.relations:
             relation.fit(data)
+        omit_looser_logs(self.relations)
         self.typical_residual = typical_residual(self.relations)
         self.relations = [relation for relation in self.relations if relation.applies]
         return self

@@ -30,6 +30,9 @@ _TIGHT = 0.3
 _QUANTILES = 0.5, 0.95
 _LEAST_UNIT = 0.7
 
+# Large residuals of logarithms, relative to those of values, of a relation of logarithms.
+_TIGHTER = 0.5
+
 # Smallest residual, in the least difference of two values of a column and in deviations.
 _ROUNDING = 0.05
 _LEAST_RESIDUAL = 1e-7
@@ -95,6 +98,8 @@ class ConditionalResiduals(Component):
     median: Array
     unit: Array
     tight: Array
+    # Large residuals relative to the spread of each cell, (n_cells,); None in earlier files.
+    looseness: Array | None = None
 
     def __init__(self, omitted: float) -> None:
         self.omitted = omitted
@@ -127,6 +132,7 @@ class ConditionalResiduals(Component):
         self.median, high = np.nanquantile(log, _QUANTILES, axis=0)
         self.unit = np.maximum(high - self.median, _LEAST_UNIT)
         spread = np.quantile(self._sizes(X - np.median(X, axis=0)), _QUANTILES[1], axis=0)
+        self.looseness = np.exp(high) / np.maximum(spread, TINY)
         self.tight = np.exp(high) < _TIGHT * spread
         return self
 
@@ -285,6 +291,21 @@ def make_relations(params: Mapping[str, Any]) -> list[ConditionalResiduals]:
     return [
         view.from_params(params) for view in (ConditionalResiduals, LogConditionalResiduals)
     ]
+
+
+def omit_looser_logs(relations: Iterable[Component]) -> None:
+    """Let logarithms count only in columns that they determine far better than values do.
+
+    Elsewhere the residuals of logarithms are those of a curve: extremes of a column that
+    another one determines by its values.
+    """
+    both = [each for each in relations if isinstance(each, ConditionalResiduals)]
+    plain = next((each for each in both if not each.in_logs), None)
+    for each in both:
+        if each.in_logs and plain is not None:
+            assert each.looseness is not None
+            assert plain.looseness is not None
+            each.tight = each.tight & (each.looseness < _TIGHTER * plain.looseness)
 
 
 def typical_residual(relations: Iterable[Component]) -> Array | None:
