@@ -31,7 +31,7 @@ _QUANTILES = 0.5, 0.95
 _LEAST_UNIT = 0.7
 
 # Large residuals of logarithms, relative to those of values, of a relation of logarithms.
-_TIGHTER = 0.5
+_TIGHTER = 0.1
 
 # Smallest residual, in the least difference of two values of a column and in deviations.
 _ROUNDING = 0.05
