@@ -254,7 +254,8 @@ def numbers(n=120):
 
 
 @pytest.mark.parametrize("novelty", [True, False])
-def test_the_score_of_a_detector_from_its_parts(novelty):
+def test_the_score_of_a_detector_from_its_parts(novelty, monkeypatch):
+    monkeypatch.setattr("skae.anomaly._detector.make_distances", lambda params, is_table: [])
     # No column follows from the others.
     X = data_rng().normal(size=(120, 4))
     detector = AEAnomalyDetector(novelty=novelty, **QUICK).fit(X)
@@ -323,6 +324,7 @@ class DistanceToCentre(Component):
 @pytest.mark.parametrize("kind", ["numbers", "table"])
 def test_a_component_is_one_class_and_one_entry(monkeypatch, kind, novelty):
     monkeypatch.setattr("skae.anomaly._detector.make_relations", lambda params: [])
+    monkeypatch.setattr("skae.anomaly._detector.make_distances", lambda params, is_table: [])
     X = numbers() if kind == "numbers" else shop(90)
     without = AEAnomalyDetector(novelty=novelty, **QUICK).fit(X)
     components = (*_components.COMPONENTS, DistanceToCentre)
@@ -748,12 +750,15 @@ def test_the_score_of_a_table_from_its_parts():
     distances = distance_scores(rows, nearest.rows, nearest.masks, k, True)
     logarithms = [
         (np.log(errors.mean(axis=1)) + np.log(distance)) / 2
+        + np.log((errors / error.high).max(axis=1))
         for errors, distance in zip(
             error.errors(score.encoding.encode(rows)), distances, strict=True
         )
     ]
     assert isinstance(score.encoding, TableEncoding)
-    assert_allclose(score.score(rows), np.exp(np.mean(logarithms, axis=0)), rtol=1e-4)
+    of_components = score._parts_of_rows(rows, range(score.n_models))[:, 0]
+    assert_allclose(of_components, np.exp(np.mean(logarithms, axis=0)), rtol=1e-4)
+    assert (score.score(rows) >= of_components).all()
     factors = detector._binary_effects.correction(rows)
     expected = score.score(rows) / detector._median_score * factors
     assert_allclose(-detector.score_samples(X), expected, rtol=1e-6)

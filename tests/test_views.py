@@ -14,6 +14,7 @@ from data import data_rng
 from skae import AEAnomalyDetector
 from skae.anomaly._encoding import NumberEncoding, TableEncoding, unseen_deviations
 from skae.anomaly._folds import Folds
+from skae.anomaly._rare import RareValues
 from skae.anomaly._views import (
     ConditionalResiduals,
     LogConditionalResiduals,
@@ -249,8 +250,9 @@ def test_without_relations_the_score_is_that_of_the_components(kind, novelty, mo
     if kind == "table":
         X = X.assign(kind=np.where(data_rng(1).uniform(size=200) < 0.3, "x", "y"))
     detector = AEAnomalyDetector(novelty=novelty, **QUICK).fit(X)
-    assert len(detector._score.relations) == 0
-    assert detector._score.units is None
+    views = [type(view) for view in detector._score.relations]
+    assert views == ([RareValues] if kind == "table" else [])
+    assert (detector._score.units is None) == (not views)
     monkeypatch.setattr("skae.anomaly._detector.make_relations", lambda params: [])
     plain = AEAnomalyDetector(novelty=novelty, **QUICK).fit(X)
     assert_array_equal(detector.score_samples(X), plain.score_samples(X))

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from skae.anomaly._calibration import lower_quantile
 from skae.anomaly._encoding import EncodedRows, NumberEncoding, TableEncoding
 from skae.anomaly._folds import Folds, trim_mask
 from skae.anomaly._neighbors import NearestRows
@@ -35,6 +36,12 @@ MOST_ROWS = 2000
 # Least error of a column, relative to the mean of all, that is a unit: a column that follows
 # from the others makes a row anomalous, and does not drown the others.
 _LEAST_UNIT = 0.02
+
+# Quantile of the errors of a column of a table in which its error is compared with those of the
+# others, and the least, in mean errors: an unpredictable column with large errors now and then
+# does not drown the others. Chosen with benchmarks/entry_errors.py, on half of its tables.
+_HIGH = 0.99
+_LEAST_HIGH = 1e-3
 
 # Number of neighbours, and of the reference rows drawn at random, by `novelty`. Where anomalies
 # may be among the rows, few neighbours among many rows would often be anomalies themselves.
@@ -126,7 +133,9 @@ class DenoisingError(Component):
     depends on nothing but the row. Of numbers the unit of an error is the mean over the
     training rows of a fold model; of a table it is one for each column, the mean over rows held
     out, so that neither columns of many categories nor unpredictable ones drown the others.
-    Denoisers of tables are trained with blank columns.
+    Denoisers of tables are trained with blank columns. In tables, where one wrong value of many
+    columns is common, the largest error of a column counts as much as the mean of all
+    components, relative to a high quantile of the errors of that column.
 
     Parameters
     ----------
@@ -146,6 +155,8 @@ class DenoisingError(Component):
     noise: Array
     level: float
     unit: Array
+    # High quantile of the errors of each column of a table, (n_columns,), or None.
+    high: Array | None = None
 
     def __init__(self, training: DenoiserTraining, contamination_trim: float | None) -> None:
         self.training = training
@@ -192,18 +203,40 @@ class DenoisingError(Component):
         )
         unit = floored(held_out_mean(errors, data.reference_mask, data.weight))
         self.unit = np.tile(unit, (len(self.denoisers), 1))
+        held_out = ~np.isnan(errors).any(axis=1)
+        weight = None if data.weight is None else data.weight[held_out]
+        high = [
+            lower_quantile(error, _HIGH, weight) for error in errors[held_out].T / unit[:, None]
+        ]
+        self.high = np.maximum(high, _LEAST_HIGH)
 
     def scores(self, rows: EncodedRows, models: Iterable[int]) -> list[Array]:
-        """Mean error of the columns of each row by each fold model, (n_models, n_samples)."""
+        """Mean error of the columns of each row by each fold model, (n_models, n_samples).
+
+        Of a table times the square of the largest relative error, which is then a factor of the
+        geometric mean of the components.
+        """
         missing = rows.missing.sum(axis=1)
-        return [_mean(errors, rows) + missing for errors in self.errors(rows, models)]
+        if self.high is None:
+            return [_mean(errors, rows) + missing for errors in self.errors(rows, models)]
+        return [
+            (_mean(errors, rows) + TINY) * np.square((errors / self.high).max(axis=1) + TINY)
+            for errors in self.errors(rows, models)
+        ]
 
     def shares(self, rows: EncodedRows) -> Iterator[Array]:
-        """Shares of the columns in the logarithms of the errors, a term for each fold model."""
+        """Shares of the columns in the logarithms of the errors, a term for each fold model.
+
+        Of a table the mean of shares in the errors and in the relative errors.
+        """
         missing = rows.missing * np.reshape(rows.n_counted, (-1, 1))
         for errors in self.errors(rows):
             errors = errors + missing + TINY
-            yield errors / errors.sum(axis=1, keepdims=True) / len(self.denoisers)
+            shares = errors / errors.sum(axis=1, keepdims=True)
+            if self.high is not None:
+                relative = errors / self.high
+                shares = (shares + relative / relative.sum(axis=1, keepdims=True)) / 2
+            yield shares / len(self.denoisers)
 
     def trim(self, data: TrainingData) -> Array:
         """Mask of the rows without those that have the largest errors when held out."""

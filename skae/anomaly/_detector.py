@@ -26,6 +26,7 @@ from skae.anomaly._folds import (
     positive_weight,
     split_folds,
 )
+from skae.anomaly._rare import RareValues
 from skae.anomaly._scores import CombinedScore, ReconstructionScore
 from skae.anomaly._views import make_distances, make_relations
 from skae.estimators._autoencoder import AutoencoderTransformer
@@ -34,7 +35,7 @@ from skae.estimators._fit_callbacks import FitMonitor, reached_max_iter, warn_at
 from skae.estimators._parameters import TableTagsMixin
 from skae.estimators._validation import check_features, check_training_rows, warn_of_empty
 from skae.tables import TabularEncoder
-from skae.tables._columns import number_units
+from skae.tables._columns import number_units, time_units
 from skae.tables._layout import ColumnLayout
 from skae.tables._squashing_scaler import SquashingScaler
 from skae.utils._arrays import check_weight
@@ -60,7 +61,8 @@ class AEAnomalyDetector(TableTagsMixin, DetectionMixin, CallbackSupportMixin, Ba
     lie far from all of them, where a network may be right by chance. Beside it, each column
     is predicted from the others by ridge regressions, on values and on logarithms: where the
     others determine it, a residual far beyond the usual ones is a broken relation, such as an
-    end before its start, or a sum that does not add up, and raises the score. All are taken
+    end before its start, or a sum that does not add up, and raises the score. So does, in a
+    table, a rare value: a new spelling of a category, a sign that few have. All are taken
     column by column, so that a score can be split over the columns.
 
     Raw tables are welcome: columns are standardised inside, and values farther than
@@ -456,10 +458,16 @@ class AEAnomalyDetector(TableTagsMixin, DetectionMixin, CallbackSupportMixin, Ba
             seen_range = range_of(self._encoding.to_network(some.inputs))
             zero, unit = number_units(self.table_)
             encoding = replace(self._encoding, seen_range=seen_range, zero=zero, deviation=unit)
+            time_zero, time_unit = time_units(self.table_)
+            encoding = replace(encoding, time_zero=time_zero, time_unit=time_unit)
         if self.scoring == "denoising":
             params = self.get_params(deep=False)
-            views = make_relations(params), make_distances(params, encoding.is_table)
-            score = CombinedScore(encoding, make_components(params), *views)
+            relations = make_relations(params)
+            if encoding.is_table:
+                # Only there is it known what a column stands for.
+                relations = [*relations, RareValues.from_params(params)]
+            distances = make_distances(params, encoding.is_table)
+            score = CombinedScore(encoding, make_components(params), relations, distances)
             return score.fit(rows, folds, rng, monitor)
         estimator = self.estimator
         if estimator is None:

@@ -188,6 +188,12 @@ class TableEncoding:
 
     deviation : ndarray of shape (n_numbers,) or None
         Standard deviation of each number in the units of the data; NaN there, too.
+
+    time_zero : ndarray of shape (n_numbers,) or None
+        Time of the number zero in seconds since 1970; NaN but in columns of times.
+
+    time_unit : ndarray of shape (n_numbers,) or None
+        Seconds of one standard deviation; NaN but in columns of times.
     """
 
     layout: ColumnLayout
@@ -195,6 +201,8 @@ class TableEncoding:
     seen_range: tuple[Array, Array] | None = None
     zero: Array | None = None
     deviation: Array | None = None
+    time_zero: Array | None = None
+    time_unit: Array | None = None
 
     is_table = True
 

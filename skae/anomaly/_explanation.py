@@ -10,6 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from skae.anomaly._components import TINY, DenoisingError, NeighborDistance
+from skae.anomaly._rare import RareValues
 from skae.utils._rows import filled
 
 # Numbers: how often blank values are filled again, how often the set of them changes, and the
@@ -95,9 +96,9 @@ class _Explanation:
         # In the order of earlier versions, for the same last digits.
         terms = (term for c in reversed(self.components) for term in c.shares(rows))
         shares = sum(terms) / len(self.components)
-        added, _ = self.score.views(rows)
-        if added is None:
+        if not len(self.score.distances):
             return shares
+        added, _ = self.score.views(rows)
         raised = added[:, 1:].any(axis=1)
         weight = added.clip(TINY)
         weight /= weight.sum(axis=1, keepdims=True)
@@ -131,10 +132,26 @@ class _Explanation:
             if not len(decides):
                 continue
             blamed[decides] = relation.by_column(some) > _CONNECTED
-            by_others = self.encoding.to_data(self.encoding.to_points(relation.expected(some)))
+            if isinstance(relation, RareValues):
+                by_others = self._one_by_one(some, blamed[decides])
+            else:
+                by_others = self.encoding.to_points(relation.expected(some))
+                by_others = self.encoding.to_data(by_others)
             is_connected = blamed[decides][:, column]
             expected[decides] = np.where(is_connected, by_others, expected[decides])
         return Reasons(blamed, shares, expected)
+
+    def _one_by_one(self, rows, blamed):
+        """Expected value of each blamed one given all others, (n_samples, n_numbers)."""
+        expected, layout = np.zeros(rows.values.shape), self.encoding.layout
+        for column in np.flatnonzero(blamed.any(axis=0)):
+            at, numbers = np.flatnonzero(blamed[:, column]), layout.column == column
+            blank = np.zeros((len(at), layout.n_columns), dtype=bool)
+            blank[:, column] = True
+            some = rows.take(at)
+            restored = self.denoising.restored(some, self.denoising.clean(some, blank))
+            expected[np.ix_(at, numbers)] = restored[:, numbers]
+        return expected
 
     def _deciding(self, rows):
         """Relations, the positions of the rows whose score each decides, and its weight there.

@@ -12,19 +12,18 @@ import numpy as np
 from skae.anomaly._calibration import lower_quantile
 from skae.anomaly._components import MOST_ROWS, TINY, TrainingData
 from skae.anomaly._explanation import Reasons, above_fair_share, explanation_of
-from skae.anomaly._views import typical_residual
+from skae.anomaly._views import omit_looser_logs, typical_residual
 from skae.estimators._fit_callbacks import fit_network
 from skae.utils._calls import draw_seed
 
 # Entries of arrays that are held at a time.
 _CHUNK_ENTRIES = 2**20
 
-# The unit of the components and of a relation is the distance from its median to a quantile, by
-# `novelty`, on a log scale, and at least the least one. Anomalies in training lie above the
-# lower quantile. A relation counts by what it is above that quantile: relations that hold do
-# not mix with the ranks by the components.
+# The unit of the components and of a view beside them is the distance from its median to a
+# quantile, by `novelty`, on a log scale, and at least the least one. Anomalies in training lie
+# above the lower quantile.
 _UPPER_QUANTILE = {True: 0.99, False: 0.8}
-_LEAST_UNIT, _LEAST_UNIT_OF_RELATIONS = 0.2, 0.5
+_LEAST_UNIT = 0.2
 
 # A distance in other units counts by its logarithm above the median, in units of the distance
 # to this quantile: less the first number, and up to the second. The mean of these is added to
@@ -54,8 +53,8 @@ class CombinedScore:
     """Geometric mean of components, such as the error of denoisers and a distance.
 
     A row that is far from the others in other units of the columns has a larger one. Where
-    columns determine each other, a relation that is broken raises it: the larger counts,
-    each by its logarithm over the median, in a unit of its own.
+    columns determine each other, a relation that is broken raises it, and in a table a
+    rare value: the larger counts, each by its logarithm over the median, in a unit of its own.
 
     Parameters
     ----------
@@ -65,8 +64,9 @@ class CombinedScore:
     components : list of Component
         Fitted by `fit`, in this order.
 
-    relations : list of ConditionalResiduals
-        Fitted by `fit`, which keeps those that there are in the training rows.
+    relations : list of ConditionalResiduals or RareValues
+        Views beside the components, fitted by `fit`, which keeps those that apply to the
+        training rows.
 
     distances : list of NeighborDistance
         In other units, fitted by `fit`.
@@ -103,8 +103,9 @@ class CombinedScore:
             data = replace(data, reference_mask=component.trim(data))
         for view in (*self.relations, *self.distances):
             view.fit(data)
+        omit_looser_logs(self.relations)
         self.typical_residual = typical_residual(self.relations)
-        self.relations = [relation for relation in self.relations if relation.tight.any()]
+        self.relations = [relation for relation in self.relations if relation.applies]
         return self
 
     def held_out_scores(self, rows, folds, novelty):
@@ -121,10 +122,11 @@ class CombinedScore:
         if self.relations:
             logs = _logs(parts[held_out])
             median, unit = _units(logs, _UPPER_QUANTILE[bool(novelty)], weight)
-            least = np.full(len(median), _LEAST_UNIT_OF_RELATIONS)
-            least[0] = _LEAST_UNIT
-            unit = np.maximum(unit, least)
-            median[1:] += unit[1:]
+            origins = [-np.inf, *(relation.least_origin for relation in self.relations)]
+            upper, median = median + unit, np.maximum(median, origins)
+            least = [_LEAST_UNIT, *(relation.least_unit for relation in self.relations)]
+            unit = np.maximum(upper - median, least)
+            median[1:] += unit[1:] * [relation.above_unit for relation in self.relations]
             self.units = np.stack([median, unit])
         return self._with_relations(parts)
 

@@ -35,6 +35,9 @@ _TIGHT = 0.3
 _QUANTILES = 0.5, 0.95
 _LEAST_UNIT = 0.7
 
+# Large residuals of logarithms, relative to those of values, of a relation of logarithms.
+_TIGHTER = 0.1
+
 # Smallest residual, in the least difference of two values of a column and in deviations.
 _ROUNDING = 0.05
 _LEAST_RESIDUAL = 1e-7
@@ -43,6 +46,10 @@ _LEAST_RESIDUAL = 1e-7
 # anomalies, this share with the largest residuals is omitted; rounds of filling for new rows.
 _N_ROUNDS = 2
 _OMITTED = 0.1
+
+# Share of the values of a positive column that are not positive, at most, where rows may be
+# anomalies: a wrong sign does not hide the relations of the others.
+_NOT_POSITIVE = 0.01
 N_FILLINGS = 3
 
 # Deviations of a value that is filled, at most.
@@ -122,6 +129,12 @@ class ConditionalResiduals(Component):
     #: Whether positive columns count by their logarithms.
     in_logs = False
 
+    #: Least unit of the logarithms, and whether only what is above one unit counts: relations
+    #: that hold do not mix with the ranks by the components.
+    least_unit = 0.5
+    above_unit = True
+    least_origin = -np.inf
+
     omitted: float
     layout: ColumnLayout
     is_log: Array
@@ -137,6 +150,8 @@ class ConditionalResiduals(Component):
     median: Array
     unit: Array
     tight: Array
+    # Large residuals relative to the spread of each cell, (n_cells,); None in earlier files.
+    looseness: Array | None = None
 
     def __init__(self, omitted: float) -> None:
         self.omitted = omitted
@@ -169,8 +184,14 @@ class ConditionalResiduals(Component):
         self.median, high = np.nanquantile(log, _QUANTILES, axis=0)
         self.unit = np.maximum(high - self.median, _LEAST_UNIT)
         spread = np.quantile(self._sizes(X - np.median(X, axis=0)), _QUANTILES[1], axis=0)
+        self.looseness = np.exp(high) / np.maximum(spread, TINY)
         self.tight = np.exp(high) < _TIGHT * spread
         return self
+
+    @property
+    def applies(self) -> bool:
+        """True if there are tight relations."""
+        return bool(self.tight.any())
 
     def scores(self, rows: EncodedRows, models: Iterable[int]) -> list[Array]:
         """Largest residual of each row by each fold model, (n_models, n_samples)."""
@@ -261,8 +282,13 @@ class ConditionalResiduals(Component):
         zero = np.full(n_numbers, np.nan) if zero is None else zero
         if rows.observed is not None:
             plain = np.where(rows.observed, plain, np.nan)
-        least = np.fmin.reduce(plain, axis=0) - zero
-        self.is_log = (least > 0) & self.in_logs
+        above_zero = plain - zero
+        n_known = np.maximum((~np.isnan(above_zero)).sum(axis=0), 1)
+        n_wrong = (above_zero <= 0).sum(axis=0)
+        is_positive = n_wrong <= (_NOT_POSITIVE * n_known if self.omitted else 0)
+        above_zero = np.where(above_zero > 0, above_zero, np.nan)
+        least = np.fmin.reduce(above_zero, axis=0)
+        self.is_log = is_positive & ~np.isnan(least) & self.in_logs
         self.zero = np.where(self.is_log, zero, 0.0)
         self.least = np.where(self.is_log, _LEAST_POSITIVE * least, 1.0)
         self.centre, self.deviation = np.zeros(n_numbers), np.ones(n_numbers)
@@ -346,12 +372,28 @@ def _normal_scores(values: Array) -> tuple[Array, Array]:
     return knots, heights / (deviation if deviation > 0 else 1.0)
 
 
-def typical_residual(relations: Iterable[ConditionalResiduals]) -> Array | None:
+def omit_looser_logs(relations: Iterable[Component]) -> None:
+    """Let logarithms count only in columns that they determine far better than values do.
+
+    Elsewhere the residuals of logarithms are those of a curve: extremes of a column that
+    another one determines by its values.
+    """
+    both = [each for each in relations if isinstance(each, ConditionalResiduals)]
+    plain = next((each for each in both if not each.in_logs), None)
+    for each in both:
+        if each.in_logs and plain is not None:
+            assert each.looseness is not None
+            assert plain.looseness is not None
+            each.tight = each.tight & (each.looseness < _TIGHTER * plain.looseness)
+
+
+def typical_residual(relations: Iterable[Component]) -> Array | None:
     """Typical residual of each number in standard deviations, (n_numbers,), or None.
 
     The standard deviation, if residuals are normal; NaN of flags. By the relation of values.
     """
-    relation = next((each for each in relations if not each.in_logs), None)
+    of_values = (each for each in relations if isinstance(each, ConditionalResiduals))
+    relation = next((each for each in of_values if not each.in_logs), None)
     if relation is None or not relation.weights.size:
         return None
     layout = relation.layout

@@ -233,6 +233,24 @@ def number_units(encoder: Any) -> tuple[Array, Array]:
     return zero, unit
 
 
+# Types of times that are moments, and so can be compared between columns; see `ColumnValues`.
+_MOMENTS = ("time", "time with a zone", "period")
+
+
+def time_units(encoder: Any) -> tuple[Array, Array]:
+    """Time of the number zero in seconds since 1970, and seconds of one deviation.
+
+    Of the columns of the matrix of a fitted encoder, (n_numbers,) each; NaN of all but moments.
+    """
+    zero, unit = np.full((2, encoder.n_numbers), np.nan)
+    for column, block in zip(encoder._columns, encoder.blocks_, strict=True):
+        if isinstance(column, NumberColumn) and column.type in _MOMENTS:
+            second = 1e-9 if column.unit == "ns" else 1e-6
+            zero[block.start] = (column.origin + column.centre * column.step) * second
+            unit[block.start] = column.scale * column.step * second
+    return zero, unit
+
+
 def counted(values: Array, origin: int, step: int) -> Array:
     """Numbers counted from `origin` in steps, in float64, both of shape (n_values,)."""
     if values.dtype == object:
