@@ -19,7 +19,7 @@ from sklearn.model_selection import KFold, PredefinedSplit, ShuffleSplit, Strati
 from data import data_rng
 from skae import AEAnomalyDetector, AutoencoderTransformer, DenoisingAutoencoder
 from skae.anomaly._calibration import Calibration, ContaminatedCalibration, lower_quantile
-from skae.anomaly._descriptions import number
+from skae.anomaly._explanation import number
 from skae.anomaly._folds import central_mask, split_folds
 from skae.anomaly._neighbors import NearestRows
 from skae.tables._squashing_scaler import BinaryColumns, SquashingScaler

@@ -6,13 +6,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from skae.anomaly._descriptions import (
+from skae.anomaly._explanation import (
+    above_fair_share,
     describe_row,
     number,
     texts_of_numbers,
     texts_of_table,
 )
-from skae.anomaly._explanation import above_fair_share
 from skae.tables import TabularEncoder
 
 pytestmark = [pytest.mark.any_backend, pytest.mark.any_data]

@@ -10,7 +10,7 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
 from skae.anomaly._calibration import Calibration, ContaminatedCalibration, lower_quantile
-from skae.anomaly._descriptions import describe_row, texts_of_numbers, texts_of_table
+from skae.anomaly._explanation import describe_row, texts_of_numbers, texts_of_table
 from skae.estimators._validation import check_rows, check_table
 from skae.utils._arrays import check_weight, column_names, in_the_form_of, index_of
 from skae.utils._calls import restores_state_on_error, warn_user
