@@ -64,6 +64,7 @@ VALUES = {
     "n_dims": 2,
     "max_iter": 1,
     "n_steps": 2,
+    "subsample": 30,
     "tol": 0.5,
     "contamination": 0.25,
 }
