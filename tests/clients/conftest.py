@@ -11,6 +11,11 @@ from skae import AutoencoderTransformer
 from skae.metrics import reconstruction_score
 
 
+@pytest.fixture(scope="session", autouse=True)
+def graphs_as_traced():
+    """In the workers of a cluster graphs are optimized, and so they must be here."""
+
+
 @pytest.fixture
 def compare_searches(digits):
     """Searches here and with a backend of joblib, and asserts that these are the same."""
