@@ -51,14 +51,17 @@ def settled_modules(room_for_engines):
 
 
 @pytest.fixture(scope="session", autouse=True)
-def graphs_as_traced():
+def graphs_as_traced(request):
     """TensorFlow's rewriting of graphs takes a fifth of a compilation, and is not ours.
 
-    With SKAE_OPTIMIZED_GRAPHS=1 graphs are those that users have.
+    Slow tests, some of which compare with fresh processes, have the graphs that users have, and
+    with SKAE_OPTIMIZED_GRAPHS=1 all have.
     """
     import keras
 
-    if keras.backend.backend() == "tensorflow" and not os.environ.get("SKAE_OPTIMIZED_GRAPHS"):
+    is_quick = "not slow" in request.config.option.markexpr
+    is_optimized = not is_quick or os.environ.get("SKAE_OPTIMIZED_GRAPHS")
+    if keras.backend.backend() == "tensorflow" and not is_optimized:
         import tensorflow as tf
 
         tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": True})
