@@ -22,7 +22,6 @@ often a column is named that is an identifier.
 """
 
 import os
-from pathlib import Path
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
@@ -31,10 +30,9 @@ from sklearn.ensemble import IsolationForest
 from sklearn.metrics import average_precision_score, roc_auc_score
 from sklearn.neighbors import LocalOutlierFactor, NearestNeighbors
 
-from _common import Figures, note, parse, print_bars, print_machine, print_table
+from _common import Figures, note, print_bars, print_machine, print_table
 from _entry_data import KINDS, TABLES, load_table, planted
-from _mixed_data import MOST_ROWS
-from mixed import as_numbers
+from mixed import arguments, as_numbers, parser_of_tables
 from skae import AEAnomalyDetector
 
 PARTS = ("found", "kinds", "reasons")
@@ -175,17 +173,9 @@ def print_reasons(figures, runs):
 
 
 def main():
-    parser = parse(__doc__, 1, PARTS)
-    parser.add_argument("--data", type=Path, required=True)
-    parser.add_argument("--tables", nargs="+", choices=list(TABLES), default=list(TABLES))
+    parser = parser_of_tables(__doc__, PARTS, TABLES)
     parser.add_argument("--modes", nargs="+", choices=MODES, default=list(MODES))
-    parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
-    parser.add_argument("--max-rows", type=int, default=MOST_ROWS)
-    args = parser.parse_args()
-    args.params = {}
-    if args.quick:
-        args.params = {"hidden_layer_sizes": (16,), "n_steps": 50}
-        args.seeds, args.max_rows = args.seeds[:1], 300
+    args = arguments(parser)
     print_machine(args.quick)
     figures, bars = Figures(), []
     runs = list(results(args))

@@ -163,17 +163,28 @@ def print_promises(results, figures):
     return [("clean rows marked, %, at most", "<=", 9, most)]
 
 
-def main():
-    parser = parse(__doc__, 1, PARTS)
+def parser_of_tables(description, parts, names):
+    """Command line of a script on tables of these names."""
+    parser = parse(description, 1, parts)
     parser.add_argument("--data", type=Path, required=True)
-    parser.add_argument("--tables", nargs="+", choices=NAMES, default=list(NAMES))
+    parser.add_argument("--tables", nargs="+", choices=list(names), default=list(names))
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
     parser.add_argument("--max-rows", type=int, default=MOST_ROWS)
+    return parser
+
+
+def arguments(parser):
+    """Arguments, and `params` of the detector, which are its defaults unless it is quick."""
     args = parser.parse_args()
     args.params = {}
     if args.quick:
         args.params = {"hidden_layer_sizes": (16,), "n_steps": 50}
         args.seeds, args.max_rows = args.seeds[:1], 300
+    return args
+
+
+def main():
+    args = arguments(parser_of_tables(__doc__, PARTS, NAMES))
     print_machine(args.quick)
     figures, bars = Figures(), []
     if {"anomalies", "reasons"} & set(args.parts):

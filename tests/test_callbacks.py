@@ -368,19 +368,12 @@ def test_without_callbacks_in_scikit_learn(monkeypatch):
 # Estimators that hold several networks
 
 
-class Follower:
+class Follower(Recorder):
     """Remembers the tasks of a fit; stops each network, or fails, after so many epochs."""
 
     def __init__(self, stop_at=None, fail_at=None):
-        self.stop_at, self.fail_at = stop_at, fail_at
-        self.begun, self.ended, self.given = [], [], []
-        self.n_setup = self.n_teardown = 0
-
-    def setup(self, estimator, context):
-        self.n_setup += 1
-
-    def teardown(self, estimator, context):
-        self.n_teardown += 1
+        super().__init__(stop_at, fail_at)
+        self.given = []
 
     def on_fit_task_begin(self, estimator, context, *, X=None, y=None, metadata=None):
         self.given.append((estimator, X, y, metadata))

@@ -323,9 +323,8 @@ class DistanceToCentre(Component):
 @pytest.mark.parametrize("novelty", [True, False])
 @pytest.mark.parametrize("kind", ["numbers", "table"])
 def test_a_component_is_one_class_and_one_entry(monkeypatch, kind, novelty):
-    monkeypatch.setattr("skae.anomaly._detector.make_relations", lambda params: [])
+    monkeypatch.setattr("skae.anomaly._detector.make_relations", lambda params, is_table: [])
     monkeypatch.setattr("skae.anomaly._detector.make_distances", lambda params, is_table: [])
-    monkeypatch.setattr("skae.anomaly._rare.RareValues.applies", False)
     X = numbers() if kind == "numbers" else shop(90)
     without = AEAnomalyDetector(novelty=novelty, **QUICK).fit(X)
     components = (*_components.COMPONENTS, DistanceToCentre)

@@ -253,7 +253,10 @@ def test_without_relations_the_score_is_that_of_the_components(kind, novelty, mo
     views = [type(view) for view in detector._score.relations]
     assert views == ([RareValues] if kind == "table" else [])
     assert (detector._score.units is None) == (not views)
-    monkeypatch.setattr("skae.anomaly._detector.make_relations", lambda params: [])
+    monkeypatch.setattr(
+        "skae.anomaly._detector.make_relations",
+        lambda params, is_table: [view() for view in views],
+    )
     plain = AEAnomalyDetector(novelty=novelty, **QUICK).fit(X)
     assert_array_equal(detector.score_samples(X), plain.score_samples(X))
     assert_array_equal(detector.p_values(X), plain.p_values(X))

@@ -216,13 +216,14 @@ class DenoisingError(Component):
         Of a table times the square of the largest relative error, which is then a factor of the
         geometric mean of the components.
         """
-        missing = rows.missing.sum(axis=1)
-        if self.high is None:
-            return [_mean(errors, rows) + missing for errors in self.errors(rows, models)]
-        return [
-            (_mean(errors, rows) + TINY) * np.square((errors / self.high).max(axis=1) + TINY)
-            for errors in self.errors(rows, models)
-        ]
+        missing, scores = rows.missing.sum(axis=1), []
+        for errors in self.errors(rows, models):
+            score = _mean(errors, rows) + missing
+            if self.high is not None:
+                largest = (errors / self.high).max(axis=1)
+                score = (score + TINY) * np.square(largest + TINY)
+            scores.append(score)
+        return scores
 
     def shares(self, rows: EncodedRows) -> Iterator[Array]:
         """Shares of the columns in the logarithms of the errors, a term for each fold model.

@@ -26,7 +26,6 @@ from skae.anomaly._folds import (
     positive_weight,
     split_folds,
 )
-from skae.anomaly._rare import RareValues
 from skae.anomaly._scores import CombinedScore, ReconstructionScore
 from skae.anomaly._views import make_distances, make_relations
 from skae.estimators._autoencoder import AutoencoderTransformer
@@ -456,18 +455,16 @@ class AEAnomalyDetector(TableTagsMixin, DetectionMixin, CallbackSupportMixin, Ba
             encoding = NumberEncoding.from_data(some, is_scaled)
         else:
             seen_range = range_of(self._encoding.to_network(some.inputs))
-            zero, unit = number_units(self.table_)
-            encoding = replace(self._encoding, seen_range=seen_range, zero=zero, deviation=unit)
-            time_zero, time_unit = time_units(self.table_)
-            encoding = replace(encoding, time_zero=time_zero, time_unit=time_unit)
+            names = "zero", "deviation", "time_zero", "time_unit"
+            units = *number_units(self.table_), *time_units(self.table_)
+            units = dict(zip(names, units, strict=True))
+            encoding = replace(self._encoding, seen_range=seen_range, **units)
         if self.scoring == "denoising":
             params = self.get_params(deep=False)
-            relations = make_relations(params)
-            if encoding.is_table:
-                # Only there is it known what a column stands for.
-                relations = [*relations, RareValues.from_params(params)]
-            distances = make_distances(params, encoding.is_table)
-            score = CombinedScore(encoding, make_components(params), relations, distances)
+            views = (
+                make(params, encoding.is_table) for make in (make_relations, make_distances)
+            )
+            score = CombinedScore(encoding, make_components(params), *views)
             return score.fit(rows, folds, rng, monitor)
         estimator = self.estimator
         if estimator is None:

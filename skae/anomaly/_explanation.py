@@ -109,7 +109,7 @@ class _Explanation:
         shares = sum(terms) / len(self.components)
         if not len(self.score.distances):
             return shares
-        added, _ = self.score.views(rows)
+        added = self.score.terms(rows)
         raised = added[:, 1:].any(axis=1)
         weight = added.clip(TINY)
         weight /= weight.sum(axis=1, keepdims=True)
@@ -171,7 +171,7 @@ class _Explanation:
         """
         if not len(self.score.relations):
             return
-        _, views = self.score.views(rows)
+        views = self.score.views(rows)
         largest, views = views.argmax(axis=1), views.clip(TINY)
         for at, relation in enumerate(self.score.relations, start=1):
             decides = np.flatnonzero(largest == at)

@@ -118,7 +118,7 @@ class CombinedScore:
             logs = _logs(parts[held_out])[:, : 1 + n_distances]
             median, unit = _units(logs, _QUANTILE_OF_DISTANCES, weight)
             self.distance_units = np.stack([median, np.maximum(unit, _LEAST_UNIT)])
-        parts = np.column_stack([self._with_distances(parts), parts[:, 1 + n_distances :]])
+        parts = self._raised(parts)
         if self.relations:
             logs = _logs(parts[held_out])
             median, unit = _units(logs, _UPPER_QUANTILE[bool(novelty)], weight)
@@ -138,33 +138,25 @@ class CombinedScore:
     def score(self, X, models=None):
         """Score of each row of X, (n_samples, n_features), by these fold models or by all."""
         models = range(self.n_models) if models is None else models
-        parts = self._parts_of_rows(X, models)
-        of_relations = parts[:, 1 + len(self.distances) :]
-        return self._with_relations(
-            np.column_stack([self._with_distances(parts), of_relations])
-        )
+        return self._with_relations(self._raised(self._parts_of_rows(X, models)))
 
     def views(self, rows):
-        """Logarithms of encoded rows in their units: of distances, and of relations.
+        """Logarithms of encoded rows in their units, (n_samples, 1 + n_relations).
 
-        What the components' mean and each distance add to the score, above the median and in
-        units of the components, (n_samples, 1 + n_distances), none without distances. What
-        relations are compared by: the score without them, and each, (n_samples, 1 +
-        n_relations), none without relations.
+        Of the score without relations, and of each of these.
         """
         parts = self._parts(rows, range(self.n_models))
-        added = relations = None
-        if self.distances:
-            added = added_by_distances(np, _logs(parts).T, self.distance_units)
-            (median, *_), (unit, *_) = self.distance_units
-            of_components = (_logs(parts)[:, 0] - median) / unit
-            added = np.column_stack([of_components, *added])
-        if self.relations:
-            of_relations = parts[:, 1 + len(self.distances) :]
-            relations = self._in_units(
-                np.column_stack([self._with_distances(parts), of_relations])
-            )
-        return added, relations
+        return self._in_units(self._raised(parts))
+
+    def terms(self, rows):
+        """Terms of the components' mean and of distances, (n_samples, 1 + n_distances).
+
+        In the logarithm of the score of encoded rows, above the median, in its unit.
+        """
+        logs = _logs(self._parts(rows, range(self.n_models), relations=()))
+        (median, *_), (unit, *_) = self.distance_units
+        added = added_by_distances(np, logs.T, self.distance_units)
+        return np.column_stack([(logs[:, 0] - median) / unit, *added])
 
     @property
     def spread(self):
@@ -184,19 +176,28 @@ class CombinedScore:
         chunks = self._chunks(X, row_entries + X.shape[1])
         return np.concatenate([self._parts(rows, models) for rows in chunks])
 
-    def _parts(self, rows, models):
+    def _parts(self, rows, models, relations=None):
         """Geometric mean of the components, and logarithms of distances and of relations.
 
-        By these fold models, (n_samples, 1 + n_distances + n_relations).
+        By these fold models, (n_samples, 1 + n_distances + n_relations); of all relations, or
+        of these.
         """
         parts = [geometric_mean(np, [c.scores(rows, models) for c in self.components])]
         for distance in self.distances:
             logs = [np.log(score + NEAR) for score in distance.scores(rows, models)]
             parts.append(np.mean(logs, axis=0))
-        for relation in self.relations:
+        for relation in self.relations if relations is None else relations:
             logs = [np.log(score + TINY) for score in relation.scores(rows, models)]
             parts.append(np.mean(logs, axis=0))
         return np.stack(parts, axis=1)
+
+    def _raised(self, parts):
+        """Score without relations, and logarithms of these, (n_samples, 1 + n_relations).
+
+        From the results of `_parts`.
+        """
+        of_relations = parts[:, 1 + len(self.distances) :]
+        return np.column_stack([self._with_distances(parts), of_relations])
 
     def _with_distances(self, parts):
         """Mean of the components, raised by distances, (n_samples,), from `_parts`."""

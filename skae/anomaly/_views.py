@@ -14,6 +14,7 @@ from scipy.special import ndtr, ndtri
 
 from skae.anomaly._components import TINY, Component, NeighborDistance, TrainingData
 from skae.anomaly._encoding import EncodedRows
+from skae.anomaly._rare import RareValues
 from skae.tables._layout import ColumnLayout
 
 Array = NDArray[Any]
@@ -348,11 +349,14 @@ def make_distances(params: Mapping[str, Any], is_table: bool) -> list[NeighborDi
     return [view.from_params(params) for view in views]
 
 
-def make_relations(params: Mapping[str, Any]) -> list[ConditionalResiduals]:
-    """Views of relations that are not fitted, for these parameters of a detector."""
-    return [
-        view.from_params(params) for view in (ConditionalResiduals, LogConditionalResiduals)
-    ]
+def make_relations(params: Mapping[str, Any], is_table: bool) -> list[Component]:
+    """Views of relations that are not fitted, for these parameters of a detector.
+
+    And of rare values in tables: only there is it known what a column stands for.
+    """
+    views: list[type[Component]] = [ConditionalResiduals, LogConditionalResiduals]
+    views += [RareValues] if is_table else []
+    return [view.from_params(params) for view in views]
 
 
 def _normal_scores(values: Array) -> tuple[Array, Array]:

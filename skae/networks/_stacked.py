@@ -67,7 +67,7 @@ class BuiltNetwork(ABC):
     # Whether training can start at a linear map.
     starts_linear = True
     # XLA's convolutions and loops are slow on CPUs.
-    gains_from_xla: Any = False
+    gains_from_xla = False
 
     # Whether it has dense hidden layers, and learns as dense networks do.
     has_dense_path: Any = False
