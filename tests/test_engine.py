@@ -37,7 +37,7 @@ only_jax = pytest.mark.skipif(BACKEND != "jax", reason="looks into JAX's functio
 
 
 def engines(cache):
-    return [engine for idle in cache._idle.values() for engine in idle]
+    return [engine for _, engine in cache._idle]
 
 
 # Sharing a compilation
@@ -379,7 +379,7 @@ def test_schedules_share_an_engine(cache, quick, pixels):
     for rate in rates:
         settle(quick, pixels, "adam", learning_rate=rate)
     settle(quick, pixels, keras.optimizers.Adam(rates[1]))
-    assert len({key[0] for key in cache._idle}) == 1
+    assert len({key[0] for key, _ in cache._idle}) == 1
     by_name = len(cache)
     assert by_name <= 2  # an object may decay weights, and so another program
     for n_steps in (20, 30):

@@ -19,7 +19,9 @@ def stopping(**params):
 
 def paced(how, losses):
     """Rates at the beginnings of the epochs, and how many of them were held."""
-    schedule, rates = how.schedule(np.inf), []
+    from skae.training._optimizers import Schedule
+
+    schedule, rates = Schedule(how), []
     for loss in losses[: how.max_iter]:
         rates.append(schedule.rates)
         if schedule.update(loss):
@@ -66,7 +68,9 @@ def test_noise_is_no_end():
     ],
 )
 def test_training_has_converged_where_it_ends_without_max_iter(rate, losses, tol, converged):
-    schedule = stopping(rate=rate, tol=tol, max_iter=len(losses)).schedule(np.inf)
+    from skae.training._optimizers import Schedule
+
+    schedule = Schedule(stopping(rate=rate, tol=tol, max_iter=len(losses)))
     for loss in losses:
         if schedule.update(loss):
             break

@@ -69,13 +69,13 @@ def trained(progress, clock, n_epochs, max_iter, seconds):
     """A run of so many epochs, of so many seconds each."""
     training = fake(max_iter=max_iter)
     for epoch in range(n_epochs):
-        progress.begin()
+        progress.begin(training)
         clock.now += seconds
         training.parts.append(np.array([1.0 + epoch]))
         training.loss_curve.append(1.0 + epoch)
         training.validation_curve.append(np.nan)
         progress.end(training)
-    progress.close(training)
+    progress.close()
     return training
 
 

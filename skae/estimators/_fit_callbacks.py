@@ -155,7 +155,7 @@ class FitMonitor:
             form = ProgressFormat(**self.terms)
             self.progress = Progress(int(self.estimator.verbose) > 1, self.names, form)
         if self.progress is not None:
-            self.progress.begin()
+            self.progress.begin(training)
         if self.has_networks and training is not self.training:
             self._end_network()
             self.training = training
@@ -173,7 +173,7 @@ class FitMonitor:
     def close(self, training):
         """Report the end of a training run, by an error too."""
         if self.progress is not None:
-            self.progress.close(training)
+            self.progress.close()
 
     def finish(self):
         """Report the end of the fit, once the estimator has its attributes."""

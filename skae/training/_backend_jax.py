@@ -8,7 +8,6 @@ import jax.numpy as jnp
 from keras import distribution
 from numpy.typing import NDArray
 
-from skae.training._data import weighted_sum
 from skae.training._engine import Engine, State
 
 
@@ -47,9 +46,9 @@ class JaxEngine(Engine):
         return distribution.distribute_tensor(array, layout)
 
     def _losses(
-        self, weights: Sequence[Any], state: State, x: Any, target: Any, training: bool
+        self, weights: Any, state: State, x: Any, target: Any, weight: Any, training: bool
     ) -> tuple[Any, list[Any]]:
-        """Losses (n_rows, n_parts) of x, target (n_rows, ...), laid out over the devices."""
+        """The sums of the base class, of x and target, (n_rows, ...), laid out over devices."""
         if self._distribution is not None:
             x, target = (
                 distribution.distribute_tensor(
@@ -57,14 +56,11 @@ class JaxEngine(Engine):
                 )
                 for rows in (x, target)
             )
-        return super()._losses(weights, state, x, target, training)
+        return super()._losses(weights, state, x, target, weight, training)
 
     def _step(self, state: State, x: Any, target: Any, weight: Any) -> tuple[State, Any]:
-        """One batch: x, target : (n_rows, ...); weight : (n_rows,)."""
-
         def objective(weights: list[Any]) -> tuple[Any, Any]:
-            losses, others = self._losses(weights, state, x, target, True)
-            parts = weighted_sum(losses, weight)
+            parts, others = self._losses(weights, state, x, target, weight, training=True)
             return jnp.sum(parts), (parts, others)
 
         (_, (parts, others)), gradients = jax.value_and_grad(objective, has_aux=True)(
@@ -79,14 +75,12 @@ class JaxEngine(Engine):
     def _is_accelerated(self) -> bool:
         return any(device.platform != "cpu" for device in self._params[0].value.devices())
 
-    def _run(
-        self, order: Any, rates: NDArray[Any], n_rows: int, n_steps: int, n_chunks: int
-    ) -> tuple[Any, Any]:
+    def _run(self, order: Any, rates: NDArray[Any], *numbers: int) -> tuple[State, Any, Any]:
         """Call the compiled epoch; order (n_visits,), rates (n_steps,)."""
-        self._state, total, validation = self._function(
-            self._state, order, rates, n_rows, n_steps, n_chunks, *self._data
+        result: tuple[State, Any, Any] = self._function(
+            self._state, order, rates, *numbers, *self._data
         )
-        return total, validation
+        return result
 
     def _copies(self, tensors: Sequence[Any]) -> list[Any]:
         return list(tensors)  # no JAX array ever changes

@@ -1,12 +1,11 @@
 """TensorFlow: weights are variables, the epoch is one `tf.function`."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from skae.training._data import weighted_sum
 from skae.training._engine import Arrays, Engine, State
 from skae.utils._process import is_mmapped
 
@@ -23,12 +22,10 @@ class TensorFlowEngine(Engine):
         return tf.experimental.dlpack.from_dlpack(array.__dlpack__())
 
     def _step(self, state: State, x: Any, target: Any, weight: Any) -> tuple[State, Any]:
-        """One batch: x, target : (n_rows, ...); weight : (n_rows,)."""
         weights = self._unflattened([tf.convert_to_tensor(v.value) for v in self._params])
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch(weights)
-            losses, others = self._losses(weights, state, x, target, True)
-            parts = weighted_sum(losses, weight)
+            parts, others = self._losses(weights, state, x, target, weight, training=True)
             loss = tf.reduce_sum(parts)
         gradients = tape.gradient(
             loss, weights, unconnected_gradients=tf.UnconnectedGradients.ZERO
@@ -39,9 +36,7 @@ class TensorFlowEngine(Engine):
         self.optimizer.apply(self._clipped(gradients), self._params)
         return {"others": list(others)}, parts
 
-    def _run(
-        self, order: Any, rates: NDArray[Any], n_rows: int, n_steps: int, n_chunks: int
-    ) -> tuple[Any, Any]:
+    def _run(self, order: Any, rates: NDArray[Any], *numbers: int) -> tuple[State, Any, Any]:
         """Call the epoch, compiled the first time; order (n_visits,), rates (n_steps,)."""
         if self._function is None:
             others = [tf.TensorSpec(v.shape, v.dtype) for v in self._state["others"]]
@@ -58,11 +53,11 @@ class TensorFlowEngine(Engine):
                 autograph=False,
             ).get_concrete_function()
             self._function = _of_a_list(concrete)
-        numbers = map(tf.constant, (order, rates, n_rows, n_steps, n_chunks))
-        self._state, total, validation = self._function(
-            [*self._state["others"], *numbers, *self._data]
+        arguments = map(tf.constant, (order, rates, *numbers))
+        result: tuple[State, Any, Any] = self._function(
+            [*self._state["others"], *arguments, *self._data]
         )
-        return total, validation
+        return result
 
     def _mapped(self, schedule: Callable[[Any], Any]) -> Callable[[NDArray[Any]], Any]:
         def rate(step: Any) -> Any:
@@ -82,12 +77,9 @@ class TensorFlowEngine(Engine):
             variable.assign(value)
         self._state = {"others": [tf.constant(value) for value in others]}
 
-    def _fetch(self) -> tuple[Sequence[Any], Sequence[Any], Sequence[Any]]:
-        return self._params, self.optimizer.variables, self._state["others"]
-
-    def _current(self, state: State, kind: str) -> Sequence[Any]:
-        variables = self._params if kind == "params" else self.optimizer.variables
-        return [v.value for v in variables]
+    def _complete(self, state: State) -> State:
+        variables = {"params": self._params, "optimizer": self.optimizer.variables}
+        return {kind: [v.value for v in held] for kind, held in variables.items()} | state
 
 
 def _of_a_list(function: Any) -> Callable[[list[Any]], Any]:

@@ -6,7 +6,6 @@ from typing import Any
 import torch
 from numpy.typing import NDArray
 
-from skae.training._data import weighted_sum
 from skae.training._engine import Engine, State
 
 
@@ -14,11 +13,10 @@ class TorchEngine(Engine):
     """Trains with PyTorch."""
 
     def _step(self, state: State, x: Any, target: Any, weight: Any) -> tuple[State, Any]:
-        """One batch: x, target : (n_rows, ...); weight : (n_rows,)."""
         with torch.enable_grad():
             leaves = [value.detach().requires_grad_() for value in state["params"]]
-            losses, others = self._losses(self._unflattened(leaves), state, x, target, True)
-            parts = weighted_sum(losses, weight)
+            weights = self._unflattened(leaves)
+            parts, others = self._losses(weights, state, x, target, weight, training=True)
             gradients = torch.autograd.grad(torch.sum(parts), leaves, materialize_grads=True)
         params, slots = self.optimizer.stateless_apply(
             state["optimizer"], self._clipped(gradients), state["params"]
@@ -26,20 +24,11 @@ class TorchEngine(Engine):
         others = [value.detach() for value in others]
         return {"params": params, "optimizer": slots, "others": others}, parts.detach()
 
-    def _run(
-        self, order: Any, rates: NDArray[Any], n_rows: int, n_steps: int, n_chunks: int
-    ) -> tuple[Any, Any]:
+    def _run(self, order: Any, rates: NDArray[Any], *numbers: int) -> tuple[State, Any, Any]:
         """Call the epoch without gradients; order (n_visits,), rates (n_steps,)."""
         with torch.no_grad():
-            self._state, total, validation = self._epoch(
-                self._state,
-                *map(self._tensor, (order, rates)),
-                n_rows,
-                n_steps,
-                n_chunks,
-                *self._data,
-            )
-        return total, validation
+            visits, steps = map(self._tensor, (order, rates))
+            return self._epoch(self._state, visits, steps, *numbers, *self._data)
 
     def _repeat(self, times: int, function: Callable[..., Any], *carried: Any) -> Any:
         # A counter on the device would be waited for in each step.

@@ -26,27 +26,15 @@ _LANES = 16
 
 
 class Chunk(NamedTuple):
-    """Rows of some steps.
+    """Rows of some steps."""
 
-    Attributes
-    ----------
-    arrays : list of ndarray
-        Inputs, targets if they differ, and weights, with zeros up to the length of a chunk.
-
-    order : ndarray of int32
-        Order in which the rows are visited.
-
-    n_rows : int
-        Number of rows that count.
-
-    steps : slice
-        Their steps of the epoch.
-    """
-
+    # Inputs, targets if they differ, and weights, with zeros up to the length of a chunk.
     arrays: list[NDArray[np.float32]]
-    order: NDArray[np.int32]
-    n_rows: int
-    steps: slice
+    order: NDArray[np.int32]  # in which the rows are visited
+    n_rows: int  # that count
+    first_step: int  # of the epoch
+    n_steps: int
+    is_last: bool  # of the epoch
 
 
 class Stream:
@@ -78,17 +66,17 @@ class Stream:
         return order
 
     def chunks(self, order: NDArray[np.int32], n_rows: int) -> Generator[Chunk, None, None]:
-        """The chunks of an epoch over the first rows of an order."""
+        """The chunks of an epoch over the first rows of an order; an empty one without rows."""
         with ThreadPoolExecutor(1) as reader:
             coming = reader.submit(self.chunk, order, 0, n_rows)
-            for start in range(0, n_rows, self.n_rows):
+            for start in range(self.n_rows, n_rows, self.n_rows):
                 chunk = coming.result()
-                if start + self.n_rows < n_rows:
-                    coming = reader.submit(self.chunk, order, start + self.n_rows, n_rows)
+                coming = reader.submit(self.chunk, order, start, n_rows)
                 yield chunk
+            yield coming.result()
 
     def chunk(self, order: NDArray[np.int32], start: int, n_rows: int) -> Chunk:
-        """Chunk of the rows from `start` in an order, (n_visits,); none if `n_rows` is 0."""
+        """Chunk of the rows from `start` in an order, (n_visits,)."""
         counted = min(self.n_rows, n_rows - start)
         # The last batch is completed with rows like the others.
         n_steps = -(-counted // self.batch_size)
@@ -103,13 +91,8 @@ class Stream:
             for array in (rows.inputs, rows.targets, rows.weight)
             if array is not None
         ]
-        first = start // self.batch_size
-        return Chunk(arrays, visited, counted, slice(first, first + n_steps))
-
-
-def weighted_sum(losses: Any, weight: Any) -> Any:
-    """Sum over rows of losses (n_rows, n_parts): an array (n_parts,)."""
-    return ops.sum(losses * weight[:, None], axis=0)
+        is_last = start + counted == n_rows
+        return Chunk(arrays, visited, counted, start // self.batch_size, n_steps, is_last)
 
 
 def sum_of_squares(array: Any, in_lanes: bool) -> Any:
@@ -137,7 +120,7 @@ def flatten(arrays: Sequence[Any], n_entries: int, in_place: bool) -> Any:
 
 def unflatten(xp: Any, flat: Any, shapes: Sequence[tuple[int, ...]]) -> list[Any]:
     """Cut one vector into arrays of these shapes, by `numpy` or `keras.ops`."""
-    ends = np.cumsum([int(np.prod(shape)) for shape in shapes])[:-1]
+    ends = np.cumsum([math.prod(shape) for shape in shapes])[:-1]
     parts = xp.split(flat, ends.tolist())
     return [xp.reshape(part, shape) for part, shape in zip(parts, shapes, strict=True)]
 

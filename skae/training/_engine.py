@@ -12,17 +12,8 @@ from keras import ops
 from numpy.typing import NDArray
 
 from skae.networks._layers import values
-from skae.training._data import (
-    Chunk,
-    Stream,
-    compact,
-    flatten,
-    rows_from,
-    sum_of_squares,
-    unflatten,
-    weighted_sum,
-)
-from skae.training._optimizers import LearningRate, Rate, Rates, is_elementwise
+from skae.training._data import Stream, compact, flatten, rows_from, sum_of_squares, unflatten
+from skae.training._optimizers import LearningRate, Rate, Rates, is_elementwise, make
 from skae.utils._lazy import FEW_BYTES
 from skae.utils._process import malloc_trim
 from skae.utils._rows import Rows
@@ -66,59 +57,30 @@ class Engine(ABC):
     - `load` sets weights, seeds, settings and the optimizer's state, and `put` the rows: all
       that a fit depends on. An engine is expensive to make and cheap to use again.
     - `_epoch` is the program, in `keras.ops`; a backend defines the gradient (`_step`), the
-      compilation (`_run`) and where the state is held (`_begin`, `_fetch`).
+      compilation (`_run`) and where the state is held (`_begin`, `_complete`).
     - `skae.training._train.run` chooses learning rates, the best epoch and the end.
-
-    Parameters
-    ----------
-    model : keras.Model
-        Its output for ``(inputs, targets)`` is the loss of each row, of shape (n_rows,)
-        or, in parts that add up, (n_rows, n_parts).
-
-    optimizer : keras.optimizers.Optimizer
-        Not yet built; its learning rate is `rate`.
-
-    rate : Rate
-        Set to the learning rate of each step.
-
-    batch_size : int
-        Rows in a step.
-
-    clip_norm : float or None
-        The norm to which longer gradients are clipped.
-
-    paired : tuple of bool
-        Whether targets differ from inputs, in training and in validation.
-
-    whole_program : bool
-        Whether XLA compiles the epoch, where the backend leaves a choice.
     """
-
-    _data: list[Any]
-    _state: State
-    _stream: Stream | None
-    _learning_rate: LearningRate
 
     def __init__(
         self,
-        model: Any,
-        optimizer: Any,
-        rate: Rate,
+        model: Any,  # gives losses of rows (inputs, targets), (n_rows,) or (n_rows, n_parts)
+        optimizer: Any,  # this and the weight decay as for :func:`make`
+        weight_decay: float,
         *,
         batch_size: int,
-        clip_norm: float | None,
-        paired: tuple[bool, bool],
-        whole_program: bool,
+        clip_norm: float | None,  # to which longer gradients are clipped
+        paired: tuple[bool, bool],  # targets differ from inputs, in training and in validation
+        whole_program: bool,  # XLA compiles the epoch, where the backend leaves a choice
     ) -> None:
         self.model = model
-        self.optimizer = optimizer
-        self.rate = rate
+        self.rate = Rate()
+        self.optimizer = optimizer = make(optimizer, self.rate, weight_decay)
         self.batch_size = batch_size
         self.clip_norm = clip_norm
         self.paired = paired
         self.whole_program = whole_program
         self._shapes = [tuple(v.shape) for v in model.trainable_variables]
-        total = sum(int(np.prod(shape)) for shape in self._shapes)
+        total = sum(map(math.prod, self._shapes))
         self._flat = total <= _MOST_FLAT and is_elementwise(optimizer)
         if self._flat:
             vector = np.zeros(total, np.float32)
@@ -133,15 +95,22 @@ class Engine(ABC):
         self._averages = [position[id(v)] for v in averages]
         self._fresh_optimizer = [compact(v) for v in values(optimizer.variables)]
         self._fresh_others = [compact(v) for v in values(model.non_trainable_variables)]
-        self._n_parts = getattr(model, "n_parts", 1)
         self._seeds = [v.name == "seed_generator_state" for v in model.non_trainable_variables]
+        self._n_parts = getattr(model, "n_parts", 1)
+        self._validation_batch = max(batch_size, _VALIDATION_ROWS)
         # Memory of an idle engine.
         variables = {id(v): v for v in [*model.variables, *self._params, *optimizer.variables]}
         self.nbytes = sum(_FLOAT_BYTES * math.prod(v.shape) for v in variables.values())
-        self._validation_batch = max(batch_size, _VALIDATION_ROWS)
-        self.n_validation = self._n_settings = self._n_steps = 0
         self._has_run = False
         self.release()
+
+    def release(self) -> None:
+        """Release the data and whatever else `load` and `put` set."""
+        self._state: State = {}
+        self._learning_rate: LearningRate = 0.0
+        self._n_settings = self._n_steps = self.n_validation = self.epoch_length = 0
+        self._data: list[Any] = []
+        self._stream: Stream | None = None
 
     # Defined by backends
 
@@ -149,6 +118,12 @@ class Engine(ABC):
     def devices(cls) -> Hashable:
         """Devices for which a program is made, where a backend distributes."""
         return None
+
+    @property
+    def _is_accelerated(self) -> bool:
+        """True if the device is not the CPU."""
+        device = getattr(self._params[0].value, "device", "cpu")
+        return "cpu" not in str(device).lower()
 
     def _tensor(self, array: NDArray[Any]) -> Any:
         """An array of any shape on the device, or on each of them."""
@@ -169,39 +144,39 @@ class Engine(ABC):
 
     @abstractmethod
     def _step(self, state: State, x: Any, target: Any, weight: Any) -> tuple[State, Any]:
-        """One batch: the next state and the weighted sums of the losses, (n_parts,)."""
+        """One batch: the next state and the weighted sums of the losses, (n_parts,).
+
+        x, target : (n_rows, ...); weight : (n_rows,).
+        """
 
     @abstractmethod
-    def _run(
-        self, order: Any, rates: NDArray[Any], n_rows: int, n_steps: int, n_chunks: int
-    ) -> tuple[Any, Any]:
-        """Call `_epoch` and set the state; order (n_visits,), rates (n_steps,)."""
+    def _run(self, order: Any, rates: NDArray[Any], *numbers: int) -> tuple[State, Any, Any]:
+        """Call `_epoch`; order (n_visits,), rates (n_steps,), numbers of rows and batches."""
 
     @abstractmethod
     def _mapped(self, schedule: Callable[[Any], Any]) -> Callable[[NDArray[Any]], Any]:
         """A function of one step as a function of many."""
 
-    def _fetch(self) -> tuple[Sequence[Any], Sequence[Any], Sequence[Any]]:
-        """Current values of weights, optimizer variables and other variables."""
-        return self._state["params"], self._state["optimizer"], self._state["others"]
-
     def _begin(self, params: Arrays, optimizer: Arrays, others: Arrays) -> None:
-        """Set what `_fetch` returns."""
+        """Set the state: weights, variables of the optimizer and other variables."""
         values = {"params": params, "optimizer": optimizer, "others": others}
         # Tensors may share the memory of the arrays.
         self._state = {k: [self._tensor(v.copy()) for v in vs] for k, vs in values.items()}
+
+    def _complete(self, state: State) -> State:
+        """The state with the weights and the variables of the optimizer."""
+        return state
 
     # Called by the loop
 
     def load(
         self,
         weights: Sequence[NDArray[Any]],
-        *,
-        rng: np.random.RandomState,
         settings: Sequence[NDArray[Any]],
         statistics: Sequence[NDArray[Any]],
         optimizer_state: Arrays | None,
         learning_rate: LearningRate,
+        rng: np.random.RandomState,
     ) -> None:
         """Set the initial state, new or that of an earlier fit, as :func:`train` describes it.
 
@@ -247,16 +222,6 @@ class Engine(ABC):
         length = bucket(max(self.n_validation, 1), self._validation_batch)
         self._data += [self._tensor(array) for array in validation.padded(length)]
 
-    @property
-    def _is_accelerated(self) -> bool:
-        """True if the device is not the CPU."""
-        device = getattr(self._params[0].value, "device", "cpu")
-        return "cpu" not in str(device).lower()
-
-    def release(self) -> None:
-        """Release the data and whatever else `load` and `put` set."""
-        self._data, self._state, self._stream, self._learning_rate = [], {}, None, 0.0
-
     def order(self, rng: np.random.RandomState, n_rows: int) -> NDArray[np.int32]:
         """Rows of an epoch in the order in which they are visited, up to its padded length.
 
@@ -287,60 +252,48 @@ class Engine(ABC):
         self._n_steps += n_steps
         n_chunks = -(-self.n_validation // self._validation_batch)
         if self._stream is None:
-            sums = self._run(order, steps, n_rows, n_steps, n_chunks)
+            self._state, *sums = self._run(order, steps, n_rows, n_steps, n_chunks)
         else:
-            sums = self._run_in_chunks(self._stream, order, n_rows, steps, n_chunks)
+            sums = self._run_in_chunks(self._stream, order, steps, n_rows, n_chunks)
+        total, validation = values(sums)
         if self.whole_program and not self._has_run:
             malloc_trim()
         self._has_run = True
-        total, validation = values(sums)
         return total / (n_rows or np.nan), validation / (self.n_validation or np.nan)
 
     def _run_in_chunks(
-        self,
-        stream: Stream,
-        order: NDArray[np.int32],
-        n_rows: int,
-        rates: NDArray[np.float32],
-        n_chunks: int,
-    ) -> tuple[Any, Any]:
-        """Run an epoch on rows read meanwhile; order (n_visits,), rates (n_steps,)."""
-        validation = self._data
-
-        def run(chunk: Chunk, n_chunks: int) -> tuple[Any, Any]:
-            self._data = [*map(self._tensor, chunk.arrays), *validation]
-            n_steps = chunk.steps.stop - chunk.steps.start
-            steps = np.zeros(stream.n_steps, np.float32)
-            steps[:n_steps] = rates[chunk.steps]
-            sums = self._run(chunk.order, steps, chunk.n_rows, n_steps, n_chunks)
-            self._data = validation  # makes room for the next chunk
-            return sums
-
-        total: Any = 0.0
+        self, stream: Stream, order: Any, rates: NDArray[Any], n_rows: int, n_chunks: int
+    ) -> list[Any]:
+        """`_run` on rows that are read meanwhile; order (n_visits,), rates (n_steps,)."""
+        validation, total, losses = self._data, 0.0, None
         with closing(stream.chunks(order, n_rows)) as chunks:
             for chunk in chunks:
-                total += run(chunk, 0)[0]
-        nothing, losses = run(stream.chunk(order, 0, 0), n_chunks)
-        return total + nothing, losses
+                first, n_steps = chunk.first_step, chunk.n_steps
+                steps = np.zeros(stream.n_steps, np.float32)
+                steps[:n_steps] = rates[first : first + n_steps]
+                self._data = [*map(self._tensor, chunk.arrays), *validation]
+                self._state, part, losses = self._run(
+                    chunk.order, steps, chunk.n_rows, n_steps, n_chunks * chunk.is_last
+                )
+                self._data = validation  # makes room for the next chunk
+                total += part
+        return [total, losses]
 
     def snapshot(self) -> Snapshot:
         """Copies of the weights, averaged if the optimizer averages them, and statistics."""
-        params, slots, others = self._fetch()
-        if self._averages:
-            params = [slots[i] for i in self._averages]
-        others = [v for v, is_seed in zip(others, self._seeds, strict=True) if not is_seed]
-        return self._copies(params), self._copies(others[self._n_settings :])
+        seeds = zip(self._state["others"], self._seeds, strict=True)
+        others = [value for value, is_seed in seeds if not is_seed]
+        weights = self._averaged(self._state)
+        return self._copies(weights), self._copies(others[self._n_settings :])
 
     def unpacked(self, snapshot: Snapshot) -> tuple[Arrays, Arrays]:
         """Weights and statistics of a snapshot, in the order of the model's variables."""
         params, statistics = map(values, snapshot)
-        if self._flat:
-            params = unflatten(np, params[0], self._shapes)
-        return params, statistics
+        return unflatten(np, params[0], self._shapes) if self._flat else params, statistics
 
     def optimizer_state(self) -> Arrays:
         """Copy of the optimizer's variables."""
-        return values(self._fetch()[1])
+        return values(self._complete(self._state)["optimizer"])
 
     # The program
 
@@ -365,7 +318,7 @@ class Engine(ABC):
             n_remaining = n_rows - i * size
             weight = weight * ops.cast(row_number < n_remaining, "float32")
             count = ops.cast(ops.minimum(n_remaining, size), "float32")
-            self.rate.value = ops.reshape(ops.slice(rates, [i], [1]), ())
+            self.rate.value = ops.reshape(rows_from(rates, i, 1), ())
             state, parts = self._step(state, x[0], x[-1], weight / count)
             self.rate.value = 0.0
             return state, total + parts * count
@@ -377,25 +330,30 @@ class Engine(ABC):
 
         def validate_chunk(i: Any, total: Any) -> tuple[Any]:
             *x, weight = [rows_from(array, i * chunk, chunk) for array in validation]
-            if self._averages:
-                slots = self._current(state, "optimizer")
-                weights = self._unflattened([slots[i] for i in self._averages])
-            else:
-                weights = self._unflattened(self._current(state, "params"))
-            losses, _ = self._losses(weights, state, x[0], x[-1], False)
-            return (total + weighted_sum(losses, weight),)
+            weights = self._unflattened(self._averaged(state))
+            parts, _ = self._losses(weights, state, x[0], x[-1], weight, training=False)
+            return (total + parts,)
 
         (validation_total,) = self._repeat(n_chunks, validate_chunk, nothing)
         return state, total, validation_total
 
     def _losses(
-        self, weights: Sequence[Any], state: State, x: Any, target: Any, training: bool
+        self, weights: Any, state: State, x: Any, target: Any, weight: Any, training: bool
     ) -> tuple[Any, list[Any]]:
-        """Losses (n_rows, n_parts), and the next values of variables that are not trained."""
+        """Weighted sums of the losses, (n_parts,), and the next values of other variables.
+
+        x, target : (n_rows, ...); weight : (n_rows,).
+        """
         losses, others = self.model.stateless_call(
             list(weights), state["others"], (x, target), training=training
         )
-        return ops.reshape(losses, (-1, self._n_parts)), others
+        losses = ops.reshape(losses, (-1, self._n_parts))
+        return ops.sum(losses * weight[:, None], axis=0), others
+
+    def _averaged(self, state: State) -> list[Any]:
+        """The optimizer's weights, or their averages if it takes them."""
+        state = self._complete(state)
+        return [state["optimizer"][i] for i in self._averages] or state["params"]
 
     def _unflattened(self, params: Sequence[Any]) -> list[Any]:
         """The optimizer's variables as the model's weights."""
@@ -416,7 +374,3 @@ class Engine(ABC):
         if not self._flat:
             return gradients
         return [flatten(gradients, self._params[0].shape[0], is_serial)]
-
-    def _current(self, state: State, kind: str) -> Sequence[Any]:
-        """Weights ("params") or variables of the optimizer ("optimizer") inside the program."""
-        return state[kind]

@@ -1,9 +1,7 @@
 """Optimizers by name or object, their learning rates, and the end of training."""
 
-import functools
 import json
-from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,17 +12,8 @@ from skae.networks._layers import values
 
 # These update every weight by itself, so all weights may be one vector.
 _ELEMENTWISE = (
-    "Adadelta",
-    "Adagrad",
-    "Adam",
-    "AdamW",
-    "Adamax",
-    "Ftrl",
-    "Lion",
-    "Nadam",
-    "RMSprop",
-    "SGD",
-)
+    "Adadelta", "Adagrad", "Adam", "AdamW", "Adamax", "Ftrl", "Lion", "Nadam", "RMSprop", "SGD"
+)  # fmt: skip
 
 #: One for all steps, a Keras schedule, or a function of an array of step numbers.
 LearningRate = Any
@@ -64,7 +53,6 @@ class Rate:
         return {}
 
     def __call__(self) -> Any:
-        """The learning rate of the current step."""
         return self.value
 
 
@@ -75,7 +63,8 @@ def make(optimizer: Any, rate: Rate, weight_decay: float = 0.0) -> Any:
     shrink in a step.
     """
     if not isinstance(optimizer, str):
-        return type(optimizer).from_config({**configuration(optimizer), "learning_rate": rate})
+        config = _readable(optimizer).get_config() | {"learning_rate": rate}
+        return type(optimizer).from_config(config)
     for name, kind in vars(keras.optimizers).items():
         if name.lower() == optimizer and isinstance(kind, type):
             decay = {"weight_decay": weight_decay} if weight_decay else {}
@@ -83,16 +72,10 @@ def make(optimizer: Any, rate: Rate, weight_decay: float = 0.0) -> Any:
     raise ValueError(f"Keras {keras.__version__} has no optimizer {optimizer!r}.")
 
 
-def configuration(optimizer: Any) -> dict[str, Any]:
-    """The configuration of an optimizer object."""
-    config: dict[str, Any] = _readable(optimizer).get_config()
-    return config
-
-
 def stored(optimizer: Any) -> Any:
     """An optimizer object as plain values; one that is not of Keras with its class."""
     if not type(optimizer).__module__.startswith("keras."):
-        return type(optimizer), configuration(optimizer)
+        return type(optimizer), _readable(optimizer).get_config()
     return described(optimizer)
 
 
@@ -115,7 +98,7 @@ def restored(stored: Any) -> Any:
 
 
 def _readable(optimizer: Any) -> Any:
-    # A copy whose rate is not a variable: NumPy warns of how Keras converts one.
+    """A copy whose rate is not a variable: NumPy warns of how Keras converts one."""
     twin = object.__new__(type(optimizer))
     vars(twin).update(vars(optimizer))
     rate = vars(twin).get("_learning_rate")
@@ -135,11 +118,11 @@ def learning_rate_of(optimizer: Any) -> LearningRate:
     return float(values([learning_rate])[0])
 
 
-def key(optimizer: Any, weight_decay: float = 0.0) -> str | None:
+def key(optimizer: Any, weight_decay: float) -> Hashable | None:
     """Equal for optimizers that compile to the same program; None if unknown."""
     if isinstance(optimizer, str):
-        return _key_by_name(optimizer, weight_decay)
-    config = configuration(optimizer)
+        return optimizer, weight_decay
+    config = _readable(optimizer).get_config()
     # Keras numbers names: adam, adam_1, ...
     del config["name"], config["learning_rate"]
     kind = type(optimizer)
@@ -147,12 +130,6 @@ def key(optimizer: Any, weight_decay: float = 0.0) -> str | None:
         return json.dumps([kind.__module__, kind.__qualname__, config], sort_keys=True)
     except TypeError:
         return None
-
-
-# A new Keras optimizer takes as long as an epoch of a small table.
-@functools.lru_cache(maxsize=64)
-def _key_by_name(name: str, weight_decay: float) -> str | None:
-    return key(make(name, Rate(), weight_decay))
 
 
 def is_elementwise(optimizer: Any) -> bool:
@@ -169,37 +146,16 @@ def is_elementwise(optimizer: Any) -> bool:
 class Stopping:
     """The end of training.
 
-    Parameters
-    ----------
-    max_iter : int
-        Epochs at most.
-
-    n_iter_no_change : int
-        Epochs without progress after which training stops, or its learning rate falls.
-
-    tol : float or None
-        Progress that counts, in the unit of the loss; None: never stop early.
-
-    keep_best : bool
-        Whether the result is the best epoch, or the last.
-
-    rate, share : float or None, float
-        A learning rate that is held while there is progress and then falls to zero, and the
-        share of the loss that then counts as progress, if more than `tol`. None: the rate of
-        the optimizer.
+    With a `rate`, this learning rate is held while there is progress and then falls to zero.
+    Without, the optimizer's is taken, and training stops.
     """
 
-    max_iter: int
-    n_iter_no_change: int
-    tol: float | None
-    keep_best: bool
+    max_iter: int  # epochs at most
+    n_iter_no_change: int  # epochs without progress until training stops, or the rate falls
+    tol: float | None  # progress that counts, in the unit of the loss; None: never stop early
+    keep_best: bool  # whether the result is the best epoch, or the last
     rate: float | None = None
-    share: float = 0.0
-
-    def schedule(self, start: float) -> "Schedule":
-        """The schedule of a training run whose loss is `start` at first; infinite: unknown."""
-        kind: type[Schedule] = EarlyStopping if self.rate is None else WarmupStableDecay
-        return kind(self, start)
+    share: float = 0.0  # of the loss that counts as progress, if more than `tol`
 
     def progress(self, loss: float) -> float:
         """Decrease of a loss that counts."""
@@ -219,16 +175,17 @@ class Stopping:
         return float(np.mean(curve[-_WINDOW:])) > loss + tolerance
 
 
-class Schedule(ABC):
+class Schedule:
     """Learning rates and the end of a training run, whose loss is `start` at first.
+
+    A rate of `stopping` rises for the first two epochs or tenth of `max_iter`. Once the loss
+    makes no progress, or `max_iter` is near, it falls to zero, in three epochs for every seven
+    before. Without one, training ends once the loss no longer falls.
 
     Attributes
     ----------
     curve : list of float
         The loss after each epoch.
-
-    rates : tuple of float or None
-        Learning rates of the next epoch.
 
     n_held : int
         Number of epochs before the rate begins to fall.
@@ -238,49 +195,19 @@ class Schedule(ABC):
         rate had to fall because `max_iter` was near.
     """
 
-    rates: Rates = None
-    n_held = 0
-    has_converged = False
-
-    def __init__(self, stopping: Stopping, start: float) -> None:
+    def __init__(self, stopping: Stopping, start: float = np.inf) -> None:
         self.stopping = stopping
         self.curve: list[float] = []
-        # The best loss, and epochs without progress.
-        self._milestone, self._n_slow = start, 0
-
-    @abstractmethod
-    def update(self, loss: float) -> bool:
-        """Append the loss of an epoch; True ends training."""
-
-
-class EarlyStopping(Schedule):
-    """The optimizer's learning rate, until the loss no longer falls."""
-
-    def update(self, loss: float) -> bool:
-        """Append the loss of an epoch; True ends training."""
-        self.curve.append(loss)
-        if self.stopping.tol is None:
-            return False
-        self._n_slow += 1
-        if loss < self._milestone - self.stopping.tol:
-            self._milestone, self._n_slow = loss, 0
-        self.has_converged = self._n_slow >= self.stopping.n_iter_no_change
-        return self.has_converged
-
-
-class WarmupStableDecay(Schedule):
-    """A high learning rate while there is progress, which then falls to zero.
-
-    It rises for the first two epochs or tenth of `max_iter`. Once the loss makes no progress,
-    or `max_iter` is near, it falls, in three epochs for every seven before.
-    """
-
-    _n_falling = 0
+        self.n_held, self.has_converged = 0, False
+        # The best loss, epochs without progress, and those in which the rate falls.
+        self._best, self._n_slow, self._n_falling = start, 0, 0
 
     @property
-    def rates(self) -> Rates:  # type: ignore[override]
-        """Learning rates of the next epoch."""
-        rate, done = self.stopping.rate or 0.0, len(self.curve)
+    def rates(self) -> Rates:
+        """Learning rates at the beginning and at the end of the next epoch."""
+        rate, done = self.stopping.rate, len(self.curve)
+        if rate is None:
+            return None
         if self._n_falling:
             n, n_left = self._n_falling, self.n_held + self._n_falling - done
             return rate * n_left / n, rate * (n_left - 1) / n
@@ -290,21 +217,26 @@ class WarmupStableDecay(Schedule):
     def update(self, loss: float) -> bool:
         """Append the loss of an epoch; True ends training."""
         self.curve.append(loss)
-        done, most = len(self.curve), self.stopping.max_iter
+        stopping, done = self.stopping, len(self.curve)
+        n, most = stopping.n_iter_no_change, stopping.max_iter
+        if stopping.rate is None:
+            if stopping.tol is not None:
+                self._n_slow += 1
+                if loss < self._best - stopping.tol:
+                    self._best, self._n_slow = loss, 0
+                self.has_converged = self._n_slow >= n
+            return self.has_converged
         if self._n_falling:
             return done >= self.n_held + self._n_falling
         self.n_held = done
-        self._n_slow = self._n_slow + 1 if self._is_slow() else 0
+        # Slow is a loss that is not lower than the best of `n` epochs before.
+        is_slow = False
+        if stopping.tol is not None and done >= n + _WINDOW:
+            means = np.convolve(self.curve, np.full(_WINDOW, 1 / _WINDOW), mode="valid")
+            before = float(means[:-n].min())
+            is_slow = means[-1] > before - stopping.progress(before)
+        self._n_slow = self._n_slow + 1 if is_slow else 0
         self.has_converged = self._n_slow == _IN_A_ROW
         if self.has_converged or done >= most * (1 - _FALLING):
             self._n_falling = min(round(done * _FALLING / (1 - _FALLING)), most - done)
         return False
-
-    def _is_slow(self) -> bool:
-        """True if the loss is not lower than the best of `n_iter_no_change` epochs before."""
-        n = self.stopping.n_iter_no_change
-        if self.stopping.tol is None or len(self.curve) < n + _WINDOW:
-            return False
-        means = np.convolve(self.curve, np.full(_WINDOW, 1 / _WINDOW), mode="valid")
-        before = float(means[:-n].min())
-        return bool(means[-1] > before - self.stopping.progress(before))

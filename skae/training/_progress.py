@@ -17,30 +17,16 @@ _SILENCE = 10.0
 
 @dataclass(frozen=True)
 class ProgressFormat:
-    """Units and labels of the losses in progress lines.
+    """Units and labels of the losses in progress lines."""
 
-    Parameters
-    ----------
-    unit : float
-        Factor of the losses.
-
-    spread : float or None
-        Loss of the mean of the validation rows, in that unit: lines show the variance
-        explained. None: the loss.
-
-    baseline, rows : str
-        Labels of the first initialization, whose loss is shown beside (empty: it is not), and
-        of the validation rows.
-
-    n_parts : int or None
-        Parts of the training loss that are added up; None: all.
-    """
-
-    unit: float
+    unit: float  # factor of the losses
+    # Loss of the mean of the validation rows, in that unit: lines show the variance explained.
+    # None: the loss.
     spread: float | None = None
+    # Label of the first initialization, whose loss is shown beside; empty: it is not.
     baseline: str = ""
-    rows: str = "held-out"
-    n_parts: int | None = None
+    rows: str = "held-out"  # label of the validation rows
+    n_parts: int | None = None  # of the training loss that are added up; None: all
 
 
 class Progress:
@@ -69,26 +55,40 @@ class Progress:
         self._begun = self._last_line = time.monotonic()
         self._pending_line, self._width = "", 0
 
-    def begin(self) -> None:
+    def begin(self, training: Training) -> None:
         """Before an epoch."""
+        if not self.runs or training is not self.runs[-1]:
+            self.runs.append(training)
         self._begun = time.monotonic()
 
     def end(self, training: Training) -> None:
         """After an epoch."""
-        self._register_run(training)
         self._spent += time.monotonic() - self._begun
         self._n_epochs += 1
-        parts = self._parts(training)
+        epoch, n_runs = len(training.parts), len(self.names)
+        name = self.names[len(self.runs) - 1]
+        where = f"epoch {epoch}/{training.max_iter}"
+        # Seconds if no run stops early, without compilation.
+        n_left = training.max_iter * (1 + n_runs - len(self.runs)) - epoch
+        seconds = n_left * self._spent / self._n_epochs
+        # The most important first.
+        parts = [
+            f"{name}, {where}" if name else where,
+            self._validation(training, epoch),
+            f"at most {_duration(seconds)} left" if seconds >= 0.05 else "",
+            self._loss(training, epoch),
+        ]
         if self._updates:
             self._update(parts)
             return
         self._pending_line = _sentence(parts)
-        if self._is_due(training):
+        epochs_a_line = -(-training.max_iter * n_runs // (_LINES * min(n_runs, 2)))
+        is_due = self.every_epoch or epoch == 1 or epoch % epochs_a_line == 0
+        if is_due or time.monotonic() - self._last_line >= _SILENCE:
             self._write_pending()
 
-    def close(self, training: Training) -> None:
+    def close(self) -> None:
         """After a run, however it ended."""
-        self._register_run(training)
         self._write_pending()
         if self._width:
             self._write("")
@@ -113,23 +113,6 @@ class Progress:
                 _sentence([f"kept {result}", loss, _duration(seconds)]) + f"; {ending}."
             )
 
-    def _register_run(self, training: Training) -> None:
-        if not self.runs or training is not self.runs[-1]:
-            self.runs.append(training)
-
-    def _parts(self, training: Training) -> list[str]:
-        """Parts of the line after an epoch, the most important first."""
-        epoch = len(training.parts)
-        where = f"epoch {epoch}/{training.max_iter}"
-        name = self.names[len(self.runs) - 1]
-        seconds = self._seconds_left(training)
-        return [
-            f"{name}, {where}" if name else where,
-            self._validation(training, epoch),
-            f"at most {_duration(seconds)} left" if seconds >= 0.05 else "",
-            self._loss(training, epoch),
-        ]
-
     def _loss(self, training: Training, epoch: int) -> str:
         loss = float(training.parts[epoch - 1][: self.form.n_parts].sum())
         return f"loss {loss * self.form.unit:.5g}"
@@ -138,33 +121,17 @@ class Progress:
         """Validation loss or variance explained of an epoch, beside the baseline."""
         if not math.isfinite(training.validation_curve[epoch]):
             return ""
-        what = "loss" if self.form.spread is None else "variance explained"
-        text = f"{self.form.rows} {what} {self._figure(training, epoch)}"
-        if self.form.baseline:
-            text += f" ({self.form.baseline} {self._figure(self.runs[0], 0)})"
-        return text
-
-    def _figure(self, training: Training, epoch: int) -> str:
-        if self.form.spread is None:
-            return f"{training.validation_curve[epoch] * self.form.unit:.5g}"
-        # The first part is the reconstruction error; a penalty follows.
-        error = float(training.validation_parts[epoch][0]) * self.form.unit
-        return f"{1 - error / self.form.spread:.4f}"
-
-    def _seconds_left(self, training: Training) -> float:
-        """Seconds if no run stops early, without compilation."""
-        more_runs = len(self.names) - len(self.runs)
-        epochs = training.max_iter * (1 + more_runs) - len(training.parts)
-        return epochs * self._spent / self._n_epochs
-
-    def _is_due(self, training: Training) -> bool:
-        lines, most = _LINES * min(len(self.names), 2), training.max_iter * len(self.names)
-        return (
-            self.every_epoch
-            or len(training.parts) == 1
-            or len(training.parts) % -(-most // lines) == 0
-            or time.monotonic() - self._last_line >= _SILENCE
-        )
+        form, figures = self.form, []
+        for run, at in ((training, epoch), (self.runs[0], 0)):
+            if form.spread is None:
+                figures.append(f"{run.validation_curve[at] * form.unit:.5g}")
+            else:
+                # The first part is the reconstruction error; a penalty follows.
+                error = float(run.validation_parts[at][0]) * form.unit
+                figures.append(f"{1 - error / form.spread:.4f}")
+        what = "loss" if form.spread is None else "variance explained"
+        baseline = f" ({form.baseline} {figures[1]})" if form.baseline else ""
+        return f"{form.rows} {what} {figures[0]}{baseline}"
 
     def _write_pending(self) -> None:
         if self._pending_line:

@@ -2,7 +2,6 @@
 
 import threading
 import time
-from collections import OrderedDict
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -37,49 +36,18 @@ Ending = Literal["max_iter", "converged", "behind", "callback", "diverged", "int
 
 @dataclass
 class Training:
-    """Result of a training run.
+    """Result of a training run; losses are the means of an epoch, in parts, (n_parts,)."""
 
-    Attributes
-    ----------
-    best : tuple of lists
-        Snapshot of the best epoch, as the backend holds it.
-
-    unpack : callable
-        Returns weights and statistics of a snapshot.
-
-    best_iter : int
-        The best epoch; 0 is the initialization.
-
-    parts, validation_parts : list of ndarray of shape (n_parts,)
-        Parts of the mean losses, one array an epoch; `validation_parts` begins with those of
-        the initialization.
-
-    ending : str
-        Why training ended.
-
-    n_held : int
-        Epochs before the learning rate began to fall, where it does.
-
-    optimizer_state : list of ndarray
-        For a warm start.
-
-    max_iter : int
-        Largest number of epochs.
-
-    seconds : float
-        Duration, with compilation.
-    """
-
-    best: Snapshot
-    unpack: Callable[[Snapshot], tuple[Arrays, Arrays]]
-    best_iter: int = 0
-    parts: Arrays = field(default_factory=list)
-    validation_parts: Arrays = field(default_factory=list)
-    ending: Ending = "max_iter"
-    n_held: int = 0
-    optimizer_state: Arrays = field(default_factory=list)
-    max_iter: int = 0
-    seconds: float = 0.0
+    best: Snapshot  # of the best epoch, as the backend holds it
+    unpack: Callable[[Snapshot], tuple[Arrays, Arrays]]  # weights and statistics of a snapshot
+    max_iter: int = 0  # epochs at most
+    best_iter: int = 0  # the best epoch; 0 is the initialization
+    parts: Arrays = field(default_factory=list)  # training losses
+    validation_parts: Arrays = field(default_factory=list)  # first those of the initialization
+    ending: Ending = "max_iter"  # why training ended
+    n_held: int = 0  # epochs before the learning rate began to fall, where it does
+    optimizer_state: Arrays = field(default_factory=list)  # for a warm start
+    seconds: float = 0.0  # with compilation
 
     @property
     def weights(self) -> Arrays:
@@ -116,7 +84,7 @@ class Monitor(Protocol):
 
 
 class EngineCache:
-    """Engines by key, up to a number and a size; the least recently used is dropped first.
+    """Idle engines, up to a number and a size; the least recently used is dropped first.
 
     An engine in use is out of the cache: two threads that fit the same shape at once
     train two engines, and nothing waits while another trains.
@@ -125,16 +93,16 @@ class EngineCache:
     def __init__(self, max_size: int = _MOST_ENGINES, max_bytes: int = _MOST_BYTES) -> None:
         self.max_size = max_size
         self.max_bytes = max_bytes
-        self._idle: OrderedDict[Hashable, list[Engine]] = OrderedDict()
+        self._idle: list[tuple[Hashable, Engine]] = []  # keys and engines, the last used last
         self._lock = threading.Lock()
 
     def __len__(self) -> int:
-        return sum(map(len, self._idle.values()))
+        return len(self._idle)
 
     @property
     def nbytes(self) -> int:
         """Memory that the idle engines hold."""
-        return sum(engine.nbytes for engines in self._idle.values() for engine in engines)
+        return sum(engine.nbytes for _, engine in self._idle)
 
     @contextmanager
     def borrow(self, key: Hashable | None, make: Callable[[], Engine]) -> Iterator[Engine]:
@@ -143,8 +111,8 @@ class EngineCache:
         After an exception the engine is not used again.
         """
         with self._lock:
-            idle = self._idle.get(key) if key is not None else None
-            engine = idle.pop() if idle else None
+            same = [i for i, (other, _) in enumerate(self._idle) if other == key]
+            engine = self._idle.pop(same[-1])[1] if same else None
         if engine is None:
             engine = make()
         yield engine
@@ -152,14 +120,9 @@ class EngineCache:
         if key is None or engine.nbytes > self.max_bytes:
             return
         with self._lock:
-            self._idle.setdefault(key, []).append(engine)
-            self._idle.move_to_end(key)
+            self._idle.append((key, engine))
             while len(self) > self.max_size or self.nbytes > self.max_bytes:
-                oldest = next(iter(self._idle))
-                if self._idle[oldest]:
-                    self._idle[oldest].pop(0)
-                if not self._idle[oldest]:
-                    del self._idle[oldest]
+                del self._idle[0]
 
 
 CACHE = EngineCache()
@@ -174,83 +137,29 @@ def _compiles_whole(allow_xla: bool, steps: int, n_weights: int) -> bool:
 
 def train(
     build: Callable[[], Any],
-    key: Hashable | None,
-    weights: Arrays,
+    key: Hashable | None,  # equal for models that compile to one program; None: never share
+    weights: Arrays,  # at first, in the order of the model's trainable variables
     training: Rows,
     validation: Rows | None,
     *,
-    optimizer: Any,
-    learning_rate: Any,
+    optimizer: Any,  # by name or object
+    learning_rate: Any,  # or schedule; as the weight decay, of an optimizer by name
     weight_decay: float = 0.0,
-    clip_norm: float | None = None,
+    clip_norm: float | None = None,  # to which longer gradients are clipped
     batch_size: int,
     stopping: Stopping,
-    rng: np.random.RandomState,
+    rng: np.random.RandomState,  # the only source of randomness
     monitor: Monitor,
+    # Values of the first of the model's non-trainable variables, which are constants, and in a
+    # warm start of the next ones; none: new ones.
     settings: Sequence[NDArray[Any]] = (),
     statistics: Sequence[NDArray[Any]] = (),
-    optimizer_state: Arrays | None = None,
-    allow_xla: bool = True,
-    n_fits: int = 1,
-    first: Sequence[float] = (),
+    optimizer_state: Arrays | None = None,  # of an earlier fit, for a warm start
+    allow_xla: bool = True,  # whether the network gains from XLA
+    n_fits: int = 1,  # fits like this one that share a compilation
+    first: Sequence[float] = (),  # losses from another initialization: see `is_hopeless`
 ) -> Training:
-    """Fit a Keras model whose output is the loss of each row.
-
-    Parameters
-    ----------
-    build : callable
-        Returns the model.
-
-    key : hashable or None
-        Equal for models that compile to the same program; None: never share.
-
-    weights : list of ndarray
-        Initial weights, in the order of the model's trainable variables.
-
-    training, validation : Rows
-        Training rows and validation rows, if any.
-
-    optimizer : str or keras.optimizers.Optimizer
-        By name or object.
-
-    learning_rate, weight_decay : float or LearningRateSchedule, float
-        For an optimizer given by name.
-
-    clip_norm : float or None
-        The norm to which longer gradients are clipped.
-
-    batch_size : int
-        Rows in a step.
-
-    stopping : Stopping
-        The end of training.
-
-    rng : RandomState
-        The only source of randomness.
-
-    monitor : Monitor
-        Called around each epoch; may stop training.
-
-    settings, statistics : sequence of ndarray
-        Values of the first of the model's non-trainable variables, which are constants, and
-        in a warm start of the next ones; none: new ones.
-
-    optimizer_state : list of ndarray or None
-        For a warm start.
-
-    allow_xla : bool
-        Whether the network gains from XLA.
-
-    n_fits : int
-        Number of fits like this one that share a compilation.
-
-    first : sequence of float
-        Losses after each epoch from another initialization: training that is far behind ends.
-
-    Returns
-    -------
-    Training
-    """
+    """Fit the Keras model that `build` returns, whose output is the loss of each row."""
     refuse_forked_process()
     began = time.perf_counter()
     backend = keras.backend.backend()
@@ -280,20 +189,11 @@ def train(
         learning_rate = _optimizers.learning_rate_of(optimizer)
 
     def make() -> Engine:
-        rate = _optimizers.Rate()
-        made = _optimizers.make(optimizer, rate, weight_decay)
-        engine: Engine = kind(build(), made, rate, **options)
+        engine: Engine = kind(build(), optimizer, weight_decay, **options)
         return engine
 
     with CACHE.borrow(key, make) as engine:
-        engine.load(
-            weights,
-            rng=rng,
-            settings=settings,
-            statistics=statistics,
-            optimizer_state=optimizer_state,
-            learning_rate=learning_rate,
-        )
+        engine.load(weights, settings, statistics, optimizer_state, learning_rate, rng)
         engine.put(training, validation)
         del training, validation  # the engine has its own
         done = run(engine, n_rows, stopping, rng, monitor, first)
@@ -307,20 +207,20 @@ def run(
     stopping: Stopping,
     rng: np.random.RandomState,
     monitor: Monitor,
-    first: Sequence[float] = (),
+    first: Sequence[float],
 ) -> Training:
     """Train an engine that has weights and data of `n_rows` training rows.
 
     A loss that is not finite or a KeyboardInterrupt ends training with the best epoch until
     then. See :func:`train` for the other arguments.
     """
-    training = Training(engine.snapshot(), engine.unpacked, max_iter=stopping.max_iter)
+    training = Training(engine.snapshot(), engine.unpacked, stopping.max_iter)
     validated = engine.n_validation > 0
     order = np.zeros(engine.epoch_length, np.int32)
     _, start = engine.epoch(order, 0)
     training.validation_parts.append(start)
     best = start.sum() if validated else np.inf
-    schedule = stopping.schedule(best)
+    schedule = _optimizers.Schedule(stopping, best)
     try:
         for epoch in range(1, stopping.max_iter + 1):
             monitor.begin(training)
@@ -358,14 +258,7 @@ def train_for(n_steps: int, learning_rate: float, training: Rows, **options: Any
     """Train for about `n_steps` steps, in whole epochs, at Adam's rate that falls to zero.
 
     There is no validation, and the result is the last epoch. `options` are for :func:`train`.
-
-    Raises
-    ------
-    KeyboardInterrupt
-        If training is interrupted.
-
-    ValueError
-        If the loss is not finite.
+    An interruption is raised, and so is a loss that is not finite.
     """
     steps_an_epoch = -(-len(training) // options["batch_size"])
     n_epochs = max(round(n_steps / steps_an_epoch), 1)
