@@ -150,7 +150,8 @@ def test_each_row_is_visited_once(monkeypatch, many, digits, scattered):
         rows, row_weight = (array[chunk.order[: chunk.n_rows]] for array in chunk.arrays)
         seen.append(rows)
         seen_weight.append(row_weight)
-        steps.extend(range(chunk.steps.start, chunk.steps.stop))
+        steps.extend(range(chunk.first_step, chunk.first_step + chunk.n_steps))
+        assert chunk.is_last == (len(steps) == 13)
     assert len(seen) > 2
     assert steps == list(range(13))
     visited = stream.rows.take(order[:201])
@@ -228,11 +229,7 @@ def test_memory_is_given_back_where_the_system_can_be_asked(monkeypatch):
         raise OSError(name)
 
     monkeypatch.setattr(ctypes, "CDLL", missing)
-    _process._malloc_trim.cache_clear()
-    try:
-        _process.malloc_trim()
-    finally:
-        _process._malloc_trim.cache_clear()
+    _process.malloc_trim()
 
 
 # Sparse rows

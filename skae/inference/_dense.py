@@ -33,7 +33,7 @@ class Affine(NamedTuple):
     def transform(self, X: Any) -> Any:
         """From the units of the data to the network's."""
         if isinstance(X, LazyRows):
-            return X.within(self)
+            return replace(X, units=self)
         rows = self.centred(X)
         rows /= X.dtype.type(self.scale)
         return rows

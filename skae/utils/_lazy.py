@@ -1,7 +1,9 @@
 """Rows that are read in chunks where they are: large ones, files, sparse ones."""
 
 from collections.abc import Iterator
-from typing import Any
+from dataclasses import dataclass, replace
+from functools import reduce
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,9 +17,8 @@ FEW_BYTES = 2**26
 _ENTRIES = 2**16
 _SPARSE_ENTRIES = 2**20
 
-_FLOAT_BYTES = 4
 
-
+@dataclass(eq=False)
 class LazyRows:
     """A selection of the rows of a matrix, in units, without a copy.
 
@@ -27,19 +28,14 @@ class LazyRows:
     method `transform` of `units` is applied when rows are read.
     """
 
-    ndim = 2
+    source: Any
+    index: NDArray[np.intp] | None = None
+    units: Any = None
+    dtype: Any = None  # of the rows when they are read; None: that of the source
+    ndim: ClassVar = 2
 
-    def __init__(
-        self,
-        source: Any,
-        index: NDArray[np.intp] | None = None,
-        units: Any = None,
-        dtype: Any = None,
-    ) -> None:
-        self.source = source
-        self.index = index
-        self.units = units
-        self.dtype = np.dtype(dtype or source.dtype)
+    def __post_init__(self) -> None:
+        self.dtype = np.dtype(self.dtype or self.source.dtype)
 
     def __len__(self) -> int:
         return int(self.source.shape[0] if self.index is None else len(self.index))
@@ -54,39 +50,26 @@ class LazyRows:
         """True if the source is sparse."""
         return sparse.issparse(self.source)
 
-    @property
-    def nbytes(self) -> int:
-        """Size of the rows in float32."""
-        return _FLOAT_BYTES * self.shape[0] * self.shape[1]
-
     def __getitem__(self, key: Any) -> "LazyRows":
         if self.index is None and isinstance(key, slice):  # a view of an array
-            return LazyRows(self.source[key], None, self.units, self.dtype)
+            return replace(self, source=self.source[key])
         index = np.arange(len(self)) if self.index is None else self.index
-        return LazyRows(self.source, index[key], self.units, self.dtype)
-
-    def within(self, units: Any) -> "LazyRows":
-        """The same rows, centred and scaled when they are read."""
-        return LazyRows(self.source, self.index, units, self.dtype)
+        return replace(self, index=index[key])
 
     def astype(self, dtype: Any, copy: bool = False) -> "LazyRows":
         """The same rows, in another dtype when they are read."""
-        return LazyRows(self.source, self.index, self.units, dtype)
+        return replace(self, dtype=dtype)
 
     def given(self) -> Any:
         """The rows as the source has them."""
         return self.source if self.index is None else self.source[self.index]
 
-    def dense(self) -> NDArray[Any]:
-        """All the rows, as an array."""
-        rows = np.empty(self.shape, self.dtype)
-        self.read_into(rows)
-        return rows
-
-    def read_into(self, out: NDArray[Any]) -> None:
-        """Write the rows to the beginning of an array."""
+    def dense(self, out: NDArray[Any] | None = None) -> NDArray[Any]:
+        """All the rows, as an array, or at the beginning of the one given."""
+        out = np.empty(self.shape, self.dtype) if out is None else out
         for at, rows in self.chunks():
             out[at] = rows
+        return out
 
     def chunks(self, n_rows: int | None = None) -> Iterator[tuple[slice, NDArray[Any]]]:
         """Slices and their rows, (n_rows, n_features)."""
@@ -112,19 +95,14 @@ class LazyRows:
                 yield at, np.take(self.source, self.index[at], axis=0)
 
     def max(self, axis: int | None = None) -> Any:
-        """Largest entries of each column, or of all."""
-        return self._most(np.maximum, axis)
+        """The largest entry of each column, or of all."""
+        highest = reduce(np.maximum, (rows.max(axis=0) for _, rows in self.chunks()))
+        return highest if axis == 0 else highest.max()
 
     def min(self, axis: int | None = None) -> Any:
-        """Least entries of each column, or of all."""
-        return self._most(np.minimum, axis)
-
-    def _most(self, of: np.ufunc, axis: int | None) -> Any:
-        found: Any = None
-        for _, rows in self.chunks():
-            most = of.reduce(rows, axis=0)
-            found = most if found is None else of(found, most)
-        return found if axis == 0 else of.reduce(found)
+        """The smallest entry of each column, or of all."""
+        lowest = reduce(np.minimum, (rows.min(axis=0) for _, rows in self.chunks()))
+        return lowest if axis == 0 else lowest.min()
 
 
 def dense(rows: Any) -> NDArray[Any]:

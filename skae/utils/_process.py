@@ -4,10 +4,9 @@ import ctypes
 import math
 import mmap
 import os
-from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from functools import cache
 from threading import Lock
 from typing import Any
@@ -43,42 +42,20 @@ def parallel_slices(
     between them gain nothing, and threads of other libraries delay them. The function spends
     its time in NumPy, in about so many multiplications for all rows.
     """
-    if n_multiplications < _FEWEST_IN_THREADS:
-        for start in range(0, n_rows, most):
-            function(slice(start, start + most))
-        return
     n_threads = 1
     if n_multiplications >= _FEWEST_TO_SHARE:
         n_threads = _threads_of_products()
         most = min(most, -(-n_rows // _FEWEST_PARTS))
-    parts = deque(slice(start, start + most) for start in range(0, n_rows, most))
-
-    def work() -> None:
-        try:
-            for part in _taken(parts):
-                function(part)
-        finally:
-            parts.clear()  # after an error in one thread the others end, too
-
-    with BLAS_LIMITS.single():
+    parts = [slice(start, start + most) for start in range(0, n_rows, most)]
+    is_small = n_multiplications < _FEWEST_IN_THREADS
+    with nullcontext() if is_small else BLAS_LIMITS.single():
         if n_threads == 1:
-            work()
+            for part in parts:
+                function(part)
             return
         with ThreadPoolExecutor(n_threads, initializer=_limit_products) as pool:
-            try:
-                for worker in [pool.submit(work) for _ in range(n_threads)]:
-                    worker.result()
-            finally:
-                parts.clear()
-
-
-def _taken(parts: deque[slice]) -> Iterator[slice]:
-    """Parts that no other thread has taken."""
-    while True:
-        try:
-            yield parts.popleft()
-        except IndexError:
-            return
+            # After an error in one thread the parts that are left are cancelled.
+            list(pool.map(function, parts))
 
 
 class _Products:
@@ -120,18 +97,15 @@ def _threads_of_products() -> int:
     return max((one.num_threads for one in libraries if one.user_api == "blas"), default=1)
 
 
-@cache
-def _controller() -> ThreadpoolController:
-    return ThreadpoolController()
+# The libraries that are loaded, found once.
+_controller = cache(ThreadpoolController)
 
 
 # Forks, which lack the threads of their parents
 
 
-@cache
-def _backend_process() -> int:
-    """The process of the first call; a forked child inherits the result."""
-    return os.getpid()
+# The process of the first call; a forked child inherits the result.
+_backend_process = cache(os.getpid)
 
 
 def refuse_forked_process() -> None:
@@ -149,7 +123,7 @@ def refuse_forked_process() -> None:
         )
 
 
-def safe_openmp() -> AbstractContextManager[Any]:
+def safe_openmp() -> Any:
     """Limit OpenMP to one thread in a forked process, which lacks the others."""
     if os.getpid() == _IMPORTED_IN:
         return nullcontext()
@@ -168,9 +142,8 @@ def mmap_zeros(shape: tuple[int, ...], dtype: type[np.generic]) -> NDArray[Any]:
     nbytes = math.prod(shape) * np.dtype(dtype).itemsize
     if nbytes < _LARGE_PAGE:
         return np.zeros(shape, dtype)
-    if os.name != "posix":
-        return np.frombuffer(mmap.mmap(-1, nbytes), dtype).reshape(shape)
-    pages = mmap.mmap(-1, nbytes, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+    private = {"flags": mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS} if os.name == "posix" else {}
+    pages = mmap.mmap(-1, nbytes, **private)
     if hasattr(mmap, "MADV_HUGEPAGE"):
         # To make thousands of small pages takes a tenth of the time of training on them.
         with suppress(OSError):
@@ -185,15 +158,5 @@ def is_mmapped(array: NDArray[Any]) -> bool:
 
 def malloc_trim() -> None:
     """Return freed memory to the system, with glibc: XLA frees 100 MB after compiling."""
-    trim = _malloc_trim()
-    if trim is not None:
-        trim(0)
-
-
-@cache
-def _malloc_trim() -> Any:
-    """The function of glibc; None with another library."""
-    try:
-        return ctypes.CDLL(None).malloc_trim
-    except (AttributeError, OSError, TypeError):
-        return None
+    with suppress(AttributeError, OSError, TypeError):  # of another library
+        ctypes.CDLL(None).malloc_trim(0)

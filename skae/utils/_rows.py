@@ -2,10 +2,12 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from functools import reduce
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import sparse
 
 from skae.utils._lazy import LazyRows, dense
 from skae.utils._process import mmap_zeros, parallel_slices
@@ -122,7 +124,7 @@ def pad(array: Any, length: int) -> NDArray[np.float32]:
     """Rows, and zeros up to a length."""
     padded = mmap_zeros((length, *array.shape[1:]), np.float32)
     if isinstance(array, LazyRows):
-        array.read_into(padded)
+        array.dense(out=padded)
     else:
         padded[: len(array)] = array
     return padded
@@ -140,8 +142,18 @@ def moments(
     missing. `weight` has shape (n_samples,). The deviation of a constant column is zero, and
     so are both of a column without an observed value.
     """
-    is_sparse = isinstance(X, LazyRows) and X.is_sparse
-    found = (_sparse_moments if is_sparse else _dense_moments)(X, weight)
+    if isinstance(X, LazyRows) and X.is_sparse:
+        pieces = X.pieces(_SPARSE_ROWS)
+        found = reduce(_joined, (_moments_of(rows, weight, at) for at, rows in pieces))
+    else:
+        chunks: dict[int, _Moments] = {}
+
+        def look(at: slice) -> None:
+            chunks[at.start] = _moments_of(dense(X[at]), weight, at)
+
+        n_rows = max(_CHUNK_ENTRIES // X.shape[1], 1)
+        parallel_slices(look, len(X), n_rows, len(X) * X.shape[1])
+        found = reduce(_joined, (chunks[start] for start in sorted(chunks)))
     deviation = found.deviation * found.unit
     deviation[deviation <= _ROUNDING * np.maximum(found.high, -found.low)] = 0.0
     constant = found.high == found.low
@@ -183,88 +195,59 @@ def has_missing(X: Any) -> bool:
 
 
 class _Moments(NamedTuple):
-    """Of each column of some rows: its ends, a unit, and mean and deviation in this unit."""
+    """Of each column of some rows, (n_features,)."""
 
     high: NDArray[np.float64]
     low: NDArray[np.float64]
-    unit: NDArray[np.float64]
+    unit: NDArray[np.float64]  # of mean and deviation
     mean: NDArray[np.float64]
     deviation: NDArray[np.float64]
-    weight: float = 1.0
+    weight: float  # of the rows
 
 
-def _unit(high: NDArray[np.float64], low: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Powers of two, (n_features,): squares neither overflow nor vanish, nothing is rounded."""
+def _moments_of(rows: Any, weight: NDArray[Any] | None, at: slice) -> _Moments:
+    """Moments of rows, (n_rows, n_features), dense or CSR, at these positions in `weight`."""
+    rows = rows.astype(np.float64)
+    high, low = rows.max(axis=0), rows.min(axis=0)
+    if sparse.issparse(rows):
+        high, low = high.toarray().ravel(), low.toarray().ravel()
+    # In powers of two squares neither overflow nor vanish, and nothing is rounded.
     largest = np.maximum(high, -low)
     needed = (largest > 0) & ((largest < _SMALL) | (largest > 1 / _SMALL))
-    return np.exp2(np.frexp(np.where(needed, largest, 1.0))[1] - 1.0)
-
-
-def _dense_moments(X: Any, weight: NDArray[Any] | None) -> _Moments:
-    """Moments of rows, (n_samples, n_features), that are read once, a chunk at a time."""
-    chunks: dict[int, _Moments] = {}
-
-    def look(at: slice) -> None:
-        rows = dense(X[at]).astype(np.float64)
-        high, low = rows.max(axis=0), rows.min(axis=0)
-        unit = _unit(high, low)
+    unit = np.exp2(np.frexp(np.where(needed, largest, 1.0))[1] - 1.0)
+    each = np.ones(rows.shape[0]) if weight is None else weight[at]
+    total = each.sum(dtype=np.float64)
+    share = each / (total or 1.0)
+    if sparse.issparse(rows):
+        column, n_features = rows.indices, rows.shape[1]
+        entries, share = rows.data / unit[column], np.repeat(share, np.diff(rows.indptr))
+        mean = np.bincount(column, share * entries, n_features)
+        squares = np.square(entries - mean[column])
+        variance = np.bincount(column, share * squares, n_features)
+        # Entries that are zero; where every row has an entry, the rest would be rounding.
+        has_zeros = np.bincount(column, minlength=n_features) < rows.shape[0]
+        rest = np.maximum(1 - np.bincount(column, share, n_features), 0)
+        variance += np.where(has_zeros, rest, 0) * np.square(mean)
+    else:
         if (unit != 1).any():
             rows /= unit
-        each = np.ones(len(rows)) if weight is None else weight[at]
-        total = each.sum(dtype=np.float64)
-        share = each / (total or 1.0)
         mean = share @ rows
         rows -= mean
-        deviation = np.sqrt(share @ np.square(rows, out=rows))
-        chunks[at.start] = _Moments(high, low, unit, mean, deviation, total)
-
-    n_rows = max(_CHUNK_ENTRIES // X.shape[1], 1)
-    parallel_slices(look, len(X), n_rows, len(X) * X.shape[1])
-    parts = [chunks[start] for start in sorted(chunks)]
-    high = np.max([part.high for part in parts], axis=0)
-    low = np.min([part.low for part in parts], axis=0)
-    unit, total = _unit(high, low), 0.0
-    joined = np.zeros_like(unit), np.zeros_like(unit)
-    for part in parts:
-        if part.weight > 0:
-            total += part.weight
-            factor = part.unit / unit
-            moments_of_part = part.mean * factor, part.deviation * factor
-            joined = joined_moments(joined, moments_of_part, part.weight / total)
-    return _Moments(high, low, unit, *joined)
+        variance = share @ np.square(rows, out=rows)
+    return _Moments(high, low, unit, mean, np.sqrt(variance), total)
 
 
-def _sparse_moments(X: Any, weight: NDArray[Any] | None) -> _Moments:
-    """Moments of sparse rows, (n_samples, n_features), read for ends, mean and deviation."""
-    high, low = X.max(axis=0).astype(np.float64), X.min(axis=0).astype(np.float64)
-    unit = _unit(high, low)
-    mean = _sparse_average(X, weight, lambda rows, at: rows / unit[at])
-    variance = _sparse_average(
-        X, weight, lambda rows, at: np.square(rows / unit[at] - mean[at])
-    )
-    return _Moments(high, low, unit, mean, np.sqrt(variance))
-
-
-def _sparse_average(
-    X: Any,
-    weight: NDArray[Any] | None,
-    function: Callable[[NDArray[Any], Any], NDArray[Any]],
-) -> NDArray[np.float64]:
-    """Weighted mean, (n_features,), of a function of all entries, stored or zero."""
-    n_features = X.shape[1]
-    weight = np.ones(len(X)) if weight is None else weight
-    total, stored = np.zeros(n_features), np.zeros(n_features)
-    n_stored = np.zeros(n_features, np.intp)
-    for at, rows in X.pieces(_SPARSE_ROWS):
-        each = np.repeat(weight[at], np.diff(rows.indptr))
-        entries = function(rows.data.astype(np.float64, copy=False), rows.indices)
-        total += np.bincount(rows.indices, each * entries, n_features)
-        stored += np.bincount(rows.indices, each, n_features)
-        n_stored += np.bincount(rows.indices, minlength=n_features)
-    # Where every row has an entry, the rest would be rounding.
-    rest = np.where(n_stored < len(X), np.maximum(weight.sum() - stored, 0), 0)
-    zeros = function(np.zeros(n_features), slice(None))
-    return np.asarray((total + rest * zeros) / weight.sum())
+def _joined(first: _Moments, second: _Moments) -> _Moments:
+    """Moments of two groups of rows together."""
+    high, low = np.maximum(first.high, second.high), np.minimum(first.low, second.low)
+    unit = np.maximum(first.unit, second.unit)
+    groups = [
+        (group.mean * (group.unit / unit), group.deviation * (group.unit / unit))
+        for group in (first, second)
+    ]
+    total = first.weight + second.weight
+    joined = joined_moments(*groups, second.weight / (total or 1.0))
+    return _Moments(high, low, unit, *joined, total)
 
 
 def scale_of(deviation: NDArray[np.float64]) -> float:
