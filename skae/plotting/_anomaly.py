@@ -1,8 +1,10 @@
 """AnomalyScoreDisplay."""
 
+from dataclasses import KW_ONLY, dataclass
 from numbers import Integral
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from skae.plotting._drawing import COLORS, GREY, axes_for, set_title, split, unwrap
 from skae.utils._arrays import column_names
@@ -12,6 +14,7 @@ from skae.utils._arrays import column_names
 _LAST_BIN = 0.995
 
 
+@dataclass(eq=False, repr=False)
 class AnomalyScoreDisplay:
     """Scores of rows, the threshold, and why one row has the score it has.
 
@@ -72,24 +75,14 @@ class AnomalyScoreDisplay:
     'x1'
     """
 
-    def __init__(
-        self,
-        scores,
-        offset=None,
-        *,
-        false_alarm_rate=None,
-        held_out=None,
-        explanation=None,
-        feature_names=None,
-        n_columns=10,
-    ):
-        self.scores = scores
-        self.offset = offset
-        self.false_alarm_rate = false_alarm_rate
-        self.held_out = held_out
-        self.explanation = explanation
-        self.feature_names = feature_names
-        self.n_columns = n_columns
+    scores: ArrayLike
+    offset: float | None = None
+    _: KW_ONLY
+    false_alarm_rate: float | None = None
+    held_out: ArrayLike | None = None
+    explanation: ArrayLike | None = None
+    feature_names: list[str] | None = None
+    n_columns: int = 10
 
     @classmethod
     def from_estimator(
@@ -128,8 +121,8 @@ class AnomalyScoreDisplay:
                     "row must be the position of a row of X, an integer from 0 to "
                     f"{last}, or None; got {row!r}."
                 )
-            steps = estimator[:-1] if hasattr(estimator, "steps") else None
-            rows = X if steps is None or not len(steps) else steps.transform(X)
+            has_steps = hasattr(estimator, "steps") and len(estimator) > 1
+            rows = estimator[:-1].transform(X) if has_steps else X
             parts = unwrap(detector, "explain").explain(rows)
             explanation = np.asarray(parts, dtype=np.float64)[row].ravel()
             if feature_names is None:
@@ -193,8 +186,7 @@ class AnomalyScoreDisplay:
         display : AnomalyScoreDisplay
         """
         n_panels = 1 if self.explanation is None else 2
-        ax = axes_for(type(self).__name__, ax, (5.5 * n_panels, 4))
-        self.ax_, self.figure_ = ax, ax.figure
+        ax = axes_for(self, ax, (5.5 * n_panels, 4))
         self.axes_ = split(ax, 1, n_panels).ravel()
         self._draw_histogram(self.axes_[0])
         self.bars_ = None if n_panels == 1 else self._draw_bars(self.axes_[1])
@@ -205,37 +197,32 @@ class AnomalyScoreDisplay:
 
     def _draw_histogram(self, ax):
         scores = -_finite("scores", self.scores)
-        held_out = None if self.held_out is None else -_finite("held_out", self.held_out)
-        everything = scores if held_out is None else np.r_[scores, held_out]
-        last = np.quantile(everything, _LAST_BIN)
-        if self.offset is not None:
-            last = max(last, -1.5 * self.offset)
-        first = everything.min()
+        held_out = [] if self.held_out is None else -_finite("held_out", self.held_out)
+        threshold = -np.inf if self.offset is None else -self.offset
+        everything = np.r_[scores, held_out]
+        first, last = everything.min(), max(np.quantile(everything, _LAST_BIN), 1.5 * threshold)
         # Scores that are all the same have a bar that is a tenth of them wide.
         least = 0.1 * abs(first) or 0.1
         edges = np.linspace(first, last if last > first else first + least, 41)
         style = {"bins": edges, "density": True}
-        ax.hist(
-            scores.clip(max=edges[-1]), color=COLORS[5], label=f"{len(scores)} rows", **style
-        )
-        if held_out is not None:
-            label = f"{len(held_out)} held-out rows"
-            held_out = held_out.clip(max=edges[-1])
-            ax.hist(held_out, histtype="step", color=GREY, lw=1.5, label=label, **style)
+        drawn = scores.clip(max=edges[-1])
+        ax.hist(drawn, color=COLORS[5], label=f"{len(scores)} rows", **style)
+        if len(held_out):
+            drawn, label = held_out.clip(max=edges[-1]), f"{len(held_out)} held-out rows"
+            ax.hist(drawn, histtype="step", color=GREY, lw=1.5, label=label, **style)
         if self.offset is not None:
-            label = f"Threshold {-self.offset:.3g}, {np.mean(scores > -self.offset):.1%} beyond"
+            label = f"Threshold {threshold:.3g}, {np.mean(scores > threshold):.1%} beyond"
             if self.false_alarm_rate is not None:
                 label += f"\n(of normal rows {self.false_alarm_rate:.1%})"
-            ax.axvline(-self.offset, color=COLORS[1], lw=1.5, label=label)
+            ax.axvline(threshold, color=COLORS[1], lw=1.5, label=label)
         beyond = " (last bar: all beyond)" if scores.max() > edges[-1] else ""
         ax.set(xlabel=f"Anomaly score{beyond}", ylabel="Density")
         ax.legend(frameon=False)
 
     def _draw_bars(self, ax):
         parts = np.asarray(self.explanation, dtype=np.float64)
-        names = column_names(None, len(parts))
-        if self.feature_names is not None:
-            names = [str(name) for name in self.feature_names]
+        given = self.feature_names
+        names = column_names(None, len(parts)) if given is None else list(map(str, given))
         if len(names) != len(parts):
             raise ValueError(
                 f"feature_names must name the {len(parts)} columns of the explanation; got "

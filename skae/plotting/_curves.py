@@ -1,6 +1,9 @@
 """LossCurveDisplay and ComponentCurveDisplay."""
 
+from dataclasses import KW_ONLY, dataclass
+
 import numpy as np
+from numpy.typing import ArrayLike
 
 from skae.metrics import reconstruction_score, variance_explained
 from skae.plotting._drawing import COLORS, GREY, add_grid, axes_for, set_title, split, unwrap
@@ -15,6 +18,7 @@ _LOSS_NAMES = {
 }
 
 
+@dataclass(eq=False, repr=False)
 class LossCurveDisplay:
     """Training and validation loss by epoch.
 
@@ -70,22 +74,13 @@ class LossCurveDisplay:
     'Epoch'
     """
 
-    def __init__(
-        self,
-        training,
-        validation=None,
-        *,
-        start_loss=None,
-        best=None,
-        parts=None,
-        loss_name="Loss",
-    ):
-        self.training = training
-        self.validation = validation
-        self.start_loss = start_loss
-        self.best = best
-        self.parts = parts
-        self.loss_name = loss_name
+    training: ArrayLike
+    validation: ArrayLike | None = None
+    _: KW_ONLY
+    start_loss: float | None = None
+    best: tuple[int, float] | None = None
+    parts: dict[str, ArrayLike] | None = None
+    loss_name: str = "Loss"
 
     @classmethod
     def from_estimator(cls, estimator, *, ax=None, log_scale=False):
@@ -168,15 +163,26 @@ class LossCurveDisplay:
         display : LossCurveDisplay
         """
         parts = self.parts or {}
-        width = 6.4 if not parts else 4 * (1 + len(parts))
-        ax = axes_for(type(self).__name__, ax, (width, 4.2 if not parts else 3.8))
-        self.ax_, self.figure_ = ax, ax.figure
+        size = (4 * (1 + len(parts)), 3.8) if parts else (6.4, 4.2)
+        ax = axes_for(self, ax, size)
         self.axes_ = split(ax, 1, 1 + len(parts))[0]
-        self.lines_ = self._draw_loss(self.axes_[0])
+        first, *others = self.axes_
+        self.lines_ = _line(first, self.training, COLORS[0], "Training")
+        if self.validation is not None:
+            has_start = self.start_loss is not None and np.isfinite(self.start_loss)
+            start = [self.start_loss] if has_start else []
+            curve = [*start, *self.validation]
+            self.lines_ += _line(first, curve, COLORS[1], "Validation", 1 - len(start))
+        if self.best is not None and np.isfinite(self.best[1]):
+            epoch, loss = self.best
+            first.axvline(epoch, color=GREY, ls=":", lw=1, zorder=1)
+            _mark(first, epoch, loss, f"Kept: epoch {epoch}, {loss:.4g}")
+        first.set_ylabel(self.loss_name)
+        first.legend()
         # The first two colours mean training and validation.
-        for i, (name, part) in enumerate(parts.items()):
-            self.lines_ += _line(self.axes_[i + 1], part, COLORS[2 + i % 6], name)
-            self.axes_[i + 1].set_ylabel(f"Part: {name}")
+        for i, (panel, (name, part)) in enumerate(zip(others, parts.items(), strict=True)):
+            self.lines_ += _line(panel, part, COLORS[2 + i % 6], name)
+            panel.set_ylabel(f"Part: {name}")
         for panel in self.axes_:
             panel.set_xlabel("Epoch")
             panel.set_yscale("log" if log_scale else "linear")
@@ -185,23 +191,8 @@ class LossCurveDisplay:
         set_title(ax, "Loss by epoch", self.axes_)
         return self
 
-    def _draw_loss(self, ax):
-        lines = _line(ax, self.training, COLORS[0], "Training")
-        start = np.nan if self.start_loss is None else self.start_loss
-        if self.validation is not None:
-            curve, first = list(self.validation), 1
-            if np.isfinite(start):
-                curve, first = [start, *curve], 0
-            lines += _line(ax, curve, COLORS[1], "Validation", first)
-        if self.best is not None and np.isfinite(self.best[1]):
-            epoch, loss = self.best
-            ax.axvline(epoch, color=GREY, ls=":", lw=1, zorder=1)
-            _mark(ax, epoch, loss, f"Kept: epoch {epoch}, {loss:.4g}")
-        ax.set_ylabel(self.loss_name)
-        ax.legend()
-        return lines
 
-
+@dataclass(eq=False, repr=False)
 class ComponentCurveDisplay:
     """Share of variance explained by the first columns of an ordered code, beside PCA's.
 
@@ -249,10 +240,10 @@ class ComponentCurveDisplay:
     'Columns of the code'
     """
 
-    def __init__(self, explained, pca=None, *, share=None):
-        self.explained = explained
-        self.pca = pca
-        self.share = share
+    explained: ArrayLike
+    pca: ArrayLike | None = None
+    _: KW_ONLY
+    share: float | None = None
 
     @classmethod
     def from_estimator(cls, estimator, X=None, *, pca=None, share=None, ax=None):
@@ -290,7 +281,7 @@ class ComponentCurveDisplay:
                 )
             sizes = range(1, estimator.n_components_ + 1)
             explained = [reconstruction_score(estimator.truncated(k), X) for k in sizes]
-            curves = explained, None if pca is None else _curve_of_pca(pca, X)[: len(sizes)]
+            curves = explained, None if pca is None else _curve_of_pca(pca, X, sizes)
         return cls.from_curves(*curves, share=share, ax=ax)
 
     @classmethod
@@ -320,22 +311,19 @@ class ComponentCurveDisplay:
         -------
         display : ComponentCurveDisplay
         """
-        self.ax_ = ax = axes_for(type(self).__name__, ax, (6.4, 4.2))
-        self.figure_ = ax.figure
+        ax = axes_for(self, ax, (6.4, 4.2))
         explained = np.asarray(self.explained, dtype=np.float64)
         self.lines_ = _line(ax, explained, COLORS[0], "Network", most_marked=40)
         if self.pca is not None:
-            pca = np.asarray(self.pca, dtype=np.float64)
-            self.lines_ += _line(ax, pca, COLORS[1], "PCA", most_marked=40)
+            self.lines_ += _line(ax, self.pca, COLORS[1], "PCA", most_marked=40)
         self.n_components_ = None
         if self.share is not None:
             ax.axhline(self.share, color=GREY, ls=":", lw=1, zorder=1)
-            reached = np.asarray(self.explained) >= self.share
+            reached = explained >= self.share
             if reached.any():
                 self.n_components_ = size = int(np.argmax(reached)) + 1
                 _mark(ax, size, explained[size - 1], f"{self.share:.0%} by {size} columns")
-        ax.set_xlabel("Columns of the code")
-        ax.set_ylabel("Share of variance explained")
+        ax.set(xlabel="Columns of the code", ylabel="Share of variance explained")
         ax.set_ylim(top=1)
         ax.xaxis.get_major_locator().set_params(integer=True)
         add_grid(ax, alpha=0.3)
@@ -346,6 +334,7 @@ class ComponentCurveDisplay:
 
 def _line(ax, curve, color, label, first=1, most_marked=14):
     """A curve (n_points,) over whole numbers, with markers where it has few points."""
+    curve = np.asarray(curve, dtype=np.float64)
     marker = "." if len(curve) <= most_marked else None
     positions = np.arange(first, first + len(curve))
     return ax.plot(positions, curve, color=color, label=label, marker=marker)
@@ -356,9 +345,9 @@ def _mark(ax, x, y, label):
     ax.plot(x, y, "*", ms=13, color="black", mec="white", zorder=4, ls="none", label=label)
 
 
-def _curve_of_pca(pca, X):
-    """Share of variance that the first principal components explain, (n_components,)."""
+def _curve_of_pca(pca, X, sizes):
+    """Variance of X (n_samples, n_features) explained by the first components, (n_sizes,)."""
     code = np.ascontiguousarray(pca.transform(X))
-    sizes = range(1, code.shape[1] + 1)
-    truncated = (np.where(np.arange(code.shape[1]) < k, code, 0) for k in sizes)
-    return [variance_explained(X, pca.inverse_transform(columns)) for columns in truncated]
+    columns = np.arange(code.shape[1])
+    truncated = (np.where(columns < k, code, 0) for k in sizes if k <= len(columns))
+    return [variance_explained(X, pca.inverse_transform(codes)) for codes in truncated]

@@ -20,14 +20,15 @@ GREY = "0.55"
 _GAP = 0.08
 
 
-def axes_for(caller, ax, size=None):
-    """The axes given, or those of a new figure of this size in inches."""
+def axes_for(display, ax, size=None):
+    """The axes given, or those of a new figure of this size in inches; set as attributes."""
     try:
         import matplotlib.pyplot as plt
     except ImportError as error:
-        raise missing_package(caller, "matplotlib", "plot") from error
+        raise missing_package(type(display).__name__, "matplotlib", "plot") from error
     if ax is None:
         _, ax = plt.subplots(figsize=size, layout="constrained")
+    display.ax_, display.figure_ = ax, ax.figure
     return ax
 
 
@@ -71,25 +72,22 @@ class Band(NamedTuple):
     is_error: bool = False
 
 
-def mosaic_size(bands):
-    """Width and height in inches at which the images are legible."""
-    height, width = bands[0].images.shape[1:3]
-    columns = max(len(band.images) for band in bands)
-    longest = max(len(line) for band in bands for line in band.label.split("\n"))
-    side = np.clip(11 / columns, 0.55, 1.1)
-    return (
-        side * columns + 0.09 * longest + (1.3 if any(b.is_error for b in bands) else 0.3),
-        max(side * len(bands) * min(height / width, 3) + 0.8, 1.9),
-    )
-
-
-def draw_mosaic(ax, bands, limits, cmap="gray", step_labels=None):
-    """Draw bands one under the other: errors on a scale that starts at zero."""
-    height, width = bands[0].images.shape[1:3]
+def draw_mosaic(display, ax, bands, limits, title, cmap="gray", step_labels=None):
+    """Draw bands one under the other in one `axes_`: errors on a scale that starts at zero."""
+    n_columns, height, width = bands[0].images.shape[:3]
     gap = _GAP * height
     low, high = limits
     errors = [band.images for band in bands if band.is_error]
     most = (limits_of(*errors)[1] if errors else 0) or 1.0
+    # In inches, so that the images are legible.
+    side = np.clip(11 / n_columns, 0.55, 1.1)
+    longest = max(len(line) for band in bands for line in band.label.split("\n"))
+    size = (
+        side * n_columns + 0.09 * longest + (1.3 if errors else 0.3),
+        max(side * len(bands) * min(height / width, 3) + 0.8, 1.9),
+    )
+    ax = axes_for(display, ax, size)
+    display.axes_ = np.array([[ax]])
     for i, band in enumerate(bands):
         scale = {"cmap": cmap, "vmin": low, "vmax": high}
         if band.is_error:
@@ -101,9 +99,9 @@ def draw_mosaic(ax, bands, limits, cmap="gray", step_labels=None):
             left = j * (width + gap)
             extent = (left, left + width, top + height, top)
             ax.imshow(image, extent=extent, **scale)
-    columns = max(len(band.images) for band in bands)
     ax.set(
-        xlim=(-gap, columns * (width + gap)),
+        title=title,
+        xlim=(-gap, n_columns * (width + gap)),
         ylim=(len(bands) * (height + gap), -gap),
         xticks=[],
         yticks=[i * (height + gap) + height / 2 for i in range(len(bands))],
@@ -136,7 +134,20 @@ def unwrap(estimator, attribute):
 def numeric(name, rows):
     """An array of float64 with two axes or more; missing values are NaN."""
     if is_frame(rows):
-        rows = _numbers_of(name, rows)
+        columns, others = [], []
+        for data in read_columns(rows):
+            values = data.values[data.observed]
+            are_flags = data.family == "category" and all(isinstance(v, bool) for v in values)
+            if data.family == "number" or are_flags:
+                columns.append(spread(values, data.observed))
+            else:
+                others.append(data.name)
+        if others:
+            raise ValueError(
+                f"{name} must hold numbers only; these columns hold others: "
+                f"{', '.join(map(repr, others))}."
+            )
+        rows = np.column_stack(columns)
     try:
         rows = np.asarray(rows, dtype=np.float64)
     except (TypeError, ValueError) as error:
@@ -148,23 +159,11 @@ def numeric(name, rows):
     return rows
 
 
-def _numbers_of(name, frame):
-    """The columns of a data frame as an array (n_samples, n_features)."""
-    columns, others = [], []
-    for data in read_columns(frame):
-        are_flags = all(isinstance(value, bool) for value in data.values[data.observed])
-        if data.family == "number" or (data.family == "category" and are_flags):
-            column = np.full(len(data.observed), np.nan)
-            column[data.observed] = data.values[data.observed]
-            columns.append(column)
-        else:
-            others.append(data.name)
-    if others:
-        raise ValueError(
-            f"{name} must hold numbers only; these columns hold others: "
-            f"{', '.join(map(repr, others))}."
-        )
-    return np.column_stack(columns)
+def spread(values, observed):
+    """Numbers (n_observed,) where the mask (n_samples,) is True, NaN elsewhere."""
+    result = np.full(len(observed), np.nan)
+    result[observed] = values
+    return result
 
 
 def limits_of(*arrays):
@@ -177,11 +176,11 @@ def limits_of(*arrays):
 def as_images(rows, image_shape):
     """Rows as (n, height, width) or (n, height, width, 3 or 4)."""
     if image_shape is not None:
-        shape = tuple(np.atleast_1d(image_shape))
-        if len(shape) not in (2, 3) or np.prod(shape) != np.prod(rows.shape[1:]):
+        shape, n_numbers = tuple(np.atleast_1d(image_shape)), np.prod(rows.shape[1:])
+        if len(shape) not in (2, 3) or np.prod(shape) != n_numbers:
             raise ValueError(
                 "image_shape must be (height, width) or (height, width, channels) with "
-                f"{np.prod(rows.shape[1:])} numbers in all; got {image_shape!r}."
+                f"{n_numbers} numbers in all; got {image_shape!r}."
             )
         rows = rows.reshape(-1, *shape)
     if rows.ndim == 4 and rows.shape[-1] == 1:

@@ -1,6 +1,9 @@
 """LatentPathDisplay."""
 
+from dataclasses import KW_ONLY, dataclass
+
 import numpy as np
+from numpy.typing import ArrayLike
 
 from skae.estimators._latent_paths import (
     check_components,
@@ -18,13 +21,13 @@ from skae.plotting._drawing import (
     axes_for,
     draw_mosaic,
     limits_of,
-    mosaic_size,
     numeric,
     set_title,
     split,
 )
 
 
+@dataclass(eq=False, repr=False)
 class LatentPathDisplay:
     """Decoded rows along paths through the code: strips, or a grid.
 
@@ -76,26 +79,15 @@ class LatentPathDisplay:
     (1, 10, 64)
     """
 
-    def __init__(
-        self,
-        rows,
-        *,
-        image_shape=None,
-        strip_labels=None,
-        step_labels=None,
-        value_range=None,
-        xlabel="",
-        ylabel="",
-        title="",
-    ):
-        self.rows = rows
-        self.image_shape = image_shape
-        self.strip_labels = strip_labels
-        self.step_labels = step_labels
-        self.value_range = value_range
-        self.xlabel = xlabel
-        self.ylabel = ylabel
-        self.title = title
+    rows: ArrayLike
+    _: KW_ONLY
+    image_shape: tuple[int, ...] | None = None
+    strip_labels: list[str] | None = None
+    step_labels: list[str] | None = None
+    value_range: tuple[float, float] | None = None
+    xlabel: str = ""
+    ylabel: str = ""
+    title: str = ""
 
     @classmethod
     def from_estimator(
@@ -127,16 +119,15 @@ class LatentPathDisplay:
         -------
         display : LatentPathDisplay
         """
-        rows = interpolate(
-            estimator, X_start, X_end, n_steps=n_steps, weights=weights, method=method
-        )
+        rows = interpolate(estimator, X_start, X_end, n_steps, weights, method)
         shares = np.linspace(0, 1, n_steps) if weights is None else numbers("weights", weights)
         display = cls(
             rows,
             image_shape=image_shape,
             step_labels=[f"{share:.0%}" for share in shares],
             strip_labels=[f"Pair {i}" for i in range(len(rows))] if len(rows) > 1 else None,
-            value_range=_range_of(X_start, X_end),
+            # Of the rows behind the path: grey means the same in both.
+            value_range=limits_of(numeric("X", X_start), numeric("X", X_end)),
             xlabel="Share of the way through the code",
             title="From row to row through the code",
         )
@@ -172,9 +163,7 @@ class LatentPathDisplay:
         -------
         display : LatentPathDisplay
         """
-        codes, used = traversal_codes(
-            estimator, X, start=start, components=components, n_values=n_values, values=values
-        )
+        codes, used = traversal_codes(estimator, X, start, components, n_values, values)
         chosen = check_components(components, codes.shape[-1])
         if values is None:
             steps = [f"{step:+.2g}" if step else "0" for step in np.linspace(-2, 2, n_values)]
@@ -186,7 +175,7 @@ class LatentPathDisplay:
             image_shape=image_shape,
             strip_labels=[str(component) for component in chosen],
             step_labels=steps,
-            value_range=_range_of(X),
+            value_range=limits_of(numeric("X", X)),
             xlabel=xlabel,
             ylabel="Component of the code",
             title="One number of the code varies",
@@ -228,13 +217,7 @@ class LatentPathDisplay:
         """
         across, up = check_components(components, encode(estimator, X, "X").shape[1], 2)
         codes, used = traversal_codes(
-            estimator,
-            X,
-            start=start,
-            components=components,
-            n_values=n_values,
-            values=values,
-            together=True,
+            estimator, X, start, components, n_values, values, together=True
         )
         display = cls(
             # Upwards, as in a scatter plot of the codes.
@@ -242,7 +225,7 @@ class LatentPathDisplay:
             image_shape=image_shape,
             strip_labels=[f"{value:.2g}" for value in used[1, ::-1]],
             step_labels=[f"{value:.2g}" for value in used[0]],
-            value_range=_range_of(X),
+            value_range=limits_of(numeric("X", X)),
             xlabel=f"Component {across} of the code",
             ylabel=f"Component {up} of the code",
             title="A plane of the code, decoded",
@@ -284,42 +267,27 @@ class LatentPathDisplay:
             raise ValueError(
                 f"rows must be (n_strips, n_steps, n_features, ...); got shape {rows.shape}."
             )
-        is_image = self.image_shape is not None or rows.ndim > 3
-        ax, axes = self._draw_images(rows, ax, cmap) if is_image else self._draw_lines(rows, ax)
-        self.ax_, self.axes_, self.figure_ = ax, axes, ax.figure
-        set_title(ax, self.title, axes)
-        return self
-
-    def _draw_images(self, rows, ax, cmap):
-        labels = self.strip_labels or [""] * len(rows)
-        bands = [
-            Band(label, as_images(strip, self.image_shape))
-            for label, strip in zip(labels, rows, strict=True)
-        ]
-        ax = axes_for(type(self).__name__, ax, mosaic_size(bands))
-        draw_mosaic(ax, bands, self.value_range or limits_of(rows), cmap, self.step_labels)
-        ax.set(xlabel=self.xlabel, ylabel=self.ylabel)
-        return ax, np.array([[ax]])
-
-    def _draw_lines(self, rows, ax):
         n_strips, n_steps = rows.shape[:2]
-        size = max(1.2 * n_steps + 1.2, 6.4), 1.2 * n_strips + 1.4
-        ax = axes_for(type(self).__name__, ax, size)
-        axes = split(ax, n_strips, n_steps, sharex=True, sharey=True)
-        for panel, line in zip(axes.flat, rows.reshape(-1, rows.shape[2]), strict=True):
-            panel.plot(line, color=COLORS[0])
-            add_grid(panel, alpha=0.25)
-        for panel, label in zip(axes[-1], self.step_labels or [""] * n_steps, strict=True):
-            panel.set(xlabel=label, xticks=[])
-        for panel, label in zip(axes[:, 0], self.strip_labels or [""] * n_strips, strict=True):
-            panel.set_ylabel(f"{label}\nunits of X".strip())
-        middle, left = axes[-1, n_steps // 2], axes[n_strips // 2, 0]
-        middle.set_xlabel(f"{middle.get_xlabel()}\n{self.xlabel}")
-        if self.ylabel:
-            left.set_ylabel(f"{self.ylabel}\n{left.get_ylabel()}")
-        return ax, axes
-
-
-def _range_of(*arrays):
-    """Limits of the rows (n_samples, n_features) behind a path: grey means the same in both."""
-    return limits_of(*(numeric("X", array) for array in arrays))
+        strip_labels = self.strip_labels or [""] * n_strips
+        if self.image_shape is not None or rows.ndim > 3:
+            strips = [as_images(strip, self.image_shape) for strip in rows]
+            bands = [Band(*each) for each in zip(strip_labels, strips, strict=True)]
+            limits = self.value_range or limits_of(rows)
+            draw_mosaic(self, ax, bands, limits, self.title, cmap, self.step_labels)
+            self.ax_.set(xlabel=self.xlabel, ylabel=self.ylabel)
+        else:
+            ax = axes_for(self, ax, (max(1.2 * n_steps + 1.2, 6.4), 1.2 * n_strips + 1.4))
+            self.axes_ = axes = split(ax, n_strips, n_steps, sharex=True, sharey=True)
+            for panel, line in zip(axes.flat, rows.reshape(-1, rows.shape[2]), strict=True):
+                panel.plot(line, color=COLORS[0])
+                add_grid(panel, alpha=0.25)
+            for panel, label in zip(axes[-1], self.step_labels or [""] * n_steps, strict=True):
+                panel.set(xlabel=label, xticks=[])
+            for panel, label in zip(axes[:, 0], strip_labels, strict=True):
+                panel.set_ylabel(f"{label}\nunits of X".strip())
+            middle, left = axes[-1, n_steps // 2], axes[n_strips // 2, 0]
+            middle.set_xlabel(f"{middle.get_xlabel()}\n{self.xlabel}")
+            if self.ylabel:
+                left.set_ylabel(f"{self.ylabel}\n{left.get_ylabel()}")
+            set_title(ax, self.title, axes)
+        return self

@@ -1,16 +1,20 @@
 """LatentSpaceDisplay: codes in the plane, coloured by labels, some of them missing."""
 
+from collections import Counter
+from dataclasses import KW_ONLY, dataclass
 from datetime import date, timedelta
 from decimal import Decimal
 from numbers import Real
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import ArrayLike
 from sklearn.decomposition import PCA
 from sklearn.utils import check_array, check_consistent_length, column_or_1d
 
 from skae.estimators._latent_paths import check_components
-from skae.plotting._drawing import COLORS, MARKERS, axes_for
+from skae.plotting._drawing import COLORS, MARKERS, axes_for, spread
+from skae.tables._objects import is_missing
 
 # Points without a label lie below the others.
 _MISSING = {"color": "0.85", "marker": "o", "zorder": 0.5, "label": "missing"}
@@ -24,6 +28,7 @@ _MOST_SHOWN = 30
 _UNITS = {"days": 86400, "hours": 3600, "minutes": 60, "seconds": 1}
 
 
+@dataclass(eq=False, repr=False)
 class LatentSpaceDisplay:
     """Codes in the plane, coloured by y.
 
@@ -77,11 +82,11 @@ class LatentSpaceDisplay:
     10
     """
 
-    def __init__(self, codes, y=None, *, components=(0, 1), y_name=None):
-        self.codes = codes
-        self.y = y
-        self.components = components
-        self.y_name = y_name
+    codes: ArrayLike
+    y: ArrayLike | None = None
+    _: KW_ONLY
+    components: tuple[int, int] | str = (0, 1)
+    y_name: str | None = None
 
     @classmethod
     def from_estimator(
@@ -153,23 +158,27 @@ class LatentSpaceDisplay:
         check_consistent_length(points, None if y is None else y.observed)
         style = {"s": 18, "alpha": 0.7, "edgecolors": "0.2", "linewidths": 0.3}
         style |= scatter_params
-        ax = axes_for(type(self).__name__, ax)
-        self.ax_, self.figure_ = ax, ax.figure
-        self.legend_ = self.colorbar_ = None
+        ax = axes_for(self, ax)
+        self.scatters_, self.legend_, self.colorbar_ = [], None, None
         if y is None:
-            self.scatters_ = [ax.scatter(*points.T, **{"color": COLORS[0], **style})]
+            self.scatters_.append(ax.scatter(*points.T, **{"color": COLORS[0], **style}))
+        elif y.classes is None:
+            self._draw_measured(points, y, style)
         else:
-            draw = self._draw_measured if y.classes is None else self._draw_classes
-            draw(ax, points, y, style)
-            if not y.observed.all():
-                missing = points[~y.observed]
+            for i, (label, rows) in enumerate(y.classes.items()):
+                look = {"color": COLORS[i % len(COLORS)], "marker": MARKERS[i % len(MARKERS)]}
+                look |= {"label": label, **style}
+                self.scatters_.append(ax.scatter(*points[rows].T, **look))
+        if y is not None:
+            missing = points[~y.observed]
+            if len(missing):
                 self.scatters_.append(ax.scatter(*missing.T, **{**style, **_MISSING}))
             if y.classes is not None:
                 self.legend_ = ax.legend(
                     title=self.y_name, loc="upper left", bbox_to_anchor=(1.01, 1),
                     frameon=False, ncols=-(-len(self.scatters_) // 16),
                 )  # fmt: skip
-            elif not y.observed.all():
+            elif len(missing):
                 self.legend_ = ax.legend(frameon=False)
             for handle in self.legend_.legend_handles if self.legend_ else ():
                 handle.set(alpha=1, sizes=[36])
@@ -196,28 +205,20 @@ class LatentSpaceDisplay:
         chosen = check_components(self.components, codes.shape[1], how_many=2)
         return codes[:, chosen], [f"Component {i} of the code" for i in chosen]
 
-    def _draw_classes(self, ax, points, y, style):
-        """Draw points (n_samples, 2), each class with a look of its own."""
-        self.scatters_ = []
-        for i, (label, rows) in enumerate(y.classes.items()):
-            look = {"color": COLORS[i % len(COLORS)], "marker": MARKERS[i % len(MARKERS)]}
-            artist = ax.scatter(*points[rows].T, label=label, **{**look, **style})
-            self.scatters_.append(artist)
-
-    def _draw_measured(self, ax, points, y, style):
+    def _draw_measured(self, points, y, style):
         """Draw points (n_samples, 2) by their values, and the colour bar."""
         from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
 
-        values = y.values[y.observed]
-        artist = ax.scatter(*points[y.observed].T, c=values, **{"cmap": "viridis", **style})
+        style = {"cmap": "viridis", "c": y.values[y.observed], **style}
+        artist = self.ax_.scatter(*points[y.observed].T, **style)
         label = (self.y_name or "y") + (f" ({y.unit})" if y.unit else "")
-        self.colorbar_ = ax.figure.colorbar(artist, ax=ax, label=label)
+        self.colorbar_ = self.figure_.colorbar(artist, ax=self.ax_, label=label)
         self.colorbar_.solids.set(alpha=1)
         if y.are_dates:
             self.colorbar_.locator = locator = AutoDateLocator()
             self.colorbar_.formatter = ConciseDateFormatter(locator)
             self.colorbar_.update_ticks()
-        self.scatters_ = [artist]
+        self.scatters_.append(artist)
 
 
 class _Labels(NamedTuple):
@@ -237,29 +238,46 @@ class _Labels(NamedTuple):
 def _read_labels(y):
     """Labels (n_samples,) of any library: None, NaN, NaT and NA are missing."""
     labels = _as_list(y)
-    observed = np.array([not _is_missing(label) for label in labels], dtype=bool)
-    present = [labels[i] for i in np.flatnonzero(observed)]
-    if all(_is_number(label) for label in present):
-        numbers = _spread([float(label) for label in present], observed)
+    observed = np.array([not is_missing(label) for label in labels], dtype=bool)
+    present = [label for label, is_present in zip(labels, observed, strict=True) if is_present]
+
+    def are_all(*kinds):
+        return all(isinstance(label, kinds) for label in present)
+
+    if are_all(Real, Decimal) and not any(isinstance(v, bool | np.bool_) for v in present):
+        numbers = np.array([float(label) for label in present])
         if np.isinf(numbers).any():
             raise ValueError("y must hold finite numbers; it has infinite ones.")
-        distinct = np.unique(numbers[observed])
+        distinct = np.unique(numbers)
         if len(distinct) > _MOST_CLASSES or (distinct != np.round(distinct)).any():
-            return _Labels(observed, values=numbers)
-    elif all(isinstance(label, date) for label in present):
+            return _Labels(observed, values=spread(numbers, observed))
+    elif are_all(date):
         from matplotlib.dates import date2num
 
-        values = _spread([date2num(label) for label in present], observed)
-        return _Labels(observed, values=values, are_dates=True)
-    elif all(isinstance(label, timedelta) for label in present):
-        seconds = _spread([label.total_seconds() for label in present], observed)
+        days = spread([date2num(label) for label in present], observed)
+        return _Labels(observed, values=days, are_dates=True)
+    elif are_all(timedelta):
+        seconds = spread([label.total_seconds() for label in present], observed)
         longest = np.nanmax(np.abs(seconds))
         unit = next((u for u, size in _UNITS.items() if longest >= 2 * size), "seconds")
         return _Labels(observed, values=seconds / _UNITS[unit], unit=unit)
+    counts = Counter(present)
     # The order of a categorical dtype.
     order = getattr(getattr(y, "dtype", None), "categories", None)
-    order = list(order) if hasattr(order, "__len__") else None
-    return _Labels(observed, classes=_classes(labels, observed, order))
+    if not hasattr(order, "__len__"):
+        try:
+            order = sorted(counts)
+        except TypeError:
+            order = sorted(counts, key=lambda label: (type(label).__name__, str(label)))
+    order = [label for label in order if label in counts]
+    frequent = sorted(order, key=lambda label: -counts[label])
+    if len(order) > _MOST_SHOWN:
+        frequent = frequent[: _MOST_SHOWN - 1]
+    names = {label: str(label) for label in order if label in frequent}
+    others = f"{len(order) - len(names)} others"
+    name_of_row = np.array([names.get(label, others) for label in labels], dtype=object)
+    classes = {name: observed & (name_of_row == name) for name in [*names.values(), others]}
+    return _Labels(observed, {name: rows for name, rows in classes.items() if rows.any()})
 
 
 def _as_list(y):
@@ -267,51 +285,8 @@ def _as_list(y):
     for name in ("to_pylist", "to_list", "tolist"):
         if hasattr(y, name) and getattr(y, "ndim", 1) == 1 and not isinstance(y, np.ndarray):
             return getattr(y, name)()
-    y = column_or_1d(y) if np.ndim(y) < 2 else column_or_1d(np.asarray(y))
+    y = column_or_1d(np.asarray(y))
     if y.dtype.kind in "mM":
         # In nanoseconds NumPy gives integers.
         y = y.astype(f"{y.dtype.kind}8[us]")
     return y.tolist()
-
-
-def _is_missing(label):
-    if label is None:
-        return True
-    try:
-        return bool(label != label)
-    except TypeError:  # NA is neither equal nor different
-        return True
-
-
-def _is_number(label):
-    return isinstance(label, Real | Decimal) and not isinstance(label, bool | np.bool_)
-
-
-def _spread(values, observed):
-    """Numbers at the places of the observed labels, of shape (n_samples,), NaN elsewhere."""
-    spread = np.full(len(observed), np.nan)
-    spread[observed] = values
-    return spread
-
-
-def _classes(labels, observed, order):
-    """The rows of each class, by its name, each of shape (n_samples,)."""
-    rows = {}
-    for i in np.flatnonzero(observed):
-        rows.setdefault(labels[i], []).append(i)
-    if order is None:
-        try:
-            order = sorted(rows)
-        except TypeError:
-            order = sorted(rows, key=lambda label: (type(label).__name__, str(label)))
-    order = [label for label in order if label in rows]
-    others = []
-    if len(order) > _MOST_SHOWN:
-        frequent = sorted(order, key=lambda label: -len(rows[label]))[: _MOST_SHOWN - 1]
-        others = [i for label in order if label not in frequent for i in rows[label]]
-        n_others = len(order) - len(frequent)
-        order = [label for label in order if label in frequent]
-    masks = {str(label): np.isin(np.arange(len(labels)), rows[label]) for label in order}
-    if others:
-        masks[f"{n_others} others"] = np.isin(np.arange(len(labels)), others)
-    return masks

@@ -1,6 +1,9 @@
 """ReconstructionDisplay: images, series and tables beside their reconstructions."""
 
+from dataclasses import KW_ONLY, dataclass
+
 import numpy as np
+from numpy.typing import ArrayLike
 
 from skae.plotting._drawing import (
     COLORS,
@@ -11,7 +14,6 @@ from skae.plotting._drawing import (
     axes_for,
     draw_mosaic,
     limits_of,
-    mosaic_size,
     numeric,
     set_title,
     split,
@@ -25,6 +27,7 @@ _MOST_ACROSS = 5
 _MOST_NUMBERS = 120
 
 
+@dataclass(eq=False, repr=False)
 class ReconstructionDisplay:
     """Rows, their reconstructions, and what lies between the two.
 
@@ -85,22 +88,13 @@ class ReconstructionDisplay:
     ['Original', 'PCA', 'Error']
     """
 
-    def __init__(
-        self,
-        originals,
-        reconstructions,
-        *,
-        kind="auto",
-        image_shape=None,
-        feature_names=None,
-        n_samples=10,
-    ):
-        self.originals = originals
-        self.reconstructions = reconstructions
-        self.kind = kind
-        self.image_shape = image_shape
-        self.feature_names = feature_names
-        self.n_samples = n_samples
+    originals: ArrayLike
+    reconstructions: dict[str, ArrayLike]
+    _: KW_ONLY
+    kind: str = "auto"
+    image_shape: tuple[int, ...] | None = None
+    feature_names: list[str] | None = None
+    n_samples: int = 10
 
     @classmethod
     def from_estimator(
@@ -213,97 +207,69 @@ class ReconstructionDisplay:
         -------
         display : ReconstructionDisplay
         """
-        originals, others = self._arrays()
-        kind, allowed = self.kind, ("auto", *_KINDS)
-        if kind not in allowed:
-            raise ValueError(f"kind must be one of {allowed}; got {kind!r}.")
-        if kind == "auto":
-            is_image = self.image_shape is not None or originals.ndim > 2
-            kind = "image" if is_image else "table"
-        elif kind == "table" and originals.ndim > 2:
-            raise ValueError(
-                f"kind='table' needs rows of two axes; got shape {originals.shape}."
-            )
-        names = self.feature_names
-        if names is None:
-            frame = self.originals if is_frame(self.originals) else None
-            names = column_names(frame, originals.shape[1])
-        size, draw, title = _KINDS[kind](
-            originals,
-            others,
-            n_shown=min(self.n_samples, len(originals)),
-            image_shape=self.image_shape,
-            feature_names=names,
-            errors=errors,
-        )
-        ax = axes_for(type(self).__name__, ax, size)
-        self.ax_, self.figure_ = ax, ax.figure
-        self.axes_, self.colorbar_ = draw(ax)
-        set_title(ax, title, self.axes_)
-        return self
-
-    def _arrays(self):
         if self.n_samples < 1:
             raise ValueError(f"n_samples must be at least 1; got {self.n_samples!r}.")
         originals = numeric("originals", self.originals)
         if not self.reconstructions:
             raise ValueError("reconstructions must hold at least one; got none.")
-        others = {
-            str(name): numeric(f"reconstructions[{name!r}]", rows)
-            for name, rows in self.reconstructions.items()
-        }
-        for name, rows in others.items():
+        others = {}
+        for name, rows in self.reconstructions.items():
+            rows = numeric(f"reconstructions[{name!r}]", rows)
             if rows.shape != originals.shape:
                 raise ValueError(
                     f"reconstructions must have the shape of the originals, "
-                    f"{originals.shape}; {name!r} has {rows.shape}."
+                    f"{originals.shape}; {str(name)!r} has {rows.shape}."
                 )
-        return originals, others
+            others[str(name)] = rows[: self.n_samples]
+        kind, allowed = self.kind, ("auto", "image", "series", "table")
+        if kind not in allowed:
+            raise ValueError(f"kind must be one of {allowed}; got {kind!r}.")
+        if kind == "auto":
+            is_image = self.image_shape is not None or originals.ndim > 2
+            kind = "image" if is_image else "table"
+        if kind == "image":
+            self._draw_images(ax, originals[: self.n_samples], others, errors)
+        elif kind == "series":
+            self._draw_series(ax, originals[: self.n_samples], others)
+        else:
+            self._draw_table(ax, originals, others)
+        return self
 
-
-# Each kind returns the size of the figure in inches, a function that draws in axes and returns
-# the axes drawn in and the colour bar, and the title.
-
-
-def _images(originals, others, *, n_shown, image_shape, errors, **_):
-    shown = as_images(originals[:n_shown], image_shape)
-    bands = [Band("Original", shown)]
-    for name, rows in others.items():
-        other = as_images(rows[:n_shown], image_shape)
-        bands.append(Band(name, other))
-        if errors:
-            error = np.abs(other - shown)
-            error = error.mean(axis=-1) if error.ndim == 4 else error
-            bands.append(Band("Error", error, is_error=True))
-
-    def draw(ax):
+    def _draw_images(self, ax, shown, others, errors):
+        """Draw images (n_shown, ...) over reconstructions of that shape and their errors."""
+        shown = as_images(shown, self.image_shape)
+        bands = [Band("Original", shown)]
+        for name, rows in others.items():
+            other = as_images(rows, self.image_shape)
+            bands.append(Band(name, other))
+            if errors:
+                error = np.abs(other - shown)
+                error = error.mean(axis=-1) if error.ndim == 4 else error
+                bands.append(Band("Error", error, is_error=True))
         # The scale of the originals: a reconstruction beyond it is cut off, as on screen.
-        draw_mosaic(ax, bands, limits_of(shown))
-        colorbar = None
+        draw_mosaic(self, ax, bands, limits_of(shown), "Images and their reconstructions")
+        self.colorbar_ = None
         if errors:
-            label = "Absolute error (units of X)"
-            colorbar = ax.figure.colorbar(ax.images[-n_shown], ax=ax, label=label, pad=0.02)
-        return np.array([[ax]]), colorbar
+            label, picture = "Absolute error (units of X)", self.ax_.images[-len(shown)]
+            self.colorbar_ = self.figure_.colorbar(picture, ax=self.ax_, label=label, pad=0.02)
 
-    return mosaic_size(bands), draw, "Images and their reconstructions"
-
-
-def _series(originals, others, *, n_shown, **_):
-    if originals.ndim > 3:
-        raise ValueError(
-            f"series must be (steps,) or (steps, features); got {originals.shape[1:]}."
-        )
-    lines = [np.atleast_3d(rows[:n_shown]) for rows in (originals, *others.values())]
-    n_channels = lines[0].shape[2]
-    n_columns = n_shown if n_channels > 1 else min(n_shown, _MOST_ACROSS)
-    n_rows = n_channels if n_channels > 1 else -(-n_shown // n_columns)
-    # One line for each panel, channel by channel.
-    lines = [line.transpose(2, 0, 1).reshape(-1, line.shape[1]) for line in lines]
-
-    def draw(ax):
-        axes = split(
-            ax, n_rows, n_columns, sharex=True, sharey="row" if n_channels > 1 else True
-        )
+    def _draw_series(self, ax, shown, others):
+        """Draw reconstructions over series (n_shown, n_steps[, n_channels])."""
+        if shown.ndim > 3:
+            raise ValueError(
+                f"series must be (steps,) or (steps, features); got {shown.shape[1:]}."
+            )
+        lines = [np.atleast_3d(rows) for rows in (shown, *others.values())]
+        n_columns, n_steps, n_rows = lines[0].shape
+        has_channels = n_rows > 1
+        if not has_channels:
+            n_columns = min(n_columns, _MOST_ACROSS)
+            n_rows = -(-len(shown) // n_columns)
+        # One line for each panel, channel by channel.
+        lines = [line.transpose(2, 0, 1).reshape(-1, n_steps) for line in lines]
+        ax = axes_for(self, ax, (max(1.8 * n_columns + 1.8, 6.4), 1.7 * n_rows + 1.2))
+        sharey = "row" if has_channels else True
+        self.axes_ = axes = split(ax, n_rows, n_columns, sharex=True, sharey=sharey)
         for i, (name, rows) in enumerate(zip(["Original", *others], lines, strict=True)):
             color = COLORS[(i - 1) % len(COLORS)] if i else GREY
             for panel, line in zip(axes.flat, rows, strict=False):
@@ -313,69 +279,64 @@ def _series(originals, others, *, n_shown, **_):
         for spare in axes.flat[len(lines[0]) :]:
             spare.set_axis_off()
         for i, panel in enumerate(axes[:, 0]):
-            channel = f"Channel {i}" if n_channels > 1 else "Value"
+            channel = f"Channel {i}" if has_channels else "Value"
             panel.set_ylabel(f"{channel}\n(units of X)")
-        for i in range(n_columns):
-            last = [panel for panel in axes[:, i] if panel.axison][-1]
+        for column in axes.T:
+            last = [panel for panel in column if panel.axison][-1]
             last.set_xlabel("Step")
             last.tick_params(labelbottom=True)
         axes[0, -1].legend(
             loc="upper left", bbox_to_anchor=(1.02, 1), frameon=False, borderaxespad=0
         )
-        return axes, None
+        self.colorbar_ = None
+        set_title(ax, "Series and their reconstructions", axes)
 
-    size = max(1.8 * n_columns + 1.8, 6.4), 1.7 * n_rows + 1.2
-    return size, draw, "Series and their reconstructions"
-
-
-def _table(originals, others, *, n_shown, feature_names, **_):
-    names = [str(name) for name in feature_names]
-    if len(names) != originals.shape[1]:
-        raise ValueError(
-            f"feature_names must name {originals.shape[1]} columns; got {len(names)}."
-        )
-    observed = ~np.isnan(originals)
-    n_observed = np.maximum(observed.sum(axis=0), 1)
-    residuals = originals - np.nansum(originals, axis=0) / n_observed
-    spread = np.sqrt(np.nansum(np.square(residuals), axis=0) / n_observed)
-    # A constant column has no standard deviation to measure by: its own units are left.
-    spread = np.where(spread > 0, spread, 1)
-    shown = originals[:n_shown]
-    differences = {name: (rows[:n_shown] - shown) / spread for name, rows in others.items()}
-    most = max(np.abs(limits_of(*differences.values()))) or 1
-
-    def draw(ax):
-        axes = split(ax, 1, len(others), sharey=True)
+    def _draw_table(self, ax, originals, others):
+        """Draw differences of the first rows of a table (n_samples, n_features)."""
+        if originals.ndim > 2:
+            raise ValueError(
+                f"kind='table' needs rows of two axes; got shape {originals.shape}."
+            )
+        n_columns, names = originals.shape[1], self.feature_names
+        if names is None:
+            frame = self.originals if is_frame(self.originals) else None
+            names = column_names(frame, n_columns)
+        names = [str(name) for name in names]
+        if len(names) != n_columns:
+            raise ValueError(f"feature_names must name {n_columns} columns; got {len(names)}.")
+        n_observed = np.maximum((~np.isnan(originals)).sum(axis=0), 1)
+        residuals = originals - np.nansum(originals, axis=0) / n_observed
+        spread = np.sqrt(np.nansum(np.square(residuals), axis=0) / n_observed)
+        # A constant column has no standard deviation to measure by: its own units are left.
+        spread = np.where(spread > 0, spread, 1)
+        shown = originals[: self.n_samples]
+        differences = {name: (rows - shown) / spread for name, rows in others.items()}
+        most = max(np.abs(limits_of(*differences.values()))) or 1
+        title, has_numbers = "Table rows and their reconstructions", shown.size <= _MOST_NUMBERS
+        if has_numbers:
+            title += ": original, and below it what became of it"
+        width = np.clip(0.62 * n_columns * len(others) + 2.6, 7.2, 16)
+        ax = axes_for(self, ax, (width, 0.42 * len(shown) + 2.0))
+        self.axes_ = axes = split(ax, 1, len(others), sharey=True)
         for panel, (name, values) in zip(axes[0], differences.items(), strict=True):
             picture = panel.imshow(values, cmap="PuOr_r", vmin=-most, vmax=most, aspect="auto")
             panel.set_xticks(
-                range(len(names)), names, rotation=35, ha="right", rotation_mode="anchor"
+                range(n_columns), names, rotation=35, ha="right", rotation_mode="anchor"
             )
-            panel.set(xlabel=f"Column, by {name}", yticks=range(n_shown))
-            if values.size <= _MOST_NUMBERS:
-                _write_numbers(panel, shown, others[name], np.abs(values) > 0.6 * most)
+            panel.set(xlabel=f"Column, by {name}", yticks=range(len(shown)))
+            if not has_numbers:
+                continue
+            for (i, j), value in np.ndenumerate(shown):
+                is_dark = abs(values[i, j]) > 0.6 * most
+                panel.text(
+                    j, i, f"{value:.3g}\n{others[name][i, j]:.3g}", ha="center", va="center",
+                    fontsize=7, color="white" if is_dark else "black", linespacing=1.0,
+                )  # fmt: skip
+            panel.set_xticks(np.arange(n_columns + 1) - 0.5, minor=True)
+            panel.set_yticks(np.arange(len(shown) + 1) - 0.5, minor=True)
+            panel.grid(which="minor", color=GREY, lw=0.4)
+            panel.tick_params(which="minor", length=0)
         axes[0, 0].set_ylabel("Row")
         label = "Reconstruction minus original\n(standard deviations of the column)"
-        return axes, ax.figure.colorbar(picture, ax=list(axes[0]), label=label, pad=0.02)
-
-    width = 0.62 * len(names) * len(others) + 2.6
-    title = "Table rows and their reconstructions"
-    if originals.shape[1] * n_shown <= _MOST_NUMBERS:
-        title += ": original, and below it what became of it"
-    return (np.clip(width, 7.2, 16), 0.42 * n_shown + 2.0), draw, title
-
-
-def _write_numbers(ax, originals, others, is_dark):
-    """Write both values into each square."""
-    for (i, j), value in np.ndenumerate(originals):
-        ax.text(
-            j, i, f"{value:.3g}\n{others[i, j]:.3g}", ha="center", va="center", fontsize=7,
-            color="white" if is_dark[i, j] else "black", linespacing=1.0,
-        )  # fmt: skip
-    ax.set_xticks(np.arange(originals.shape[1] + 1) - 0.5, minor=True)
-    ax.set_yticks(np.arange(len(originals) + 1) - 0.5, minor=True)
-    ax.grid(which="minor", color=GREY, lw=0.4)
-    ax.tick_params(which="minor", length=0)
-
-
-_KINDS = {"image": _images, "series": _series, "table": _table}
+        self.colorbar_ = ax.figure.colorbar(picture, ax=list(axes[0]), label=label, pad=0.02)
+        set_title(ax, title, axes)
