@@ -149,6 +149,10 @@ def with_root(node):
 
 ESTIMATOR = ["object", "AutoencoderTransformer", {}]
 
+LAYER = {"module": "keras.layers", "class_name": "Dense", "config": {"units": 3}}
+RATE = {"learning_rate": {**LAYER, "registered_name": None}}
+SGD = {"module": "keras.optimizers", "class_name": "SGD", "config": RATE}
+
 CRAFTED = {
     "another class": (with_root(["object", "os.system", {}]), "a class that it may not"),
     "another function": (with_root(["function", "os.system"]), "a function that it may not"),
@@ -171,6 +175,8 @@ CRAFTED = {
     "a long decimal": (with_root(["list", [["decimal", "1" * 39]]]), "too long"),
     "a wide decimal": (with_root(["list", [["decimal", "1e99999"]]]), "too long"),
     "objects that are not there": (with_root(["objects", [2**40], []]), "another shape"),
+    "a layer without weights": (with_root(["keras", json.dumps(LAYER)]), "none of the losses"),
+    "a layer in an optimizer": (with_root(["keras", json.dumps(SGD)]), "keras.layers.Dense"),
 }
 
 

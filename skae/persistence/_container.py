@@ -11,7 +11,7 @@ import re
 import secrets
 import zipfile
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from math import prod
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -76,8 +76,8 @@ def write_file(path: str | os.PathLike[str], content: Any, arrays: Sequence[Arra
     with replacing(path) as file:
         with zipfile.ZipFile(file, "w") as archive:
             archive.writestr(zipfile.ZipInfo(_TEXT, _TIME), text)
-            for name, array in zip(_names(len(arrays)), arrays, strict=True):
-                entry = zipfile.ZipInfo(name, _TIME)
+            for i, array in enumerate(arrays):
+                entry = zipfile.ZipInfo(f"arrays/{i}.npy", _TIME)
                 with archive.open(entry, "w", force_zip64=array.nbytes > 2**30) as stream:
                     np.lib.format.write_array(stream, array, version=(1, 0), allow_pickle=False)
             archive.comment = bytes(_CHECKSUM_BYTES)
@@ -85,11 +85,6 @@ def write_file(path: str | os.PathLike[str], content: Any, arrays: Sequence[Arra
         checksum = _checksum(file, end)
         file.seek(end)
         file.write(checksum)
-
-
-def _names(n_arrays: int) -> list[str]:
-    """Entries of the arrays."""
-    return [f"arrays/{i}.npy" for i in range(n_arrays)]
 
 
 def _checksum(file: BinaryIO, end: int) -> bytes:
@@ -108,48 +103,35 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
     # The target of a link is replaced, and not the link.
     target = Path(os.path.realpath(path))
     temporary = target.with_name(f".{target.name}.{secrets.token_hex(8)}.tmp")
+    unnamed = None
+    if os.path.exists("/proc/self/fd") and hasattr(os, "O_TMPFILE"):
+        # A file without a name goes with a process that is killed. Not every file system has
+        # them, and not every folder is writable.
+        with suppress(OSError):
+            unnamed = os.open(target.parent, os.O_TMPFILE | os.O_RDWR, 0o666)
     try:
-        with _new_file(temporary) as file:
+        with open(temporary, "xb+") if unnamed is None else open(unnamed, "wb+") as file:
             yield file
             file.flush()
             os.fsync(file.fileno())
-            if not temporary.exists():
+            if unnamed is not None:
                 # Python follows a link only with a folder given; the path is absolute.
-                number = file.fileno()
-                os.link(f"/proc/self/fd/{number}", temporary, src_dir_fd=number)
+                os.link(f"/proc/self/fd/{unnamed}", temporary, src_dir_fd=unnamed)
         if target.exists():
             temporary.chmod(target.stat().st_mode & 0o777)
         os.replace(temporary, target)
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
-    _sync_folder(target.parent)
-
-
-def _new_file(temporary: Path) -> BinaryIO:
-    """A file without a name, where there are such: it goes with a process that is killed."""
-    if os.path.exists("/proc/self/fd") and hasattr(os, "O_TMPFILE"):
+    if os.name == "posix":
+        # The new name outlives a power cut. Some network drives cannot sync folders; the file
+        # itself is safe.
+        folder = os.open(target.parent, os.O_RDONLY)
         try:
-            unnamed = os.open(temporary.parent, os.O_TMPFILE | os.O_RDWR, 0o666)
-            return open(unnamed, "wb+")
-        except OSError:
-            # The file system has none, or the folder is not writable.
-            pass
-    return open(temporary, "xb+")
-
-
-def _sync_folder(folder: Path) -> None:
-    """Let the new name outlive a power cut, where folders can be synced."""
-    if os.name != "posix":
-        return
-    opened = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(opened)
-    except OSError:
-        # Some network drives cannot; the file itself is safe.
-        pass
-    finally:
-        os.close(opened)
+            with suppress(OSError):
+                os.fsync(folder)
+        finally:
+            os.close(folder)
 
 
 # Reading
@@ -163,48 +145,40 @@ def read_file(file: BinaryIO, max_bytes: int) -> tuple[dict[str, Any], list[Arra
         f"The file has {size:,} bytes, and max_bytes={max_bytes:,}. If it is yours, load it "
         "with a larger max_bytes.",
     )
-    _check_whole(file, size)
+    file.seek(0)
+    is_zip = file.read(4) == b"PK\x03\x04"
+    check(is_zip, "This is no file of skae.save, or its first bytes are damaged.")
+    end = max(size - _CHECKSUM_BYTES, 0)
+    checksum = _checksum(file, end)
+    file.seek(end)
+    check(
+        file.read() == checksum,
+        "The file is damaged, or skae.save did not write it: its checksum is not that of its "
+        "bytes. Copy it again from where it came, or save the estimator again.",
+    )
     with zipfile.ZipFile(file) as archive:
-        sizes = _sizes(archive, size)
+        sizes: dict[str, int] = {}
+        for entry in archive.infolist():
+            is_plain = entry.compress_type == zipfile.ZIP_STORED and not entry.flag_bits & 0x1
+            is_plain = is_plain and entry.file_size == entry.compress_size
+            check(
+                is_plain and entry.filename not in sizes,
+                "The file has an entry that is compressed, encrypted or there twice; skae.save "
+                "writes none.",
+            )
+            sizes[entry.filename] = entry.file_size
+        # No entry overlaps another.
+        check(sum(sizes.values()) <= size, "The file claims to hold more bytes than it has.")
         check(sizes.get(_TEXT, _MAX_TEXT + 1) <= _MAX_TEXT, f"The file has no {_TEXT}.")
         content = json.loads(
             archive.read(_TEXT),
             parse_constant=lambda n: check(False, f"{_TEXT} holds {n}, which is no JSON."),
         )
         check(isinstance(content, dict), f"{_TEXT} must hold a JSON object.")
-        names = _names(len(sizes) - 1)
+        names = [f"arrays/{i}.npy" for i in range(len(sizes) - 1)]
         is_ours = sizes.keys() == {_TEXT, *names}
         check(is_ours, "The file has entries that skae does not write.")
         return content, [_array(archive.read(name)) for name in names]
-
-
-def _check_whole(file: BinaryIO, size: int) -> None:
-    end = max(size - _CHECKSUM_BYTES, 0)
-    file.seek(0)
-    is_zip = file.read(4) == b"PK\x03\x04"
-    check(is_zip, "This is no file of skae.save, or its first bytes are damaged.")
-    expected = _checksum(file, end)
-    file.seek(end)
-    check(
-        file.read() == expected,
-        "The file is damaged, or skae.save did not write it: its checksum is not that of its "
-        "bytes. Copy it again from where it came, or save the estimator again.",
-    )
-
-
-def _sizes(archive: zipfile.ZipFile, size: int) -> dict[str, int]:
-    """Bytes of each entry, none of which may be compressed or overlap another."""
-    sizes: dict[str, int] = {}
-    for entry in archive.infolist():
-        is_plain = entry.compress_type == zipfile.ZIP_STORED and not entry.flag_bits & 0x1
-        check(
-            is_plain and entry.file_size == entry.compress_size and entry.filename not in sizes,
-            "The file has an entry that is compressed, encrypted or there twice; skae.save "
-            "writes none.",
-        )
-        sizes[entry.filename] = entry.file_size
-    check(sum(sizes.values()) <= size, "The file claims to hold more bytes than it has.")
-    return sizes
 
 
 def _array(data: bytes) -> Array:
@@ -213,7 +187,7 @@ def _array(data: bytes) -> Array:
     version = np.lib.format.read_magic(stream)
     check(version == (1, 0), "An array of the file is of another npy version than 1.0.")
     shape, fortran, dtype = np.lib.format.read_array_header_1_0(stream, _MAX_HEADER)
-    dtype = plain_dtype(dtype.str) if dtype.names is None else plain_dtype(str(dtype))
+    dtype = plain_dtype(dtype.str if dtype.names is None else str(dtype))
     offset = stream.tell()
     fits = (
         len(shape) <= _MAX_AXES

@@ -14,16 +14,16 @@ import numpy as np
 from skae.networks._keras import generator_untouched
 from skae.persistence._container import SavedFileError, check
 
-# What configurations may name: parts of models and of training, none of which reads a file or
-# runs code that came with it.
-_MODULES = {
-    "keras.activations", "keras.constraints", "keras.dtype_policies", "keras.initializers",
-    "keras.layers", "keras.losses", "keras.optimizers", "keras.optimizers.schedules",
-    "keras.regularizers",
-}  # fmt: skip
-_OF_KERAS = {"DTypePolicy", "Functional", "Model", "Sequential"}
-_FUNCTION_MODULES = {"builtins", "keras.activations", "keras.losses", "keras.ops"}
-_INSIDE = re.compile(r"keras\.src\.(ops|models)\.\w+")
+# What configurations may name, by module and class: parts of training and, where there are
+# weights to compare them with, of models. None reads a file or runs code that came with it.
+_PARTS = re.compile(
+    r"keras\.(activations|constraints|dtype_policies|initializers|losses|optimizers|"
+    r"optimizers\.schedules|regularizers)\.[A-Z]\w*|keras\.DTypePolicy"
+)
+_LAYERS = re.compile(
+    r"keras\.(layers|src\.(ops|models)\.\w+)\.[A-Z]\w*|keras\.(Functional|Model|Sequential)"
+)
+_FUNCTIONS = re.compile(r"(builtins|keras\.(activations|losses|ops))\.\w+")
 _REFUSED = {
     # They run code or read files that a configuration names ...
     "FlaxLayer", "IntegerLookup", "JaxLayer", "Lambda", "StringLookup", "TFSMLayer",
@@ -48,101 +48,74 @@ def is_keras(value: Any) -> bool:
     return hasattr(value, "get_config") or home.partition(".")[0] == "keras"
 
 
-def is_model(value: Any) -> bool:
-    """True for Keras models."""
-    return hasattr(value, "stateless_call") and hasattr(value, "to_json")
-
-
-# Writing
-
-
-def written_object(value: Any) -> str:
-    """The configuration of an optimizer, a loss or a schedule, as text."""
+def written(value: Any) -> tuple[str, list[Any] | None]:
+    """The configuration of an object as text, and the weights of a model; else None."""
     import keras
 
+    from skae.networks._layers import values
     from skae.training._optimizers import described
 
-    if isinstance(value, keras.optimizers.Optimizer):
-        # Keras would read its learning rate in a way that NumPy warns of.
-        return _text(described(value))
-    return _text(keras.saving.serialize_keras_object(value))
-
-
-def written_model(model: Any) -> tuple[str, list[Any]]:
-    """The configuration of a model as text, and its weights."""
-    from skae.networks._layers import values
-
-    return _text(json.loads(model.to_json())), values(model.weights)
-
-
-def _text(config: Any) -> str:
-    config = _without_training(config)
+    weights = None
     try:
-        _check_config(config)
-        return json.dumps(config)
+        if isinstance(value, keras.Model):
+            text, weights = value.to_json(), values(value.weights)
+        elif isinstance(value, keras.optimizers.Optimizer):
+            # Keras would read its learning rate in a way that NumPy warns of.
+            text = json.dumps(described(value))
+        else:
+            text = json.dumps(keras.saving.serialize_keras_object(value))
+        # Without how a model was compiled, which no fit here uses.
+        config = json.loads(
+            text, object_hook=lambda d: {k: v for k, v in d.items() if k != "compile_config"}
+        )
+        _check_config(config, weights is not None)
     except (SavedFileError, TypeError, ValueError) as error:
         raise TypeError(f"what Keras' safe mode would not load ({error})") from error
+    return json.dumps(config), weights
 
 
-def _without_training(config: Any) -> Any:
-    """A configuration without how a model was compiled, which no fit here uses."""
-    if isinstance(config, dict):
-        return {k: _without_training(v) for k, v in config.items() if k != "compile_config"}
-    return [_without_training(v) for v in config] if isinstance(config, list) else config
-
-
-# Reading
-
-
-def read_object(text: Any) -> Any:
-    """The object that was written."""
+def read(text: Any, weights: Any = None) -> Any:
+    """The object that was written, a model with its weights."""
     import keras
 
-    config = _config(text)
-    with generator_untouched():
-        return keras.saving.deserialize_keras_object(config, safe_mode=True)
-
-
-def read_model(text: Any, weights: Any) -> Any:
-    """The model that was written."""
-    import keras
-
-    config = _config(text)
-    is_one = isinstance(config, dict) and isinstance(weights, list)
-    check(is_one and all(type(w) is np.ndarray for w in weights), "A Keras model is damaged.")
-    with generator_untouched():
-        # Keras empties what it reads.
-        _check_sizes(deepcopy(config), weights)
-        model = keras.saving.deserialize_keras_object(config, safe_mode=True)
-        model.set_weights(weights)
-    return model
-
-
-def _config(text: Any) -> Any:
     is_short = isinstance(text, str) and len(text) <= _MAX_TEXT
     check(is_short, "A Keras object of the file is damaged, or too large.")
-    config = json.loads(text)
-    _check_config(config)
-    return config
+    config, is_model = json.loads(text), weights is not None
+    _check_config(config, is_model)
+    with generator_untouched():
+        if is_model:
+            check(
+                isinstance(config, dict)
+                and isinstance(weights, list)
+                and all(type(w) is np.ndarray for w in weights),
+                "A Keras model is damaged.",
+            )
+            # Keras empties what it reads.
+            _check_sizes(deepcopy(config), weights)
+        value = keras.saving.deserialize_keras_object(config, safe_mode=True)
+        if is_model:
+            value.set_weights(weights)
+    return value
 
 
-def _check_config(config: Any, depth: int = 0) -> None:
+def _check_config(config: Any, is_model: bool, depth: int = 0) -> None:
     """Raise if a configuration has what safe files have not."""
     check(depth <= _MAX_DEPTH, "A configuration of Keras is nested too deeply.")
     if isinstance(config, dict):
         if "class_name" in config:
-            _check_name(config)
+            _check_name(config, is_model)
         repeats = config.get("unroll", False) is not False
         check(not repeats, "A layer of Keras has unroll=True.")
         config = list(config.values())
     if isinstance(config, list):
         for part in config:
-            _check_config(part, depth + 1)
+            _check_config(part, is_model, depth + 1)
     elif isinstance(config, int):
         check(abs(config) <= _LARGEST, "A configuration of Keras has too large a number.")
 
 
-def _check_name(config: dict[str, Any]) -> None:
+def _check_name(config: dict[str, Any], is_model: bool) -> None:
+    """Raise if a configuration names what is unknown, or a layer where there is no model."""
     from keras.saving import get_registered_object
 
     name, module = config["class_name"], str(config.get("module"))
@@ -154,14 +127,12 @@ def _check_name(config: dict[str, Any]) -> None:
     if isinstance(registered, str) and get_registered_object(registered) is not None:
         # This process has it, by `keras.saving.register_keras_serializable`.
         return
-    name = registered if is_function else name
-    known = isinstance(name, str) and name not in _REFUSED
-    if known and not is_function:
-        inside = _INSIDE.fullmatch(module) or (module == "keras" and name in _OF_KERAS)
-        known = name[:1].isupper() and (module in _MODULES or bool(inside))
+    name = f"{module}.{registered if is_function else name}"
+    kinds = [_FUNCTIONS] if is_function else [_PARTS, *[_LAYERS] * is_model]
+    known = any(kind.fullmatch(name) for kind in kinds)
     check(
-        known and (not is_function or module in _FUNCTION_MODULES),
-        f"{module}.{name} is none of the layers, losses, optimizers and functions of Keras "
+        known and name.rpartition(".")[2] not in _REFUSED,
+        f"{name} is none of the losses, optimizers, functions and, in models, layers of Keras "
         "that skae loads, nor registered in this process by "
         "keras.saving.register_keras_serializable.",
     )

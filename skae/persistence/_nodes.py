@@ -20,9 +20,6 @@ Array = np.ndarray[Any, Any]
 # Where scikit-learn stores the callbacks of `set_callbacks`.
 _CALLBACKS = "_skl_callbacks"
 
-_SEQUENCES = {list: "list", tuple: "tuple"}
-_SETS = {set: "set", frozenset: "frozenset"}
-
 # Numbers in the state of the Mersenne twister.
 _GENERATOR_LENGTH = 624
 
@@ -35,14 +32,11 @@ class Encoder:
         self.nodes: list[Any] = []
         # Of numbers, times or strings.
         self.arrays: list[Array] = []
-        # True if there are objects of Keras among the nodes.
-        self.has_keras = False
         self._class_names = {kind: name for name, kind in savable_classes().items()}
         self._function_names = {value: name for name, value in savable_functions().items()}
-        # The position of the node of each object, by its id; None while it is written.
-        self._positions: dict[int, int | None] = {}
-        # An object lives on as long as its id counts.
-        self._alive: list[Any] = []
+        # Each object by its id, which counts as long as the object lives, and the position of
+        # its node, None while it is written.
+        self._written: dict[int, tuple[Any, int | None]] = {}
         # The way to the value that is written, for messages.
         self._path: list[str] = []
 
@@ -63,12 +57,11 @@ class Encoder:
         if _scalars.is_scalar(value):
             reference = _scalars.to_json(value)
         else:
-            if id(value) not in self._positions:
-                self._positions[id(value)] = None
-                self._alive.append(value)
+            if id(value) not in self._written:
+                self._written[id(value)] = value, None
                 self.nodes.append(self._node(value))
-                self._positions[id(value)] = len(self.nodes) - 1
-            position = self._positions[id(value)]
+                self._written[id(value)] = value, len(self.nodes) - 1
+            _, position = self._written[id(value)]
             if position is None:
                 raise TypeError("what contains itself")
             reference = ["ref", position]
@@ -77,16 +70,25 @@ class Encoder:
 
     def _node(self, value: Any) -> list[Any]:
         kind: Any = type(value)
-        if kind in _SEQUENCES:
-            return [_SEQUENCES[kind], self._items(value)]
-        if kind in _SETS:
-            return [_SETS[kind], [_scalars.to_json(item) for item in sorted(value, key=repr)]]
+        if kind in (list, tuple):
+            items = [self._value(item, f"[{i}]") for i, item in enumerate(value)]
+            return [kind.__name__, items]
+        if kind in (set, frozenset):
+            return [kind.__name__, [_scalars.to_json(v) for v in sorted(value, key=repr)]]
         if kind is dict:
             items = value.items()
             pairs = [[_scalars.to_json(k), self._value(v, f"[{k!r:.40}]")] for k, v in items]
             return ["dict", pairs]
         if kind in (np.ndarray, np.memmap):
-            return self._array(np.asarray(value))
+            array = np.asarray(value)
+            if array.dtype == object:
+                flat = array.ravel().tolist()
+                items = [self._value(item, f"[{i}]") for i, item in enumerate(flat)]
+                return ["objects", list(array.shape), items]
+            if array.dtype.kind not in "biufcMmUS" or not array.itemsize:
+                raise TypeError(f"an array of dtype {array.dtype}")
+            self.arrays.append(array)
+            return ["array", len(self.arrays) - 1]
         if kind in self._class_names:
             state = state_of(value)
             if _CALLBACKS in state:
@@ -94,60 +96,36 @@ class Encoder:
             fields = {name: self._value(held, f".{name}") for name, held in state.items()}
             return ["object", self._class_names[kind], fields]
         if kind is np.random.RandomState:
-            return self._generator(value)
+            state = value.get_state(legacy=False)
+            if state["bit_generator"] != "MT19937":
+                raise TypeError(f"a {state['bit_generator']} generator")
+            key, position = state["state"]["key"], int(state["state"]["pos"])
+            gauss = int(state["has_gauss"]), _scalars.to_json(float(state["gauss"]))
+            return ["generator", self._value(key, ""), position, *gauss]
         is_hashable = getattr(kind, "__hash__", None)
         if callable(value) and is_hashable and value in self._function_names:
             return ["function", self._function_names[value]]
-        if _keras.is_model(value):
-            self.has_keras = True
-            text, weights = _keras.written_model(value)
-            return ["keras model", text, self._value(weights, ".weights")]
         if _keras.is_keras(value):
-            self.has_keras = True
-            return ["keras", _keras.written_object(value)]
-        raise TypeError(_description(value))
-
-    def _items(self, values: Any) -> list[Any]:
-        """Nodes of the items of a sequence, (n_items,)."""
-        return [self._value(value, f"[{i}]") for i, value in enumerate(values)]
-
-    def _array(self, array: Array) -> list[Any]:
-        """Node of an array of any shape."""
-        if array.dtype == object:
-            return ["objects", list(array.shape), self._items(array.ravel().tolist())]
-        if array.dtype.hasobject or array.dtype.kind not in "biufcMmUS" or not array.itemsize:
-            raise TypeError(f"an array of dtype {array.dtype}")
-        self.arrays.append(array)
-        return ["array", len(self.arrays) - 1]
+            text, weights = _keras.written(value)
+            if weights is None:
+                return ["keras", text]
+            return ["keras model", text, self._value(weights, ".weights")]
+        if isinstance(value, type):
+            raise TypeError(f"the class {value.__qualname__}")
+        if callable(value) and getattr(value, "__qualname__", None):
+            raise TypeError(f"the function {value.__qualname__}")
+        raise TypeError(f"an object of type {kind.__module__}.{kind.__qualname__}")
 
     def _own_callbacks(self, callbacks: Any) -> list[Any]:
         """Callbacks without those of other packages, of which there is a warning."""
-        savable = [callback for callback in callbacks if type(callback) in self._class_names]
-        if len(savable) < len(callbacks):
-            others = [type(c).__name__ for c in callbacks if type(c) not in self._class_names]
+        others = [type(c).__name__ for c in callbacks if type(c) not in self._class_names]
+        if others:
             warn_user(
                 f"skae.save leaves out callbacks that are not skae's own: of "
                 f"{''.join(self._path)}, {', '.join(others)}. Set them again on the loaded "
                 "estimator before it is fitted further.",
             )
-        return savable
-
-    def _generator(self, value: np.random.RandomState) -> list[Any]:
-        state: Any = value.get_state(legacy=False)
-        if state["bit_generator"] != "MT19937":
-            raise TypeError(f"a {state['bit_generator']} generator")
-        key = self._value(state["state"]["key"], "")
-        gauss = _scalars.to_json(float(state["gauss"]))
-        return ["generator", key, int(state["state"]["pos"]), int(state["has_gauss"]), gauss]
-
-
-def _description(value: Any) -> str:
-    if isinstance(value, type):
-        return f"the class {value.__qualname__}"
-    name = getattr(value, "__qualname__", None)
-    if callable(value) and name:
-        return f"the function {name}"
-    return f"an object of type {type(value).__module__}.{type(value).__qualname__}"
+        return [callback for callback in callbacks if type(callback) in self._class_names]
 
 
 class Decoder:
@@ -155,7 +133,6 @@ class Decoder:
 
     def __init__(self, nodes: Any, arrays: list[Array]) -> None:
         check(isinstance(nodes, list), "The file has no list of nodes.")
-        self._arrays = arrays
         self._values: list[Any] = []
         self._classes = savable_classes()
         self._functions = savable_functions()
@@ -165,13 +142,13 @@ class Decoder:
             "set": lambda items: set(map(_scalars.key, _items(items))),
             "frozenset": lambda items: frozenset(map(_scalars.key, _items(items))),
             "dict": lambda pairs: {_scalars.key(k): self.value(v) for k, v in _items(pairs)},
-            "array": self._array,
+            "array": lambda at: _at(arrays, at, "The file names an array that it lacks."),
             "objects": self._objects,
             "object": self._object,
             "function": lambda name: _found(self._functions, name, "function"),
             "generator": self._generator,
-            "keras": _keras.read_object,
-            "keras model": lambda text, weights: _keras.read_model(text, self.value(weights)),
+            "keras": lambda text: _keras.read(text),
+            "keras model": lambda text, weights: _keras.read(text, self.value(weights)),
         }
         for node in nodes:
             known = isinstance(node, list) and len(node) > 1 and isinstance(node[0], str)
@@ -181,19 +158,12 @@ class Decoder:
     def value(self, part: Any) -> Any:
         """The value of a part of a node: a scalar, or a reference to an earlier node."""
         if isinstance(part, list) and len(part) == 2 and part[0] == "ref":
-            position = part[1]
-            known = type(position) is int and 0 <= position < len(self._values)
-            check(known, "The file refers to a node that is not there yet.")
-            return self._values[position]
+            message = "The file refers to a node that is not there yet."
+            return _at(self._values, part[1], message)
         return _scalars.from_json(part)
 
     def _list(self, items: Any) -> list[Any]:
         return [self.value(item) for item in _items(items)]
-
-    def _array(self, position: Any) -> Array:
-        known = type(position) is int and 0 <= position < len(self._arrays)
-        check(known, "The file names an array that it does not have.")
-        return self._arrays[position]
 
     def _objects(self, shape: Any, items: Any) -> Array:
         values = self._list(items)
@@ -220,6 +190,12 @@ class Decoder:
         gauss = float(_scalars.from_json(gauss))
         generator.set_state(("MT19937", key, position, int(has_gauss), gauss))
         return generator
+
+
+def _at(values: list[Any], position: Any, message: str) -> Any:
+    """The item at a position, which comes from a file."""
+    check(type(position) is int and 0 <= position < len(values), message)
+    return values[position]
 
 
 def _items(items: Any) -> list[Any]:

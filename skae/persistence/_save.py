@@ -85,7 +85,7 @@ def save(estimator: Any, path: str | os.PathLike[str]) -> None:
     content = {
         "format": _FORMAT,
         "estimator": kind.__name__,
-        "written by": _versions(encoder.has_keras),
+        "written by": _versions(any(node[0].startswith("keras") for node in encoder.nodes)),
         "root": root,
         "nodes": encoder.nodes,
     }

@@ -3,7 +3,6 @@
 import base64
 import datetime
 import math
-import sys
 from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
@@ -11,7 +10,7 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 
-from skae.persistence._container import check, plain_dtype
+from skae.persistence._container import SavedFileError, check, plain_dtype
 
 # Of a Decimal: enough for money, too few to choose its hash freely.
 _MAX_DIGITS = 19
@@ -21,7 +20,7 @@ _PLAIN = (type(None), bool, int, str)
 
 def is_scalar(value: Any) -> bool:
     """True for values that this module can write."""
-    return _kind_of(value) is not None or type(value) in (*_PLAIN, float)
+    return type(value) in _PLAIN or _kind_of(value) is not None
 
 
 def to_json(value: Any) -> Any:
@@ -47,8 +46,7 @@ def from_json(value: Any) -> Any:
 def key(value: Any) -> Any:
     """A key of a dictionary: none of those of which a file could choose the hash."""
     value = from_json(value)
-    small = not isinstance(value, int) or abs(value) < 2**64
-    check(small and not isinstance(value, list), "A key of the file is no key.")
+    check(not isinstance(value, int) or abs(value) < 2**64, "A key of the file is no key.")
     return value
 
 
@@ -63,13 +61,12 @@ def _kind_of(value: Any) -> str | None:
 
 def _pandas() -> Any:
     """The library, which a file that holds its values needs."""
-    if "pandas" not in sys.modules:
-        try:
-            import pandas
-        except ImportError:
-            pandas = None
-        check(pandas is not None, "The file holds values of pandas, which is not installed.")
-    return sys.modules["pandas"]
+    try:
+        import pandas
+    except ImportError:
+        message = "The file holds values of pandas, which is not installed."
+        raise SavedFileError(message) from None
+    return pandas
 
 
 # NumPy
@@ -120,8 +117,8 @@ def _offset(days: Any, seconds: Any, microseconds: Any) -> datetime.timezone:
     return datetime.timezone(offset) if offset else datetime.UTC
 
 
-def _of_timedelta(value: datetime.timedelta | None) -> list[Any]:
-    return [value.days, value.seconds, value.microseconds] if value is not None else []
+def _of_timedelta(value: Any) -> list[Any]:
+    return [value.days, value.seconds, value.microseconds]
 
 
 def _datetime(text: str, zone: Any, fold: Any) -> datetime.datetime:
@@ -165,13 +162,12 @@ def _is_short(value: Decimal) -> bool:
 
 
 def _timestamp(value: Any, unit: Any, zone: Any) -> Any:
-    naive = np.array(value, "i8").astype(plain_dtype(f"<M8[{unit}]"))
-    stamp = _pandas().Timestamp(naive[()])
+    stamp = _pandas().Timestamp(_numpy(f"<M8[{unit}]", value))
     return stamp if zone is None else stamp.tz_localize("UTC").tz_convert(_zone(zone))
 
 
 def _duration(value: Any, unit: Any) -> Any:
-    return _pandas().Timedelta(np.array(value, "i8").astype(plain_dtype(f"<m8[{unit}]"))[()])
+    return _pandas().Timedelta(_numpy(f"<m8[{unit}]", value))
 
 
 def _period(ordinal: Any, frequency: Any) -> Any:
@@ -185,11 +181,7 @@ _Kind = tuple[tuple[type | str, ...], Callable[[Any], list[Any]], Callable[..., 
 
 _KINDS: dict[str, _Kind] = {
     "float": ((float,), lambda v: [repr(v)], float),
-    "bytes": (
-        (bytes,),
-        lambda v: [base64.b64encode(v).decode()],
-        lambda text: base64.b64decode(text),
-    ),
+    "bytes": ((bytes,), lambda v: [base64.b64encode(v).decode()], base64.b64decode),
     "date": ((datetime.date,), lambda v: [v.isoformat()], datetime.date.fromisoformat),
     "time": ((datetime.time,), _of_time, datetime.time.fromisoformat),
     "datetime": ((datetime.datetime,), _of_datetime, _datetime),

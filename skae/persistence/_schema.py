@@ -51,19 +51,18 @@ def savable_classes() -> dict[str, type]:
 
 
 def _own_classes() -> Iterator[type]:
-    """Classes of skae that declare fields."""
+    """Classes of skae that declare fields and are not abstract."""
     for name, module in sorted(sys.modules.items()):
         package, _, rest = name.partition(".")
-        if package == "skae" and rest.partition(".")[0] not in _OUTSIDE:
-            for kind in vars(module).values():
-                if isinstance(kind, type) and kind.__module__ == name and _declares(kind):
-                    yield kind
-
-
-def _declares(kind: type) -> bool:
-    declares = is_dataclass(kind) or issubclass(kind, BaseEstimator) or bool(_annotated(kind))
-    init = vars(kind).get("__init__")
-    return declares and not (isabstract(kind) or getattr(init, "__isabstractmethod__", False))
+        if package != "skae" or rest.partition(".")[0] in _OUTSIDE:
+            continue
+        for kind in vars(module).values():
+            if not isinstance(kind, type) or kind.__module__ != name or isabstract(kind):
+                continue
+            if getattr(vars(kind).get("__init__"), "__isabstractmethod__", False):
+                continue
+            if is_dataclass(kind) or issubclass(kind, BaseEstimator) or _annotated(kind):
+                yield kind
 
 
 def savable_functions() -> dict[str, Callable[..., Any]]:
@@ -86,14 +85,13 @@ def is_estimator(kind: type) -> bool:
 
 def _annotated(kind: type) -> dict[str, Any]:
     """Attributes that a class of skae annotates, with their defaults."""
-    names = [
-        name
+    return {
+        name: _OPTIONAL if hasattr(kind, name) else MISSING
         for base in reversed(kind.__mro__)
         if base.__module__.startswith("skae.")
         for name, annotation in get_annotations(base).items()
         if "ClassVar" not in str(annotation) and name != "_parameter_constraints"
-    ]
-    return {name: _OPTIONAL if hasattr(kind, name) else MISSING for name in names}
+    }
 
 
 def _parameters(kind: type) -> dict[str, Any]:
@@ -142,31 +140,15 @@ def state_of(value: Any) -> dict[str, Any]:
 
 def object_of(kind: Any, state: dict[str, Any]) -> Any:
     """An object with these fields, made without calling its class."""
-    state = _completed(kind, state)
-    if issubclass(kind, tuple):
-        return tuple.__new__(kind, [state[name] for name in kind._fields])
-    made = object.__new__(kind)
-    is_plain = is_dataclass(kind) or issubclass(kind, BaseEstimator)
-    if hasattr(kind, "__setstate__") and not is_plain:
-        made.__setstate__(state)
-    else:
-        for name, value in state.items():
-            object.__setattr__(made, name, value)
-    if hasattr(kind, "__post_init__"):
-        made.__post_init__()
-    return made
-
-
-def _completed(kind: Any, state: dict[str, Any]) -> dict[str, Any]:
-    """The state with defaults for the fields that it lacks."""
     known = _fields(kind)
     required = {name for name, default in known.items() if default is MISSING}
     if is_estimator(kind):
-        # Without any of its private attributes it is not fitted; its parameters are there.
-        parameters = _parameters(kind).keys()
-        is_fitted = not (required - parameters).isdisjoint(state)
-        required = required if is_fitted else required & parameters
-        required = required if state else set(parameters)
+        parameters = set(_parameters(kind))
+        if not state:
+            required = parameters
+        elif (required - parameters).isdisjoint(state):
+            # Without any of its private attributes it is not fitted; its parameters are there.
+            required &= parameters
     if kind.__module__.startswith("skae."):
         unknown = sorted(set(state) - set(known))
     else:
@@ -180,8 +162,21 @@ def _completed(kind: Any, state: dict[str, Any]) -> dict[str, Any]:
         f"An object {kind.__name__} has other fields than in this version of skae: without "
         f"{missing}, and with {unknown}.",
     )
-    defaults = {n: d for n, d in known.items() if d is not MISSING and d is not _OPTIONAL}
-    return {**state, **{name: d for name, d in defaults.items() if name not in state}}
+    for name, default in known.items():
+        if default is not MISSING and default is not _OPTIONAL:
+            state.setdefault(name, default)
+    if issubclass(kind, tuple):
+        return tuple.__new__(kind, [state[name] for name in kind._fields])
+    made = object.__new__(kind)
+    is_plain = is_dataclass(kind) or issubclass(kind, BaseEstimator)
+    if hasattr(kind, "__setstate__") and not is_plain:
+        made.__setstate__(state)
+    else:
+        for name, value in state.items():
+            object.__setattr__(made, name, value)
+    if hasattr(kind, "__post_init__"):
+        made.__post_init__()
+    return made
 
 
 def trusted_types() -> list[str]:
