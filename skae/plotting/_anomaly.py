@@ -151,16 +151,9 @@ class AnomalyScoreDisplay:
         n_columns=10,
         ax=None,
     ):
-        """Draw scores that came from anywhere.
+        """Draw scores that came from anywhere, and return the display.
 
-        Parameters
-        ----------
-        scores, offset, false_alarm_rate, held_out, explanation, feature_names, n_columns, ax
-            As in the class and in `plot`.
-
-        Returns
-        -------
-        display : AnomalyScoreDisplay
+        Parameters are those of the class and of `plot`.
         """
         display = cls(
             scores,

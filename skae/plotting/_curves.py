@@ -126,16 +126,9 @@ class LossCurveDisplay:
         ax=None,
         log_scale=False,
     ):
-        """Draw losses that came from anywhere.
+        """Draw losses that came from anywhere, and return the display.
 
-        Parameters
-        ----------
-        training, validation, start_loss, best, parts, loss_name, ax, log_scale
-            As in the class and in `plot`.
-
-        Returns
-        -------
-        display : LossCurveDisplay
+        Parameters are those of the class and of `plot`.
         """
         display = cls(
             training,
@@ -286,16 +279,9 @@ class ComponentCurveDisplay:
 
     @classmethod
     def from_curves(cls, explained, pca=None, *, share=None, ax=None):
-        """Draw curves that came from anywhere.
+        """Draw curves that came from anywhere, and return the display.
 
-        Parameters
-        ----------
-        explained, pca, share, ax
-            As in the class and in `plot`.
-
-        Returns
-        -------
-        display : ComponentCurveDisplay
+        Parameters are those of the class and of `plot`.
         """
         return cls(explained, pca, share=share).plot(ax)
 

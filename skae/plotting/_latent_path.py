@@ -234,16 +234,9 @@ class LatentPathDisplay:
 
     @classmethod
     def from_arrays(cls, rows, *, image_shape=None, title="", ax=None):
-        """Draw decoded rows that came from anywhere.
+        """Draw decoded rows that came from anywhere, and return the display.
 
-        Parameters
-        ----------
-        rows, image_shape, title, ax
-            As in the class and in `plot`.
-
-        Returns
-        -------
-        display : LatentPathDisplay
+        Parameters are those of the class and of `plot`.
         """
         return cls(rows, image_shape=image_shape, title=title).plot(ax)
 

@@ -121,19 +121,9 @@ class LatentSpaceDisplay:
     def from_codes(
         cls, codes, y=None, *, components=(0, 1), y_name=None, ax=None, **scatter_params
     ):
-        """Draw codes that came from anywhere.
+        """Draw codes that came from anywhere, and return the display.
 
-        Parameters
-        ----------
-        codes, y, components, y_name, ax
-            As in the class and in `plot`.
-
-        **scatter_params : dict
-            For matplotlib's `scatter`.
-
-        Returns
-        -------
-        display : LatentSpaceDisplay
+        Parameters are those of the class and of `plot`.
         """
         display = cls(codes, y, components=components, y_name=y_name)
         return display.plot(ax, **scatter_params)
@@ -167,8 +157,8 @@ class LatentSpaceDisplay:
         else:
             for i, (label, rows) in enumerate(y.classes.items()):
                 look = {"color": COLORS[i % len(COLORS)], "marker": MARKERS[i % len(MARKERS)]}
-                look |= {"label": label, **style}
-                self.scatters_.append(ax.scatter(*points[rows].T, **look))
+                artist = ax.scatter(*points[rows].T, label=label, **{**look, **style})
+                self.scatters_.append(artist)
         if y is not None:
             missing = points[~y.observed]
             if len(missing):
@@ -209,8 +199,8 @@ class LatentSpaceDisplay:
         """Draw points (n_samples, 2) by their values, and the colour bar."""
         from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
 
-        style = {"cmap": "viridis", "c": y.values[y.observed], **style}
-        artist = self.ax_.scatter(*points[y.observed].T, **style)
+        points, values = points[y.observed], y.values[y.observed]
+        artist = self.ax_.scatter(*points.T, c=values, **{"cmap": "viridis", **style})
         label = (self.y_name or "y") + (f" ({y.unit})" if y.unit else "")
         self.colorbar_ = self.figure_.colorbar(artist, ax=self.ax_, label=label)
         self.colorbar_.solids.set(alpha=1)
