@@ -166,9 +166,10 @@ def test_detectors(output, frame):
 
 
 def test_the_advice_for_tables_holds(frame):
-    detector = AEAnomalyDetector(**QUICK_DETECTOR)
-    with pytest.raises(NotImplementedError, match=r"make_column_transformer\(\(StandardSc"):
-        skae.to_onnx(detector.fit(frame))
+    detector = AEAnomalyDetector(**QUICK_DETECTOR).fit(frame)
+    for options in ({}, {"X": frame}):
+        with pytest.raises(NotImplementedError, match=r"make_column_transformer\(\(StandardSc"):
+            skae.to_onnx(detector, **options)
     assert_same(make_pipeline(encoded(), detector).fit(frame), frame, "predict")
 
 

@@ -4,12 +4,11 @@ from copy import copy
 from numbers import Number
 from typing import Any
 
-import narwhals.stable.v2 as nw
 import numpy as np
 from sklearn.compose import ColumnTransformer
 from sklearn.pipeline import FeatureUnion, Pipeline
 
-from skae.tables._frames import is_frame
+from skae.tables._frames import columns_of_frame, is_frame
 from skae.utils._arrays import column_names
 from skae.utils._sklearn import BaseSearchCV, column_positions
 
@@ -35,27 +34,25 @@ def by_position(estimator: Any, dtype: Any) -> Any:
             (name, by_position(part, dtype)) for name, part in estimator.transformer_list
         ]
     else:
+        from skl2onnx.sklapi import CastTransformer
+
         # skl2onnx finds names among the inputs of the whole model only, and supports neither
         # masks nor slices of names.
         positions = column_positions(estimator)
-        estimator.transformers_ = [
-            (name, _in_dtype(by_position(part, dtype), dtype), positions[name])
+        parts = [
+            (name, by_position(part, dtype), positions[name])
             for name, part, _ in estimator.transformers_
             if name in positions
         ]
+        if np.dtype(dtype) == np.float64:
+            # Encoders of categories have float32 there, beside which other columns are rounded.
+            cast = "cast", CastTransformer(dtype=np.float64)
+            parts = [
+                (name, part if isinstance(part, str) else Pipeline([("part", part), cast]), at)
+                for name, part, at in parts
+            ]
+        estimator.transformers_ = parts
     return estimator
-
-
-def _in_dtype(part: Any, dtype: Any) -> Any:
-    """A part of a ColumnTransformer that returns float64, if that is the dtype.
-
-    Encoders of categories have float32 in skl2onnx, beside which other columns are rounded.
-    """
-    if isinstance(part, str) or np.dtype(dtype) != np.float64:
-        return part
-    from skl2onnx.sklapi import CastTransformer
-
-    return Pipeline([("part", part), ("cast", CastTransformer(dtype=np.float64))])
 
 
 def inputs_by_column(estimator: Any, X: Any) -> list[tuple[str, str]] | None:
@@ -85,7 +82,7 @@ def _frame_columns(estimator: Any, X: Any) -> list[tuple[str, str]]:
             "X must be a data frame, whose columns become the inputs of the model, or None; "
             f"got {type(X).__name__}."
         )
-    columns = nw.from_native(X, eager_only=True).iter_columns()
+    columns = columns_of_frame(X)
     found = [(str(series.name), _type_of(series.drop_nulls().to_list())) for series in columns]
     fitted = getattr(estimator, "feature_names_in_", None)
     names = [name for name, _ in found]
@@ -119,31 +116,25 @@ def _fitted_columns(estimator: Any, positions: Any) -> tuple[Any, dict[int, str]
         steps = estimator.steps
         return _fitted_columns(steps[0][1], positions) if steps else (None, {})
     names: Any = None
+    types: dict[int, str] = {}
     if isinstance(estimator, FeatureUnion):
         parts = [(part, positions) for _, part in estimator.transformer_list]
     elif isinstance(estimator, ColumnTransformer):
         names = getattr(estimator, "feature_names_in_", None)
         parts = [(part, positions[columns]) for _, part, columns in estimator.transformers_]
+    elif hasattr(estimator, "vocabulary_"):
+        return None, dict.fromkeys(map(int, positions), "string")
     else:
-        return None, _types_of_columns(estimator, positions)
-    types: dict[int, str] = {}
+        values: Any = getattr(estimator, "categories_", None)
+        if values is None:
+            values = np.reshape(getattr(estimator, "statistics_", []), (-1, 1))
+        types = {int(j): _type_of(column) for j, column in zip(positions, values, strict=False)}
+        return None, {j: kind for j, kind in types.items() if kind != "number"}
     for part, columns in parts:
-        part_names, part_types = _fitted_columns(part, columns)
-        if isinstance(estimator, FeatureUnion) and names is None:
-            names = part_names
-        types |= part_types
+        names_of_part, types_of_part = _fitted_columns(part, columns)
+        names = names_of_part if names is None else names
+        types |= types_of_part
     return names, types
-
-
-def _types_of_columns(transformer: Any, positions: Any) -> dict[int, str]:
-    """Types, by position, of the columns in which a transformer has seen no numbers."""
-    if hasattr(transformer, "vocabulary_"):
-        return dict.fromkeys(map(int, positions), "string")
-    values: Any = getattr(transformer, "categories_", None)
-    if values is None:
-        values = np.reshape(getattr(transformer, "statistics_", []), (-1, 1))
-    types = {int(j): _type_of(column) for j, column in zip(positions, values, strict=False)}
-    return {j: kind for j, kind in types.items() if kind != "number"}
 
 
 def _unsupported(name: str) -> NotImplementedError:

@@ -112,7 +112,7 @@ def to_onnx(
     >>> bool(np.allclose(code, pipe.transform(X), atol=1e-4))
     True
     """
-    _skl2onnx()
+    register_converters()
     if np.dtype(dtype) not in (np.float32, np.float64):
         raise ValueError(f"dtype must be float32 or float64; got {dtype!r}.")
     if target_opset is not None and target_opset < _LEAST_OPSET:
@@ -121,7 +121,6 @@ def to_onnx(
             f"{target_opset!r}."
         )
     check_is_fitted(estimator)
-    register_converters()
     name = type(estimator).__name__
     estimator = by_position(estimator, dtype)
     columns = inputs_by_column(estimator, X)
@@ -151,19 +150,14 @@ def register_converters() -> None:
     ImportError
         If skl2onnx is not installed.
     """
-    register = _skl2onnx().update_registered_converter
+    try:
+        from skl2onnx import update_registered_converter as register
+    except ImportError as error:
+        raise missing_package("to_onnx", "skl2onnx", "onnx") from error
     autoencoders = AutoencoderTransformer, DenoisingAutoencoder, VAETransformer
     for kind in (*autoencoders, AEAnomalyDetector):
         register(kind, f"Skae{kind.__name__}", _set_shapes, _add_nodes)
     register(_WithOutput, "SkaeWithOutput", _set_shapes, _add_nodes, parser=_declare_output)
-
-
-def _skl2onnx() -> Any:
-    try:
-        import skl2onnx
-    except ImportError as error:
-        raise missing_package("to_onnx", "skl2onnx", "onnx") from error
-    return skl2onnx
 
 
 class _WithOutput(BaseEstimator):
@@ -184,9 +178,9 @@ def _with_output(estimator: Any, output: str | None) -> Any:
         *steps, (name, last) = estimator.steps
         return Pipeline([*steps, (name, _with_output(last, output))])
     allowed = list(methods_of(estimator))
+    if not allowed and output is None:
+        return estimator
     if not allowed:
-        if output is None and not _is_own(estimator):
-            return estimator
         raise _unsupported(estimator, output)
     if output is not None and output not in allowed:
         raise ValueError(
@@ -199,41 +193,38 @@ def _with_output(estimator: Any, output: str | None) -> Any:
 
 def _convert(estimator: Any, **options: Any) -> Any:
     """The model of skl2onnx, or an error that names the part that it does not support."""
+    import skl2onnx
+    from onnx.shape_inference import InferenceError, infer_shapes
     from skl2onnx.common.exceptions import MissingConverter, MissingShapeCalculator
 
+    kind = type(estimator).__name__
     _check_parts(estimator)
     try:
-        model = _skl2onnx().to_onnx(estimator, **options)
-        doubles = _tensor_type(np.float64)
-        if any(isinstance(kind, doubles) for _, kind in options["initial_types"]):
-            _check_doubles(model, type(estimator).__name__)
+        model = skl2onnx.to_onnx(estimator, **options)
     except (MissingConverter, MissingShapeCalculator, *_ERRORS) as error:
         if str(error).startswith("to_onnx"):
             raise
-        kind = type(estimator).__name__
         raise NotImplementedError(
             f"to_onnx does not support this {kind}, which skl2onnx could not convert: "
             f"{str(error).strip().splitlines()[0]}"
         ) from error
-    return model
-
-
-def _check_doubles(model: Any, kind: str) -> None:
-    """Raise if the model mixes float64 with float32, or has operators of float32 only."""
-    from onnx import shape_inference
-
+    doubles = _tensor_type(np.float64)
+    if not any(isinstance(type_, doubles) for _, type_ in options["initial_types"]):
+        return model
+    # Operators of float32 only, or a mixture of both, which onnxruntime refuses.
     if any(node.op_type == "Imputer" for node in model.graph.node):
         raise NotImplementedError(
             "to_onnx does not support SimpleImputer with dtype=numpy.float64, which "
             "onnxruntime does not compute; dtype=numpy.float32 is supported."
         )
     try:
-        shape_inference.infer_shapes(model, check_type=True, strict_mode=True)
-    except shape_inference.InferenceError as error:
+        infer_shapes(model, check_type=True, strict_mode=True)
+    except InferenceError as error:
         raise NotImplementedError(
             f"to_onnx does not support this {kind} with dtype=numpy.float64, of which skl2onnx "
             "computes a part in float32; dtype=numpy.float32 is supported."
         ) from error
+    return model
 
 
 def _check_parts(estimator: Any) -> None:
@@ -241,14 +232,11 @@ def _check_parts(estimator: Any) -> None:
     for attribute in ("steps", "transformer_list", "transformers_"):
         for _, part, *_ in getattr(estimator, attribute, []):
             _check_parts(part)
-    if _is_own(estimator) and not isinstance(estimator, _WithOutput):
+    is_own = type(estimator).__module__.startswith("skae.")
+    if is_own and not isinstance(estimator, _WithOutput):
         if not methods_of(estimator):
             raise _unsupported(estimator)
         check_exportable(estimator)
-
-
-def _is_own(estimator: Any) -> bool:
-    return type(estimator).__module__.startswith("skae.")
 
 
 def _unsupported(estimator: Any, output: str | None = None) -> NotImplementedError:
@@ -269,11 +257,9 @@ def _input_types(estimator: Any, columns: Any, dtype: Any) -> list[tuple[str, An
     from skl2onnx.common.data_types import StringTensorType
 
     numbers = _tensor_type(dtype)
+    types = {"number": numbers, "string": StringTensorType}
     if columns is not None:
-        return [
-            (name, (StringTensorType if kind == "string" else numbers)([None, 1]))
-            for name, kind in columns
-        ]
+        return [(name, types.get(kind, numbers)([None, 1])) for name, kind in columns]
     while isinstance(estimator, Pipeline):
         estimator = estimator.steps[0][1]
     shape = getattr(estimator, "_input_shape", None) or (estimator.n_features_in_,)

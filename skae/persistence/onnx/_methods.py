@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -22,7 +23,6 @@ from skae.anomaly._views import (
     LARGEST,
     MOST_FILLED,
     N_FILLINGS,
-    ConditionalResiduals,
     NormalScoreDistance,
     RangeDistance,
 )
@@ -30,12 +30,14 @@ from skae.estimators import AutoencoderTransformer, DenoisingAutoencoder
 from skae.inference._dense import DenseForward
 from skae.losses._likelihood import ObservedLikelihood, posterior
 from skae.losses._reconstruction import KerasLoss, ObservedLoss
-from skae.persistence.onnx import _tensors as xp
 from skae.persistence.onnx._networks import network_output
 from skae.persistence.onnx._tensors import Tensor
-from skae.tables._squashing_scaler import THRESHOLD, VALUE_TOLERANCE, SquashingScaler
+from skae.tables._squashing_scaler import VALUE_TOLERANCE
 from skae.variational import VAETransformer
 from skae.variational._posterior import log_likelihood, normal_points
+
+# As functions of tensors the types of NumPy's are not known.
+xp: Any = np
 
 # From an estimator and its flat rows, (n_samples, n_features), to the result of a method.
 Method = Callable[[Any, Tensor], Tensor]
@@ -167,7 +169,9 @@ def _mixture_log_density(mixture: Any, codes: Tensor) -> Tensor:
     centre = np.einsum("ij,ijk->ik", mixture.means_, factors).ravel()
     scaled = xp.matmul(codes, np.hstack(factors)) - centre
     squares = xp.square(scaled).reshape(None, n_components, size)
-    return xp.logsumexp(constant - 0.5 * xp.sum(squares, axis=2), axis=1)
+    logs = constant - 0.5 * xp.sum(squares, axis=2)
+    most = xp.max(logs, axis=1)
+    return most + xp.log(xp.sum(xp.exp(logs - most.reshape(None, 1)), axis=1))
 
 
 # Detectors
@@ -188,8 +192,7 @@ def _anomaly_score(detector: Any, rows: Tensor) -> Tensor:
     is_reconstruction = isinstance(detector._score, ReconstructionScore)
     scores = (_reconstruction if is_reconstruction else _combined)(detector._score, rows)
     scores = scores / detector._median_score
-    effects = detector._binary_effects
-    binary = effects.binary
+    effects, binary = detector._binary_effects, detector._binary_effects.binary
     if not len(binary.columns):
         return scores
     low, high = (value.astype(np.float64) for value in (binary.low, binary.high))
@@ -203,11 +206,11 @@ def _anomaly_score(detector: Any, rows: Tensor) -> Tensor:
 def _reconstruction(score: ReconstructionScore, rows: Tensor) -> Tensor:
     """Mean error of the autoencoders in their units, (n_samples,) in float64."""
     missing_error = _missing_error(score.encoding, rows)
-    if score.encoding.scaler is not None:
-        rows = _squash(score.encoding.scaler, rows).astype(rows.dtype)
+    scaler = score.encoding.scaler
+    if scaler is not None:
+        rows = scaler.transform(rows.astype(np.float64)).astype(rows.dtype)
     scores = []
     for autoencoder, unit in zip(score.autoencoders, score.unit, strict=True):
-        check_exportable(autoencoder)
         samples = methods_of(autoencoder)["score_samples"](autoencoder, rows)
         scores.append(-samples.astype(np.float64) / unit)
     return _mean(scores) + missing_error
@@ -221,17 +224,16 @@ def _combined(score: Any, rows: Tensor) -> Tensor:
                 f"to_onnx does not support {type(component).__name__}, a component of the "
                 f"anomaly score; it supports {', '.join(each.__name__ for each in _SCORES_OF)}."
             )
-    Z, missing = _squash(score.encoding.scaler, rows), xp.isnan(rows)
-    Z = xp.where(missing, xp.zeros_like(Z), Z)
+    scaler, missing = score.encoding.scaler, xp.isnan(rows)
+    Z = xp.where(missing, 0.0, scaler.transform(rows.astype(np.float64)))
     error = _missing_error(score.encoding, rows)
     scores = [
         _SCORES_OF[type(component)](component, Z, missing, rows.dtype)
         for component in score.components
     ]
     mean = geometric_mean(xp, [[each + error for each in by_model] for by_model in scores])
-    scaler = score.encoding.scaler
     plain = (rows.astype(np.float64) - scaler.centre) / scaler.scale
-    plain = xp.where(missing, xp.zeros_like(plain), plain)
+    plain = xp.where(missing, 0.0, plain)
     if score.distance_units is not None:
         logs = [xp.log(mean + TINY)]
         for view in score.distances:
@@ -259,14 +261,6 @@ def _missing_error(encoding: Any, rows: Tensor) -> Tensor:
 
 def _mean(parts: list[Tensor]) -> Tensor:
     return sum(parts[1:], parts[0]) / len(parts)
-
-
-def _squash(scale: SquashingScaler, rows: Tensor) -> Tensor:
-    """Output of the scaler, (n_samples, n_features) in float64."""
-    z = (rows.astype(np.float64) - scale.centre) / scale.scale
-    size = xp.abs(z)
-    squashed = xp.sign(z) * (THRESHOLD * (1 + xp.log(xp.maximum(size, THRESHOLD) / THRESHOLD)))
-    return xp.where(size > THRESHOLD, squashed, z)
 
 
 def _denoising_errors(
@@ -312,12 +306,18 @@ def _neighbor_distances(
         start += size
     scores = []
     for j in range(len(nearest.unit)):
-        pairs = [
-            pair
-            for pair, (_, models) in zip(candidates, nearest.blocks, strict=True)
-            if models[j]
-        ]
-        squares, position = _neighbors(nearest, pairs)
+        blocks = zip(candidates, nearest.blocks, strict=True)
+        pairs = [pair for pair, (_, models) in blocks if models[j]]
+        distances, positions = (
+            first.apply("Concat", *others, axis=1, shape=(None, None))
+            for first, *others in zip(*pairs, strict=True)
+        )
+        squares, chosen = _smallest(distances, nearest.n_neighbors + nearest.leaves_out)
+        position = positions.apply("GatherElements", chosen, axis=1, shape=chosen.shape)
+        if nearest.leaves_out:
+            same = squares[:, :1] < SAME
+            squares = xp.where(same, squares[:, 1:], squares[:, :-1])
+            position = xp.where(same, position[:, 1:], position[:, :-1])
         mean = xp.mean(squares, axis=1) / nearest.rows.shape[1]
         score = mean / (nearest.unit[j] or 1.0)
         if nearest.own_distance is not None:
@@ -337,20 +337,14 @@ def _normal_scores(view: NormalScoreDistance, plain: Tensor) -> Tensor:
     return view.heights[:, 0] + xp.sum((inside - low) * slope, axis=2)
 
 
-def _relation(
-    relation: ConditionalResiduals, plain: Tensor, missing: Tensor, rounds: bool
-) -> list[Tensor]:
-    """Largest residual by each fold model, each (n_samples,) in float64.
+def _relation(relation: Any, plain: Tensor, missing: Tensor, rounds: bool) -> list[Tensor]:
+    """Largest of `ConditionalResiduals` by each fold model, each (n_samples,) in float64.
 
     Of rows in standard deviations, (n_samples, n_features), that may be rounded to float32.
     """
-    tight, X = np.flatnonzero(relation.tight), plain
-    if relation.is_log.any():
-        logs = xp.log(xp.maximum(X - relation.zero, relation.least))
-        is_log = relation.is_log.astype(np.float64)
-        X = logs * is_log + X * (1 - is_log)
-    observed = 1 - missing.astype(np.float64)
-    X = (X - relation.centre) / relation.deviation * observed
+    tight, observed = np.flatnonzero(relation.tight), 1 - missing.astype(np.float64)
+    # It takes tensors as it takes arrays.
+    X = relation.values(SimpleNamespace(plain=plain, observed=observed))
     scores = []
     for weights, offset in zip(relation.weights, relation.offset, strict=True):
         values, residuals = X, xp.matmul(X, weights) - offset
@@ -367,29 +361,12 @@ def _relation(
     return scores
 
 
-def _neighbors(nearest: Any, candidates: list[Any]) -> tuple[Tensor, Tensor]:
-    """Squared distances and positions of the neighbours, (n_samples, n_neighbors)."""
-    n_candidates = sum(distance.shape[1] for distance, _ in candidates)
-    distance, position = (
-        first.apply("Concat", *others, axis=1, shape=(None, n_candidates))
-        for first, *others in zip(*candidates, strict=True)
-    )
-    distance, chosen = _smallest(distance, nearest.n_neighbors + nearest.leaves_out)
-    position = position.apply("GatherElements", chosen, axis=1, shape=chosen.shape)
-    if nearest.leaves_out:
-        same = distance[:, :1] < SAME
-        distance = xp.where(same, distance[:, 1:], distance[:, :-1])
-        position = xp.where(same, position[:, 1:], position[:, :-1])
-    return distance, position
-
-
 def _smallest(distance: Tensor, k: int) -> tuple[Tensor, Tensor]:
     """The smallest entries of each row, ascending, and their positions, (n_samples, k)."""
-    graph = distance.graph
-    names = [graph.new_name("smallest"), graph.new_name("positions")]
-    graph.node("TopK", distance, np.array([k], np.int64), names=names, largest=0, sorted=1)
-    values = Tensor(graph, names[0], (None, k), distance.dtype)
-    return values, Tensor(graph, names[1], (None, k), np.int64)
+    graph, size = distance.graph, np.array([k], np.int64)
+    values, at = graph.node("TopK", distance, size, n_outputs=2, largest=0, sorted=1)
+    shape = (None, k)
+    return Tensor(graph, values, shape, distance.dtype), Tensor(graph, at, shape, np.int64)
 
 
 # Nodes of the components of a score, by their class.

@@ -16,7 +16,6 @@ from numpy.typing import NDArray
 from skae.inference._dense import DenseForward
 from skae.inference._forward import CompiledForward
 from skae.networks._layers import NORMALIZATION_EPSILON, load, values
-from skae.persistence.onnx import _tensors as xp
 from skae.persistence.onnx._tensors import ACTIVATIONS, Tensor, affine
 
 
@@ -26,16 +25,13 @@ def network_output(forward: Any, rows: Tensor, scaled: bool = True) -> Tensor:
     Rows are float32 or float64, (n_samples, n_inputs). With `scaled` the output is in the
     units of the data, and otherwise in those of the network.
     """
-    if isinstance(forward, DenseForward):
-        return _dense_output(forward, rows, scaled)
-    return _keras_output(forward, rows, scaled)
-
-
-def _dense_output(forward: DenseForward, rows: Any, scaled: bool) -> Tensor:
+    if not isinstance(forward, DenseForward):
+        return _keras_output(forward, rows, scaled)
     coder = forward.coder
     before, weights = forward.prepared(rows.dtype, scaled)
-    # Units of the data take tensors as they take arrays.
-    rows = rows if before is None else before.centred(rows)
+    if before is not None:
+        # Units of the data take tensors as they take arrays.
+        rows = before.centred(rows)  # type: ignore[arg-type, assignment]
     hidden = rows
     for kernel, bias, scale, shift in weights.hidden:
         hidden = affine(hidden, kernel.T, bias.ravel())
@@ -44,16 +40,15 @@ def _dense_output(forward: DenseForward, rows: Any, scaled: bool) -> Tensor:
         hidden = ACTIVATIONS[coder.activation](hidden)
     output = affine(hidden, weights.output.kernel.T, weights.output.bias.ravel())
     if weights.skip is not None:
-        output = output + xp.matmul(rows, weights.skip.T)
+        output = output + rows @ weights.skip.T
     return ACTIVATIONS[coder.output_activation](output)
 
 
 def _keras_output(forward: CompiledForward, rows: Tensor, scaled: bool) -> Tensor:
     model = forward.network.build()[forward.position]
     load(model, forward.weights, forward.statistics)
-    dtype = rows.dtype
-    rows = rows if forward.before is None else forward.before.transform(rows)
-    output = _model_output(model, rows.astype(np.float32)).astype(dtype)
+    inputs = rows if forward.before is None else forward.before.transform(rows)
+    output = _model_output(model, inputs.astype(np.float32)).astype(rows.dtype)
     if scaled and forward.after is not None:
         output = output * forward.after.scale + forward.after.centre
     return output
@@ -127,7 +122,7 @@ def _dense(layer: Any, rows: Tensor) -> Tensor:
     kernel, *bias = values(layer.weights)
     if len(rows.shape) == 2:
         return affine(rows, kernel, bias[0] if bias else np.zeros(kernel.shape[1]))
-    output = xp.matmul(rows, kernel)
+    output = rows @ kernel
     return output + bias[0] if bias else output
 
 
@@ -177,52 +172,31 @@ def _repeat(layer: Any, rows: Tensor) -> Tensor:
 # Convolutions and pooling: channels are last in Keras and first in ONNX.
 
 
-def _channels_first(
-    layer: Any, rows: Tensor, kind: str, *weights: Any, **attributes: Any
-) -> Tensor:
+def _channels_first(layer: Any, rows: Tensor, kind: str, **attributes: Any) -> Tensor:
+    """Output of an ONNX operator with the weights and the strides of a layer."""
     _require(layer, data_format=("channels_last",))
-    n = len(rows.shape)
+    n, weights = len(rows.shape), values(layer.weights)
+    if weights:
+        weights[0] = np.moveaxis(weights[0], (-1, -2), (0, 1))
     _, *axes, channels = layer.compute_output_shape((None, *rows.shape[1:]))
-    output = xp.transpose(rows, (0, n - 1, *range(1, n - 1))).apply(
-        kind,
-        *weights,
-        strides=list(layer.strides),
-        shape=(None, channels, *axes),
-        **attributes,
-    )
-    return xp.transpose(output, (0, *range(2, n), 1))
-
-
-def _kernel_and_bias(layer: Any) -> list[NDArray[Any]]:
-    kernel, *bias = values(layer.weights)
-    n = kernel.ndim
-    return [np.ascontiguousarray(kernel.transpose(n - 1, n - 2, *range(n - 2))), *bias]
+    options = {"strides": list(layer.strides), "shape": (None, channels, *axes), **attributes}
+    output = rows.transpose(0, n - 1, *range(1, n - 1)).apply(kind, *weights, **options)
+    return output.transpose(0, *range(2, n), 1)
 
 
 def _convolve(layer: Any, rows: Tensor) -> Tensor:
-    return _channels_first(
-        layer,
-        rows,
-        "Conv",
-        *_kernel_and_bias(layer),
-        dilations=list(layer.dilation_rate),
-        group=layer.groups,
-        pads=_pads(layer, rows, layer.kernel_size, layer.dilation_rate),
-    )
+    dilations, groups = list(layer.dilation_rate), layer.groups
+    pads = _pads(layer, rows, layer.kernel_size, dilations)
+    return _channels_first(layer, rows, "Conv", dilations=dilations, group=groups, pads=pads)
 
 
 def _convolve_transposed(layer: Any, rows: Tensor) -> Tensor:
     _require(layer, dilation_rate=((1,), (1, 1)), output_padding=(None,))
     # A kernel that is larger than the strides makes the output longer, as does "valid".
     excess = [k - s for k, s in zip(layer.kernel_size, layer.strides, strict=True)]
-    return _channels_first(
-        layer,
-        rows,
-        "ConvTranspose",
-        *_kernel_and_bias(layer),
-        pads=_halves([max(n, 0) if layer.padding == "same" else 0 for n in excess]),
-        output_padding=[max(-n, 0) for n in excess],
-    )
+    pads = _halves([max(n, 0) if layer.padding == "same" else 0 for n in excess])
+    longer = [max(-n, 0) for n in excess]
+    return _channels_first(layer, rows, "ConvTranspose", pads=pads, output_padding=longer)
 
 
 def _pool(kind: str, layer: Any, rows: Tensor) -> Tensor:
@@ -268,23 +242,16 @@ def _recurrent(layer: Any, rows: Tensor) -> Tensor:
             "Bidirectional of LSTM and GRU."
         )
     weights = [np.stack(parts) for parts in zip(*map(_gates, layers), strict=True)]
-    attributes = {"linear_before_reset": int(layers[0].reset_after)} if kind == "GRU" else {}
-    graph, n, steps = rows.graph, len(layers), rows.shape[1]
-    names = [graph.new_name("states"), graph.new_name("last")]
-    graph.node(
-        kind,
-        xp.transpose(rows, (1, 0, 2)),
-        *weights,
-        names=names,
-        hidden_size=units,
-        direction=direction,
-        **attributes,
-    )
+    attributes: dict[str, Any] = {"hidden_size": units, "direction": direction}
+    if kind == "GRU":
+        attributes["linear_before_reset"] = int(layers[0].reset_after)
+    series, n, steps = rows.transpose(1, 0, 2), len(layers), rows.shape[1]
+    states, last = rows.graph.node(kind, series, *weights, n_outputs=2, **attributes)
     if layers[0].return_sequences:
-        states = Tensor(graph, names[0], (steps, n, None, units), rows.dtype)
-        return xp.transpose(states, (2, 0, 1, 3)).reshape(None, steps, n * units)
-    last = Tensor(graph, names[1], (n, None, units), rows.dtype)
-    return xp.transpose(last, (1, 0, 2)).reshape(None, n * units)
+        every = Tensor(rows.graph, states, (steps, n, None, units), rows.dtype)
+        return every.transpose(2, 0, 1, 3).reshape(None, steps, n * units)
+    final = Tensor(rows.graph, last, (n, None, units), rows.dtype)
+    return final.transpose(1, 0, 2).reshape(None, n * units)
 
 
 def _gates(layer: Any) -> tuple[NDArray[Any], ...]:

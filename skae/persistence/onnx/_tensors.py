@@ -1,11 +1,12 @@
-"""ONNX nodes written like NumPy: tensors of a graph, their operators and the `xp` of losses."""
+"""ONNX nodes by NumPy: tensors of a graph, to which its operators and functions apply."""
 
-from collections.abc import Callable, Sequence
-from functools import partial
+from collections.abc import Callable
+from functools import partial, reduce
 from itertools import zip_longest
 from typing import Any
 
 import numpy as np
+from numpy.lib.mixins import NDArrayOperatorsMixin
 from numpy.typing import NDArray
 
 # None stands for the number of rows.
@@ -22,49 +23,31 @@ class Graph:
         self.shared: dict[Any, Tensor] = {}
 
     def node(
-        self, kind: str, *inputs: Any, names: Sequence[str] = (), **attributes: Any
-    ) -> Any:
-        """Names of the outputs, one by default, of a new node of tensors or arrays."""
+        self, kind: str, *inputs: Any, n_outputs: int = 1, names: Any = None, **attributes: Any
+    ) -> list[str]:
+        """Names of the outputs, new ones by default, of a new node of tensors or arrays."""
         tensors = [x if isinstance(x, Tensor) else self.constant(x) for x in inputs]
-        names = list(names) or [self.new_name(kind.lower())]
+        stem, new_name = kind.lower(), self._scope.get_unique_variable_name
+        names = [new_name(stem) for _ in range(n_outputs)] if names is None else names
         name = self._scope.get_unique_operator_name(kind)
         self._container.add_node(
             kind, [x.name for x in tensors], names, name=name, **attributes
         )
-        return names
-
-    def new_name(self, stem: str) -> str:
-        """A name that no other tensor has."""
-        return str(self._scope.get_unique_variable_name(stem))
+        return list(names)
 
     def constant(self, array: Any) -> "Tensor":
         """A tensor with these values."""
         from onnx import numpy_helper
 
         array = np.asarray(array)
-        name = self.new_name("constant")
+        name = self._scope.get_unique_variable_name("constant")
         proto = numpy_helper.from_array(np.ascontiguousarray(array).reshape(array.shape), name)
         self._container.add_initializer(name, proto.data_type, array.shape, proto)
         return Tensor(self, name, array.shape, array.dtype)
 
 
-def _operator(
-    kind: str, reverse: bool = False, dtype: Any = None
-) -> Callable[["Tensor", Any], "Tensor"]:
-    def operator(tensor: "Tensor", other: Any) -> "Tensor":
-        other = tensor.like(other)
-        first, second = (other, tensor) if reverse else (tensor, other)
-        shape = broadcast(tensor.shape, other.shape)
-        return first.apply(kind, second, shape=shape, dtype=dtype)
-
-    return operator
-
-
-class Tensor:
-    """The output of a node, or a constant, with NumPy's operators, which add nodes."""
-
-    # NumPy's arrays leave operators with tensors to these.
-    __array_ufunc__ = None
+class Tensor(NDArrayOperatorsMixin):
+    """The output of a node, or a constant, to which NumPy's functions apply: they add nodes."""
 
     def __init__(self, graph: Graph, name: str, shape: Shape, dtype: Any) -> None:
         self.graph = graph
@@ -110,21 +93,29 @@ class Tensor:
         _, columns = key
         return self.take(np.arange(self.shape[1])[columns])
 
-    def __neg__(self) -> "Tensor":
-        return self.apply("Neg")
+    def transpose(self, *axes: int) -> "Tensor":
+        """A tensor with its axes in another order."""
+        return self.apply(
+            "Transpose", perm=list(axes), shape=tuple(self.shape[i] for i in axes)
+        )
 
-    __add__ = _operator("Add")
-    __radd__ = _operator("Add", reverse=True)
-    __sub__ = _operator("Sub")
-    __rsub__ = _operator("Sub", reverse=True)
-    __mul__ = _operator("Mul")
-    __rmul__ = _operator("Mul", reverse=True)
-    __truediv__ = _operator("Div")
-    __rtruediv__ = _operator("Div", reverse=True)
-    __pow__ = _operator("Pow")
-    __lt__ = _operator("Less", dtype=bool)
-    __le__ = _operator("LessOrEqual", dtype=bool)
-    __gt__ = _operator("Greater", dtype=bool)
+    def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **options: Any) -> Any:
+        """Output of NumPy's function of each entry; in place of a tensor, a new one."""
+        (out,) = options.pop("out", (None,))
+        if method != "__call__" or options or isinstance(out, np.ndarray):
+            return NotImplemented
+        if ufunc not in _OPERATORS:
+            return self.__array_function__(ufunc, (), inputs, {})
+        first, *others = (self.like(x) for x in inputs)
+        shape = reduce(broadcast, [each.shape for each in others], first.shape)
+        dtype = bool if ufunc in _CONDITIONS else None
+        return first.apply(_OPERATORS[ufunc], *others, shape=shape, dtype=dtype)
+
+    def __array_function__(self, function: Any, types: Any, args: Any, kwargs: Any) -> Any:
+        """Output of another function of NumPy."""
+        if function not in _FUNCTIONS:
+            return NotImplemented
+        return _FUNCTIONS[function](*args, **kwargs)
 
 
 def broadcast(a: Shape, b: Shape) -> Shape:
@@ -135,50 +126,23 @@ def broadcast(a: Shape, b: Shape) -> Shape:
 
 # NumPy's functions
 
-
-def _entrywise(kind: str, dtype: Any = None) -> Callable[[Tensor], Tensor]:
-    return lambda x: x.apply(kind, dtype=dtype)
-
-
-abs = _entrywise("Abs")
-exp = _entrywise("Exp")
-sqrt = _entrywise("Sqrt")
-sign = _entrywise("Sign")
-isnan = _entrywise("IsNaN", bool)
-maximum = _operator("Max")
-minimum = _operator("Min")
+_OPERATORS: dict[Any, str] = {
+    np.absolute: "Abs", np.add: "Add", np.exp: "Exp", np.greater: "Greater", np.isnan: "IsNaN",
+    np.less: "Less", np.less_equal: "LessOrEqual", np.log: "Log", np.maximum: "Max",
+    np.minimum: "Min", np.multiply: "Mul", np.negative: "Neg", np.power: "Pow",
+    np.sign: "Sign", np.sqrt: "Sqrt", np.subtract: "Sub", np.tanh: "Tanh",
+    np.true_divide: "Div",
+}  # fmt: skip
+_CONDITIONS = {np.greater, np.isnan, np.less, np.less_equal}
 
 
-def log(x: Any) -> Any:
-    """Natural logarithm of a tensor or of a number."""
-    return x.apply("Log") if isinstance(x, Tensor) else np.log(x)
-
-
-def square(x: Tensor) -> Tensor:
-    """Square of each entry."""
-    return x * x
-
-
-def where(condition: Tensor, yes: Tensor, no: Any) -> Tensor:
-    """Entries of `yes` where the condition holds, of `no` elsewhere."""
-    no = yes.like(no)
+def _where(condition: Any, yes: Any, no: Any) -> Tensor:
+    """Entries of `yes` or `no`, one of which is a tensor, of any shapes that broadcast."""
+    yes, no = (yes, yes.like(no)) if isinstance(yes, Tensor) else (no.like(yes), no)
+    if not isinstance(condition, Tensor):
+        condition = yes.graph.constant(condition)
     shape = broadcast(condition.shape, broadcast(yes.shape, no.shape))
     return condition.apply("Where", yes, no, shape=shape, dtype=yes.dtype)
-
-
-def zeros_like(x: Tensor) -> Tensor:
-    """Zero as a constant, which broadcasts."""
-    return x.like(0.0)
-
-
-def ones_like(x: Tensor) -> Tensor:
-    """One as a constant, which broadcasts."""
-    return x.like(1.0)
-
-
-def clip(x: Tensor, low: Any, high: Any) -> Tensor:
-    """Entries limited to an interval."""
-    return minimum(maximum(x, low), high)
 
 
 def _reduced(kind: str, x: Tensor, axis: Any) -> Tensor:
@@ -188,31 +152,13 @@ def _reduced(kind: str, x: Tensor, axis: Any) -> Tensor:
     return x.apply(kind, axes, keepdims=0, shape=shape)
 
 
-mean = partial(_reduced, "ReduceMean")
-max = partial(_reduced, "ReduceMax")
+def _logaddexp(x: Any, y: Any) -> Tensor:
+    most = np.maximum(x, y)
+    return most + np.log(1 + np.exp(np.minimum(x, y) - most))
 
 
-def sum(x: Any, axis: Any = None) -> Any:
-    """Sum over one axis or more, of a tensor or of an array."""
-    return _reduced("ReduceSum", x, axis) if isinstance(x, Tensor) else np.sum(x, axis)
-
-
-def logsumexp(x: Tensor, axis: int) -> Tensor:
-    """Logarithm of the sum of exponentials along an axis."""
-    most = max(x, axis)
-    shape = tuple(1 if i == axis else n for i, n in enumerate(x.shape))
-    difference = x - most.apply("Unsqueeze", np.array([axis], np.int64), shape=shape)
-    return most + log(sum(exp(difference), axis))
-
-
-def logaddexp(x: Tensor, y: Tensor) -> Tensor:
-    """Logarithm of the sum of the exponentials of two tensors."""
-    most = maximum(x, y)
-    return most + log(1 + exp(minimum(x, y) - most))
-
-
-def einsum(subscripts: str, *tensors: Tensor) -> Tensor:
-    """Einstein summation, with the subscripts of the result given."""
+def _einsum(subscripts: str, *tensors: Tensor) -> Tensor:
+    """Einstein summation of tensors of any shapes, with the subscripts of the result given."""
     terms, result = subscripts.split("->")
     sizes: dict[str, Any] = {}
     for term, tensor in zip(terms.split(","), tensors, strict=True):
@@ -221,7 +167,7 @@ def einsum(subscripts: str, *tensors: Tensor) -> Tensor:
     return tensors[0].apply("Einsum", *tensors[1:], equation=subscripts, shape=shape)
 
 
-def matmul(x: Any, y: Any) -> Tensor:
+def _matmul(x: Any, y: Any) -> Tensor:
     """Product of matrices in the last two axes, or of a matrix and a vector."""
     x, y = (y.like(x), y) if isinstance(y, Tensor) else (x, x.like(y))
     if len(y.shape) == 1:
@@ -230,14 +176,21 @@ def matmul(x: Any, y: Any) -> Tensor:
     return x.apply("MatMul", y, shape=(*longer[:-2], x.shape[-2], y.shape[-1]))
 
 
-def reshape(x: Tensor, shape: Sequence[int]) -> Tensor:
-    """Tensor of another shape, in which -1 stands for the number of rows."""
-    return x.reshape(*(None if n == -1 else n for n in shape))
-
-
-def transpose(x: Tensor, axes: Sequence[int]) -> Tensor:
-    """Tensor with its axes in another order."""
-    return x.apply("Transpose", perm=list(axes), shape=tuple(x.shape[i] for i in axes))
+_FUNCTIONS: dict[Any, Callable[..., Tensor]] = {
+    np.clip: lambda x, low, high: np.minimum(np.maximum(x, low), high),
+    np.einsum: _einsum,
+    np.logaddexp: _logaddexp,
+    np.matmul: _matmul,
+    np.max: partial(_reduced, "ReduceMax"),
+    np.mean: partial(_reduced, "ReduceMean"),
+    np.ones_like: lambda x: x.like(1.0),
+    np.reshape: lambda x, shape: x.reshape(*(None if n == -1 else n for n in shape)),
+    np.square: lambda x: x * x,
+    np.sum: partial(_reduced, "ReduceSum"),
+    np.transpose: lambda x, axes: x.transpose(*axes),
+    np.where: _where,
+    np.zeros_like: lambda x: x.like(0.0),
+}
 
 
 def affine(x: Tensor, kernel: NDArray[Any], bias: NDArray[Any]) -> Tensor:
@@ -250,9 +203,9 @@ def affine(x: Tensor, kernel: NDArray[Any], bias: NDArray[Any]) -> Tensor:
 _SELU_SCALE, _SELU_ALPHA = 1.0507009873554805, 1.6732632423543772
 
 
-def _elu(x: Tensor, alpha: float = 1.0) -> Tensor:
+def _elu(x: Any, alpha: float = 1.0) -> Tensor:
     """Exponential linear unit of a tensor of any shape."""
-    return maximum(x, 0) + alpha * (exp(minimum(x, 0)) - 1)
+    return np.maximum(x, 0) + alpha * (np.exp(np.minimum(x, 0)) - 1)
 
 
 def _gelu(x: Tensor) -> Tensor:
@@ -262,17 +215,17 @@ def _gelu(x: Tensor) -> Tensor:
     return 0.5 * x * (1 + erf)
 
 
-ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
+ACTIVATIONS: dict[str, Callable[[Any], Tensor]] = {
     "elu": _elu,
     "gelu": _gelu,
-    "leaky_relu": lambda x: maximum(x, 0.2 * x),
+    "leaky_relu": lambda x: np.maximum(x, 0.2 * x),
     "linear": lambda x: x,
-    "relu": _entrywise("Relu"),
+    "relu": lambda x: x.apply("Relu"),
     "selu": lambda x: _SELU_SCALE * _elu(x, _SELU_ALPHA),
-    "sigmoid": _entrywise("Sigmoid"),
+    "sigmoid": lambda x: x.apply("Sigmoid"),
     "silu": lambda x: x * x.apply("Sigmoid"),
     "softmax": lambda x: x.apply("Softmax", axis=-1),
-    "softplus": lambda x: maximum(x, 0) + log(1 + exp(-abs(x))),
-    "softsign": lambda x: x / (1 + abs(x)),
-    "tanh": _entrywise("Tanh"),
+    "softplus": lambda x: np.maximum(x, 0) + np.log(1 + np.exp(-np.abs(x))),
+    "softsign": lambda x: x / (1 + np.abs(x)),
+    "tanh": lambda x: np.tanh(x),
 }
