@@ -87,7 +87,7 @@ class TimeLimit:
         allowed = {"seconds": [Interval(Real, 0, None, closed="neither")]}
         validate_parameter_constraints(allowed, {"seconds": seconds}, type(self).__name__)
         self.seconds = seconds
-        self._begun: dict[Any, float] = {}
+        self._begun = {}
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}(seconds={self.seconds!r})"
@@ -119,11 +119,8 @@ class TimeLimit:
 
         Parameters
         ----------
-        estimator : estimator
-            The estimator that is fitted.
-
-        context : CallbackContext
-            The task that begins.
+        estimator, context
+            As in `setup`; the task that begins.
         """
 
     def on_fit_task_end(self, estimator: Any, context: Any) -> bool:
@@ -131,11 +128,8 @@ class TimeLimit:
 
         Parameters
         ----------
-        estimator : estimator
-            The estimator that is fitted.
-
-        context : CallbackContext
-            The task that has ended.
+        estimator, context
+            As in `setup`; the task that has ended.
 
         Returns
         -------
@@ -156,10 +150,7 @@ class TimeLimit:
 
         Parameters
         ----------
-        estimator : estimator
-            The estimator that was fitted.
-
-        context : CallbackContext
-            Its fit.
+        estimator, context
+            As in `setup`.
         """
         self._begun.pop(context, None)

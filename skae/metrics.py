@@ -42,19 +42,18 @@ def variance_explained(X: Any, reconstruction: Any, sample_weight: Any = None) -
     return _explained(error, total)
 
 
-def _explained(error: Any, total: Any) -> float:
-    """Share of the total variance that is no error; without a variance, 1 or 0."""
-    return float(error == 0) if total == 0 else float(1 - error / total)
-
-
 def lazy_variance_explained(
     X: LazyRows, reconstruct: Callable[[LazyRows], NDArray[Any]], sample_weight: Any = None
 ) -> float:
     """The same of rows that are read in chunks; `reconstruct` is a function of a chunk."""
     weight = check_weight(sample_weight, len(X))
-    total = np.square(moments(X, weight)[1]).sum()
     error = np.average(_lazy_squares(X, reconstruct), weights=weight)
-    return _explained(error, total)
+    return _explained(error, np.square(moments(X, weight)[1]).sum())
+
+
+def _explained(error: Any, total: Any) -> float:
+    """Share of the total variance that is no error; without a variance, 1 or 0."""
+    return float(error == 0) if total == 0 else float(1 - error / total)
 
 
 def _lazy_squares(
@@ -68,24 +67,6 @@ def _lazy_squares(
     return np.concatenate(squares)
 
 
-def _reconstruct(estimator: Any, X: Any) -> Any:
-    """Rows after `transform` and `inverse_transform`."""
-    if not hasattr(estimator, "inverse_transform"):
-        raise TypeError(
-            "estimator must have the methods transform and inverse_transform; "
-            f"{type(estimator).__name__} has no inverse_transform."
-        )
-    return estimator.inverse_transform(estimator.transform(X))
-
-
-def _reconstruct_sparse(estimator: Any, part: LazyRows) -> NDArray[Any]:
-    """The same of some rows of a sparse matrix, as an array (n_samples, n_features)."""
-    rows = _reconstruct(estimator, part.given())
-    rows = np.asarray(canonical(rows).toarray() if sparse.issparse(rows) else rows)
-    _check_shapes(estimator, part.shape, rows.shape)
-    return rows
-
-
 def share_explained(X: Any, reconstruction: Any, sample_weight: Any = None) -> float:
     """Share of the columns of a table that is explained, the mean over its columns.
 
@@ -94,36 +75,34 @@ def share_explained(X: Any, reconstruction: Any, sample_weight: Any = None) -> f
     not count.
     """
     errors, weight = _relative_errors(X, reconstruction, sample_weight)
-    counts = ~np.isnan(errors) * weight[:, np.newaxis]
-    has_some = counts.sum(axis=0) > 0
-    if not has_some.any():
-        return 1.0
-    totals = (np.nan_to_num(errors) * counts).sum(axis=0)[has_some]
-    by_column = totals / counts.sum(axis=0)[has_some]
-    return float(1 - by_column.mean())
+    by_column = np.ma.average(np.ma.masked_invalid(errors), axis=0, weights=weight)
+    return float(1 - by_column.mean()) if by_column.count() else 1.0
 
 
 def _relative_errors(
-    X: Any, reconstruction: Any, sample_weight: Any
+    X: Any, reconstruction: Any, sample_weight: Any = None
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Error of each value over the mean error of a constant, (n_samples, n_columns).
 
     NaN where a value is missing or its column is constant. And the weights, (n_samples,).
     """
-    columns, others = (read_columns(checked_table(table)) for table in (X, reconstruction))
-    n_samples = X.shape[0] if hasattr(X, "shape") else len(X)
+    columns = list(read_columns(checked_table(X)))
+    others = read_columns(checked_table(reconstruction))
+    n_samples = len(columns[0].observed)
     weight = check_weight(sample_weight, n_samples)
     weight = np.ones(n_samples) if weight is None else weight
     pairs = zip(columns, others, strict=True)
-    errors = [_relative_errors_of_column(*pair, weight) for pair in pairs]
-    return np.column_stack(errors), weight
+    return np.column_stack([_errors_of_column(*pair, weight) for pair in pairs]), weight
 
 
-def _relative_errors_of_column(
+def _errors_of_column(
     column: ColumnValues, other: ColumnValues, weight: NDArray[np.float64]
 ) -> NDArray[np.float64]:
     """The same of one column, (n_samples,)."""
-    column, other = _as_times(column, other)
+    # Strings that are dates in both tables are times, in one unit.
+    times, other_times = iso_times(column), iso_times(other)
+    if (times.type, times.unit) == (other_times.type, other_times.unit):
+        column, other = times, other_times
     observed = column.observed
     relative = np.full(len(observed), np.nan)
     values, others, weight = column.values[observed], other.values[observed], weight[observed]
@@ -148,14 +127,33 @@ def _relative_errors_of_column(
     return relative
 
 
-def _as_times(column: ColumnValues, other: ColumnValues) -> tuple[ColumnValues, ColumnValues]:
-    """Strings that are dates in both tables as times, in one unit."""
-    times, others = iso_times(column), iso_times(other)
-    same = (times.type, times.unit) == (others.type, others.unit)
-    return (times, others) if same else (column, other)
+def check_inverse(estimator: Any) -> None:
+    """Raise unless an estimator goes back from codes to rows."""
+    if not hasattr(estimator, "inverse_transform"):
+        raise TypeError(
+            "estimator must have the methods transform and inverse_transform; "
+            f"{type(estimator).__name__} has no inverse_transform."
+        )
 
 
-def _rows_and_reconstruction(estimator: Any, X: Any) -> tuple[NDArray[Any], NDArray[Any]]:
+def _reconstruction(estimator: Any, X: Any, shape: tuple[int, ...] | None = None) -> Any:
+    """Rows after `transform` and `inverse_transform`: an array of this shape, or a table."""
+    check_inverse(estimator)
+    if isinstance(X, LazyRows):
+        X, shape = X.given(), X.shape
+    rows = estimator.inverse_transform(estimator.transform(X))
+    if shape is None:
+        return rows
+    rows = np.ascontiguousarray(canonical(rows).toarray() if sparse.issparse(rows) else rows)
+    if rows.shape != shape:
+        raise ValueError(
+            f"X has shape {shape}, but its reconstruction by {type(estimator).__name__} has "
+            f"shape {rows.shape}."
+        )
+    return rows
+
+
+def _numbers_and_reconstruction(estimator: Any, X: Any) -> tuple[NDArray[Any], NDArray[Any]]:
     """Rows of X as numbers and their reconstruction, both (n_samples, ...)."""
     rows = check_floats(
         numbers_of(X, unknown=True),
@@ -164,18 +162,7 @@ def _rows_and_reconstruction(estimator: Any, X: Any) -> tuple[NDArray[Any], NDAr
         ensure_all_finite="allow-nan",
         ensure_2d=False,
     )
-    reconstruction = np.ascontiguousarray(_reconstruct(estimator, X))
-    _check_shapes(estimator, rows.shape, reconstruction.shape)
-    return rows, reconstruction
-
-
-def _check_shapes(estimator: Any, shape: tuple[int, ...], other: tuple[int, ...]) -> None:
-    """Raise if a reconstruction has another shape than the rows."""
-    if shape != other:
-        raise ValueError(
-            f"X has shape {shape}, but its reconstruction by {type(estimator).__name__} has "
-            f"shape {other}."
-        )
+    return rows, _reconstruction(estimator, X, rows.shape)
 
 
 def reconstruction_score(
@@ -222,11 +209,11 @@ def reconstruction_score(
     0.978
     """
     if sparse.issparse(X):
-        reconstruct = partial(_reconstruct_sparse, estimator)
+        reconstruct = partial(_reconstruction, estimator)
         return lazy_variance_explained(LazyRows(canonical(X)), reconstruct, sample_weight)
     if numbers_of(X, unknown=True) is None:
-        return share_explained(X, _reconstruct(estimator, X), sample_weight)
-    return variance_explained(*_rows_and_reconstruction(estimator, X), sample_weight)
+        return share_explained(X, _reconstruction(estimator, X), sample_weight)
+    return variance_explained(*_numbers_and_reconstruction(estimator, X), sample_weight)
 
 
 def reconstruction_error(estimator: Any, X: Any) -> NDArray[Any]:
@@ -258,11 +245,9 @@ def reconstruction_error(estimator: Any, X: Any) -> NDArray[Any]:
     (150,)
     """
     if sparse.issparse(X):
-        lazy = LazyRows(canonical(X))
-        return _lazy_squares(lazy, partial(_reconstruct_sparse, estimator)) / lazy.shape[1]
+        reconstruct = partial(_reconstruction, estimator)
+        return _lazy_squares(LazyRows(canonical(X)), reconstruct) / X.shape[1]
     if numbers_of(X, unknown=True) is None:
-        errors, _ = _relative_errors(X, _reconstruct(estimator, X), None)
-        n_observed = np.maximum((~np.isnan(errors)).sum(axis=1), 1)
-        return np.asarray(np.nan_to_num(errors).sum(axis=1) / n_observed)
-    rows, reconstruction = _rows_and_reconstruction(estimator, X)
+        return observed_mean(_relative_errors(X, _reconstruction(estimator, X))[0])
+    rows, reconstruction = _numbers_and_reconstruction(estimator, X)
     return observed_mean(np.square(rows - reconstruction).reshape(len(rows), -1))

@@ -292,10 +292,10 @@ def test_likelihoods_of_images(vae, digits):
 
 @pytest.mark.any_backend
 def test_the_prior_of_a_variational_one_counts(vae, blob):
-    from skae.variational._generative import _mixture
+    from skae.variational._generative import fit_mixture
 
     vae.set_params(n_components=2).fit(blob)
-    vae.prior_ = _mixture(vae.transform(blob), 3, np.random.RandomState(0))
+    vae.prior_ = fit_mixture(vae.transform(blob), 3, np.random.RandomState(0))
     assert_same_output(vae, blob, ["score_samples"])
 
 

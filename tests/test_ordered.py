@@ -1,6 +1,7 @@
 """Ordered codes: the first columns are a code too, and one fit gives every size."""
 
 import pickle
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -13,13 +14,14 @@ from sklearn.preprocessing import StandardScaler
 
 from data import data_rng
 from skae import DenoisingAutoencoder
-from skae.estimators._ordered import LatentDataset, refitted
+from skae.estimators._ordered import refitted
 from skae.inference._dense import DenseForward
 from skae.metrics import reconstruction_score
 from skae.networks import ConvNetwork
 from skae.networks._dense import DenseCoder, DenseNetwork
 from skae.networks._ordered import OrderedNetwork
 from skae.utils._arrays import as_array
+from skae.utils._rows import Rows
 
 
 def assert_same(actual, desired):
@@ -153,35 +155,33 @@ def decoder():
     weights = [rng.standard_normal(shape).astype(np.float32) for shape in coder.shapes]
     other = [*weights[:2], *(w + rng.standard_normal(w.shape) for w in weights[2:])]
     code = rng.standard_normal((300, 3))
-    rows = LatentDataset(code, DenseForward(coder, other)(code), np.ones(300, np.float32))
+    rows = Rows(code, DenseForward(coder, other)(code), np.ones(300, np.float32))
     return DenseForward(coder, weights), other[2:], rows
 
 
 def test_the_last_layer_is_found(decoder):
     forward, other, rows = decoder
-    train, held_out = (
-        LatentDataset(*(a[part] for a in rows)) for part in (slice(250), slice(250, 300))
-    )
-    found = refitted(forward, train, held_out)
+    found = refitted(forward, rows.take(slice(250)), rows.take(slice(250, 300)))
     assert [array.shape for array in found] == [array.shape for array in other]
-    said = DenseForward(forward.coder, [*forward.weights[:2], *found])(rows.code)
-    assert_allclose(said, rows.target, atol=0.05)
+    said = DenseForward(forward.coder, [*forward.weights[:2], *found])(rows.inputs)
+    assert_allclose(said, rows.targets, atol=0.05)
 
 
 def test_rows_without_weight_do_not_change_the_last_layer(decoder):
     forward, _, rows = decoder
-    corrupted = rows._replace(
-        target=np.where(np.arange(300)[:, None] < 100, 1e3, rows.target),
+    corrupted = replace(
+        rows,
+        targets=np.where(np.arange(300)[:, None] < 100, 1e3, rows.targets),
         weight=np.where(np.arange(300) < 100, 0, 1.5).astype(np.float32),
     )
-    expected = refitted(forward, LatentDataset(*(a[100:] for a in rows)), rows)
+    expected = refitted(forward, rows.take(slice(100, None)), rows)
     for array, other in zip(refitted(forward, corrupted, rows), expected, strict=True):
         assert_allclose(array, other, atol=1e-3)
 
 
 def test_the_last_layer_stays_where_held_out_rows_say_so(decoder):
     forward, _, rows = decoder
-    found = refitted(forward, rows, rows._replace(target=forward(rows.code)))
+    found = refitted(forward, rows, replace(rows, targets=forward(rows.inputs)))
     for array, before in zip(found, forward.weights[2:], strict=True):
         assert_array_equal(array, before)
 

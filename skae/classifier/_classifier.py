@@ -32,7 +32,7 @@ from skae.estimators._validation import (
 from skae.tables import TabularEncoder
 from skae.utils._arrays import check_weight, refuse_masked
 from skae.utils._calls import draw_seed, generator, restores_state_on_error
-from skae.utils._rows import moments
+from skae.utils._rows import Rows, moments
 from skae.utils._sklearn import CallbackSupportMixin, Interval, fit_context
 
 # A class with fewer rows than this has no validation rows.
@@ -45,9 +45,7 @@ _FLOOR = 1e-3
 
 # The prior slope of the calibration, and the strengths of the priors of slope and offsets, in
 # rows.
-_SLOPE = 2.0
-_SLOPE_STRENGTH = 0.25
-_OFFSET_STRENGTH = 0.5
+_SLOPE, _SLOPE_STRENGTH, _OFFSET_STRENGTH = 2.0, 0.25, 0.5
 
 
 class AEClassifier(
@@ -207,18 +205,24 @@ class AEClassifier(
             is kept.
         """
         monitor = FitMonitor(self, (X, y, None, sample_weight), in_parallel=True)
-        X, y, weight = self._validate(X, y, sample_weight)
+        rows, y = self._validate(X, y, sample_weight)
         self.classes_, labels = np.unique(y, return_inverse=True)
         rng = generator(self.random_state)
-        train_mask, validation_mask = self._split(labels, rng)
+        # Positions of the rows of each class to train on, and of those to validate on.
+        train, validation = [], []
+        for label in range(len(self.classes_)):
+            order = rng.permutation(np.flatnonzero(labels == label))
+            n = math.ceil(float(self.validation_fraction) * len(order))
+            n = min(n, len(order) - 2) if len(order) >= _FEWEST_TO_VALIDATE else 0
+            train.append(np.sort(order[n:]))
+            validation.append(np.sort(order[:n]) if n else train[-1])
         monitor.open_networks(len(self.classes_))
-        self._train(X, labels, weight, train_mask, rng, monitor)
-        self._set_costs(X, labels, weight, train_mask, validation_mask)
-        self.slope_, self.offsets_ = fit_softmax(
-            -self._log_costs(X[validation_mask]),
-            labels[validation_mask],
-            _take(weight, validation_mask),
-        )
+        self._train(rows, train, rng, monitor)
+        self._set_costs(rows, train, validation)
+        at = np.sort(np.concatenate(validation))
+        held_out = rows.take(at)
+        log_costs = self._log_costs(held_out.inputs)
+        self.slope_, self.offsets_ = fit_softmax(-log_costs, labels[at], held_out.weight)
         monitor.finish()
         pairs = zip(self.classes_.tolist(), self.estimators_, strict=True)
         unfinished = [label for label, autoencoder in pairs if reached_max_iter(autoencoder)]
@@ -227,7 +231,7 @@ class AEClassifier(
         return self
 
     def _validate(self, X, y, sample_weight):
-        """Rows (n_samples, n_columns), labels, weights (n_samples,), all of positive weight."""
+        """Rows of positive weight, and their labels (n_samples,)."""
         if self.estimator is not None and not self.estimator._scores_are_errors:
             raise ValueError(
                 "estimator must be an autoencoder whose score_samples is minus an error; "
@@ -252,31 +256,18 @@ class AEClassifier(
             raise ValueError(
                 f"y must hold labels of one kind, all numbers or all strings; got {kinds}."
             ) from error
-        weight = check_weight(sample_weight, len(X))
-        if weight is None:
-            return X, y, None
-        counts = weight > 0
-        return X[counts], y[counts], weight[counts]
+        rows = Rows(X, weight=check_weight(sample_weight, len(X)))
+        if rows.weight is None:
+            return rows, y
+        counts = rows.weight > 0
+        return rows.take(counts), y[counts]
 
     def _new_encoder(self):
         """The encoder of tables."""
         return TabularEncoder(categorical_features=self.categorical_features)
 
-    def _split(self, labels, rng):
-        """Masks (n_samples,) of training and validation rows; small classes are in both."""
-        train_mask = np.ones(len(labels), bool)
-        validation_mask = np.zeros(len(labels), bool)
-        for label in range(len(self.classes_)):
-            rows = rng.permutation(np.flatnonzero(labels == label))
-            if len(rows) >= _FEWEST_TO_VALIDATE:
-                n = math.ceil(float(self.validation_fraction) * len(rows))
-                rows = rows[: min(n, len(rows) - 2)]
-                train_mask[rows] = False
-            validation_mask[rows] = True
-        return train_mask, validation_mask
-
-    def _train(self, X, labels, weight, train_mask, rng, monitor):
-        """Train on X (n_samples, n_columns); labels, weight, mask : (n_samples,)."""
+    def _train(self, rows, train, rng, monitor):
+        """Train an autoencoder on the rows of each class, at positions `train`."""
         estimator = self.estimator
         if estimator is None:
             estimator = AutoencoderTransformer(
@@ -287,60 +278,48 @@ class AEClassifier(
             for autoencoder in autoencoders:
                 autoencoder.set_params(random_state=draw_seed(rng))
 
-        def train(label, autoencoder):
-            rows = np.flatnonzero(train_mask & (labels == label))
+        def fit(label, autoencoder):
             # An autoencoder needs two rows: a row and its copy have a centre as well.
-            rows = np.resize(rows, max(len(rows), 2))
-            fit_network(autoencoder, X[rows], _take(weight, rows), monitor, label)
+            part = rows.take(np.resize(train[label], max(len(train[label]), 2)))
+            fit_network(autoencoder, part.inputs, part.weight, monitor, label)
             # Classes that are trained unequally cannot be compared.
             if any(start["ending"] == "interrupted" for start in autoencoder.starts_.values()):
                 raise KeyboardInterrupt
             return autoencoder
 
         self.estimators_ = Parallel(n_jobs=self.n_jobs, prefer="threads")(
-            delayed(train)(*each) for each in enumerate(autoencoders)
+            delayed(fit)(*each) for each in enumerate(autoencoders)
         )
 
-    def _set_costs(self, X, labels, weight, train_mask, validation_mask):
+    def _set_costs(self, rows, train, validation):
         """Set the error level and the distribution of the codes of each class.
 
-        X : (n_samples, n_columns); labels, weight and masks : (n_samples,).
+        `train` and `validation` are positions of the rows of each class, (n_rows,).
         """
         levels = np.empty(len(self.classes_))
+        optimistic = np.empty(len(self.classes_), bool)
         for label, autoencoder in enumerate(self.estimators_):
-            rows = validation_mask & (labels == label)
-            errors = self._errors(autoencoder, X[rows])
-            levels[label] = np.average(errors, weights=_take(weight, rows))
-        # Errors of rows that a class was trained on are too small.
-        optimistic = np.isin(np.arange(len(levels)), labels[train_mask & validation_mask])
+            part = rows.take(validation[label])
+            levels[label] = np.average(_errors(autoencoder, part.inputs), weights=part.weight)
+            # Errors of rows that a class was trained on are too small.
+            optimistic[label] = validation[label] is train[label]
         if not optimistic.all():
             levels[optimistic] = np.maximum(levels[optimistic], levels[~optimistic].mean())
         power = self.estimators_[0]._model.loss.power
-        variance = np.square(moments(X, weight)[1]).mean()
+        variance = np.square(moments(rows.inputs, rows.weight)[1]).mean()
         self.error_levels_ = np.maximum(levels, _FLOOR * variance ** (power / 2) or 1.0)
         # Mean and precision of the codes of each class.
         self._codes = []
         for label, autoencoder in enumerate(self.estimators_):
-            rows = train_mask & (labels == label)
-            code = autoencoder._code_of(X[rows]).astype(np.float64, copy=False)
-            centre = np.average(code, axis=0, weights=_take(weight, rows))
-            covariance = np.cov(code.T, bias=True, aweights=_take(weight, rows))
+            part = rows.take(train[label])
+            code = autoencoder._code_of(part.inputs).astype(np.float64, copy=False)
+            centre = np.average(code, axis=0, weights=part.weight)
+            covariance = np.cov(code.T, bias=True, aweights=part.weight)
             # In the directions that the code leaves out rows vary as much as the error level;
             # no direction of the code is taken to vary less.
             least = self.error_levels_[label] / autoencoder._model.unit
             precision = linalg.inv(np.atleast_2d(covariance) + least * np.eye(len(centre)))
             self._codes.append((centre, precision))
-
-    def _errors(self, autoencoder, X):
-        """Reconstruction errors (n_samples,) of rows."""
-        errors = -autoencoder.score_samples(X).astype(np.float64, copy=False)
-        if errors.min() < 0:
-            raise ValueError(
-                "estimator must be an autoencoder whose score_samples is minus an error, "
-                f"so never positive; that of {type(autoencoder).__name__} reaches "
-                f"{-errors.min():.6g}."
-            )
-        return errors
 
     def _log_costs(self, X):
         """Logarithms of the costs (n_samples, n_classes) of rows (n_samples, n_columns)."""
@@ -352,7 +331,7 @@ class AEClassifier(
                 centre, precision = self._codes[label]
                 code = autoencoder._code_of(X) - centre
                 distance = np.sum(code @ precision * code, axis=1) / X.shape[1]
-                costs[:, label] = self._errors(autoencoder, X)
+                costs[:, label] = _errors(autoencoder, X)
                 costs[:, label] += self.error_levels_[label] * distance
         most = np.finfo(np.float64).max
         return np.log(np.nan_to_num(costs, nan=most, posinf=most) + floor)
@@ -396,8 +375,7 @@ class AEClassifier(
         ndarray of shape (n_samples,)
             Labels.
         """
-        winner = np.argmax(self._logits(X), axis=1)
-        return self.classes_[winner]
+        return self.classes_[np.argmax(self._logits(X), axis=1)]
 
     def predict_proba(self, X):
         """Probability of each class.
@@ -451,9 +429,16 @@ class AEClassifier(
         return super().score(X, y, sample_weight)
 
 
-def _take(weight, rows):
-    """Weights, (n_samples,) or None, at these positions or of this mask."""
-    return None if weight is None else weight[rows]
+def _errors(autoencoder, X):
+    """Reconstruction errors (n_samples,) of rows X (n_samples, n_columns)."""
+    errors = -autoencoder.score_samples(X).astype(np.float64, copy=False)
+    if errors.min() < 0:
+        raise ValueError(
+            "estimator must be an autoencoder whose score_samples is minus an error, "
+            f"so never positive; that of {type(autoencoder).__name__} reaches "
+            f"{-errors.min():.6g}."
+        )
+    return errors
 
 
 def fit_softmax(scores, labels, sample_weight=None):

@@ -449,7 +449,7 @@ class AutoencoderTransformer(
             return
         train, validation = start.train, start.validation
         complete = validation is not None and train.observed is None and not one_epoch
-        if complete and self.best_iter_ > 0 and self._model.can_refit_outputs:
+        if complete and self.best_iter_ > 0:
             self._model = self._model.with_refitted_outputs(train, validation)
         rows = some(train if validation is None else validation)
         self.variance_explained_ = self._model.explained_by_size(rows)

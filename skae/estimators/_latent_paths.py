@@ -5,6 +5,7 @@ from numbers import Integral
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
+from skae.metrics import check_inverse
 from skae.utils._arrays import check_floats
 from skae.utils._sklearn import Interval, StrOptions, validate_parameter_constraints
 
@@ -107,13 +108,13 @@ class LatentPathsMixin:
         (2, 7, 64)
         """
         check_is_fitted(self)
-        codes, _ = traversal_codes(self, X, start, components, n_values, values)
-        return decode(self, codes)
+        return decode(self, traversal_codes(self, X, start, components, n_values, values)[0])
 
 
 def interpolate(estimator, X_start, X_end, n_steps, weights, method):
     """The method of that name, for any transformer that goes back."""
-    check_parameters("interpolate", n_steps=n_steps, method=method)
+    given = {"n_steps": n_steps, "method": method}
+    validate_parameter_constraints(_CONSTRAINTS, given, "interpolate")
     start, end = encode(estimator, X_start, "X_start"), encode(estimator, X_end, "X_end")
     if len(start) != len(end):
         raise ValueError(
@@ -126,7 +127,8 @@ def interpolate(estimator, X_start, X_end, n_steps, weights, method):
         method = getattr(steps[-1][1] if steps else estimator, "_interpolation", "linear")
     shares = np.linspace(0, 1, n_steps) if weights is None else numbers("weights", weights)
     shares = shares.astype(np.result_type(start, end))[:, np.newaxis]
-    return decode(estimator, _PATHS[method](start[:, np.newaxis], end[:, np.newaxis], shares))
+    path = _spherical if method == "spherical" else _linear
+    return decode(estimator, path(start[:, np.newaxis], end[:, np.newaxis], shares))
 
 
 def traversal_codes(estimator, X, start, components, n_values, values, together=False):
@@ -134,9 +136,10 @@ def traversal_codes(estimator, X, start, components, n_values, values, together=
 
     With `together`, of two components at once: shape (n_values, n_values, n_components_).
     """
-    check_parameters("latent_traversal", n_values=n_values)
+    given = {"n_values": n_values}
+    validate_parameter_constraints(_CONSTRAINTS, given, "latent_traversal")
     code = encode(estimator, X, "X")
-    centre = code.mean(axis=0)
+    centre = mean = code.mean(axis=0)
     if start is not None:
         centre, *others = encode(estimator, start, "start")
         if others:
@@ -146,7 +149,7 @@ def traversal_codes(estimator, X, start, components, n_values, values, together=
     chosen = check_components(components, code.shape[1])
     if values is None:
         reach = np.linspace(-_REACH, _REACH, n_values)
-        values = code.mean(axis=0)[chosen, None] + code.std(axis=0)[chosen, None] * reach
+        values = mean[chosen, None] + code.std(axis=0)[chosen, None] * reach
     else:
         values = np.tile(numbers("values", values), (len(chosen), 1))
     if together:
@@ -174,19 +177,9 @@ def encode(estimator, X, name):
 
 def decode(estimator, codes):
     """Rows for an array of codes with any number of axes before the last."""
-    if not hasattr(estimator, "inverse_transform"):
-        raise TypeError(
-            "estimator must have the methods transform and inverse_transform; "
-            f"{type(estimator).__name__} has no inverse_transform."
-        )
+    check_inverse(estimator)
     rows = np.asarray(estimator.inverse_transform(codes.reshape(-1, codes.shape[-1])))
     return rows.reshape(*codes.shape[:-1], *rows.shape[1:])
-
-
-def check_parameters(caller, **params):
-    """Refuse what `_CONSTRAINTS` does not allow."""
-    allowed = {name: _CONSTRAINTS[name] for name in params}
-    validate_parameter_constraints(allowed, params, caller_name=caller)
 
 
 def check_components(components, n_components, how_many=None):
@@ -218,7 +211,7 @@ def _linear(start, end, shares):
 
 
 def _spherical(start, end, shares):
-    """Slerp; a line where there is no arc or no single one."""
+    """Spherical interpolation; a line where there is no arc or no single one."""
     norms = np.linalg.norm(start, axis=-1) * np.linalg.norm(end, axis=-1)
     with np.errstate(invalid="ignore", divide="ignore"):
         cosine = (start * end).sum(axis=-1) / norms
@@ -229,6 +222,3 @@ def _spherical(start, end, shares):
     sine = np.where(straight, 1, sine)
     arc = np.sin((1 - shares) * angle) * start + np.sin(shares * angle) * end
     return np.where(straight, _linear(start, end, shares), arc / sine)
-
-
-_PATHS = {"linear": _linear, "spherical": _spherical}

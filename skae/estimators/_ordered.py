@@ -2,10 +2,9 @@
 
 from dataclasses import dataclass, replace
 from math import prod
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy import linalg
 
 from skae.estimators._model import ReconstructionModel
@@ -14,6 +13,7 @@ from skae.losses._reconstruction import LOSSES
 from skae.metrics import variance_explained
 from skae.networks._principal import linear_map
 from skae.utils._process import parallel_slices
+from skae.utils._rows import Rows
 
 # A size is weighted by one over its loss at initialization, but no more than by this.
 _LEAST_LOSS = 1e-3
@@ -43,7 +43,15 @@ class OrderedModel(ReconstructionModel):
     def initialized(self, rows, rng, init):
         """Return the autoencoder with initial weights; random weights need no try."""
         model, _ = super().initialized(rows, rng, init)
-        return replace(model, size_weight=model._weights_of_sizes(some(rows))), 1.0
+        rows = some(rows)
+        losses = model._losses_by_size(rows)
+        mean = [np.average(loss, weights=rows.weight) for loss in losses.values()]
+        mean = np.maximum(mean, _LEAST_LOSS * max(np.max(mean), np.finfo(np.float32).tiny))
+        # One over the loss at each size, one in the mean.
+        sizes = np.arange(1, self.network.n_components + 1)
+        weight = np.exp(-np.interp(np.log(sizes), np.log(list(losses)), np.log(mean)))
+        weight /= np.mean([weight[size - 1] for size in losses])
+        return replace(model, size_weight=weight), 1.0
 
     def objective(self, network, mask, pools, rows, batch_size):
         """The Keras model that is trained, see :class:`FittedAutoencoder`."""
@@ -82,32 +90,28 @@ class OrderedModel(ReconstructionModel):
 
     # Output layers
 
-    @property
-    def can_refit_outputs(self):
-        """True if the best output layer of each size is a linear regression, and not large."""
-        squared = self.loss is LOSSES["squared_error"] and self.scales_output
-        return squared and self._n_output_weights() <= _MOST_HEADS
-
-    def _n_output_weights(self):
-        """Number of weights that the output layers of all sizes would have."""
-        return sum(map(prod, replace(self.network, each=True).output_shapes))
-
     def with_refitted_outputs(self, train, validation):
-        """Give each size the best output layer for the layers before it."""
+        """Give each size the best output layer for the layers before it.
+
+        For the squared error it is a linear regression; others, and large ones, stay.
+        """
+        n_weights = sum(map(prod, replace(self.network, each=True).output_shapes))
+        is_squared = self.loss is LOSSES["squared_error"] and self.scales_output
+        if not is_squared or n_weights > _MOST_HEADS:
+            return self
         train, validation = (
-            LatentDataset(self.encode(r.inputs), self.as_trained(r).outputs, r.weights())
-            for r in (some(train, _MOST_REFITTED), some(validation, _MOST_REFITTED))
+            Rows(self.encode(rows.inputs), self.as_trained(rows).outputs, rows.weights())
+            for rows in (some(train, _MOST_REFITTED), some(validation, _MOST_REFITTED))
         )
         n_sizes = self.network.n_components
         outputs = [[] for _ in range(n_sizes)]
 
         def find(at):
             for i in range(n_sizes)[at]:
-                first = (d._replace(code=d.code[:, : i + 1]) for d in (train, validation))
+                first = (replace(r, inputs=r.inputs[:, : i + 1]) for r in (train, validation))
                 outputs[i] = refitted(self.decoder_of(i + 1), *first)
 
-        n_multiplications = len(train.code) * self._n_output_weights()
-        parallel_slices(find, n_sizes, 1, n_multiplications)
+        parallel_slices(find, n_sizes, 1, len(train) * n_weights)
         network, weights = self.network.with_bands(self.weights, each=True)
         return replace(
             self, network=network, weights=network.with_output_layers(weights, outputs)
@@ -117,33 +121,18 @@ class OrderedModel(ReconstructionModel):
 
     def decoder_of(self, size):
         """Decoder of the first columns of the code."""
-        return self._coders_of(size)[1]
-
-    def _coders_of(self, size):
-        return forward(
-            self.network.of_size(size),
-            self.network.cut(self.weights, size),
-            self.statistics,
-            self.preprocessing.units,
-            self.preprocessing.target_units if self.scales_output else None,
-        )
+        after = self.preprocessing.target_units if self.scales_output else None
+        weights = self.network.cut(self.weights, size)
+        units = self.preprocessing.units
+        return forward(self.network.of_size(size), weights, self.statistics, units, after)[1]
 
     def _losses_by_size(self, rows):
         """Loss of each row, (n_samples,), by each of the evaluated sizes."""
-        code = self._coders_of(self.network.n_components)[0](rows.inputs)
+        code = self.encode(rows.inputs)
         return {
             size: self.losses_of(rows, self.decoder_of(size)(code[:, :size]))
             for size in self.network.evaluated_sizes()
         }
-
-    def _weights_of_sizes(self, rows):
-        """One over the loss at each size, one in the mean, (n_components,)."""
-        losses = self._losses_by_size(rows)
-        mean = [np.average(loss, weights=rows.weight) for loss in losses.values()]
-        mean = np.maximum(mean, _LEAST_LOSS * max(np.max(mean), np.finfo(np.float32).tiny))
-        sizes = np.arange(1, self.network.n_components + 1)
-        weight = np.exp(-np.interp(np.log(sizes), np.log(list(losses)), np.log(mean)))
-        return weight / np.mean([weight[size - 1] for size in losses])
 
     def explained_by_size(self, rows):
         """Share of variance that the first columns explain, (n_components,)."""
@@ -159,13 +148,11 @@ class OrderedModel(ReconstructionModel):
 
     def explained_by_pca(self, train, rows, rng):
         """The same of the principal components of the training rows, (n_components,)."""
-        n_components = self.network.n_components
-        linear = linear_map(self.preprocessing.linear_rows(train), n_components, rng)
+        sizes = range(1, self.network.n_components + 1)
+        linear = linear_map(self.preprocessing.linear_rows(train), len(sizes), rng)
         rows = self.preprocessing.scaled(rows)
         code = rows.inputs @ linear.encoder
-        outputs = (
-            code[:, :size] @ linear.decoder[:size] for size in range(1, n_components + 1)
-        )
+        outputs = (code[:, :size] @ linear.decoder[:size] for size in sizes)
         return np.array(
             [variance_explained(rows.outputs, output, rows.weight) for output in outputs]
         )
@@ -176,32 +163,32 @@ def some(rows, most=_MOST_ROWS):
     return rows.take(slice(None, None, -(-len(rows) // most))).dense()
 
 
-class LatentDataset(NamedTuple):
-    """Codes, (n_samples, n_components), targets in the network's units, weights of mean one."""
-
-    code: NDArray[np.floating]
-    target: NDArray[np.floating]
-    weight: NDArray[np.floating]
-
-
 def refitted(decoder, train, validation):
     """Kernel, bias and, if there is one, linear path of the best output layer of a decoder.
 
     While an ordered code is trained, an output layer serves several sizes and receives a part
     of the rows, and the layers before it change. Afterwards the best one for a size is a ridge
     regression for the squared error. The penalty is on the distance from the trained weights;
-    its strength is chosen on validation rows.
+    its strength is chosen on validation rows. Rows have codes, (n_samples, n_components),
+    targets in the network's units, and weights of mean one.
     """
     kernel, bias, *path = decoder.coder.named(decoder.weights).output_arrays
     head = np.vstack([kernel, *path, bias]).astype(np.float64)
-    inputs, held_out = (_inputs(decoder, rows.code) for rows in (train, validation))
+
+    def inputs_of(rows):
+        """Inputs of the output layer, (n_samples, n_inputs): hidden units, code, ones."""
+        code = rows.inputs.astype(np.float32, copy=False)
+        parts = [decoder.hidden(code), *[code] * len(path), np.ones((len(code), 1))]
+        return np.hstack(parts).astype(np.float64, copy=False)
+
+    inputs, held_out = inputs_of(train), inputs_of(validation)
     root = np.sqrt(train.weight)[:, None]
-    weighted, residual = root * inputs, root * (train.target - inputs @ head)
+    weighted, residual = root * inputs, root * (train.targets - inputs @ head)
     gram, cross = weighted.T @ weighted, weighted.T @ residual
     unit = np.trace(gram) / len(gram)
 
     def loss(head):
-        squares = np.square(validation.target - held_out @ head)
+        squares = np.square(validation.targets - held_out @ head)
         return np.average(squares.mean(axis=1), weights=validation.weight)
 
     best, least = head, loss(head)
@@ -213,11 +200,3 @@ def refitted(decoder, train, validation):
         best, least = head + change, now
     rows = np.split(best.astype(np.float32), np.cumsum([len(kernel), *map(len, path)]))
     return [rows[0], rows[-1][0], *rows[1:-1]]
-
-
-def _inputs(decoder, code):
-    """Inputs of the output layer, (n_samples, n_inputs): hidden units, code, ones."""
-    code = code.astype(np.float32, copy=False)
-    path = [code] if decoder.coder.has_linear_path else []
-    inputs = [decoder.hidden(code), *path, np.ones((len(code), 1))]
-    return np.hstack(inputs).astype(np.float64, copy=False)

@@ -1,8 +1,10 @@
 """The generative model: a mixture as the prior of codes, samples of rows, log-likelihoods."""
 
+from functools import partial
 from numbers import Integral
 
 import numpy as np
+from scipy.special import logsumexp
 from sklearn.cluster import kmeans_plusplus
 from sklearn.metrics import pairwise_distances_argmin
 from sklearn.mixture import GaussianMixture
@@ -21,31 +23,25 @@ from skae.utils._sklearn import Interval, validate_parameter_constraints
 _SIZES = (2, 4, 8, 16, 32)
 
 # Codes drawn to fit mixtures to: so many for a row, and so many in all.
-_DRAWS_PER_ROW = 10
-_MOST_DRAWS = 10_000
+_DRAWS_PER_ROW, _MOST_DRAWS = 10, 10_000
 
 # Share of the rows for validation where none are held out, and codes drawn for each.
-_VALIDATION_SHARE = 0.1
-_VALIDATION_DRAWS = 16
+_VALIDATION_SHARE, _VALIDATION_DRAWS = 0.1, 16
 
 # Weight of the standard normal: no row loses more than three nats by the mixture, wherever
 # its code lies.
 _NORMAL_SHARE = 0.05
 
-# Steps of expectation maximisation at most, nats per code below which it stops, and steps of
-# k-means before. `GaussianMixture.fit` takes twice the time for 0.03 nats less on the codes of
-# four of the tables of `benchmarks/samples.py`.
-_MOST_STEPS = 20
-_PROGRESS = 0.01
-_K_MEANS_STEPS = 10
+# Steps of k-means, then of expectation maximisation at most, and nats per code below which it
+# stops. `GaussianMixture.fit` takes twice the time for 0.03 nats less on the codes of four of
+# the tables of `benchmarks/samples.py`.
+_K_MEANS_STEPS, _MOST_STEPS, _PROGRESS = 10, 20, 0.01
 
 # Codes whose density is computed at a time.
 _CHUNK = 2048
 
 # Added to the variances of a component, in units of their mean where that is above 1.
 _LEAST_VARIANCE = 1e-4
-
-_CONSTRAINTS = {"n_samples": [Interval(Integral, 1, None, closed="left")]}
 
 
 class LikelihoodMixin:
@@ -101,17 +97,23 @@ class LikelihoodMixin:
             values: integers are whole, numbers in the range seen, categories are categories.
         """
         check_is_fitted(self)
-        validate_parameter_constraints(
-            _CONSTRAINTS, {"n_samples": n_samples}, caller_name="sample"
-        )
-        rng = generator(random_state)
-        model, codes = self._model, rng.standard_normal((n_samples, self.n_components_))
-        if self.prior_ is not None:
-            codes = _by_component(self.prior_, codes, rng)
+        allowed = {"n_samples": [Interval(Integral, 1, None, closed="left")]}
+        validate_parameter_constraints(allowed, {"n_samples": n_samples}, caller_name="sample")
+        rng, model, prior = generator(random_state), self._model, self.prior_
+        codes = rng.standard_normal((n_samples, self.n_components_))
+        if prior is not None:
+            component = rng.choice(prior.n_components, n_samples, p=prior.weights_)
+            for i in np.unique(component):
+                factor, chosen = np.linalg.cholesky(prior.covariances_[i]), component == i
+                codes[chosen] = prior.means_[i] + codes[chosen] @ factor.T
         rows = model.decoder(codes)
         if noise and self.table_ is not None:
-            return model.preprocessing.sampled(rows, model.latent.noise, rng)
-        return model.preprocessing.shaped(model.latent.with_noise(rows, rng) if noise else rows)
+            return model.preprocessing.sampled(rows, model.noise, rng)
+        if noise and model.noise is not None:
+            rows = rows + model.noise * rng.standard_normal(rows.shape)
+        elif noise:
+            rows = (rng.uniform(size=rows.shape) < rows).astype(rows.dtype)
+        return model.preprocessing.shaped(rows)
 
     def score_samples(self, X):
         """Log-likelihood of each row, estimated by weighted draws of codes.
@@ -150,12 +152,10 @@ class LikelihoodMixin:
            Autoencoders", ICLR 2016.
         """
         check_is_fitted(self)
-        model, rows, n_draws = self._model, self._rows(X), int(self.n_draws)
-        gain = None if self.prior_ is None else log_gain(self.prior_)
-        scores = rows.apply(
-            lambda part: model.latent.log_likelihood(part.inputs, part.outputs, n_draws, gain)
+        gain = None if self.prior_ is None else partial(log_gain, self.prior_)
+        return self._rows(X).apply(
+            lambda rows: self._model.log_likelihood(rows, int(self.n_draws), gain)
         )
-        return scores if self.table_ is None else scores - model.preprocessing.log_volumes(rows)
 
     def score(self, X, y=None, sample_weight=None):
         """Mean of `score_samples`.
@@ -196,15 +196,27 @@ def fit_prior(posterior, train, held_out, rng):
         train, held_out = split_rows(train, _VALIDATION_SHARE, rng, True)
     if held_out is train:
         return None
-    codes = _training_codes(posterior, train, rng)
-    validation = _draw_codes(*posterior(dense(held_out.inputs)), rng, (_VALIDATION_DRAWS,))
+
+    def draw(mean, log_variance, *n_draws):
+        return mean + np.exp(0.5 * log_variance) * rng.standard_normal((*n_draws, *mean.shape))
+
+    # Training rows are drawn in proportion to their weights, and a code for each.
+    n_draws = min(_DRAWS_PER_ROW * len(train), _MOST_DRAWS)
+    if train.weight is None:
+        rounds = [rng.permutation(len(train)) for _ in range(-(-n_draws // len(train)))]
+        index = np.concatenate(rounds)[:n_draws]
+    else:
+        index = rng.choice(len(train), n_draws, p=train.weight / train.weight.sum())
+    chosen, at = np.unique(index, return_inverse=True)
+    codes = draw(*(moment[at] for moment in posterior(dense(train.inputs[chosen]))))
+    validation = draw(*posterior(dense(held_out.inputs)), _VALIDATION_DRAWS)
     best, best_gain, most = None, np.zeros(len(held_out)), -np.log(_NORMAL_SHARE)
     for size in _SIZES:
         # No component has fewer rows than its covariance has columns.
         if size * (codes.shape[1] + 1) > len(train):
             break
-        mixture = _mixture(codes, size, rng)
-        gain = log_gain(mixture)(validation).mean(axis=0).clip(-most, most)
+        mixture = fit_mixture(codes, size, rng)
+        gain = log_gain(mixture, validation).mean(axis=0).clip(-most, most)
         if np.average(gain - best_gain, weights=held_out.weight) <= 0:
             break
         best, best_gain = mixture, gain
@@ -213,128 +225,63 @@ def fit_prior(posterior, train, held_out, rng):
     return best if mean > np.sqrt(variance / len(held_out)) else None
 
 
-def log_gain(mixture):
-    """A function of codes (..., n_components): their log-density less the standard normal's."""
-    log_joint = _log_joint(mixture)
-
-    def of_codes(codes):
-        flat = codes.reshape(-1, codes.shape[-1]).astype(np.float64, copy=False)
-        gain = 0.5 * (np.einsum("ij,ij->i", flat, flat) + flat.shape[1] * np.log(2 * np.pi))
-        for start in range(0, len(flat), _CHUNK):
-            some = slice(start, start + _CHUNK)
-            gain[some] += _log_sum(log_joint(flat[some]))
-        return gain.reshape(codes.shape[:-1]).astype(codes.dtype, copy=False)
-
-    return of_codes
-
-
-def _by_component(mixture, codes, rng):
-    """Codes from the mixture for standard normal ones, both (n_samples, n_components)."""
-    component = rng.choice(mixture.n_components, len(codes), p=mixture.weights_)
-    for i in np.unique(component):
-        factor, chosen = np.linalg.cholesky(mixture.covariances_[i]), component == i
-        codes[chosen] = mixture.means_[i] + codes[chosen] @ factor.T
-    return codes
-
-
-def _training_codes(posterior, rows, rng):
-    """Codes (n_draws, n_components) of rows that are drawn in proportion to their weights."""
-    n_draws = min(_DRAWS_PER_ROW * len(rows), _MOST_DRAWS)
-    if rows.weight is None:
-        rounds = [rng.permutation(len(rows)) for _ in range(-(-n_draws // len(rows)))]
-        index = np.concatenate(rounds)[:n_draws]
-    else:
-        index = rng.choice(len(rows), n_draws, p=rows.weight / rows.weight.sum())
-    chosen, at = np.unique(index, return_inverse=True)
-    mean, log_variance = posterior(dense(rows.inputs[chosen]))
-    return _draw_codes(mean[at], log_variance[at], rng)
-
-
-def _draw_codes(mean, log_variance, rng, n_draws=()):
-    """Codes (*n_draws, n_samples, n_components) from posteriors (n_samples, n_components)."""
-    return mean + np.exp(0.5 * log_variance) * rng.standard_normal((*n_draws, *mean.shape))
-
-
-def _mixture(codes, size, rng):
+def fit_mixture(codes, size, rng):
     """A mixture of `size` components, fitted to codes (n_codes, n_components), and a normal."""
+    unit = np.eye(codes.shape[1])
     with BLAS_LIMITS.single(), threadpool_limits(1, user_api="openmp"):
-        share, before = np.eye(size)[_groups(codes, size, rng)], -np.inf
+        centres = kmeans_plusplus(codes, size, random_state=rng)[0]
+        for _ in range(_K_MEANS_STEPS):
+            group = pairwise_distances_argmin(codes, centres)
+            for i in np.unique(group):
+                centres[i] = codes[group == i].mean(axis=0)
+        share, before = np.eye(size)[pairwise_distances_argmin(codes, centres)], -np.inf
         for _ in range(_MOST_STEPS):
-            mixture = _maximised(codes, share)
-            log_joint = _log_joint(mixture)(codes)
-            log_density = _log_sum(log_joint)
+            # The likeliest components for their shares in each code, (n_codes, size).
+            total = share.sum(axis=0) + np.finfo(float).eps
+            weights, means = total / total.sum(), share.T @ codes / total[:, np.newaxis]
+            covariances = np.empty((size, *unit.shape))
+            for i in range(size):
+                centred = codes - means[i]
+                covariance = (share[:, i, np.newaxis] * centred).T @ centred / total[i]
+                least = _LEAST_VARIANCE * max(1.0, np.diagonal(covariance).mean())
+                covariances[i] = covariance + least * unit
+            factors = np.linalg.inv(np.linalg.cholesky(covariances)).transpose(0, 2, 1)
+            # And the shares for these components.
+            log_joint = _log_joint(weights, means, factors, codes)
+            log_density = logsumexp(log_joint, axis=1)
             if log_density.mean() - before < _PROGRESS:
                 break
             before, share = log_density.mean(), np.exp(log_joint - log_density[:, np.newaxis])
-    unit = np.eye(codes.shape[1])[np.newaxis]
-    return _of_components(
-        np.append((1 - _NORMAL_SHARE) * mixture.weights_, _NORMAL_SHARE),
-        np.append(mixture.means_, np.zeros_like(unit[0, :1]), axis=0),
-        np.append(mixture.covariances_, unit, axis=0),
-    )
-
-
-def _groups(codes, size, rng):
-    """Labels (n_codes,) of codes (n_codes, n_components) by some steps of k-means."""
-    centres = kmeans_plusplus(codes, size, random_state=rng)[0]
-    for _ in range(_K_MEANS_STEPS):
-        group = pairwise_distances_argmin(codes, centres)
-        for i in np.unique(group):
-            centres[i] = codes[group == i].mean(axis=0)
-    return pairwise_distances_argmin(codes, centres)
-
-
-def _maximised(codes, share):
-    """The mixture of components by their shares in each code, (n_codes, size)."""
-    total = share.sum(axis=0) + np.finfo(float).eps
-    means = share.T @ codes / total[:, np.newaxis]
-    covariances = np.empty((len(total), codes.shape[1], codes.shape[1]))
-    for i, mean in enumerate(means):
-        centred = codes - mean
-        covariance = (share[:, i, np.newaxis] * centred).T @ centred / total[i]
-        least = _LEAST_VARIANCE * max(1.0, np.diagonal(covariance).mean())
-        covariances[i] = covariance + least * np.eye(len(mean))
-    return _of_components(total / total.sum(), means, covariances)
-
-
-def _of_components(weights, means, covariances):
-    """A fitted GaussianMixture of `size` weights, means and covariances."""
-    mixture = GaussianMixture(len(weights))
-    mixture.weights_, mixture.means_, mixture.covariances_ = weights, means, covariances
-    factors = np.linalg.inv(np.linalg.cholesky(covariances))
-    mixture.precisions_cholesky_ = np.ascontiguousarray(factors.transpose(0, 2, 1))
-    mixture.precisions_ = mixture.precisions_cholesky_ @ factors
-    mixture.n_features_in_, mixture.converged_ = means.shape[1], True
+    mixture = GaussianMixture(size + 1)
+    mixture.weights_ = np.append((1 - _NORMAL_SHARE) * weights, _NORMAL_SHARE)
+    mixture.means_ = np.vstack([means, np.zeros(len(unit))])
+    mixture.covariances_ = np.concatenate([covariances, unit[np.newaxis]])
+    mixture.precisions_cholesky_ = np.concatenate([factors, unit[np.newaxis]])
+    mixture.precisions_ = np.concatenate([factors @ factors.transpose(0, 2, 1), [unit]])
+    mixture.n_features_in_, mixture.converged_ = len(unit), True
     return mixture
 
 
-def _log_joint(mixture):
-    """A function of codes: log-densities of weighted components, (n_codes, n_components).
+def log_gain(mixture, codes):
+    """Log-density of codes (..., n_components) less the standard normal's, of shape (...)."""
+    parts = mixture.weights_, mixture.means_, mixture.precisions_cholesky_
+    flat = codes.reshape(-1, codes.shape[-1]).astype(np.float64, copy=False)
+    gain = 0.5 * np.einsum("ij,ij->i", flat, flat)
+    for start in range(0, len(flat), _CHUNK):
+        some = slice(start, start + _CHUNK)
+        gain[some] += logsumexp(_log_joint(*parts, flat[some]), axis=1)
+    return gain.reshape(codes.shape[:-1]).astype(codes.dtype, copy=False)
 
-    A sum over the products of two columns of the code: one matrix product for all components.
+
+def _log_joint(weights, means, factors, codes):
+    """Log-densities, (n_codes, size), of weighted components less the constant of all normals.
+
+    Of codes (n_codes, n_components), by Cholesky factors of the precisions, (size,
+    n_components, n_components).
     """
-    precisions, size = mixture.precisions_, mixture.means_.shape[1]
-    factors = mixture.precisions_cholesky_
+    centres = np.einsum("ij,ijk->ik", means, factors).ravel()
+    scaled = codes @ np.hstack(factors) - centres
+    # A product with ones is quicker than a sum over a short axis.
+    squares = np.square(scaled).reshape(-1, *means.shape) @ np.ones(means.shape[1])
     volume = np.log(np.diagonal(factors, axis1=1, axis2=2)).sum(axis=1)
-    linear = np.einsum("ijk,ik->ij", precisions, mixture.means_)
-    square = np.einsum("ij,ij->i", linear, mixture.means_)
-    constant = np.log(mixture.weights_) + volume - 0.5 * (size * np.log(2 * np.pi) + square)
-    row, column = np.triu_indices(size)
-    quadratic = np.where(row == column, -0.5, -1.0) * precisions[:, row, column]
-    weights = np.hstack([quadratic, linear])
-
-    def of_codes(codes):
-        columns = np.ascontiguousarray(codes.T)
-        products = [columns[i] * columns[i:] for i in range(size)]
-        log_joint = weights @ np.concatenate([*products, columns])
-        log_joint += constant[:, np.newaxis]
-        return log_joint.T
-
-    return of_codes
-
-
-def _log_sum(logarithms):
-    """Logarithm of the sum of exponentials of each row, (n_codes,)."""
-    most = logarithms.max(axis=1)
-    below = logarithms - most[:, np.newaxis]
-    return most + np.log(np.exp(below, out=below).sum(axis=1))
+    return np.log(weights) + volume - 0.5 * squares

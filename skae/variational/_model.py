@@ -1,22 +1,20 @@
 """A variational autoencoder as a value, its network, and its initialization."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from skae.estimators._model import FittedAutoencoder
-from skae.inference._dense import Affine
-from skae.inference._forward import Forward, forward
-from skae.losses._likelihood import noise_variance
-from skae.networks._layers import Weights, layer
+from skae.inference._forward import forward
+from skae.losses._likelihood import ObservedLikelihood, divergence, noise_variance, posterior
+from skae.networks._layers import layer
 from skae.networks._principal import principal_axes
-from skae.utils._lazy import LazyRows
+from skae.utils._process import parallel_slices
 from skae.utils._rows import Rows
-from skae.variational._posterior import LatentForward
+from skae.variational._importance import log_likelihood, normal_points
 
 #: A column of the code is active if its mean divergence from the prior, in nats, is above this.
 ACTIVE = 0.01
@@ -24,13 +22,20 @@ ACTIVE = 0.01
 # Codes per validation row, by which it is decided whether training improved on the start.
 _VALIDATION_DRAWS = 16
 
+# Entries of the decoder's outputs that are computed at a time.
+_CHUNK_ENTRIES = 2**18
+
+# Rows with a value this many scales from the centre are computed in their own precision:
+# the squares of single precision end soon after.
+_LARGEST_SINGLE = 1e6
+
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class VariationalModel(FittedAutoencoder):
     """A variational autoencoder, with the parameters of :class:`VAETransformer` in training.
 
     `likelihood` is that of a row given the decoder's output; `mean_log_volume` the mean over
-    rows of the logarithm of the scale of the observed values, None where no value is missing;
+    rows of the logarithm of the scale of the observed values, None where all are observed;
     `supported`, (n_components,), a mask of the columns of the code that the initialization
     uses.
     """
@@ -43,18 +48,34 @@ class VariationalModel(FittedAutoencoder):
     mean_log_volume: float | None = None
     supported: Any = None
 
-    @cached_property
-    def latent(self):
-        """Posterior, likelihood and samples in NumPy."""
-        noise, variance = self.network.split(self.weights)[1], None
-        if noise is not None:
-            variance = noise_variance(np, noise.astype(np.float64), self.noise_floor)
-        units = self.preprocessing.units if self.scales_output else None
-        return LatentForward(self.encoder, self.decoder, self.likelihood, variance, units)
+    # Codes and their likelihood
+
+    def posterior(self, X):
+        """Mean and log-variance of the code of each row, both (n_samples, n_components)."""
+        return posterior(np, self.encoder(X))
 
     def encode(self, X):
         """Posterior mean of each row, (n_samples, n_components)."""
-        return np.ascontiguousarray(self.latent.posterior(X)[0])
+        return np.ascontiguousarray(self.posterior(X)[0])
+
+    def mean_divergence(self, rows):
+        """Mean divergence of the posteriors of rows from the prior, (n_components,)."""
+        kl = rows.apply(lambda part: divergence(np, *self.posterior(part.inputs)))
+        return np.average(kl, axis=0, weights=rows.weight)
+
+    @cached_property
+    def variance(self):
+        """Variance of the noise in the network's units, (n_outputs,); None without noise."""
+        noise = self.network.split(self.weights)[1]
+        if noise is None:
+            return None
+        return noise_variance(np, noise.astype(np.float64), self.noise_floor)
+
+    @property
+    def noise(self):
+        """Standard deviation of the noise, (n_outputs,), in the units of the data, if any."""
+        scale = self.preprocessing.units.scale if self.scales_output else 1.0
+        return None if self.variance is None else scale * np.sqrt(self.variance)
 
     @property
     def unit(self):
@@ -63,8 +84,88 @@ class VariationalModel(FittedAutoencoder):
 
     def losses(self, rows):
         """Minus the evidence lower bound of each row, (n_samples,), as it is trained."""
-        args = _VALIDATION_DRAWS, self.beta
-        return rows.apply(lambda one: self.latent.minus_bound(one.inputs, one.outputs, *args))
+        return rows.apply(self._minus_bound)
+
+    def _minus_bound(self, rows):
+        """The same of rows in memory."""
+        X, target, volumes = rows.inputs, rows.outputs, np.zeros(len(rows))
+        if self.scales_output:
+            volumes = self.preprocessing.log_volumes(rows)
+        points = normal_points(_VALIDATION_DRAWS, self.network.n_components)
+        draws = points[:, np.newaxis].astype(X.dtype)
+
+        def minus_bound(at):
+            mean, log_variance = self.posterior(X[at])
+            codes = mean + np.exp(0.5 * log_variance) * draws
+            errors = self._errors(self._in_network_units(target[at]), codes).mean(axis=0)
+            kl = divergence(np, mean, log_variance).sum(axis=1)
+            return errors + volumes[at] + self.beta * kl
+
+        return self._in_chunks(minus_bound, X, len(draws))
+
+    def log_likelihood(self, rows, n_draws, log_gain=None):
+        """Log-likelihood of rows in memory, (n_samples,), estimated by draws of codes.
+
+        In the units of the data. `log_gain`, a function of codes, (..., n_components), gives
+        the log-density of another prior less that of the standard normal.
+        """
+        X, target, volumes = rows.inputs, rows.outputs, np.zeros(len(rows))
+        if not self.likelihood.bounded:
+            volumes = self.preprocessing.log_volumes(rows)
+        points = normal_points(n_draws, self.network.n_components)
+
+        def log_joint(values, codes):
+            prior = -0.5 * np.square(codes).sum(axis=2, dtype=np.float64)
+            prior = prior if log_gain is None else prior + log_gain(codes)
+            return prior - self._errors(values, codes)
+
+        def scores(at):
+            mean, log_variance = self.posterior(X[at])
+            std, values = np.exp(0.5 * log_variance), self._in_network_units(target[at])
+            result = np.empty(len(values))
+            # Single precision, but for bits, whose probabilities may be next to one, and far
+            # rows.
+            is_exact = (np.abs(values) > _LARGEST_SINGLE).any(axis=1) | self.likelihood.bounded
+            for part, dtype in ((~is_exact, np.float32), (is_exact, X.dtype)):
+                if part.any():
+                    some, centre, spread = (a[part].astype(dtype) for a in (values, mean, std))
+                    joint, draws = partial(log_joint, some), points.astype(dtype)
+                    result[part] = log_likelihood(np, centre, spread, joint, draws)
+            return result - volumes[at]
+
+        return self._in_chunks(scores, X, n_draws)
+
+    def _in_network_units(self, target):
+        """Targets, (n_samples, n_outputs), in the units of the network's output."""
+        return self.preprocessing.units.transform(target) if self.scales_output else target
+
+    def _errors(self, target, codes):
+        """Minus the log-likelihood by draw and row, (n_draws, n_samples), given codes.
+
+        In the network's units; codes : (n_draws, n_samples, n_components).
+        """
+        outputs = self.decoder.plain(codes.reshape(-1, codes.shape[2]))
+        outputs = outputs.reshape(*codes.shape[:2], -1)
+        variance = None if self.variance is None else self.variance.astype(target.dtype)
+        likelihood = self.likelihood
+        if np.isnan(target).any():
+            likelihood = ObservedLikelihood(likelihood)
+        per_sample = likelihood.per_sample
+        return np.array([per_sample(np, target, output, variance) for output in outputs])
+
+    def _in_chunks(self, function, X, n_draws):
+        """One number for each row of X, (n_samples,), by a function of a slice of rows."""
+        result = np.empty(len(X), X.dtype)
+        n_rows = max(_CHUNK_ENTRIES // (n_draws * X.shape[1]), 1)
+
+        def compute(at):
+            result[at] = function(at)
+
+        n_weights = sum(array.size for array in self.decoder.weights)
+        parallel_slices(compute, len(X), n_rows, len(X) * n_draws * n_weights)
+        return result
+
+    # Training
 
     def with_principal_code(self, rows):
         """Return the autoencoder with columns in the order of their divergence from the prior.
@@ -72,8 +173,7 @@ class VariationalModel(FittedAutoencoder):
         See :class:`FittedAutoencoder`.
         """
         model = replace(self, code_map=None)
-        kl = rows.apply(lambda part: model.latent.divergence(part.inputs))
-        order = np.argsort(-np.average(kl, axis=0, weights=rows.weight), kind="stable")
+        order = np.argsort(-model.mean_divergence(rows), kind="stable")
         code_map = np.eye(len(order))[:, order], np.zeros(len(order))
         return replace(model, code_map=code_map, supported=self.supported[order]), None
 
@@ -87,17 +187,16 @@ class VariationalModel(FittedAutoencoder):
         Probabilistic PCA is trusted whatever it explains: the bound is tight there.
         """
         network, preprocessing = self.network, self.preprocessing
-        supported = np.ones(network.n_components, bool)
         if init == "random":
+            supported = np.ones(network.n_components, bool)
             weights = network.random_start(rng)
             return replace(self.with_weights(weights), supported=supported), 1.0
         inputs = preprocessing.target_columns(preprocessing.units.transform(rows.inputs))
         pca = probabilistic_pca(
             inputs, network.n_components, self.noise_floor, rows.weight, rng
         )
-        informative = -0.5 * np.log(pca.variance) > ACTIVE
-        supported[:] = False
-        supported[: len(informative)] = informative
+        supported = np.zeros(network.n_components, bool)
+        supported[: len(pca.variance)] = -0.5 * np.log(pca.variance) > ACTIVE
         pca = preprocessing.over_all_inputs(pca)
         linear = pca.encoder, pca.loadings
         before_output = preprocessing.before_output(rows, linear, network.output_activation)
@@ -106,13 +205,19 @@ class VariationalModel(FittedAutoencoder):
 
     def objective(self, network, mask, pools, rows, batch_size):
         """The Keras model that is trained, see :class:`FittedAutoencoder`."""
+        log_volume = self.mean_log_volume
+        if log_volume is None:
+            centre, scale = self.preprocessing.units
+            log_scale = np.log(scale) if self.scales_output else 0.0
+            log_volume = np.broadcast_to(log_scale, len(centre)).sum()
         settings = {
             "mask": mask,
             "beta": self.beta,
             "warm_up": self.warm_up * -(-len(rows) // batch_size),
             "free_bits": self.free_bits,
             "floor": self.noise_floor,
-            "log_volume": self._log_volume(),
+            # From the network's units to those of the data.
+            "log_volume": log_volume,
         }
         settings |= pools({"normal"})
         shapes = {name: np.shape(value) for name, value in settings.items()}
@@ -121,19 +226,9 @@ class VariationalModel(FittedAutoencoder):
         def build():
             from skae.variational._objective import VariationalObjective
 
-            return VariationalObjective(*network.build(), likelihood, shapes)
+            return VariationalObjective(*network.network.build(), likelihood, shapes)
 
         return build, (network, likelihood, *shapes.values()), settings
-
-    def _log_volume(self):
-        """Difference of minus the log-likelihood between the data's and the network's units."""
-        if not self.scales_output and not self.preprocessing.is_table:
-            return 0.0
-        if self.mean_log_volume is not None:
-            return self.mean_log_volume
-        centre, scale = self.preprocessing.units
-        log_scale = np.log(scale)
-        return log_scale.sum() if np.ndim(log_scale) else len(centre) * log_scale
 
 
 @dataclass(frozen=True)
@@ -141,7 +236,8 @@ class LatentNetwork:
     """A network, the noise of its output, and a count of training steps.
 
     Its `code_width` is two: mean and log-variance of each column. If it is `noisy` each output
-    has a noise to learn, (n_outputs,), the last of the weights.
+    has a noise to learn, (n_outputs,), the last of the weights. Methods are those of
+    :class:`DenseNetwork`.
     """
 
     network: Any
@@ -151,58 +247,45 @@ class LatentNetwork:
     starts_linear = True
 
     @property
-    def n_components(self) -> int:
+    def n_components(self):
         """Columns of the code."""
         return self.network.n_components
 
     @property
-    def output_activation(self) -> str:
+    def output_activation(self):
         """Activation of the output."""
         return self.network.output_activation
 
     @property
-    def has_linear_code(self) -> bool:
-        """True if a linear map of the code can be absorbed by the weights."""
-        return self.network.has_linear_code
-
-    def with_linear_code(
-        self, weights: Sequence[NDArray[Any]], matrix: NDArray[Any], shift: NDArray[Any]
-    ) -> Weights:
-        """Weights of the same autoencoder: see `DenseNetwork.with_linear_code`."""
-        mapped = self.network.with_linear_code(self.split(weights)[0], matrix, shift)
-        return [*mapped, *weights[len(mapped) :]]
-
-    @property
-    def gains_from_xla(self) -> bool:
+    def gains_from_xla(self):
         """True if XLA makes its epochs quicker."""
         return self.network.gains_from_xla
 
     @property
-    def shapes(self) -> list[tuple[int, ...]]:
+    def shapes(self):
         """Shapes of all weights that are trained: encoder, decoder, noise."""
         noise = (self.network.n_outputs,)
         return [*self.network.shapes, *[noise] * self.noisy]
 
-    def resized(self, n_components: int) -> "LatentNetwork":
-        """The same network with another width of the code."""
-        return replace(self, network=self.network.resized(n_components))
-
-    def build(self) -> tuple[Any, Any]:
-        """Keras models of encoder and decoder, their weights zero."""
-        return self.network.build()
-
-    def split(self, weights: Sequence[NDArray[Any]]) -> tuple[Weights, NDArray[Any] | None]:
-        """Weights of encoder and decoder, and the noise."""
+    def split(self, weights):
+        """Weights of encoder and decoder, and the noise or None."""
         weights = list(weights)
         return (weights[:-1], weights[-1]) if self.noisy else (weights, None)
 
-    def fresh_statistics(self) -> Weights:
+    def resized(self, n_components):
+        """The same network with another width of the code."""
+        return replace(self, network=self.network.resized(n_components))
+
+    def with_linear_code(self, weights, matrix, shift):
+        """Weights of the autoencoder whose code is less the shift, times the matrix."""
+        mapped = self.network.with_linear_code(self.split(weights)[0], matrix, shift)
+        return [*mapped, *weights[len(mapped) :]]
+
+    def fresh_statistics(self):
         """Moving statistics before training, and no step taken yet."""
         return [*self.network.fresh_statistics(), np.zeros((), np.float32)]
 
-    def trained(
-        self, weights: Sequence[NDArray[Any]], statistics: Sequence[NDArray[Any]]
-    ) -> tuple[Any, Any]:
+    def trained(self, weights, statistics):
         """Keras models of the mean of the code and of the decoder."""
         import keras
 
@@ -210,20 +293,13 @@ class LatentNetwork:
         moments = layer("Reshape", (self.n_components, 2))(encoder.output)
         return keras.Model(encoder.input, moments[:, :, 0], name="encoder"), decoder
 
-    def random_start(self, rng: np.random.RandomState) -> Weights:
+    def random_start(self, rng):
         """Random initial weights, and noise of variance one."""
         noise = np.zeros(self.network.n_outputs, np.float32)
         return [*self.network.random_start(rng), *[noise] * self.noisy]
 
-    def linear_start(
-        self,
-        rng: np.random.RandomState,
-        model: "FactorModel",
-        scale: NDArray[Any] | float,
-        offset: NDArray[Any] | float,
-        floor: float,
-    ) -> Weights:
-        """Initial weights whose hidden layers contribute zero: a linear model.
+    def linear_start(self, rng, model, scale, offset, floor):
+        """Initial weights of a :class:`FactorModel`; the hidden layers contribute zero.
 
         With fewer factors than columns of the code the other columns are those of the prior.
         `scale` and `offset`, (n_outputs,) or numbers, turn decoded rows into the values before
@@ -231,47 +307,35 @@ class LatentNetwork:
         """
         log_variance = np.zeros(2 * self.n_components)
         log_variance[1 : 2 * len(model.variance) : 2] = np.log(model.variance)
-        weights: Weights = self.network.linear_start(
+        weights = self.network.linear_start(
             rng, model.encoder, scale * model.loadings, offset, log_variance
         )
-        if not self.noisy:
-            return weights
         # A noise at the floor still has a gradient.
         above = np.maximum(model.noise - floor**2, 0.01 * floor**2)
-        return [*weights, np.log(above).astype(np.float32)]
+        return [*weights, *[np.log(above).astype(np.float32)] * self.noisy]
+
+
+@forward.register
+def _latent_forward(network: LatentNetwork, weights, statistics, before, after):
+    """The same of the network within; weights of the shapes `network.shapes`."""
+    return forward(network.network, network.split(weights)[0], statistics[:-1], before, after)
 
 
 class FactorModel(NamedTuple):
-    """Linear Gaussian model of centred rows, turned so that its posterior is diagonal.
+    """Linear Gaussian model of centred rows, turned so that its posterior is diagonal."""
 
-    `encoder` : (n_features, k), from rows to the posterior mean of the factors; `loadings` :
-    (k, n_features), from factors to rows; `variance` : (k,), of the posterior of each factor,
-    the same for all rows; `noise` : (n_features,), variance that the factors leave out.
-    """
-
-    encoder: NDArray[Any]
-    loadings: NDArray[Any]
-    variance: NDArray[Any]
-    noise: NDArray[Any]
+    encoder: NDArray[Any]  # (n_features, k), from rows to the posterior mean of the factors
+    loadings: NDArray[Any]  # (k, n_features), from factors to rows
+    variance: NDArray[Any]  # (k,), of the posterior of each factor, the same for all rows
+    noise: NDArray[Any]  # (n_features,), variance that the factors leave out
 
 
-def probabilistic_pca(
-    X: NDArray[Any] | LazyRows,
-    n_components: int,
-    floor: float,
-    sample_weight: NDArray[Any] | None,
-    rng: np.random.RandomState,
-) -> FactorModel:
-    """Maximum likelihood of a linear model with the same noise in all columns [1]_.
+def probabilistic_pca(X, n_components, floor, sample_weight, rng):
+    """Maximum likelihood of a linear model with the same noise in all columns.
 
-    X : (n_samples, n_features), centred. There are fewer factors than columns and than rows;
-    `floor` is the least standard deviation of the noise; `rng` seeds the randomized solver,
-    which serves wide data only.
-
-    References
-    ----------
-    .. [1] M. E. Tipping and C. M. Bishop, "Probabilistic Principal Component Analysis",
-       Journal of the Royal Statistical Society B 61, 1999.
+    By Tipping and Bishop (1999), see :class:`VAETransformer`. X : (n_samples, n_features),
+    centred. There are fewer factors than columns and than rows; `floor` is the least standard
+    deviation of the noise; `rng` seeds the randomized solver, which serves wide data only.
     """
     n_features = X.shape[1]
     k = min(n_components, n_features - 1, len(X) - 1)
@@ -286,15 +350,3 @@ def probabilistic_pca(
     return FactorModel(
         loadings.T / (noise * ratio), loadings, 1 / ratio, np.full(n_features, noise)
     )
-
-
-@forward.register
-def _latent_forward(
-    network: LatentNetwork,
-    weights: Sequence[NDArray[Any]],
-    statistics: Sequence[NDArray[Any]],
-    before: Affine,
-    after: Affine | None,
-) -> tuple[Forward, Forward]:
-    """The same of the network within; weights of the shapes `network.shapes`."""
-    return forward(network.network, network.split(weights)[0], statistics[:-1], before, after)

@@ -42,7 +42,10 @@ class VariationalObjective(keras.Model):
         self.decoder = decoder
         self.likelihood = likelihood
         if likelihood.noisy:
-            self.noise = Noise(decoder.output_shape[1])
+            # A layer of its own, so that the noise is the last of the weights.
+            self.noise = keras.layers.Layer(dtype=SINGLE)
+            self.noise.add_weight(shape=decoder.output_shape[1:], initializer="zeros")
+            self.noise.built = True
         self.progress = Settings({"steps": ()})
         self.seed_generator = keras.random.SeedGenerator(0)
         self.built = True
@@ -57,9 +60,22 @@ class VariationalObjective(keras.Model):
         settings = self.settings.values()
         mean, log_variance = posterior(ops, self.encoder(x, training=training))
         mean, log_variance = (v * settings["mask"] for v in (mean, log_variance))
-        draws = self._draws(mean, training) * settings["mask"]
-        codes = mean + ops.exp(0.5 * log_variance) * draws
-        error = self._minus_log_likelihood(codes, target, settings["floor"], training)
+        # Codes of shape (n_draws, n_rows, capacity).
+        if training:
+            draws = PooledDraws(self.seed_generator, settings).normal(mean[None])
+        else:
+            shape = (_VALIDATION_DRAWS // 2, *mean.shape)
+            draws = keras.random.normal(shape, seed=0, dtype=SINGLE)
+            draws = ops.concatenate([draws, -draws])
+        codes = mean + ops.exp(0.5 * log_variance) * (draws * settings["mask"])
+        n_draws, n_rows, capacity = codes.shape
+        output = self.decoder(ops.reshape(codes, (-1, capacity)), training=training)
+        variance = None
+        if self.likelihood.noisy:
+            variance = noise_variance(ops, self.noise.variables[0], settings["floor"])
+        targets = ops.tile(target, (n_draws, 1))
+        errors = self.likelihood.per_sample(ops, targets, output, variance)
+        error = ops.mean(ops.reshape(errors, (n_draws, n_rows)), axis=0)
         kl = divergence(ops, mean, log_variance)
         if training:
             # A column whose mean over rows is below the free bits has no gradient.
@@ -70,36 +86,3 @@ class VariationalObjective(keras.Model):
             kl = kl * ops.minimum(steps / ops.maximum(settings["warm_up"], 1), 1.0)
         costs = settings["beta"] * ops.sum(kl, axis=1)
         return ops.stack([error + settings["log_volume"], costs], axis=1)
-
-    def _draws(self, mean: Any, training: bool) -> Any:
-        """Standard normal numbers of shape (n_draws, n_rows, capacity)."""
-        if training:
-            return PooledDraws(self.seed_generator, self.settings.values()).normal(mean[None])
-        shape = (_VALIDATION_DRAWS // 2, *mean.shape)
-        draws = keras.random.normal(shape, seed=0, dtype=SINGLE)
-        return ops.concatenate([draws, -draws])
-
-    def _minus_log_likelihood(self, codes: Any, target: Any, floor: Any, training: bool) -> Any:
-        """Minus the log-likelihood of each row, (n_rows,), the mean over the draws.
-
-        codes : (n_draws, n_rows, capacity); target : (n_rows, n_outputs).
-        """
-        n_draws, n_rows, capacity = codes.shape
-        output = self.decoder(ops.reshape(codes, (-1, capacity)), training=training)
-        targets = ops.tile(target, (n_draws, 1))
-        variance = noise_variance(ops, self.noise(), floor) if self.likelihood.noisy else None
-        errors = self.likelihood.per_sample(ops, targets, output, variance)
-        return ops.mean(ops.reshape(errors, (n_draws, n_rows)), axis=0)
-
-
-class Noise(keras.layers.Layer):
-    """A trained number for each output that does not depend on the input."""
-
-    def __init__(self, n_outputs: int) -> None:
-        super().__init__(dtype=SINGLE)
-        self.noise = self.add_weight(name="noise", shape=(n_outputs,), initializer="zeros")
-        self.built = True
-
-    def __call__(self) -> Any:
-        """The numbers."""
-        return self.noise

@@ -24,33 +24,26 @@ _PARTS = ("reconstruction", "kl")
 _GIVEN = {"code_activation", "output_activation", "tied_weights", "loss", "penalty"}
 
 
-class VAETransformer(
-    TableTagsMixin,
-    LikelihoodMixin,
-    LatentPathsMixin,
-    BaseAutoencoder,
-):
+class VAETransformer(TableTagsMixin, LikelihoodMixin, LatentPathsMixin, BaseAutoencoder):
     """Dimensionality reduction by a variational autoencoder.
 
-    The code of a row is a distribution: a normal one with a mean, which is the code that
-    `transform` gives, and a standard deviation for each column. Rows are held to come
-    from codes drawn from a standard normal distribution, the decoder and noise, and what
-    is trained is a lower bound on their log-likelihood [1]_. So rows can be drawn from
-    the model (`sample`) and their density be computed (`score_samples`), which compares with
-    that of :class:`~sklearn.decomposition.PCA` and
-    :class:`~sklearn.mixture.GaussianMixture`. Codes of real rows are not quite normal:
-    after training a mixture is fitted to them and takes the place of the standard normal
-    in both, where rows held out confirm that it is better (`prior`).
+    The code of a row is a normal distribution with a mean, which is the code that `transform`
+    gives, and a standard deviation for each column. Rows are held to come from codes drawn
+    from a standard normal distribution, the decoder and noise, and what is trained is a lower
+    bound on their log-likelihood [1]_. So rows can be drawn from the model (`sample`) and their
+    density be computed (`score_samples`). Codes of real rows are not quite normal: after
+    training a mixture takes the place of the standard normal in both, where that is better
+    (`prior`).
 
     Tables with categories, and missing values, come as they are, as in
-    :class:`AutoencoderTransformer`; the likelihood is then that of the observed values,
-    a normal one for numbers, and for categories their probability. Rows that are drawn are
+    :class:`AutoencoderTransformer`; the likelihood is then that of the observed values, a
+    normal one for numbers, and for categories their probability, and rows that are drawn are
     rows of the table.
 
     Training starts at probabilistic PCA [2]_, turned so that its posterior has a normal
-    distribution for each column: there the bound *is* the log-likelihood. Hidden layers
-    add nothing yet, columns without support in the data start at the prior, and where
-    training brings nothing that rows held out confirm, the start is kept.
+    distribution for each column: there the bound *is* the log-likelihood. Hidden layers add
+    nothing yet, columns without support in the data start at the prior, and where training
+    brings nothing that rows held out confirm, the start is kept.
 
     Parameters
     ----------
@@ -405,7 +398,7 @@ class VAETransformer(
         if likelihood.bounded:
             check_bounded("likelihood", self.likelihood, "likelihood='gaussian'", rows)
         volume = None
-        if rows.observed is not None:
+        if rows.observed is not None and not likelihood.bounded:
             volumes = preprocessing.log_volumes(rows)
             volume = float(np.average(volumes, weights=rows.weight))
         return {
@@ -438,24 +431,32 @@ class VAETransformer(
 
     def _attributes(self, run):
         model, training, earlier = run.model, run.training, run.earlier
+
+        def by_name(parts, before):
+            """Losses (n_epochs, 2) of the parts, a list for each, after those of before."""
+            before = before or {name: [] for name in _PARTS}
+            return {
+                name: before[name] + [float(each[i]) for each in parts]
+                for i, name in enumerate(_PARTS)
+            }
+
         validation = None
         if run.validation_losses is not None:
-            validation = _by_name(training.validation_parts[1:], earlier.validation_loss_parts)
+            validation = by_name(training.validation_parts[1:], earlier.validation_loss_parts)
         return {
             **super()._attributes(run),
-            "noise_": model.preprocessing.by_column(model.latent.noise),
+            "noise_": model.preprocessing.by_column(model.noise),
             "prior_": None,
-            "loss_parts_": _by_name(training.parts, earlier.loss_parts),
+            "loss_parts_": by_name(training.parts, earlier.loss_parts),
             "validation_loss_parts_": validation,
         }
 
     def _after_training(self, start, one_epoch):
         """Fit the prior, and count the active columns of the code."""
-        model, train = self._model, start.train
-        kl = start.rows.apply(lambda part: model.latent.divergence(part.inputs))
-        self.divergence_ = np.average(kl, axis=0, weights=start.rows.weight)
+        model = self._model
+        self.divergence_ = model.mean_divergence(start.rows)
         if self.prior == "mixture" and not one_epoch:
-            self.prior_ = fit_prior(model.latent.posterior, train, start.validation, start.rng)
+            self.prior_ = fit_prior(model.posterior, start.train, start.validation, start.rng)
         active = self.divergence_ > ACTIVE
         self.n_active_ = int(active.sum())
         collapsed = np.flatnonzero(model.supported & ~active)
@@ -467,11 +468,3 @@ class VAETransformer(
                 "n_components may help.",
                 ConvergenceWarning,
             )
-
-
-def _by_name(parts, before):
-    """Parts of the losses, one list for each, after those of earlier fits."""
-    before = before or {name: [] for name in _PARTS}
-    return {
-        name: before[name] + [float(part[i]) for part in parts] for i, name in enumerate(_PARTS)
-    }

@@ -34,7 +34,7 @@ from skae.persistence.onnx._networks import network_output
 from skae.persistence.onnx._tensors import Tensor
 from skae.tables._squashing_scaler import VALUE_TOLERANCE
 from skae.variational import VAETransformer
-from skae.variational._posterior import log_likelihood, normal_points
+from skae.variational._importance import log_likelihood, normal_points
 
 # As functions of tensors the types of NumPy's are not known.
 xp: Any = np
@@ -126,14 +126,15 @@ def _posterior_mean(estimator: Any, rows: Tensor) -> Tensor:
 
 def _log_likelihood(estimator: Any, rows: Tensor) -> Tensor:
     """Log-likelihood of each row, (n_samples,), by points that are constants."""
-    latent = estimator._model.latent
-    rows = _without_columns(rows, estimator._model.preprocessing.empty)
+    model = estimator._model
+    units = model.preprocessing.units
+    rows = _without_columns(rows, model.preprocessing.empty)
     mean, log_variance = posterior(xp, _encode(estimator, rows))
     points = normal_points(int(estimator.n_draws), mean.shape[1]).astype(rows.dtype)
     target, log_volume = rows, 0.0
-    if latent.units is not None:
-        target = latent.units.transform(rows)
-        log_scale = np.broadcast_to(np.log(latent.units.scale), len(latent.units.centre))
+    if model.scales_output:
+        target = units.transform(rows)
+        log_scale = np.broadcast_to(np.log(units.scale), len(units.centre))
         observed = 1 - xp.isnan(rows).astype(np.float64)
         log_volume = xp.sum(observed * log_scale, axis=1)
     log_joint = partial(_log_joint, estimator, target)
@@ -147,12 +148,12 @@ def _log_joint(estimator: Any, target: Tensor, codes: Tensor) -> Tensor:
     From target (n_samples, n_features) and codes (n_draws, n_samples, n_components) to
     (n_draws, n_samples).
     """
-    latent, (n_draws, _, size) = estimator._model.latent, codes.shape
+    model, (n_draws, _, size) = estimator._model, codes.shape
     codes = codes.reshape(None, size)
-    outputs = network_output(latent.decoder, codes, scaled=False)
+    outputs = network_output(model.decoder, codes, scaled=False)
     repeated = target.apply("Tile", np.array([n_draws, 1], np.int64))
-    likelihood = ObservedLikelihood(latent.likelihood)
-    loss = likelihood.per_sample(xp, repeated, outputs, latent.variance).astype(np.float64)
+    likelihood = ObservedLikelihood(model.likelihood)
+    loss = likelihood.per_sample(xp, repeated, outputs, model.variance).astype(np.float64)
     codes = codes.astype(np.float64)
     if estimator.prior_ is None:
         log_prior = -0.5 * xp.sum(xp.square(codes), axis=1)

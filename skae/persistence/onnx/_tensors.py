@@ -1,6 +1,6 @@
 """ONNX nodes by NumPy: tensors of a graph, to which its operators and functions apply."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial, reduce
 from itertools import zip_longest
 from typing import Any
@@ -157,6 +157,13 @@ def _logaddexp(x: Any, y: Any) -> Tensor:
     return most + np.log(1 + np.exp(np.minimum(x, y) - most))
 
 
+def _concatenate(tensors: Sequence[Tensor]) -> Tensor:
+    """Tensors of the same shape but for the first axis, one after the other."""
+    first, *others = tensors
+    n = sum(tensor.shape[0] for tensor in tensors)
+    return first.apply("Concat", *others, axis=0, shape=(n, *first.shape[1:]))
+
+
 def _einsum(subscripts: str, *tensors: Tensor) -> Tensor:
     """Einstein summation of tensors of any shapes, with the subscripts of the result given."""
     terms, result = subscripts.split("->")
@@ -178,6 +185,7 @@ def _matmul(x: Any, y: Any) -> Tensor:
 
 _FUNCTIONS: dict[Any, Callable[..., Tensor]] = {
     np.clip: lambda x, low, high: np.minimum(np.maximum(x, low), high),
+    np.concatenate: _concatenate,
     np.einsum: _einsum,
     np.logaddexp: _logaddexp,
     np.matmul: _matmul,

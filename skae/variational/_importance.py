@@ -1,0 +1,91 @@
+"""Log-likelihoods by importance sampling: codes drawn in rounds, in NumPy and in ONNX."""
+
+from collections.abc import Callable
+from functools import reduce
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+# Draws come in so many rounds, unless there are fewer than this in a round.
+_ROUNDS, _FEWEST = 3, 4
+
+# Draws that the variance of the posterior counts as where it is estimated by draws, and the
+# factor of such an estimate: few draws miss the tails.
+_PRIOR_DRAWS, _WIDENING = 2.0, 1.3
+
+
+def normal_points(n_draws: int, n_components: int) -> NDArray[np.float64]:
+    """Points that fill the standard normal evenly, of shape (n_draws, n_components).
+
+    Shared by all rows, independent draws would be off in the same direction for each.
+    """
+    from scipy.stats import norm, qmc
+
+    sequence = qmc.Sobol(n_components, seed=0)
+    points = sequence.random_base2((n_draws - 1).bit_length())[:n_draws]
+    return np.asarray(norm.ppf(points))
+
+
+def log_likelihood(
+    xp: Any, mean: Any, std: Any, log_joint: Callable[[Any], Any], points: NDArray[Any]
+) -> Any:
+    """Logarithm of the mean weight of codes, by adaptive multiple importance sampling.
+
+    By Cornuet et al. (2012), see :class:`VAETransformer`. Codes of the first round are drawn
+    from the posterior of the encoder. Where their weights are uneven it is not exact, and the
+    next round is drawn around the weighted mean of the draws so far. Each draw is weighted by
+    its density under all rounds together.
+
+    `xp` is `numpy`, or the functions of an ONNX graph; mean, std : (n_samples, n_components),
+    of the posteriors; `log_joint` gives the log-density of rows and codes, (n_draws, n_samples)
+    and float64, for codes (n_draws, n_samples, n_components), less the constant of a normal
+    density; points : (n_draws, n_components), standard normal, of the dtype of `mean`;
+    result : (n_samples,), float64.
+    """
+    n_draws, dtype = len(points), points.dtype
+    n_rounds = _ROUNDS if n_draws >= _FEWEST * _ROUNDS else 1
+    drawn: list[Any] = []
+    joint: list[Any] = []
+    densities: list[Callable[[Any], Any]] = []
+    centre, spread = mean, std
+    for part in np.array_split(points, n_rounds):
+        drawn.append(centre + spread * part[:, np.newaxis])
+        joint.append(log_joint(drawn[-1]))
+        densities.append(_normal(xp, centre, spread, len(part) / n_draws))
+        codes = xp.concatenate(drawn)
+        under_all = reduce(xp.logaddexp, [density(codes) for density in densities])
+        log_weight = xp.concatenate(joint) - under_all
+        most = xp.max(log_weight, axis=0)
+        weight = xp.exp(log_weight - most)
+        total = xp.sum(weight, axis=0)
+        if len(drawn) == n_rounds:
+            break
+        # The more uneven the weights, the nearer is the next round to the weighted moments.
+        n_even = xp.square(total) / xp.sum(xp.square(weight), axis=0)
+        n_even = xp.reshape(n_even, (-1, 1)).astype(dtype)
+        uneven = 1 - n_even / codes.shape[0]
+        share = (weight / total).astype(dtype)
+        found = xp.einsum("dn,dnk->nk", share, codes)
+        variance = xp.einsum("dn,dnk->nk", share, xp.square(codes - found))
+        variance = n_even * variance + _PRIOR_DRAWS * xp.square(std)
+        variance = _WIDENING * variance / (n_even + _PRIOR_DRAWS)
+        centre = centre + uneven * (found - centre)
+        spread = xp.sqrt((1 - uneven) * xp.square(spread) + uneven * variance)
+    return most + xp.log(total) - float(np.log(n_draws))
+
+
+def _normal(xp: Any, centre: Any, spread: Any, share: float) -> Callable[[Any], Any]:
+    """Log-density, (n_draws, n_samples), of codes under a share of a normal distribution.
+
+    Less the constant of normal densities; centre and spread : (n_samples, n_components).
+    """
+    precision = 1 / spread
+    peak = float(np.log(share)) - xp.sum(xp.log(spread).astype(np.float64), axis=1)
+
+    def log_density(codes: Any) -> Any:
+        squares = xp.square((codes - centre) * precision)
+        ones = np.ones(squares.shape[-1], squares.dtype)
+        return peak - 0.5 * xp.matmul(squares, ones).astype(np.float64)
+
+    return log_density
