@@ -145,6 +145,9 @@ def _reconstruction(estimator: Any, X: Any, shape: tuple[int, ...] | None = None
     if shape is None:
         return rows
     rows = np.ascontiguousarray(canonical(rows).toarray() if sparse.issparse(rows) else rows)
+    if rows.dtype == object:
+        # Decimals and fractions, or numbers with NA among them.
+        rows = numbers_of(rows, unknown=True)
     if rows.shape != shape:
         raise ValueError(
             f"X has shape {shape}, but its reconstruction by {type(estimator).__name__} has "

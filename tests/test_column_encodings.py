@@ -12,11 +12,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 
+from skae.tables import TabularEncoder
 from skae.tables._category_column import (
     CategoryColumn,
     declared_columns,
     flag_unit,
-    is_identifier,
     make_column,
     unseen_share,
 )
@@ -27,7 +27,6 @@ from skae.tables._columns import (
     _as_integers,
     check_finite,
     check_known,
-    check_learnable,
     check_type,
     counted,
     strings_as_times,
@@ -184,7 +183,7 @@ def test_whole_numbers_count_steps_from_the_origin():
     assert NUMBERS.decode(numbers, clip=True).dtype == np.int64
     assert_allclose(NUMBERS.log_unit(np.array([0.0, 9.0])), np.log(20))
     assert (NUMBERS.unit, NUMBERS.family, NUMBERS.type) == (None, "number", "number")
-    assert NUMBERS.flag_names == ["x"]
+    assert NUMBERS.width == 1
     assert replace(NUMBERS, unit="us").family == "time"
 
 
@@ -316,7 +315,6 @@ def test_categories_by_hand():
     assert_allclose(column.share, [0.5, 0.25, 0.25])
     unit = np.sqrt(0.25 + 2 * 0.1875)
     assert flag_unit(column.share) == pytest.approx(unit)
-    assert column.flag_names == ["x_a", "x_b", "x_c"]
     assert (column.family, column.unit, column.type) == ("category", None, "str")
     new = values_of(["c", "z", "a"], "category", observed=[1, 1, 0])
     encoded, known = column.encode(new)
@@ -330,7 +328,7 @@ def test_categories_by_hand():
 
 def test_two_categories_by_hand():
     column = column_of(values_of(["no", "yes", "no", "no"], "category"))
-    assert (column.kind, column.width, column.flag_names) == ("binary", 1, ["x_yes"])
+    assert (column.kind, column.width) == ("binary", 1)
     assert_allclose(column.share, [0.25])
     unit = np.sqrt(0.1875)
     new = values_of(["yes", "no", "z", "yes"], "category", observed=[1, 1, 1, 0])
@@ -410,7 +408,19 @@ def test_categories_are_pickled():
     assert again.categories == column.categories
 
 
+def test_numbers_have_the_name_of_their_column_and_flags_that_of_their_category():
+    table = {"n": [1.5, 2, 3], "c": ["a", "b", "c"], "b": ["no", "yes", "no"]}
+    table["e"] = [np.nan] * 3
+    names = TabularEncoder().fit(pd.DataFrame(table)).get_feature_names_out()
+    assert names.tolist() == ["n", "c_a", "c_b", "c_c", "b_yes"]
+
+
 # Columns without numbers
+
+
+def is_identifier(counts, max_categories):
+    data = values_of([str(value) for value in counts.elements()], "category")
+    return column_of(data, max_categories=max_categories).kind == "identifier"
 
 
 def test_more_than_half_of_the_values_of_an_identifier_are_new():
@@ -441,7 +451,7 @@ def test_identifiers_and_empty_columns_have_no_numbers():
     assert_array_equal(known, np.arange(60) % 2 == 0)
     empty = column_of(values_of([3, 4], "time", observed=[0, 0], dtype=np.int64, unit="us"))
     assert empty == ignored("x", "i8", unit="us")
-    assert (empty.unit, empty.type, empty.flag_names) == ("us", "empty", [])
+    assert (empty.unit, empty.type, empty.width) == ("us", "empty", 0)
     encoded, known = empty.encode(values_of([3, 4], dtype=np.int64))
     assert encoded.shape == (2, 0)
     assert not known.any()
@@ -518,6 +528,12 @@ def test_times_of_another_type_are_refused():
         check_type(column, values_of([1.0]))
     with pytest.raises(ValueError, match="contains infinity"):
         check_type(NUMBERS, values_of([np.inf]))
+
+
+def check_learnable(columns):
+    encoder = TabularEncoder()
+    encoder._columns, encoder.blocks_ = columns, ()
+    encoder.check_learnable()
 
 
 def test_ignored_columns_are_named_if_there_are_no_others():

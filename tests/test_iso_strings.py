@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_array_equal
 
-from skae.tables._column_values import ColumnValues, IsoFormat, as_times, is_iso, iso_times
+from skae.tables._column_values import ISO, ColumnValues, IsoFormat, as_times, iso_times
 
 pytestmark = [pytest.mark.any_backend, pytest.mark.any_data]
 
@@ -78,7 +78,7 @@ def test_strings_as_times_and_back(texts, form, unit, counts):
     assert other.values[: len(counts)].tolist() == counts
     assert other.observed.tolist() == [True] * len(counts) + [False] * 2
     assert (other.family, other.unit, other.type) == ("time", unit, form.type)
-    assert all(map(is_iso, texts))
+    assert all(map(ISO.fullmatch, texts))
 
 
 def test_strings_with_several_offsets_are_written_in_utc():
@@ -152,7 +152,7 @@ def test_strings_of_another_type_of_time_are_missing():
     ],
 )  # fmt: skip
 def test_strings_that_look_like_dates(text, expected):
-    assert is_iso(text) == expected
+    assert bool(ISO.fullmatch(text)) == expected
 
 
 def test_times_are_rounded_to_the_smallest_part():

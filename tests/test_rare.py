@@ -16,7 +16,7 @@ from skae.anomaly._encoding import TableEncoding, unseen_deviations
 from skae.anomaly._folds import Folds
 from skae.anomaly._rare import RareValues
 from skae.tables import TabularEncoder
-from skae.tables._columns import number_units, time_units
+from skae.tables._columns import number_units
 from skae.tables._layout import ColumnLayout
 
 pytestmark = pytest.mark.any_backend
@@ -28,9 +28,9 @@ def fitted(frame, weight=None):
     """View fitted to a table, without rows held out, and a function that encodes rows."""
     encoder = TabularEncoder().fit(frame)
     layout = ColumnLayout.from_encoder(encoder)
-    zero, unit = number_units(encoder)
+    zero, unit, *of_times = number_units(encoder)
     deviations = unseen_deviations(np.zeros(layout.n_columns))
-    encoding = TableEncoding(layout, deviations, None, zero, unit, *time_units(encoder))
+    encoding = TableEncoding(layout, deviations, None, zero, unit, *of_times)
 
     def encode(some):
         return encoding.encode(encoding.join(*encoder.encode(some)))

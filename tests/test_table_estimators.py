@@ -1,6 +1,8 @@
 """Tables of people, straight into the autoencoders."""
 
 import pickle
+from decimal import Decimal
+from fractions import Fraction
 
 import numpy as np
 import pandas as pd
@@ -209,6 +211,24 @@ def test_errors_of_the_rows_of_a_table():
     assert_allclose(reconstruction_score(Said(), X), 1 - np.mean([1, 0.5, 0]))
     weight = [1, 0, 1, 1]
     assert reconstruction_score(Said(), X, sample_weight=weight) == 1
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        [Decimal("1.5"), Decimal("2.25"), None, Decimal(4)],
+        [Fraction(1, 3), Fraction(2, 7), None, Fraction(1)],
+        [2**70, 2**70 + 2**30, None, 0],
+        pd.array([7, 5, None, 3], "Int64"),
+    ],
+    ids=["decimals", "fractions", "large integers", "nullable integers"],
+)
+def test_errors_of_numbers_that_come_back_as_objects(values):
+    X = pd.DataFrame({"n": values, "m": [1.5, 2.5, 4, 8]})
+    for table in (X, X.to_numpy(object)):
+        encoder = TabularEncoder().fit(table)
+        assert_allclose(reconstruction_error(encoder, table), 0, atol=1e-20)
+        assert reconstruction_score(encoder, table) == 1
 
 
 def test_declared_categories(quick):

@@ -34,7 +34,7 @@ from skae.estimators._fit_callbacks import FitMonitor, reached_max_iter, warn_at
 from skae.estimators._parameters import TableTagsMixin
 from skae.estimators._validation import check_features, check_training_rows, warn_of_empty
 from skae.tables import TabularEncoder
-from skae.tables._columns import number_units, time_units
+from skae.tables._columns import number_units
 from skae.tables._layout import ColumnLayout
 from skae.tables._squashing_scaler import SquashingScaler
 from skae.utils._arrays import check_weight
@@ -456,8 +456,7 @@ class AEAnomalyDetector(TableTagsMixin, DetectionMixin, CallbackSupportMixin, Ba
         else:
             seen_range = range_of(self._encoding.to_network(some.inputs))
             names = "zero", "deviation", "time_zero", "time_unit"
-            units = *number_units(self.table_), *time_units(self.table_)
-            units = dict(zip(names, units, strict=True))
+            units = dict(zip(names, number_units(self.table_), strict=True))
             encoding = replace(self._encoding, seen_range=seen_range, **units)
         if self.scoring == "denoising":
             params = self.get_params(deep=False)

@@ -17,12 +17,10 @@ from skae.tables import TabularEncoder
 from skae.tables._frames import checked_table, is_frame
 from skae.tables._missing_values import (
     given_back,
-    in_library,
     marked_values,
     missing_mask,
     only_columns,
     with_flags,
-    with_string_names,
     with_values,
     with_zeros,
     without_sparse,
@@ -194,8 +192,6 @@ class AEImputer(TransformerMixin, CallbackSupportMixin, BaseEstimator):
         self.random_state = random_state
         self.verbose = verbose
 
-    # Fitting
-
     @restores_state_on_error
     @fit_context(prefer_skip_nested_validation=True)
     def fit(self, X, y=None):
@@ -253,8 +249,6 @@ class AEImputer(TransformerMixin, CallbackSupportMixin, BaseEstimator):
         columns = np.concatenate([np.arange(b.start, b.stop) for b in blocks])
         return full, columns, Layout(column_of, is_number)
 
-    # Imputing
-
     def transform(self, X):
         """Fill missing values, and keep all others as they are.
 
@@ -273,7 +267,7 @@ class AEImputer(TransformerMixin, CallbackSupportMixin, BaseEstimator):
             or a string are float64 or objects, and arrays of StringDType are objects.
             Columns that are identifiers stay as they are, with their missing values.
         """
-        return in_library(self._filled(X), output_library(self))
+        return self._filled(X, library=output_library(self))
 
     def sample(self, X, n_draws=5, random_state=None):
         """Fill missing values with draws and not with their prediction.
@@ -301,7 +295,7 @@ class AEImputer(TransformerMixin, CallbackSupportMixin, BaseEstimator):
         rng = generator(random_state)
         return [self._filled(X, rng) for _ in range(n_draws)]
 
-    def _filled(self, X, rng=None):
+    def _filled(self, X, rng=None, library="default"):
         """X, (n_samples, n_features), filled by predictions, or with a generator by draws."""
         check_is_fitted(self)
         given, X = self._checked(X, reset=False)
@@ -320,35 +314,24 @@ class AEImputer(TransformerMixin, CallbackSupportMixin, BaseEstimator):
             decoded = zip(self.encoder_.decoded_cells(Z, rounded), is_full, strict=True)
             values = [replace(each, observed=np.full(len(Z), has)) for each, has in decoded]
             filled = with_values(X, values, missing & is_full, self.encoder_._form)
-        filled = given_back(self._finished(filled, missing), given)
-        return with_string_names(filled, self.get_feature_names_out())
-
-    def _finished(self, filled, missing):
-        """A filled table without empty columns, or with zeros in them, and with indicators."""
-        empty = np.flatnonzero(self._is_empty())
-        if len(empty) and self.keep_empty_features:
-            filled = with_zeros(filled, empty, missing)
-        elif len(empty):
-            names = check_feature_names_in(self, None)[empty]
+        names, is_empty = self.get_feature_names_out(), self._is_empty()
+        if is_empty.any() and self.keep_empty_features:
+            filled = with_zeros(filled, np.flatnonzero(is_empty), missing)
+        elif is_empty.any():
+            skipped = list(check_feature_names_in(self, None)[is_empty])
             warn_user(
-                f"Skipping features without any observed values: {list(names)}. "
+                f"Skipping features without any observed values: {skipped}. "
                 "keep_empty_features=True keeps them.",
             )
-            filled = only_columns(filled, np.flatnonzero(~self._is_empty()))
+            filled = only_columns(filled, np.flatnonzero(~is_empty))
         if self.add_indicator:
             flags = missing[:, self._had_missing]
-            filled = with_flags(filled, flags, self._indicator_names(None))
-        return filled
+            filled = with_flags(filled, flags, names[len(names) - flags.shape[1] :])
+        return given_back(filled, given, names, library)
 
     def _is_empty(self):
         """Mask (n_features,) of the columns in which no value was observed in fit."""
         return np.array([block.kind == "empty" for block in self.encoder_.blocks_])
-
-    def _indicator_names(self, input_features):
-        names = check_feature_names_in(self, input_features)
-        derived = [f"missingindicator_{name}" for name in names[self._had_missing]]
-        is_derived = np.arange(len(names) + len(derived)) >= len(names)
-        return unique_names([*names, *derived], is_derived)[len(names) :]
 
     def get_feature_names_out(self, input_features=None):
         """Names of the columns that `transform` returns.
@@ -364,11 +347,13 @@ class AEImputer(TransformerMixin, CallbackSupportMixin, BaseEstimator):
         """
         check_is_fitted(self)
         names = check_feature_names_in(self, input_features)
-        if not self.keep_empty_features:
-            names = names[~self._is_empty()]
-        if self.add_indicator:
-            names = [*names, *self._indicator_names(input_features)]
-        return np.array(names, dtype=object)
+        kept = names if self.keep_empty_features else names[~self._is_empty()]
+        if not self.add_indicator:
+            return np.array(kept, dtype=object)
+        flags = [f"missingindicator_{name}" for name in names[self._had_missing]]
+        is_flag = np.arange(len(names) + len(flags)) >= len(names)
+        flags = unique_names([*names, *flags], is_flag)[len(names) :]
+        return np.array([*kept, *flags], dtype=object)
 
     def _missing_is_nan(self):
         """Return True if NaN, None and NA are missing, and not a value of the user's."""
@@ -379,10 +364,10 @@ class AEImputer(TransformerMixin, CallbackSupportMixin, BaseEstimator):
         """X, (n_samples, n_features), as given, and with NaN, None or NA for missing values."""
         given = checked_table(X)
         validate_data(self, given, reset=reset, skip_check_array=True)
-        value = self.missing_values
         X = without_sparse(given)  # nothing can be assigned to sparse columns
         if self._missing_is_nan():
             return given, X
+        value = self.missing_values
         marked = marked_values(X, value)
         X = without_values(X, marked, value)
         if (missing_mask(X) & ~marked).any():

@@ -60,25 +60,7 @@ class ImputationObjective(keras.Model):
         hidden = ops.matmul(observed - visible, table)
         visible = ops.matmul(visible, table)
         scores = x[:, :n_values] * visible
-        means = self._means(scores, visible, self_index, settings)
-        means = ops.where(visible > 0, target, means)
-        # The network does not train the kernels: only their own error does.
-        fixed = ops.stop_gradient(means)
-        inputs = ops.concatenate([fixed, scores, visible], axis=1)
-        corrected = fixed + self.corrector(inputs, training=training)
-        errors = [
-            ops.sum(hidden * ops.square(filled - target), axis=1)
-            for filled in (means, corrected)
-        ]
-        return ops.stack(errors, axis=1) / table.shape[0]
-
-    def _means(
-        self, scores: Any, visible: Any, self_index: Any, settings: dict[str, Any]
-    ) -> Any:
-        """Weighted means over the reference rows, with a kernel for each column of the table.
-
-        scores, their mask and the result : (n_rows, n_values); self_index : (n_rows, 1).
-        """
+        # Weighted means over the reference rows, with a kernel for each column of the table.
         weight = ops.exp(settings["rate"] * self.log_weight)
         reference = settings["reference"]
         features = ops.concatenate(
@@ -89,4 +71,14 @@ class ImputationObjective(keras.Model):
         number = ops.arange(reference.shape[0], dtype=SINGLE)
         logit += MASKED * ops.cast(self_index == number[None], SINGLE)[:, None]
         means = ops.matmul(ops.softmax(logit, axis=2), settings["targets"])
-        return ops.sum(means * settings["table"][None], axis=1)
+        means = ops.sum(means * table[None], axis=1)
+        means = ops.where(visible > 0, target, means)
+        # The network does not train the kernels: only their own error does.
+        fixed = ops.stop_gradient(means)
+        inputs = ops.concatenate([fixed, scores, visible], axis=1)
+        corrected = fixed + self.corrector(inputs, training=training)
+        errors = [
+            ops.sum(hidden * ops.square(filled - target), axis=1)
+            for filled in (means, corrected)
+        ]
+        return ops.stack(errors, axis=1) / table.shape[0]

@@ -62,11 +62,9 @@ def visible_mask(
 
 def hide_values(observed: Array, rng: np.random.RandomState) -> Array:
     """Mask (n_samples, n_columns) of the observed values that are not hidden."""
-    mask = observed.astype(np.float64)
-    return np.asarray(
-        visible_mask(np, NumpyDraws(rng), mask, lambda mask: mask[rng.permutation(len(mask))])
-        > 0
-    )
+    draws, mask = NumpyDraws(rng), observed.astype(np.float64)
+    visible = visible_mask(np, draws, mask, lambda mask: mask[rng.permutation(len(mask))])
+    return np.asarray(visible > 0)
 
 
 @dataclass(frozen=True)
@@ -295,8 +293,7 @@ class KernelRegression:
         targets = self.targets[np.ix_(usable, self.column_of == j)]
         rows = self.reference[usable]
         rows = np.hstack([rows, np.square(rows)]).T.copy()
-        position = np.full(len(self.observed) + 1, -1)
-        position[usable] = np.arange(len(usable))
+        position = position_among(usable, len(self.observed) + 1)  # the last is for -1
         size = max(_KERNEL_ENTRIES // max(len(usable), 1), 1)
         for start in range(0, len(X) if len(usable) else 0, size):
             part = slice(start, start + size)

@@ -20,6 +20,7 @@ from skae.imputation._predictors import (
 )
 from skae.inference._dense import DenseForward
 from skae.networks._dense import DenseCoder
+from skae.tables._squashing_scaler import squash
 from skae.utils._rows import Rows
 
 Array = NDArray[Any]
@@ -155,41 +156,32 @@ class Imputation:
         """X (n_samples, n_values), drawn where `observed` (n_samples, n_columns) is False.
 
         One column is drawn after the other, given those before, so that the values of a row
-        belong together.
+        belong together: a category is that of a near row, a number the prediction and the
+        residual of a near row.
         """
         if not self.fold_models:
             return self(X, observed)
-        column_of, visible = self.layout.column_of, observed.copy()
-        filled = np.where(observed[:, column_of], X, 0.0)
+        layout, visible = self.layout, observed.copy()
+        filled = np.where(observed[:, layout.column_of], X, 0.0)
         for j in rng.permutation(observed.shape[1]):
             index = np.flatnonzero(~observed[:, j])
-            if len(index):
-                values = self._draw_column(filled[index], visible[index], j, rng)
-                filled[np.ix_(index, column_of == j)] = values
-                visible[index, j] = True
+            if not len(index):
+                continue
+            columns = np.flatnonzero(layout.column_of == j)
+            n = len(columns)
+            rows, mask = filled[index], visible[index][:, layout.column_of]
+            neighbors = self.fold_models[rng.randint(len(self.fold_models))].neighbors
+            drawn, mean = neighbors.draw(self.scores.transform(rows), mask, j, rng)
+            values = drawn[:, :n]
+            if layout.is_number[columns].all():
+                target_mask = np.zeros_like(visible[index])
+                target_mask[:, j] = True
+                prediction = self._predict(rows, visible[index], target_mask)[:, columns]
+                values = squash(prediction + drawn[:, n:] - mean[:, n:])
+                values = values.clip(self.low[columns], self.high[columns])
+            filled[np.ix_(index, columns)] = values
+            visible[index, j] = True
         return filled
-
-    def _draw_column(
-        self, X: Array, visible: Array, j: int, rng: np.random.RandomState
-    ) -> Array:
-        """Values of column j, (n_samples, its columns of the matrix).
-
-        A category is that of a near row; a number is the prediction and the residual of a
-        near row. X : (n_samples, n_values); visible : (n_samples, n_columns).
-        """
-        layout, columns = self.layout, self.layout.column_of == j
-        width = np.count_nonzero(columns)
-        model = self.fold_models[rng.randint(len(self.fold_models))]
-        mask = visible[:, layout.column_of]
-        values, mean = model.neighbors.draw(self.scores.transform(X), mask, j, rng)
-        if not layout.is_number[columns].all():
-            return values[:, :width]
-        target_mask = np.zeros_like(visible)
-        target_mask[:, j] = True
-        prediction = self._predict(X, visible, target_mask)
-        prediction[:, columns] = prediction[:, columns] + values[:, width:] - mean[:, width:]
-        squashed = layout.squashed(prediction)[:, columns]
-        return squashed.clip(self.low[columns], self.high[columns])
 
     def _predict(self, X: Array, visible: Array, target_mask: Array) -> Array:
         """Stacked predictions, the mean over the fold models, not squashed.
@@ -214,7 +206,8 @@ class Imputation:
         """Conditional means by both normal distributions; all arrays (n_samples, n_values)."""
         by_values = gaussians[0].fill(X, mask)
         by_scores = self.scores.inverse_transform(gaussians[1].fill(scores, mask))
-        return [self._in_range(each) for each in (by_values, by_scores)]
+        limits = self.low, self.high
+        return [self.layout.stretched(each.clip(*limits)) for each in (by_values, by_scores)]
 
     def _model_predictions(
         self,
@@ -233,11 +226,8 @@ class Imputation:
         means, n_values = model.neighbors(scores, mask, target_mask, self_index), X.shape[1]
         known = np.where(mask, X, means[:, :n_values])
         inputs = np.hstack([known, np.where(mask, scores, 0.0), mask]).astype(np.float32)
-        return [means[:, n_values:], self._in_range(known + model.corrector(inputs))]
-
-    def _in_range(self, X: Array) -> Array:
-        """Values within the range of the column, not squashed; both (n_samples, n_values)."""
-        return self.layout.stretched(X.clip(self.low, self.high))
+        corrected = (known + model.corrector(inputs)).clip(self.low, self.high)
+        return [means[:, n_values:], self.layout.stretched(corrected)]
 
     def _weights(
         self,
@@ -273,7 +263,7 @@ class Imputation:
         for j in range(rows.observed.shape[1]):
             columns = np.flatnonzero(column_of == j)
             mask = hidden[:, columns]
-            of_column = np.stack([each[:, columns][mask] for each in stacked], axis=1)
+            of_column = stacked[:, :, columns][:, mask].T
             column_weights = stacking_weights(of_column, target[:, columns][mask])
             weights[:, columns] = column_weights[:, np.newaxis]
         return weights

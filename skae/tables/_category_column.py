@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from skae.tables._column_values import ColumnValues, as_objects, is_iso
+from skae.tables._column_values import ISO, ColumnValues, as_objects
 from skae.tables._columns import Column, IgnoredColumn, NumberColumn
 from skae.utils._calls import warn_user
 
@@ -54,10 +54,9 @@ class CategoryColumn(Column):
         max_categories: int | None,
     ) -> "CategoryColumn":
         """Encoding of a column by its values that count, (n_values,), and their weights."""
-        weight = np.ones(len(values)) if weight is None else weight
-        totals: dict[Any, float] = {}
-        for value, counts in zip(values.tolist(), weight, strict=True):
-            totals[value] = totals.get(value, 0.0) + float(counts)
+        position: dict[Any, int] = {}
+        index = [position.setdefault(value, len(position)) for value in values.tolist()]
+        totals = dict(zip(position, np.bincount(index, weight).tolist(), strict=True))
         try:
             categories = sorted(totals)  # the same in all libraries
         except TypeError:
@@ -72,10 +71,8 @@ class CategoryColumn(Column):
             categories.append(frequent[max_categories - 1])
             flags = {category: i for i, category in enumerate(categories)}
             flag_of = {category: flags.get(category, len(flags) - 1) for category in totals}
-        share = np.zeros(len(categories))
-        for category, total in totals.items():
-            share[flag_of[category]] += total
-        share /= share.sum()
+        share = np.bincount([flag_of[c] for c in totals], list(totals.values()))
+        share = share / share.sum()
         return cls(
             name=data.name,
             kind=kind,
@@ -103,11 +100,6 @@ class CategoryColumn(Column):
     def family(self) -> str:
         """See :class:`Column`."""
         return "category" if self.unit is None else "time"
-
-    @property
-    def flag_names(self) -> list[str]:
-        """See :class:`Column`."""
-        return [f"{self.name}_{category}" for category in self.categories[-self.width :]]
 
     def encode(self, data: ColumnValues) -> tuple[Array, Array]:
         """See :class:`Column`."""
@@ -152,25 +144,23 @@ def make_column(
     values = data.values[counts]
     weight = None if weight is None else weight[counts]
     are_categories = declared or data.family == "category"
-    may_be_identifier = are_categories and not declared
     ignored = "" if len(values) else "empty"
-    if may_be_identifier and is_identifier(Counter(values.tolist()), max_categories):
-        ignored = "identifier"
+    if are_categories and not declared:
+        # Identifiers and free text are nearly all different.
+        seen = Counter(values.tolist())
+        most = max(_FEWEST_IDENTIFIERS, max_categories or 0)
+        if len(seen) > most and unseen_share(seen) > _MOST_UNSEEN:
+            ignored = "identifier"
     if ignored:
         return IgnoredColumn(
             name=data.name, kind=ignored, dtype=data.values.dtype, unit=data.unit, type="empty"
         )
-    if are_categories or (data.family == "number" and _is_binary(values)):
+    if data.family == "number":
+        ends = float(values.min()), float(values.max())
+        are_categories |= ends in _BINARY and bool(np.isin(values, ends).all())
+    if are_categories:
         return CategoryColumn.from_data(data, values, weight, max_categories)
     return NumberColumn.from_data(data, values, weight, squash)
-
-
-def _is_binary(values: Array) -> bool:
-    """Return True if these numbers, (n_values,), are two like 0 and 1, or -1 and 1."""
-    low, high = values.min(), values.max()
-    return (float(low), float(high)) in _BINARY and bool(
-        ((values == low) | (values == high)).all()
-    )
 
 
 def declared_columns(given: Any, names: Sequence[str], is_named: bool) -> Array:
@@ -194,16 +184,6 @@ def declared_columns(given: Any, names: Sequence[str], is_named: bool) -> Array:
             f"frame; got {given!r}."
         )
     return np.isin(names, chosen)
-
-
-def is_identifier(counts: Counter[Any], max_categories: int | None) -> bool:
-    """Return True if nearly all categories differ, as identifiers and free text do.
-
-    That is so if more than half of the values to come are expected not to be among them, and
-    there are more than 50, and more than may have a flag.
-    """
-    most = max(_FEWEST_IDENTIFIERS, max_categories or 0)
-    return len(counts) > most and unseen_share(counts) > _MOST_UNSEEN
 
 
 def unseen_share(counts: Counter[Any]) -> float:
@@ -315,26 +295,21 @@ def warn_of_strings(columns: Iterable[tuple[ColumnValues, Column]]) -> None:
 
 def _look(counts: Counter[str]) -> tuple[str, str]:
     """The look of most strings, "numbers", "dates" or "", and an example."""
-    dates = [text for text in counts if _DATE.fullmatch(text) or is_iso(text)]
+    dates = [text for text in counts if _DATE.fullmatch(text) or ISO.fullmatch(text)]
     numbers = [text for text in counts if _NUMBER.fullmatch(text)]
     are_codes = all(map(_CODE.fullmatch, numbers)) and not (
         len(numbers) > _MOST_CODES and all(map(_DIGITS.fullmatch, numbers))
     )
+    # Numbers with one and the same unit or sign, if there are many.
+    matches = ((text, _MEASURE.fullmatch(text)) for text in counts)
+    unit_of = {text: match[1] or match[2] for text, match in matches if match}
+    units = Counter(unit_of.values()).most_common(1)
+    measures = [text for text, unit in unit_of.items() if unit == units[0][0]]
     for look, alike in (
         ("dates", dates),
         ("numbers", [] if are_codes else numbers),
-        ("numbers", _measures(counts)),
+        ("numbers", measures if len(measures) > _MOST_CODES else []),
     ):
         if alike and sum(counts[text] for text in alike) >= _LEAST_ALIKE * counts.total():
             return look, alike[0]
     return "", next(iter(counts))
-
-
-def _measures(counts: Counter[str]) -> list[str]:
-    """Strings that are numbers with one and the same unit or sign, if there are many."""
-    found = {
-        text: match[1] or match[2] for text in counts if (match := _MEASURE.fullmatch(text))
-    }
-    units = Counter(found.values()).most_common(1)
-    measures = [text for text, unit in found.items() if unit == units[0][0]]
-    return measures if len(measures) > _MOST_CODES else []

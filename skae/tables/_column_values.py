@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
@@ -28,7 +29,7 @@ _NUMPY_CODES = {"month": "M", "day": "D", "minute": "m", "second": "s"}
 # A time of day has neither separator nor zone.
 _CLOCK = r"(\d\d:\d\d(:\d\d(?:\.(\d{1,9}))?)?)"
 _ZONE = r"(Z|[+-]\d\d(?::?\d\d)?)"
-_ISO = re.compile(rf"(?=.)(\d{{4}}-\d\d(-\d\d)?)?(?:(?(1)([T ])){_CLOCK}(?(1){_ZONE}?))?")
+ISO = re.compile(rf"(?=.)(\d{{4}}-\d\d(-\d\d)?)?(?:(?(1)([T ])){_CLOCK}(?(1){_ZONE}?))?")
 
 
 @dataclass(frozen=True)
@@ -121,21 +122,20 @@ class IsoFormat:
         if self.digits:
             shown = "ns" if self.digits > 6 else "us"
         texts = np.datetime_as_string(numpy_times(counts, unit), shown, casting="unsafe")
-        return as_objects([self._written(text) for text in texts.tolist()])
-
-    def _written(self, text: str) -> str:
-        """A string of this format for one of NumPy's."""
-        if self.digits:
-            whole, fraction = text.split(".")
-            fraction = fraction[: self.digits]
-            if self.fraction == "trimmed" or (
-                self.fraction == "unless zero" and not int(fraction)
-            ):
-                fraction = fraction.rstrip("0")
-            text = f"{whole}.{fraction}" if fraction else whole
-        if self.type == "time of day":
-            return text.partition("T")[2]
-        return text.replace("T", self.separator) + self.zone
+        written = []
+        for text in texts.tolist():
+            if self.digits:
+                whole, fraction = text.split(".")
+                fraction = fraction[: self.digits]
+                may_trim = self.fraction == "unless zero" and not int(fraction)
+                if may_trim or self.fraction == "trimmed":
+                    fraction = fraction.rstrip("0")
+                text = f"{whole}.{fraction}" if fraction else whole
+            if self.type == "time of day":
+                written.append(text.partition("T")[2])
+            else:
+                written.append(text.replace("T", self.separator) + self.zone)
+        return as_objects(written)
 
 
 class _Parts(NamedTuple):
@@ -149,29 +149,12 @@ class _Parts(NamedTuple):
     numpy_text: str  # date and time as NumPy parses them, without the zone
 
 
-def _parts_of(text: str) -> _Parts | None:
-    """Parts of a string; None: it is no date or time."""
-    match = _ISO.fullmatch(text)
-    if match is None:
-        return None
-    date, day, separator, clock, seconds, digits, zone = match.groups("")
-    type_ = "time with a zone" if zone else "time" if date else "time of day"
-    smallest = "second" if seconds else "minute" if clock else "day" if day else "month"
-    numpy_text = (date or "1970-01-01") + (f"T{clock}" if clock else "")
-    return _Parts(type_, smallest, separator, len(digits), zone, numpy_text)
-
-
-def is_iso(text: str) -> bool:
-    """Return True if a string looks like a date or time in one of the formats."""
-    return _ISO.fullmatch(text) is not None
-
-
 def iso_times(column: ColumnValues) -> ColumnValues:
     """Strings that are all dates or times in one format as times; other columns as they are."""
     if column.type != "str" or column.declared or not column.observed.any():
         return column
     texts = column.values[column.observed]
-    if not is_iso(texts[0]):
+    if not ISO.fullmatch(texts[0]):
         return column
     index, parts = _parsed(texts)
     format = _common_format(parts)
@@ -200,10 +183,20 @@ def as_times(column: ColumnValues, type: str, unit: str | None) -> ColumnValues:
 
 
 def _parsed(texts: Array) -> tuple[Array, list[_Parts | None]]:
-    """For each text the index, (n_texts,), of its parts among those of different texts."""
+    """Parts of the different texts, None for no date, and for each of (n_texts,) its index."""
     position: dict[str, int] = {}
     index = [position.setdefault(text, len(position)) for text in texts.tolist()]
-    return np.array(index, dtype=np.intp), list(map(_parts_of, position))
+    found: list[_Parts | None] = []
+    for match in map(ISO.fullmatch, position):
+        if match is None:
+            found.append(None)
+            continue
+        date, day, separator, clock, seconds, digits, zone = match.groups("")
+        type_ = "time with a zone" if zone else "time" if date else "time of day"
+        smallest = "second" if seconds else "minute" if clock else "day" if day else "month"
+        numpy_text = (date or "1970-01-01") + (f"T{clock}" if clock else "")
+        found.append(_Parts(type_, smallest, separator, len(digits), zone, numpy_text))
+    return np.array(index, dtype=np.intp), found
 
 
 def _common_format(found: Sequence[_Parts | None]) -> IsoFormat | None:
@@ -249,14 +242,11 @@ def _counts(found: Sequence[_Parts | None], unit: Any) -> tuple[Array, Array]:
 
 def _numpy_parsed(texts: Sequence[str], unit: Any) -> Array:
     """Times of NumPy, (n_texts,); NaT for invalid dates."""
-
-    def time(text: str) -> Any:
-        try:
-            return np.datetime64(text, unit)
-        except ValueError:
-            return np.datetime64("NaT", unit)
-
     try:
         return np.array(texts, f"M8[{unit}]")
     except ValueError:
-        return np.array([time(text) for text in texts], f"M8[{unit}]")
+        times = np.full(len(texts), "NaT", f"M8[{unit}]")
+        for i, text in enumerate(texts):
+            with suppress(ValueError):
+                times[i] = np.datetime64(text, unit)
+        return times

@@ -21,8 +21,8 @@ from skae.utils._rows import moments, scale_of
 
 Array = NDArray[Any]
 
-# How many columns an error names.
-_MOST_NAMED = 5
+#: How many columns or unknown values an error names.
+MOST_NAMED = 5
 
 # Numbers that are rounded to at most this many decimals come back rounded.
 _MOST_DECIMALS = 8
@@ -32,28 +32,13 @@ _TIME_UNITS = (86400 * 10**9, 3600 * 10**9, 60 * 10**9, 10**9, 10**6, 10**3, 1)
 
 
 class Block(NamedTuple):
-    """The columns of the matrix that encode one column of the table.
-
-    Attributes
-    ----------
-    name : str
-        Name of the column.
-
-    kind : str
-        See :class:`TabularEncoder`.
-
-    start, stop : int
-        Its values are ``Z[:, start:stop]``.
-
-    indicator : int or None
-        Position of the flag of missing values; None: no value was missing in fit.
-    """
+    """The columns ``Z[:, start:stop]`` of the matrix that encode one column of the table."""
 
     name: str
-    kind: str
+    kind: str  # see :class:`TabularEncoder`
     start: int
     stop: int
-    indicator: int | None
+    indicator: int | None  # column of the flag of missing values; None: none was missing in fit
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,24 +54,18 @@ class Column(ABC):
     @property
     def width(self) -> int:
         """Numbers that encode one value."""
-        return 1
+        return 0 if self.kind in ("empty", "identifier") else 1
 
     @property
     def family(self) -> str:
         """As in :class:`ColumnValues`."""
         return "number" if self.unit is None else "time"
 
-    @property
-    def flag_names(self) -> list[str]:
-        """Names of the numbers that encode one value."""
-        return [self.name] * self.width
-
     @abstractmethod
     def encode(self, data: ColumnValues) -> tuple[Array, Array]:
         """Numbers, (n_samples, width), zero where a value is missing, and known values.
 
-        The mask, (n_samples,), of values that are observed, and no category that was not seen
-        in fit.
+        These, (n_samples,), are observed, and no category that was not seen in fit.
         """
 
     @abstractmethod
@@ -105,11 +84,6 @@ class Column(ABC):
 
 class IgnoredColumn(Column):
     """A column without numbers: no value is observed, or nearly all values differ."""
-
-    @property
-    def width(self) -> int:
-        """See :class:`Column`."""
-        return 0
 
     def encode(self, data: ColumnValues) -> tuple[Array, Array]:
         """See :class:`Column`."""
@@ -147,25 +121,29 @@ class NumberColumn(Column):
         if is_time or (are_integers and np.abs(values.astype(float)).max() >= EXACT):
             origin = int(values.min())
         if is_time:
-            step = _time_step(values, origin, data.unit)
+            # The largest unit that divides all counts.
+            common = gcd(int(np.gcd.reduce(values - origin)), origin)
+            smallest = 1000 if data.unit == "us" else 1
+            units = [unit // smallest for unit in _TIME_UNITS if unit >= smallest]
+            step = next(unit for unit in units if common % unit == 0)
         numbers = counted(values, origin, step)
-        centre, deviation = _moments(numbers, weight)
+        ((centre,), (deviation,)) = moments(numbers[:, np.newaxis], weight)
+        is_constant = numbers.min() == numbers.max()
         if not origin and is_narrow(deviation, np.abs(numbers).max(), data.rounding):
-            deviation = 0.0
-            if values.min() < values.max():
-                _, deviation = narrow_moments(values, weight, data.rounding)
+            _, deviation = narrow_moments(values, weight, data.rounding)
+            if not is_constant:
                 origin = int(np.floor(values.min()))
                 numbers = counted(values, origin, step)
-                centre, _ = _moments(numbers, weight)
+                ((centre,), _) = moments(numbers[:, np.newaxis], weight)
         kind = "date" if is_time else "integer" if whole else "numeric"
         return cls(
             name=data.name,
-            kind="constant" if numbers.min() == numbers.max() else kind,
+            kind="constant" if is_constant else kind,
             dtype=values.dtype,
             unit=data.unit,
             type=data.type,
-            centre=centre,
-            scale=deviation or 1.0,
+            centre=float(centre),
+            scale=float(deviation) or 1.0,
             squash=squash,
             origin=origin,
             step=step,
@@ -204,13 +182,9 @@ class NumberColumn(Column):
         return constant + (unsquash_log_derivative(z) if self.squash else np.zeros_like(z))
 
 
-def with_one_scale(columns: Sequence[Column]) -> list[Column]:
+def with_one_scale(columns: Sequence[Any]) -> list[Any]:
     """Columns whose numbers all have one scale, the root of their mean variance."""
-    scales = [
-        column.scale
-        for column in columns
-        if isinstance(column, NumberColumn) and column.kind in ("numeric", "integer")
-    ]
+    scales = [c.scale for c in columns if c.kind in ("numeric", "integer")]
     scale = scale_of(np.array(scales)) if scales else 1.0
     return [
         replace(column, scale=scale, squash=False)
@@ -220,35 +194,29 @@ def with_one_scale(columns: Sequence[Column]) -> list[Column]:
     ]
 
 
-def number_units(encoder: Any) -> tuple[Array, Array]:
-    """Zero in standard deviations, and these in the units of the data, (n_numbers,) each.
-
-    Of the columns of the matrix of a fitted encoder; NaN for times, categories and indicators.
-    """
-    zero, unit = np.full((2, encoder.n_numbers), np.nan)
-    for column, block in zip(encoder._columns, encoder.blocks_, strict=True):
-        if isinstance(column, NumberColumn) and column.kind != "date":
-            zero[block.start] = -(column.origin / column.step + column.centre) / column.scale
-            unit[block.start] = column.scale * column.step
-    return zero, unit
-
-
 # Types of times that are moments, and so can be compared between columns; see `ColumnValues`.
 _MOMENTS = ("time", "time with a zone", "period")
 
 
-def time_units(encoder: Any) -> tuple[Array, Array]:
-    """Time of the number zero in seconds since 1970, and seconds of one deviation.
+def number_units(encoder: Any) -> tuple[Array, Array, Array, Array]:
+    """Zero in standard deviations, and these in the units of the data, (n_numbers,) each.
 
-    Of the columns of the matrix of a fitted encoder, (n_numbers,) each; NaN of all but moments.
+    Of the columns of the matrix of a fitted encoder; NaN for times, categories and indicators.
+    And of moments, NaN of all others: the time of the number zero in seconds since 1970, and
+    the seconds of one deviation.
     """
-    zero, unit = np.full((2, encoder.n_numbers), np.nan)
+    zero, unit, time_zero, time_unit = np.full((4, encoder.n_numbers), np.nan)
     for column, block in zip(encoder._columns, encoder.blocks_, strict=True):
-        if isinstance(column, NumberColumn) and column.type in _MOMENTS:
+        if not isinstance(column, NumberColumn):
+            continue
+        if column.kind != "date":
+            zero[block.start] = -(column.origin / column.step + column.centre) / column.scale
+            unit[block.start] = column.scale * column.step
+        if column.type in _MOMENTS:
             second = 1e-9 if column.unit == "ns" else 1e-6
-            zero[block.start] = (column.origin + column.centre * column.step) * second
-            unit[block.start] = column.scale * column.step * second
-    return zero, unit
+            time_zero[block.start] = (column.origin + column.centre * column.step) * second
+            time_unit[block.start] = column.scale * column.step * second
+    return zero, unit, time_zero, time_unit
 
 
 def counted(values: Array, origin: int, step: int) -> Array:
@@ -274,21 +242,6 @@ def _as_integers(numbers: Array, origin: int, dtype: Any) -> Array:
     limits = np.iinfo(dtype)
     exact = [min(max(int(n) + origin, limits.min), limits.max) for n in numbers]
     return np.array(exact, dtype)
-
-
-def _moments(numbers: Array, weight: Array | None) -> tuple[float, float]:
-    """Mean and standard deviation of numbers of shape (n_values,)."""
-    centre, deviation = moments(numbers[:, np.newaxis], weight)
-    return float(centre[0]), float(deviation[0])
-
-
-def _time_step(values: Array, origin: int, unit: str | None) -> int:
-    """The largest unit of time that divides all counts, (n_values,), in their unit."""
-    smallest = 1000 if unit == "us" else 1
-    common = int(np.gcd.reduce(values - origin)) if len(values) > 1 else 0
-    common = gcd(common, origin)
-    steps = (step // smallest for step in _TIME_UNITS if step >= smallest)
-    return next(step for step in steps if common % step == 0)
 
 
 def _decimals(numbers: Array) -> int | None:
@@ -343,19 +296,8 @@ def check_known(column: Column, data: ColumnValues, known: Array) -> None:
     if not unknown:
         return
     what = "strings that are no date" if column.kind == "date" else "categories"
+    shown = ", ".join(unknown[:MOST_NAMED])
     raise ValueError(
-        f"Found unknown {what} in column {column.name!r}: {', '.join(unknown[:5])}. With "
+        f"Found unknown {what} in column {column.name!r}: {shown}. With "
         "handle_unknown='ignore' they are encoded as no category at all."
-    )
-
-
-def check_learnable(columns: Sequence[Column]) -> None:
-    """Raise if all columns are ignored: they are empty or identifiers."""
-    if any(column.width for column in columns):
-        return
-    reasons = {"empty": "no observed value", "identifier": "values nearly all different"}
-    found = [f"{column.name!r} ({reasons[column.kind]})" for column in columns]
-    raise ValueError(
-        f"X must have a column to learn from; got {', '.join(found[:_MOST_NAMED])}"
-        f"{' and others' if len(found) > _MOST_NAMED else ''}."
     )

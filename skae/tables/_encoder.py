@@ -18,12 +18,11 @@ from skae.tables._category_column import (
 )
 from skae.tables._column_values import ColumnValues, iso_times
 from skae.tables._columns import (
+    MOST_NAMED,
     Block,
-    Column,
     NumberColumn,
     check_finite,
     check_known,
-    check_learnable,
     check_type,
     strings_as_times,
     with_one_scale,
@@ -218,30 +217,24 @@ class TabularEncoder(TransformerMixin, BaseEstimator):
         names = [data.name for data in table]
         is_named = hasattr(self, "feature_names_in_")
         declared = declared_columns(self.categorical_features, names, is_named)
-        self._columns: list[Column] = []
+        columns, blocks, shares, start = [], [], [], 0
         for j, is_declared in enumerate(declared):
-            if not is_declared:
-                table[j] = iso_times(table[j])
-            check_finite(table[j])
-            self._columns.append(
-                make_column(table[j], weight, is_declared, self.max_categories, self.squash)
-            )
-        if not self.standardize:
-            self._columns = with_one_scale(self._columns)
-        self._missing_share = np.array(
-            [np.average(~data.observed, weights=weight) for data in table]
-        )
-        self._form = FrameSchema(X, table)
-        self._labels = column_labels(X)
-        blocks, start = [], 0
-        for column, share in zip(self._columns, self._missing_share, strict=True):
+            data = table[j] = table[j] if is_declared else iso_times(table[j])
+            check_finite(data)
+            column = make_column(data, weight, is_declared, self.max_categories, self.squash)
+            share = np.average(~data.observed, weights=weight)
             stop = start + column.width
             indicator = stop if share > 0 and column.width else None
             blocks.append(Block(column.name, column.kind, start, stop, indicator))
+            columns.append(column)
+            shares.append(share)
             start = stop + (indicator is not None)
+        self._columns = columns if self.standardize else with_one_scale(columns)
+        self._missing_share = np.array(shares)
+        self._form = FrameSchema(X, table)
+        self._labels = column_labels(X)
         self.blocks_ = tuple(blocks)
-        pairs = zip(table, self._columns, strict=True)
-        warn_of_strings(pair for pair, named in zip(pairs, declared, strict=True) if not named)
+        warn_of_strings((table[j], columns[j]) for j in np.flatnonzero(~declared))
         return self
 
     def transform(self, X: Any) -> Array:
@@ -404,7 +397,10 @@ class TabularEncoder(TransformerMixin, BaseEstimator):
         names = check_feature_names_in(self, input_features)
         out: list[str] = []
         for name, column, block in zip(names, self._columns, self.blocks_, strict=True):
-            out += [name + flag[len(column.name) :] for flag in column.flag_names]
+            if isinstance(column, CategoryColumn):
+                out += [f"{name}_{flag}" for flag in column.categories[-column.width :]]
+            else:
+                out += [name] * column.width
             out += [f"{name}_missing"] * (block.indicator is not None)
         return np.array(unique_names(out, self.is_flag), dtype=object)
 
@@ -419,7 +415,14 @@ class TabularEncoder(TransformerMixin, BaseEstimator):
     def check_learnable(self) -> None:
         """Raise if all columns are ignored: they are empty or identifiers."""
         self._check_fitted()
-        check_learnable(self._columns)
+        if any(column.width for column in self._columns):
+            return
+        reasons = {"empty": "no observed value", "identifier": "values nearly all different"}
+        found = [f"{column.name!r} ({reasons[column.kind]})" for column in self._columns]
+        raise ValueError(
+            f"X must have a column to learn from; got {', '.join(found[:MOST_NAMED])}"
+            f"{' and others' if len(found) > MOST_NAMED else ''}."
+        )
 
     @property
     def n_numbers(self) -> int:

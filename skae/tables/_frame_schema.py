@@ -16,13 +16,7 @@ Array = NDArray[Any]
 # Names of dtypes that have no other parameters.
 _PANDAS_NAMES = re.compile(r"[A-Za-z]+\d*|(string|str)(\[(python|pyarrow)\])?|period\[[\w-]+\]|"
                            r"interval\[[\w\[\], -]+\]")  # fmt: skip
-_ARROW_NAMES = re.compile(r"[a-z_]+\d*(\[[a-z]+\])?")
 _ARROW_MAKERS = {"timestamp", "binary", "decimal32", "decimal64", "decimal128", "decimal256"}
-_POLARS_NAMES = {
-    "Binary", "Boolean", "Categorical", "Date", "Float16", "Float32", "Float64", "Int8",
-    "Int16", "Int32", "Int64", "Int128", "Null", "Object", "String", "Time", "UInt8", "UInt16",
-    "UInt32", "UInt64", "UInt128",
-}  # fmt: skip
 _POLARS_PARAMETERS = {
     "Datetime": ("time_unit", "time_zone"),
     "Decimal": ("precision", "scale"),
@@ -38,10 +32,10 @@ class FrameSchema:
     """
 
     template: Any  # X without rows
-    _missing: dict[
-        int, Any
-    ]  # by position, the missing value of columns whose dtype has several
-    formats: dict[int, Any]  # by position, the format of columns whose dtype is not enough
+    # By position: the missing value of columns whose dtype has several, and the format of
+    # columns whose dtype is not enough.
+    _missing: dict[int, Any]
+    formats: dict[int, Any]
 
     def __init__(self, X: Any, columns: Sequence[ColumnValues]) -> None:
         self.template = X[:0]
@@ -49,15 +43,12 @@ class FrameSchema:
             j: data.format for j, data in enumerate(columns) if data.format is not None
         }
         self._missing = {}
-        for j, data in enumerate(columns):
-            if data.observed.all():
-                continue
-            first = int(np.argmin(data.observed))
-            # None, NaN or NA: as it came.
-            if isinstance(X, np.ndarray):
-                self._missing[j] = X[first, j]
-            elif hasattr(X, "iloc") and X.dtypes.iloc[j].kind == "O":
-                self._missing[j] = X.iloc[first, j]
+        if hasattr(X, "iloc") or isinstance(X, np.ndarray):
+            rows = getattr(X, "iloc", X)
+            for j, data in enumerate(columns):
+                if rows[:0, j].dtype.kind == "O" and not data.observed.all():
+                    # None, NaN or NA: as it came.
+                    self._missing[j] = rows[int(np.argmin(data.observed)), j]
 
     def __getstate__(self) -> dict[str, Any]:
         try:
@@ -90,11 +81,12 @@ class FrameSchema:
             import polars as pl
 
             pairs = zip(schema.items(), arrays, strict=True)
-            return pl.DataFrame([_polars_series(*pair) for pair in pairs])
+            return pl.DataFrame(
+                [_polars_series(name, dtype, array) for (name, dtype), array in pairs]
+            )
         import pyarrow as pa
 
-        pairs = zip(schema.types, arrays, strict=True)
-        return pa.table([_arrow_column(*pair) for pair in pairs], schema=schema)
+        return pa.table(list(map(_arrow_column, schema.types, arrays)), schema=schema)
 
     def _with_missing(self, j: int, data: ColumnValues) -> Array:
         """Values with missing ones among them, (n_samples,), as the library accepts them."""
@@ -109,7 +101,7 @@ class FrameSchema:
             return np.where(data.observed, times, np.array("NaT", times.dtype))
         if data.observed.all():
             return data.values
-        if data.values.dtype.kind == "f":
+        if data.values.dtype.kind == "f" and j not in self._missing:
             return np.where(data.observed, data.values, np.nan)
         filled = data.values.astype(object)
         filled[~data.observed] = self._missing.get(j)
@@ -123,9 +115,6 @@ class FrameSchema:
         rows = np.empty((len(columns[0].values), len(columns)), dtype)
         for j, data in enumerate(columns):
             rows[:, j] = self._with_missing(j, data)
-            if not data.observed.all():
-                missing = {"m": "NaT", "M": "NaT", "f": np.nan}.get(dtype.kind)
-                rows[~data.observed, j] = self._missing.get(j, missing)
         return rows
 
     def _pandas(self, arrays: Sequence[Array], index: Any) -> Any:
@@ -150,11 +139,10 @@ class FrameSchema:
         return frame
 
 
-def _polars_series(field: tuple[str, Any], array: Array) -> Any:
+def _polars_series(name: str, dtype: Any, array: Array) -> Any:
     """An array, (n_samples,), as a column of polars."""
     import polars as pl
 
-    name, dtype = field
     if array.dtype == object or dtype == pl.Object:
         return pl.Series(name, array.tolist(), dtype=dtype)
     series = pl.Series(name, array, nan_to_null=array.dtype.kind == "f")
@@ -193,25 +181,58 @@ def described(table: Any) -> list[Any]:
     The table that they make is compared with the given one: where a dtype would come back as
     another, there is a TypeError.
     """
-    library = type(table).__module__.partition(".")[0]
-    if library not in _LIBRARIES or type(table).__name__ not in ("DataFrame", "Table"):
-        raise TypeError(f"a table of type {type(table).__name__}")
-    describe, make, same = _LIBRARIES[library]
-    description = [library, *describe(table)]
+    library, kind = type(table).__module__.partition(".")[0], type(table).__name__
+    parts: list[Any]
+    if (library, kind) == ("pandas", "DataFrame"):
+        parts = [_of_index(table.columns), [_of_dtype(dtype) for dtype in table.dtypes]]
+    elif (library, kind) == ("polars", "DataFrame"):
+        parts = [[[name, *_of_polars_type(dtype)] for name, dtype in table.schema.items()]]
+    elif (library, kind) == ("pyarrow", "Table"):
+        fields = [
+            [field.name, _of_arrow_type(field.type), field.nullable, _of_metadata(field)]
+            for field in table.schema
+        ]
+        parts = [fields, _of_metadata(table.schema)]
+    else:
+        raise TypeError(f"a table of type {kind}")
     try:
-        comes_back = same(table, make(*description[1:]))
+        again = table_of([library, *parts])
+        if library == "pandas":
+            same = table.columns.identical(again.columns) and (
+                [table.columns.dtype, *table.dtypes] == [again.columns.dtype, *again.dtypes]
+            )
+        elif library == "polars":
+            same = table.schema == again.schema
+        else:
+            same = table.schema.equals(again.schema, check_metadata=True)
     except (TypeError, ValueError, LookupError, NotImplementedError):
-        comes_back = False
-    if not comes_back:
+        same = False
+    if not same:
         raise TypeError(f"a table of {library} with dtypes that lists cannot hold")
-    return description
+    return [library, *parts]
 
 
 def table_of(description: Any) -> Any:
     """The empty table that was described."""
-    is_list = isinstance(description, list) and bool(description)
-    _check(is_list and description[0] in _LIBRARIES, "no table")
-    return _LIBRARIES[description[0]][1](*description[1:])
+    _check(isinstance(description, list) and bool(description), "no table")
+    library, *parts = description
+    if library == "pandas":
+        columns, dtypes = parts
+        pd = _module(library)
+        series = {i: pd.Series([], dtype=_dtype(pd, dtype)) for i, dtype in enumerate(dtypes)}
+        return pd.DataFrame(series).set_axis(_index(pd, *columns), axis=1)
+    if library == "polars":
+        (fields,) = parts
+        pl = _module(library)
+        return pl.DataFrame(schema={name: _polars_type(pl, *dtype) for name, *dtype in fields})
+    _check(library == "pyarrow", "no table")
+    pa = _module(library)
+    fields, of_table = parts
+    made = [
+        pa.field(name, _arrow_type(pa, dtype), nullable, _metadata(metadata))
+        for name, dtype, nullable, metadata in fields
+    ]
+    return pa.schema(made, _metadata(of_table)).empty_table()
 
 
 def _check(condition: Any, what: str) -> None:
@@ -227,21 +248,6 @@ def _module(name: str) -> Any:
         raise ImportError(
             f"The estimator was fitted on a table of {name}: install {name}."
         ) from error
-
-
-# pandas
-
-
-def _describe_pandas(frame: Any) -> list[Any]:
-    return [_of_index(frame.columns), [_of_dtype(dtype) for dtype in frame.dtypes]]
-
-
-def _empty_pandas(columns: Any, dtypes: Any) -> Any:
-    pd = _module("pandas")
-    series = {i: pd.Series([], dtype=_dtype(pd, dtype)) for i, dtype in enumerate(dtypes)}
-    frame = pd.DataFrame(series)
-    frame.columns = _index(pd, *columns)
-    return frame
 
 
 def _of_index(index: Any) -> list[Any]:
@@ -270,9 +276,7 @@ def _of_dtype(dtype: Any) -> Any:
         return ["arrow", _of_arrow_type(dtype.pyarrow_dtype)]
     if kind == "SparseDtype":
         return ["sparse", _of_dtype(dtype.subtype), dtype.fill_value]
-    if str(dtype) == "string":
-        return ["name", f"string[{dtype.storage}]"]
-    return ["name", str(dtype)]
+    return ["name", f"string[{dtype.storage}]" if str(dtype) == "string" else str(dtype)]
 
 
 def _dtype(pd: Any, description: Any) -> Any:
@@ -294,23 +298,6 @@ def _dtype(pd: Any, description: Any) -> Any:
     return pd.api.types.pandas_dtype(*parts)
 
 
-def _same_pandas(one: Any, other: Any) -> bool:
-    same = one.columns.identical(other.columns) and one.columns.dtype == other.columns.dtype
-    return bool(same and list(one.dtypes) == list(other.dtypes))
-
-
-# polars
-
-
-def _describe_polars(frame: Any) -> list[Any]:
-    return [[[name, *_of_polars_type(dtype)] for name, dtype in frame.schema.items()]]
-
-
-def _empty_polars(columns: Any) -> Any:
-    pl = _module("polars")
-    return pl.DataFrame(schema={name: _polars_type(pl, *dtype) for name, *dtype in columns})
-
-
 def _of_polars_type(dtype: Any) -> list[Any]:
     name = str(dtype.base_type())
     if name == "Enum":
@@ -321,34 +308,16 @@ def _of_polars_type(dtype: Any) -> list[Any]:
 def _polars_type(pl: Any, name: Any, *arguments: Any) -> Any:
     if name in _POLARS_PARAMETERS:
         return getattr(pl, name)(*arguments)
-    _check(name in _POLARS_NAMES and not arguments, "an unknown dtype")
-    return getattr(pl, name)
+    kind: Any = getattr(pl, name, None)
+    is_dtype = isinstance(kind, type) and issubclass(kind, pl.DataType)
+    _check(is_dtype and not kind.is_nested() and not arguments, "an unknown dtype")
+    return kind
 
 
-# PyArrow
-
-
-def _describe_arrow(table: Any) -> list[Any]:
-    fields = [
-        [field.name, _of_arrow_type(field.type), field.nullable, _of_metadata(field.metadata)]
-        for field in table.schema
-    ]
-    return [fields, _of_metadata(table.schema.metadata)]
-
-
-def _empty_arrow(fields: Any, of_table: Any) -> Any:
-    pa = _module("pyarrow")
-    parts = [
-        pa.field(name, _arrow_type(pa, dtype), nullable, _metadata(metadata))
-        for name, dtype, nullable, metadata in fields
-    ]
-    return pa.schema(parts, _metadata(of_table)).empty_table()
-
-
-def _of_metadata(metadata: Any) -> Any:
-    if metadata is None:
+def _of_metadata(owner: Any) -> Any:
+    if owner.metadata is None:
         return None
-    return [[key.decode("latin-1"), value.decode("latin-1")] for key, value in metadata.items()]
+    return [[key.decode("latin-1"), v.decode("latin-1")] for key, v in owner.metadata.items()]
 
 
 def _metadata(pairs: Any) -> Any:
@@ -378,17 +347,5 @@ def _arrow_type(pa: Any, description: Any) -> Any:
         return pa.dictionary(_arrow_type(pa, index), _arrow_type(pa, value), ordered)
     if arguments and name in _ARROW_MAKERS:
         return getattr(pa, name)(*arguments)
-    _check(_ARROW_NAMES.fullmatch(name) and not arguments, "an unknown dtype")
+    _check(not arguments, "an unknown dtype")
     return pa.type_for_alias(name)
-
-
-# For each library, functions that describe an empty table, make one, and compare two.
-_LIBRARIES: dict[str, tuple[Any, Any, Any]] = {
-    "pandas": (_describe_pandas, _empty_pandas, _same_pandas),
-    "polars": (_describe_polars, _empty_polars, lambda one, other: one.schema == other.schema),
-    "pyarrow": (
-        _describe_arrow,
-        _empty_arrow,
-        lambda one, other: one.schema.equals(other.schema, check_metadata=True),
-    ),
-}

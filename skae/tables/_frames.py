@@ -1,6 +1,7 @@
 """Tables of pandas, polars, PyArrow or NumPy, column by column, and as numbers."""
 
-from collections.abc import Iterator, Mapping, Sequence, Set
+import re
+from collections.abc import Iterator, Mapping, Set
 from dataclasses import replace
 from typing import Any, Literal
 
@@ -25,7 +26,7 @@ from skae.tables._objects import (
     refuse_type,
     values_of_objects,
 )
-from skae.utils._arrays import refuse_masked
+from skae.utils._arrays import in_the_form_of, refuse_masked
 
 Array = NDArray[Any]
 
@@ -36,13 +37,13 @@ _ROUNDINGS = {
 }
 
 # Objects that NumPy turns into floats.
-_NUMBERS = (int, float, np.integer, np.floating)
+_FLOATS = (int, float, np.integer, np.floating)
+
+# Family, unit and type of columns of numbers.
+_NUMBERS = ("number", None, "number")
 
 # Dtypes of polars and PyArrow that every consumer of arrays turns into the same floats.
-_PLAIN = (
-    nw.Int8, nw.Int16, nw.Int32, nw.Int64, nw.UInt8, nw.UInt16, nw.UInt32, nw.UInt64,
-    nw.Float32, nw.Float64,
-)  # fmt: skip
+_PLAIN = re.compile(r"U?Int(8|16|32|64)|Float(32|64)")
 
 # Bytes of the largest number that scikit-learn's checks keep.
 _LARGEST_ITEM = 8
@@ -133,9 +134,6 @@ def _of_pandas(name: str, column: Any) -> ColumnValues:
     kind = type(dtype).__name__
     if kind == "SparseDtype":
         return _of_pandas(name, column.sparse.to_dense())
-    if kind == "DatetimeTZDtype":
-        naive = column.dt.tz_convert("UTC").dt.tz_localize(None)
-        return replace(_of_pandas(name, naive), type="time with a zone")
     if kind == "PeriodDtype":
         form = ObjectFormat("Period", frequency=column.array.freqstr)
         starts = _of_pandas(name, column.dt.to_timestamp())
@@ -150,9 +148,9 @@ def _of_array(name: str, values: Array) -> ColumnValues:
         rounding = max(float(np.finfo(values.dtype).eps), FLOAT64_ROUNDING)
         if values.itemsize > 8:
             values = values.astype(np.float64)
-        return _numbers(name, values, ~np.isnan(values), rounding)
+        return ColumnValues(name, values, ~np.isnan(values), *_NUMBERS, rounding=rounding)
     if kind in "iu":
-        return _numbers(name, values, np.ones(len(values), dtype=bool))
+        return ColumnValues(name, values, np.ones(len(values), dtype=bool), *_NUMBERS)
     if kind in "mM":
         observed = ~np.isnat(values)
         type_ = "time" if kind == "M" else "duration"
@@ -170,15 +168,29 @@ def _of_series(name: str, series: nw.Series[Any]) -> ColumnValues:
     dtype = series.dtype
     if dtype.is_integer() and not isinstance(dtype, nw.Int128 | nw.UInt128):
         observed = ~series.is_null().to_numpy()
-        return _numbers(name, fill_missing(series.drop_nulls().to_numpy(), observed), observed)
+        values = fill_missing(series.drop_nulls().to_numpy(), observed)
+        return ColumnValues(name, values, observed, *_NUMBERS)
     if dtype.is_float() or dtype.is_decimal():
         values = series.cast(nw.Float64).to_numpy()
         if dtype.is_decimal() and (np.abs(values) >= EXACT).any():
             return values_of_objects(name, as_objects(series.to_list()))
         rounding = _ROUNDINGS.get(str(dtype), FLOAT64_ROUNDING)
-        return _numbers(name, values, ~np.isnan(values), rounding)
+        return ColumnValues(name, values, ~np.isnan(values), *_NUMBERS, rounding=rounding)
     if isinstance(dtype, nw.Date | nw.Datetime | nw.Duration):
-        return _of_time_series(name, series)
+        unit: Literal["ns", "us"] = "us"
+        if getattr(dtype, "time_unit", None) == "ns":
+            unit = "ns"
+        observed, present = ~series.is_null().to_numpy(), series.drop_nulls()
+        if isinstance(dtype, nw.Duration):
+            # Their totals of microseconds are rounded on the way.
+            times = present.to_numpy().astype(f"m8[{unit}]")
+            return column_of_times(name, times, observed, "duration")
+        if isinstance(dtype, nw.Date):
+            present = present.cast(nw.Datetime("us"))
+        times = numpy_times(present.dt.timestamp(unit).to_numpy(), unit)
+        has_zone = getattr(dtype, "time_zone", None) is not None
+        type_ = "time with a zone" if has_zone else "time"
+        return column_of_times(name, times, observed, type_)
     objects = as_objects(series.to_list())
     if isinstance(dtype, nw.Categorical | nw.Enum):
         # Numbers that are declared categories are categories.
@@ -190,29 +202,6 @@ def _of_series(name: str, series: nw.Series[Any]) -> ColumnValues:
         # Without a value the dtype decides.
         return replace(data, family="category")
     return data
-
-
-def _of_time_series(name: str, series: nw.Series[Any]) -> ColumnValues:
-    unit: Literal["ns", "us"] = "us"
-    if getattr(series.dtype, "time_unit", None) == "ns":
-        unit = "ns"
-    observed, present = ~series.is_null().to_numpy(), series.drop_nulls()
-    if isinstance(series.dtype, nw.Duration):
-        # Their totals of microseconds are rounded on the way.
-        times = present.to_numpy().astype(f"m8[{unit}]")
-        return column_of_times(name, times, observed, "duration")
-    if isinstance(series.dtype, nw.Date):
-        present = present.cast(nw.Datetime("us"))
-    has_zone = getattr(series.dtype, "time_zone", None) is not None
-    times = numpy_times(present.dt.timestamp(unit).to_numpy(), unit)
-    return column_of_times(name, times, observed, "time with a zone" if has_zone else "time")
-
-
-def _numbers(
-    name: str, values: Array, observed: Array, rounding: float = FLOAT64_ROUNDING
-) -> ColumnValues:
-    """A column of numbers; values and their mask of shape (n_samples,)."""
-    return ColumnValues(name, values, observed, "number", type="number", rounding=rounding)
 
 
 # Tables of which all columns are numbers, which need no encoder
@@ -231,23 +220,19 @@ def numbers_of(X: Any, unknown: bool = False) -> Any:
     """
     _refuse_no_table(X)
     if is_frame(X):
-        if all(map(_is_plain, _dtypes(X))):
-            return X
-        columns = _numeric_columns(X, unknown)
-        return None if columns is None else _frame_like(X, columns)
+        return X if all(map(_is_plain, _dtypes(X))) else _as_floats(X, unknown)
     if isinstance(X, list | tuple):
         given = X
         try:
             X = np.array(X, dtype=object)
         except ValueError:  # rows of several lengths
             return given
-        if X.ndim != 2 or all(isinstance(value, _NUMBERS) for value in X.flat):
+        if X.ndim != 2 or all(isinstance(value, _FLOATS) for value in X.flat):
             return given
     kind = getattr(getattr(X, "dtype", None), "kind", "f")
     if kind not in "USTOmM" or X.ndim != 2 or isinstance(X, np.ma.MaskedArray):
         return X
-    columns = _numeric_columns(np.asarray(X), unknown)
-    return None if columns is None else np.column_stack(columns)
+    return _as_floats(np.asarray(X), unknown)
 
 
 def check_numbers(X: Any) -> Any:
@@ -279,11 +264,11 @@ def _is_plain(dtype: Any) -> bool:
         dtype = getattr(dtype, "numpy_dtype", dtype)
     if isinstance(dtype, np.dtype):
         return dtype.kind in "iufb" and dtype.itemsize <= _LARGEST_ITEM
-    return isinstance(dtype, _PLAIN)
+    return bool(_PLAIN.fullmatch(str(dtype)))
 
 
-def _numeric_columns(X: Any, unknown: bool) -> list[Array] | None:
-    """Columns of numbers and booleans as floats, (n_samples,) each; None if one is neither."""
+def _as_floats(X: Any, unknown: bool) -> Any:
+    """X (n_samples, n_columns) in float64, with NaN; None if a column is not of numbers."""
     columns = []
     for dtype, data in zip(_dtypes(X), read_columns(X), strict=True):
         if not _holds_numbers(dtype, data, unknown):
@@ -291,12 +276,12 @@ def _numeric_columns(X: Any, unknown: bool) -> list[Array] | None:
         column = np.full(len(data.values), np.nan)
         column[data.observed] = data.values[data.observed].astype(np.float64)
         columns.append(column)
-    return columns
+    return in_the_form_of(X, np.column_stack(columns))
 
 
 def _holds_numbers(dtype: Any, data: ColumnValues, unknown: bool) -> bool:
     """Return True for a column of numbers or booleans, by its dtype or its observed values."""
-    if isinstance(dtype, nw.Categorical | nw.Enum) or str(dtype) == "category":
+    if data.declared:
         return False
     observed = data.values[data.observed]
     if not len(observed):
@@ -305,14 +290,3 @@ def _holds_numbers(dtype: Any, data: ColumnValues, unknown: bool) -> bool:
             str(dtype) not in ("object", "Object", "Unknown") and data.family == "number"
         )
     return data.family == "number" or isinstance(observed[0], bool | np.bool_)
-
-
-def _frame_like(X: Any, columns: Sequence[Array]) -> Any:
-    """Columns, (n_samples,) each, as a data frame with the library, names and index of X."""
-    if hasattr(X, "iloc"):
-        import pandas as pd
-
-        return pd.DataFrame(dict(enumerate(columns)), index=X.index).set_axis(X.columns, axis=1)
-    frame = nw.from_native(X, eager_only=True)
-    named = dict(zip(frame.columns, columns, strict=True))
-    return nw.from_dict(named, backend=frame.implementation).to_native()

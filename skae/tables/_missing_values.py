@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 from skae.tables._column_values import ColumnValues, as_objects, numpy_times
 from skae.tables._frame_schema import FrameSchema
 from skae.tables._frames import columns_of_frame, is_frame, read_columns
-from skae.utils._arrays import index_of
 
 Array = NDArray[Any]
 
@@ -31,12 +30,9 @@ def without_sparse(X: Any) -> Any:
     """A table with the same values, in which sparse columns of pandas are dense."""
     if not hasattr(X, "iloc"):
         return X
-    sparse = {name: dtype.subtype for name, dtype in X.dtypes.items() if _is_sparse(dtype)}
+    # No other dtype has a value that is not stored.
+    sparse = {name: d.subtype for name, d in X.dtypes.items() if hasattr(d, "fill_value")}
     return X.astype(sparse) if sparse else X
-
-
-def _is_sparse(dtype: Any) -> bool:
-    return type(dtype).__name__ == "SparseDtype"
 
 
 def marked_values(X: Any, marker: Any) -> Array:
@@ -48,21 +44,15 @@ def marked_values(X: Any, marker: Any) -> Array:
     marker = marker.item() if hasattr(marker, "item") else marker
     if not is_frame(X):
         return _equal(X, marker)
-    return np.column_stack([_marked(series, marker) for series in columns_of_frame(X)])
-
-
-def _marked(series: nw.Series[Any], marker: Any) -> Array:
-    """Mask of the values of a column that equal the marker, (n_samples,)."""
-    found = np.zeros(len(series), bool)
-    dtype = series.dtype
-    if isinstance(dtype, _TIMES) or (dtype.is_numeric() and _type_of(marker) != "number"):
-        return found
-    observed = ~series.is_null().to_numpy()
-    if isinstance(dtype, nw.Decimal):
-        series = series.cast(nw.Float64)
-    present = series.drop_nulls()
-    values = present.to_numpy() if dtype.is_numeric() else as_objects(present.to_list())
-    found[observed] = _equal(values, marker)
+    found = np.zeros(X.shape, bool)
+    for j, series in enumerate(columns_of_frame(X)):
+        observed = ~series.is_null().to_numpy()
+        if isinstance(series.dtype, nw.Decimal):
+            series = series.cast(nw.Float64)
+        present = series.drop_nulls()
+        is_numeric = series.dtype.is_numeric()
+        values = present.to_numpy() if is_numeric else as_objects(present.to_list())
+        found[observed, j] = _equal(values, marker)
     return found
 
 
@@ -96,10 +86,11 @@ def without_values(X: Any, removed: Array, marker: Any) -> Any:
     """
     if is_frame(X):
         columns = [
-            _replaced(_nullable(series), mask, None) if mask.any() else series
+            _replaced(series, mask, None)
             for series, mask in zip(columns_of_frame(X), removed.T, strict=True)
+            if mask.any()
         ]
-        return _table_like(X, columns)
+        return nw.from_native(X, eager_only=True).with_columns(*columns).to_native()
     kind, type_ = X.dtype.kind, _type_of(marker)
     if kind in "iu" and type_ == "number":
         X = X.astype(np.float64)
@@ -108,23 +99,17 @@ def without_values(X: Any, removed: Array, marker: Any) -> Any:
     return np.where(removed, np.array(np.nan, X.dtype), X) if removed.any() else X
 
 
-def _nullable(series: nw.Series[Any]) -> nw.Series[Any]:
-    """A column that can hold missing values: NumPy's integers and booleans cannot."""
-    native = series.to_native()
-    dtype = getattr(native, "dtype", None)
-    if not (isinstance(dtype, np.dtype) and dtype.kind in "iub"):
-        return series
-    kind = {"i": "Int", "u": "UInt", "b": "boolean"}[dtype.kind]
-    bits = "" if dtype.kind == "b" else 8 * dtype.itemsize
-    return nw.from_native(native.astype(f"{kind}{bits}"), series_only=True)
-
-
 def _replaced(
     series: nw.Series[Any], mask: Array, filling: nw.Series[Any] | None
 ) -> nw.Series[Any]:
     """A column with the values of another, or missing ones, where `mask`, (n_samples,)."""
     native = series.to_native()
     if hasattr(native, "iloc"):
+        dtype = native.dtype
+        if filling is None and isinstance(dtype, np.dtype) and dtype.kind in "iub":
+            # Of "int8" and "uint8" the nullable dtypes are "Int8" and "UInt8".
+            nullable = dtype.name.replace("i", "I").replace("u", "U")
+            native = native.astype("boolean" if dtype.kind == "b" else nullable)
         native = native.copy()
         native.iloc[np.flatnonzero(mask)] = (
             None if filling is None else filling.to_native().array[mask]
@@ -137,11 +122,6 @@ def _replaced(
         result = result.otherwise(nw.col("others"))
     frame = series.alias("values").to_frame().with_columns(*others)
     return frame.select(result)["values"].alias(series.name)
-
-
-def _table_like(X: Any, columns: list[nw.Series[Any]]) -> Any:
-    """The data frame X with these columns in the place of its own."""
-    return nw.from_native(X, eager_only=True).with_columns(*columns).to_native()
 
 
 # Filled tables
@@ -158,22 +138,23 @@ def with_values(
     """
     if not is_frame(X):
         return _array_with_values(X, columns, missing)
-    filled = columns_of_frame(X)
-    filling: Any = None
-    if _has_dtypes_of(X, schema.template):
-        filling = columns_of_frame(schema.build(columns, index_of(X)))
+
+    def dtypes(frame: Any) -> list[Any]:
+        return list(frame.dtypes if hasattr(frame, "dtypes") else frame.schema.types)
+
+    template, given, filled = schema.template, columns_of_frame(X), []
+    has_dtypes = type(X) is type(template) and dtypes(X) == dtypes(template)
+    made = columns_of_frame(schema.build(columns, None)) if has_dtypes else given
     for j in map(int, np.flatnonzero(missing.any(axis=0))):
-        mask = missing[:, j]
-        if filling is None:
+        mask, series, filling = missing[:, j], given[j], made[j]
+        if not has_dtypes:
             # A dtype that can hold the values that are filled in needs no room for others.
             rows = np.where(mask, np.arange(len(mask)), mask.argmax())
             needed = replace(columns[j], values=columns[j].values[rows])
-            filled[j] = _with_room(filled[j], needed, schema.time_code(j))
-            other = _in_dtype_of(filled[j], needed)
-        else:
-            other = filling[j]
-        filled[j] = _replaced(filled[j], mask, other)
-    return _table_like(X, filled)
+            series = _with_room(series, needed, schema.time_code(j))
+            filling = _in_dtype_of(series, needed)
+        filled.append(_replaced(series, mask, filling))
+    return nw.from_native(X, eager_only=True).with_columns(*filled).to_native()
 
 
 def _array_with_values(X: Array, columns: list[ColumnValues], missing: Array) -> Array:
@@ -185,36 +166,33 @@ def _array_with_values(X: Array, columns: list[ColumnValues], missing: Array) ->
     for j in some:
         mask, values = missing[:, j], columns[j].values
         if X.dtype.kind == "O":
-            values = _as_integers(values, X[~mask, j])
+            others, are_numbers = X[~mask, j], values.dtype.kind in "fiu"
+            are_integers = len(others) and all(isinstance(v, int | np.integer) for v in others)
+            if are_integers and are_numbers and (values == np.round(values)).all():
+                values = as_objects([int(v) for v in values])
         elif X.dtype.kind in "mM":
             values = numpy_times(values, columns[j].unit, X.dtype.kind)
         filled[mask, j] = values[mask]
     return filled
 
 
-def _as_integers(values: Array, observed: Array) -> Array:
-    """Whole numbers, (n_samples,), as Python's integers if all observed objects are such."""
-    is_whole = values.dtype.kind in "fiu" and bool((values == np.round(values)).all())
-    if is_whole and len(observed) and all(isinstance(v, int | np.integer) for v in observed):
-        return as_objects([int(v) for v in values])
-    return values
-
-
-def _has_dtypes_of(X: Any, template: Any) -> bool:
-    """True if frames (n_samples, n_columns) are of one library and have the same dtypes."""
-
-    def dtypes(frame: Any) -> list[Any]:
-        natives = (series.to_native() for series in columns_of_frame(frame))
-        return [n.dtype if hasattr(n, "dtype") else n.type for n in natives]
-
-    return type(X) is type(template) and dtypes(X) == dtypes(template)
-
-
 def _with_room(series: nw.Series[Any], data: ColumnValues, time_code: str) -> nw.Series[Any]:
     """A column in a dtype that can hold the values of another."""
     dtype, values = series.dtype, data.values
-    if not _can_hold(dtype, data):
-        return _without_values(series, data, time_code)
+    kind = "time" if data.unit is not None else _type_of(values[0])
+    if isinstance(dtype, _TIMES):
+        can_hold = kind == "time"
+    elif isinstance(dtype, nw.String):
+        can_hold = kind == "str"
+    elif isinstance(dtype, nw.Boolean) or dtype.is_numeric():
+        can_hold = kind in ("bool", "number")
+    else:
+        can_hold = isinstance(dtype, nw.Categorical | nw.Enum | nw.Object)
+    if not can_hold:
+        # The dtype that the values have without it.
+        values = numpy_times(values, data.unit, time_code) if kind == "time" else values
+        made: Any = values.tolist() if values.dtype == object else values
+        return nw.new_series(series.name, made, backend=series.implementation)
     if isinstance(dtype, nw.Enum):
         new = sorted(set(map(str, values)) - set(dtype.categories))
         if new:
@@ -234,30 +212,6 @@ def _with_room(series: nw.Series[Any], data: ColumnValues, time_code: str) -> nw
     return series
 
 
-def _can_hold(dtype: Any, data: ColumnValues) -> bool:
-    """Return True if a dtype is one of values of this type."""
-    if isinstance(dtype, nw.Categorical | nw.Enum | nw.Object):
-        return True
-    if data.unit is not None or isinstance(dtype, _TIMES):
-        return data.unit is not None and isinstance(dtype, _TIMES)
-    kind = _type_of(data.values[0])
-    if isinstance(dtype, nw.String):
-        return kind == "str"
-    return kind in ("bool", "number") and (dtype.is_numeric() or isinstance(dtype, nw.Boolean))
-
-
-def _without_values(
-    series: nw.Series[Any], data: ColumnValues, time_code: str
-) -> nw.Series[Any]:
-    """A column of the same library, in the dtype that other values have without it."""
-    values: Any = data.values
-    if data.unit is not None:
-        values = numpy_times(values, data.unit, time_code)
-    values = values.tolist() if values.dtype == object else values
-    made = nw.new_series(series.name, values, backend=series.implementation)
-    return _with_index_of(series, made)
-
-
 def _in_dtype_of(series: nw.Series[Any], data: ColumnValues) -> nw.Series[Any]:
     """Values as a column of the library and dtype of another."""
     values, dtype = data.values, series.dtype
@@ -268,17 +222,7 @@ def _in_dtype_of(series: nw.Series[Any], data: ColumnValues) -> nw.Series[Any]:
         values = values.astype(np.float64).astype(bool)
     frame = series.to_frame().to_native()
     schema = FrameSchema(frame, list(read_columns(frame)))
-    filled = schema.build([replace(data, values=values)], nw.maybe_get_index(series))
-    return columns_of_frame(filled)[0]
-
-
-def _with_index_of(other: Any, series: nw.Series[Any]) -> nw.Series[Any]:
-    """A series with the index of a series or frame, if that is of pandas."""
-    index = nw.maybe_get_index(other)
-    if index is None:
-        return series
-    # As pandas has it: narwhals would read the index value by value.
-    return nw.from_native(series.to_native().set_axis(index), series_only=True)
+    return columns_of_frame(schema.build([replace(data, values=values)], None))[0]
 
 
 # The filled table as it is returned
@@ -318,55 +262,34 @@ def with_flags(X: Any, flags: Array, names: list[str]) -> Any:
         nw.new_series(name, flags[:, j].copy(), backend=frame.implementation)
         for j, name in enumerate(names)
     ]
-    return frame.with_columns(*(_with_index_of(frame, s) for s in made)).to_native()
+    return frame.with_columns(*made).to_native()
 
 
-def given_back(filled: Any, X: Any) -> Any:
+def given_back(filled: Any, X: Any, names: Array, library: str = "default") -> Any:
     """A filled table that shares no memory with X, in the dtypes of X where these hold it.
 
-    `filled` has some columns of X, and others; X is the table as the user gave it.
+    `filled` has some columns of X, and others; X is the table as the user gave it. `names`,
+    (n_columns,), replace its own where strings and others are mixed, which scikit-learn
+    refuses. `library` is "pandas" or "polars", or "default" for that of X.
     """
     if not is_frame(filled):
         return filled.copy() if np.may_share_memory(filled, X) else filled
     filled = nw.from_native(filled, eager_only=True).clone().to_native()
-    if not hasattr(X, "iloc"):
-        return filled
-    for name, dtype in X.dtypes.items():
-        if name not in filled.columns:
+    for name, dtype in X.dtypes.items() if hasattr(X, "iloc") else ():
+        is_sparse = hasattr(dtype, "fill_value")
+        plain = dtype.subtype if is_sparse else dtype
+        has_nullable = is_sparse or (isinstance(plain, np.dtype) and plain.kind in "iub")
+        if name not in filled.columns or not has_nullable:
             continue
-        if isinstance(dtype, np.dtype) and dtype.kind in "iub":
-            filled[name] = _of_numpy(filled[name], dtype)
-        elif _is_sparse(dtype):
-            dense = _of_numpy(filled[name], dtype.subtype)
-            if isinstance(dense.dtype, np.dtype):
-                dense = dense.astype(type(dtype)(dense.dtype, dtype.fill_value))
-            filled[name] = dense
-    return filled
-
-
-def _of_numpy(column: Any, dtype: Any) -> Any:
-    """A column of pandas in this dtype of NumPy, or as floats where it has others."""
-    if isinstance(column.dtype, np.dtype) or column.isna().any():
-        return column
-    return column.astype(dtype if column.dtype.kind == dtype.kind else np.float64)
-
-
-def in_library(table: Any, library: str) -> Any:
-    """A data frame in "pandas" or "polars"; arrays, and for "default" all, as they are."""
-    if not is_frame(table) or library == "default":
-        return table
-    # PyArrow, by which polars reads pandas, does not support sparse dtypes.
-    frame = nw.from_native(without_sparse(table) if library == "polars" else table)
-    return frame.to_pandas() if library == "pandas" else frame.to_polars()
-
-
-def with_string_names(table: Any, names: Array) -> Any:
-    """A table with these names, (n_columns,), if strings and others are mixed in its own.
-
-    scikit-learn refuses such mixtures.
-    """
-    if not hasattr(table, "iloc"):
-        return table
-    are_strings = [isinstance(name, str) for name in table.columns]
-    mixed = any(are_strings) and not all(are_strings)
-    return table.set_axis(names, axis=1) if mixed else table
+        column = filled[name]
+        if not (isinstance(column.dtype, np.dtype) or column.isna().any()):
+            column = column.astype(plain if column.dtype.kind == plain.kind else np.float64)
+        if is_sparse and isinstance(column.dtype, np.dtype):
+            column = column.astype(type(dtype)(column.dtype, dtype.fill_value))
+        filled[name] = column
+    if hasattr(X, "iloc") and len({isinstance(name, str) for name in filled.columns}) > 1:
+        filled = filled.set_axis(names, axis=1)
+    if library == "polars":
+        # PyArrow, by which polars reads pandas, does not support sparse dtypes.
+        return nw.from_native(without_sparse(filled)).to_polars()
+    return nw.from_native(filled).to_pandas() if library == "pandas" else filled
