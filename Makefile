@@ -80,7 +80,8 @@ test-kernels: .venv/.stamp ## Run its numeric part with all further kernels
 		OPENBLAS_CORETYPE=$$kernel SKAE_OPTIMIZED_GRAPHS=1 $(BIN)/python -m pytest -q \
 			$(DATA_TESTS) $(NUMERIC) $(PYTEST_ARGS); \
 	done
-	XLA_FLAGS=--xla_cpu_max_isa=AVX2 $(BIN)/python -m pytest -q -m xla $(PYTEST_ARGS)
+	XLA_FLAGS=--xla_cpu_max_isa=AVX2 $(BIN)/python -m pytest -q -m xla \
+		$$(grep -l "mark\.xla" tests/test_*.py) $(PYTEST_ARGS)
 
 test-clients: .venv/clients/.stamp ## Try the package with mlflow, skops, dask-ml and others
 	.venv/clients/bin/python -m pytest tests/clients $(PYTEST_ARGS)

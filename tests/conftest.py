@@ -138,13 +138,38 @@ def fitted(quick, digits):
 
 
 @pytest.fixture
-def cache(monkeypatch):
+def empty_cache(monkeypatch):
     """An empty compilation cache."""
     from skae.training import _train
 
     fresh = _train.EngineCache()
     monkeypatch.setattr(_train, "CACHE", fresh)
     return fresh
+
+
+@pytest.fixture
+def cache(monkeypatch):
+    """A compilation cache that is empty to see, and compiles only what no test did before."""
+    from skae.training import _train
+
+    earlier, taken = _train.CACHE, []
+
+    class Backed(_train.EngineCache):
+        def borrow(self, key, make):
+            def found():
+                idle = earlier._idle.get(key)
+                if not idle:
+                    return make()
+                taken.append((key, idle.pop()))
+                return taken[-1][1]
+
+            return super().borrow(key, found)
+
+    fresh = Backed()
+    monkeypatch.setattr(_train, "CACHE", fresh)
+    yield fresh
+    for key, engine in taken:
+        earlier._idle.setdefault(key, []).append(engine)
 
 
 @pytest.fixture

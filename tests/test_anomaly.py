@@ -74,6 +74,7 @@ def test_tells_new_anomalies_from_new_normal_rows(novelty, planted):
     assert (novelty.predict(new) == 1).mean() > 0.85
 
 
+@pytest.mark.any_backend
 def test_finds_anomalies_among_the_training_rows(normal, planted):
     X = np.vstack([normal, planted[0]])
     labels = np.arange(len(X)) < len(normal)
@@ -86,6 +87,7 @@ def test_finds_anomalies_among_the_training_rows(normal, planted):
     assert ours > roc_auc_score(labels, forest.score_samples(X))
 
 
+@pytest.mark.any_backend
 def test_a_dense_group_of_anomalies_does_not_shelter_itself(normal):
     group = np.median(normal, axis=0) + 6 * normal.std(axis=0)
     group = group + 0.01 * data_rng().normal(size=(15, 7)) * normal.std(axis=0)
@@ -148,6 +150,7 @@ def test_few_of_those_selected_are_normal(novel):
     assert np.mean(false) < 0.2 + 3 * np.std(false) / np.sqrt(len(false) - 1)
 
 
+@pytest.mark.any_backend
 def test_nothing_is_selected_among_normal_rows(normal):
     assert quick().fit(normal).select(normal).sum() == 0
 
@@ -163,6 +166,7 @@ def test_a_selection_that_cannot_find_anything_says_so(normal):
     assert detector.select(X)[:100].all()
 
 
+@pytest.mark.any_backend
 @pytest.mark.parametrize("fdr", [0, 1.0, "few"])
 def test_fdr_is_checked(novelty, normal, fdr):
     with pytest.raises(ValueError, match="fdr must be"):
@@ -361,6 +365,7 @@ def test_groups_of_rows_without_weight_are_absent(visits):
     assert_array_equal(weighted.score_samples(new), without.score_samples(new))
 
 
+@pytest.mark.any_backend
 def test_bad_groups(visits):
     X, groups, _ = visits
     with pytest.raises(ValueError, match="at least two different values"):
@@ -446,6 +451,7 @@ def test_reasons_add_up_and_name_the_planted_column(novelty, planted):
     assert (parts.argmax(axis=1) == columns).mean() > 0.9
 
 
+@pytest.mark.any_backend
 def test_expected_is_nearer_to_what_the_cell_was(normal, planted):
     X, columns = planted
     detector = quick(novelty=True, hidden_layer_sizes=(64, 64), n_steps=300).fit(normal)
@@ -457,6 +463,7 @@ def test_expected_is_nearer_to_what_the_cell_was(normal, planted):
 
 
 @pytest.mark.xla
+@pytest.mark.any_backend
 def test_cells_that_are_wrong_together_are_expected_together(normal):
     """Of several wrong cells none is believed because it agrees with the others."""
     rng = data_rng(5)
@@ -471,6 +478,7 @@ def test_cells_that_are_wrong_together_are_expected_together(normal):
     assert np.median(error) < 0.15 * 4
 
 
+@pytest.mark.any_backend
 @pytest.mark.parametrize("scoring", ["denoising", "reconstruction"])
 def test_expected_is_what_has_been_seen(normal, scoring):
     X = normal.copy()
@@ -519,6 +527,7 @@ def test_names_without_a_data_frame(novelty, planted):
     assert novelty.describe(planted[0][:1])[0].startswith("x0 ")
 
 
+@pytest.mark.any_backend
 def test_units_of_the_columns_do_not_matter(normal, planted):
     units = 2.0 ** np.array([20, -20, 0, 3, -30, 1, 5])
     scores = quick(novelty=True).fit(normal).score_samples(planted[0])
@@ -572,6 +581,7 @@ def test_float32(normal, novelty):
     assert_allclose(scores, novelty.score_samples(normal[:50]), rtol=0.02)
 
 
+@pytest.mark.slow
 @pytest.mark.any_data
 @pytest.mark.any_backend
 def test_no_keras_to_score(novelty, planted, tmp_path):
@@ -614,6 +624,7 @@ def test_weights_count(normal, planted):
     assert np.average(marked, weights=weight) == pytest.approx(0.1, abs=0.01)
 
 
+@pytest.mark.any_backend
 def test_fit_predict_is_for_outliers_only(normal):
     assert not hasattr(quick(novelty=True), "fit_predict")
     with pytest.raises(AttributeError, match="fit_predict"):
@@ -637,6 +648,7 @@ def test_plain_reconstruction_error(normal, planted):
     assert not hasattr(autoencoder, "n_components_")
 
 
+@pytest.mark.any_backend
 def test_images_have_error_maps(digits):
     images = digits.reshape(-1, 8, 8)
     autoencoder = DenoisingAutoencoder(8, hidden_layer_sizes=(8,), max_iter=3)
@@ -651,11 +663,13 @@ def test_images_have_error_maps(digits):
 
 
 @pytest.mark.xla
+@pytest.mark.any_backend
 def test_reconstruction_by_default_takes_a_share_of_variance(normal):
     detector = quick(scoring="reconstruction").fit(normal)
     assert detector.estimators_[0].n_components == 0.9
 
 
+@pytest.mark.any_backend
 def test_bad_input(normal):
     with pytest.raises(ValueError, match="contamination"):
         quick(contamination=0.7).fit(normal)
@@ -697,6 +711,7 @@ def test_an_interrupted_fit_keeps_what_was_fitted(normal, monkeypatch):
     assert fitted.offset_ == offset
 
 
+@pytest.mark.any_backend
 def test_display(novelty, planted):
     pytest.importorskip("matplotlib").use("Agg")
     from matplotlib import pyplot as plt
@@ -743,6 +758,7 @@ def test_thresholds_and_p_values_of_new_rows_without_training(normal, novel):
     assert detector.recalibrate(both, sample_weight=weight).offset_ == pytest.approx(offset)
 
 
+@pytest.mark.any_backend
 def test_recalibration_of_a_table():
     pd = pytest.importorskip("pandas")
     frame = pd.DataFrame({"kind": ["a", "b"] * 50, "n": np.arange(100.0)})
@@ -756,6 +772,7 @@ def test_recalibration_of_a_table():
 # Parts
 
 
+@pytest.mark.any_backend
 def test_squash_is_monotone_smooth_and_invertible():
     x = np.linspace(-50, 50, 2001)[:, np.newaxis]
     scale = SquashingScaler(np.array([2.0]), np.array([0.5]))
@@ -766,12 +783,14 @@ def test_squash_is_monotone_smooth_and_invertible():
     assert_allclose(z[980:1020], 2 * (x[980:1020] - 2)[:40], atol=3.1)
 
 
+@pytest.mark.any_backend
 def test_a_constant_column_keeps_its_unit():
     scale = SquashingScaler.from_data(np.array([[0.1, 1e-20], [0.1, 3e-20], [0.1, 2e-20]]))
     assert scale.scale[0] == 1
     assert scale.scale[1] < 1e-19
 
 
+@pytest.mark.any_backend
 def test_columns_of_two_levels():
     rng = data_rng()
     flag = (rng.uniform(size=400) < 0.1).astype(float)
@@ -789,6 +808,7 @@ def test_columns_of_two_levels():
     assert np.ptp(Z[:, 1]) == pytest.approx(2)
 
 
+@pytest.mark.any_backend
 def test_a_level_is_known_in_another_dtype_and_after_scaling():
     """A flag that was scaled is no number of float32."""
     rng = data_rng()
@@ -801,6 +821,7 @@ def test_a_level_is_known_in_another_dtype_and_after_scaling():
     assert not BinaryColumns.from_data(X).has_either(X + 0.01)[:, 0].any()
 
 
+@pytest.mark.any_backend
 def test_threshold_is_where_the_p_value_falls_below_the_rate():
     scores = np.array([3.0, 1, 2, 2, 5, 4, 2, 9, 7])
     calibration = Calibration(scores)
@@ -812,6 +833,7 @@ def test_threshold_is_where_the_p_value_falls_below_the_rate():
     assert calibration.rate(4) == pytest.approx(4 / 10)
 
 
+@pytest.mark.any_backend
 def test_weights_are_repeated_rows_to_p_values():
     scores, weight = np.array([1.0, 2, 3]), np.array([1.0, 3, 2])
     repeated = Calibration(np.repeat(scores, weight.astype(int)))
@@ -821,6 +843,7 @@ def test_weights_are_repeated_rows_to_p_values():
     assert_allclose(4 * ours - 1, (7 * theirs - 1) / 2)
 
 
+@pytest.mark.any_backend
 def test_the_bulk_says_what_is_normal():
     """Rows far beyond the fence change neither the threshold nor the tail by much."""
     rng = data_rng()
@@ -837,6 +860,7 @@ def test_the_bulk_says_what_is_normal():
     assert (np.diff(mixed.p_values(np.sort(new))) <= 1e-12).all()
 
 
+@pytest.mark.any_backend
 def test_weights_are_repeated_rows_to_the_bulk():
     scores = np.exp(data_rng().normal(size=300))
     weight = data_rng(1).randint(1, 4, size=300)
@@ -847,6 +871,7 @@ def test_weights_are_repeated_rows_to_the_bulk():
     assert_allclose(ours.threshold(0.05), theirs.threshold(0.05), rtol=0.05)
 
 
+@pytest.mark.any_backend
 @pytest.mark.parametrize("scores", [np.ones(50), np.zeros(3), np.r_[np.ones(49), 9.0]])
 def test_a_bulk_without_width(scores):
     calibration = ContaminatedCalibration(scores)
@@ -856,6 +881,7 @@ def test_a_bulk_without_width(scores):
     assert np.isfinite(calibration.threshold(0.05))
 
 
+@pytest.mark.any_backend
 def test_lower_quantile_with_weights():
     values = np.array([4.0, 1, 3, 2])
     assert lower_quantile(values, 0.5, np.array([1.0, 1, 1, 1])) == 2
@@ -863,6 +889,7 @@ def test_lower_quantile_with_weights():
     assert lower_quantile(values, 0.5) == 2.5
 
 
+@pytest.mark.any_backend
 @pytest.mark.parametrize(
     ("cv", "n_samples", "n_folds"), [(5, 60, 5), (5, 3, 3), (2, 60, 2), (None, 60, 5)]
 )
@@ -874,6 +901,7 @@ def test_rows_are_held_out_once(cv, n_samples, n_folds):
         assert not set(train) & set(test)
 
 
+@pytest.mark.any_backend
 @pytest.mark.parametrize("relative", [False, True])
 def test_members_know_no_rows_but_theirs(relative):
     """What members find together is what each finds alone."""
@@ -889,6 +917,7 @@ def test_members_know_no_rows_but_theirs(relative):
     assert_allclose(together.shares(Z).sum(axis=1), 1)
 
 
+@pytest.mark.any_backend
 @pytest.mark.parametrize(
     ("value", "text"),
     [(9120, "9,120"), (0.25, "0.25"), (0, "0"), (1234567.8, "1,234,570"), (1e-7, "1e-07")],

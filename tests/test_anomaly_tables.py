@@ -112,6 +112,7 @@ def test_few_clean_rows_are_marked(normal, novel):
         assert detector.select(normal).mean() < 0.05
 
 
+@pytest.mark.any_backend
 def test_what_was_never_missing_is_odd_when_it_is(novelty):
     odd = with_values(cars(3), kind=None, weight=np.nan, sold=pd.NaT)
     assert (novelty.p_values(odd) < 0.05).all()
@@ -121,6 +122,7 @@ def test_what_was_never_missing_is_odd_when_it_is(novelty):
     assert texts[2].startswith("sold missing, expected about 2020-0")
 
 
+@pytest.mark.any_backend
 def test_what_is_often_missing_is_not_odd(novelty):
     new = shop(400, 5)
     part = new["kind"] == "part"
@@ -132,6 +134,7 @@ def test_what_is_often_missing_is_not_odd(novelty):
     assert novelty.describe(odd)[0].startswith("colour missing, expected ")
 
 
+@pytest.mark.any_backend
 def test_levels_that_were_not_seen_are_odd_and_no_error(novelty):
     odd = with_values(cars(2), kind="boat", colour="plaid")
     assert (novelty.p_values(odd) < 0.1).all()
@@ -150,6 +153,7 @@ def test_a_name_of_its_own_is_not_odd(normal, novel):
 
 
 @pytest.mark.xla
+@pytest.mark.any_backend
 def test_cells_that_are_wrong_together_are_named_together():
     """They vouch for each other; the rest of the row tells."""
     rng = data_rng()
@@ -216,6 +220,7 @@ def test_libraries_agree(fitted):
     assert all(", expected " in text or text.startswith("far from all") for text in texts)
 
 
+@pytest.mark.any_backend
 def test_the_index_is_kept(novelty):
     odd = cars(3).set_axis(["a", "b", "c"])
     assert_array_equal(novelty.explain(odd).index, odd.index)
@@ -223,6 +228,7 @@ def test_the_index_is_kept(novelty):
     assert_array_equal(novelty.expected(odd).columns, odd.columns)
 
 
+@pytest.mark.any_backend
 def test_what_cells_are_in_words(novelty):
     odd = with_values(cars(3), wheels=1, engine=False, sold=pd.Timestamp("2022-11-05"))
     texts = novelty.describe(odd, n_columns=1)
@@ -269,6 +275,7 @@ def test_same_seed_same_bits(novelty, normal):
     assert_allclose(alone, scores[:3], rtol=1e-4)
 
 
+@pytest.mark.any_backend
 def test_chunks_change_nothing(novelty, monkeypatch):
     X = shop(50, 2)
     parts, expected = novelty.explain(X), novelty.expected(X)
@@ -308,6 +315,7 @@ def test_reconstruction_of_tables(normal):
 
 
 @pytest.mark.any_data
+@pytest.mark.any_backend
 def test_columns_must_be_those_of_fit(novelty):
     new = cars(3)
     with pytest.raises(ValueError, match="feature names"):
@@ -318,6 +326,7 @@ def test_columns_must_be_those_of_fit(novelty):
         novelty.predict(new[new.columns[::-1]])
 
 
+@pytest.mark.any_backend
 def test_infinite_values_name_their_column(novelty, normal):
     with pytest.raises(ValueError, match=r"infinity .* column 'weight'"):
         novelty.predict(cars(3).assign(weight=np.inf))
@@ -344,6 +353,7 @@ def test_a_table_without_numbers(normal):
     assert detector.predict(odd)[0] == -1
 
 
+@pytest.mark.any_backend
 def test_deviations_of_unseen_values():
     X = pd.DataFrame({"a": [1.0, 2, 4], "b": ["x", None, "y"], "c": [None, None, None]})
     encoder = TabularEncoder().fit(X)
@@ -367,6 +377,7 @@ def _orders(n_rows=300):
     return items, (8 * items + rng.normal(size=n_rows)).round(2)
 
 
+@pytest.mark.any_backend
 @pytest.mark.parametrize("kind", ["Decimal", "polars", "pyarrow", "float"])
 def test_amounts_of_every_class_are_numbers(kind):
     items, amounts = _orders()
@@ -385,6 +396,7 @@ def test_amounts_of_every_class_are_numbers(kind):
     assert re.fullmatch(r"amount 9,120, expected about (1|2)\d\d", detector.describe(last)[0])
 
 
+@pytest.mark.any_backend
 def test_identifiers_do_not_count(normal):
     X = normal.assign(key=[f"order {i}" for i in range(len(normal))])
     with pytest.warns(UserWarning, match="identifiers or free text: 'key'") as caught:
@@ -406,6 +418,7 @@ def test_identifiers_do_not_count(normal):
         assert np.corrcoef(with_key, without)[0, 1] > 0.95
 
 
+@pytest.mark.any_backend
 def test_times_in_words():
     n_rows = 300
     days = pd.date_range("2024-01-01", periods=n_rows)
@@ -436,6 +449,7 @@ def test_times_in_words():
     assert re.search(r"took 40 days, 0:00:00, expected about [1-5]:\d\d:\d\d", texts["took"])
 
 
+@pytest.mark.any_backend
 def test_a_string_that_is_no_date_is_foreign():
     X = pd.DataFrame(
         {
@@ -451,6 +465,7 @@ def test_a_string_that_is_no_date_is_foreign():
     assert detector.describe(new)[1].startswith('day "soon", expected about 2024-0')
 
 
+@pytest.mark.any_backend
 @pytest.mark.parametrize("unit", [1, 10**6])
 def test_epochs_in_an_array(unit):
     """Seconds or microseconds within seconds: columns count as they do from their own zero."""

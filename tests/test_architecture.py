@@ -7,6 +7,7 @@ import pkgutil
 import re
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -30,6 +31,13 @@ def name_of(path):
     return path.relative_to(PACKAGE).as_posix()
 
 
+@cache
+def nodes_of(path):
+    """The nodes of the syntax tree of a module, read once for all rules."""
+    return list(ast.walk(ast.parse(path.read_text("utf-8"))))
+
+
+@pytest.mark.slow
 @pytest.mark.skipif(not (ROOT / "pyproject.toml").exists(), reason="installed elsewhere")
 def test_imports_go_downwards():
     pytest.importorskip("importlinter")
@@ -45,7 +53,7 @@ def test_imports_go_downwards():
 def test_only_the_progress_module_prints(path):
     calls = [
         node
-        for node in ast.walk(ast.parse(path.read_text("utf-8")))
+        for node in nodes_of(path)
         if isinstance(node, ast.Call) and getattr(node.func, "id", None) == "print"
     ]
     assert len(calls) == (name_of(path) == "training/_progress.py")
@@ -53,22 +61,21 @@ def test_only_the_progress_module_prints(path):
 
 @pytest.mark.parametrize("path", MODULES, ids=name_of)
 def test_modules_are_documented_and_short(path):
-    text = path.read_text("utf-8")
-    assert ast.get_docstring(ast.parse(text))
-    assert len(text.splitlines()) <= 500
+    assert ast.get_docstring(nodes_of(path)[0])
+    assert len(path.read_text("utf-8").splitlines()) <= 500
 
 
 @pytest.mark.parametrize("path", MODULES, ids=name_of)
 def test_no_global_generator_is_used(path):
     allowed = {"RandomState"}
-    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+    for node in nodes_of(path):
         if isinstance(node, ast.Attribute) and ast.unparse(node.value) == "np.random":
             assert node.attr in allowed, f"line {node.lineno}"
 
 
 def test_private_names_of_scikit_learn_stand_in_one_place():
     for path in MODULES:
-        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        for node in nodes_of(path):
             if not isinstance(node, ast.ImportFrom) or node.level:
                 continue
             parts = [*node.module.split("."), *(alias.name for alias in node.names)]
@@ -102,7 +109,7 @@ def test_the_words_are_those_of_the_field(path):
     text = path.read_text("utf-8")
     # The position in a file.
     found = BANNED.findall(text.replace(".tell()", ""))
-    for node in ast.walk(ast.parse(text)):
+    for node in nodes_of(path):
         name = node.arg if isinstance(node, ast.arg) else getattr(node, "name", None)
         if isinstance(node, ast.Name | ast.Attribute) and isinstance(node.ctx, ast.Store):
             name = getattr(node, "id", None) or node.attr
@@ -121,7 +128,7 @@ ARRAYS = {"X", "Z", "weight", "mask", "scores", "codes", "values"}
 @pytest.mark.parametrize("path", MODULES, ids=name_of)
 def test_private_functions_of_arrays_are_documented(path):
     """Their docstrings give the shapes."""
-    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+    for node in nodes_of(path):
         if not isinstance(node, ast.FunctionDef) or not re.match("_[^_]", node.name):
             continue
         for arg in (*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs):

@@ -29,6 +29,7 @@ def denoiser(quick):
 # Corruptions
 
 
+@pytest.mark.any_backend
 @pytest.mark.parametrize("name", CORRUPTIONS)
 @pytest.mark.parametrize("dtype", ["f4", "f8"])
 def test_a_corruption_is_seeded_and_leaves_its_input_alone(digits, name, dtype):
@@ -44,6 +45,7 @@ def test_a_corruption_is_seeded_and_leaves_its_input_alone(digits, name, dtype):
     assert_array_equal(CORRUPTIONS[name](0)(X, random_state=0), X)
 
 
+@pytest.mark.any_backend
 def test_gaussian_noise_is_in_units_of_each_column(blob):
     X = np.resize(blob, (6000, 5)) * np.array([1, 10, 100, 1, 1])
     noise = GaussianNoise(0.5)(X, random_state=0) - X
@@ -52,6 +54,7 @@ def test_gaussian_noise_is_in_units_of_each_column(blob):
     assert_allclose(noise.std(axis=0), 0.5, rtol=0.05)
 
 
+@pytest.mark.any_backend
 def test_clipping(pixels):
     each = GaussianNoise(1.0, clip=True)(pixels, random_state=0)
     assert (each >= pixels.min(axis=0)).all()
@@ -62,6 +65,7 @@ def test_clipping(pixels):
     assert np.ptp(overall, axis=0).min() > 0
 
 
+@pytest.mark.any_backend
 def test_masking_turns_off_a_share_of_the_cells(digits):
     X = digits + 1
     corrupted = MaskingNoise(0.3)(X, random_state=0)
@@ -69,6 +73,7 @@ def test_masking_turns_off_a_share_of_the_cells(digits):
     assert (corrupted[corrupted != 0] == X[corrupted != 0]).all()
 
 
+@pytest.mark.any_backend
 def test_salt_and_pepper_go_to_both_ends(blob):
     X = np.resize(blob, (3000, 5))
     corrupted = SaltAndPepperNoise(0.4)(X, random_state=0)
@@ -76,6 +81,7 @@ def test_salt_and_pepper_go_to_both_ends(blob):
     assert_allclose((corrupted == X.min(axis=0)).mean(), 0.2, atol=0.04)
 
 
+@pytest.mark.any_backend
 def test_swap_takes_values_of_the_same_column(blob):
     corrupted = SwapNoise(0.5)(blob, random_state=0)
     assert_allclose((corrupted != blob).mean(), 0.5, atol=0.1)
@@ -83,6 +89,7 @@ def test_swap_takes_values_of_the_same_column(blob):
         assert np.isin(column, original).all()
 
 
+@pytest.mark.any_backend
 @pytest.mark.parametrize(
     "corruption",
     [GaussianNoise(-1), MaskingNoise(1.5), SwapNoise("much"), GaussianNoise(unit="pixel")],
@@ -93,6 +100,7 @@ def test_impossible_corruptions_are_named(denoiser, digits, corruption):
         denoiser(corruption=corruption).fit(digits)
 
 
+@pytest.mark.any_backend
 @pytest.mark.parametrize(
     ("name", "value"),
     [("corruption", "dirt"), ("corruption", 0.5), ("corruption_level", -1)],
@@ -102,6 +110,7 @@ def test_impossible_parameters_are_named(denoiser, digits, name, value):
         denoiser(**{name: value}).fit(digits)
 
 
+@pytest.mark.any_backend
 def test_it_has_the_parameters_of_the_plain_autoencoder(quick, denoiser):
     own = {"corruption", "corruption_level"}
     assert set(denoiser().get_params(deep=False)) - own == (
@@ -161,6 +170,7 @@ def test_the_same_seed_gives_the_same_bits(denoiser, pixels):
 
 
 @pytest.mark.any_data
+@pytest.mark.any_backend
 def test_levels_share_a_compilation(cache, denoiser, pixels):
     search = GridSearchCV(denoiser(), {"corruption_level": [0.1, 0.3, 0.5]}, cv=2)
     search.fit(pixels)
@@ -203,6 +213,7 @@ def test_a_target_of_another_shape(denoiser, pixels):
         denoiser(tied_weights=True).fit(grey, target=colour)
 
 
+@pytest.mark.any_backend
 def test_partial_fit_and_warm_start_take_targets(denoiser, pixels):
     ae = denoiser(warm_start=True).fit(pixels, target=pixels[:, :10])
     assert ae.fit(pixels, target=pixels[:, :10]).n_iter_ == 6
@@ -211,6 +222,7 @@ def test_partial_fit_and_warm_start_take_targets(denoiser, pixels):
         ae.partial_fit(pixels, target=pixels[:, :9])
 
 
+@pytest.mark.any_backend
 @pytest.mark.parametrize("method", ["fit", "partial_fit"])
 @pytest.mark.parametrize("output", ["identity", "relu"])
 def test_going_on_without_the_target(denoiser, pixels, method, output):
@@ -229,6 +241,7 @@ def test_going_on_without_the_target(denoiser, pixels, method, output):
     assert_allclose(-ae.score_samples(pixels).mean(), ae.loss_curve_[-1], rtol=0.5)
 
 
+@pytest.mark.any_backend
 def test_going_on_without_the_target_spoils_rows(denoiser, pixels):
     """Pairs are not spoilt by default, rows without a target are."""
     ae = denoiser(warm_start=True).fit(pixels, target=pixels)
@@ -236,6 +249,7 @@ def test_going_on_without_the_target_spoils_rows(denoiser, pixels):
     assert ae.fit(pixels)._model.corruption is not None
 
 
+@pytest.mark.any_backend
 @pytest.mark.parametrize("method", ["fit", "partial_fit"])
 def test_a_target_of_another_shape_is_asked_for_again(denoiser, pixels, method):
     ae = denoiser(warm_start=True).fit(pixels, target=pixels[:, :10])
@@ -252,6 +266,7 @@ def test_a_linear_start_maps_to_the_target(denoiser, blob):
     assert ae.score(blob, target=target) > 0.98
 
 
+@pytest.mark.any_backend
 def test_images_are_spoilt_as_their_flat_rows_are(pixels):
     noise = GaussianNoise(0.3, unit="data", clip=True)
     flat = noise(pixels, random_state=0)

@@ -5,6 +5,7 @@ import hashlib
 import random
 import subprocess
 import sys
+import weakref
 from concurrent.futures import ThreadPoolExecutor
 
 import joblib
@@ -84,57 +85,69 @@ def test_an_engine_used_before_gives_the_same_bits(cache, quick, digits, fitted)
     assert_array_equal(again.transform(digits), fitted.transform(digits))
 
 
+class Sized:
+    """An engine of which only the size counts."""
+
+    def __init__(self, nbytes):
+        self.nbytes = nbytes
+
+    def release(self):
+        pass
+
+
+def borrow(cache, *keys, nbytes=1):
+    for key in keys:
+        with cache.borrow(key, lambda: Sized(nbytes)):
+            pass
+
+
 @pytest.mark.any_data
-def test_the_cache_is_bounded(monkeypatch, quick, blob):
+@pytest.mark.any_backend
+def test_the_cache_is_bounded():
     cache = EngineCache(max_size=2)
-    monkeypatch.setattr(_train, "CACHE", cache)
-    for batch_size in (10, 20, 30):
-        quick(batch_size=batch_size, max_iter=1).fit(blob)
-    assert sorted(engine.batch_size for engine in engines(cache)) == [20, 30]
-    quick(batch_size=20, max_iter=1).fit(blob)
-    quick(batch_size=40, max_iter=1).fit(blob)
-    assert sorted(engine.batch_size for engine in engines(cache)) == [20, 40]
+    borrow(cache, "a", "b", "c")
+    assert list(cache._idle) == ["b", "c"]
+    borrow(cache, "b", "d")
+    assert list(cache._idle) == ["b", "d"]
 
 
 @pytest.mark.any_data
-def test_the_cache_is_bounded_by_memory(monkeypatch, quick, digits):
-    wide = {"hidden_layer_sizes": (64,), "max_iter": 1, "penalty": None}
-    cache = EngineCache()
-    monkeypatch.setattr(_train, "CACHE", cache)
-    quick(**wide).fit(digits)
+def test_the_cache_is_bounded_by_memory(cache, quick, digits):
+    quick(hidden_layer_sizes=(64,), max_iter=1, penalty=None).fit(digits)
     (engine,) = engines(cache)
     weights = sum(np.prod(w.shape) for w in engine.model.trainable_variables)
     # The weights and Adam's two moments of each.
     assert 3 * 4 * weights <= cache.nbytes <= 3.1 * 4 * weights
 
-    cache = EngineCache(max_bytes=2 * engine.nbytes)
-    monkeypatch.setattr(_train, "CACHE", cache)
-    for batch_size in (10, 20, 30):
-        quick(batch_size=batch_size, **wide).fit(digits)
-    assert sorted(engine.batch_size for engine in engines(cache)) == [20, 30]
-    cache.max_bytes = engine.nbytes - 1
-    quick(batch_size=40, **wide).fit(digits)
-    assert 40 not in [engine.batch_size for engine in engines(cache)]
+    bounded = EngineCache(max_bytes=20)
+    borrow(bounded, "a", "b", "c", nbytes=10)
+    assert list(bounded._idle) == ["b", "c"]
+    bounded.max_bytes = 9
+    borrow(bounded, "d", nbytes=10)
+    assert "d" not in bounded._idle
 
 
 @pytest.mark.any_data
 @only_tensorflow
-def test_nothing_holds_on_to_an_engine_that_was_dropped(cache, quick, blob):
+def test_nothing_holds_on_to_an_engine_that_was_dropped(empty_cache, quick, blob):
     """Its graph neither, which would take the weights with it."""
     import tensorflow as tf
 
-    def graphs():
-        gc.collect()
-        # By their type: some modules' objects warn when they are asked for anything.
-        return sum(issubclass(type(thing), tf.Graph) for thing in gc.get_objects())
-
     quick(max_iter=1).fit(blob)
-    cache._idle.clear()
-    before = graphs()
-    quick(max_iter=1, batch_size=8).fit(blob)
-    assert graphs() > before
-    cache._idle.clear()
-    assert graphs() == before
+    # What is made from here on stays among the young, where it is quickly found.
+    gc.disable()
+    try:
+        quick(max_iter=1, batch_size=8).fit(blob)
+        # By their type: some modules' objects warn when they are asked for anything.
+        young = gc.get_objects(generation=0)
+        graphs = [weakref.ref(thing) for thing in young if issubclass(type(thing), tf.Graph)]
+    finally:
+        gc.enable()
+    assert graphs
+    del young
+    empty_cache._idle.clear()
+    gc.collect()
+    assert all(graph() is None for graph in graphs)
 
 
 @pytest.mark.any_data
@@ -460,17 +473,17 @@ def train_by_hand(X, seed, key=None, max_iter=3):
     )
 
 
-def test_dropout_and_moving_statistics(cache, blob):
+def test_dropout_and_moving_statistics(empty_cache, blob):
     first = train_by_hand(blob, seed=1, key="by hand")
     moving_mean, moving_variance = first.statistics
     assert np.abs(moving_mean).max() > 0.01
     assert np.abs(moving_variance - 1).max() > 0.01
     assert first.loss_curve[-1] < first.loss_curve[0]
-    assert len(cache) == 1
+    assert len(empty_cache) == 1
 
     again = train_by_hand(blob, seed=1, key="by hand")
     fresh = train_by_hand(blob, seed=1)
-    assert len(cache) == 1
+    assert len(empty_cache) == 1
     for other in (again, fresh):
         assert other.loss_curve == first.loss_curve
         assert other.validation_curve == first.validation_curve
@@ -552,7 +565,7 @@ def test_same_bits_through_joblib(quick, digits):
         assert_array_equal(one, other)
 
 
-def test_no_global_generator_is_touched(cache, quick, digits):
+def test_no_global_generator_is_touched(empty_cache, quick, digits):
     kept = np.random.get_state(), random.getstate()
     try:
         keras.utils.set_random_seed(1)
@@ -560,7 +573,7 @@ def test_no_global_generator_is_touched(cache, quick, digits):
         keras.utils.set_random_seed(1)
         numpy_state, python_state = np.random.get_state(), random.getstate()
         quick(random_state=None).fit(digits)
-        assert len(cache) == 1
+        assert len(empty_cache) == 1
         assert_array_equal(np.random.get_state()[1], numpy_state[1])
         assert np.random.get_state()[2:] == numpy_state[2:]
         assert random.getstate() == python_state
@@ -573,7 +586,7 @@ def test_no_global_generator_is_touched(cache, quick, digits):
         random.setstate(kept[1])
 
 
-def test_global_seeds_change_nothing(cache, quick, digits, fitted):
+def test_global_seeds_change_nothing(empty_cache, quick, digits, fitted):
     kept = np.random.get_state(), random.getstate()
     try:
         keras.utils.set_random_seed(123)

@@ -252,6 +252,7 @@ def test_undeclared_attributes_are_not_saved(tmp_path):
         skae.save(estimator, tmp_path / "file.skae")
 
 
+@pytest.mark.slow
 def test_classes_do_not_depend_on_what_was_imported():
     code = "from skae.persistence import trusted_types; print(*trusted_types())"
     environment = {**os.environ, "PYTHONPATH": str(Path(skae.__file__).parents[1])}

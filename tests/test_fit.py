@@ -210,6 +210,7 @@ OTHER_NETWORKS = {
 
 
 @pytest.mark.any_data
+@pytest.mark.any_backend
 @pytest.mark.parametrize("method", ["fit", "partial_fit"])
 @pytest.mark.parametrize("name", OTHER_NETWORKS)
 def test_going_on_keeps_the_network(quick, pixels, name, method):
@@ -226,6 +227,7 @@ def test_going_on_keeps_the_network(quick, pixels, name, method):
         ae.set_params(warm_start=False).fit(pixels)
 
 
+@pytest.mark.any_backend
 def test_going_on_with_a_network_that_was_changed_inside(quick, pixels):
     ae = quick(
         network=ConvNetwork(filters=(2,), image_shape=(8, 8)), warm_start=True, max_iter=1
@@ -235,6 +237,7 @@ def test_going_on_with_a_network_that_was_changed_inside(quick, pixels):
         ae.fit(pixels)
 
 
+@pytest.mark.any_backend
 @pytest.mark.parametrize(
     "params",
     [
@@ -249,6 +252,7 @@ def test_going_on_may_change_all_else(quick, digits, params):
     assert ae.fit(digits).n_iter_ > 1
 
 
+@pytest.mark.any_backend
 def test_going_on_after_a_second_start(quick, digits):
     """The network kept may be that of random weights, which has no linear path."""
     for seed in range(2):
@@ -389,12 +393,14 @@ def test_code_and_output_activations(quick, pixels):
 
 
 @pytest.mark.any_data
+@pytest.mark.any_backend
 def test_scikit_learns_words_for_activations(quick, pixels):
     ours = quick(activation="logistic", code_activation="identity").fit_transform(pixels)
     keras = quick(activation="sigmoid", code_activation="linear").fit_transform(pixels)
     assert_array_equal(ours, keras)
 
 
+@pytest.mark.any_backend
 @pytest.mark.parametrize("sizes", [8, (8,), [8], np.array([8])], ids=repr)
 def test_ways_to_say_hidden_layer_sizes(quick, digits, fitted, sizes):
     ae = quick(hidden_layer_sizes=sizes).fit(digits)

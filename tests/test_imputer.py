@@ -55,6 +55,7 @@ def test_only_missing_values_change(numbers):
     assert np.isfinite(filled).all()
 
 
+@pytest.mark.any_backend
 def test_complete_rows_are_returned(numbers):
     imputer = AEImputer(**QUICK).fit(numbers)
     filled = imputer.transform(numbers)
@@ -62,6 +63,7 @@ def test_complete_rows_are_returned(numbers):
     assert not np.shares_memory(filled, numbers)
 
 
+@pytest.mark.any_backend
 def test_filled_numbers_lie_within_the_range_seen(numbers):
     X, gone = holed(numbers)
     filled = AEImputer(**QUICK).fit_transform(X)
@@ -170,6 +172,7 @@ def test_new_rows_with_other_missing_values(numbers):
     assert np.isfinite(filled).all()
 
 
+@pytest.mark.any_backend
 def test_rows_with_everything_missing_are_near_the_mean(numbers):
     imputer = AEImputer(**QUICK).fit(numbers)
     filled = imputer.transform(np.full((2, 4), np.nan))
@@ -177,6 +180,7 @@ def test_rows_with_everything_missing_are_near_the_mean(numbers):
     assert (np.abs(filled[0] - numbers.mean(axis=0)) < numbers.std(axis=0)).all()
 
 
+@pytest.mark.any_backend
 def test_a_row_is_filled_alike_alone_and_among_others(numbers):
     X, _ = holed(numbers)
     imputer = AEImputer(**QUICK).fit(X)
@@ -302,6 +306,7 @@ def test_set_output(numbers):
     assert isinstance(polar, pl.DataFrame)
 
 
+@pytest.mark.any_backend
 def test_in_a_pipeline(numbers):
     X, _ = holed(numbers)
     y = numbers[:, 2] > 0
@@ -309,6 +314,7 @@ def test_in_a_pipeline(numbers):
     assert pipeline.score(X, y) > 0.8
 
 
+@pytest.mark.any_backend
 def test_transform_wants_a_fit(numbers):
     with pytest.raises(NotFittedError):
         AEImputer().transform(numbers)
@@ -316,6 +322,7 @@ def test_transform_wants_a_fit(numbers):
         AEImputer().get_feature_names_out()
 
 
+@pytest.mark.any_backend
 @pytest.mark.parametrize(
     ("parameters", "message"),
     [
@@ -331,6 +338,7 @@ def test_parameters_are_checked(numbers, parameters, message):
         AEImputer(**{**QUICK, **parameters}).fit(numbers)
 
 
+@pytest.mark.any_backend
 def test_a_failed_fit_loses_nothing(numbers):
     imputer = AEImputer(**QUICK).fit(numbers)
     X, _ = holed(numbers)
@@ -365,6 +373,7 @@ def test_few_rows(numbers, n_rows):
     assert np.isfinite(filled).all()
 
 
+@pytest.mark.any_backend
 def test_one_column_is_filled_with_its_mean():
     x = data_rng().normal(size=(50, 1))
     x[:5] = np.nan
@@ -372,6 +381,7 @@ def test_one_column_is_filled_with_its_mean():
     assert_allclose(filled[:5], np.nanmean(x), atol=0.3)
 
 
+@pytest.mark.any_backend
 def test_constant_columns():
     X = np.column_stack([np.full(40, 3.0), data_rng().normal(size=(40, 2))])
     X[4:8, 0] = np.nan
@@ -396,6 +406,7 @@ def test_nonlinear_columns_are_filled_better_than_linearly(numbers):
     assert np.isfinite(imputer.loss_curve_).all()
 
 
+@pytest.mark.any_backend
 def test_linear_columns_are_as_good_as_linear():
     rng = data_rng()
     true = rng.normal(size=(200, 3)) @ rng.normal(size=(3, 6)) + 0.1 * rng.normal(size=(200, 6))
@@ -418,6 +429,7 @@ def test_draws_vary_where_values_are_missing(numbers):
     assert_array_equal(np.array(imputer.sample(X, 4, random_state=0)), draws)
 
 
+@pytest.mark.any_backend
 def test_draws_vary_about_as_much_as_the_values():
     x, noise = data_rng().normal(size=(2, 400))
     true = np.column_stack([x, x + noise])
@@ -442,6 +454,7 @@ def test_draws_of_tables(table):
 # Parts
 
 
+@pytest.mark.any_backend
 def test_normal_scores_go_back(numbers):
     scores = NormalScores.from_data(numbers, np.ones(numbers.shape, bool))
     Z = scores.transform(numbers)
@@ -449,6 +462,7 @@ def test_normal_scores_go_back(numbers):
     assert_allclose(scores.inverse_transform(Z), numbers, atol=0.2)
 
 
+@pytest.mark.any_backend
 def test_conditional_means_are_those_of_the_regression():
     rng = data_rng()
     X = rng.normal(size=(500, 3)) @ rng.normal(size=(3, 3))
@@ -464,6 +478,7 @@ def test_conditional_means_are_those_of_the_regression():
 # What it learns from
 
 
+@pytest.mark.any_backend
 def test_values_are_hidden_as_rows_miss_them():
     """Of complete rows, values of the column that others miss are hidden more often."""
     n = 20_000
@@ -477,6 +492,7 @@ def test_values_are_hidden_as_rows_miss_them():
     assert_allclose(gone, [(0.35 + 1 - 0.5 * 0.85) / 2, (0.35 + 0.15) / 2], atol=0.02)
 
 
+@pytest.mark.any_backend
 def test_stacking_weights_are_those_of_a_ridge_regression():
     """Ridge regression to equal shares, which are not negative and add up to one."""
     rng = data_rng()

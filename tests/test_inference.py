@@ -28,13 +28,15 @@ def fresh_interpreter(code, *arguments):
     ).stdout.strip()
 
 
+@pytest.mark.slow
 @pytest.mark.any_data
 @pytest.mark.any_backend
 def test_import_is_light():
-    code = f"import sys, skae; print([m for m in {HEAVY} if m in sys.modules])"
+    code = f"import sys, skae, skae.plotting; print([m for m in {HEAVY} if m in sys.modules])"
     assert fresh_interpreter(code) == "[]"
 
 
+@pytest.mark.slow
 @pytest.mark.any_data
 @pytest.mark.any_backend
 def test_unpickling_and_predicting_are_light(fitted, digits, tmp_path):

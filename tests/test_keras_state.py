@@ -31,13 +31,18 @@ def decoder(n_components, output_shape):
 
 ESTIMATORS = {
     "layers": AutoencoderTransformer(
-        3, normalization="batch", dropout=0.2, tied_weights=True, **SMALL
-    ),
-    "penalty": AutoencoderTransformer(
-        3, normalization="layer", penalty="contractive", loss=keras.losses.Huber(), **SMALL
+        3,
+        normalization="batch",
+        dropout=0.2,
+        tied_weights=True,
+        penalty="contractive",
+        loss=keras.losses.Huber(),
+        **SMALL,
     ),
     "convolutional": AutoencoderTransformer(3, network=ConvNetwork(filters=(2,)), **SMALL),
-    "denoising": DenoisingAutoencoder(3, loss="binary_crossentropy", **SMALL),
+    "denoising": DenoisingAutoencoder(
+        3, loss="binary_crossentropy", normalization="layer", **SMALL
+    ),
     "variational": VAETransformer(3, n_draws=4, **SMALL),
     "detector": AEAnomalyDetector(hidden_layer_sizes=(4,), n_steps=20, random_state=0),
 }
@@ -54,7 +59,7 @@ SETTINGS = [
 
 
 @pytest.fixture(params=SETTINGS, ids=lambda setting: "-".join(filter(None, setting)))
-def setting(request, cache):
+def setting(request, empty_cache):
     """Keras' precision as a user may have set it, and an empty cache."""
     floatx, policy = keras.config.floatx(), keras.config.dtype_policy()
 

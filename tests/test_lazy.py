@@ -211,6 +211,7 @@ def test_a_stream_goes_on(many, quick, digits):
     assert ae.fit(digits).partial_fit(digits).n_iter_ == 7
 
 
+@pytest.mark.any_backend
 def test_few_rows_are_held_out_of_many(monkeypatch, many, quick, digits):
     monkeypatch.setattr(_validation, "_MOST_HELD_OUT", 0)
     monkeypatch.setattr(_validation, "_FEWEST_HELD_OUT", 7)
@@ -235,6 +236,7 @@ def test_memory_is_given_back_where_the_system_can_be_asked(monkeypatch):
 # Sparse rows
 
 
+@pytest.mark.any_backend
 @pytest.mark.parametrize("form", FORMATS)
 def test_sparse_rows_give_what_dense_rows_give(words, form):
     ae = AutoencoderTransformer(3, hidden_layer_sizes=(8,), max_iter=3, random_state=0)
@@ -313,6 +315,7 @@ def test_reconstructions_of_sparse_rows_of_another_shape(words):
             measure(Cut(), sparse.csr_array(words))
 
 
+@pytest.mark.any_backend
 def test_sparse_rows_in_chunks(many, words):
     X = sparse.csr_array(words.astype(np.float32))
     weight = 1.0 + np.arange(len(words)) % 2
@@ -334,6 +337,7 @@ def test_variance_explained_of_sparse_rows_for_any_transformer(words):
 
 
 @pytest.mark.any_data
+@pytest.mark.any_backend
 def test_models_of_ones_own_read_sparse_rows(words):
     import keras
 
@@ -344,6 +348,7 @@ def test_models_of_ones_own_read_sparse_rows(words):
     assert_allclose(ae.fit(X).transform(X), ae.transform(words), atol=1e-5)
 
 
+@pytest.mark.any_backend
 def test_sparse_rows_of_a_distribution(many, words):
     vae = VAETransformer(3, hidden_layer_sizes=(8,), max_iter=3, random_state=0)
     X = sparse.csr_array(words)
@@ -375,6 +380,7 @@ def test_sparse_rows_are_numbers_without_holes(quick, words):
 
 
 @pytest.mark.any_data
+@pytest.mark.any_backend
 def test_sparse_rows_where_others_were_fitted_on(quick, words):
     X = sparse.csr_array(words)
     with pytest.raises(TypeError, match=r"X is sparse, but .* on a table"):

@@ -152,6 +152,7 @@ def test_every_activation_is_supported():
     assert set(ACTIVATIONS) <= set(_tensors.ACTIVATIONS)
 
 
+@pytest.mark.any_data
 @pytest.mark.parametrize(
     ("params", "options"),
     [
@@ -168,6 +169,7 @@ def test_convolutions(params, options):
     assert_same_network_output(ConvNetwork(**params), options)
 
 
+@pytest.mark.any_data
 @pytest.mark.parametrize(
     ("params", "options"),
     [
@@ -284,6 +286,7 @@ def test_likelihoods_in_rounds_of_draws(vae, digits, n_draws):
     assert got.shape == (0,)
 
 
+@pytest.mark.any_backend
 def test_likelihoods_of_images(vae, digits):
     vae.set_params(n_draws=12, network=ConvNetwork((2,)))
     X = images(digits)
@@ -426,6 +429,7 @@ def test_a_file_that_cannot_be_written_leaves_the_old_one(fitted, tmp_path, monk
     assert os.listdir(tmp_path) == ["ae.onnx"]
 
 
+@pytest.mark.slow
 @pytest.mark.any_data
 @pytest.mark.any_backend
 def test_dense_networks_are_exported_without_keras(detector, table):

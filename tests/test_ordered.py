@@ -51,6 +51,7 @@ def test_the_first_columns_are_a_code(ordered, digits, size):
     assert len(small.variance_explained_) == len(small.pca_variance_explained_) == size
 
 
+@pytest.mark.any_backend
 def test_more_columns_explain_more_and_more_than_pca(quick, digits):
     params = {**PARAMS, "max_iter": 60, "learning_rate": "auto"}
     ordered = quick(**params).fit(digits)
@@ -88,6 +89,7 @@ def test_rows_are_validated_by_the_weights_of_sizes_too(quick, blob):
     assert_allclose(ordered.validation_loss_curve_[0], ordered.start_loss_, rtol=1e-3)
 
 
+@pytest.mark.any_backend
 def test_the_curve_of_pca_is_that_of_pca(quick, digits):
     ae = quick(**PARAMS, early_stopping=False).fit(digits)
     ratios = PCA(5).fit(digits).explained_variance_ratio_
@@ -124,6 +126,7 @@ def test_the_same_seed_gives_the_same(quick, ordered, digits):
     assert_array_equal(again.variance_explained_, ordered.variance_explained_)
 
 
+@pytest.mark.any_backend
 def test_each_size_is_at_least_as_good_as_with_what_training_left(quick, digits, monkeypatch):
     params = {**PARAMS, "n_components": 7, "max_iter": 30}
     explained = quick(**params).fit(digits).variance_explained_
@@ -137,6 +140,7 @@ def test_each_size_is_at_least_as_good_as_with_what_training_left(quick, digits,
     assert (explained - trained).mean() > 0.01
 
 
+@pytest.mark.any_backend
 def test_a_fit_that_goes_on_goes_on_from_all_sizes(quick, digits):
     ae = quick(**{**PARAMS, "max_iter": 30}, warm_start=True).fit(digits)
     before = [ae.truncated(k).score(digits) for k in range(1, 6)]
@@ -159,6 +163,7 @@ def decoder():
     return DenseForward(coder, weights), other[2:], rows
 
 
+@pytest.mark.any_backend
 def test_the_last_layer_is_found(decoder):
     forward, other, rows = decoder
     found = refitted(forward, rows.take(slice(250)), rows.take(slice(250, 300)))
@@ -167,6 +172,7 @@ def test_the_last_layer_is_found(decoder):
     assert_allclose(said, rows.targets, atol=0.05)
 
 
+@pytest.mark.any_backend
 def test_rows_without_weight_do_not_change_the_last_layer(decoder):
     forward, _, rows = decoder
     corrupted = replace(
@@ -179,6 +185,7 @@ def test_rows_without_weight_do_not_change_the_last_layer(decoder):
         assert_allclose(array, other, atol=1e-3)
 
 
+@pytest.mark.any_backend
 def test_the_last_layer_stays_where_held_out_rows_say_so(decoder):
     forward, _, rows = decoder
     found = refitted(forward, rows, replace(rows, targets=forward(rows.inputs)))
@@ -186,6 +193,7 @@ def test_the_last_layer_stays_where_held_out_rows_say_so(decoder):
         assert_array_equal(array, before)
 
 
+@pytest.mark.any_backend
 def test_a_share_is_what_the_network_explains(quick, digits):
     share = {**PARAMS, "n_components": 0.5, "max_iter": 30, "hidden_layer_sizes": (64,)}
     ae = quick(**share).fit(digits)
@@ -214,6 +222,7 @@ def test_where_training_gains_nothing_it_is_pca(quick, digits):
                     atol=1e-3)  # fmt: skip
 
 
+@pytest.mark.any_backend
 @pytest.mark.parametrize(
     "params",
     [
@@ -235,6 +244,7 @@ def test_goes_with_other_parameters(quick, pixels, params):
         assert np.isfinite(small.reconstruct(pixels)).all()
 
 
+@pytest.mark.any_backend
 def test_tables(quick, blob):
     table = pd.DataFrame(blob, columns=list("abcde"))
     table["kind"] = np.where(blob[:, 0] > blob[:, 0].mean(), "high", "low")
@@ -248,6 +258,7 @@ def test_tables(quick, blob):
     assert small.pca_variance_explained_ is None
 
 
+@pytest.mark.any_backend
 def test_weights_and_pipelines(quick, digits):
     weight = np.r_[np.ones(200), np.zeros(100)]
     weighted = quick(**PARAMS).fit(digits, sample_weight=weight)
@@ -261,6 +272,7 @@ def test_weights_and_pipelines(quick, digits):
     )
 
 
+@pytest.mark.any_backend
 @pytest.mark.parametrize(
     ("params", "match"),
     [
@@ -277,6 +289,7 @@ def test_what_does_not_go_with_it(quick, digits, params, match):
         quick(**{**PARAMS, **params}).fit(X)
 
 
+@pytest.mark.any_backend
 def test_what_cannot_be_cut(fitted, ordered):
     with pytest.raises(ValueError, match="fit with ordered=True"):
         fitted.truncated(1)
@@ -289,6 +302,7 @@ def test_what_cannot_be_cut(fitted, ordered):
     assert "ordered" not in DenoisingAutoencoder().get_params()
 
 
+@pytest.mark.any_backend
 def test_a_fit_that_goes_on_cannot_become_ordered(quick, digits):
     ae = quick(max_iter=1, warm_start=True).fit(digits)
     with pytest.raises(ValueError, match="ordered was False and is True"):

@@ -1,6 +1,5 @@
 """Displays: what is drawn, with which labels, and what is refused."""
 
-import subprocess
 import sys
 
 import numpy as np
@@ -34,11 +33,6 @@ def series():
 
 def texts(labels):
     return [label.get_text() for label in labels]
-
-
-def test_matplotlib_is_imported_when_something_is_drawn():
-    code = "import sys, skae, skae.plotting; assert 'matplotlib' not in sys.modules"
-    subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
 
 
 def test_without_matplotlib_the_error_says_how_to_get_it(monkeypatch):

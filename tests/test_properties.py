@@ -3,6 +3,7 @@
 from types import SimpleNamespace
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
@@ -13,6 +14,8 @@ from skae.inference._dense import DenseForward
 from skae.networks._base import ACTIVATIONS
 from skae.networks._dense import DenseNetwork, resize
 from skae.networks._principal import principal_axes
+
+pytestmark = pytest.mark.any_backend
 
 # Other examples where other data are asked for: then pytest's --hypothesis-seed decides.
 settings.register_profile("skae", deadline=None, derandomize=not SEED, database=None)

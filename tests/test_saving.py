@@ -85,6 +85,8 @@ def test_estimators(digits, tmp_path, name):
     check_the_same(saved.OF_NUMBERS[name], X, tmp_path / "estimator.skae")
 
 
+@pytest.mark.any_data
+@pytest.mark.any_backend
 @pytest.mark.parametrize("name", saved.OF_TABLES)
 def test_tables(tmp_path, name):
     check_the_same(saved.OF_TABLES[name], people(), tmp_path / "estimator.skae")
@@ -168,6 +170,7 @@ def test_any_program_can_look_inside(fitted, tmp_path):
     assert len(arrays) > 4
 
 
+@pytest.mark.slow
 @pytest.mark.any_data
 def test_neither_keras_nor_a_backend_is_imported(fitted, digits, tmp_path):
     skae.save(fitted, tmp_path / "ae.skae")
@@ -333,6 +336,7 @@ def test_a_full_disk(fitted, tmp_path):
     assert skae.load(path).n_components == 5
 
 
+@pytest.mark.slow
 @pytest.mark.any_data
 @pytest.mark.any_backend
 @pytest.mark.skipif(not hasattr(os, "O_TMPFILE"), reason="files without a name, of Linux")

@@ -112,6 +112,7 @@ def test_the_start_is_turned_and_pruned(quick_vae, blob):
     assert_allclose(std[:, idle], 1, atol=1e-6)
 
 
+@pytest.mark.any_backend
 def test_training_adds_to_the_likelihood(quick_vae, bent):
     train, test = bent[:300], bent[300:]
     vae = quick_vae(n_components=2, hidden_layer_sizes=(16,), max_iter=60).fit(train)
@@ -182,6 +183,7 @@ def test_score_takes_weights(fitted_vae, digits):
     assert_allclose(fitted_vae.score(digits, sample_weight=weight), expected)
 
 
+@pytest.mark.any_backend
 def test_it_is_a_density(quick_vae, bent):
     """In the units of the data it integrates to one."""
     X = 7 * bent[:, :2] + 3
@@ -193,6 +195,7 @@ def test_it_is_a_density(quick_vae, bent):
     assert_allclose(mass, 1, atol=0.05)
 
 
+@pytest.mark.any_backend
 def test_weighted_draws_are_nearer_than_the_bound(quick_vae, bent):
     vae = quick_vae(n_components=2, max_iter=30).fit(bent)
     assert vae.score(bent) > -vae._model.losses(Rows(bent)).mean() + 0.01
@@ -213,6 +216,7 @@ def test_single_precision(quick_vae, digits):
 # Codes and samples
 
 
+@pytest.mark.any_backend
 @pytest.mark.parametrize(
     "method", ["score_samples", "score", "posterior", "transform", "reconstruct"]
 )
@@ -223,6 +227,7 @@ def test_not_fitted(digits, method):
         VAETransformer().sample()
 
 
+@pytest.mark.any_backend
 @pytest.mark.parametrize("n_samples", [0, -1, 2.5, "3", None, True])
 def test_how_many_samples(fitted_vae, n_samples):
     with pytest.raises(ValueError, match="'n_samples' parameter of sample must be an int"):
@@ -239,6 +244,7 @@ def test_posterior(fitted_vae, digits):
     assert_allclose(kl.mean(axis=0), fitted_vae.divergence_, rtol=0.1)
 
 
+@pytest.mark.any_backend
 def test_samples_have_the_moments_of_the_data(quick_vae, blob):
     vae = quick_vae(n_components=2, **START).fit(blob)
     rows = vae.sample(20_000, random_state=0)
@@ -318,6 +324,7 @@ def test_too_few_rows_leave_the_standard_normal(quick_vae, clusters):
     assert quick_vae(n_components=2).fit(clusters[:9]).prior_ is None
 
 
+@pytest.mark.any_backend
 def test_outliers_break_nothing(quick_vae, clusters):
     X = clusters.copy()
     X[::50] *= 1e6
@@ -326,12 +333,14 @@ def test_outliers_break_nothing(quick_vae, clusters):
     assert np.isfinite(vae.sample(5, random_state=0)).all()
 
 
+@pytest.mark.any_backend
 def test_partial_fit_leaves_the_standard_normal(quick_vae, clusters):
     vae = quick_vae(n_components=2).fit(clusters)
     assert vae.prior_ is not None
     assert vae.partial_fit(clusters).prior_ is None
 
 
+@pytest.mark.any_backend
 def test_a_fit_that_goes_on_fits_the_prior_again(quick_vae, clusters):
     vae = quick_vae(n_components=2, warm_start=True).fit(clusters)
     before = vae.prior_
@@ -339,6 +348,7 @@ def test_a_fit_that_goes_on_fits_the_prior_again(quick_vae, clusters):
     assert vae.set_params(prior="normal").fit(clusters).prior_ is None
 
 
+@pytest.mark.any_backend
 def test_without_rows_held_out_some_are_kept_from_the_mixture(quick_vae, clusters):
     vae = quick_vae(n_components=2, early_stopping=False).fit(clusters[:300])
     normal = clone(vae).set_params(prior="normal").fit(clusters[:300])
@@ -346,6 +356,7 @@ def test_without_rows_held_out_some_are_kept_from_the_mixture(quick_vae, cluster
     assert vae.score(clusters[300:]) > normal.score(clusters[300:]) + 0.2
 
 
+@pytest.mark.any_backend
 def test_the_mixture_heeds_weights(quick_vae, clusters):
     """Rows with little weight are seldom drawn."""
     right = clusters[:, 0] > 2
@@ -356,6 +367,7 @@ def test_the_mixture_heeds_weights(quick_vae, clusters):
     assert (vae.sample(500, random_state=0)[:, 0] > 1).mean() > 0.8
 
 
+@pytest.mark.any_backend
 def test_a_mixture_in_single_precision(quick_vae, of_clusters, clusters):
     rows = clusters.astype("f4")
     vae = quick_vae(n_components=2).fit(rows[:300])
@@ -364,6 +376,7 @@ def test_a_mixture_in_single_precision(quick_vae, of_clusters, clusters):
     assert_allclose(vae.score(rows[300:]), expected, rtol=0.02)
 
 
+@pytest.mark.any_backend
 def test_a_mixture_of_bits(quick_vae, clusters):
     bits = (np.repeat(clusters, 3, axis=1) > 1).astype(float)
     vae, normal = (
@@ -398,6 +411,7 @@ def test_bernoulli(quick_vae, pixels):
     assert set(np.unique(vae.sample(10, random_state=0))) == {0, 1}
 
 
+@pytest.mark.any_backend
 def test_bernoulli_wants_the_unit_interval(quick_vae, digits):
     with pytest.raises(ValueError, match=r"likelihood='bernoulli' needs X in \[0, 1\]"):
         quick_vae(likelihood="bernoulli").fit(digits)
@@ -457,6 +471,7 @@ def test_free_bits_cost_the_same_whether_they_are_used_or_not(quick_vae, digits)
 
 
 @pytest.mark.any_data
+@pytest.mark.any_backend
 def test_settings_compile_nothing(quick_vae, digits, cache):
     for params in ({}, {"beta": 2.0}, {"warm_up": 3}, {"free_bits": 0.1}, {"n_components": 5}):
         quick_vae(**params).fit(digits)
@@ -466,6 +481,7 @@ def test_settings_compile_nothing(quick_vae, digits, cache):
 # Collapse
 
 
+@pytest.mark.any_backend
 def test_what_collapses_is_named(quick_vae, digits):
     vae = quick_vae(beta=1e4, max_iter=30, early_stopping=False, learning_rate=0.05)
     with pytest.warns(ConvergenceWarning, match=r"columns of the code have collapsed"):
@@ -473,6 +489,7 @@ def test_what_collapses_is_named(quick_vae, digits):
     assert vae.n_active_ < 3
 
 
+@pytest.mark.any_backend
 def test_columns_that_the_data_do_not_support_are_no_collapse(quick_vae, blob):
     vae = quick_vae(n_components=5, **START).fit(blob)
     assert vae.n_active_ < vae.n_components_ == 5
@@ -494,6 +511,7 @@ def test_same_seed_same_bits(quick_vae, digits, fitted_vae):
     assert_array_equal(again.score_samples(digits), fitted_vae.score_samples(digits))
 
 
+@pytest.mark.slow
 @pytest.mark.any_data
 @pytest.mark.any_backend
 def test_a_pickle_needs_no_keras(fitted_vae, digits, tmp_path):
@@ -520,6 +538,7 @@ def test_keras_models(fitted_vae, digits):
     assert_allclose(rows, fitted_vae.reconstruct(digits), atol=1e-3)
 
 
+@pytest.mark.any_backend
 def test_likelihoods_are_nats():
     x, output = np.array([[0.0, 1.0]]), np.array([[0.5, 0.5]])
     bits = LIKELIHOODS["bernoulli"].per_sample(np, x, output, None)
@@ -528,6 +547,7 @@ def test_likelihoods_are_nats():
     assert_allclose(squares, 0.125 + 0.5 + np.log(2 * np.pi) + np.log(0.5))
 
 
+@pytest.mark.any_backend
 def test_the_classifier_refuses_it(quick_vae, digits):
     with pytest.raises(ValueError, match=r"score_samples is minus an error.*VAETransformer"):
         AEClassifier(quick_vae()).fit(digits, np.arange(len(digits)) % 2)
@@ -536,6 +556,7 @@ def test_the_classifier_refuses_it(quick_vae, digits):
 # Networks
 
 
+@pytest.mark.any_data
 def test_a_convolutional_posterior(pixels):
     """It starts where the dense one does, and draws images."""
     images = pixels.reshape(-1, 8, 8)
@@ -548,6 +569,7 @@ def test_a_convolutional_posterior(pixels):
     assert vae.interpolate(images[:1], images[1:2], n_steps=3).shape == (1, 3, 8, 8)
 
 
+@pytest.mark.any_backend
 def test_models_of_ones_own_are_refused(pixels):
     network = KerasNetwork(lambda shape, n: None, lambda n, shape: None)
     with pytest.raises(ValueError, match="network must be a ConvNetwork, a RecurrentNetwork"):

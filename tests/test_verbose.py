@@ -13,7 +13,7 @@ from skae.estimators import _base
 from skae.training import _progress
 from skae.training._progress import Progress, ProgressFormat
 
-pytestmark = pytest.mark.any_backend
+pytestmark = [pytest.mark.any_backend, pytest.mark.any_data]
 
 SHARE = r"-?\d\.\d{4}"
 
