@@ -37,16 +37,19 @@ def room_for_engines():
     from skae.training._train import CACHE
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(CACHE, "max_size", 128)
+        patch.setattr(CACHE, "max_size", 256)
         yield
 
 
 @pytest.fixture(scope="session", autouse=True)
-def settled_modules(room_for_engines):
-    """What was imported lives on: the garbage collector need not walk it in every round."""
+def rounds_of_the_garbage_collector(room_for_engines):
+    """None walks what was imported, and few walk the many objects of compiled programs."""
     gc.collect()
     gc.freeze()
+    thresholds = gc.get_threshold()
+    gc.set_threshold(*thresholds[:2], 1000)
     yield
+    gc.set_threshold(*thresholds)
     gc.unfreeze()
 
 

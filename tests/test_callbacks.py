@@ -199,10 +199,15 @@ GIVEN = {
 }
 
 
-@pytest.mark.parametrize("weighted", [False, True])
 @pytest.mark.parametrize("kind", GIVEN)
 @pytest.mark.parametrize(
-    "estimator", [AutoencoderTransformer, DenoisingAutoencoder, VAETransformer]
+    ("estimator", "weighted"),
+    [
+        (AutoencoderTransformer, False),
+        (AutoencoderTransformer, True),
+        (DenoisingAutoencoder, True),
+        (VAETransformer, False),
+    ],
 )
 def test_callbacks_are_given_what_the_user_gave(estimator, kind, weighted):
     """Rows of weight zero too, so that X, y and weights are of one length."""

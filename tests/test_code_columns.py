@@ -43,15 +43,13 @@ def as_trained(model, rows):
     return model, None
 
 
-# Recurrent layers are slow to compile.
+# Slow to compile.
+RECURRENT = {"recurrent": pytest.mark.slow, "bidirectional": pytest.mark.any_data}
+
+
 @pytest.fixture(
     scope="module",
-    params=[
-        pytest.param(
-            name, marks=[pytest.mark.any_data] * (name in ("recurrent", "bidirectional"))
-        )
-        for name in MAKERS
-    ],
+    params=[pytest.param(name, marks=RECURRENT.get(name, ())) for name in MAKERS],
 )
 def fitted_one(request, pixels):
     return MAKERS[request.param]().fit(pixels)

@@ -39,7 +39,9 @@ ESTIMATORS = {
         loss=keras.losses.Huber(),
         **SMALL,
     ),
-    "convolutional": AutoencoderTransformer(3, network=ConvNetwork(filters=(2,)), **SMALL),
+    "convolutional": AutoencoderTransformer(
+        3, network=ConvNetwork((2,), image_shape=(8, 8)), **SMALL
+    ),
     "denoising": DenoisingAutoencoder(
         3, loss="binary_crossentropy", normalization="layer", **SMALL
     ),
@@ -79,7 +81,7 @@ def setting(request, empty_cache):
 
 
 def fitted(name, pixels):
-    X = pixels[:100].reshape(-1, 8, 8) if name == "convolutional" else pixels[:100]
+    X = pixels[:100]
     return ESTIMATORS[name].fit(X), X
 
 

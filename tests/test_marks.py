@@ -310,10 +310,13 @@ def filled_by_pandas():
     return comparable(imputer().fit_transform(with_times()))
 
 
-@pytest.mark.parametrize("fitted_on", LIBRARIES)
+@pytest.fixture(scope="module", params=LIBRARIES)
+def fitted(request):
+    return imputer().fit(LIBRARIES[request.param](with_times()))
+
+
 @pytest.mark.parametrize("library", LIBRARIES)
-def test_rows_of_another_library(fitted_on, library, filled_by_pandas):
-    fitted = imputer().fit(LIBRARIES[fitted_on](with_times()))
+def test_rows_of_another_library(fitted, library, filled_by_pandas):
     rows = LIBRARIES[library](with_times())
     filled = fitted.transform(rows)
     assert type(filled) is type(rows)
@@ -322,11 +325,9 @@ def test_rows_of_another_library(fitted_on, library, filled_by_pandas):
     assert comparable(filled) == filled_by_pandas
 
 
-@pytest.mark.parametrize("fitted_on", LIBRARIES)
 @pytest.mark.parametrize("library", LIBRARIES)
-def test_rows_of_nothing(fitted_on, library, filled_by_pandas):
+def test_rows_of_nothing(fitted, library, filled_by_pandas):
     """Their dtypes do not determine what belongs in them."""
-    fitted = imputer().fit(LIBRARIES[fitted_on](with_times()))
     rows = LIBRARIES[library](pd.DataFrame({name: [None] * 2 for name in with_times()}))
     filled = fitted.transform(rows)
     assert type(filled) is type(rows)

@@ -40,7 +40,8 @@ def make():
     """Makes an autoencoder that trains in a few steps."""
 
     def make(network, n_components=3, **params):
-        quick = {"max_iter": 2, "batch_size": 32, "learning_rate": 0.01, "random_state": 0}
+        quick = {"hidden_layer_sizes": (8,), "max_iter": 2, "batch_size": 32}
+        quick |= {"learning_rate": 0.01, "random_state": 0}
         return AutoencoderTransformer(n_components, network=network, **{**quick, **params})
 
     return make
@@ -140,7 +141,9 @@ def test_series_come_back(make, cell, params):
     "network",
     [
         ConvNetwork(**CONV, image_shape=(8, 8)),
-        RecurrentNetwork(**RECURRENT, series_shape=(8, 8)),
+        pytest.param(
+            RecurrentNetwork(**RECURRENT, series_shape=(8, 8)), marks=pytest.mark.slow
+        ),
     ],
     ids=["conv", "recurrent"],
 )
@@ -229,7 +232,7 @@ def test_the_defaults_are_not_below_pca(digits, network):
 
 
 def test_training_gets_better(make, images):
-    ae = make(ConvNetwork(filters=(8, 4)), init="random", max_iter=15).fit(images)
+    ae = make(ConvNetwork(**CONV), init="random", max_iter=15).fit(images)
     assert ae.best_loss_ < 0.8 * ae.start_loss_
     assert ae.n_iter_ == 15
 
@@ -398,7 +401,10 @@ def test_colour_from_grey(make, images):
 def test_grid_search_over_the_network(make, images):
     search = GridSearchCV(
         make(ConvNetwork(**CONV), max_iter=1),
-        {"network__filters": [(3,), (4, 3)], "n_components": [1, 8]},
+        [
+            {"network__filters": [(3,)], "n_components": [1, 8]},
+            {"network__filters": [(4, 3)], "n_components": [8]},
+        ],
         cv=2,
         error_score="raise",
     ).fit(images)

@@ -52,8 +52,12 @@ PARTS = [
     ),
     (Contractive(), AutoencoderTransformer(**SMALL), "penalty"),
 ]
-# Recurrent layers are slow to compile. Of what estimators share, that of one is quick.
-SLOW = ("Recurrent", "DenoisingAutoencoder-wide", "VAETransformer-wide", "AEClassifier-wide")
+# Recurrent layers are slow to compile. Of what estimators share, that of one is quick, and so
+# it is with corruptions and penalties.
+SLOW = (
+    *("Recurrent", "DenoisingAutoencoder", "VAETransformer", "AEClassifier"),
+    *("MaskingNoise", "SaltAndPepperNoise", "SwapNoise", "KLSparsity", "Contractive"),
+)
 # Where the smallest number that is allowed would take long, warn or do nothing.
 VALUES = {
     "n_components": 2,

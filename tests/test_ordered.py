@@ -226,8 +226,7 @@ def test_where_training_gains_nothing_it_is_pca(quick, digits):
 @pytest.mark.parametrize(
     "params",
     [
-        {"init": "random"},
-        {"loss": "absolute_error"},
+        {"init": "random", "loss": "absolute_error"},
         {"loss": "binary_crossentropy"},
         {"hidden_layer_sizes": ()},
         {"hidden_layer_sizes": (12, 8), "normalization": "batch", "dropout": 0.1},

@@ -35,7 +35,7 @@ def called(model, X):
 
 @pytest.mark.parametrize("params", LAYERS, ids=str)
 def test_layers_predict_as_keras_does(quick, digits, params):
-    ae = quick(**params).fit(digits)
+    ae = quick(**params, early_stopping=False).fit(digits)
     code = ae.transform(digits)
     assert_allclose(called(ae.encoder_, digits), code, atol=2e-3)
     assert_allclose(called(ae.decoder_, code), ae.inverse_transform(code), atol=2e-3)
@@ -45,8 +45,8 @@ def test_layers_predict_as_keras_does(quick, digits, params):
 
 @pytest.mark.parametrize("params", LAYERS, ids=str)
 def test_layers_go_on_from_where_training_stands(quick, digits, params):
-    one_batch = {"early_stopping": False, "batch_size": 300, "warm_start": True}
-    ae = quick(**params, **one_batch, max_iter=1, learning_rate=1e-12).fit(digits)
+    still = {"early_stopping": False, "max_iter": 1, "learning_rate": 1e-12}
+    ae = quick(**params, **still, warm_start=True).fit(digits)
     code = ae.transform(digits)
     # Statistics of batches move, weights do not.
     moves = params.get("normalization") == "batch"

@@ -39,13 +39,14 @@ def plain(**params):
 
 
 def entries():
-    """One estimator for each entry of each registry."""
-    for name in LOSSES:
-        yield f"loss {name}", plain(loss=name)
-    for name in CORRUPTIONS:
-        yield f"corruption {name}", DenoisingAutoencoder(3, corruption=name, **SMALL)
-    for name in PENALTIES:
-        yield f"penalty {name}", plain(penalty=name, code_activation="sigmoid")
+    """Each entry of each registry in one estimator; what goes together, together."""
+    together = {"loss": LOSSES, "corruption": CORRUPTIONS, "penalty": PENALTIES}
+    for i in range(max(map(len, together.values()))):
+        chosen = {key: list(registry)[i % len(registry)] for key, registry in together.items()}
+        yield (
+            " ".join(chosen.values()),
+            DenoisingAutoencoder(3, code_activation="sigmoid", **chosen, **SMALL),
+        )
     for name in LIKELIHOODS:
         yield f"likelihood {name}", VAETransformer(3, likelihood=name, n_draws=4, **SMALL)
     for name in (*ACTIVATIONS, *SYNONYMS):

@@ -101,14 +101,13 @@ class Decoder:
 CHECKED = [
     AutoencoderTransformer(**TINY),
     AEAnomalyDetector(**{**FEW_STEPS, "n_steps": 20}),
-    VAETransformer(**TINY),
     TabularEncoder(),
     AEImputer(**FILLS),
 ]
 # Each estimator at settings that few people try. First those where rows with weights are the
 # same as repeated rows: encoders of tables, and where two epochs bring nothing and PCA is kept.
 AS_REPEATED = [
-    CHECKED[3],
+    CHECKED[2],
     autoencoder(0.9, ordered=True),
     autoencoder(tied_weights=True),
     autoencoder(hidden_layer_sizes=()),
@@ -137,6 +136,7 @@ CHECKED_SLOWLY = [
     denoiser(),
     denoiser(0.5, corruption=GaussianNoise(0.3, unit="data")),
     denoiser(corruption="swap", loss="huber"),
+    VAETransformer(**TINY),
     variational(prior="normal"),
     variational(beta=4.0, warm_up=2, free_bits=0.5),
     variational(0.5, n_draws=2, noise_floor=0.5),
@@ -463,15 +463,15 @@ def also(estimator):
     "estimator",
     [
         autoencoder(),
-        autoencoder(2, ordered=True),
-        autoencoder(output_activation="softplus", loss="huber"),
+        also(autoencoder(2, ordered=True)),
+        also(autoencoder(output_activation="softplus", loss="huber")),
         declared(autoencoder),
         autoencoder(network=KerasNetwork(Encoder(), Decoder())),
         also(autoencoder(network=RecurrentNetwork(units=3))),
         also(autoencoder(network=RecurrentNetwork(units=3, series_shape=(3, 2)))),
         autoencoder(network=ConvNetwork(filters=(2,))),
         also(autoencoder(network=ConvNetwork(filters=(2,), image_shape=(3, 2)))),
-        denoiser(),
+        also(denoiser()),
         also(declared(denoiser)),
         variational(),
         also(declared(variational)),
@@ -503,9 +503,9 @@ def test_tags_are_what_the_estimator_does(estimator):
         "allow_nan": holed,
         "sparse": csr_array(X * (X > 0.5)),
         "string": np.hstack([names, X[:, 2:]]),
-        "categorical": pd.DataFrame(X[:, 1:])
-        .add_prefix("x")
-        .assign(kind=pd.Categorical(names[:, 0])),
+        "categorical": pd.DataFrame(names, columns=["a", "b"], dtype="category").join(
+            pd.DataFrame(X[:, 2:]).add_prefix("x")
+        ),
     }
     accepts |= {"three_d_array": X.reshape(30, 3, 2)} if tags.input_tags.three_d_array else {}
     for name, rows in accepts.items():

@@ -438,14 +438,17 @@ _DATES = {
 }
 
 
+_SMALL = {"hidden_layer_sizes": (32,), "random_state": 0}
+
+
 @pytest.fixture(scope="module")
 def of_datetimes():
     """Codes, and days that are imputed, of a table of datetime64."""
     X = _growing(_DAYS)
     holed = X.copy()
     holed.loc[::5, "day"] = None
-    ae = AutoencoderTransformer(1, random_state=0, max_iter=30).fit(X)
-    imputer = AEImputer(n_steps=100, random_state=0).fit(holed)
+    ae = AutoencoderTransformer(1, **_SMALL, max_iter=30).fit(X)
+    imputer = AEImputer(n_steps=100, **_SMALL).fit(holed)
     return ae.transform(X), pd.to_datetime(ae.reconstruct(X)["day"]), imputer.transform(holed)
 
 
@@ -454,14 +457,14 @@ def test_dates_of_every_class_are_dates(name, of_datetimes):
     code, days, filled = of_datetimes
     assert np.abs((days - _DAYS).dt.days).mean() < 8
     X = _growing(_DATES[name])
-    ae = AutoencoderTransformer(1, random_state=0, max_iter=30).fit(X)
+    ae = AutoencoderTransformer(1, **_SMALL, max_iter=30).fit(X)
     assert_array_equal(ae.transform(X), code)
     back = ae.reconstruct(X)["day"]
     assert set(map(type, back)) == set(map(type, X["day"]))
     assert_array_equal(pd.to_datetime(back.astype(str)), days)
     holed = X.copy()
     holed.loc[::5, "day"] = None
-    imputed = AEImputer(n_steps=100, random_state=0).fit(holed).transform(holed)
+    imputed = AEImputer(n_steps=100, **_SMALL).fit(holed).transform(holed)
     assert_array_equal(pd.to_datetime(imputed["day"].astype(str)), filled["day"])
     assert set(map(type, imputed["day"])) == set(map(type, X["day"]))
     assert ae.score(X) > 0.99
