@@ -10,7 +10,7 @@ from data import all_digits, data_rng
 from settings import QUICK
 from skae import AutoencoderTransformer
 from skae.corruption import _corruptions
-from skae.estimators import _training
+from skae.estimators import _base
 
 
 @pytest.fixture(autouse=True)
@@ -20,7 +20,7 @@ def one_start(request, monkeypatch):
     What is fitted once for many tests starts as it does for users: these fixtures come first.
     """
     if request.node.get_closest_marker("one_start"):
-        monkeypatch.setattr(_training, "_SUFFICIENT_SHARE", 0.0)
+        monkeypatch.setattr(_base, "_SUFFICIENT_SHARE", 0.0)
 
 
 @pytest.fixture(scope="session", autouse=True)

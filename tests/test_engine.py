@@ -272,10 +272,17 @@ def test_only_gradients_longer_than_the_limit_are_cut_to_it(cache, size, clip, f
     assert_allclose(weights, [1, 1, 1, 0, 0] - factor * gradient, rtol=1e-5, atol=1e-6)
 
 
-def test_the_limit_of_gradients_is_one_where_the_rate_is_ours(quick):
-    params = {**quick().get_params(deep=False), "learning_rate": "auto"}
-    assert _training.optimizer_options(params)["clip_norm"] == 1
-    assert _training.optimizer_options({**params, "learning_rate": 0.1})["clip_norm"] is None
+def test_the_limit_of_gradients_is_one_where_the_rate_is_ours(quick, pixels, monkeypatch):
+    limits, run = [], _training.TrainingPlan.run
+
+    def recorded(self, *args, **kwargs):
+        limits.append(self.optimizer["clip_norm"])
+        return run(self, *args, **kwargs)
+
+    monkeypatch.setattr(_training.TrainingPlan, "run", recorded)
+    for rate in ("auto", 0.1):
+        quick(init="random", learning_rate=rate).fit(pixels)
+    assert limits == [1, None]
 
 
 def test_an_optimizer_object_is_the_same_as_its_name(quick, pixels):

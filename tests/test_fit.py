@@ -1,6 +1,7 @@
 """What fit and partial_fit promise: when they end, what they keep, in which units."""
 
 import pickle
+from copy import deepcopy
 
 import numpy as np
 import pytest
@@ -181,12 +182,21 @@ def test_warm_start_with_another_optimizer_starts_it_afresh(quick, digits):
     assert ae.loss_curve_[-1] <= before
 
 
-def test_warm_start_does_not_repeat_its_shuffles(quick, digits):
+def test_warm_start_does_not_repeat_its_shuffles(quick, digits, monkeypatch):
     """A fit that goes on is not the first one again on better weights."""
+    drawn, split = [], _base.split_rows
+
+    def recorded(rows, fraction, rng, *args):
+        drawn.append(deepcopy(rng).randint(2**31))
+        return split(rows, fraction, rng, *args)
+
+    monkeypatch.setattr(_base, "split_rows", recorded)
     once = quick(warm_start=True, early_stopping=False).fit(digits)
     again = quick(warm_start=True, early_stopping=False).fit(digits)
     assert_array_equal(once.fit(digits).transform(digits), again.fit(digits).transform(digits))
-    assert once._rng(once.n_iter_).randint(2**31) != once._rng().randint(2**31)
+    first, first_again, second, second_again = drawn
+    assert (first, second) == (first_again, second_again)
+    assert first != second
 
 
 def test_warm_start_of_an_estimator_never_fitted(quick, digits, fitted):

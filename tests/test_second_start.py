@@ -10,7 +10,7 @@ from sklearn.decomposition import PCA
 from sklearn.exceptions import ConvergenceWarning
 
 from skae import DenoisingAutoencoder, VAETransformer
-from skae.estimators import _training
+from skae.estimators import _base
 from skae.estimators._training import TrainingPlan
 from skae.networks import ConvNetwork
 from skae.training._engine import Engine
@@ -74,7 +74,7 @@ def test_the_first_is_kept_where_it_is_better(quick, digits, monkeypatch):
     ae = clone(slow).fit(digits)
     assert ae.init_ == "pca"
     assert ae.n_iter_ == len(ae.validation_loss_curve_) <= 30
-    monkeypatch.setattr(_training, "_SUFFICIENT_SHARE", 0.0)
+    monkeypatch.setattr(_base, "_SUFFICIENT_SHARE", 0.0)
     alone = slow.fit(digits)
     assert_array_equal(ae.transform(digits), alone.transform(digits))
     assert ae.validation_loss_curve_ == alone.validation_loss_curve_

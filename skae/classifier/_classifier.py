@@ -25,7 +25,6 @@ from skae.estimators._parameters import CONSTRAINTS, TableTagsMixin
 from skae.estimators._validation import (
     check_features,
     check_table,
-    feature_names,
     fit_table,
     warn_if_dominated,
 )
@@ -242,7 +241,7 @@ class AEClassifier(
         if self.table_ is None:
             X, y = check_features(self, X, y=y, ensure_min_samples=2)
             remedy = "Scale the columns, for example by a StandardScaler in a Pipeline."
-            warn_if_dominated(feature_names(self), moments(X)[1], remedy)
+            warn_if_dominated(self, moments(X)[1], remedy)
         else:
             X, _ = check_table(self, X, fewest=2)
             check_consistent_length(X, y)
@@ -312,7 +311,7 @@ class AEClassifier(
         self._codes = []
         for label, autoencoder in enumerate(self.estimators_):
             part = rows.take(train[label])
-            code = autoencoder._code_of(part.inputs).astype(np.float64, copy=False)
+            code = autoencoder._in_parts(part.inputs, "encode").astype(np.float64, copy=False)
             centre = np.average(code, axis=0, weights=part.weight)
             covariance = np.cov(code.T, bias=True, aweights=part.weight)
             # In the directions that the code leaves out rows vary as much as the error level;
@@ -329,7 +328,7 @@ class AEClassifier(
         with np.errstate(over="ignore", invalid="ignore"):
             for label, autoencoder in enumerate(self.estimators_):
                 centre, precision = self._codes[label]
-                code = autoencoder._code_of(X) - centre
+                code = autoencoder._in_parts(X, "encode") - centre
                 distance = np.sum(code @ precision * code, axis=1) / X.shape[1]
                 costs[:, label] = _errors(autoencoder, X)
                 costs[:, label] += self.error_levels_[label] * distance

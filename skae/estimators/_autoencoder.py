@@ -8,22 +8,18 @@ from sklearn.utils import check_scalar
 from sklearn.utils.validation import check_is_fitted
 
 from skae.estimators._base import BaseAutoencoder
-from skae.estimators._latent_paths import LatentPathsMixin
 from skae.estimators._model import ReconstructionModel
 from skae.estimators._ordered import OrderedModel, some
 from skae.estimators._parameters import (
     CONSTRAINTS,
     ReconstructionLossMixin,
-    TableTagsMixin,
     network_parameters,
 )
 from skae.networks._base import keras_name
 from skae.networks._ordered import OrderedNetwork
 
 
-class AutoencoderTransformer(
-    TableTagsMixin, LatentPathsMixin, ReconstructionLossMixin, BaseAutoencoder
-):
+class AutoencoderTransformer(ReconstructionLossMixin, BaseAutoencoder):
     """Dimensionality reduction by an autoencoder.
 
     A network encodes each row in `n_components` numbers and decodes them again; it is
@@ -423,8 +419,8 @@ class AutoencoderTransformer(
     # What is trained
 
     def _new_model(self, preprocessing, rows):
-        kind = OrderedModel if self.ordered else ReconstructionModel
-        return kind(preprocessing=preprocessing)
+        model = OrderedModel if self.ordered else ReconstructionModel
+        return model(preprocessing=preprocessing)
 
     def _network_spec(self, n_components, linear_path):
         if not self.ordered:

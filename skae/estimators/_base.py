@@ -11,8 +11,15 @@ from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, Transfo
 from sklearn.utils.validation import check_is_fitted
 
 from skae.estimators._fit_callbacks import FitMonitor, warn_at_max_iter
+from skae.estimators._latent_paths import LatentPathsMixin
 from skae.estimators._model import FittedAutoencoder
-from skae.estimators._parameters import CONSTRAINTS, network_parameters, refuse_changes
+from skae.estimators._parameters import (
+    CONSTRAINTS,
+    TableTagsMixin,
+    network_parameters,
+    refuse_changes,
+    size_for_share,
+)
 from skae.estimators._preprocessing import NumericPreprocessor, TablePreprocessor
 from skae.estimators._training import (
     History,
@@ -25,7 +32,6 @@ from skae.estimators._validation import (
     check_rows,
     check_scale,
     check_training_rows,
-    feature_names,
     read_rows,
     split_rows,
     warn_if_dominated,
@@ -34,7 +40,6 @@ from skae.estimators._validation import (
 from skae.metrics import lazy_variance_explained, share_explained, variance_explained
 from skae.networks._base import whole_numbers
 from skae.networks._dense import DenseNetwork
-from skae.networks._principal import MOST_EXACT, principal_axes
 from skae.tables import TabularEncoder
 from skae.utils._arrays import check_floats
 from skae.utils._calls import draw_seed, restores_state_on_error
@@ -42,9 +47,18 @@ from skae.utils._process import refuse_forked_process
 from skae.utils._rows import Rows
 from skae.utils._sklearn import CallbackSupportMixin, fit_context
 
+# Below this share of variance explained, the principal components may lead training into
+# a poor optimum: random weights are tried as well.
+_SUFFICIENT_SHARE = 0.8
+
 
 class BaseAutoencoder(
-    ClassNamePrefixFeaturesOutMixin, TransformerMixin, CallbackSupportMixin, BaseEstimator
+    TableTagsMixin,
+    LatentPathsMixin,
+    ClassNamePrefixFeaturesOutMixin,
+    TransformerMixin,
+    CallbackSupportMixin,
+    BaseEstimator,
 ):
     """Base class of the autoencoders.
 
@@ -83,8 +97,8 @@ class BaseAutoencoder(
     # Sparse and many rows are read in chunks.
     _reads_lazily = True
 
-    # False while an estimator that holds several of these gives one warning for all.
-    _warns_at_max_iter = True
+    # Monitor of the estimator that holds this one, in its fit, and the position therein.
+    _outer = None
 
     # True if columns of a table are weighted by their variance or entropy.
     _weights_columns = True
@@ -163,74 +177,81 @@ class BaseAutoencoder(
             # Equal weights count beside those of other batches.
             each = 1.0 if sample_weight is None else float(np.asarray(sample_weight).max())
             weight = each * len(rows)
-        prepare = self._continued if continues else self._initialized
-        start = prepare(rows, weight, one_epoch)
+        start = self._start(rows, weight, continues, one_epoch)
         params = self.get_params(deep=False)
         plan = training_plan(params, start, monitor, self._attributes, one_epoch)
-        monitor.open(start, plan.stopping.max_iter, self._layer_options(True))
-        run, runs = best_run(start, plan)
+        monitor.open(start, plan.stopping.max_iter)
+        run, runs = best_run(plan)
         if not continues:
-            self.starts_ = {each.init: each.summary for each in runs}
+            self.starts_ = {}
+            for each in runs:
+                names = ("loss_curve", "validation_loss_curve", "best_loss", "n_iter")
+                summary = {name: each.attributes[f"{name}_"] for name in names}
+                ending = {"ending": each.training.ending, "seconds": each.training.seconds}
+                self.starts_[each.attributes["init_"]] = summary | ending
         if not one_epoch:
             model, shares = run.model.with_principal_code(start.rows)
-            run = replace(run, model=model)
+            run = run._replace(model=model)
             if shares is not None:
                 self.explained_variance_ratio_ = shares
         for name, value in self._attributes(run).items():
             setattr(self, name, value)
         ending = run.training.ending
-        is_pca = start.is_validated_start and run.best_iter == 0 and ending == "converged"
+        is_pca = start.is_solution and self.best_iter_ == 0 and ending == "converged"
         self.stop_reason_ = "pca" if is_pca else ending
         self._after_training(start, one_epoch)
         monitor.finish()
         keeps_state = self.warm_start or one_epoch
         self._optimizer_state = run.training.optimizer_state if keeps_state else None
-        if self._warns_at_max_iter and not one_epoch:
+        if self._outer is None and not one_epoch:
             warn_at_max_iter([self])
         return self
 
-    def _initialized(self, rows, weight, one_epoch):
-        """Preprocessing, network and initial weights for training rows."""
-        preprocessing = self._new_preprocessing(rows, weight)
-        self._output_shape = preprocessing.output_shape
-        rows = preprocessing.with_targets(rows)
-        settings = self._settings(preprocessing, rows)
-        model = replace(self._new_model(preprocessing, rows), **settings)
+    def _start(self, rows, weight, continues, one_epoch):
+        """The initialized autoencoder, or the fitted one, for training rows."""
+        if continues:
+            model = self._model.trainable()
+            preprocessing, n_before = model.preprocessing, self.n_iter_
+        else:
+            preprocessing, n_before = self._new_preprocessing(rows, weight), 0
+            self._output_shape = preprocessing.output_shape
+        given, rows = rows, preprocessing.with_targets(rows)
+        if not continues:
+            model = self._new_model(preprocessing, rows)
+        model = replace(model, **self._settings(preprocessing, rows))
         refuse_forked_process()
-        rng = self._rng()
-        train, validation = self._split(rows, rng, one_epoch)
-        if validation is not None:
-            validation = model.validation_rows(validation, rng)
-        size = self._latent_size(rows, preprocessing.units, rng)
+        # Each fit that continues draws other numbers.
+        rng = np.random.RandomState([draw_seed(self.random_state), n_before])
+        early_stopping = self.early_stopping and not one_epoch
+        train, validation = split_rows(rows, self.validation_fraction, rng, early_stopping)
+        if validation is not None and model.corruption is not None:
+            # Once, so that epochs are compared on the same noise.
+            validation = validation.dense()
+            noisy = model.corruption.corrupt(validation.inputs, model.spread, rng)
+            validation = replace(validation, inputs=noisy, targets=validation.outputs)
+        if continues:
+            asked = self._network_spec(model.network.n_components, self.init == "pca")
+            refuse_changes(self, self._built_with, asked == model.network)
+            fitted = {name: getattr(self, f"{name}_", None) for name in History._fields}
+            history = History(**fitted | {"optimizer_state": self._optimizer_state})
+            if one_epoch:
+                model, train, was_narrow = update_scaling(model, given, weight)
+                if was_narrow and self.n_iter_ == 1:
+                    model, _ = model.initialized(train, rng, self.init)
+                    history = history._replace(optimizer_state=None)
+            return Start(model, rows, train, validation, rng, self.init, history)
+        if isinstance(self.n_components, Integral):
+            size = int(self.n_components)
+        else:
+            size = size_for_share(rows, preprocessing.units, self.n_components, rng)
         network = self._network_spec(size, self.init == "pca")
         self._built_with = network_parameters(self)
         random_rng = deepcopy(rng)
         model, share = replace(model, network=network).initialized(train, rng, self.init)
-        return Start(model, rows, train, validation, rng, self.init, random_rng, share)
-
-    def _continued(self, rows, weight, one_epoch):
-        """The fitted autoencoder, for more training rows."""
-        model, history = self._model, History.from_estimator(self)
-        given, rows = rows, model.preprocessing.with_targets(rows)
-        model = replace(model, **self._settings(model.preprocessing, rows)).trainable()
-        refuse_forked_process()
-        asked = self._network_spec(model.network.n_components, self.init == "pca")
-        refuse_changes(self, self._built_with, asked == model.network)
-        rng = self._rng(self.n_iter_)
-        train, validation = self._split(rows, rng, one_epoch)
-        if one_epoch:
-            model, train, was_narrow = update_scaling(model, given, weight)
-            if was_narrow and self.n_iter_ == 1:
-                model, _ = model.initialized(train, rng, self.init)
-                history = history._replace(optimizer_state=None)
-        if validation is not None:
-            validation = model.validation_rows(validation, rng)
-        return Start(model, rows, train, validation, rng, self.init, history=history)
-
-    def _split(self, rows, rng, one_epoch):
-        """Training rows and validation rows; the latter are None if none are held out."""
-        early_stopping = self.early_stopping and not one_epoch
-        return split_rows(rows, self.validation_fraction, rng, early_stopping)
+        start = Start(model, rows, train, validation, rng, self.init)
+        if start.is_solution and share < _SUFFICIENT_SHARE:
+            start = replace(start, random_rng=random_rng)
+        return start
 
     def _new_preprocessing(self, rows, weight):
         """The preprocessing that suits training rows of this total weight."""
@@ -246,30 +267,12 @@ class BaseAutoencoder(
         warn_of_empty(self, preprocessing.empty)
         if self.standardize == "auto" and len(self._input_shape) == 1:
             warn_if_dominated(
-                feature_names(self),
+                self,
                 preprocessing.deviation,
                 "standardize=True divides each column by its standard deviation; "
                 "standardize=False takes the columns as they are, without this warning.",
             )
         return preprocessing
-
-    def _latent_size(self, rows, units, rng):
-        """Columns of the code: as asked for, or what PCA needs for a share of variance."""
-        if isinstance(self.n_components, Integral):
-            return int(self.n_components)
-        inputs = units.transform(rows.inputs)
-        most, total = min(inputs.shape), None
-        if rows.is_lazy:
-            # Of wide rows not all axes are looked for; the mean variance is one.
-            most, total = min(most, MOST_EXACT), inputs.shape[1]
-        _, variance = principal_axes(inputs, most, rows.weight, rng)
-        share = np.cumsum(variance) / (total or variance.sum() or 1)
-        size = int(np.searchsorted(share, self.n_components, side="right")) + 1
-        return min(size, len(share))
-
-    def _rng(self, n_iter=0):
-        """Generator of a fit; one that continues after `n_iter` epochs has another."""
-        return np.random.RandomState([draw_seed(self.random_state), n_iter])
 
     # Decided by subclasses
 
@@ -337,7 +340,7 @@ class BaseAutoencoder(
         ndarray of shape (n_samples, n_components_)
             The code, float32 if X is float32 and float64 otherwise.
         """
-        return self._code_of(X)
+        return self._in_parts(X, "encode")
 
     def inverse_transform(self, X):
         """Decode codes.
@@ -375,7 +378,7 @@ class BaseAutoencoder(
         ndarray of shape (n_samples, n_features) or (n_samples, ...), or data frame
             The decoded codes of X. Of a table, a data frame as X, without missing values.
         """
-        output = self._in_parts(self._check_rows(X), "reconstruct")
+        output = self._in_parts(X, "reconstruct")
         return self._model.preprocessing.shaped(output, X)
 
     def score_samples(self, X):
@@ -438,22 +441,18 @@ class BaseAutoencoder(
             rows.outputs, self._model.reconstruct(rows.inputs), sample_weight
         )
 
-    def _code_of(self, X):
-        """Codes, (n_samples, n_components_), whatever `set_output` asks for."""
-        return self._in_parts(self._check_rows(X), "encode")
-
     def _in_parts(self, X, method):
-        """A method of the model for X (n_samples, n_features), in chunks where it is lazy."""
-        return Rows(X).apply(lambda part: getattr(self._model, method)(part.inputs))
+        """A method of the model for X (n_samples, n_features), in chunks where it is lazy.
 
-    def _check_rows(self, X):
-        """Flat rows, (n_samples, n_features), missing values at the mean of their column."""
+        Missing values are at the mean of their column.
+        """
         X = check_rows(self, X)
-        return self._model.preprocessing.filled(X)
+        rows = Rows(self._model.preprocessing.filled(X))
+        return rows.apply(lambda part: getattr(self._model, method)(part.inputs))
 
-    def _rows(self, X):
+    def _rows(self, X, target=None):
         """Rows, (n_samples, n_features), and their targets."""
-        return self._model.preprocessing.with_targets(read_rows(self, X))
+        return self._model.preprocessing.with_targets(read_rows(self, X, target))
 
     @property
     def encoder_(self):

@@ -6,23 +6,14 @@ from sklearn.utils.validation import check_is_fitted
 
 from skae.corruption._corruptions import CORRUPTIONS, Corruption, Spread, make_corruption
 from skae.estimators._base import BaseAutoencoder
-from skae.estimators._latent_paths import LatentPathsMixin
 from skae.estimators._model import ReconstructionModel
-from skae.estimators._parameters import (
-    CONSTRAINTS,
-    ReconstructionLossMixin,
-    TableTagsMixin,
-)
-from skae.estimators._validation import check_needs_no_target, check_target
+from skae.estimators._parameters import CONSTRAINTS, ReconstructionLossMixin
 from skae.metrics import variance_explained
 from skae.utils._calls import restores_state_on_error
-from skae.utils._rows import Rows
 from skae.utils._sklearn import Interval, StrOptions, fit_context
 
 
-class DenoisingAutoencoder(
-    TableTagsMixin, LatentPathsMixin, ReconstructionLossMixin, BaseAutoencoder
-):
+class DenoisingAutoencoder(ReconstructionLossMixin, BaseAutoencoder):
     """Autoencoder that reconstructs clean rows from corrupted ones [1]_.
 
     Rows are corrupted afresh in every epoch, by a corruption chosen by name or as an object,
@@ -433,8 +424,8 @@ class DenoisingAutoencoder(
             Minus the mean over columns of the loss that was trained, in the units of
             the target (squared, for the squared error).
         """
-        pairs = self._pairs(X, target)
-        return -self._model.unit * self._model.losses(pairs)
+        check_is_fitted(self)
+        return -self._model.unit * self._model.losses(self._rows(X, target))
 
     def score(self, X, y=None, target=None, sample_weight=None):
         """Share of the variance of the target that the reconstruction of X explains.
@@ -458,22 +449,12 @@ class DenoisingAutoencoder(
         float
             At most 1; 0 is what the mean of the target would reach.
         """
-        if target is None:
-            check_is_fitted(self)
-            check_needs_no_target(self)
-            return super().score(X, sample_weight=sample_weight)
-        pairs = self._pairs(X, target).dense()
-        output = self._model.reconstruct(pairs.inputs)
-        return variance_explained(pairs.outputs, output, sample_weight)
-
-    def _pairs(self, X, target):
-        """Flat rows, (n_samples, n_features), and their targets."""
         check_is_fitted(self)
         if target is None:
-            check_needs_no_target(self)
-            return self._rows(X)
-        X = self._check_rows(X)
-        return Rows(X, check_target(self, X, target, reset=False))
+            return super().score(X, sample_weight=sample_weight)
+        rows = self._rows(X, target).dense()
+        output = self._model.reconstruct(rows.inputs)
+        return variance_explained(rows.outputs, output, sample_weight)
 
     # What is trained
 

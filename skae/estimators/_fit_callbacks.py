@@ -1,6 +1,7 @@
 """Reports of a fit: its epochs, to the user and to callbacks, and how it ended."""
 
 import time
+from typing import Any, NamedTuple
 
 from sklearn.exceptions import ConvergenceWarning
 
@@ -17,36 +18,11 @@ _ENDINGS = {
 }
 
 
-class FitTask:
-    """A task that callbacks follow: a fit, one of its networks, or an epoch.
+class FitTask(NamedTuple):
+    """A task that callbacks follow: a fit, one of its networks, or an epoch."""
 
-    `context` is scikit-learn's, None without callbacks. `arguments` are those of their hooks:
-    the estimator, X, y and metadata.
-    """
-
-    def __init__(self, context, arguments):
-        self.context = context
-        self.arguments = arguments
-
-    @classmethod
-    def of_fit(cls, estimator, X, y, target, weight, in_parallel):
-        """The task of a fit, to be begun; callbacks are set up, and their clocks run."""
-        # Callbacks that score without labels get what the networks learn to output.
-        y = next((each for each in (y, target) if each is not None), X)
-        metadata = {} if weight is None else {"sample_weight": weight}
-        arguments = {"estimator": estimator, "X": X, "y": y, "metadata": metadata}
-        if not hasattr(estimator, "_init_callback_context"):
-            return cls(None, arguments)
-        context = estimator._init_callback_context(
-            max_subtasks=None, sequential_subtasks=not in_parallel
-        )
-        # Without callbacks there is no order in which networks must be trained.
-        return cls(context if hasattr(estimator, "_skl_callbacks") else None, arguments)
-
-    @property
-    def is_followed(self):
-        """True if the estimator has callbacks."""
-        return self.context is not None
+    context: Any  # scikit-learn's; None without callbacks
+    arguments: dict[str, Any]  # of the hooks: the estimator, X, y and metadata
 
     def begin(self, n_subtasks):
         """Report the beginning of a task that has so many subtasks, at most."""
@@ -56,10 +32,9 @@ class FitTask:
 
     def subtask(self, name, n_subtasks=0, position=None):
         """Begin a subtask: the next one, or that of a position if they run in parallel."""
-        context = self.context
-        if context is not None:
-            context = context.subcontext(task_name=name, task_id=position)
-        task = FitTask(context, self.arguments)
+        if self.context is None:
+            return self
+        task = self._replace(context=self.context.subcontext(task_name=name, task_id=position))
         task.begin(n_subtasks)
         return task
 
@@ -74,50 +49,38 @@ class FitTask:
         )
 
 
-class EpochRelay:
-    """Callback of an autoencoder whose epochs are those of a network in another estimator.
-
-    `fit` is the task of that estimator's fit, `position` that of the network in it.
-    """
-
-    def __init__(self, fit, position=None):
-        self.fit = fit
-        self.position = position
-        self.network = self.epoch = None
-
-    def setup(self, estimator, context):
-        """Do nothing: callbacks have been set up for the whole fit."""
-
-    def teardown(self, estimator, context):
-        """Do nothing, as in `setup`."""
-
-    def on_fit_task_begin(self, estimator, context):
-        """Report the beginning of a network or of an epoch."""
-        if context.task_name == "epoch":
-            self.epoch = self.network.subtask("epoch")
-        else:
-            self.network = self.fit.subtask("network", context.max_subtasks, self.position)
-
-    def on_fit_task_end(self, estimator, context):
-        """Report the end of a network or of an epoch; True when a callback asks to stop."""
-        return (self.epoch if context.task_name == "epoch" else self.network).end()
-
-
 class FitMonitor:
     """Reports each epoch of a fit to the user and to callbacks.
 
     Its clock, and those of callbacks, run from when it is made: at the start of `fit`. `given`
     is what `fit` was given: X, y, target and sample_weight. The epochs are those of an
-    autoencoder, after `open`, or of several networks, after `open_networks`.
+    autoencoder, after `open`, or of several networks, after `open_networks`. If another
+    estimator holds the autoencoder (see `fit_network`), they are reported to that one as well.
     """
 
     def __init__(self, estimator, given, in_parallel=False):
         self.estimator = estimator
         self.began = time.monotonic()
-        self.fit = FitTask.of_fit(estimator, *given, in_parallel)
+        X, y, target, weight = given
+        # Callbacks that score without labels get what the networks learn to output.
+        y = next((each for each in (y, target) if each is not None), X)
+        metadata = {} if weight is None else {"sample_weight": weight}
+        context = None
+        if hasattr(estimator, "_init_callback_context"):
+            context = estimator._init_callback_context(
+                max_subtasks=None, sequential_subtasks=not in_parallel
+            )
+        # Without callbacks there is no order in which networks must be trained.
+        self.is_followed = hasattr(estimator, "_skl_callbacks")
+        self.fit = FitTask(
+            context if self.is_followed else None,
+            {"estimator": estimator, "X": X, "y": y, "metadata": metadata},
+        )
         self.network = self.epoch = self.progress = None
         # The training run of `network`.
         self.training = None
+        # The same network and epoch in the estimator that holds this one.
+        self.outer_network = self.outer_epoch = FitTask(None, {})
         self.has_networks = False
         self.n_before = 0
         self.names = [""]
@@ -125,20 +88,19 @@ class FitMonitor:
         # Returns the fitted attributes were training to end now; set for each training run.
         self.attributes_of = None
 
-    @property
-    def is_followed(self):
-        """True if callbacks follow the fit: its networks are trained one after the other."""
-        return self.fit.is_followed
-
-    def open(self, start, n_epochs, options):
-        """Begin the fit of an autoencoder, a :class:`Start` with `options` of its layers."""
+    def open(self, start, n_epochs):
+        """Begin the fit of an autoencoder from a :class:`Start`."""
         self.n_before = start.history.n_iter
-        if start.tries_random:
+        if start.random_rng is not None:
             self.names = ["PCA start", "random start"]
         self.terms = {"unit": start.model.unit}
         if self.estimator.verbose:
-            self.terms |= _progress_terms(start, options)
-        self.fit.begin(n_epochs * len(self.names))
+            self.terms |= _progress_terms(start)
+        n_epochs *= len(self.names)
+        self.fit.begin(n_epochs)
+        if self.estimator._outer is not None:
+            monitor, position = self.estimator._outer
+            self.outer_network = monitor.fit.subtask("network", n_epochs, position)
 
     def open_networks(self, n_networks):
         """Begin the fit of so many networks, none of which can do without the others."""
@@ -157,15 +119,18 @@ class FitMonitor:
         if self.progress is not None:
             self.progress.begin(training)
         if self.has_networks and training is not self.training:
-            self._end_network()
+            if self.network is not None:
+                self.network.end()
             self.training = training
             self.network = self.fit.subtask("network", training.max_iter)
         self.epoch = (self.network or self.fit).subtask("epoch")
+        self.outer_epoch = self.outer_network.subtask("epoch")
 
     def end(self, training):
         """Report the end of an epoch; True when a callback asks to stop."""
         attributes = None if self.has_networks else lambda: self.attributes_of(training)
         stops = self.epoch.end(attributes)
+        stops = self.outer_epoch.end() or stops
         if self.progress is not None:
             self.progress.end(training)
         return stops
@@ -177,7 +142,8 @@ class FitMonitor:
 
     def finish(self):
         """Report the end of the fit, once the estimator has its attributes."""
-        self._end_network()
+        if self.network is not None:
+            self.network.end()
         if self.progress is not None and not self.has_networks:
             fitted = self.estimator
             run = len(self.names) == 2 and fitted.init_ == "random"
@@ -189,27 +155,26 @@ class FitMonitor:
                 ending = f"stopped at max_iter={fitted.max_iter}{progress}"
             self.progress.finish(int(run), epoch, seconds, ending)
         self.fit.end(dict)
-
-    def _end_network(self):
-        """Report the end of the network that was trained last, if any."""
-        if self.network is not None:
-            self.network.end()
-            self.network = None
+        self.outer_network.end()
 
 
-def _progress_terms(start, options):
+def _progress_terms(start):
     """In which terms progress lines report losses, as arguments of `ProgressFormat`."""
-    model, validation = start.model, start.validation
+    model, validation, network = start.model, start.validation, start.model.network
     spread = None if validation is None else model.loss_of_mean(validation)
     # Of a few rows none are held out, and all of them validate.
     held_out = validation is None or len(validation) < len(start.rows)
     # The label of the initialization; empty for random weights.
     label = "start"
     if spread is not None and not start.history.n_iter:
-        is_linear = {options.code_activation, options.output_activation} == {"linear"}
         if not model.is_linear_at(start.init):
             label = ""
-        elif is_linear and model.corruption is None and start.rows.has_own_targets:
+        elif (
+            network.has_linear_code
+            and network.output_activation == "linear"
+            and model.corruption is None
+            and start.rows.has_own_targets
+        ):
             label = "PCA"
     return {
         "spread": spread,
@@ -220,13 +185,11 @@ def _progress_terms(start, options):
 
 
 def warn_or_raise(training, has_start, result=None):
-    """Warn or raise if training was interrupted or diverged.
+    """Warn or raise where training was interrupted or diverged.
 
     With `has_start` the initialization, or an earlier fit, is kept where no epoch is; `result`
     names what is kept instead of the network of the best epoch.
     """
-    if training.ending not in ("diverged", "interrupted"):
-        return
     epoch = len(training.parts) + 1
     has_result = training.best_iter or has_start
     if training.ending == "interrupted":
@@ -245,18 +208,13 @@ def warn_or_raise(training, has_start, result=None):
 def fit_network(autoencoder, X, sample_weight, monitor, position=None):
     """Fit one of the autoencoders in an estimator, whose monitor reports its epochs.
 
-    :func:`warn_at_max_iter` warns once for all of them. It keeps callbacks of its own.
+    :func:`warn_at_max_iter` warns once for all of them.
     """
-    callbacks = getattr(autoencoder, "_skl_callbacks", ())
-    if monitor.is_followed:
-        autoencoder.set_callbacks(*callbacks, EpochRelay(monitor.fit, position))
-    autoencoder._warns_at_max_iter = False
+    autoencoder._outer = monitor, position
     try:
         return autoencoder.fit(X, sample_weight=sample_weight)
     finally:
-        del autoencoder._warns_at_max_iter
-        if monitor.is_followed:
-            autoencoder.set_callbacks(*callbacks)
+        del autoencoder._outer
 
 
 def reached_max_iter(estimator):

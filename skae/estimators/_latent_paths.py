@@ -156,10 +156,10 @@ def traversal_codes(estimator, X, start, components, n_values, values, together=
         codes = np.tile(centre, (values.shape[1], values.shape[1], 1))
         codes[..., chosen[0]] = values[0]
         codes[..., chosen[1]] = values[1][:, np.newaxis]
-        return codes, values
-    codes = np.tile(centre, (*values.shape, 1))
-    for i, component in enumerate(chosen):
-        codes[i, :, component] = values[i]
+    else:
+        codes = np.tile(centre, (*values.shape, 1))
+        for i, component in enumerate(chosen):
+            codes[i, :, component] = values[i]
     return codes, values
 
 

@@ -7,8 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from skae.corruption._corruptions import Corruption, Spread
+from skae.corruption._corruptions import Corruption, Spread, draw_pool
 from skae.inference._forward import forward
+from skae.losses._mixed import probabilities
 from skae.losses._penalties import LinearCode, Penalty
 from skae.losses._reconstruction import LOSSES, Loss
 from skae.networks._dense import DenseNetwork, resize
@@ -40,34 +41,24 @@ class FittedAutoencoder(ABC):
     """An autoencoder: preprocessing, network and weights.
 
     Before its initialization it has no weights, and before that no network; each step of
-    `fit` returns another value.
-
-    Parameters
-    ----------
-    preprocessing : NumericPreprocessor or TablePreprocessor
-        Converts rows to inputs and targets, and outputs to rows.
-
-    network : network or None
-        The architecture.
-
-    weights : list of ndarray
-        Trained arrays, in the order of ``network.shapes``.
-
-    statistics : list of ndarray
-        Moving means and variances of normalization layers.
-
-    code_map : tuple of ndarray or None
-        Matrix, (n_components, n_components), and shift, (n_components,): the code is that of
-        the weights as trained, less the shift, times the matrix.
+    `fit` returns another value. With a `code_map` the code is that of the weights as trained,
+    less a shift, (n_components,), times a matrix, (n_components, n_components).
     """
 
-    preprocessing: Any
-    network: Any = None
-    weights: Any = ()
-    statistics: Any = ()
-    code_map: Any = None
+    preprocessing: Any  # NumericPreprocessor or TablePreprocessor
+    network: Any = None  # the architecture
+    weights: Any = ()  # trained arrays, in the order of `network.shapes`
+    statistics: Any = ()  # moving means and variances of normalization layers
+    code_map: Any = None  # matrix and shift
 
+    # Number of the parts of the loss that `loss_curve_` adds up; None: all.
     n_reported = None
+
+    # True if what is added to the loss is zero at the principal components.
+    is_zero_at_pca = True
+
+    # Of the inputs in training.
+    corruption = None
 
     def __getstate__(self) -> dict[str, Any]:
         return {field.name: getattr(self, field.name) for field in fields(self)}
@@ -76,16 +67,12 @@ class FittedAutoencoder(ABC):
 
     @cached_property
     def _coders(self):
-        after = self.preprocessing.target_units if self.scales_output else None
-        units = self.preprocessing.units
-        return forward(self.network, self.mapped_weights, self.statistics, units, after)
-
-    @property
-    def mapped_weights(self):
-        """The weights, with the map of the code in the layers on both sides of it."""
-        if self.code_map is None:
-            return self.weights
-        return self.network.with_linear_code(self.weights, *self.code_map)
+        weights, units, after = self.weights, self.preprocessing.units, None
+        if self.code_map is not None:
+            weights = self.network.with_linear_code(weights, *self.code_map)
+        if self.scales_output:
+            after = self.preprocessing.target_units
+        return forward(self.network, weights, self.statistics, units, after)
 
     @property
     def encoder(self):
@@ -115,13 +102,24 @@ class FittedAutoencoder(ABC):
         """Keras models of encoder and decoder, from rows and to rows in the data's units."""
         from skae.models._objective import keras_models_in_data_units
 
+        weights = self.weights
+        if self.code_map is not None:
+            weights = self.network.with_linear_code(weights, *self.code_map)
         return keras_models_in_data_units(
-            *self.network.trained(self.mapped_weights, self.statistics),
+            *self.network.trained(weights, self.statistics),
             before=self.preprocessing.units,
             after=self.preprocessing.target_units if self.scales_output else None,
             input_shape=input_shape,
             output_shape=self.preprocessing.output_shape,
         )
+
+    @abstractmethod
+    def with_principal_code(self, rows):
+        """Return the autoencoder with ordered columns of the code, once it is trained.
+
+        And for each column the share of the variance of these rows that it explains,
+        (n_components,); None: not known.
+        """
 
     # Losses
 
@@ -142,15 +140,11 @@ class FittedAutoencoder(ABC):
         """Squared error of the rows' mean; None: losses are no shares of variance."""
         return None
 
-    @abstractmethod
-    def with_principal_code(self, rows):
-        """Return the autoencoder with ordered columns of the code, once it is trained.
-
-        And for each column the share of the variance of these rows that it explains,
-        (n_components,); None: not known.
-        """
-
     # Training
+
+    def is_linear_at(self, init):
+        """True if the initialization is a linear model of the data."""
+        return init == "pca" and self.network.starts_linear
 
     @abstractmethod
     def initialized(self, rows, rng, init):
@@ -160,59 +154,23 @@ class FittedAutoencoder(ABC):
         """
 
     @abstractmethod
-    def is_solution_at(self, init):
-        """True if the initialization is a solution on which training has to improve."""
+    def objective(self, network, mask, rows, batch_size, rng):
+        """What is trained on rows in batches of this size: `build`, `key` and `settings`.
 
-    @abstractmethod
-    def objective(self, network, mask, pools, rows, batch_size):
-        """The Keras model that is trained, on rows in batches of this size.
-
-        `network` has a code that is perhaps padded, by columns where `mask` is zero,
-        (n_components,). `pools` returns pools of random numbers for kinds of draws.
-
-        Returns
-        -------
-        build : callable
-            Returns the Keras model.
-
-        key : tuple
-            Equal for models that compile to the same program.
-
-        settings : dict of str to number or ndarray
-            Values of its variables that are not trained.
+        `build` returns a Keras model, `key` is equal for models that compile to the same
+        program, and `settings`, numbers or arrays by name, are values of its variables that
+        are not trained. `network` has a code that is perhaps padded, by columns where `mask`,
+        (n_components,), is zero.
         """
 
-    def with_weights(self, weights, statistics=None):
-        """Return the autoencoder with other weights; statistics None: fresh ones."""
-        if statistics is None:
-            statistics = self.network.fresh_statistics()
-        return replace(self, weights=weights, statistics=statistics)
-
-    def is_linear_at(self, init):
-        """True if the initialization is a linear model of the data."""
-        return init == "pca" and self.network.starts_linear
-
-    def validation_rows(self, rows, rng):
-        """Validation rows as the encoder receives them."""
-        return rows
-
     def as_trained(self, rows):
-        """Rows in the units of the network, float32; missing targets are NaN."""
+        """Rows in the units of the network; missing targets are NaN."""
+        units, target_units = self.preprocessing.units, self.preprocessing.target_units
+        targets = rows.outputs
         if self.scales_output:
-            rows = self.preprocessing.scaled(rows)
-        else:
-            inputs = self.preprocessing.units.transform(rows.inputs)
-            rows = Rows(inputs, rows.outputs, rows.weight)
-        targets = rows.targets
-        return Rows(
-            rows.inputs.astype(np.float32, copy=False),
-            None if targets is None else targets.astype(np.float32, copy=False),
-            rows.weight,
-        )
-
-    def rescaled(self, preprocessing, weights, rows):
-        """Return the autoencoder in other units, after more rows."""
-        return replace(self, preprocessing=preprocessing, weights=weights)
+            is_same = rows.targets is None and target_units is units
+            targets = None if is_same else target_units.transform(targets)
+        return Rows(units.transform(rows.inputs), targets, rows.weight)
 
     def trainable(self):
         """Return the autoencoder with the network that is trained."""
@@ -230,9 +188,14 @@ class ReconstructionModel(FittedAutoencoder):
     spread: Spread | None = None  # statistics of the columns that corruptions use
 
     @property
+    def is_zero_at_pca(self):
+        """True if there is no penalty but one that is zero at the principal components."""
+        return self.penalty is None or self.penalty.is_zero_at_pca
+
+    @property
     def n_reported(self):
         """Number of the parts of the loss that `loss_curve_` adds up; None: all."""
-        return 1 if self.penalty is not None and self.penalty.is_zero_at_pca else None
+        return 1 if self.is_zero_at_pca else None
 
     @property
     def unit(self):
@@ -244,7 +207,9 @@ class ReconstructionModel(FittedAutoencoder):
 
     def losses(self, rows):
         """Loss of each row, (n_samples,), in the units of the network."""
-        return rows.apply(lambda part: self.losses_of(part, self.reconstruct(part.inputs)))
+        return rows.apply(
+            lambda part: self.losses_of(part, self.decoder(self.encode(part.inputs)))
+        )
 
     def losses_of(self, rows, output):
         """Loss of each row, (n_samples,), for this output, (n_samples, n_outputs)."""
@@ -260,7 +225,7 @@ class ReconstructionModel(FittedAutoencoder):
         _, deviation = moments(rows.outputs, rows.weight)
         return float(np.square(deviation).mean()) or None
 
-    def objective(self, network, mask, pools, rows, batch_size):
+    def objective(self, network, mask, rows, batch_size, rng):
         """The Keras model that is trained, see :class:`FittedAutoencoder`."""
         loss = self.preprocessing.loss_of(self.loss, rows)
         corruption, penalty = self.corruption, self.penalty
@@ -273,16 +238,17 @@ class ReconstructionModel(FittedAutoencoder):
         if penalty is not None:
             settings |= penalty.settings()
         if isinstance(penalty, LinearCode):
-            size = network.n_components
-            (settings["linear_code"],) = resize(
-                [self.linear_code], [(len(self.linear_code), size)]
-            )
+            shape = len(self.linear_code), network.n_components
+            (settings["linear_code"],) = resize([self.linear_code], [shape])
             if not (self.scales_output or self.preprocessing.is_table):
                 # The loss is in the units of the data.
                 settings["penalty_weight"] *= (
                     self.preprocessing.target_units.scale**self.loss.power
                 )
-        settings |= pools({getattr(part, "draws", None) for part in (corruption, penalty)})
+        draws = {getattr(part, "draws", None) for part in (corruption, penalty)}
+        for kind in sorted(draws - {None}):
+            shape = batch_size, *rows.inputs.shape[1:]
+            settings[f"{kind}_pool"] = draw_pool(kind, rng, shape)
         shapes = {name: np.shape(value) for name, value in settings.items()}
 
         def build():
@@ -301,40 +267,43 @@ class ReconstructionModel(FittedAutoencoder):
         The principal components are those of the best linear denoiser of corrupted rows.
         """
         network, preprocessing = self.network, self.preprocessing
-        if not self.is_linear_at(init):
-            weights = self._with_positive_codes(network.random_start(rng), rows)
-            return self.with_weights(weights), 0.0
-        if rows.is_lazy and not rows.has_own_targets:
-            rows = rows.sample(FEW_BYTES)
-        corrupted = None
-        if self.corruption is not None:
-            few = rows.take(slice(_MOST_CORRUPTED)).dense() if rows.has_own_targets else rows
-            noisy = self.corruption.corrupt(few.inputs, self.spread, rng)
-            corrupted = preprocessing.units.transform(noisy)
-        linear = linear_map(
-            preprocessing.linear_rows(rows), network.n_components, rng, corrupted
-        )
-        scale, offset = preprocessing.before_output(
-            rows, (linear.encoder, linear.decoder), network.output_activation
-        )
-        weights = network.linear_start(rng, linear.encoder, scale * linear.decoder, offset)
-        model = self.with_weights(self._with_positive_codes(weights, rows))
-        if network.has_linear_code:
-            matrix = linear.encoder.astype(np.float32)
-            shape = len(matrix), network.n_components
-            model = replace(model, linear_code=resize([matrix], [shape])[0])
-        return model, linear.share
+        linear_code, share = self.linear_code, 0.0
+        if self.is_linear_at(init):
+            if rows.is_lazy and not rows.has_own_targets:
+                rows = rows.sample(FEW_BYTES)
+            corrupted = None
+            if self.corruption is not None:
+                few = rows
+                if rows.has_own_targets:
+                    few = rows.take(slice(_MOST_CORRUPTED)).dense()
+                noisy = self.corruption.corrupt(few.inputs, self.spread, rng)
+                corrupted = preprocessing.units.transform(noisy)
+            encoder, decoder, share = linear_map(
+                preprocessing.linear_rows(rows), network.n_components, rng, corrupted
+            )
+            scale, offset = preprocessing.before_output(
+                rows, (encoder, decoder), network.output_activation
+            )
+            weights = network.linear_start(rng, encoder, scale * decoder, offset)
+            if network.has_linear_code:
+                shape = len(encoder), network.n_components
+                (linear_code,) = resize([encoder.astype(np.float32)], [shape])
+        else:
+            weights = network.random_start(rng)
+        cuts = isinstance(network, DenseNetwork) and network.code_activation in _RECTIFIERS
+        if cuts and self.is_zero_at_pca:
+            weights = self._with_positive_codes(weights, rows)
+        statistics = network.fresh_statistics()
+        model = replace(self, weights=weights, statistics=statistics, linear_code=linear_code)
+        return model, share
 
     def _with_positive_codes(self, weights, rows):
-        """Weights whose codes of the rows are positive where the code has a rectifier.
+        """Weights whose codes of the rows are positive, for a code with a rectifier.
 
         Centred rows have centred codes, of which a rectifier would cut off one half, and with
         it half of the principal components.
         """
         network = self.network
-        cuts = isinstance(network, DenseNetwork) and network.code_activation in _RECTIFIERS
-        if not cuts or not self._is_zero_at_pca:
-            return weights
         linear = replace(network, code_activation="linear")
         units, statistics = self.preprocessing.units, network.fresh_statistics()
         encoder, _ = forward(linear, weights, statistics, units, None)
@@ -347,10 +316,9 @@ class ReconstructionModel(FittedAutoencoder):
 
         Its columns are centred and uncorrelated on these rows, and as near to the principal
         components as that allows. A step along a column changes the output by its length in
-        standardized units, in the root mean square over rows. With tied weights, which only a
-        rotation keeps tied, the scale stays as it is. The sign is that of the component, which
-        is that of :func:`sklearn.utils.extmath.svd_flip`. A code with an activation or another
-        penalty stays as it is, and so does that of a network of one's own.
+        standardized units, in the root mean square over rows; with tied weights, which only a
+        rotation keeps tied, the scale stays as it is. Signs are those of the components. A code
+        with an activation or another penalty, or of a network of one's own, stays as it is.
         """
         rows = rows.sample(min(_MOST_ENCODED * rows.row_bytes, FEW_BYTES))
         size = self.network.n_components
@@ -358,7 +326,7 @@ class ReconstructionModel(FittedAutoencoder):
         # All effects are held at once, which takes much for very wide rows.
         n_decoded = min(n_decoded, max(FEW_BYTES // (size * rows.row_bytes), _FEWEST_DECODED))
         few = rows.take(slice(None, None, -(-len(rows) // n_decoded)))
-        if not (self.network.has_linear_code and self._is_zero_at_pca):
+        if not (self.network.has_linear_code and self.is_zero_at_pca):
             return self, self._contributions(few)
         model = replace(self, code_map=None)
         matrix, shift = model._principal_axes(rows, few)
@@ -385,21 +353,19 @@ class ReconstructionModel(FittedAutoencoder):
         deviation = np.sqrt(variance.clip(max(_LEAST_VARIANCE * variance[-1], _TINY)))
         whitener = (axes / deviation) @ axes.T
         few_code = self.encode(few.inputs).astype(np.float64)
-
-        def effect(direction):
-            """Derivative of the outputs, (n_few, n_outputs), along a direction of the code."""
-            ends = [
-                self._compared(self.decoder(few_code + sign * _STEP * direction))
-                for sign in (1, -1)
-            ]
-            return (ends[0] - ends[1]) / (2 * _STEP)
-
         loadings = self.linear_code
         if getattr(self.network, "tied", False):
             matrix, loadings = axes[:, ::-1], None
         else:
-            directions = (axes * deviation) @ axes.T
-            effects = np.array([effect(each) for each in directions], np.float32)
+            # Derivatives of the outputs along directions of the code.
+            effects = []
+            for direction in (axes * deviation) @ axes.T:
+                up, down = (
+                    self._compared(self.decoder(few_code + sign * _STEP * direction))
+                    for sign in (1, -1)
+                )
+                effects.append((up - down) / (2 * _STEP))
+            effects = np.array(effects, np.float32)
             share = few.weights() / len(few)
             gram = np.einsum("anp,bnp,n->ab", effects, effects, share, optimize=True)
             rotation = np.linalg.eigh(gram)[1]
@@ -423,7 +389,9 @@ class ReconstructionModel(FittedAutoencoder):
         """Outputs, (n_samples, n_outputs), in units in which columns can be compared."""
         if self.scales_output:
             return output / self.preprocessing.target_units.scale
-        return self.preprocessing.probable(output) if self.preprocessing.is_table else output
+        if self.preprocessing.is_table:
+            return probabilities(self.preprocessing.outputs, output)
+        return output
 
     def _contributions(self, rows):
         """Share of the variance of rows that each column explains, (n_components,).
@@ -434,49 +402,21 @@ class ReconstructionModel(FittedAutoencoder):
         """
         weight = rows.weights() / len(rows)
         code = self.encode(rows.inputs)
-        mean = weight @ code
-
-        if self.preprocessing.is_table:
-            total = 1.0
-
-            def losses(output):
-                return self.losses_of(rows, output)
-        else:
+        mean, size = weight @ code, code.shape[1]
+        target, total = None, 1.0
+        if not self.preprocessing.is_table:
             target = self._compared(rows.outputs.astype(np.float64))
             _, deviation = moments(rows.outputs, rows.weight)
             total = np.square(self._compared(deviation)).sum()
             if not total:
-                return np.zeros(len(mean))
-
-            def losses(output):
-                return np.nansum(np.square(self._compared(output) - target), axis=1)
-
-        def without(columns):
-            return weight @ losses(self.decoder(np.where(columns, mean, code)))
-
-        whole = without(np.zeros(len(mean), bool))
-        errors = [without(column) for column in np.eye(len(mean), dtype=bool)]
-        return (np.array(errors) - whole) / total
-
-    def is_solution_at(self, init):
-        """True if the initialization is a solution on which training has to improve."""
-        return self.is_linear_at(init) and self._is_zero_at_pca
-
-    @property
-    def _is_zero_at_pca(self):
-        return self.penalty is None or self.penalty.is_zero_at_pca
-
-    def validation_rows(self, rows, rng):
-        """Validation rows, corrupted once, so that epochs are compared on the same noise."""
-        if self.corruption is None:
-            return rows
-        clean = rows.dense()
-        inputs = self.corruption.corrupt(clean.inputs, self.spread, rng)
-        return Rows(inputs, clean.outputs, clean.weight, clean.observed)
-
-    def rescaled(self, preprocessing, weights, rows):
-        """Return the autoencoder in other units, after more rows."""
-        spread = self.spread
-        if spread is not None:
-            spread = spread.widened(rows.inputs, preprocessing.deviation)
-        return replace(self, preprocessing=preprocessing, weights=weights, spread=spread)
+                return np.zeros(size)
+        errors = []
+        # With all columns, then without each of them.
+        for without in np.eye(1 + size, size, k=-1, dtype=bool):
+            output = self.decoder(np.where(without, mean, code))
+            if target is None:
+                losses = self.losses_of(rows, output)
+            else:
+                losses = np.nansum(np.square(self._compared(output) - target), axis=1)
+            errors.append(weight @ losses)
+        return (np.array(errors[1:]) - errors[0]) / total

@@ -41,19 +41,21 @@ class OrderedModel(ReconstructionModel):
     size_weight: Any = None
 
     def initialized(self, rows, rng, init):
-        """Return the autoencoder with initial weights; random weights need no try."""
+        """Return the autoencoder with initial weights; random weights need no try.
+
+        A size is weighted by one over its loss, between evaluated sizes interpolated.
+        """
         model, _ = super().initialized(rows, rng, init)
         rows = some(rows)
         losses = model._losses_by_size(rows)
         mean = [np.average(loss, weights=rows.weight) for loss in losses.values()]
         mean = np.maximum(mean, _LEAST_LOSS * max(np.max(mean), np.finfo(np.float32).tiny))
-        # One over the loss at each size, one in the mean.
         sizes = np.arange(1, self.network.n_components + 1)
         weight = np.exp(-np.interp(np.log(sizes), np.log(list(losses)), np.log(mean)))
         weight /= np.mean([weight[size - 1] for size in losses])
         return replace(model, size_weight=weight), 1.0
 
-    def objective(self, network, mask, pools, rows, batch_size):
+    def objective(self, network, mask, rows, batch_size, rng):
         """The Keras model that is trained, see :class:`FittedAutoencoder`."""
         loss = self.preprocessing.loss_of(self.loss, rows)
 
@@ -100,7 +102,11 @@ class OrderedModel(ReconstructionModel):
         if not is_squared or n_weights > _MOST_HEADS:
             return self
         train, validation = (
-            Rows(self.encode(rows.inputs), self.as_trained(rows).outputs, rows.weights())
+            Rows(
+                self.encode(rows.inputs),
+                self.as_trained(rows).outputs.astype(np.float32),
+                rows.weights(),
+            )
             for rows in (some(train, _MOST_REFITTED), some(validation, _MOST_REFITTED))
         )
         n_sizes = self.network.n_components
@@ -148,14 +154,14 @@ class OrderedModel(ReconstructionModel):
 
     def explained_by_pca(self, train, rows, rng):
         """The same of the principal components of the training rows, (n_components,)."""
-        sizes = range(1, self.network.n_components + 1)
-        linear = linear_map(self.preprocessing.linear_rows(train), len(sizes), rng)
-        rows = self.preprocessing.scaled(rows)
-        code = rows.inputs @ linear.encoder
-        outputs = (code[:, :size] @ linear.decoder[:size] for size in sizes)
-        return np.array(
-            [variance_explained(rows.outputs, output, rows.weight) for output in outputs]
-        )
+        preprocessing, size = self.preprocessing, self.network.n_components
+        linear = linear_map(preprocessing.linear_rows(train), size, rng)
+        target = preprocessing.target_units.transform(rows.outputs)
+        code, explained = preprocessing.units.transform(rows.inputs) @ linear.encoder, []
+        for k in range(1, size + 1):
+            output = code[:, :k] @ linear.decoder[:k]
+            explained.append(variance_explained(target, output, rows.weight))
+        return np.array(explained)
 
 
 def some(rows, most=_MOST_ROWS):

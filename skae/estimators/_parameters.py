@@ -9,6 +9,7 @@ from skae.estimators._validation import check_bounded
 from skae.losses._penalties import PENALTIES, Penalty, make_penalty
 from skae.losses._reconstruction import LOSSES, make_loss
 from skae.networks._base import ACTIVATIONS, SYNONYMS, LayerOptions, Network, keras_name
+from skae.networks._principal import MOST_EXACT, principal_axes
 from skae.utils._arrays import column_names
 from skae.utils._sklearn import HasMethods, Interval, StrOptions
 
@@ -56,20 +57,10 @@ CONSTRAINTS: dict = {
 
 # What makes the network that is trained: a fit that goes on cannot change it.
 _OF_THE_NETWORK = (
-    "n_components",
-    "hidden_layer_sizes",
-    "network",
-    "activation",
-    "code_activation",
-    "output_activation",
-    "normalization",
-    "dropout",
-    "tied_weights",
-    "ordered",
-    "loss",
-    "likelihood",
-    "init",
-)
+    "n_components", "hidden_layer_sizes", "network", "activation", "code_activation",
+    "output_activation", "normalization", "dropout", "tied_weights", "ordered", "loss",
+    "likelihood", "init",
+)  # fmt: skip
 
 
 def network_parameters(estimator):
@@ -94,6 +85,18 @@ def refuse_changes(estimator, before, same_network):
         f"which cannot change: {changes or 'network was changed'}. Put that back, or fit a "
         "clone of the estimator."
     )
+
+
+def size_for_share(rows, units, share, rng):
+    """Columns of the code that PCA needs to explain a share of the variance of rows."""
+    inputs = units.transform(rows.inputs)
+    most, total = min(inputs.shape), None
+    if rows.is_lazy:
+        # Of wide rows not all axes are looked for; the mean variance is one.
+        most, total = min(most, MOST_EXACT), inputs.shape[1]
+    _, variance = principal_axes(inputs, most, rows.weight, rng)
+    explained = np.cumsum(variance) / (total or variance.sum() or 1)
+    return min(int(np.searchsorted(explained, share, side="right")) + 1, len(explained))
 
 
 class TableTagsMixin:

@@ -1,6 +1,5 @@
 """Rows to inputs and targets of the networks, and outputs to rows: of numbers, of tables."""
 
-from abc import ABC, abstractmethod
 from copy import copy
 from dataclasses import replace
 
@@ -26,7 +25,7 @@ _SHARPNESS = np.geomspace(1, 64, 13)
 _MOST_COMPARED = 4096
 
 
-class Preprocessor(ABC):
+class Preprocessor:
     """Base class: conversion of rows to inputs and targets, and of outputs to rows."""
 
     output_shape: tuple
@@ -35,14 +34,6 @@ class Preprocessor(ABC):
 
     is_table = False
 
-    @abstractmethod
-    def before_output(self, rows, linear, activation):
-        """Scale and offset from the output of a linear map to the logits of the activation.
-
-        `linear` maps rows, in the units of the network, to codes, (n_inputs, k), and codes to
-        outputs, (k, n_outputs).
-        """
-
     def filled(self, X):
         """Rows with missing values at the mean of their column, (n_samples, n_features)."""
         return X
@@ -50,18 +41,6 @@ class Preprocessor(ABC):
     def loss_of(self, loss, rows):
         """A loss or likelihood of these rows, over the values that were observed."""
         return loss
-
-    def likelihood(self, likelihood):
-        """The likelihood of rows."""
-        return likelihood
-
-    def target_columns(self, inputs):
-        """Columns of the inputs, (n_samples, n_inputs), that are targets too."""
-        return inputs
-
-    def over_all_inputs(self, model):
-        """A linear model of `target_columns` as one of all inputs."""
-        return model
 
 
 class NumericPreprocessor(Preprocessor):
@@ -115,10 +94,16 @@ class NumericPreprocessor(Preprocessor):
         """The preprocessing of these rows, in the units of the data, and of those before."""
         both = copy(self)
         both.weight_seen = self.weight_seen + weight
-        both._observed_share, share = self._joined_shares(rows, weight / both.weight_seen)
+        # Of these rows, in the weight of all of them, and in each column.
+        share = shares = weight / both.weight_seen
+        before, more = self._observed_share, rows.observed_share
+        if before is not None or more is not None:
+            before, more = (1.0 if part is None else part for part in (before, more))
+            seen = both._observed_share = (1 - share) * before + share * more
+            shares = np.where(seen > 0, share * more / np.where(seen > 0, seen, 1.0), share)
 
         def joined(before, name, X):
-            joint = joined_moments(before, moments(X, rows.weight), share)
+            joint = joined_moments(before, moments(X, rows.weight), shares)
             return joint, self._units_of(name, joint, X)
 
         inputs = rows.outputs if rows.has_own_targets else rows.inputs
@@ -128,15 +113,6 @@ class NumericPreprocessor(Preprocessor):
             target = joined(self._target_moments, "target", rows.outputs)
             both._target_moments, both.target_units = target
         return both
-
-    def _joined_shares(self, rows, share):
-        """Shares of observed values with these rows, and of these among them, (n_features,)."""
-        before, more = self._observed_share, rows.observed_share
-        if before is None and more is None:
-            return None, share
-        before, more = (1.0 if part is None else part for part in (before, more))
-        both = (1 - share) * before + share * more
-        return both, np.where(both > 0, share * more / np.where(both > 0, both, 1.0), share)
 
     def filled(self, X):
         """Rows with missing values at the mean of their column, (n_samples, n_features)."""
@@ -166,19 +142,21 @@ class NumericPreprocessor(Preprocessor):
             return loss
         return (ObservedLikelihood if isinstance(loss, Likelihood) else ObservedLoss)(loss)
 
-    def scaled(self, rows):
-        """Inputs and targets in the units of the network; missing targets are NaN."""
+    def linear_rows(self, rows):
+        """Rows and targets that a linear model can compare: in the units of the network."""
         targets = None
-        if rows.targets is not None or self.target_units is not self.units:
-            targets = self.target_units.transform(rows.outputs)
+        if not rows.has_own_targets:
+            targets = self.target_units.transform(rows.targets)
+        elif self.target_units is not self.units:
+            targets = self.target_units.transform(rows.inputs)
         return Rows(self.units.transform(rows.inputs), targets, rows.weight)
 
-    def linear_rows(self, rows):
-        """Rows and targets that a linear model can compare."""
-        return self.scaled(rows if rows.observed is None else replace(rows, targets=None))
-
     def before_output(self, rows, linear, activation):
-        """Scale and offset from the output of a linear map to the logits of the activation."""
+        """Scale and offset from the output of a linear map to the logits of the activation.
+
+        `linear` maps rows, in the units of the network, to codes, (n_inputs, k), and codes to
+        outputs, (k, n_outputs).
+        """
         centre, scale = self.target_units
         if activation == "linear":
             return 1.0, 0.0
@@ -229,35 +207,22 @@ class TablePreprocessor(Preprocessor):
     def __init__(self, encoder: TabularEncoder, rows, weights_columns):
         self.encoder = encoder
         self.weights_columns = weights_columns
-        blocks = [block for block in encoder.blocks_ if block.stop > block.start]
-        self._columns = [encoder.blocks_.index(block) for block in blocks]
-        self.values = np.concatenate(
-            [np.arange(block.start, block.stop) for block in blocks] or [np.zeros(0, int)]
-        ).astype(np.intp)
+        positions = enumerate(encoder.blocks_)
+        self._columns = [j for j, block in positions if block.stop > block.start]
+        blocks = [encoder.blocks_[j] for j in self._columns]
+        self.values = np.array([i for b in blocks for i in range(b.start, b.stop)], np.intp)
         self._flag_unit = encoder.flag_unit[self.values]
         self._flag_share = encoder.flag_share[self.values]
         self.outputs = Outputs(
-            tuple(
-                (block.stop - block.start) * bool(encoder.is_flag[block.start])
-                for block in blocks
-            )
+            tuple((b.stop - b.start) * bool(encoder.is_flag[b.start]) for b in blocks)
         )
         self.output_shape = (len(self.outputs),)
         # The encoder has centred and scaled already.
         self.units = Affine(np.zeros(encoder.n_numbers), 1.0)
         self.target_units = Affine(np.zeros(self.output_shape), 1.0)
         self._sizes = np.maximum(self.outputs.widths, 1)
-        self._column_weight = self._weights_of_columns(rows)
-
-    def _parts(self):
-        """Position in the table, outputs, and number of flags of each column with outputs."""
-        starts, widths = self.outputs.starts, self.outputs.widths
-        for column, start, width in zip(self._columns, starts, widths, strict=True):
-            yield column, slice(start, start + max(width, 1)), width
-
-    def _weights_of_columns(self, rows):
-        """One over what a column has to lose: variance of numbers, entropy of categories."""
-        result = np.zeros(len(self._columns))
+        # One over what a column has to lose: variance of numbers, entropy of categories.
+        self._column_weight = np.zeros(len(blocks))
         values = self._target_values(rows.inputs)
         for j, (column, part, width) in enumerate(self._parts()):
             observed = rows.observed[:, column]
@@ -265,13 +230,20 @@ class TablePreprocessor(Preprocessor):
                 continue
             weight = None if rows.weight is None else rows.weight[observed]
             mean, deviation = moments(values[observed, part], weight)
+            loss = 1.0
             if width:
-                result[j] = 1 / max(_entropy(mean), _LEAST_ENTROPY)
-            elif self.encoder.standardize:
-                result[j] = 1 / max(deviation[0] ** 2, _LEAST_VARIANCE)
-            else:
-                result[j] = 1.0
-        return result
+                share = np.r_[1 - mean[0], mean] if width == 1 else mean
+                share = share[share > 0]
+                loss = max(float(-share @ np.log(share)), _LEAST_ENTROPY)
+            elif encoder.standardize:
+                loss = max(deviation[0] ** 2, _LEAST_VARIANCE)
+            self._column_weight[j] = 1 / loss
+
+    def _parts(self):
+        """Position in the table, outputs, and number of flags of each column with outputs."""
+        starts, widths = self.outputs.starts, self.outputs.widths
+        for column, start, width in zip(self._columns, starts, widths, strict=True):
+            yield column, slice(start, start + max(width, 1)), width
 
     @property
     def value_groups(self):
@@ -323,17 +295,7 @@ class TablePreprocessor(Preprocessor):
     def linear_rows(self, rows):
         """Rows and targets that a linear model can compare: in the units of the matrix."""
         is_all = len(self.values) == rows.inputs.shape[1]
-        return replace(rows, targets=None if is_all else self.target_columns(rows.inputs))
-
-    def target_columns(self, inputs):
-        """Columns of the matrix, (n_samples, n_numbers), that are targets too."""
-        return inputs[:, self.values]
-
-    def over_all_inputs(self, model):
-        """A linear model of `target_columns` as one of the whole matrix."""
-        encoder = np.zeros((self.encoder.n_numbers, model.encoder.shape[1]))
-        encoder[self.values] = model.encoder
-        return model._replace(encoder=encoder)
+        return replace(rows, targets=None if is_all else rows.inputs[:, self.values])
 
     def before_output(self, rows, linear, activation):
         """Scale and offset from the output of a linear map to numbers and logits.
@@ -355,20 +317,16 @@ class TablePreprocessor(Preprocessor):
                 offset[part] = sharpness * (share[part] - middle)
         return scale, offset
 
-    def probable(self, output):
-        """Numbers, and probabilities in place of logits, (n_samples, n_outputs)."""
-        return probabilities(self.outputs, output)
-
     def shaped(self, output, like=None):
         """The table for numbers and logits, (n_samples, n_outputs), without missing values.
 
         A data frame of pandas as `like` gives its index to the result.
         """
-        return self._decoded(self.probable(output), index_of(like))
+        return self._decoded(probabilities(self.outputs, output), index_of(like))
 
     def sampled(self, output, noise, rng):
         """A table drawn around outputs, (n_samples, n_outputs), with noise (n_outputs,)."""
-        values = self.probable(output)
+        values = probabilities(self.outputs, output)
         for _, part, width in self._parts():
             share = values[:, part]
             if not width:
@@ -408,21 +366,14 @@ class TablePreprocessor(Preprocessor):
         return values
 
 
-def _entropy(share):
-    """Of categories that are that frequent, in nats."""
-    share = np.r_[1 - share[0], share] if len(share) == 1 else share
-    share = share[share > 0]
-    return float(-share @ np.log(share))
-
-
 def _sharpness(values, flags):
     """Factor that makes values, (n_samples, width), the best logits of these flags."""
-
-    def cost(sharpness):
-        logits = sharpness * values
-        if values.shape[1] == 1:
-            return np.logaddexp(0, logits).mean() - (flags * logits).mean()
-        total = np.logaddexp.reduce(logits, axis=1)
-        return total.mean() - (flags * logits).sum(axis=1).mean()
-
-    return float(min(_SHARPNESS, key=cost)) if len(values) else 1.0
+    if not len(values):
+        return 1.0
+    costs = []
+    for factor in _SHARPNESS:
+        logits = factor * values
+        is_single = values.shape[1] == 1
+        total = np.logaddexp(0, logits) if is_single else np.logaddexp.reduce(logits, axis=1)
+        costs.append(total.mean() - (flags * logits).sum(axis=1).mean())
+    return float(_SHARPNESS[np.argmin(costs)])

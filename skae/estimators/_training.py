@@ -7,7 +7,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from skae.corruption._corruptions import draw_pool
 from skae.estimators._fit_callbacks import FitMonitor, warn_or_raise
 from skae.estimators._model import FittedAutoencoder
 from skae.networks._dense import AffineChange, is_rescalable, rescale_weights, resize
@@ -34,10 +33,6 @@ _ROWS_IN_BATCH = 32
 _FEW_AND_MANY, _DENSE_RATES = (1000, 4000), (0.002, 0.003)
 _RATE = 0.001
 
-# Below this share of variance explained, the principal components may lead training into
-# a poor optimum: random weights are tried as well.
-_SUFFICIENT_SHARE = 0.8
-
 # The share of the loss that then counts as progress.
 _SHARE = 0.02
 
@@ -51,7 +46,7 @@ _TOO_NARROW = 4
 
 
 class History(NamedTuple):
-    """Earlier fits of a network whose training continues."""
+    """Attributes of earlier fits of a network whose training continues."""
 
     init: str = ""
     n_iter: int = 0
@@ -61,36 +56,17 @@ class History(NamedTuple):
     validation_loss_parts: Any = None
     optimizer_state: Any = None
 
-    @classmethod
-    def from_estimator(cls, estimator):
-        """The history of a fitted estimator."""
-        return cls(
-            estimator.init_,
-            estimator.n_iter_,
-            estimator.loss_curve_,
-            estimator.validation_loss_curve_,
-            getattr(estimator, "loss_parts_", None),
-            getattr(estimator, "validation_loss_parts_", None),
-            estimator._optimizer_state,
-        )
-
 
 NO_HISTORY = History()
 
 
-@dataclass(frozen=True)
-class TrainingRun:
+class TrainingRun(NamedTuple):
     """An autoencoder trained from one initialization, or after `earlier` fits."""
 
-    init: str
     model: FittedAutoencoder  # of the best epoch
     training: Any  # what `skae.training._train.train` returned
     earlier: History
-    best_iter: int
-    best_loss: float
-    start_loss: float
-    losses: list
-    validation_losses: list | None
+    attributes: dict  # fitted ones of an estimator that keeps this run
 
     @classmethod
     def from_training(cls, model, init, earlier, training):
@@ -100,44 +76,18 @@ class TrainingRun:
         validation = [loss * model.unit for loss in training.validation_curve]
         is_validated = bool(np.isfinite(validation[0]))
         monitored = validation if is_validated else [np.nan, *losses]
-        return cls(
-            init,
-            model.with_weights(weights, training.statistics),
-            training,
-            earlier,
-            earlier.n_iter + training.best_iter,
-            monitored[training.best_iter],
-            monitored[0],
-            losses,
-            validation[1:] if is_validated else None,
-        )
-
-    @property
-    def attributes(self):
-        """Fitted attributes of an estimator that keeps this run."""
-        validation = self.validation_losses
-        if validation is not None:
-            validation = (self.earlier.validation_loss_curve or []) + validation
-        return {
-            "init_": self.init,
-            "n_iter_": self.earlier.n_iter + len(self.losses),
-            "best_iter_": self.best_iter,
-            "best_loss_": self.best_loss,
-            "start_loss_": self.start_loss,
-            "loss_curve_": self.earlier.loss_curve + self.losses,
-            "validation_loss_curve_": validation,
+        before = earlier.validation_loss_curve or []
+        attributes = {
+            "init_": init,
+            "n_iter_": earlier.n_iter + len(losses),
+            "best_iter_": earlier.n_iter + training.best_iter,
+            "best_loss_": monitored[training.best_iter],
+            "start_loss_": monitored[0],
+            "loss_curve_": earlier.loss_curve + losses,
+            "validation_loss_curve_": before + validation[1:] if is_validated else None,
         }
-
-    @property
-    def summary(self):
-        """Entry of `starts_`."""
-        attributes = self.attributes
-        names = ("loss_curve", "validation_loss_curve", "best_loss", "n_iter")
-        return {
-            **{name: attributes[f"{name}_"] for name in names},
-            "ending": self.training.ending,
-            "seconds": self.training.seconds,
-        }
+        model = replace(model, weights=weights, statistics=training.statistics)
+        return cls(model, training, earlier, attributes)
 
 
 @dataclass(frozen=True)
@@ -150,28 +100,23 @@ class Start:
     validation: Rows | None
     rng: np.random.RandomState
     init: str  # as the user chose
-    random_rng: np.random.RandomState | None = None  # of another start, from random weights
-    share: float = 1.0  # of the variance, that the initialization explains
     history: History = NO_HISTORY
+    # Of another start, from random weights; None: these are not tried.
+    random_rng: np.random.RandomState | None = None
 
     @property
-    def is_validated_start(self):
+    def is_solution(self):
         """True if the initialization is kept where training does not improve on it."""
-        is_first = not self.history.n_iter
-        return is_first and self.validation is not None and self.model.is_solution_at(self.init)
-
-    @property
-    def tries_random(self):
-        """True if random weights are tried as well."""
-        return self.is_validated_start and self.share < _SUFFICIENT_SHARE
+        if self.history.n_iter or self.validation is None:
+            return False
+        return self.model.is_linear_at(self.init) and self.model.is_zero_at_pca
 
 
 @dataclass(frozen=True)
 class TrainingPlan:
     """Rows and options that all training runs of a fit share."""
 
-    train: Rows
-    validation: Rows | None
+    start: Start
     batch_size: int
     stopping: Any
     optimizer: dict  # arguments of `skae.training._train.train`
@@ -190,25 +135,17 @@ class TrainingPlan:
             block = _CODE_BLOCKS[self.batch_size > _LARGE_BATCH]
             network = network.resized(-(-len(mask) // block) * block)
             mask = np.arange(network.n_components) < len(mask)
-
-        def pools(kinds):
-            shape = (self.batch_size, *self.train.inputs.shape[1:])
-            kinds = sorted(kinds - {None})
-            return {f"{kind}_pool": draw_pool(kind, rng, shape) for kind in kinds}
-
-        build, key, settings = model.objective(
-            network, mask, pools, self.train, self.batch_size
-        )
+        rows, validation = self.start.train, self.start.validation
+        build, key, settings = model.objective(network, mask, rows, self.batch_size, rng)
         run_of = partial(TrainingRun.from_training, model, init, earlier)
         self.monitor.attributes_of = lambda training: self.attributes(run_of(training))
-        validation = self.validation
         training = train(
             build,
             key=key,
             weights=resize(model.weights, network.shapes),
             settings=[np.asarray(value, np.float32) for value in settings.values()],
             statistics=model.statistics,
-            training=model.as_trained(self.train),
+            training=model.as_trained(rows),
             validation=None if validation is None else model.as_trained(validation),
             **self.optimizer,
             optimizer_state=earlier.optimizer_state,
@@ -236,68 +173,65 @@ def training_plan(params, start, monitor, attributes, one_epoch):
     else:
         # A batch may have room to spare: tables of a few rows then share a compilation.
         batch_size = min(int(batch_size), max(n_samples, _BATCH_SIZES[0]))
-    optimizer, rate = optimizer_options(params), None
-    if optimizer["clip_norm"] is not None and not one_epoch:
+    # Where the rate is ours to choose, gradients are clipped and the rate is held and falls;
+    # an optimizer object brings its own.
+    rate, optimizer, held_rate = params["learning_rate"], params["optimizer"], None
+    is_auto = isinstance(rate, str) and isinstance(optimizer, str)
+    if is_auto:
         rate = _RATE
+    if is_auto and not one_epoch:
+        held_rate = _RATE
         if has_dense_path:
-            rate = float(np.interp(n_samples, _FEW_AND_MANY, _DENSE_RATES))
-        rate *= np.sqrt(max(batch_size / _ROWS_IN_BATCH, 1))
+            held_rate = float(np.interp(n_samples, _FEW_AND_MANY, _DENSE_RATES))
+        held_rate *= np.sqrt(max(batch_size / _ROWS_IN_BATCH, 1))
     stopping = Stopping(
         max_iter=1 if one_epoch else int(params["max_iter"]),
         n_iter_no_change=int(params["n_iter_no_change"]),
         tol=None if params["tol"] is None else float(params["tol"]),
         keep_best=start.validation is not None,
-        rate=rate,
+        rate=held_rate,
         share=_SHARE,
     )
-    return TrainingPlan(
-        start.train, start.validation, batch_size, stopping, optimizer, monitor, attributes
-    )
-
-
-def optimizer_options(params):
-    """Arguments of :func:`skae.training._train.train` about the optimizer.
-
-    Gradients are clipped where the learning rate is ours to choose; an optimizer object brings
-    its own.
-    """
-    rate, optimizer = params["learning_rate"], params["optimizer"]
-    is_auto = isinstance(rate, str) and isinstance(optimizer, str)
-    if is_auto:
-        rate = _RATE
-    return {
+    options = {
         "optimizer": optimizer,
         "learning_rate": float(rate) if isinstance(rate, Real) else rate,
         "weight_decay": float(params["weight_decay"]),
         "clip_norm": _CLIP_NORM if is_auto else None,
     }
+    return TrainingPlan(start, batch_size, stopping, options, monitor, attributes)
 
 
-def best_run(start, plan):
+def best_run(plan):
     """Train from one initialization or two: the best run, and the list of all of them."""
-    init = start.history.init or start.init
-    first = plan.run(start.model, start.rng, init, start.history)
-    is_linear = start.model.is_linear_at(start.init)
-    warn_or_raise(first.training, is_linear or start.history.n_iter)
-    if not start.is_validated_start:
+    start = plan.start
+    first = plan.run(start.model, start.rng, start.history.init or start.init, start.history)
+    ending, validation = first.training.ending, start.validation
+    if ending in ("diverged", "interrupted"):
+        is_linear = start.model.is_linear_at(start.init)
+        warn_or_raise(first.training, is_linear or start.history.n_iter)
+    if not start.is_solution:
         return first, [first]
-    initial, best = start.model.validation_losses(start.validation), first
+    initial = start.model.validation_losses(validation)
 
     def improves(run):
         """True if losses are lower than initial ones by more than chance explains."""
-        losses = run.model.validation_losses(start.validation)
-        return significantly_lower(initial, losses, start.validation.weight)
+        losses = run.model.validation_losses(validation)
+        return significantly_lower(initial, losses, validation.weight)
 
+    best = first
     if not improves(first):
         # The principal components, now of all rows.
         model, _ = start.model.initialized(start.rows, start.rng, start.init)
-        best = replace(first, model=model, init="pca", best_iter=0, best_loss=first.start_loss)
-    if not start.tries_random or first.training.ending not in ("max_iter", "converged"):
+        loss = first.attributes["start_loss_"]
+        kept = {"init_": "pca", "best_iter_": 0, "best_loss_": loss}
+        best = first._replace(model=model, attributes=first.attributes | kept)
+    if start.random_rng is None or ending not in ("max_iter", "converged"):
         return best, [first]
     model, _ = start.model.initialized(start.train, start.random_rng, "random")
     held = first.training.validation_curve[1 : first.training.n_held + 1]
     second = plan.run(model, start.random_rng, "random", first=held)
-    is_better = second.best_loss < best.best_loss and improves(second)
+    is_better = second.attributes["best_loss_"] < best.attributes["best_loss_"]
+    is_better = is_better and improves(second)
     if second.training.ending == "interrupted":
         result = None if is_better else "the network of the first start"
         warn_or_raise(second.training, has_start=True, result=result)
@@ -310,15 +244,9 @@ def update_scaling(model, rows, weight):
     They stay those of the first batch where the network's weights cannot be rewritten for other
     units, and for tables, which keep the encoder of the first batch.
 
-    Returns
-    -------
-    model : FittedAutoencoder
-    rows : Rows
-        This batch, with missing values at the mean of all rows so far.
-
-    was_narrow : bool
-        True if the batches before, no more than half of all rows, had next to nothing of the
-        variance.
+    Returns the model, the rows of this batch, with missing values at the mean of all so far,
+    and True if the batches before, no more than half of all rows, had next to nothing of the
+    variance.
     """
     before = model.preprocessing
     if (
@@ -337,7 +265,11 @@ def update_scaling(model, rows, weight):
     inputs = change(before.units, after.units)
     outputs = change(before.target_units, after.target_units) if model.scales_output else None
     weights = rescale_weights(model.network, model.weights, inputs, outputs)
+    spread = model.spread
+    if spread is not None:
+        spread = spread.widened(rows.inputs, after.deviation)
     scale = before.units.scale if before.deviation.any() else 0.0
     is_larger = after.weight_seen >= 2 * before.weight_seen
     was_narrow = is_larger and after.units.scale > _TOO_NARROW * scale
-    return model.rescaled(after, weights, rows), rows, was_narrow
+    model = replace(model, preprocessing=after, weights=weights, spread=spread)
+    return model, rows, was_narrow

@@ -53,21 +53,23 @@ def check_training_rows(estimator, X, target, sample_weight, reset, fewest=2):
         fit_table(estimator, X, sample_weight)
     if estimator.table_ is not None:
         X, observed = check_table(estimator, X, fewest)
-        estimator._input_shape = X.shape[1:]
     elif reset:
         X = check_features(estimator, X, ensure_min_samples=fewest, allow_nd=True)
-        estimator._input_shape = X.shape[1:]
-        X = X if X.ndim == 2 else X.reshape(len(X), -1)
     else:
         X = check_rows(estimator, X, ensure_min_samples=fewest)
+    if reset:
+        estimator._input_shape = X.shape[1:]
+        X = X if X.ndim == 2 else X.reshape(len(X), -1)
     if target is not None:
-        target = check_target(estimator, X, target, reset)
+        target = _check_target(estimator, X, target, reset)
     elif reset:
         estimator._output_shape = estimator._input_shape
     else:
-        check_needs_no_target(estimator)
-    is_table = estimator.table_ is not None
-    rows = Rows(X, observed=observed) if is_table else _numeric_rows(estimator, X, target)
+        _check_needs_no_target(estimator)
+    if estimator.table_ is not None:
+        rows = Rows(X, observed=observed)
+    else:
+        rows = _numeric_rows(estimator, X, target)
     weight = check_weight(sample_weight, len(rows), fewest)
     if weight is None:
         return rows
@@ -81,16 +83,16 @@ def _numeric_rows(estimator, X, target=None):
     """Rows, (n_samples, n_features): read in chunks where they are many and none is missing."""
     is_complete = target is not None or isinstance(X, LazyRows) or not has_missing(X)
     observed = None if is_complete else ~np.isnan(X)
-    if getattr(estimator, "_reads_lazily", False):
-        X, target = (
-            LazyRows(array)
-            if isinstance(array, np.ndarray)
+    arrays = [X, target]
+    for i, array in enumerate(arrays):
+        if (
+            getattr(estimator, "_reads_lazily", False)
+            and isinstance(array, np.ndarray)
             and _FLOAT_BYTES * array.size > FEW_BYTES
             and not has_missing(array)
-            else array
-            for array in (X, target)
-        )
-    return Rows(X, target, observed=observed)
+        ):
+            arrays[i] = LazyRows(array)
+    return Rows(*arrays, observed=observed)
 
 
 def fit_table(estimator, X, sample_weight):
@@ -130,7 +132,7 @@ def check_table(estimator, X, fewest=1):
     return Z, observed
 
 
-def check_target(estimator, X, target, reset):
+def _check_target(estimator, X, target, reset):
     """Target rows, (n_samples, n_outputs)."""
     if estimator.table_ is not None:
         raise ValueError(
@@ -156,7 +158,7 @@ def check_target(estimator, X, target, reset):
     return target.reshape(len(target), -1)
 
 
-def check_needs_no_target(estimator):
+def _check_needs_no_target(estimator):
     """Raise if a fitted estimator needs a target other than X."""
     if estimator.table_ is None and estimator._output_shape != estimator._input_shape:
         raise ValueError(
@@ -234,8 +236,12 @@ def check_rows(estimator, X, **options):
     return X.reshape(len(X), -1)
 
 
-def read_rows(estimator, X):
-    """Rows for a fitted estimator, and the mask of their observed values."""
+def read_rows(estimator, X, target=None):
+    """Rows for a fitted estimator, with a target or the mask of their observed values."""
+    if target is not None:
+        X = check_rows(estimator, X)
+        return _numeric_rows(estimator, X, _check_target(estimator, X, target, reset=False))
+    _check_needs_no_target(estimator)
     if estimator.table_ is None:
         return _numeric_rows(estimator, check_rows(estimator, X))
     Z, observed = check_table(estimator, X)
@@ -262,15 +268,13 @@ def check_scale(name, scale, dtype):
     """Raise if the square of a scale, a number or (n_features,), exceeds the dtype's range."""
     low, high = _SCALES[np.dtype(dtype)]
     outside = [value for value in np.ravel(scale) if not low <= value <= high]
-    if not outside:
-        return
-    scale = outside[0]
-    power = math.floor(math.log10(scale))
-    raise ValueError(
-        f"{name} varies by about {scale:.2g}, which is out of reach in {np.dtype(dtype)}: the "
-        f"root of the mean variance of its columns must lie between {low:g} and {high:g}. "
-        f"Divide {name} by 1e{power} first."
-    )
+    if outside:
+        power = math.floor(math.log10(outside[0]))
+        raise ValueError(
+            f"{name} varies by about {outside[0]:.2g}, which is out of reach in "
+            f"{np.dtype(dtype)}: the root of the mean variance of its columns must lie between "
+            f"{low:g} and {high:g}. Divide {name} by 1e{power} first."
+        )
 
 
 def split_rows(rows, validation_fraction, rng, early_stopping):
@@ -298,7 +302,7 @@ def warn_of_empty(estimator, empty):
     """Name the columns at these positions, without an observed value; positions for images."""
     if not len(empty):
         return
-    names = feature_names(estimator) if len(estimator._input_shape) == 1 else None
+    names = _feature_names(estimator) if len(estimator._input_shape) == 1 else None
     shown = [int(j) if names is None else names[j] for j in empty]
     warn_user(
         f"Features without any observed values: {shown}. They have no effect, and are NaN "
@@ -306,19 +310,20 @@ def warn_of_empty(estimator, empty):
     )
 
 
-def feature_names(estimator):
-    """Names of the columns that an estimator was fitted on, or x0, x1, ..."""
-    names = getattr(estimator, "feature_names_in_", None)
-    return column_names(None, estimator.n_features_in_) if names is None else list(names)
-
-
-def warn_if_dominated(names, deviation, remedy):
+def warn_if_dominated(estimator, deviation, remedy):
     """Name a column with nearly all the variance, given all deviations, (n_features,)."""
     largest = deviation.argmax()
     variance = np.square(deviation / (deviation[largest] or 1.0))
     share = variance[largest] / (variance.sum() or 1.0)
     if _DOMINANT_SHARE < share < 1:
+        name = _feature_names(estimator)[largest]
         warn_user(
-            f"Column {names[largest]!r} holds more than {100 * _DOMINANT_SHARE:g} % of the "
+            f"Column {name!r} holds more than {100 * _DOMINANT_SHARE:g} % of the "
             f"variance of X: the other columns hardly count. {remedy}",
         )
+
+
+def _feature_names(estimator):
+    """Names of the columns that an estimator was fitted on, or x0, x1, ..."""
+    names = getattr(estimator, "feature_names_in_", None)
+    return column_names(None, estimator.n_features_in_) if names is None else list(names)

@@ -71,7 +71,7 @@ class LikelihoodMixin:
             Uncertainty of each number. Near one, that of the standard normal, the column
             has no information about the row.
         """
-        mean, log_variance = posterior(np, self._in_parts(self._check_rows(X), "encoder"))
+        mean, log_variance = posterior(np, self._in_parts(X, "encoder"))
         return np.ascontiguousarray(mean), np.exp(0.5 * log_variance)
 
     def sample(self, n_samples=1, random_state=None, *, noise=True):

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from skae.corruption._corruptions import draw_pool
 from skae.estimators._model import FittedAutoencoder
 from skae.inference._forward import forward
 from skae.losses._likelihood import ObservedLikelihood, divergence, noise_variance, posterior
@@ -177,33 +178,34 @@ class VariationalModel(FittedAutoencoder):
         code_map = np.eye(len(order))[:, order], np.zeros(len(order))
         return replace(model, code_map=code_map, supported=self.supported[order]), None
 
-    def is_solution_at(self, init):
-        """True if the initialization is a solution on which training has to improve."""
-        return init == "pca"
-
     def initialized(self, rows, rng, init):
         """Return the autoencoder with initial weights; random weights need no try.
 
         Probabilistic PCA is trusted whatever it explains: the bound is tight there.
         """
         network, preprocessing = self.network, self.preprocessing
+        supported = np.ones(network.n_components, bool)
+        fields = {"statistics": network.fresh_statistics(), "supported": supported}
         if init == "random":
-            supported = np.ones(network.n_components, bool)
-            weights = network.random_start(rng)
-            return replace(self.with_weights(weights), supported=supported), 1.0
-        inputs = preprocessing.target_columns(preprocessing.units.transform(rows.inputs))
+            return replace(self, weights=network.random_start(rng), **fields), 1.0
+        inputs = preprocessing.units.transform(rows.inputs)
+        if preprocessing.is_table:
+            inputs = inputs[:, preprocessing.values]
         pca = probabilistic_pca(
             inputs, network.n_components, self.noise_floor, rows.weight, rng
         )
-        supported = np.zeros(network.n_components, bool)
+        supported[:] = False
         supported[: len(pca.variance)] = -0.5 * np.log(pca.variance) > ACTIVE
-        pca = preprocessing.over_all_inputs(pca)
+        if preprocessing.is_table:
+            encoder = np.zeros((rows.inputs.shape[1], pca.encoder.shape[1]))
+            encoder[preprocessing.values] = pca.encoder
+            pca = pca._replace(encoder=encoder)
         linear = pca.encoder, pca.loadings
         before_output = preprocessing.before_output(rows, linear, network.output_activation)
         weights = network.linear_start(rng, pca, *before_output, self.noise_floor)
-        return replace(self.with_weights(weights), supported=supported), 1.0
+        return replace(self, weights=weights, **fields), 1.0
 
-    def objective(self, network, mask, pools, rows, batch_size):
+    def objective(self, network, mask, rows, batch_size, rng):
         """The Keras model that is trained, see :class:`FittedAutoencoder`."""
         log_volume = self.mean_log_volume
         if log_volume is None:
@@ -218,8 +220,8 @@ class VariationalModel(FittedAutoencoder):
             "floor": self.noise_floor,
             # From the network's units to those of the data.
             "log_volume": log_volume,
+            "normal_pool": draw_pool("normal", rng, (batch_size, *rows.inputs.shape[1:])),
         }
-        settings |= pools({"normal"})
         shapes = {name: np.shape(value) for name, value in settings.items()}
         likelihood = self.preprocessing.loss_of(self.likelihood, rows)
 

@@ -6,8 +6,6 @@ import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 
 from skae.estimators._base import BaseAutoencoder
-from skae.estimators._latent_paths import LatentPathsMixin
-from skae.estimators._parameters import TableTagsMixin
 from skae.estimators._validation import check_bounded
 from skae.losses._likelihood import LIKELIHOODS
 from skae.networks import KerasNetwork
@@ -24,7 +22,7 @@ _PARTS = ("reconstruction", "kl")
 _GIVEN = {"code_activation", "output_activation", "tied_weights", "loss", "penalty"}
 
 
-class VAETransformer(TableTagsMixin, LikelihoodMixin, LatentPathsMixin, BaseAutoencoder):
+class VAETransformer(LikelihoodMixin, BaseAutoencoder):
     """Dimensionality reduction by a variational autoencoder.
 
     The code of a row is a normal distribution with a mean, which is the code that `transform`
@@ -394,7 +392,9 @@ class VAETransformer(TableTagsMixin, LikelihoodMixin, LatentPathsMixin, BaseAuto
         return VariationalModel(preprocessing=preprocessing)
 
     def _settings(self, preprocessing, rows):
-        likelihood = preprocessing.likelihood(LIKELIHOODS[self.likelihood])
+        likelihood = LIKELIHOODS[self.likelihood]
+        if preprocessing.is_table:
+            likelihood = preprocessing.likelihood(likelihood)
         if likelihood.bounded:
             check_bounded("likelihood", self.likelihood, "likelihood='gaussian'", rows)
         volume = None
@@ -441,7 +441,7 @@ class VAETransformer(TableTagsMixin, LikelihoodMixin, LatentPathsMixin, BaseAuto
             }
 
         validation = None
-        if run.validation_losses is not None:
+        if run.attributes["validation_loss_curve_"] is not None:
             validation = by_name(training.validation_parts[1:], earlier.validation_loss_parts)
         return {
             **super()._attributes(run),
