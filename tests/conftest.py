@@ -160,19 +160,18 @@ def cache(monkeypatch):
     class Backed(_train.EngineCache):
         def borrow(self, key, make):
             def found():
-                idle = earlier._idle.get(key)
-                if not idle:
-                    return make()
-                taken.append((key, idle.pop()))
-                return taken[-1][1]
+                for i, (other, engine) in enumerate(earlier._idle):
+                    if other == key:
+                        taken.append(earlier._idle.pop(i))
+                        return engine
+                return make()
 
             return super().borrow(key, found)
 
     fresh = Backed()
     monkeypatch.setattr(_train, "CACHE", fresh)
     yield fresh
-    for key, engine in taken:
-        earlier._idle.setdefault(key, []).append(engine)
+    earlier._idle.extend(taken)
 
 
 @pytest.fixture
