@@ -895,7 +895,8 @@ def test_lower_quantile_with_weights():
     ("cv", "n_samples", "n_folds"), [(5, 60, 5), (5, 3, 3), (2, 60, 2), (None, 60, 5)]
 )
 def test_rows_are_held_out_once(cv, n_samples, n_folds):
-    folds = split_folds(cv, n_samples, None, data_rng())
+    X, counted = np.zeros((n_samples, 1)), np.ones(n_samples, bool)
+    folds = split_folds(cv, X, None, counted, data_rng())
     assert len(folds) == n_folds
     assert_array_equal(np.sort(np.concatenate([t for _, t in folds])), np.arange(n_samples))
     for train, test in folds:

@@ -39,7 +39,7 @@ def test_values_above_their_fair_share_are_named():
 
     def described(shares, n_columns):
         blamed = above_fair_share(shares)
-        (texts,), (about,) = texts_of_numbers(values, expected, None)
+        (texts,), (about,) = (texts_of_numbers(each, None) for each in (values, expected))
         return describe_row(names, texts, about, blamed[0], shares[0], n_columns)
 
     both = "b missing, expected about 2; a 1,234.57, expected about 1.23"
@@ -94,8 +94,8 @@ def test_a_row_far_from_all_others_in_words():
     ],
 )
 def test_numbers_are_rounded_by_the_spread_of_residuals(value, expected, spread, texts):
-    of_value, of_expected = texts_of_numbers(
-        np.array([[value]]), np.array([[expected]]), np.array([spread])
+    of_value, of_expected = (
+        texts_of_numbers(np.array([[each]]), np.array([spread])) for each in (value, expected)
     )
     assert (of_value[0][0][0], of_expected[0][0][1]) == texts
 

@@ -9,7 +9,6 @@ from skae.anomaly._folds import (
     Folds,
     central_mask,
     check_groups,
-    positive_weight,
     split_folds,
     trim_mask,
 )
@@ -19,8 +18,9 @@ pytestmark = [pytest.mark.any_backend, pytest.mark.any_data]
 
 def split(cv, n_samples, groups=None, counted=None, X=None, seed=0):
     rng = np.random.RandomState(seed)
-    counted = None if counted is None else np.array(counted, bool)
-    return split_folds(cv, n_samples, groups, rng, counted, X)
+    counted = np.ones(n_samples, bool) if counted is None else np.array(counted, bool)
+    X = np.zeros((n_samples, 1)) if X is None else X
+    return split_folds(cv, X, groups, counted, rng)
 
 
 def plain(splits):
@@ -110,12 +110,6 @@ def test_splitters_of_scikit_learn_split_the_rows_that_count():
 def test_invalid_splits(cv, message):
     with pytest.raises(ValueError, match=message):
         split(cv, 3)
-
-
-def test_rows_of_positive_weight():
-    assert_array_equal(positive_weight([0.5, 0, 2], 2), [1, 0, 1])
-    assert_array_equal(positive_weight(None, 3), [1, 1, 1])
-    assert_array_equal(positive_weight(2.0, 2), [1, 1])
 
 
 def test_groups_are_one_for_each_row():

@@ -37,13 +37,13 @@ def fitted(frame, weight=None):
 
     folds = Folds(np.ones((1, len(frame)), bool), [np.array([], dtype=int)])
     data = SimpleNamespace(rows=encode(frame), weight=weight, encoding=encoding, folds=folds)
-    return RareValues.from_params({}).fit(data), encode
+    return RareValues().fit(data), encode
 
 
 def shares(view, rows):
     """Share of the rows with a value as rare, (n_samples,)."""
-    (scores,) = view.scores(rows, [0])
-    return 1 / scores
+    (logs,) = view.logs(rows, [0])
+    return np.exp(-logs)
 
 
 def test_a_category_counts_by_the_share_of_those_as_rare():

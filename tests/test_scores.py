@@ -11,7 +11,6 @@ from numpy.testing import assert_allclose, assert_array_equal
 import skae
 from data import data_rng
 from skae import AEAnomalyDetector
-from skae.anomaly import _components
 from skae.anomaly._calibration import (
     BinaryEffects,
     ContaminatedCalibration,
@@ -20,11 +19,11 @@ from skae.anomaly._calibration import (
     lower_quantile,
 )
 from skae.anomaly._components import (
+    COMPONENTS,
     Component,
     DenoisingError,
     NeighborDistance,
-    floored,
-    held_out_mean,
+    column_units,
 )
 from skae.anomaly._encoding import (
     NumberEncoding,
@@ -103,7 +102,7 @@ def test_distance_to_the_nearest_rows(reference, k, relative):
     assert_allclose(nearest.scores(Z, [0, 1]), expected)
     assert_allclose(nearest.scores(Z, [1]), expected[1:])
     assert_allclose(nearest.shares(Z), distance_shares(Z, rows, known, k), atol=1e-9)
-    assert nearest.n_candidates >= k
+    assert neighbor_distance(rows, known, k).row_entries >= k
 
 
 def test_a_model_that_has_few_rows_has_fewer_neighbours(reference):
@@ -171,8 +170,7 @@ def test_residuals_of_a_denoiser(reference):
     unit = squares(halving, rows).mean()
     encoded = number_encoding().encode(Z)
     assert_allclose(next(error.errors(encoded)), squares(halving, Z) / unit)
-    denoised = error.restored(encoded, error.corrupted(encoded, 2.0))
-    assert_allclose(denoised, 0.5 * Z + 2)
+    assert_allclose(error.restored(encoded, 2.0), 0.5 * Z + 2)
 
 
 SCALER = SquashingScaler(np.array([1.0, 0, -1]), np.array([2.0, 1, 0.5]))
@@ -218,7 +216,7 @@ def test_values_with_more_than_their_share_are_filled_by_the_networks(reference)
     X = scaler.inverse_transform(np.array([[40.0, 0.8, 1.1], [1.0, -30.0, 0.9]]))
     # The mean of both networks is one, in units of the column and within what was seen. The
     # other values have less than their share, and are as they were.
-    assert_allclose(score.expected(X), [[12, 0.9, 1], [12, 0.9, 1]])
+    assert_allclose(score.reasons(X).expected, [[12, 0.9, 1], [12, 0.9, 1]])
 
 
 def test_values_that_turn_out_to_be_as_expected_are_restored():
@@ -234,7 +232,7 @@ def test_values_that_turn_out_to_be_as_expected_are_restored():
     X = np.array([[-2.0, 2.1, 0.5]])
     assert (score.shares(X)[0, :2] > 1 / 3).all()
     # Were the first value restored and not the second, minus two would be expected of it.
-    assert_allclose(score.expected(X), [[2, 2, 0.5]], atol=1e-6)
+    assert_allclose(score.reasons(X).expected, [[2, 2, 0.5]], atol=1e-6)
 
 
 def test_a_row_that_is_repaired_without_error_has_a_score(reference):
@@ -255,7 +253,7 @@ def numbers(n=120):
 
 @pytest.mark.parametrize("novelty", [True, False])
 def test_the_score_of_a_detector_from_its_parts(novelty, monkeypatch):
-    monkeypatch.setattr("skae.anomaly._detector.make_distances", lambda params, is_table: [])
+    monkeypatch.setattr("skae.anomaly._detector.make_views", lambda params, is_table: ([], []))
     # No column follows from the others.
     X = data_rng().normal(size=(120, 4))
     detector = AEAnomalyDetector(novelty=novelty, **QUICK).fit(X)
@@ -323,12 +321,11 @@ class DistanceToCentre(Component):
 @pytest.mark.parametrize("novelty", [True, False])
 @pytest.mark.parametrize("kind", ["numbers", "table"])
 def test_a_component_is_one_class_and_one_entry(monkeypatch, kind, novelty):
-    monkeypatch.setattr("skae.anomaly._detector.make_relations", lambda params, is_table: [])
-    monkeypatch.setattr("skae.anomaly._detector.make_distances", lambda params, is_table: [])
+    monkeypatch.setattr("skae.anomaly._detector.make_views", lambda params, is_table: ([], []))
     X = numbers() if kind == "numbers" else shop(90)
     without = AEAnomalyDetector(novelty=novelty, **QUICK).fit(X)
-    components = (*_components.COMPONENTS, DistanceToCentre)
-    monkeypatch.setattr(_components, "COMPONENTS", components)
+    components = (*COMPONENTS, DistanceToCentre)
+    monkeypatch.setattr("skae.anomaly._detector.COMPONENTS", components)
     detector = AEAnomalyDetector(novelty=novelty, **QUICK).fit(X)
     error, distance, to_centre = detector._score.components
     rows = detector._rows(X)
@@ -349,8 +346,8 @@ def test_a_component_is_one_class_and_one_entry(monkeypatch, kind, novelty):
 
 def test_a_component_without_onnx_is_refused_by_name(monkeypatch):
     pytest.importorskip("skl2onnx")
-    components = (*_components.COMPONENTS, DistanceToCentre)
-    monkeypatch.setattr(_components, "COMPONENTS", components)
+    components = (*COMPONENTS, DistanceToCentre)
+    monkeypatch.setattr("skae.anomaly._detector.COMPONENTS", components)
     detector = AEAnomalyDetector(**QUICK).fit(numbers())
     with pytest.raises(TypeError, match="does not support DistanceToCentre"):
         skae.to_onnx(detector)
@@ -389,7 +386,7 @@ def test_the_score_by_reconstruction_is_a_mean_in_usual_losses():
     assert_allclose(score.score(X), (0.5 * total / 2 + 0.25 * total / 0.5) / 2)
     assert_allclose(score.score(X, [1]), 0.25 * total / 0.5)
     assert_allclose(score.shares(X), np.square(X) / total[:, None], atol=1e-8)
-    assert_allclose(score.expected(X), [[0.625, 1.2], [1.875, 0]])
+    assert_allclose(score.reasons(X).expected, [[0.625, 1.2], [1.875, 0]])
 
 
 def test_reconstruction_in_units_of_columns():
@@ -400,7 +397,7 @@ def test_reconstruction_in_units_of_columns():
     score = ReconstructionScore(encoding, [Known(0.5)], (2,))
     assert_allclose(score.score(X), [0.5, 0.5])
     assert_allclose(score.shares(X), Z, atol=1e-8)
-    assert_allclose(score.expected(X), [[2, 2], [1, 4]])
+    assert_allclose(score.reasons(X).expected, [[2, 2], [1, 4]])
 
 
 class Fitting(Known):
@@ -420,17 +417,11 @@ def test_what_is_usual_of_reconstruction_is_that_of_the_rows_seen():
     weight = rng.randint(1, 3, 12).astype(float)
     seen = np.stack([np.arange(12) < 6, (np.arange(12) >= 6) & (np.arange(12) < 10)])
     folds = Folds(seen, [np.arange(6, 12), np.arange(6)])
-    made = []
-
-    def make():
-        made.append(Fitting(0.5))
-        return made[-1]
-
+    made = [Fitting(0.5), Fitting(0.5)]
     encoding = NumberEncoding.from_data(Rows(X[:10], None, weight[:10]))
     monitor = FitMonitor(AEAnomalyDetector(), (X, None, None, weight))
-    score = ReconstructionScore.from_data(
-        Rows(X, None, weight), folds, rng, make, (2,), encoding, monitor
-    )
+    score = ReconstructionScore(encoding, made, (2,))
+    score.fit(Rows(X, None, weight), folds, rng, monitor)
     scaler = SquashingScaler.from_data(X[:10], weight[:10])
     assert_allclose(
         [encoding.scaler.centre, encoding.scaler.scale], [scaler.centre, scaler.scale]
@@ -662,8 +653,9 @@ def test_which_numbers_stand_for_which_column(encoded):
     assert_array_equal(ColumnLayout.numeric(6).sum_by_column(values), values)
     flags = np.array([[1.0, 0, 2], [0, 3, 0]])
     distance = NeighborDistance(1, 1, False)
-    distance.layout = layout
-    sums = distance._sum_by_column(np.hstack([values, flags]))
+    distance.layout, distance.nearest = layout, SimpleNamespace(shares=lambda points: points)
+    rows = SimpleNamespace(points=np.hstack([values, flags]), missing=np.zeros((2, 3)))
+    (sums,) = distance.shares(rows)
     assert_allclose(sums, [[2, 9, 7], [13, 30, 11]])
 
 
@@ -733,7 +725,7 @@ def test_inputs_of_a_denoiser_of_tables_are_noisy_flags_and_which_columns_are_bl
     assert_array_equal(denoiser.read[:, 9], np.full(12, 0.5, np.float32))
     both = np.square(0.5 * read - np.vstack([Z, Z])).reshape(2, 6, 6).mean(axis=0)
     assert_allclose(squared, layout.sum_by_column(both * seen), rtol=1e-5)
-    restored = error.restored(rows, error.clean(rows, blank))
+    restored = error.restored(rows, 0.0, blank)
     assert_allclose(restored, 0.5 * Z * seen * shown, rtol=1e-6)
     assert_array_equal(denoiser.read[:, 9], np.zeros(6))
 
@@ -756,7 +748,7 @@ def test_the_score_of_a_table_from_its_parts():
         )
     ]
     assert isinstance(score.encoding, TableEncoding)
-    of_components = score._parts_of_rows(rows, range(score.n_models))[:, 0]
+    of_components = np.exp(score._logs_of_rows(rows, range(score.n_models))[:, 0])
     assert_allclose(of_components, np.exp(np.mean(logarithms, axis=0)), rtol=1e-4)
     assert (score.score(rows) >= of_components).all()
     factors = detector._binary_effects.correction(rows)
@@ -765,20 +757,21 @@ def test_the_score_of_a_table_from_its_parts():
 
 
 def test_a_column_that_follows_from_the_others_does_not_drown_them():
-    assert_allclose(floored(np.array([1.0, 0.001, 1.999])), [1, 0.02, 1.999], rtol=1e-6)
+    errors, mask = np.array([[1.0, 0.001, 1.999]]), np.ones(1, bool)
+    assert_allclose(column_units(errors, mask, None), [1, 0.02, 1.999], rtol=1e-6)
 
 
 def test_the_unit_of_a_column_is_the_mean_over_rows_that_were_held_out():
     errors = np.array([[1.0, 2], [3, 4], [np.nan, np.nan], [6, 9]])
     weight = np.array([1.0, 2, 5, 1])
     everyone = np.ones(4, bool)
-    assert_allclose(held_out_mean(errors, everyone, None), [10 / 3, 5])
-    assert_allclose(held_out_mean(errors, everyone, weight), [13 / 4, 19 / 4])
+    assert_allclose(column_units(errors, everyone, None), [10 / 3, 5])
+    assert_allclose(column_units(errors, everyone, weight), [13 / 4, 19 / 4])
     but_last = np.array([True, True, True, False])
-    assert_allclose(held_out_mean(errors, but_last, None), [2, 3])
+    assert_allclose(column_units(errors, but_last, None), [2, 3])
     # Where none of them was held out, others must do.
     third = np.array([False, False, True, False])
-    assert_allclose(held_out_mean(errors, third, None), [10 / 3, 5])
+    assert_allclose(column_units(errors, third, None), [10 / 3, 5])
 
 
 # Values of a table that are wrong together
@@ -811,10 +804,7 @@ class DisturbedError(DenoisingError):
         (errors,) = self.errors(rows)
         yield errors / errors.sum(axis=1, keepdims=True)
 
-    def clean(self, rows, blank):
-        return blank
-
-    def restored(self, rows, blank):
+    def restored(self, rows, level, blank):
         return np.where(blank, 0.0, rows.values)
 
 

@@ -55,7 +55,6 @@ def test_the_limit_is_three_widths_from_the_median():
 def test_unseen_values_are_less_distant_where_they_are_expected():
     share = np.array([0, 0.01, 0.04, 1.0])
     assert_allclose(unseen_deviations(share), [3, 3, 1.5, 0.3])
-    assert unseen_deviations(np.array([1e12]))[0] == 1e-3
 
 
 def test_the_share_of_new_categories():

@@ -15,11 +15,13 @@ from skae import AEAnomalyDetector
 from skae.anomaly._encoding import NumberEncoding, TableEncoding, unseen_deviations
 from skae.anomaly._folds import Folds
 from skae.anomaly._rare import RareValues
+from skae.anomaly._scores import log_score
 from skae.anomaly._views import (
     ConditionalResiduals,
     LogConditionalResiduals,
     NormalScoreDistance,
     RangeDistance,
+    make_views,
 )
 from skae.tables import TabularEncoder
 from skae.tables._columns import number_units
@@ -98,12 +100,11 @@ def test_products_are_relations_of_logarithms():
     new = related(seed=1)[:50]
     new[7, 6] *= 1.2
     rows = data.encoding.encode(new)
-    (scores,) = view.scores(rows, [0])
-    assert scores.argmax() == 7
+    (logs,) = view.logs(rows, [0])
+    assert logs.argmax() == 7
     by_column = view.by_column(rows)[7]
     assert (by_column[4:] > 0.6).all()
     assert (by_column[:4] < 0.3).all()
-    assert_allclose(sum(view.shares(rows)).sum(axis=1), 1)
     expected = view.expected(rows)[7] * data.encoding.deviation + data.encoding.scaler.centre
     assert expected[6] == pytest.approx(new[7, 6] / 1.2, rel=0.03)
 
@@ -114,9 +115,9 @@ def test_a_column_that_is_not_positive_has_no_logarithm_and_a_negative_value_is_
     view = LogConditionalResiduals(0.0).fit(data)
     X = X[:3].copy()
     X[1, 6] *= -1
-    (scores,) = view.scores(data.encoding.encode(X), [0])
-    assert np.isfinite(scores).all()
-    assert scores.argmax() == 1
+    (logs,) = view.logs(data.encoding.encode(X), [0])
+    assert np.isfinite(logs).all()
+    assert logs.argmax() == 1
 
 
 def test_a_missing_value_does_not_break_the_relations_of_the_others():
@@ -125,7 +126,7 @@ def test_a_missing_value_does_not_break_the_relations_of_the_others():
     data = training_data(X)
     view = ConditionalResiduals(0.0).fit(data)
     assert_array_equal(view.tight, [1, 1, 1, 0, 0, 0, 0])
-    (scores,) = view.scores(data.rows, [0])
+    scores = np.exp(view.logs(data.rows, [0])[0])
     missing = np.arange(len(X)) % 4 == 0
     assert np.quantile(scores[missing], 0.99) < 2 * np.quantile(scores[~missing], 0.99)
     assert_allclose(view.residuals(data.rows, 0)[missing, 1], 0)
@@ -149,8 +150,8 @@ def test_a_category_is_predicted_from_the_other_columns_alone():
     assert_array_equal(view.tight, [1, 1, 0])
     frame.loc[5, "state"] = {"NW": "BW"}.get(frame.loc[5, "state"], "NW")
     wrong = table_data(frame).rows
-    (scores,) = view.scores(wrong, [0])
-    assert scores.argmax() == 5
+    (logs,) = view.logs(wrong, [0])
+    assert logs.argmax() == 5
     assert_allclose(view.by_column(wrong)[5] > 0.3, [1, 1, 0])
 
 
@@ -158,7 +159,8 @@ def test_many_columns_have_no_relations(monkeypatch):
     monkeypatch.setattr("skae.anomaly._views._MOST_NUMBERS", 6)
     view = ConditionalResiduals(0.0).fit(training_data(related(60)))
     assert not view.tight.any()
-    assert view.weights.size == 0
+    assert not view.applies
+    assert not hasattr(view, "weights")
 
 
 # Together
@@ -254,8 +256,8 @@ def test_without_relations_the_score_is_that_of_the_components(kind, novelty, mo
     assert views == ([RareValues] if kind == "table" else [])
     assert (detector._score.units is None) == (not views)
     monkeypatch.setattr(
-        "skae.anomaly._detector.make_relations",
-        lambda params, is_table: [view() for view in views],
+        "skae.anomaly._detector.make_views",
+        lambda *args: ([view() for view in views], make_views(*args)[1]),
     )
     plain = AEAnomalyDetector(novelty=novelty, **QUICK).fit(X)
     assert_array_equal(detector.score_samples(X), plain.score_samples(X))
@@ -273,10 +275,9 @@ def test_the_larger_of_the_components_and_the_relations_counts(novelty):
     new = related(seed=1)[:100]
     new[5, 2] += 0.5
     rows = score.encoding.encode(detector._rows(new))
-    general = score._with_distances(score._parts(rows, range(5)))
-    logs = [
-        np.log(np.add(view.scores(rows, range(5)), 1e-9)).mean(0) for view in score.relations
-    ]
+    parts = score.logs(rows, range(5))
+    general = np.exp(log_score(np, parts.T, score.distance_units, None))
+    logs = [np.mean(view.logs(rows, range(5)), axis=0) for view in score.relations]
     assert len(logs) == 2
     (median, *medians), (unit, *units) = score.units
     views = [
@@ -291,7 +292,8 @@ def test_the_larger_of_the_components_and_the_relations_counts(novelty):
     assert decided.sum() < 40
     # Where the components decide, their score is as without relations.
     assert_array_equal(score.score(new)[~decided], general[~decided])
-    shares = np.stack([sum(view.shares(rows)) for view in score.relations])
+    squares = np.stack([np.square(view.by_column(rows)) for view in score.relations])
+    shares = squares / squares.sum(axis=2, keepdims=True)
     by_relation = shares[np.argmax(views, axis=0), np.arange(100)]
     assert_allclose(score.shares(new)[decided], by_relation[decided])
     assert_allclose(score.shares(new).sum(axis=1), 1)
@@ -390,17 +392,18 @@ def test_what_distances_add():
     new = related(seed=1)[:100]
     new[:4] *= 3
     rows = score.encoding.encode(detector._rows(new))
-    parts = score._parts(rows, range(5))
+    parts = score.logs(rows, range(5))
     (_, *medians), (unit, *units) = score.distance_units
-    by_hand = np.log(parts[:, 0])
+    by_hand = parts[:, 0].copy()
     for i, kind in enumerate((RangeDistance, NormalScoreDistance)):
         view = score.distances[i]
         assert type(view) is kind
         log = np.mean([np.log(each + 0.01) for each in view.scores(rows, range(5))], axis=0)
         units_above = np.minimum((log - medians[i]) / units[i], 5)
         by_hand += unit * np.maximum(units_above - 0.5, 0) / 2
-    assert_allclose(score._with_distances(parts), np.exp(by_hand), rtol=1e-6)
-    assert (np.exp(by_hand) > 1.01 * parts[:, 0]).sum() > 4
+    raised = log_score(np, parts.T, score.distance_units, None)
+    assert_allclose(np.exp(raised), np.exp(by_hand), rtol=1e-6)
+    assert (np.exp(by_hand) > 1.01 * np.exp(parts[:, 0])).sum() > 4
 
 
 @pytest.mark.parametrize("kind", ["contaminated", "table"])

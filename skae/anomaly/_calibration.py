@@ -36,49 +36,44 @@ _LARGEST_EFFECT = 1.0
 
 
 class Calibration:
-    """Scores of held-out rows that are all normal.
+    """Scores of held-out rows that are all normal, (n_samples,), and their weights or None.
 
-    Parameters
-    ----------
-    scores : ndarray of shape (n_samples,)
-        The scores, higher for more anomalous rows.
-
-    weight : ndarray of shape (n_samples,) or None
-        Weights of the rows; only their ratios matter.
+    Higher scores are more anomalous, and only the ratios of weights matter.
     """
 
-    scores: Array
-    _weight_above: Array
+    scores: Array  # ascending
+    _weight_above: Array  # of the scores from each one upwards, and above the last
 
     def __init__(self, scores: Array, weight: Array | None = None) -> None:
         order = np.argsort(scores, kind="stable")
         self.scores = scores[order]
         weight = np.ones(len(scores)) if weight is None else weight[order] / weight.mean()
-        # Weight of the scores from each one upwards, and above the last.
         self._weight_above = np.append(np.cumsum(weight[::-1])[::-1], 0.0)
 
     def p_values(self, scores: Array) -> Array:
         """One plus the held-out rows with these scores or higher, over one plus all of them."""
-        at = np.searchsorted(self.scores, scores, side="left")
-        return (1 + self._weight_above[at]) / (1 + self._weight_above[0])
+        return self._share(np.searchsorted(self.scores, scores, side="left"))
 
     @property
     def least(self) -> float:
         """The least p-value there can be."""
-        return float(1 / (1 + self._weight_above[0]))
+        return float(self._share(-1))
 
     def rate(self, threshold: float) -> float:
         """Share of new rows like those held out that may be expected to score higher."""
-        at = np.searchsorted(self.scores, threshold, side="right")
-        return float((1 + self._weight_above[at]) / (1 + self._weight_above[0]))
+        return float(self._share(np.searchsorted(self.scores, threshold, side="right")))
 
     def threshold(self, rate: float) -> float:
         """The score above which, and only above which, the p-value is at most `rate`.
 
         Where no p-value is that small: the highest score.
         """
-        enough = (1 + self._weight_above[1:]) / (1 + self._weight_above[0]) <= rate
+        enough = self._share(slice(1, None)) <= rate
         return float(self.scores[np.argmax(enough) if enough.any() else -1])
+
+    def _share(self, at: Any) -> Any:
+        """Share of the held-out rows from positions on, and of one more row."""
+        return (1 + self._weight_above[at]) / (1 + self._weight_above[0])
 
 
 class ContaminatedCalibration:
@@ -87,18 +82,11 @@ class ContaminatedCalibration:
     The eight tenths of the rows with the lowest scores are taken to be normal. On the
     logarithms of the scores, rows are excluded beyond a limit three times as far from the
     median as the end of those. Between the two, normal rows are taken to be distributed
-    exponentially, with a scale from the rows there.
-
-    Parameters
-    ----------
-    scores : ndarray of shape (n_samples,)
-        The scores, not negative.
-
-    weight : ndarray of shape (n_samples,) or None
-        Weights of the rows; only their ratios matter.
+    exponentially, with a scale from the rows there. Scores and weights are those of
+    :class:`Calibration`, and no score is negative.
     """
 
-    scores: Array
+    scores: Array  # ascending
     _tail_start: float
     _limit: float
     _weight: Array
@@ -127,12 +115,10 @@ class ContaminatedCalibration:
 
     def p_values(self, scores: Array) -> Array:
         """Share of normal rows with these scores or higher, by the inliers and their tail."""
-        p = self._inliers.p_values(scores)
-        excess = logarithm(scores) - self._tail_start
+        p, excess = self._inliers.p_values(scores), logarithm(scores) - self._tail_start
         in_tail = (excess > 0) & np.isfinite(self._limit)
-        return np.where(
-            in_tail, self._tail_share * np.exp(-excess.clip(min=0) / self._scale), p
-        )
+        of_tail = self._tail_share * np.exp(-excess.clip(min=0) / self._scale)
+        return np.where(in_tail, of_tail, p)
 
     @property
     def least(self) -> float:
@@ -160,26 +146,12 @@ class BinaryEffects:
     less well. As a minority is not anomalous for being one, the mean effect of each value on
     the logarithm of the score is subtracted, up to a limit: a value that only anomalies have
     still counts.
-
-    Parameters
-    ----------
-    binary : BinaryColumns
-        The columns.
-
-    share : ndarray of shape (n_columns,)
-        Share of the rows with the higher value.
-
-    effect : ndarray of shape (n_columns,)
-        Effect of the higher value on the logarithm of the score.
-
-    limit : float
-        The largest effect that is subtracted.
     """
 
     binary: BinaryColumns
-    share: Array
-    effect: Array
-    limit: float
+    share: Array  # of the rows with the higher value, (n_columns,)
+    effect: Array  # of the higher value on the logarithm of the score, (n_columns,)
+    limit: float  # the largest effect that is subtracted
 
     @classmethod
     def from_data(cls, X: Array, scores: Array, weight: Array | None = None) -> "BinaryEffects":

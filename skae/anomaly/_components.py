@@ -3,7 +3,7 @@
 A component is fitted to the training rows and returns the score of a row by each fold model,
 and the shares of the columns in it. `COMPONENTS` lists those of the detector: a new one is a
 class here and an entry there; one that ONNX is to support has a function in
-``persistence/_onnx_detector.py`` too.
+``persistence/onnx/_methods.py`` too.
 """
 
 from abc import ABC, abstractmethod
@@ -20,6 +20,7 @@ from skae.anomaly._folds import Folds, trim_mask
 from skae.anomaly._neighbors import NearestRows
 from skae.anomaly._training import DenoiserTraining
 from skae.inference._dense import DenseForward
+from skae.networks._base import whole_numbers
 from skae.tables._layout import ColumnLayout
 from skae.utils._rows import Rows, filled
 
@@ -57,39 +58,15 @@ TINY = 1e-9
 
 @dataclass(frozen=True)
 class TrainingData:
-    """Data to which components are fitted.
+    """Data to which components are fitted."""
 
-    Attributes
-    ----------
-    rows : EncodedRows
-        All training rows.
-
-    weight : ndarray of shape (n_samples,) or None
-        Weights of the rows.
-
-    encoding : NumberEncoding or TableEncoding
-        Encoding of the rows.
-
-    folds : Folds
-        Rows that each fold model is trained on, and rows held out.
-
-    reference_mask : ndarray of bool of shape (n_samples,)
-        Rows that are normal by the components before.
-
-    rng : RandomState
-        The only source of randomness.
-
-    monitor : Monitor
-        Called after each epoch.
-    """
-
-    rows: EncodedRows
-    weight: Array | None
+    rows: EncodedRows  # all training rows
+    weight: Array | None  # of the rows, (n_samples,)
     encoding: NumberEncoding | TableEncoding
     folds: Folds
-    reference_mask: Array
+    reference_mask: Array  # rows that are normal by the components before, (n_samples,)
     rng: np.random.RandomState
-    monitor: Any
+    monitor: Any  # called after each epoch
 
 
 class Component(ABC):
@@ -136,27 +113,18 @@ class DenoisingError(Component):
     Denoisers of tables are trained with blank columns. In tables, where one wrong value of many
     columns is common, the largest error of a column counts as much as the mean of all
     components, relative to a high quantile of the errors of that column.
-
-    Parameters
-    ----------
-    training : DenoiserTraining
-        Settings of the training.
-
-    contamination_trim : float or None
-        Share of the rows that are not neighbours, those with the largest errors; None: all rows
-        are normal.
     """
 
     training: DenoiserTraining
+    # Share of the rows that are not neighbours, those with the largest errors; None: all are.
     contamination_trim: float | None
     layout: ColumnLayout
     has_blanks: bool
     denoisers: list[DenseForward]
-    noise: Array
+    noise: Array  # (n_pairs, n_numbers)
     level: float
-    unit: Array
-    # High quantile of the errors of each column of a table, (n_columns,), or None.
-    high: Array | None = None
+    unit: Array  # (n_models, 1) or, of a table, (n_models, n_columns)
+    high: Array | None = None  # quantile of the errors of each column of a table, (n_columns,)
 
     def __init__(self, training: DenoiserTraining, contamination_trim: float | None) -> None:
         self.training = training
@@ -165,25 +133,30 @@ class DenoisingError(Component):
     @classmethod
     def from_params(cls, params: Mapping[str, Any]) -> "DenoisingError":
         """Component for these parameters of the detector."""
+        training = DenoiserTraining(
+            whole_numbers("hidden_layer_sizes", params["hidden_layer_sizes"], 0),
+            noise_level=float(params["noise_level"]),
+            n_steps=int(params["n_steps"]),
+            batch_size=int(params["batch_size"]),
+            learning_rate=float(params["learning_rate"]),
+            in_order=bool(params["verbose"]),
+        )
         trim = min(_CONTAMINATION_TRIM * float(params["trim_fraction"]), 0.5)
-        training = DenoiserTraining.from_params(params)
         return cls(training, None if params["novelty"] else trim)
 
     def fit(self, data: TrainingData) -> "DenoisingError":
         """Train a denoiser for each fold, and measure the units of its errors."""
-        rows, masks = data.rows, data.folds.train_mask
+        rows = data.rows
         self.layout = data.encoding.layout
         self.has_blanks = data.encoding.is_table
-        parts = [data.rng.permutation(np.flatnonzero(mask)) for mask in masks]
+        parts = [data.rng.permutation(np.flatnonzero(mask)) for mask in data.folds.train_mask]
         targets = rows.observed
         if targets is not None:
             targets = targets.astype(np.float64) if self.has_blanks else rows.points
+        columns = self.layout.membership if self.has_blanks else None
+        denoised = Rows(rows.values, targets, data.weight)
         self.denoisers, self.loss_curves = self.training.train(
-            Rows(rows.values, targets, data.weight),
-            parts,
-            data.rng,
-            data.monitor,
-            self.layout.membership if self.has_blanks else None,
+            denoised, parts, data.rng, data.monitor, columns
         )
         self.noise = data.rng.standard_normal((_N_PAIRS, rows.values.shape[1]))
         self.level = _LEVEL * self.training.noise_level
@@ -194,14 +167,17 @@ class DenoisingError(Component):
         """Set the unit of the errors, with the positions of the training rows of each fold."""
         self.unit = np.ones((len(self.denoisers), 1))
         if not self.has_blanks:
-            some = (data.rows.take(part[:MOST_ROWS]) for part in parts)
-            means = [self._mean_of_values(j, rows) for j, rows in enumerate(some)]
+            means = []
+            for model, part in enumerate(parts):
+                rows = data.rows.take(part[:MOST_ROWS])
+                total = next(self.errors(rows, [model])).sum()
+                means.append(total / max(rows.n_counted.sum(), 1) or 1.0)
             self.unit = np.array(means)[:, np.newaxis]
             return
         errors = data.folds.held_out_values(
             lambda j, i: next(self.errors(data.rows.take(i), [j]))
         )
-        unit = floored(held_out_mean(errors, data.reference_mask, data.weight))
+        unit = column_units(errors, data.reference_mask, data.weight)
         self.unit = np.tile(unit, (len(self.denoisers), 1))
         held_out = ~np.isnan(errors).any(axis=1)
         weight = None if data.weight is None else data.weight[held_out]
@@ -216,9 +192,10 @@ class DenoisingError(Component):
         Of a table times the square of the largest relative error, which is then a factor of the
         geometric mean of the components.
         """
-        missing, scores = rows.missing.sum(axis=1), []
+        n_counted, missing = np.maximum(rows.n_counted, 1), rows.missing.sum(axis=1)
+        scores = []
         for errors in self.errors(rows, models):
-            score = _mean(errors, rows) + missing
+            score = errors.sum(axis=1) / n_counted + missing
             if self.high is not None:
                 largest = (errors / self.high).max(axis=1)
                 score = (score + TINY) * np.square(largest + TINY)
@@ -230,7 +207,7 @@ class DenoisingError(Component):
 
         Of a table the mean of shares in the errors and in the relative errors.
         """
-        missing = rows.missing * np.reshape(rows.n_counted, (-1, 1))
+        missing = rows.missing * rows.n_counted[:, np.newaxis]
         for errors in self.errors(rows):
             errors = errors + missing + TINY
             shares = errors / errors.sum(axis=1, keepdims=True)
@@ -243,60 +220,55 @@ class DenoisingError(Component):
         """Mask of the rows without those that have the largest errors when held out."""
         if not self.contamination_trim:
             return data.reference_mask
-        rows, folds = data.rows, data.folds
-
-        def mean_error(model: int, index: Array) -> Array:
-            some = rows.take(index)
-            return _mean(next(self.errors(some, [model])), some)
-
-        errors = folds.held_out_values(mean_error)
-        fewer = trim_mask(errors, rows.points, self.contamination_trim) & data.reference_mask
-        is_enough = (folds.train_mask & fewer).sum(axis=1).min() > 1
+        errors = data.folds.held_out_values(
+            lambda j, i: next(self.errors(data.rows.take(i), [j])).sum(axis=1)
+        )
+        errors = errors / np.maximum(data.rows.n_counted, 1)
+        fewer = trim_mask(errors, data.rows.points, self.contamination_trim)
+        fewer &= data.reference_mask
+        is_enough = (data.folds.train_mask & fewer).sum(axis=1).min() > 1
         return fewer if is_enough else data.reference_mask
 
     def errors(
-        self,
-        rows: EncodedRows,
-        models: Iterable[int] | None = None,
-        blank: Array | None = None,
+        self, rows: EncodedRows, models: Iterable[int] | None = None, blank: Array | None = None
     ) -> Iterator[Array]:
         """Error of each column in its unit, by each fold model: float64 (n_samples, n_columns).
 
         By all fold models if `models` is None. Denoisers do not see values of a table in the
         mask `blank`, (n_samples, n_columns).
         """
-        inputs = self.corrupted(rows, self.level, blank)
-        for j in range(len(self.denoisers)) if models is None else models:
-            squares = np.square(self._outputs(j, inputs, rows) - rows.values)
+        models = range(len(self.denoisers)) if models is None else list(models)
+        outputs = self._outputs(rows, models, self.level, blank)
+        for model, restored in zip(models, outputs, strict=True):
+            squares = np.square(restored - rows.values)
             values = sum(squares) / rows.values.dtype.type(len(squares))
             if rows.observed is not None:
                 values = values * rows.observed
             errors = self.layout.sum_by_column(values)
             if rows.unseen is not None:
                 errors = errors + np.square(rows.unseen)
-            errors = errors / self.unit[j].astype(errors.dtype)
+            errors = errors / self.unit[model].astype(errors.dtype)
             yield errors.astype(np.float64, copy=False)
 
-    def restored(self, rows: EncodedRows, inputs: Array) -> Array:
-        """Mean output of the fold models over draws of noise, (n_samples, n_numbers)."""
-        outputs = (self._outputs(j, inputs, rows) for j in range(len(self.denoisers)))
-        return np.asarray(sum(sum(each) / len(each) for each in outputs) / len(self.denoisers))
+    def restored(self, rows: EncodedRows, level: float, blank: Array | None = None) -> Array:
+        """Mean output of the fold models, (n_samples, n_numbers), at a level of the noise.
 
-    def corrupted(self, rows: EncodedRows, level: float, blank: Array | None = None) -> Array:
-        """Inputs of the denoisers, (2 * n_draws * n_samples, n_inputs), in noise of a level."""
-        size = rows.values.dtype.type(level) * self.noise.astype(rows.values.dtype)
-        noise = np.stack([size, -size], axis=1).reshape(-1, 1, rows.values.shape[1])
-        return self._inputs(rows, noise, level, blank)
+        Without the values in the mask `blank`, (n_samples, n_columns).
+        """
+        models = range(len(self.denoisers))
+        outputs = self._outputs(rows, models, level, blank)
+        return np.asarray(sum(sum(each) / len(each) for each in outputs) / len(models))
 
-    def clean(self, rows: EncodedRows, blank: Array) -> Array:
-        """Inputs of the denoisers without noise, of shape (n_samples, n_inputs)."""
-        return self._inputs(rows, np.zeros((1, 1, rows.values.shape[1])), 0.0, blank)
-
-    def _inputs(
-        self, rows: EncodedRows, noise: Array, level: float, blank: Array | None
-    ) -> Array:
-        """Values with noise (n_draws, 1, n_numbers), flags of blank columns, and the level."""
-        n_numbers = rows.values.shape[1]
+    def _outputs(
+        self, rows: EncodedRows, models: Iterable[int], level: float, blank: Array | None
+    ) -> Iterator[Array]:
+        """Outputs of these fold models in draws of noise, (n_draws, n_samples, n_numbers)."""
+        n_numbers, dtype = rows.values.shape[1], rows.values.dtype
+        noise = np.zeros((1, 1, n_numbers), dtype)
+        if level:
+            size = dtype.type(level) * self.noise.astype(dtype)
+            noise = np.stack([size, -size], axis=1).reshape(-1, 1, n_numbers)
+        # A row with noise, flags of the blank columns of a table, and the level.
         width = n_numbers + self.layout.n_columns * self.has_blanks + 1
         inputs = np.empty((len(noise), len(rows), width), rows.dtype)
         values, flags = inputs[..., :n_numbers], inputs[..., n_numbers:-1]
@@ -307,38 +279,17 @@ class DenoisingError(Component):
             flags[:] = 0 if blank is None else blank
             if blank is not None:
                 values *= ~blank[:, self.layout.column]
-        return inputs.reshape(-1, width)
-
-    def _outputs(self, model: int, inputs: Array, rows: EncodedRows) -> Array:
-        """Outputs of a fold model, of shape (n_draws, n_samples, n_numbers)."""
-        outputs = self.denoisers[model](inputs).reshape(-1, *rows.values.shape)
-        return outputs.astype(rows.values.dtype, copy=False)
-
-    def _mean_of_values(self, model: int, rows: EncodedRows) -> float:
-        """Mean error of all observed values of these rows; one if it is zero."""
-        errors = next(self.errors(rows, [model]))
-        n_values = np.broadcast_to(rows.n_counted, len(rows)).sum()
-        return float(errors.sum() / max(n_values, 1)) or 1.0
+        for model in models:
+            outputs = self.denoisers[model](inputs.reshape(-1, width))
+            yield outputs.reshape(-1, *rows.values.shape).astype(dtype, copy=False)
 
 
 class NeighborDistance(Component):
-    """Squared distance to the nearest of the training rows, in units of its mean over these.
-
-    Parameters
-    ----------
-    n_neighbors : int
-        Number of the nearest rows.
-
-    n_reference : int
-        Number of rows among which they are searched, at most.
-
-    relative : bool
-        If True, the distance is relative to that of the neighbours, see :class:`NearestRows`.
-    """
+    """Squared distance to the nearest of the training rows, in units of its mean over these."""
 
     n_neighbors: int
-    n_reference: int
-    relative: bool
+    n_reference: int  # rows among which neighbours are searched, at most
+    relative: bool  # to the distance of the neighbours, see :class:`NearestRows`
     layout: ColumnLayout
     nearest: NearestRows
 
@@ -370,24 +321,26 @@ class NeighborDistance(Component):
     @property
     def row_entries(self) -> int:  # type: ignore[override]
         """Number of reference rows that are candidates for a row."""
-        return self.nearest.n_candidates
+        most = self.nearest.n_neighbors + 1
+        return sum(min(most, len(at)) for at, _ in self.nearest.blocks)
 
-    def scores(self, rows: EncodedRows, models: Iterable[int]) -> list[Array]:
+    def scores(self, rows: EncodedRows, models: Iterable[int]) -> Array:
         """Distance of each row by each fold model, (n_models, n_samples)."""
-        missing = rows.missing.sum(axis=1)
-        distances = self.nearest.scores(self.points(rows), list(models))
-        return [distance + missing for distance in distances]
+        return self.nearest.scores(self.points(rows), list(models)) + rows.missing.sum(axis=1)
 
     def shares(self, rows: EncodedRows) -> Iterator[Array]:
         """Shares of the columns in the squared distance, a mean over fold models."""
         points, missing = self.points(rows), rows.missing
-        shares = self._sum_by_column(self.nearest.shares(points))
+        # Points of a table are its numbers, and deviations of unseen values of each column.
+        numbers, unseen = np.split(self.nearest.shares(points), [self.layout.n_numbers], axis=1)
+        shares = self.layout.sum_by_column(numbers)
+        if unseen.shape[1]:
+            shares = shares + unseen
         if missing.any():
             models = range(len(self.nearest.unit))
             distance = self.nearest.scores(points, models).mean(axis=0)[:, np.newaxis]
-            shares = (distance * shares + missing) / (
-                distance + missing.sum(axis=1, keepdims=True)
-            )
+            total = distance + missing.sum(axis=1, keepdims=True)
+            shares = (distance * shares + missing) / total
         yield shares
 
     def remaining(self, rows: EncodedRows, blank: Array, n_reference: int) -> Array:
@@ -405,39 +358,20 @@ class NeighborDistance(Component):
         unit = self.nearest.unit.mean() * X.shape[1] / self.layout.n_columns
         return np.asarray(distance / (unit or 1.0))
 
-    def _sum_by_column(self, values: Array) -> Array:
-        """Sums over points, (n_samples, n_points), that stand for a column of a table."""
-        numbers, unseen = np.split(values, [self.layout.n_numbers], axis=1)
-        sums = self.layout.sum_by_column(numbers)
-        return sums + unseen if unseen.shape[1] else sums
-
 
 #: Components of the score, in the order in which they are fitted.
 COMPONENTS: tuple[type[Component], ...] = (DenoisingError, NeighborDistance)
 
 
-def make_components(params: Mapping[str, Any]) -> list[Component]:
-    """Components that are not fitted, for these parameters of a detector."""
-    return [component.from_params(params) for component in COMPONENTS]
+def column_units(errors: Array, mask: Array, weight: Array | None) -> Array:
+    """Mean error of each column, (n_columns,), over held-out rows, none far below their mean.
 
-
-def held_out_mean(errors: Array, mask: Array, weight: Array | None) -> Array:
-    """Mean error of each column, (n_columns,), over held-out rows of the reference.
-
-    Of errors (n_samples, n_columns), NaN where a row was never held out, with weights
-    (n_samples,). Where no row of the mask (n_samples,) was held out, all rows count.
+    Of errors (n_samples, n_columns), NaN where a row was never held out, in the rows of the
+    reference, a mask (n_samples,), with weights (n_samples,). Where none of these was held out,
+    all rows count.
     """
     held_out = ~np.isnan(errors).any(axis=1)
     counted = mask & held_out if (mask & held_out).any() else held_out
     at = np.flatnonzero(counted)[:MOST_ROWS]
-    return np.average(errors[at], axis=0, weights=None if weight is None else weight[at])
-
-
-def floored(unit: Array) -> Array:
-    """Units of columns, (n_columns,), none of them far below their mean."""
+    unit = np.average(errors[at], axis=0, weights=None if weight is None else weight[at])
     return np.asarray(np.maximum(unit, _LEAST_UNIT * unit.mean()) + TINY)
-
-
-def _mean(errors: Array, rows: EncodedRows) -> Array:
-    """Mean of errors (n_samples, n_columns) over the columns that count, (n_samples,)."""
-    return np.asarray(errors.sum(axis=1) / np.maximum(rows.n_counted, 1))

@@ -97,8 +97,7 @@ class DetectionMixin(OutlierMixin):
             Between 0 and 1. With ``novelty=True`` one plus the number of training rows that
             are at least as anomalous, over one plus their number: at least one over that.
         """
-        scores = -self.score_samples(X)
-        return self._calibration.p_values(scores)
+        return self._calibration.p_values(-self.score_samples(X))
 
     def select(self, X, fdr=0.1):
         """Find anomalies, with few normal rows among what is found.
@@ -138,7 +137,7 @@ class DetectionMixin(OutlierMixin):
                 f"select could not find anything: the smallest p-value that "
                 f"{len(self.calibration_scores_)} training rows allow is {least:.3g}. To "
                 f"select any of {len(p)} rows at fdr={fdr}, {n_needed} must have it; "
-                f"{n_least} have. Fit on more rows, or select from fewer at a time.",
+                f"{n_least} have. Fit on more rows, or select from fewer at a time."
             )
         return selected
 
@@ -161,7 +160,9 @@ class DetectionMixin(OutlierMixin):
             Not negative; the sum over a row is minus its `score_samples`. A data frame
             has the index and columns of X. For images and series, a map of the error.
         """
-        return self._in_the_form_of(X, self._contributions(self._rows(X)))
+        rows = self._rows(X)
+        parts = self._scores(rows)[:, np.newaxis] * self._score.shares(rows)
+        return self._in_the_form_of(X, parts)
 
     def expected(self, X):
         """Expected values, given the rest of the row.
@@ -181,8 +182,7 @@ class DetectionMixin(OutlierMixin):
             Of a table a data frame like X: with valid categories, whole numbers where all
             were, and missing values where these are expected.
         """
-        rows = self._rows(X)
-        values = self._score.expected(rows)
+        values = self._score.reasons(self._rows(X)).expected
         if self.table_ is not None:
             return self.table_.decode(values, index=index_of(X))
         return self._in_the_form_of(X, values)
@@ -208,15 +208,14 @@ class DetectionMixin(OutlierMixin):
             they usually are wrong by, and a value no farther off is no reason. Where no value
             is one: "far from all rows in amount and weight together".
         """
-        rows = self._rows(X)
+        rows, spread = self._rows(X), self._score.spread
         blamed, shares, expected = self._score.reasons(rows)
         if self.table_ is None:
             names = getattr(self, "feature_names_in_", column_names(X, rows.shape[1]))
-            texts = texts_of_numbers(rows, expected, self._score.spread)
+            texts = (texts_of_numbers(each, spread) for each in (rows, expected))
         else:
             names = list(self.table_.columns_)
             columns = self.table_.cells(X), self.table_.decoded_cells(expected)
-            spread = self._score.spread
             texts = (texts_of_table(each, self.table_, spread) for each in columns)
         of_rows = zip(*texts, blamed, shares, strict=True)
         return [describe_row(names, *of_row, n_columns) for of_row in of_rows]
@@ -251,8 +250,7 @@ class DetectionMixin(OutlierMixin):
             X, weight = X[weight > 0], weight[weight > 0]
             if np.ptp(weight) == 0:
                 weight = None
-        self._set_calibration(self._scores(X), weight)
-        self._set_threshold(Rows(X, None, weight))
+        self._calibrate(self._scores(X), weight, Rows(X, None, weight))
         return self
 
     def __sklearn_is_fitted__(self):
@@ -277,36 +275,30 @@ class DetectionMixin(OutlierMixin):
         scores = self._score.score(X) / self._median_score
         return scores * self._binary_effects.correction(X)
 
-    def _contributions(self, X):
-        """Part of each column in the scores, of shape (n_samples, n_columns)."""
-        return self._scores(X)[:, np.newaxis] * self._score.shares(X)
+    def _calibrate(self, scores, weight, rows):
+        """Calibrate by scores and weights, (n_samples,) each, and set the threshold.
 
-    def _set_calibration(self, scores, weight):
-        """Calibrate by scores and weights of rows, (n_samples,) each."""
+        `rows` are those of which ``contamination``, with ``novelty=False``, is a share.
+        """
         kind = Calibration if self.novelty else ContaminatedCalibration
-        self._calibration = kind(scores, weight)
-        self.calibration_scores_ = -self._calibration.scores[::-1]
-
-    def _set_threshold(self, rows):
-        """Set the threshold, and the rate of false alarms that belongs to it."""
-        self.offset_ = -self._threshold(rows)
-        self.false_alarm_rate_ = self._calibration.rate(-self.offset_)
-
-    def _threshold(self, rows):
-        """The score above which rows are marked."""
+        calibration = self._calibration = kind(scores, weight)
+        self.calibration_scores_ = -calibration.scores[::-1]
         if self.contamination == "auto":
-            return self._calibration.threshold(_AUTO_RATE)
-        rate = float(self.contamination)
-        if not self.novelty:
-            return -lower_quantile(-self._scores(rows.inputs), rate, rows.weight)
-        least = self._calibration.least
-        if rate < least:
-            warn_user(
-                f"contamination={rate} is less than {least:.3g}, the least p-value that "
-                f"{len(self.calibration_scores_)} training rows allow: the threshold is "
-                "the most anomalous of them. Give more rows.",
-            )
-        return self._calibration.threshold(rate)
+            threshold = calibration.threshold(_AUTO_RATE)
+        elif not self.novelty:
+            scores, rate = self._scores(rows.inputs), float(self.contamination)
+            threshold = -lower_quantile(-scores, rate, rows.weight)
+        else:
+            rate = float(self.contamination)
+            if rate < calibration.least:
+                warn_user(
+                    f"contamination={rate} is less than {calibration.least:.3g}, the least "
+                    f"p-value that {len(self.calibration_scores_)} training rows allow: the "
+                    "threshold is the most anomalous of them. Give more rows."
+                )
+            threshold = calibration.threshold(rate)
+        self.offset_ = -threshold
+        self.false_alarm_rate_ = calibration.rate(threshold)
 
     @available_if(_may_hold_anomalies)
     def fit_predict(self, X, y=None, sample_weight=None, groups=None):

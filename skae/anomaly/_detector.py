@@ -9,33 +9,24 @@ from sklearn.base import BaseEstimator, clone
 from sklearn.utils import get_tags
 
 from skae.anomaly._calibration import BinaryEffects, Calibration
-from skae.anomaly._components import make_components
+from skae.anomaly._components import COMPONENTS
 from skae.anomaly._detection import DetectionMixin
-from skae.anomaly._encoding import (
-    NumberEncoding,
-    TableEncoding,
-    range_of,
-    share_of_new_categories,
-    unseen_deviations,
-)
+from skae.anomaly._encoding import NumberEncoding, TableEncoding
 from skae.anomaly._folds import (
     Folds,
     central_mask,
     check_groups,
     depends_on_number,
-    positive_weight,
     split_folds,
 )
 from skae.anomaly._scores import CombinedScore, ReconstructionScore
-from skae.anomaly._views import make_distances, make_relations
+from skae.anomaly._views import make_views
 from skae.estimators._autoencoder import AutoencoderTransformer
 from skae.estimators._base import BaseAutoencoder
 from skae.estimators._fit_callbacks import FitMonitor, reached_max_iter, warn_at_max_iter
 from skae.estimators._parameters import TableTagsMixin
 from skae.estimators._validation import check_features, check_training_rows, warn_of_empty
 from skae.tables import TabularEncoder
-from skae.tables._columns import number_units
-from skae.tables._layout import ColumnLayout
 from skae.tables._squashing_scaler import SquashingScaler
 from skae.utils._arrays import check_weight
 from skae.utils._calls import draw_seed, restores_state_on_error
@@ -368,20 +359,38 @@ class AEAnomalyDetector(TableTagsMixin, DetectionMixin, CallbackSupportMixin, Ba
         X, sample_weight, groups = self._subsampled(X, sample_weight, groups, rng)
         rows = self._training_rows(X, sample_weight)
         self.n_samples_fit_ = len(rows)
-        counted = positive_weight(sample_weight, len(rows))
-        splits = split_folds(self._splitter(), len(counted), groups, rng, counted, X)
+        weight = np.asarray(1.0 if sample_weight is None else sample_weight)
+        counted = weight > 0 if weight.ndim else np.ones(len(rows), dtype=bool)
+        splits = split_folds(self._splitter(), X, groups, counted, rng)
         # Where some rows may be anomalies, the most distant ones are not trained on.
-        central = self._central_mask(rows, rng)
+        central = np.ones(len(rows), dtype=bool)
+        if not self.novelty:
+            Z = rows.inputs
+            if self.table_ is None:
+                Z = SquashingScaler.from_data(Z, rows.weight).transform(Z)
+            central = central_mask(Z, float(self.trim_fraction), rng)
         folds = Folds.from_splits(splits, central)
         monitor.open_networks(len(folds.train_mask))
-        self._score = self._fit_score(rows, folds, rng, monitor)
+        score = self._score = self._fit_score(rows, folds, rng, monitor)
         # Each row is calibrated by the model that has not seen it.
-        scores = self._score.held_out_scores(rows, folds, self.novelty)
+        scores = score.held_out_scores(rows, folds, self.novelty)
         held_out = ~np.isnan(scores)
-        self._calibrate(rows.take(held_out), scores[held_out], central[held_out])
-        self._set_threshold(rows)
+        scores, central, some = scores[held_out], central[held_out], rows.take(held_out)
+        has_effects = not self.novelty and len(self._input_shape) == 1
+        Z = some.inputs if has_effects else some.inputs[:, :0]
+        weight = None if some.weight is None else some.weight[central]
+        self._binary_effects = BinaryEffects.from_data(Z[central], scores[central], weight)
+        scores = scores * self._binary_effects.correction(Z)
+        self._median_score = float(np.median(scores)) or 1.0
+        self._calibrate(scores / self._median_score, some.weight, rows)
+        curves = zip(*score.loss_curves, strict=False)
+        self.loss_curve_ = [float(np.mean(losses)) for losses in curves]
+        self.estimators_ = getattr(score, "autoencoders", None)
         monitor.finish()
-        self._warn_at_max_iter()
+        autoencoders = self.estimators_ or []
+        n_unfinished = sum(map(reached_max_iter, autoencoders))
+        where = f" in {n_unfinished} of the {len(autoencoders)} autoencoders"
+        warn_at_max_iter(autoencoders, where)
         return self
 
     def _subsampled(self, X, sample_weight, groups, rng):
@@ -407,20 +416,11 @@ class AEAnomalyDetector(TableTagsMixin, DetectionMixin, CallbackSupportMixin, Ba
                 self._observed = rows.observed.any(axis=0)
                 warn_of_empty(self, np.flatnonzero(~self._observed))
             return rows
-        new_share = share_of_new_categories(self.table_.cells(X), sample_weight)
-        layout = ColumnLayout.from_encoder(self.table_)
-        self._encoding = TableEncoding(layout, unseen_deviations(new_share))
+        self._encoding = TableEncoding.from_encoder(self.table_, X, sample_weight)
         return Rows(self._encoding.join(rows.inputs, rows.observed), None, rows.weight)
 
     def _new_encoder(self):
         return TabularEncoder(categorical_features=self.categorical_features)
-
-    def _warn_at_max_iter(self):
-        """Give one warning for the autoencoders of all folds."""
-        autoencoders = self.estimators_ or []
-        n_unfinished = sum(map(reached_max_iter, autoencoders))
-        where = f" in {n_unfinished} of the {len(autoencoders)} autoencoders"
-        warn_at_max_iter(autoencoders, where)
 
     def _splitter(self):
         """`cv`, or the splits of an iterator, which gives them once."""
@@ -438,53 +438,26 @@ class AEAnomalyDetector(TableTagsMixin, DetectionMixin, CallbackSupportMixin, Ba
             )
         return splits
 
-    def _central_mask(self, rows, rng):
-        """Mask of the rows that may be trained on, (n_samples,)."""
-        if self.novelty:
-            return np.ones(len(rows), dtype=bool)
-        Z = rows.inputs
-        if self.table_ is None:
-            Z = SquashingScaler.from_data(Z, rows.weight).transform(Z)
-        return central_mask(Z, float(self.trim_fraction), rng)
-
     def _fit_score(self, rows, folds, rng, monitor):
         """Score with a fold model for each fold, fitted to rows of the detector's matrix."""
         some = rows.take(folds.train_mask.any(axis=0))
-        is_scaled = self.scoring == "denoising" or len(self._input_shape) == 1
         if self.table_ is None:
+            is_scaled = self.scoring == "denoising" or len(self._input_shape) == 1
             encoding = NumberEncoding.from_data(some, is_scaled)
         else:
-            seen_range = range_of(self._encoding.to_network(some.inputs))
-            names = "zero", "deviation", "time_zero", "time_unit"
-            units = dict(zip(names, number_units(self.table_), strict=True))
-            encoding = replace(self._encoding, seen_range=seen_range, **units)
+            encoding = self._encoding.within(some.inputs)
         if self.scoring == "denoising":
             params = self.get_params(deep=False)
-            views = (
-                make(params, encoding.is_table) for make in (make_relations, make_distances)
-            )
-            score = CombinedScore(encoding, make_components(params), *views)
-            return score.fit(rows, folds, rng, monitor)
-        estimator = self.estimator
-        if estimator is None:
-            estimator = AutoencoderTransformer(0.9, verbose=self.verbose)
-        return ReconstructionScore.from_data(
-            rows, folds, rng, lambda: clone(estimator), self._input_shape, encoding, monitor
-        )
-
-    def _calibrate(self, rows, scores, central):
-        """Calibrate by scores of held-out rows, (n_samples,), in units of their median."""
-        has_effects = not self.novelty and len(self._input_shape) == 1
-        X = rows.inputs if has_effects else rows.inputs[:, :0]
-        weight = None if rows.weight is None else rows.weight[central]
-        self._binary_effects = BinaryEffects.from_data(X[central], scores[central], weight)
-        scores = scores * self._binary_effects.correction(X)
-        self._median_score = float(np.median(scores)) or 1.0
-        self._set_calibration(scores / self._median_score, rows.weight)
-        self.loss_curve_ = [
-            float(np.mean(losses)) for losses in zip(*self._score.loss_curves, strict=False)
-        ]
-        self.estimators_ = getattr(self._score, "autoencoders", None)
+            components = [component.from_params(params) for component in COMPONENTS]
+            views = make_views(params, encoding.is_table)
+            score = CombinedScore(encoding, components, *views)
+        else:
+            estimator = self.estimator
+            if estimator is None:
+                estimator = AutoencoderTransformer(0.9, verbose=self.verbose)
+            autoencoders = [clone(estimator) for _ in folds.held_out]
+            score = ReconstructionScore(encoding, autoencoders, self._input_shape)
+        return score.fit(rows, folds, rng, monitor)
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from skae.tables._category_column import unseen_share
 from skae.tables._column_values import ColumnValues
+from skae.tables._columns import number_units
 from skae.tables._layout import ColumnLayout
 from skae.tables._squashing_scaler import SquashingScaler, squash, unsquash
 from skae.utils._rows import Rows, filled
@@ -24,7 +25,6 @@ Array = NDArray[Any]
 # that was not seen, as long as no more than this share of values may be expected to be such.
 _UNSEEN_DEVIATIONS = 3.0
 _EXPECTED_SHARE = 0.01
-_LEAST_DEVIATIONS = 1e-3
 
 # Standard deviations beyond which values count as this far, so that squares remain finite.
 _MOST_DEVIATIONS = 1e75
@@ -32,44 +32,21 @@ _MOST_DEVIATIONS = 1e75
 
 @dataclass(frozen=True)
 class EncodedRows:
-    """Rows in comparable units, which components of the score take.
+    """Rows in comparable units, which components of the score take."""
 
-    Attributes
-    ----------
-    points : ndarray of shape (n_samples, n_points)
-        Rows between which distances are measured; NaN where a number is missing.
-
-    plain : ndarray of shape (n_samples, n_numbers)
-        Rows in standard deviations, not squashed; zero where a value is missing.
-
-    values : ndarray of shape (n_samples, n_numbers)
-        Rows that denoisers restore; zero where a value is missing.
-
-    observed : ndarray of bool of shape (n_samples, n_numbers) or None
-        Values that count in an error; None: all.
-
-    unseen : ndarray of shape (n_samples, n_columns) or None
-        Of a table, deviations of unseen categories and of unexpected missing values; they are
-        points too.
-
-    missing : ndarray of shape (n_samples, n_columns)
-        Part of each missing number in the mean error of its row, in mean errors.
-
-    n_counted : int or ndarray of int of shape (n_samples,)
-        Number of columns over which errors are averaged.
-
-    dtype : dtype
-        Of the inputs of denoisers.
-    """
-
+    # Rows between which distances are measured, (n_samples, n_points); NaN is missing.
     points: Array
+    # In standard deviations, not squashed, (n_samples, n_numbers); zero where one is missing.
     plain: Array
-    values: Array
-    observed: Array | None
+    values: Array  # that denoisers restore, (n_samples, n_numbers); zero where one is missing
+    observed: Array | None  # those that count in an error, bool, as `values`; None: all
+    # Of a table, deviations of unseen categories and of unexpected missing values, which are
+    # points too: (n_samples, n_columns).
     unseen: Array | None
+    # Part of a missing number in the error of its row, in mean errors, (n_samples, n_columns).
     missing: Array
-    n_counted: Any
-    dtype: Any
+    n_counted: Array  # number of columns over which errors are averaged, int, (n_samples,)
+    dtype: Any  # of the inputs of denoisers
 
     def __len__(self) -> int:
         return len(self.points)
@@ -82,27 +59,12 @@ class EncodedRows:
 
 @dataclass(frozen=True)
 class NumberEncoding:
-    """Encoding of numeric rows: standardised columns, or rows as they are.
+    """Encoding of numeric rows: standardised columns, or rows as they are."""
 
-    Parameters
-    ----------
-    layout : ColumnLayout
-        One value per column.
-
-    scaler : SquashingScaler or None
-        Units in which rows are compared; None: those of the data.
-
-    seen_range : tuple of ndarray of shape (n_features,)
-        Least and greatest value of each column, in the units of the data.
-
-    missing_error : ndarray of shape (n_features,)
-        Error of a missing value in each column, in mean errors of a value.
-    """
-
-    layout: ColumnLayout
-    scaler: SquashingScaler | None
-    seen_range: tuple[Array, Array]
-    missing_error: Array
+    layout: ColumnLayout  # one value per column
+    scaler: SquashingScaler | None  # units in which rows are compared; None: those of the data
+    seen_range: tuple[Array, Array]  # least and greatest value of each column, (n_features,)
+    missing_error: Array  # of a missing value in each column, in mean errors of a value
 
     is_table = False
 
@@ -115,31 +77,27 @@ class NumberEncoding:
 
     def encode(self, X: Array) -> EncodedRows:
         """Rows of the matrix, (n_samples, n_features), for the components of the score."""
-        points, missing = self._scaled(X), np.isnan(X)
-        any_missing = bool(missing.any())
+        plain, missing = self.to_plain(X), np.isnan(X)
+        points = self.to_points(plain)
         return EncodedRows(
             points,
-            filled(self.to_plain(X))
-            .astype(np.float64)
-            .clip(-_MOST_DEVIATIONS, _MOST_DEVIATIONS),
+            filled(plain).astype(np.float64).clip(-_MOST_DEVIATIONS, _MOST_DEVIATIONS),
             filled(points).astype(X.dtype, copy=False),
-            observed=~missing if any_missing else None,
+            observed=~missing if missing.any() else None,
             unseen=None,
             missing=np.where(missing, self.missing_error, 0.0) / X.shape[1],
-            n_counted=(~missing).sum(axis=1) if any_missing else X.shape[1],
+            n_counted=(~missing).sum(axis=1),
             dtype=X.dtype,
         )
 
     def to_network(self, X: Array) -> Array:
         """Rows in comparable units, as `X`, (n_samples, n_features); NaN is missing."""
-        return self._scaled(X).astype(X.dtype, copy=False)
+        return self.to_points(self.to_plain(X)).astype(X.dtype, copy=False)
 
     @property
     def zero(self) -> Array:
         """Standard deviations of the number zero in each column, (n_features,)."""
-        if self.scaler is None:
-            return np.zeros(self.layout.n_numbers)
-        return np.asarray(-self.scaler.centre / self.scaler.scale)
+        return self.to_plain(np.zeros(self.layout.n_numbers))
 
     @property
     def deviation(self) -> Array:
@@ -159,10 +117,6 @@ class NumberEncoding:
         X = Z if self.scaler is None else self.scaler.inverse_transform(Z)
         return X.clip(*self.seen_range)
 
-    def _scaled(self, X: Array) -> Array:
-        """Rows, (n_samples, n_features), in comparable units."""
-        return X if self.scaler is None else self.scaler.transform(X)
-
 
 @dataclass(frozen=True)
 class TableEncoding:
@@ -171,40 +125,30 @@ class TableEncoding:
     Its matrix has the numbers of the encoder and for each column of the table the deviations of
     an unseen value: one that is missing where none was in training, or a category that was not
     seen. In training rows these deviations are zero.
-
-    Parameters
-    ----------
-    layout : ColumnLayout
-        Of the numbers of the encoder.
-
-    deviations : ndarray of shape (n_columns,)
-        Of an unseen value in each column.
-
-    seen_range : tuple of ndarray of shape (n_numbers,) or None
-        Least and greatest number in each column of the encoder's matrix.
-
-    zero : ndarray of shape (n_numbers,) or None
-        Standard deviations of the number zero; NaN in columns of times and categories.
-
-    deviation : ndarray of shape (n_numbers,) or None
-        Standard deviation of each number in the units of the data; NaN there, too.
-
-    time_zero : ndarray of shape (n_numbers,) or None
-        Time of the number zero in seconds since 1970; NaN but in columns of times.
-
-    time_unit : ndarray of shape (n_numbers,) or None
-        Seconds of one standard deviation; NaN but in columns of times.
     """
 
-    layout: ColumnLayout
-    deviations: Array
-    seen_range: tuple[Array, Array] | None = None
-    zero: Array | None = None
-    deviation: Array | None = None
-    time_zero: Array | None = None
-    time_unit: Array | None = None
+    layout: ColumnLayout  # of the numbers of the encoder
+    deviations: Array  # of an unseen value in each column, (n_columns,)
+    # The others have an entry for each number of the encoder, (n_numbers,); None: unknown.
+    seen_range: tuple[Array, Array] | None = None  # least and greatest number
+    zero: Array | None = None  # the number zero in deviations; NaN of times and categories
+    deviation: Array | None = None  # one deviation in the units of the data; NaN there, too
+    time_zero: Array | None = None  # seconds of the number zero since 1970; NaN but of times
+    time_unit: Array | None = None  # seconds of one deviation; NaN but of times
 
     is_table = True
+
+    @classmethod
+    def from_encoder(cls, encoder: Any, X: Any, weight: Any) -> "TableEncoding":
+        """Encoding for the encoder of a table X whose rows have weights, (n_samples,)."""
+        share = share_of_new_categories(encoder.cells(X), weight)
+        layout, deviations = ColumnLayout.from_encoder(encoder), unseen_deviations(share)
+        units = number_units(encoder)
+        return cls(layout, deviations, None, *units)
+
+    def within(self, X: Array) -> "TableEncoding":
+        """The same, with the range of these rows of its matrix, (n_samples, n_points)."""
+        return replace(self, seen_range=range_of(self.to_network(X)))
 
     def join(self, Z: Array, observed: Array) -> Array:
         """Rows of the matrix, (n_samples, n_numbers + n_columns).
@@ -226,19 +170,17 @@ class TableEncoding:
         absent[:, layout.with_indicator] |= Z[:, layout.indicators] > 0
         observed = ~absent[:, layout.column] | layout.is_indicator
         # That a value is missing counts by its indicator or by its deviations.
-        missing = np.zeros((len(X), n_columns))
+        missing, n_counted = np.zeros((len(X), n_columns)), np.full(len(X), n_columns)
         plain = self.to_plain(Z).clip(-_MOST_DEVIATIONS, _MOST_DEVIATIONS)
-        return EncodedRows(X, plain, Z, observed, unseen, missing, n_columns, np.float32)
+        return EncodedRows(X, plain, Z, observed, unseen, missing, n_counted, np.float32)
 
     def to_plain(self, Z: Array) -> Array:
         """Numbers of the encoder in standard deviations, (n_samples, n_numbers)."""
-        layout = self.layout
-        return np.where(layout.is_flag | layout.is_indicator, Z, unsquash(Z))
+        return np.where(self.layout.is_flag | self.layout.is_indicator, Z, unsquash(Z))
 
     def to_points(self, plain: Array) -> Array:
         """Numbers of the encoder, of standard deviations `plain`, (n_samples, n_numbers)."""
-        layout = self.layout
-        return np.where(layout.is_flag | layout.is_indicator, plain, squash(plain))
+        return np.where(self.layout.is_flag | self.layout.is_indicator, plain, squash(plain))
 
     def to_network(self, X: Array) -> Array:
         """The numbers of the encoder, (n_samples, n_numbers)."""
@@ -273,7 +215,7 @@ def unseen_deviations(share: Array) -> Array:
     than one in a hundred; the square falls with the share beyond.
     """
     rarity = np.sqrt(_EXPECTED_SHARE / np.maximum(share, _EXPECTED_SHARE))
-    return np.maximum(_UNSEEN_DEVIATIONS * rarity, _LEAST_DEVIATIONS)
+    return np.asarray(_UNSEEN_DEVIATIONS * rarity)
 
 
 def share_of_new_categories(columns: Iterable[ColumnValues], weight: Any) -> Array:
@@ -282,10 +224,9 @@ def share_of_new_categories(columns: Iterable[ColumnValues], weight: Any) -> Arr
     Names and keys often have a category of their own, which is then no anomaly. Rows whose
     `weight`, (n_samples,), is zero do not count.
     """
-    shares = []
+    shares, has_weight = [], np.asarray(1.0 if weight is None else weight) > 0
     for column in columns:
-        counts = column.observed
-        counts = counts if weight is None else counts & (np.asarray(weight) > 0)
+        counts = column.observed & has_weight
         values = column.values[counts].tolist() if column.family == "category" else []
         shares.append(unseen_share(Counter(values)))
     return np.array(shares)

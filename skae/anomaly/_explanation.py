@@ -56,28 +56,19 @@ _MOST_DIGITS = 12
 class Reasons(NamedTuple):
     """Explanation of the scores of rows.
 
-    Attributes
-    ----------
-    blamed : ndarray of bool of shape (n_samples, n_columns)
-        Values that are wrong together. None where each is within its typical residual of what
-        was expected: such a row is far from the others, and no value is wrong by itself.
-
-    shares : ndarray of shape (n_samples, n_columns)
-        Shares of the columns in the score; their sum is one for each row.
-
-    expected : ndarray of shape (n_samples, n_numbers)
-        Expected values, in the units of the data or as numbers of the encoder of a table.
+    No value is blamed where each is within its typical residual of what was expected: such a
+    row is far from the others, and no value is wrong by itself.
     """
 
-    blamed: np.ndarray
-    shares: np.ndarray
+    blamed: np.ndarray  # values that are wrong together, bool, (n_samples, n_columns)
+    shares: np.ndarray  # of the columns in the score, with a sum of one, as `blamed`
+    # In the units of the data or as numbers of the encoder of a table, (n_samples, n_numbers).
     expected: np.ndarray
 
 
 def explanation_of(score):
     """Explanation of a combined score, for rows of numbers or of a table."""
-    kind = TableExplanation if score.encoding.is_table else NumberExplanation
-    return kind(score)
+    return (TableExplanation if score.encoding.is_table else NumberExplanation)(score)
 
 
 def above_fair_share(shares):
@@ -89,41 +80,21 @@ def above_fair_share(shares):
 
 
 class _Explanation:
-    """Shares of the columns, by components or relations, and what fills blank values."""
+    """Shares of the columns, and reasons, by the network or by what else decides a score."""
 
     def __init__(self, score):
         self.score = score
         self.encoding = score.encoding
-        self.components = components = score.components
-        self.denoising = next(c for c in components if isinstance(c, DenoisingError))
-        every = (*components, *score.distances)
-        self.n_candidates = sum(component.row_entries for component in every)
-
-    def plain_shares(self, rows):
-        """Share of each column in the components and distances, (n_samples, n_columns).
-
-        The mean of the components, and of distances in other units by what each adds.
-        """
-        # In the order of earlier versions, for the same last digits.
-        terms = (term for c in reversed(self.components) for term in c.shares(rows))
-        shares = sum(terms) / len(self.components)
-        if not len(self.score.distances):
-            return shares
-        added = self.score.terms(rows)
-        raised = added[:, 1:].any(axis=1)
-        weight = added.clip(TINY)
-        weight /= weight.sum(axis=1, keepdims=True)
-        shares[raised] *= weight[raised, :1]
-        for distance, of_distance in zip(self.score.distances, weight.T[1:], strict=True):
-            of_columns = sum(distance.shares(rows.take(raised)))
-            shares[raised] += of_distance[raised, np.newaxis] * of_columns
-        return shares
+        self.layout = score.encoding.layout
+        self.denoising = next(c for c in score.components if isinstance(c, DenoisingError))
 
     def shares(self, rows):
         """Shares of the columns, (n_samples, n_columns), by what decides the score of a row."""
-        shares = self.shares_by_network(rows)
-        for relation, decides, _ in self._deciding(rows):
-            shares[decides] = sum(relation.shares(rows.take(decides)))
+        logs = self._logs(rows)
+        shares = self.plain_shares(rows, logs)
+        for relation, decides, _ in self._deciding(logs):
+            parts = relation.by_column(rows.take(decides))
+            shares[decides] = self._shares_of_parts(parts, relation.power)
         return shares
 
     def reasons(self, rows):
@@ -132,17 +103,26 @@ class _Explanation:
         By the network; where a broken relation counts far more than all else, the columns that
         it connects, each as the others determine it.
         """
-        blamed, shares, expected = self.by_network(rows)
-        blamed = blamed & self._deviates(rows, expected)
-        column = self.encoding.layout.column
-        for relation, decides, weight in self._deciding(rows):
+        logs = self._logs(rows)
+        blamed, shares, expected = self.by_network(rows, logs)
+        typical, column = self.score.typical_residual, self.layout.column
+        if typical is not None:
+            # A value is wrong if it differs by more than is typical.
+            residual = np.abs(rows.plain - self.encoding.to_plain(expected))
+            small = residual <= np.nan_to_num(typical, nan=-1.0)
+            if rows.observed is not None:
+                small &= rows.observed
+            is_number = ~np.isnan(typical)
+            blamed[:, column[is_number]] &= ~small[:, is_number]
+        for relation, decides, weight in self._deciding(logs):
             some = rows.take(decides)
-            shares[decides] = sum(relation.shares(some))
+            parts = relation.by_column(some)
+            shares[decides] = self._shares_of_parts(parts, relation.power)
             named = (weight > _DECISIVE) | ~blamed[decides].any(axis=1)
             decides, some = decides[named], some.take(named)
             if not len(decides):
                 continue
-            blamed[decides] = relation.by_column(some) > _CONNECTED
+            blamed[decides] = parts[named] > _CONNECTED
             if isinstance(relation, RareValues):
                 by_others = self._one_by_one(some, blamed[decides])
             else:
@@ -152,46 +132,60 @@ class _Explanation:
             expected[decides] = np.where(is_connected, by_others, expected[decides])
         return Reasons(blamed, shares, expected)
 
-    def _one_by_one(self, rows, blamed):
-        """Expected value of each blamed one given all others, (n_samples, n_numbers)."""
-        expected, layout = np.zeros(rows.values.shape), self.encoding.layout
-        for column in np.flatnonzero(blamed.any(axis=0)):
-            at, numbers = np.flatnonzero(blamed[:, column]), layout.column == column
-            blank = np.zeros((len(at), layout.n_columns), dtype=bool)
-            blank[:, column] = True
-            some = rows.take(at)
-            restored = self.denoising.restored(some, self.denoising.clean(some, blank))
-            expected[np.ix_(at, numbers)] = restored[:, numbers]
-        return expected
+    def plain_shares(self, rows, logs):
+        """Shares of the columns in the components and distances, (n_samples, n_columns).
 
-    def _deciding(self, rows):
+        The mean of the components, and of distances in other units by what each adds.
+        """
+        components = self.score.components
+        shares = sum(term for c in components for term in c.shares(rows)) / len(components)
+        if self.score.distances:
+            added = self.score.terms(logs)
+            raised = added[:, 1:].any(axis=1)
+            weight = added.clip(TINY)
+            weight /= weight.sum(axis=1, keepdims=True)
+            shares[raised] *= weight[raised, :1]
+            for distance, of_distance in zip(self.score.distances, weight.T[1:], strict=True):
+                of_columns = sum(distance.shares(rows.take(raised)))
+                shares[raised] += of_distance[raised, np.newaxis] * of_columns
+        return shares
+
+    def _logs(self, rows):
+        """Logarithms of the parts of the score, where there are views beside components."""
+        has_views = self.score.relations or self.score.distances
+        return self.score.logs(rows) if has_views else None
+
+    def _deciding(self, logs):
         """Relations, the positions of the rows whose score each decides, and its weight there.
 
-        The weight is the part of its view in the sum of it and that of the components.
+        The weight is the part of its view in the sum of it and that of the components. From
+        the results of `_logs`.
         """
-        if not len(self.score.relations):
-            return
-        views = self.score.views(rows)
-        largest, views = views.argmax(axis=1), views.clip(TINY)
-        for at, relation in enumerate(self.score.relations, start=1):
-            decides = np.flatnonzero(largest == at)
-            if len(decides):
-                view = views[decides, at]
-                yield relation, decides, view / (view + views[decides, 0])
+        if self.score.relations:
+            views = self.score.views(logs)
+            largest, views = views.argmax(axis=1), views.clip(TINY)
+            for at, relation in enumerate(self.score.relations, start=1):
+                decides = np.flatnonzero(largest == at)
+                if len(decides):
+                    view = views[decides, at]
+                    yield relation, decides, view / (view + views[decides, 0])
 
-    def _deviates(self, rows, expected):
-        """Mask of the values that differ by more than is typical, (n_samples, n_columns)."""
-        typical = self.score.typical_residual
-        deviates = np.ones((len(rows), self.encoding.layout.n_columns), dtype=bool)
-        if typical is None:
-            return deviates
-        residual = np.abs(rows.plain - self.encoding.to_plain(expected))
-        small = residual <= np.nan_to_num(typical, nan=-1.0)
-        if rows.observed is not None:
-            small &= rows.observed
-        is_number = ~np.isnan(typical)
-        deviates[:, self.encoding.layout.column[is_number]] = ~small[:, is_number]
-        return deviates
+    def _shares_of_parts(self, parts, power):
+        """Shares of the columns by their parts in what decides, (n_samples, n_columns) both."""
+        is_encoded = np.add(self.layout.n_values, self.layout.indicator) > 0
+        shares = parts**power + TINY**2 * is_encoded
+        return shares / shares.sum(axis=1, keepdims=True)
+
+    def _one_by_one(self, rows, blamed):
+        """Expected value of each blamed one given all others, (n_samples, n_numbers)."""
+        expected = np.zeros(rows.values.shape)
+        for column in np.flatnonzero(blamed.any(axis=0)):
+            at, numbers = np.flatnonzero(blamed[:, column]), self.layout.column == column
+            blank = np.zeros((len(at), self.layout.n_columns), dtype=bool)
+            blank[:, column] = True
+            restored = self.denoising.restored(rows.take(at), 0.0, blank)
+            expected[np.ix_(at, numbers)] = restored[:, numbers]
+        return expected
 
 
 class NumberExplanation(_Explanation):
@@ -199,43 +193,31 @@ class NumberExplanation(_Explanation):
 
     def row_entries(self, n_features):
         """Numbers held for each row."""
-        return max(self.n_candidates, 1) * n_features
+        return max(self.score.row_entries, 1) * n_features
 
-    def shares_by_network(self, rows):
-        """Shares of the columns in the components, (n_samples, n_columns)."""
-        return self.plain_shares(rows)
-
-    def by_network(self, rows):
+    def by_network(self, rows, logs):
         """Columns above their fair share, the shares, and expected values.
 
         Values above their fair share are blanked and filled by the denoisers from the others,
         several times. Those near what was filled in are then restored, and the others filled
         again: values that are wrong together remain blank.
         """
-        shares = self.shares_by_network(rows)
+        shares, level = self.plain_shares(rows, logs), self.denoising.training.noise_level
         missing, Z = np.isnan(rows.points), filled(rows.points)
-        blank = (shares > 1 / Z.shape[1]) | missing
-        for _ in range(_N_TRIALS):
-            restored = self._fill(rows, Z, blank)
+        blank, single = (shares > 1 / Z.shape[1]) | missing, Z.astype(np.float32)
+        for _ in range(_N_TRIALS + 1):
+            denoised = np.zeros_like(single)
+            for _ in range(_N_FILLINGS):
+                values = np.where(blank, denoised, single)
+                some = replace(rows, values=values, dtype=np.float32)
+                denoised = self.denoising.restored(some, level)
+            restored = denoised.astype(np.float64)
             squared = np.square(Z - restored) * (blank & ~missing)
             wrong = (squared > _WRONG * squared.max(axis=1, keepdims=True)) | missing
             if (wrong == blank).all():
                 break
             blank = wrong
-        else:
-            restored = self._fill(rows, Z, blank)
         return Reasons(above_fair_share(shares), shares, self.encoding.to_data(restored))
-
-    def _fill(self, rows, Z, blank):
-        """Output of the denoisers, (n_samples, n_features), for blank values filled by it."""
-        Z = Z.astype(np.float32)
-        denoised = np.zeros_like(Z)
-        for _ in range(_N_FILLINGS):
-            values = np.where(blank, denoised, Z)
-            some = replace(rows, values=values, dtype=np.float32)
-            noisy = self.denoising.corrupted(some, self.denoising.training.noise_level)
-            denoised = self.denoising.restored(some, noisy)
-        return denoised.astype(np.float64)
 
 
 class TableExplanation(_Explanation):
@@ -243,28 +225,24 @@ class TableExplanation(_Explanation):
 
     def row_entries(self, n_points):
         """Numbers held for each row."""
-        n_tried = min(self.encoding.layout.n_columns, _MOST_CANDIDATES)
-        return max(max(self.n_candidates, n_tried) * n_points, _MOST_REFERENCE)
+        n_tried = min(self.layout.n_columns, _MOST_CANDIDATES)
+        return max(max(self.score.row_entries, n_tried) * n_points, _MOST_REFERENCE)
 
-    def shares_by_network(self, rows):
-        """Shares of the columns in the components, (n_samples, n_columns)."""
-        return self._blame(rows)[1]
+    def shares(self, rows):
+        """Shares of the columns, (n_samples, n_columns), by the values that are wrong."""
+        return self.reasons(rows).shares
 
-    def by_network(self, rows):
+    def by_network(self, rows, logs):
         """Values that are wrong together, the share of each column, and expected values.
 
         Values are blanked one after the other, always the one that leaves the least error in
         the others, as long as it reduces this enough; or the outermost values together, where
         they leave far less. Expected is the output of the denoisers with these values blank.
         """
-        blamed, shares = self._blame(rows)
-        expected = self.denoising.restored(rows, self.denoising.clean(rows, blamed))
-        return Reasons(blamed, shares, expected)
-
-    def _blame(self, rows):
-        """Mask of the blamed values, and shares, of shape (n_samples, n_columns) each."""
-        shares = self.plain_shares(rows)
-        candidates = _candidates(shares)
+        shares = self.plain_shares(rows, logs)
+        # Candidates have a share that is among the largest and not far below a fair one.
+        least = -np.sort(-shares, axis=1)[:, :_MOST_CANDIDATES][:, -1:]
+        candidates = shares >= np.maximum(least, _LEAST_CANDIDATE / shares.shape[1])
         blamed = np.zeros(shares.shape, dtype=bool)
         reductions = np.zeros(shares.shape)
         remaining = self._remaining_error(rows, blamed)
@@ -281,35 +259,45 @@ class TableExplanation(_Explanation):
                 break
             blamed[at, best] = True
             remaining[at] -= largest
-        self._blame_outermost(rows, blamed, remaining)
-        shares = self._weighted(rows, shares, candidates | blamed, blamed, reductions)
+        self._blame_outermost(rows, blamed)
+        # Shares count by the root of the reduction by each value, given the others blamed.
+        at = np.flatnonzero(blamed.sum(axis=1) > 1)
+        if len(at):
+            remaining[at] = self._remaining_error(rows.take(at), blamed[at])
+            tried = candidates[at] | blamed[at]
+            changes = self._changes(rows, blamed, at, tried, remaining)
+            reductions[at] = np.where(blamed[at], changes, -changes)
+        shares = shares * np.sqrt(reductions.clip(TINY))
+        shares /= shares.sum(axis=1, keepdims=True)
         none = ~blamed.any(axis=1)
         blamed[none, shares[none].argmax(axis=1)] = True
-        return blamed, shares
+        return Reasons(blamed, shares, self.denoising.restored(rows, 0.0, blamed))
 
-    def _blame_outermost(self, rows, blamed, remaining):
+    def _blame_outermost(self, rows, blamed):
         """Blame the outermost values of a row instead, where that leaves far less error.
 
         Wrong values that agree support each other, and to blank one of them may reduce nothing.
-        The mask `blamed`, (n_samples, n_columns), is changed in place; `remaining`,
-        (n_samples,), is the error of the other values.
+        The mask `blamed`, (n_samples, n_columns), is changed in place.
         """
         at = np.flatnonzero(blamed.any(axis=1))
         if len(at) == 0:
             return
         some = rows.take(at)
-        outer = self.encoding.layout.sum_by_column(np.square(some.values) * some.observed)
+        outer = self.layout.sum_by_column(np.square(some.values) * some.observed)
         outer = outer + np.square(some.unseen)
         rank = np.argsort(np.argsort(-outer, axis=1, kind="stable"), axis=1)
-        least = remaining[at] + self._remaining_distance(some, blamed[at])
-        least += _LEAST_REDUCTION * blamed[at].sum(axis=1)
+        neighbors = [c for c in self.score.components if isinstance(c, NeighborDistance)]
+
+        def remaining(blank):
+            error = self._remaining_error(some, blank) + _LEAST_REDUCTION * blank.sum(axis=1)
+            return error + sum(c.remaining(some, blank, _MOST_REFERENCE) for c in neighbors)
+
+        least = remaining(blamed[at])
         for n_blank in range(2, min(_MOST_BLAMED, blamed.shape[1] - 1) + 1):
-            blank = rank < n_blank
-            error = self._remaining_error(some, blank) + self._remaining_distance(some, blank)
-            cost = error + _LEAST_REDUCTION * n_blank
-            better = cost < _BETTER * least
-            blamed[at] = np.where(better[:, np.newaxis], blank, blamed[at])
-            least = np.where(better, cost / _BETTER, least)
+            error = remaining(rank < n_blank)
+            better = error < _BETTER * least
+            blamed[at[better]] = rank[better] < n_blank
+            least = np.where(better, error / _BETTER, least)
 
     def _changes(self, rows, blank, at, tried, remaining):
         """Change of the remaining error when a value is blanked, or is no longer blank.
@@ -327,32 +315,10 @@ class TableExplanation(_Explanation):
             changes[row, column] = error - remaining[at[row]]
         return changes
 
-    def _weighted(self, rows, shares, candidates, blamed, reductions):
-        """Shares times the root of the reductions, all of shape (n_samples, n_columns)."""
-        at = np.flatnonzero(blamed.sum(axis=1) > 1)
-        if len(at):
-            remaining = np.zeros(len(rows))
-            remaining[at] = self._remaining_error(rows.take(at), blamed[at])
-            changes = self._changes(rows, blamed, at, candidates[at], remaining)
-            reductions[at] = np.where(blamed[at], changes, -changes)
-        weighted = shares * np.sqrt(reductions.clip(TINY))
-        return weighted / weighted.sum(axis=1, keepdims=True)
-
     def _remaining_error(self, rows, blank):
         """Error of the values that are not blank (n_samples, n_columns), (n_samples,)."""
         errors = sum(self.denoising.errors(rows, blank=blank)) / len(self.denoising.denoisers)
         return (errors * ~blank).sum(axis=1)
-
-    def _remaining_distance(self, rows, blank):
-        """Distance in the columns that are not blank (n_samples, n_columns), (n_samples,)."""
-        neighbors = (c for c in self.components if isinstance(c, NeighborDistance))
-        return sum(each.remaining(rows, blank, _MOST_REFERENCE) for each in neighbors)
-
-
-def _candidates(shares):
-    """Mask of the values that may be blamed by their shares, (n_samples, n_columns)."""
-    least = -np.sort(-shares, axis=1)[:, :_MOST_CANDIDATES][:, -1:]
-    return shares >= np.maximum(least, _LEAST_CANDIDATE / shares.shape[1])
 
 
 # Texts of values, as a person writes them
@@ -360,49 +326,32 @@ def _candidates(shares):
 
 def number(value: float, digits: int = 6) -> str:
     """A number with so many significant digits and commas between thousands."""
-    if not math.isfinite(value) or value == 0:
-        return f"{value:g}"
     rounded = float(f"{value:.{digits}g}")
     if 1e-4 <= abs(rounded) < 1e15:
-        decimals = max(digits - 1 - math.floor(math.log10(abs(rounded))), 0)
-        text = f"{rounded:,.{decimals}f}"
-        return text.rstrip("0").rstrip(".") if "." in text else text
+        return f"{rounded:,}".removesuffix(".0")
     return f"{rounded:g}"
 
 
-def significant_digits(value: float, spread: float, fewest: int) -> int:
-    """Significant digits of a value down to the first digit of a spread, at least so many."""
-    if not (math.isfinite(value) and math.isfinite(spread)) or value == 0 or spread <= 0:
-        return fewest
-    digits = math.floor(math.log10(abs(value))) - math.floor(math.log10(spread)) + 1
-    return min(max(digits, fewest), _MOST_DIGITS)
-
-
 def _texts_of_number(value: float, spread: float) -> tuple[str, str]:
-    """Texts of a number in a column of a spread of residuals: exact and about."""
-    exact = number(value, significant_digits(value, spread, 6))
-    return exact, f"about {number(value, significant_digits(value, spread, 3))}"
+    """Texts of a number, exact and about, down to the first digit of a spread of residuals."""
+    if math.isnan(value):
+        return "missing", "missing"
+    digits = 0
+    if math.isfinite(value) and math.isfinite(spread) and value != 0 and spread > 0:
+        digits = math.floor(math.log10(abs(value))) - math.floor(math.log10(spread)) + 1
+    exact, about = (number(value, min(max(digits, least), _MOST_DIGITS)) for least in (6, 3))
+    return exact, f"about {about}"
 
 
 def texts_of_numbers(
-    X: NDArray[Any], expected: NDArray[Any], spread: NDArray[Any] | None
-) -> tuple[list[Any], list[Any]]:
-    """Texts of rows of numbers and of expected numbers, (n_samples, n_features) each.
+    X: NDArray[Any], spread: NDArray[Any] | None
+) -> list[list[tuple[str, str]]]:
+    """Texts of numbers X, (n_samples, n_features), row by row: exact and about.
 
     With the spread of residuals of each column, (n_features,).
     """
     spread = np.full(X.shape[1], np.nan) if spread is None else spread
-    values, about = (
-        [
-            [
-                ("missing", "missing") if np.isnan(x) else _texts_of_number(x, of_column)
-                for x, of_column in zip(row, spread, strict=True)
-            ]
-            for row in rows
-        ]
-        for rows in (X, expected)
-    )
-    return values, about
+    return [[_texts_of_number(*pair) for pair in zip(row, spread, strict=True)] for row in X]
 
 
 def texts_of_table(

@@ -28,22 +28,8 @@ class NearestRows:
     """Reference rows, of which each fold model has those that it may have been trained on.
 
     Of the rows that equal the row of interest one is left out, so that a reference row is not
-    its own neighbour: reference rows and others are treated alike.
-
-    Parameters
-    ----------
-    rows : ndarray of shape (n_reference, n_features)
-        The reference.
-
-    masks : ndarray of bool of shape (n_models, n_reference)
-        Reference rows of each fold model.
-
-    n_neighbors : int
-        Number of neighbours; fewer where a model has no more reference rows.
-
-    relative : bool
-        If True, the distance also counts relative to the neighbours' own distances, by the
-        square root of the quotient [1]_.
+    its own neighbour: reference rows and others are treated alike. The distance may count
+    relative to the neighbours' own distances, by the square root of the quotient [1]_.
 
     References
     ----------
@@ -51,35 +37,35 @@ class NearestRows:
        2000.
     """
 
-    rows: Array
-    n_neighbors: int
-    leaves_out: bool
-    masks: Array
+    rows: Array  # the reference, (n_reference, n_features)
+    n_neighbors: int  # fewer than given where a model has no more reference rows
+    leaves_out: bool  # one of the rows that are equal, where a model has more
+    masks: Array  # reference rows of each fold model, (n_models, n_reference)
+    # Positions of reference rows of the same models, which are searched together, and the mask
+    # of these models.
     blocks: list[Any]
-    unit: Array
-    own_distance: Array | None
-    least_distance: Array
+    unit: Array  # mean distance of the reference rows of each fold model, (n_models,)
+    own_distance: Array | None  # of each reference row, (n_models, n_reference), if relative
+    least_distance: Array  # of neighbours, by fold model, (n_models,)
 
     def __init__(self, rows: Array, masks: Array, n_neighbors: int, relative: bool) -> None:
         self.rows = rows
+        self.masks = masks
         fewest = int(masks.sum(axis=1).min())
         self.n_neighbors = max(min(n_neighbors, fewest - 1), 1)
         self.leaves_out = fewest > 1
-        self.masks = masks
-        # Reference rows of the same models are searched together.
         patterns, pattern = np.unique(masks, axis=1, return_inverse=True)
-        pattern = pattern.ravel()
         self.blocks = [
-            (np.flatnonzero(pattern == i), patterns[:, i])
-            for i in range(patterns.shape[1])
-            if patterns[:, i].any()
+            (np.flatnonzero(pattern.ravel() == i), models)
+            for i, models in enumerate(patterns.T)
+            if models.any()
         ]
-        models = range(len(masks))
-        distance = np.stack([mean for mean, _ in self._search(rows, models)])
-        self.unit = np.array([distance[j, masks[j]].mean() for j in models])
+        distance = np.stack([mean for mean, _ in self._search(rows, range(len(masks)))])
+        of_models = [each[mask] for each, mask in zip(distance, masks, strict=True)]
+        self.unit = np.array([each.mean() for each in of_models])
         self.own_distance = distance if relative else None
-        medians = np.array([np.median(distance[j, masks[j]]) for j in models])
-        self.least_distance = _LEAST_DISTANCE * medians
+        medians = [np.median(each) for each in of_models]
+        self.least_distance = _LEAST_DISTANCE * np.array(medians)
 
     def scores(self, Z: Array, models: Sequence[int]) -> Array:
         """Mean squared difference to the neighbours of rows Z, (n_models, n_samples).
@@ -110,19 +96,13 @@ class NearestRows:
         parts = np.einsum("nc,ncd->nd", weight, square) + SAME
         return np.asarray(parts / parts.sum(axis=1, keepdims=True))
 
-    @property
-    def n_candidates(self) -> int:
-        """Number of reference rows that are compared for each row."""
-        return sum(min(self.n_neighbors + 1, len(at)) for at, _ in self.blocks)
-
     def _search(self, Z: Array, models: Sequence[int]) -> Iterator[tuple[Array, Array]]:
         """By fold model, mean squared difference (n_samples,) and neighbours (n_samples, k)."""
         distance, position, candidate_of = self._candidates(Z, list(models))
         row = np.arange(len(Z))[:, np.newaxis]
         for is_candidate in candidate_of:
             chosen = self._chosen(distance, is_candidate)
-            mean = distance[row, chosen].mean(axis=1) / Z.shape[1]
-            yield mean, position[row, chosen]
+            yield distance[row, chosen].mean(axis=1) / Z.shape[1], position[row, chosen]
 
     def _chosen(self, distance: Array, is_candidate: Array) -> Array:
         """Neighbours for a fold model, among its candidates, (n_samples, n_neighbors).
@@ -130,16 +110,14 @@ class NearestRows:
         From squared distances, (n_samples, n_candidates), and the mask of the candidates.
         """
         at = np.flatnonzero(is_candidate)
-        k = self.n_neighbors + self.leaves_out
-        order, theirs = _least(distance[:, at], k)
+        order, theirs = _least(distance[:, at], self.n_neighbors + self.leaves_out)
         if self.leaves_out:
-            row = np.arange(len(order))[:, np.newaxis]
-            order = order[row, theirs.argsort(axis=1)]
+            order = np.take_along_axis(order, theirs.argsort(axis=1), axis=1)
             same = theirs.min(axis=1, keepdims=True) < SAME
             order = np.where(same, order[:, 1:], order[:, :-1])
         return np.asarray(at[order])
 
-    def _candidates(self, Z: Array, models: Any) -> tuple[Array, Array, Array]:
+    def _candidates(self, Z: Array, models: Any) -> tuple[Array, ...]:
         """Squared distances and positions of candidates, and of which model each is one.
 
         Arrays of shape (n_samples, n_candidates), twice, and (n_models, n_candidates).
@@ -158,15 +136,10 @@ class NearestRows:
                 distance, position = nearest(Z, self.rows[at], k)
                 distance = np.square(distance)
             found.append((distance, at[position], np.tile(models_of_block[models], (k, 1)).T))
-        distances, positions, masks = zip(*found, strict=True)
-        return (
-            np.concatenate(distances, axis=1),
-            np.concatenate(positions, axis=1),
-            np.concatenate(masks, axis=1),
-        )
+        return tuple(np.concatenate(arrays, axis=1) for arrays in zip(*found, strict=True))
 
 
 def _least(values: Array, k: int) -> tuple[Array, Array]:
     """Positions and values of the k least of each row, (n_samples, k), in no order."""
     at = np.argpartition(values, k - 1, axis=1)[:, :k]
-    return at, values[np.arange(len(values))[:, np.newaxis], at]
+    return at, np.take_along_axis(values, at, axis=1)

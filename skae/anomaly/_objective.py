@@ -16,22 +16,13 @@ class NoiseConditionalDenoising(keras.Model):
     """Squared error of each row, denoised at a noise level of its own.
 
     In rows of an encoded table some columns are also blank: all numbers that stand for such a
-    column are zero, and a flag for each column marks it.
+    column are zero, and a flag for each column marks it. The denoiser maps a noisy row, for a
+    table these flags, and the noise level to the clean row.
 
-    Parameters
-    ----------
-    denoiser : keras.Model
-        Maps a noisy row to the clean row. Its inputs are the row, for a table a flag for each
-        blank column, and the noise level.
-
-    settings : mapping of str to tuple of int
-        Shapes of "noise_level", the highest level, and of the pools of random numbers,
-        "normal_pool" and "uniform_pool"; for a table also of "blank_rate", the highest share of
-        blank columns, and of "columns", (n_columns, n_numbers), one where a number stands for
-        a column.
-
-    loss : Loss, default=LOSSES["squared_error"]
-        For numeric rows: the squared error, of all values or of the observed ones.
+    Settings, of which the shapes are given, are "noise_level", the highest level, the pools of
+    random numbers, "normal_pool" and "uniform_pool", and for a table "blank_rate", the highest
+    share of blank columns, and "columns", (n_columns, n_numbers), one where a number stands for
+    a column. The loss is for numeric rows: of all values or of the observed ones.
     """
 
     n_parts = 1
@@ -50,22 +41,11 @@ class NoiseConditionalDenoising(keras.Model):
         self.built = True
 
     def call(self, inputs: tuple[Any, Any], training: bool = False) -> Any:
-        """Mean squared error over the columns of each row.
+        """Mean squared error over the columns of each row, (n_rows, 1).
 
-        Parameters
-        ----------
-        inputs : tuple of tensors, (x, target)
-            Rows, of shape (n_rows, n_numbers). The target is the clean row, NaN where a value
-            is missing; for a table one where a number counts and zero where its value is
-            missing.
-
-        training : bool
-            If True, noise is added at levels between zero and the highest, and columns are
-            blank; otherwise neither.
-
-        Returns
-        -------
-        tensor of shape (n_rows, 1)
+        The inputs are rows and targets, (n_rows, n_numbers) both. A target is the clean row,
+        NaN where a value is missing; for a table one where a number counts and zero where its
+        value is missing. Without `training` there is no noise, and no column is blank.
         """
         x, target = inputs
         settings = self.settings.values()

@@ -5,14 +5,14 @@ expect, and minus two as they see four less than two. Here a value counts by how
 that one wrong value stands out of a row whose other values are as expected.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from itertools import combinations, permutations
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from skae.anomaly._components import Component, TrainingData
+from skae.anomaly._components import TrainingData
 from skae.anomaly._encoding import EncodedRows, TableEncoding
 from skae.tables._layout import ColumnLayout
 
@@ -37,7 +37,7 @@ _FEWEST_ROWS = 5
 _MOST_CATEGORICAL = 60
 
 
-class RareValues(Component):
+class RareValues:
     """Inverse share of the rows with a value as rare as the rarest of a row.
 
     The values of a row are the categories in its columns, the signs of its numbers, the orders
@@ -54,26 +54,28 @@ class RareValues(Component):
     above_unit = False
     least_origin = float(np.log(20))
 
+    #: Power of the inverse shares of the columns that is their share in the score.
+    power = 1
+
     layout: ColumnLayout
+    # Of each number in standard deviations, (n_numbers,), as in the encoding; NaN: none.
     zero: Array
     time_zero: Array
     time_unit: Array
-    pairs: Array
-    rules: Array
+    pairs: Array  # times that are compared, (n_pairs, 2)
+    rules: Array  # features, the first of which determines the second, (n_rules, 2)
+    # Code of the second for each code of the first, -1: none, (n_models, n_rules, n_codes).
     determined: Array
+    # Minus the logarithm of the share of each code, (n_models, n_features, n_codes + 1); the
+    # last one is that of a missing value, zero.
     surprise: Array
-
-    @classmethod
-    def from_params(cls, params: Mapping[str, Any]) -> "RareValues":
-        """Component for these parameters of the detector."""
-        return cls()
 
     def fit(self, data: TrainingData) -> "RareValues":
         """Count the values of the training rows."""
         encoding, rows = data.encoding, data.rows
         assert isinstance(encoding, TableEncoding)
-        self.layout, n_numbers = encoding.layout, encoding.layout.n_numbers
-        unknown = np.full(n_numbers, np.nan)
+        self.layout = encoding.layout
+        unknown = np.full(self.layout.n_numbers, np.nan)
         self.zero, self.time_zero, self.time_unit = (
             unknown if each is None else each
             for each in (encoding.zero, encoding.time_zero, encoding.time_unit)
@@ -86,13 +88,22 @@ class RareValues(Component):
         counted = np.ones((len(data.folds.held_out), len(rows)), dtype=bool)
         for mask, held_out in zip(counted, data.folds.held_out, strict=True):
             mask[held_out] = False
-        self._find_rules(codes, weight, counted)
-        self.surprise = np.stack(
-            [
-                self._surprise(self._with_rules(codes[mask], model), weight[mask])
-                for model, mask in enumerate(counted)
-            ]
-        )
+        n_codes = max([_N_ORDERS, *(max(len(flags), 2) + 1 for flags in self._flags)])
+        rules = []
+        for a, b in permutations(range(min(len(self._flags), _MOST_CATEGORICAL)), 2):
+            other, share = _determined(codes[:, a], codes[:, b], weight, n_codes)
+            if share <= _MOST_CONTRADICTING and len(np.unique(other[other >= 0])) > 1:
+                rules.append((a, b))
+        self.rules = np.array(rules, dtype=np.intp).reshape(-1, 2)
+        self.determined = np.full((len(counted), len(rules), n_codes), -1)
+        surprises = []
+        for model, mask in enumerate(counted):
+            for rule, (a, b) in enumerate(rules):
+                some = codes[mask, a], codes[mask, b], weight[mask]
+                self.determined[model, rule] = _determined(*some, n_codes)[0]
+            features = self._with_rules(codes[mask], model)
+            surprises.append(_surprise(features, weight[mask], n_codes))
+        self.surprise = np.stack(surprises)
         return self
 
     @property
@@ -100,28 +111,24 @@ class RareValues(Component):
         """True if there are values that may be rare."""
         return bool(self.surprise.size)
 
-    def scores(self, rows: EncodedRows, models: Iterable[int]) -> list[Array]:
-        """Inverse share of the rarest value by each fold model, (n_models, n_samples)."""
-        codes = self.codes(rows)
-        return [np.exp(self._of_codes(codes, j).max(axis=1)) for j in models]
-
-    def shares(self, rows: EncodedRows) -> Iterator[Array]:
-        """Shares of the columns, (n_samples, n_columns), by their rarest values."""
-        parts = self.by_column(rows)
-        yield parts / parts.sum(axis=1, keepdims=True)
+    def logs(self, rows: EncodedRows, models: Iterable[int]) -> list[Array]:
+        """Minus the logarithm of the share of the rarest value, (n_models, n_samples)."""
+        return [of_values.max(axis=1) for of_values in self._of_values(rows, models)]
 
     def by_column(self, rows: EncodedRows) -> Array:
         """Inverse share of the rarest value of each column, relative to the largest.
 
         Shape (n_samples, n_columns). Two times whose order is rare count both.
         """
-        codes = self.codes(rows)
-        surprise = np.mean(
-            [self._of_codes(codes, j) for j in range(len(self.surprise))], axis=0
-        )
+        surprise = np.mean(list(self._of_values(rows, range(len(self.surprise)))), axis=0)
         relative = np.exp(surprise - surprise.max(axis=1, keepdims=True))
+        # Columns of each feature: those of categories and of numbers have one, others have two.
+        signed = np.flatnonzero(~np.isnan(self.zero))
+        numbers = *(flags[:1] for flags in self._flags), *signed[:, np.newaxis], *self.pairs
+        columns = [self.layout.column[at] for at in numbers]
+        columns += [np.concatenate([columns[i] for i in rule]) for rule in self.rules]
         parts = np.zeros((len(rows), self.layout.n_columns))
-        for column, part in zip(self._column_of_feature(), relative.T, strict=True):
+        for column, part in zip(columns, relative.T, strict=True):
             parts[:, column] = np.maximum(parts[:, column], part[:, np.newaxis])
         return parts
 
@@ -134,12 +141,12 @@ class RareValues(Component):
         assert rows.observed is not None
         assert rows.unseen is not None
         codes = []
-        for numbers in self._flags():
-            is_new = rows.unseen[:, self.layout.column[numbers[0]]] > 0
-            flags = rows.values[:, numbers]
-            code = flags.argmax(axis=1) if len(numbers) > 1 else (flags[:, 0] > 0).astype(int)
-            code = np.where(rows.observed[:, numbers[0]], code, -1)
-            codes.append(np.where(is_new, max(len(numbers), 2), code))
+        for at in self._flags:
+            flags = rows.values[:, at]
+            code = flags.argmax(axis=1) if len(at) > 1 else (flags[:, 0] > 0).astype(int)
+            code = np.where(rows.observed[:, at[0]], code, -1)
+            is_new = rows.unseen[:, self.layout.column[at[0]]] > 0
+            codes.append(np.where(is_new, max(len(at), 2), code))
         signed = np.flatnonzero(~np.isnan(self.zero))
         difference = rows.plain[:, signed] - self.zero[signed]
         order = _order(difference, _SAME * (1 + np.abs(self.zero[signed])))
@@ -151,48 +158,19 @@ class RareValues(Component):
             codes.append(np.where(both, _order(difference, _SAME_TIME), -1))
         return np.array(codes, dtype=np.intp).reshape(-1, len(rows)).T
 
+    @property
     def _flags(self) -> list[Array]:
         """Positions of the flags of each column of categories, (n_flags,) each."""
         layout = self.layout
-        return [
-            np.arange(start, start + n_values)
-            for start, n_values, is_flag in zip(
-                layout.starts, layout.n_values, layout.categorical, strict=True
-            )
-            if is_flag and n_values
-        ]
+        values = zip(layout.starts, layout.n_values, layout.categorical, strict=True)
+        return [np.arange(start, start + n) for start, n, is_flag in values if is_flag and n]
 
-    def _column_of_feature(self) -> list[Array]:
-        """Columns of the table that each feature belongs to, (1,) or (2,) each."""
-        column = self.layout.column
-        signed = np.flatnonzero(~np.isnan(self.zero))
-        groups = [*(numbers[:1] for numbers in self._flags()), *signed[:, np.newaxis]]
-        columns = [column[numbers] for numbers in [*groups, *self.pairs]]
-        return [*columns, *(np.concatenate([columns[i] for i in rule]) for rule in self.rules)]
-
-    def _of_codes(self, codes: Array, model: int) -> Array:
-        """Minus the logarithms of shares, (n_samples, n_features), by a fold model."""
-        codes = self._with_rules(codes, model)
-        # The last entry of each feature is that of a missing value.
-        return np.asarray(self.surprise[model][np.arange(codes.shape[1]), codes])
-
-    def _find_rules(self, codes: Array, weight: Array, counted: Array) -> None:
-        """Set the categories that determine others, and what they determine.
-
-        From codes (n_samples, n_features), weights (n_samples,) and the masks of the rows that
-        count for each fold model, (n_models, n_samples).
-        """
-        rules = []
-        for a, b in permutations(range(min(len(self._flags()), _MOST_CATEGORICAL)), 2):
-            other, share = _determined(codes[:, a], codes[:, b], weight, self._most_codes)
-            if share <= _MOST_CONTRADICTING and len(np.unique(other[other >= 0])) > 1:
-                rules.append((a, b))
-        self.rules = np.array(rules, dtype=np.intp).reshape(-1, 2)
-        self.determined = np.full((len(counted), len(rules), self._most_codes), -1)
-        for model, mask in enumerate(counted):
-            for rule, (a, b) in enumerate(rules):
-                some = codes[mask, a], codes[mask, b], weight[mask]
-                self.determined[model, rule] = _determined(*some, self._most_codes)[0]
+    def _of_values(self, rows: EncodedRows, models: Iterable[int]) -> Iterator[Array]:
+        """Minus the logarithms of shares by each fold model, (n_samples, n_features)."""
+        codes = self.codes(rows)
+        for model in models:
+            features = self._with_rules(codes, model)
+            yield self.surprise[model][np.arange(features.shape[1]), features]
 
     def _with_rules(self, codes: Array, model: int) -> Array:
         """Codes and those of the rules: 1 where one holds, 0 where it is contradicted.
@@ -205,28 +183,23 @@ class RareValues(Component):
             expected = np.where(given >= 0, determined[given], -1)
             holds = (expected == other).astype(np.intp)
             held.append(np.where((expected >= 0) & (other >= 0), holds, -1))
-        return np.column_stack([codes, *held]) if held else codes
+        return np.column_stack([codes, *held])
 
-    @property
-    def _most_codes(self) -> int:
-        """Largest number of codes of a feature."""
-        return max([_N_ORDERS, *(max(len(numbers), 2) + 1 for numbers in self._flags())])
 
-    def _surprise(self, codes: Array, weight: Array) -> Array:
-        """Minus the logarithm of the share of each code, (n_features, n_codes + 1).
+def _surprise(codes: Array, weight: Array, n_codes: int) -> Array:
+    """Minus the logarithm of the share of each code, (n_features, n_codes + 1).
 
-        From codes (n_samples, n_features) and weights (n_samples,) of mean one. That of a
-        missing value, the last one, is zero.
-        """
-        most = self._most_codes
-        surprise = np.zeros((codes.shape[1], most + 1))
-        for code, entries in zip(codes.T, surprise, strict=True):
-            counts = np.bincount(code[code >= 0], weight[code >= 0], minlength=most)
-            total = max(counts.sum(), 1.0)
-            as_rare = counts <= np.maximum(counts, 1.0)[:, np.newaxis]
-            share = np.maximum((as_rare * counts).sum(axis=1), 1.0) / total
-            entries[:most] = -np.log(np.minimum(share, 1.0))
-        return surprise
+    From codes (n_samples, n_features) and weights (n_samples,) of mean one. That of a missing
+    value, the last one, is zero.
+    """
+    surprise = np.zeros((codes.shape[1], n_codes + 1))
+    for code, entries in zip(codes.T, surprise, strict=True):
+        counts = np.bincount(code[code >= 0], weight[code >= 0], minlength=n_codes)
+        total = max(counts.sum(), 1.0)
+        as_rare = counts <= np.maximum(counts, 1.0)[:, np.newaxis]
+        share = np.maximum((as_rare * counts).sum(axis=1), 1.0) / total
+        entries[:n_codes] = -np.log(np.minimum(share, 1.0))
+    return surprise
 
 
 def _order(difference: Array, same: Any) -> Array:

@@ -12,7 +12,7 @@ import numpy as np
 from skae.anomaly._calibration import lower_quantile
 from skae.anomaly._components import MOST_ROWS, TINY, TrainingData
 from skae.anomaly._explanation import Reasons, above_fair_share, explanation_of
-from skae.anomaly._views import omit_looser_logs, typical_residual
+from skae.anomaly._views import fit_relations
 from skae.estimators._fit_callbacks import fit_network
 from skae.utils._calls import draw_seed
 
@@ -33,20 +33,46 @@ _QUANTILE_OF_DISTANCES = 0.95
 _LEAST_VIEW, _MOST_VIEW, NEAR = 0.5, 5.0, 0.01
 
 # Largest logarithm of a score by a relation, which float32 holds.
-LARGEST_LOG = 80.0
+_LARGEST_LOG = 80.0
 
 
-def geometric_mean(xp: Any, scores: Any) -> Any:
-    """Geometric mean over components and fold models, (n_samples,).
+# The logarithm of a score, by the functions of `xp`: NumPy, or those of ONNX tensors
 
-    Of `scores` of shape (n_components, n_models, n_samples), by the functions of `xp`: NumPy,
-    or those of ONNX tensors.
+
+def log_mean(xp: Any, scores: Any, least: float = TINY) -> Any:
+    """Logarithm of the geometric mean of scores, (n_samples,) each, of components or models."""
+    logs = [xp.log(score + least) for score in scores]
+    return sum(logs) / len(logs)
+
+
+def added_by_distances(xp: Any, logs: Any, units: Any) -> list:
+    """Terms of distances in the logarithm of a score, (n_samples,) each, in its unit.
+
+    From logarithms, (n_samples,) each, of the components' mean and of each distance, and their
+    medians and units, (2, 1 + n_distances).
     """
-    logarithms = [
-        sum(xp.log(score + TINY) for score in by_component) / len(by_component)
-        for by_component in zip(*scores, strict=True)
-    ]
-    return xp.exp(sum(logarithms) / len(logarithms))
+    n_distances = units.shape[1] - 1
+    pairs = zip(logs[1 : 1 + n_distances], *units[:, 1:], strict=True)
+    views = (xp.minimum((log - median) / unit, _MOST_VIEW) for log, median, unit in pairs)
+    return [xp.maximum(view - _LEAST_VIEW, 0.0) / n_distances for view in views]
+
+
+def log_score(xp: Any, logs: Any, distance_units: Any, units: Any) -> Any:
+    """Logarithm of a score, (n_samples,), from those of its parts, see `CombinedScore.logs`.
+
+    In the unit of the components, so that their mean is the score of most rows; units are None
+    without distances or relations, or where these are not to count.
+    """
+    log = logs[0]
+    if distance_units is not None:
+        log = log + distance_units[1, 0] * sum(added_by_distances(xp, logs, distance_units))
+    if units is not None:
+        (of_score, *origins), (unit, *others) = units
+        relations = logs[len(logs) - len(origins) :]
+        for relation, origin, other in zip(relations, origins, others, strict=True):
+            raised = of_score + unit * ((relation - origin) / other)
+            log = xp.maximum(log, xp.minimum(raised, _LARGEST_LOG))
+    return log
 
 
 class CombinedScore:
@@ -55,28 +81,13 @@ class CombinedScore:
     A row that is far from the others in other units of the columns has a larger one. Where
     columns determine each other, a relation that is broken raises it, and in a table a
     rare value: the larger counts, each by its logarithm over the median, in a unit of its own.
-
-    Parameters
-    ----------
-    encoding : NumberEncoding or TableEncoding
-        Encoding of the rows of the detector's matrix.
-
-    components : list of Component
-        Fitted by `fit`, in this order.
-
-    relations : list of ConditionalResiduals or RareValues
-        Views beside the components, fitted by `fit`, which keeps those that apply to the
-        training rows.
-
-    distances : list of NeighborDistance
-        In other units, fitted by `fit`.
     """
 
-    encoding: Any
-    components: list
+    encoding: Any  # of the rows of the detector's matrix
+    components: list  # `Component`, fitted in this order
     n_models: int
-    relations: Any = ()
-    distances: Any = ()
+    relations: Any = ()  # ConditionalResiduals and RareValues that apply to the training rows
+    distances: Any = ()  # `NeighborDistance` in other units
     # Median and unit of the logarithms of the components' mean and of each distance,
     # (2, 1 + n_distances); None without distances.
     distance_units: Any = None
@@ -101,62 +112,35 @@ class CombinedScore:
         for component in self.components:
             component.fit(data)
             data = replace(data, reference_mask=component.trim(data))
-        for view in (*self.relations, *self.distances):
-            view.fit(data)
-        omit_looser_logs(self.relations)
-        self.typical_residual = typical_residual(self.relations)
-        self.relations = [relation for relation in self.relations if relation.applies]
+        self.relations, self.typical_residual = fit_relations(self.relations, data)
+        for distance in self.distances:
+            distance.fit(data)
         return self
 
     def held_out_scores(self, rows, folds, novelty):
         """Set the units, and return scores of rows by models that have not seen them."""
-        parts = folds.held_out_values(lambda j, i: self._parts_of_rows(rows.inputs[i], [j]))
-        held_out = ~np.isnan(parts[:, 0])
+        logs = folds.held_out_values(lambda j, i: self._logs_of_rows(rows.inputs[i], [j]))
+        held_out, n_distances = ~np.isnan(logs[:, 0]), len(self.distances)
         weight = None if rows.weight is None else rows.weight[held_out]
-        n_distances = len(self.distances)
         if n_distances:
-            logs = _logs(parts[held_out])[:, : 1 + n_distances]
-            median, unit = _units(logs, _QUANTILE_OF_DISTANCES, weight)
+            some = logs[held_out, : 1 + n_distances]
+            median, unit = _units(some, _QUANTILE_OF_DISTANCES, weight)
             self.distance_units = np.stack([median, np.maximum(unit, _LEAST_UNIT)])
-        parts = self._raised(parts)
         if self.relations:
-            logs = _logs(parts[held_out])
-            median, unit = _units(logs, _UPPER_QUANTILE[bool(novelty)], weight)
+            some = self.views(logs[held_out])
+            median, unit = _units(some, _UPPER_QUANTILE[bool(novelty)], weight)
             origins = [-np.inf, *(relation.least_origin for relation in self.relations)]
             upper, median = median + unit, np.maximum(median, origins)
             least = [_LEAST_UNIT, *(relation.least_unit for relation in self.relations)]
             unit = np.maximum(upper - median, least)
             median[1:] += unit[1:] * [relation.above_unit for relation in self.relations]
             self.units = np.stack([median, unit])
-        return self._with_relations(parts)
+        return np.exp(log_score(np, logs.T, self.distance_units, self.units))
 
     @property
     def loss_curves(self):
         """Mean training loss of each epoch, of each fold model."""
         return [curve for component in self.components for curve in component.loss_curves]
-
-    def score(self, X, models=None):
-        """Score of each row of X, (n_samples, n_features), by these fold models or by all."""
-        models = range(self.n_models) if models is None else models
-        return self._with_relations(self._raised(self._parts_of_rows(X, models)))
-
-    def views(self, rows):
-        """Logarithms of encoded rows in their units, (n_samples, 1 + n_relations).
-
-        Of the score without relations, and of each of these.
-        """
-        parts = self._parts(rows, range(self.n_models))
-        return self._in_units(self._raised(parts))
-
-    def terms(self, rows):
-        """Terms of the components' mean and of distances, (n_samples, 1 + n_distances).
-
-        In the logarithm of the score of encoded rows, above the median, in its unit.
-        """
-        logs = _logs(self._parts(rows, range(self.n_models), relations=()))
-        (median, *_), (unit, *_) = self.distance_units
-        added = added_by_distances(np, logs.T, self.distance_units)
-        return np.column_stack([(logs[:, 0] - median) / unit, *added])
 
     @property
     def spread(self):
@@ -169,103 +153,68 @@ class CombinedScore:
         spread[encoding.layout.column[is_value]] = (typical * encoding.deviation)[is_value]
         return spread
 
-    def _parts_of_rows(self, X, models):
-        """As `_parts`, of rows X (n_samples, n_features) of the detector's matrix."""
-        every = (*self.components, *self.distances)
-        row_entries = sum(component.row_entries for component in every)
-        chunks = self._chunks(X, row_entries + X.shape[1])
-        return np.concatenate([self._parts(rows, models) for rows in chunks])
+    @property
+    def row_entries(self):
+        """Numbers held for each row while rows are scored."""
+        return sum(component.row_entries for component in (*self.components, *self.distances))
 
-    def _parts(self, rows, models, relations=None):
-        """Geometric mean of the components, and logarithms of distances and of relations.
+    def score(self, X, models=None):
+        """Score of each row of X, (n_samples, n_features), by these fold models or by all."""
+        logs = self._logs_of_rows(X, models)
+        return np.exp(log_score(np, logs.T, self.distance_units, self.units))
 
-        By these fold models, (n_samples, 1 + n_distances + n_relations); of all relations, or
-        of these.
+    def logs(self, rows, models=None):
+        """Logarithms of the components' mean, of distances and of relations, for encoded rows.
+
+        By these fold models or by all, (n_samples, 1 + n_distances + n_relations).
         """
-        parts = [geometric_mean(np, [c.scores(rows, models) for c in self.components])]
-        for distance in self.distances:
-            logs = [np.log(score + NEAR) for score in distance.scores(rows, models)]
-            parts.append(np.mean(logs, axis=0))
-        for relation in self.relations if relations is None else relations:
-            logs = [np.log(score + TINY) for score in relation.scores(rows, models)]
-            parts.append(np.mean(logs, axis=0))
+        models = range(self.n_models) if models is None else models
+        scores = [score for c in self.components for score in c.scores(rows, models)]
+        parts = [log_mean(np, scores)]
+        parts += [log_mean(np, each.scores(rows, models), NEAR) for each in self.distances]
+        parts += [np.mean(each.logs(rows, models), axis=0) for each in self.relations]
         return np.stack(parts, axis=1)
 
-    def _raised(self, parts):
-        """Score without relations, and logarithms of these, (n_samples, 1 + n_relations).
+    def views(self, logs):
+        """Score without relations, and these, (n_samples, 1 + n_relations).
 
-        From the results of `_parts`.
+        As logarithms, in their units once these are known, from the results of `logs`.
         """
-        of_relations = parts[:, 1 + len(self.distances) :]
-        return np.column_stack([self._with_distances(parts), of_relations])
+        raised = log_score(np, logs.T, self.distance_units, None)
+        views = np.column_stack([raised, logs[:, 1 + len(self.distances) :]])
+        return views if self.units is None else (views - self.units[0]) / self.units[1]
 
-    def _with_distances(self, parts):
-        """Mean of the components, raised by distances, (n_samples,), from `_parts`."""
-        mean = parts[:, 0]
-        if self.distance_units is None:
-            return mean
-        unit = self.distance_units[1, 0]
-        return mean * np.exp(
-            unit * sum(added_by_distances(np, _logs(parts).T, self.distance_units))
-        )
+    def terms(self, logs):
+        """Terms of the components' mean and of distances, (n_samples, 1 + n_distances).
 
-    def _in_units(self, parts):
-        """Logarithms in their units, (n_samples, 1 + n_relations).
-
-        Of `parts`, of this shape: the score without relations, and logarithms of these.
+        In the logarithm of the score, above the median, in its unit, by the results of `logs`.
         """
-        return (_logs(parts) - self.units[0]) / self.units[1]
+        (median, *_), (unit, *_) = self.distance_units
+        added = added_by_distances(np, logs.T, self.distance_units)
+        return np.column_stack([(logs[:, 0] - median) / unit, *added])
 
-    def _with_relations(self, parts):
-        """Scores, (n_samples,), from `parts` as those of `_in_units`.
-
-        In the unit of the components, so that their mean is the score of most rows.
-        """
-        if self.units is None:
-            return parts[:, 0]
-        (median, *_), (unit, *_) = self.units
-        log = median + unit * self._in_units(parts)[:, 1:].max(axis=1)
-        return np.maximum(parts[:, 0], np.exp(np.minimum(log, LARGEST_LOG)))
+    def _logs_of_rows(self, X, models):
+        """As `logs`, of rows X (n_samples, n_features) of the detector's matrix."""
+        chunks = self._chunks(X, self.row_entries + X.shape[1])
+        return np.concatenate([self.logs(rows, models) for rows in chunks])
 
     def shares(self, X):
         """Shares of the columns in the score of each row, (n_samples, n_columns)."""
-        return self._explained(lambda explanation, rows: explanation.shares(rows), X)
-
-    def expected(self, X):
-        """Expected values, in the units of X or as numbers of the encoder of a table."""
-        return self._explained(lambda explanation, rows: explanation.reasons(rows).expected, X)
+        explanation = explanation_of(self)
+        chunks = self._chunks(X, explanation.row_entries(X.shape[1]))
+        return np.concatenate([explanation.shares(rows) for rows in chunks])
 
     def reasons(self, X):
         """Columns that explain the score of each row, their shares and expected values."""
-        parts = self._explained(
-            lambda explanation, rows: np.hstack(explanation.reasons(rows)), X
-        )
-        n_columns = self.encoding.layout.n_columns
-        blamed, shares, expected = np.split(parts, [n_columns, 2 * n_columns], axis=1)
-        return Reasons(blamed > 0, shares, expected)
-
-    def _explained(self, function, X):
-        """Results of a function of an explanation and of rows X (n_samples, n_features)."""
         explanation = explanation_of(self)
         chunks = self._chunks(X, explanation.row_entries(X.shape[1]))
-        return np.concatenate([function(explanation, rows) for rows in chunks])
+        reasons = [explanation.reasons(rows) for rows in chunks]
+        return Reasons(*map(np.concatenate, zip(*reasons, strict=True)))
 
     def _chunks(self, X, row_entries):
         """Encoded rows of X, (n_samples, n_features), as many at a time as memory allows."""
         n_rows = max(_CHUNK_ENTRIES // row_entries, 1)
         return (self.encoding.encode(X[i : i + n_rows]) for i in range(0, len(X), n_rows))
-
-
-def added_by_distances(xp: Any, logs: Any, units: Any) -> list:
-    """Terms of distances in the logarithm of a score, (n_samples,) each, in its unit.
-
-    From logarithms, (n_samples,) each, of the components' mean and of each distance, and their
-    medians and units, (2, 1 + n_distances), by the functions of `xp`.
-    """
-    n_distances = units.shape[1] - 1
-    pairs = zip(logs[1 : 1 + n_distances], *units[:, 1:], strict=True)
-    views = (xp.minimum((log - median) / unit, _MOST_VIEW) for log, median, unit in pairs)
-    return [xp.maximum(view - _LEAST_VIEW, 0.0) / n_distances for view in views]
 
 
 def _units(logs, quantile, weight):
@@ -277,33 +226,13 @@ def _units(logs, quantile, weight):
     return median, upper - median
 
 
-def _logs(parts):
-    """Parts with the logarithm of the first column, (n_samples, n_parts)."""
-    return np.column_stack([np.log(parts[:, 0] + TINY), parts[:, 1:]])
-
-
 class ReconstructionScore:
-    """Loss of autoencoders, in units of its mean over training rows, averaged over the folds.
+    """Loss of autoencoders, in units of its mean over training rows; the mean over folds."""
 
-    Parameters
-    ----------
-    encoding : NumberEncoding or TableEncoding
-        Encoding of the rows of the detector's matrix.
-
-    autoencoders : list of autoencoder
-        Fitted, one for each fold.
-
-    shape : tuple of int
-        Of one row, as autoencoders accept it.
-
-    unit : list of float
-        Mean loss of each autoencoder over the rows that it was trained on.
-    """
-
-    encoding: Any
-    autoencoders: list
-    shape: tuple
-    unit: list
+    encoding: Any  # of the rows of the detector's matrix
+    autoencoders: list  # one for each fold
+    shape: tuple  # of one row, as autoencoders accept it
+    unit: list  # mean loss of each autoencoder over the rows that it was trained on
 
     spread = None
 
@@ -313,21 +242,18 @@ class ReconstructionScore:
         self.shape = shape
         self.unit = [1.0] * len(autoencoders) if unit is None else unit
 
-    @classmethod
-    def from_data(cls, rows, folds, rng, make, shape, encoding, monitor):
-        """Score with an autoencoder for each fold, which `make` returns to be fitted."""
+    def fit(self, rows, folds, rng, monitor):
+        """Fit an autoencoder for each fold, to rows of the detector's matrix."""
         parts = [rng.permutation(np.flatnonzero(mask)) for mask in folds.train_mask]
-        autoencoders = []
-        for part in map(rows.take, parts):
-            X = encoding.to_network(part.inputs).reshape(-1, *shape)
-            autoencoder = make().set_params(random_state=draw_seed(rng))
-            autoencoders.append(fit_network(autoencoder, X, part.weight, monitor))
-        score = cls(encoding, autoencoders, shape)
-        score.unit = [
-            score.score(rows.inputs[part[:MOST_ROWS]], [j]).mean() or 1.0
+        for autoencoder, part in zip(self.autoencoders, map(rows.take, parts), strict=True):
+            X = self.encoding.to_network(part.inputs).reshape(-1, *self.shape)
+            autoencoder.set_params(random_state=draw_seed(rng))
+            fit_network(autoencoder, X, part.weight, monitor)
+        self.unit = [
+            self.score(rows.inputs[part[:MOST_ROWS]], [j]).mean() or 1.0
             for j, part in enumerate(parts)
         ]
-        return score
+        return self
 
     @property
     def loss_curves(self):
@@ -338,62 +264,58 @@ class ReconstructionScore:
         """Score of each row of X, (n_samples, n_features), by these fold models or by all."""
         rows = self.encoding.encode(X)
         inputs = self.encoding.to_network(X).reshape(-1, *self.shape)
-        return self._mean(lambda j: self._score_of_model(j, rows, inputs), models)
+        scores = []
+        for model in range(len(self.autoencoders)) if models is None else models:
+            autoencoder = self.autoencoders[model]
+            losses = -autoencoder.score_samples(inputs).astype(np.float64, copy=False)
+            if losses.min() < 0:
+                raise ValueError(
+                    "estimator must be an autoencoder whose score_samples is minus an error, "
+                    f"so never positive; that of {type(autoencoder).__name__} reaches "
+                    f"{-losses.min():.6g}."
+                )
+            score = losses / self.unit[model] + rows.missing.sum(axis=1)
+            if rows.unseen is not None:
+                score = score + np.square(rows.unseen).mean(axis=1)
+            scores.append(score)
+        return _mean(scores)
 
     def held_out_scores(self, rows, folds, novelty):
         """Scores of rows by models that have not seen them, (n_samples,)."""
         return folds.held_out_values(lambda j, i: self.score(rows.inputs[i], [j]))
 
-    def _score_of_model(self, model, rows, inputs):
-        """Score of each row, (n_samples,), by one autoencoder, from its inputs."""
-        autoencoder = self.autoencoders[model]
-        losses = -autoencoder.score_samples(inputs).astype(np.float64, copy=False)
-        if losses.min() < 0:
-            raise ValueError(
-                "estimator must be an autoencoder whose score_samples is minus an error, "
-                f"so never positive; that of {type(autoencoder).__name__} reaches "
-                f"{-losses.min():.6g}."
-            )
-        scores = losses / self.unit[model] + rows.missing.sum(axis=1)
-        return scores if rows.unseen is None else scores + np.square(rows.unseen).mean(axis=1)
-
     def shares(self, X):
         """Shares of the columns in the score of each row, (n_samples, n_columns)."""
-        rows, layout = self.encoding.encode(X), self.encoding.layout
-        if self.encoding.is_table:
-            squared = np.square(rows.values - self.expected(X)) * rows.observed
-            squared = layout.sum_by_column(squared) + np.square(rows.unseen)
-        else:
-            Z = self.encoding.to_network(X)
-            squared = self._mean(lambda j: np.square(Z - self._reconstructed(j, Z)))
-            missing = rows.missing * X.shape[1] * np.mean(self.unit)
-            squared = np.nan_to_num(np.where(np.isnan(Z), missing, squared))
-        squared = squared + TINY
-        return squared / squared.sum(axis=1, keepdims=True)
-
-    def expected(self, X):
-        """Reconstruction, in the units of X or as numbers of the encoder of a table."""
-        Z = self.encoding.to_network(X)
-        return self.encoding.to_data(self._mean(lambda j: self._reconstructed(j, Z)))
+        return self.reasons(X).shares
 
     def reasons(self, X):
-        """Columns that explain the score of each row, their shares and expected values."""
-        shares = self.shares(X)
-        return Reasons(above_fair_share(shares), shares, self.expected(X))
+        """Columns that explain the score of each row, their shares and expected values.
 
-    def _mean(self, of_model, models=None):
-        """Mean of arrays ``of_model(j)`` of one shape over these autoencoders or all."""
-        models = range(len(self.autoencoders)) if models is None else models
-        values = [of_model(j).astype(np.float64) for j in models]
-        mean = sum(values) / len(values)
-        if np.isnan(mean).any():
-            # A column without a value in a fold is NaN where its autoencoder reconstructs.
-            n_known = sum(~np.isnan(each) for each in values)
-            total = sum(np.nan_to_num(each) for each in values)
-            mean = np.where(n_known > 0, total / np.maximum(n_known, 1), np.nan)
-        return mean
+        Expected is the reconstruction.
+        """
+        rows, Z = self.encoding.encode(X), self.encoding.to_network(X)
+        inputs = Z.reshape(-1, *self.shape)
+        restored = [
+            autoencoder.reconstruct(inputs).reshape(Z.shape)
+            for autoencoder in self.autoencoders
+        ]
+        expected = self.encoding.to_data(_mean(restored))
+        if self.encoding.is_table:
+            squared = np.square(rows.values - expected) * rows.observed
+            squared = self.encoding.layout.sum_by_column(squared) + np.square(rows.unseen)
+        else:
+            squared = _mean([np.square(Z - each) for each in restored])
+            missing = rows.missing * X.shape[1] * np.mean(self.unit)
+            squared = np.nan_to_num(np.where(np.isnan(Z), missing, squared))
+        shares = (squared + TINY) / (squared + TINY).sum(axis=1, keepdims=True)
+        return Reasons(above_fair_share(shares), shares, expected)
 
-    def _reconstructed(self, model, Z):
-        """Reconstruction of rows Z, (n_samples, n_numbers), by one autoencoder."""
-        rows = self.autoencoders[model].reconstruct(Z.reshape(-1, *self.shape))
-        return rows.reshape(len(Z), -1)
+
+def _mean(values):
+    """Mean of arrays of one shape by several autoencoders, of those that are not NaN.
+
+    A column without a value in a fold is NaN where its autoencoder reconstructs.
+    """
+    values = np.stack(values).astype(np.float64, copy=False)
+    n_known = (~np.isnan(values)).sum(axis=0)
+    return np.where(n_known > 0, np.nansum(values, axis=0) / np.maximum(n_known, 1), np.nan)

@@ -5,14 +5,14 @@ tighter than the noise. A distance depends on the units of the columns, and no u
 for all tables: a row that is far from the others in one of them counts.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtr, ndtri
 
-from skae.anomaly._components import TINY, Component, NeighborDistance, TrainingData
+from skae.anomaly._components import TINY, NeighborDistance, TrainingData
 from skae.anomaly._encoding import EncodedRows
 from skae.anomaly._rare import RareValues
 from skae.tables._layout import ColumnLayout
@@ -22,10 +22,9 @@ Array = NDArray[Any]
 # Quantiles of a column between which normal scores are linear, evenly spaced as such scores.
 _N_KNOTS = 33
 
-# Columns between which relations are estimated, at most.
+# Columns between which relations are estimated, at most; the least ridge penalty of their
+# correlations, and the factor of the square of columns over rows in it.
 _MOST_NUMBERS = 500
-
-# Ridge penalties of correlations: the least, and the factor of the square of columns over rows.
 _LEAST_PENALTY = 1e-8
 _PENALTY = 0.01
 
@@ -39,32 +38,28 @@ _LEAST_UNIT = 0.7
 # Large residuals of logarithms, relative to those of values, of a relation of logarithms.
 _TIGHTER = 0.1
 
-# Smallest residual, in the least difference of two values of a column and in deviations.
+# Smallest residual, in the least difference of two values of a column and in deviations;
+# differences that may be rounding, relative to the range of the values.
 _ROUNDING = 0.05
 _LEAST_RESIDUAL = 1e-7
+_RELATIVE_ROUNDING = 1e-9
 
 # Rounds of estimating relations, in which missing values are filled and, where rows may be
-# anomalies, this share with the largest residuals is omitted; rounds of filling for new rows.
+# anomalies, this share with the largest residuals is omitted; rounds of filling for new rows,
+# and deviations of a value that is filled, at most.
 _N_ROUNDS = 2
 _OMITTED = 0.1
-
-# Share of the values of a positive column that are not positive, at most, where rows may be
-# anomalies: a wrong sign does not hide the relations of the others.
-_NOT_POSITIVE = 0.01
 N_FILLINGS = 3
-
-# Deviations of a value that is filled, at most.
 MOST_FILLED = 10.0
 
-# Least positive value, relative to that in training, and differences that may be rounding.
+# Share of the values of a positive column that are not positive, at most, where rows may be
+# anomalies: a wrong sign does not hide the relations of the others. The least value that has a
+# logarithm, relative to the least positive one in training.
+_NOT_POSITIVE = 0.01
 _LEAST_POSITIVE = 1e-3
-_RELATIVE_ROUNDING = 1e-9
 
 # Standard deviation of a normal distribution in medians of the absolute values.
 _MEDIANS = 1.4826
-
-# Largest logarithm of a score.
-LARGEST = 300.0
 
 
 class RangeDistance(NeighborDistance):
@@ -114,17 +109,13 @@ class NormalScoreDistance(NeighborDistance):
         return np.stack([np.interp(*each) for each in columns], axis=1)
 
 
-class ConditionalResiduals(Component):
+class ConditionalResiduals:
     """Largest residual of a column given the others, where these determine it.
 
     Each column is predicted from the others by ridge regression, by each fold model. A
     residual counts by its logarithm, over the median and in units of the spread of the
-    logarithms of held-out rows; of those the largest is the logarithm of the score.
-
-    Parameters
-    ----------
-    omitted : float
-        Share of the rows with the largest residuals that are not used.
+    logarithms of held-out rows. A column of a table has a cell for its values, whose residual
+    is the norm of those of its numbers, and one for its missing indicator.
     """
 
     #: Whether positive columns count by their logarithms.
@@ -136,51 +127,61 @@ class ConditionalResiduals(Component):
     above_unit = True
     least_origin = -np.inf
 
-    omitted: float
+    #: Power of the residuals of the columns that is their share.
+    power = 2
+
+    omitted: float  # share of the rows with the largest residuals that are not used
     layout: ColumnLayout
+    # Of each number, (n_numbers,): whether its logarithm counts, and then zero in standard
+    # deviations and the least value above it; mean and deviation of what counts.
     is_log: Array
     zero: Array
     least: Array
     centre: Array
     deviation: Array
+    # Of each fold model: (n_models, n_numbers, n_numbers), and twice (n_models, n_numbers).
     weights: Array
     offset: Array
     residual_deviation: Array
-    floor: Array
-    rounding: Array
+    floor: Array  # smallest residual of each cell, (n_cells,)
+    rounding: Array  # residual that may be a rounding of rows to float32, (n_numbers,)
+    # Logarithms of held-out residuals of each cell, (n_cells,): the median, and their unit.
     median: Array
     unit: Array
-    tight: Array
+    tight: Array  # cells that count, (n_cells,)
     # Large residuals relative to the spread of each cell, (n_cells,); None in earlier files.
     looseness: Array | None = None
 
     def __init__(self, omitted: float) -> None:
         self.omitted = omitted
 
-    @classmethod
-    def from_params(cls, params: Mapping[str, Any]) -> "ConditionalResiduals":
-        """Component for these parameters of the detector."""
-        return cls(0.0 if params["novelty"] else _OMITTED)
-
     def fit(self, data: TrainingData) -> "ConditionalResiduals":
         """Estimate the relations by each fold model, and the residuals of held-out rows."""
-        self.layout, rows = data.encoding.layout, data.rows
-        self._set_scale(rows, data.encoding.zero)
-        masks, n_numbers = data.folds.train_mask, self.layout.n_numbers
-        self.weights = np.zeros((len(masks), n_numbers, n_numbers))
-        self.offset = np.zeros((len(masks), n_numbers))
-        self.residual_deviation = np.ones((len(masks), n_numbers))
-        self.floor = np.full(len(self.column_of_cell), _LEAST_RESIDUAL)
+        self.layout, rows, masks = data.encoding.layout, data.rows, data.folds.train_mask
+        n_numbers = self.layout.n_numbers
+        n_cells = self.layout.n_columns + len(self.layout.with_indicator)
         if n_numbers > _MOST_NUMBERS:
-            self.weights = self.weights[:, :0]
-        else:
-            for model, mask in enumerate(masks):
-                some = mask & data.reference_mask
-                self._fit_model(model, rows.take(some if some.sum() > 1 else mask))
+            self.tight = np.zeros(n_cells, dtype=bool)
+            return self
+        zero = np.full(n_numbers, np.nan) if data.encoding.zero is None else data.encoding.zero
+        self._set_scale(rows, zero)
+        # Relations by the rows of each fold model, where enough of them are normal.
+        enough = masks & data.reference_mask
+        enough = np.where(enough.sum(axis=1, keepdims=True) > 1, enough, masks)
+        found = [self._relations(rows.take(mask)) for mask in enough]
+        self.weights, self.offset, self.residual_deviation = map(
+            np.stack, zip(*found, strict=True)
+        )
         X = self.values(rows)
+        self.floor = np.full(n_cells, _LEAST_RESIDUAL)
         gap = np.where(self.layout.is_flag, 1.0, [_least_difference(x) for x in X.T])
         np.maximum.at(self.floor, self.cell, _ROUNDING * gap)
-        self.rounding = self._rounding(data)
+        self.rounding = np.zeros(n_numbers)
+        if not data.encoding.is_table:
+            size = np.abs(rows.plain - zero).max(axis=0)
+            size = np.where(self.is_log, 1.0, size) / self.deviation
+            largest = np.max([np.abs(W).T @ size for W in self.weights], axis=0)
+            self.rounding = np.finfo(np.float32).eps * largest
         log = data.folds.held_out_values(lambda j, i: self.log_residuals(rows.take(i), j))
         self.median, high = np.nanquantile(log, _QUANTILES, axis=0)
         self.unit = np.maximum(high - self.median, _LEAST_UNIT)
@@ -194,18 +195,17 @@ class ConditionalResiduals(Component):
         """True if there are tight relations."""
         return bool(self.tight.any())
 
-    def scores(self, rows: EncodedRows, models: Iterable[int]) -> list[Array]:
-        """Largest residual of each row by each fold model, (n_models, n_samples)."""
-        if not self.tight.any():
-            return [np.ones(len(rows)) for _ in models]
-        return [
-            np.exp(self._excess(rows, j).max(axis=1).clip(-LARGEST, LARGEST)) for j in models
-        ]
+    def logs(self, rows: EncodedRows, models: Iterable[int]) -> list[Array]:
+        """Largest residual of each row by each fold model, (n_models, n_samples), in units.
 
-    def shares(self, rows: EncodedRows) -> Iterator[Array]:
-        """Shares of the columns, by the squares of their residuals."""
-        parts = np.square(self.by_column(rows)) + TINY**2 * _has_numbers(self.layout)
-        yield parts / parts.sum(axis=1, keepdims=True)
+        Of the logarithms of tight cells, over their median.
+        """
+        tight = self.tight
+        excesses = (
+            (self.log_residuals(rows, j)[:, tight] - self.median[tight]) / self.unit[tight]
+            for j in models
+        )
+        return [excess.max(axis=1) for excess in excesses]
 
     def by_column(self, rows: EncodedRows) -> Array:
         """Residuals in standard deviations, relative to the largest, (n_samples, n_columns).
@@ -214,8 +214,6 @@ class ConditionalResiduals(Component):
         where its column is related loosely and the others tightly.
         """
         parts = np.zeros((len(rows), self.layout.n_columns))
-        if not self.weights.size:
-            return parts + _has_numbers(self.layout)
         sizes = sum(
             np.abs(self.residuals(rows, j)) / deviation
             for j, deviation in enumerate(self.residual_deviation)
@@ -232,7 +230,7 @@ class ConditionalResiduals(Component):
         return np.where(self.is_log, np.exp(np.where(self.is_log, X, 0)) + self.zero, X)
 
     def values(self, rows: EncodedRows) -> Array:
-        """Standardised numbers, or logarithms of those of positive columns."""
+        """Standardised numbers, or logarithms of those of positive columns, as `plain`."""
         X = rows.plain
         if self.is_log.any():
             positive = np.maximum(X - self.zero, self.least)
@@ -259,59 +257,7 @@ class ConditionalResiduals(Component):
 
     def log_residuals(self, rows: EncodedRows, model: int) -> Array:
         """Logarithms of the residuals of the cells by a fold model, (n_samples, n_cells)."""
-        if not self.weights.size:
-            return np.zeros((len(rows), len(self.floor)))
         return np.log(self._sizes(self.residuals(rows, model)) + self.floor)
-
-    def _excess(self, rows: EncodedRows, model: int) -> Array:
-        """Log residuals of tight cells over their median, (n_samples, n_tight), in units."""
-        log = self.log_residuals(rows, model)[:, self.tight]
-        return (log - self.median[self.tight]) / self.unit[self.tight]
-
-    def _rounding(self, data: TrainingData) -> Array:
-        """Residual of each number, (n_numbers,), that may be a rounding of rows to float32."""
-        if data.encoding.is_table or not self.weights.size:
-            return np.zeros(self.layout.n_numbers)
-        size = np.abs(data.rows.plain - data.encoding.zero).max(axis=0)
-        size = np.where(self.is_log, 1.0, size) / self.deviation
-        largest = (np.abs(of_model).T @ size for of_model in self.weights)
-        return np.asarray(np.finfo(np.float32).eps * np.max(list(largest), axis=0))
-
-    def _set_scale(self, rows: EncodedRows, zero: Array | None) -> None:
-        """Columns in logs, with the standard deviations of zero, (n_numbers,); mean, spread."""
-        plain, n_numbers = rows.plain, self.layout.n_numbers
-        zero = np.full(n_numbers, np.nan) if zero is None else zero
-        if rows.observed is not None:
-            plain = np.where(rows.observed, plain, np.nan)
-        above_zero = plain - zero
-        n_known = np.maximum((~np.isnan(above_zero)).sum(axis=0), 1)
-        n_wrong = (above_zero <= 0).sum(axis=0)
-        is_positive = n_wrong <= (_NOT_POSITIVE * n_known if self.omitted else 0)
-        above_zero = np.where(above_zero > 0, above_zero, np.nan)
-        least = np.fmin.reduce(above_zero, axis=0)
-        self.is_log = is_positive & ~np.isnan(least) & self.in_logs
-        self.zero = np.where(self.is_log, zero, 0.0)
-        self.least = np.where(self.is_log, _LEAST_POSITIVE * least, 1.0)
-        self.centre, self.deviation = np.zeros(n_numbers), np.ones(n_numbers)
-        X = self.values(rows)
-        self.centre, deviation = X.mean(axis=0), X.std(axis=0)
-        self.deviation = np.where(deviation > 0, deviation, 1.0)
-
-    def _fit_model(self, model: int, rows: EncodedRows) -> None:
-        """Estimate the relations by a fold model from its rows, in rounds."""
-        X = self.values(rows)
-        mask = np.ones(len(X), dtype=bool)
-        for _ in range(_N_ROUNDS):
-            found = _relations(X[mask], self.layout)
-            self.weights[model], self.offset[model], self.residual_deviation[model] = found
-            residuals = X @ self.weights[model] - self.offset[model]
-            if rows.observed is not None:
-                X = _filled(X, residuals, rows.observed)
-            if self.omitted:
-                sizes = np.abs(residuals)
-                sizes = sizes / (np.quantile(sizes, _QUANTILES[1], axis=0) + TINY)
-                largest = sizes.max(axis=1)
-                mask = largest <= np.quantile(largest, 1 - self.omitted)
 
     @property
     def cell(self) -> Array:
@@ -320,17 +266,64 @@ class ConditionalResiduals(Component):
         after = self.layout.n_columns - 1 + np.cumsum(is_indicator)
         return np.where(is_indicator, after, self.layout.column)
 
-    @property
-    def column_of_cell(self) -> Array:
-        """Column of the table of each cell, (n_cells,)."""
-        return np.r_[np.arange(self.layout.n_columns), self.layout.with_indicator]
-
     def _sizes(self, X: Array) -> Array:
         """Euclidean norms of the numbers of each cell, (n_samples, n_cells)."""
-        cell, n_cells = self.cell, len(self.column_of_cell)
+        cell, n_cells = self.cell, len(self.floor)
         if n_cells == X.shape[1] and (cell == np.arange(n_cells)).all():
             return np.abs(X)
         return np.sqrt(np.square(X) @ (cell[:, np.newaxis] == np.arange(n_cells)))
+
+    def _set_scale(self, rows: EncodedRows, zero: Array) -> None:
+        """Columns in logs, with the standard deviations of zero, (n_numbers,); mean, spread."""
+        plain = rows.plain
+        if rows.observed is not None:
+            plain = np.where(rows.observed, plain, np.nan)
+        above_zero = plain - zero
+        n_known = np.maximum((~np.isnan(above_zero)).sum(axis=0), 1)
+        n_wrong = (above_zero <= 0).sum(axis=0)
+        is_positive = n_wrong <= (_NOT_POSITIVE * n_known if self.omitted else 0)
+        least = np.fmin.reduce(np.where(above_zero > 0, above_zero, np.nan), axis=0)
+        self.is_log = is_positive & ~np.isnan(least) & self.in_logs
+        self.zero = np.where(self.is_log, zero, 0.0)
+        self.least = np.where(self.is_log, _LEAST_POSITIVE * least, 1.0)
+        self.centre, self.deviation = np.zeros(len(zero)), np.ones(len(zero))
+        X = self.values(rows)
+        self.centre, deviation = X.mean(axis=0), X.std(axis=0)
+        self.deviation = np.where(deviation > 0, deviation, 1.0)
+
+    def _relations(self, rows: EncodedRows) -> tuple[Array, Array, Array]:
+        """Relations by the rows of a fold model: X @ W - offset are residuals; their spread.
+
+        W, (n_numbers, n_numbers), has for each column of a table, given the others, the numbers
+        of the column times the block of the inverse covariance, over its own.
+        """
+        X, counted = self.values(rows), np.ones(len(rows), dtype=bool)
+        for _ in range(_N_ROUNDS):
+            Z = X[counted]
+            mean, deviation = Z.mean(axis=0), Z.std(axis=0) + TINY
+            Z = (Z - mean) / deviation
+            n, p = Z.shape
+            penalty = max(_LEAST_PENALTY, _PENALTY * (p / n) ** 2)
+            P = np.linalg.inv(Z.T @ Z / n + penalty * np.eye(p))
+            variance = 1 / np.diag(P)
+            W = P * variance
+            starts = self.layout.starts
+            for start, stop in zip(starts, [*starts[1:], p], strict=True):
+                if stop - start > 1:
+                    block = np.linalg.inv(P[start:stop, start:stop])
+                    W[:, start:stop] = P[:, start:stop] @ block
+                    variance[start:stop] = np.diag(block)
+            W = W * deviation / deviation[:, np.newaxis]
+            offset = mean @ W
+            residuals = X @ W - offset
+            if rows.observed is not None:
+                X = _filled(X, residuals, rows.observed)
+            if self.omitted:
+                sizes = np.abs(residuals)
+                sizes = sizes / (np.quantile(sizes, _QUANTILES[1], axis=0) + TINY)
+                largest = sizes.max(axis=1)
+                counted = largest <= np.quantile(largest, 1 - self.omitted)
+        return W, offset, np.sqrt(np.maximum(variance, _LEAST_PENALTY)) * deviation
 
 
 class LogConditionalResiduals(ConditionalResiduals):
@@ -339,24 +332,47 @@ class LogConditionalResiduals(ConditionalResiduals):
     in_logs = True
 
 
-def make_distances(params: Mapping[str, Any], is_table: bool) -> list[NeighborDistance]:
-    """Distances in other units that are not fitted, for these parameters of a detector.
+def make_views(
+    params: Mapping[str, Any], is_table: bool
+) -> tuple[list[Any], list[NeighborDistance]]:
+    """Relations, and distances in other units, for these parameters of a detector.
 
-    None where training rows may be anomalies: units that bring distant rows nearer would hide
-    them. None for tables, where anomalies are mostly single values.
+    Rare values in tables, as only there is it known what a column stands for. No distances for
+    tables, where anomalies are mostly single values, nor where training rows may be anomalies:
+    units that bring distant rows nearer would hide them.
     """
-    views = (RangeDistance, NormalScoreDistance) if params["novelty"] and not is_table else ()
-    return [view.from_params(params) for view in views]
+    omitted = 0.0 if params["novelty"] else _OMITTED
+    relations: list[Any] = [ConditionalResiduals(omitted), LogConditionalResiduals(omitted)]
+    if is_table:
+        return [*relations, RareValues()], []
+    kinds = (RangeDistance, NormalScoreDistance) if params["novelty"] else ()
+    return relations, [kind.from_params(params) for kind in kinds]
 
 
-def make_relations(params: Mapping[str, Any], is_table: bool) -> list[Component]:
-    """Views of relations that are not fitted, for these parameters of a detector.
+def fit_relations(
+    relations: Iterable[Any], data: TrainingData
+) -> tuple[list[Any], Array | None]:
+    """Relations that apply to the training rows, and the typical residual of each number.
 
-    And of rare values in tables: only there is it known what a column stands for.
+    Logarithms count only in columns that they determine far better than values do: elsewhere
+    their residuals are those of a curve, extremes of a column that another one determines by
+    its values. A typical residual is the standard deviation, if residuals of values are normal,
+    in standard deviations of the column, (n_numbers,); NaN of flags. None without relations.
     """
-    views: list[type[Component]] = [ConditionalResiduals, LogConditionalResiduals]
-    views += [RareValues] if is_table else []
-    return [view.from_params(params) for view in views]
+    fitted = [relation.fit(data) for relation in relations]
+    estimated: dict[bool, Any] = {
+        each.in_logs: each
+        for each in fitted
+        if isinstance(each, ConditionalResiduals) and each.looseness is not None
+    }
+    of_values, of_logs, typical = estimated.get(False), estimated.get(True), None
+    if of_values is not None:
+        if of_logs is not None:
+            of_logs.tight &= of_logs.looseness < _TIGHTER * of_values.looseness
+        layout = of_values.layout
+        typical = _MEDIANS * np.exp(of_values.median)[of_values.cell] * of_values.deviation
+        typical = np.where(layout.is_flag | layout.is_indicator, np.nan, typical)
+    return [relation for relation in fitted if relation.applies], typical
 
 
 def _normal_scores(values: Array) -> tuple[Array, Array]:
@@ -374,61 +390,6 @@ def _normal_scores(values: Array) -> tuple[Array, Array]:
     heights = ndtri(ranks / (n + 1))
     deviation = np.interp(ascending, knots, heights).std()
     return knots, heights / (deviation if deviation > 0 else 1.0)
-
-
-def omit_looser_logs(relations: Iterable[Component]) -> None:
-    """Let logarithms count only in columns that they determine far better than values do.
-
-    Elsewhere the residuals of logarithms are those of a curve: extremes of a column that
-    another one determines by its values.
-    """
-    both = [each for each in relations if isinstance(each, ConditionalResiduals)]
-    plain = next((each for each in both if not each.in_logs), None)
-    for each in both:
-        if each.in_logs and plain is not None:
-            assert each.looseness is not None
-            assert plain.looseness is not None
-            each.tight = each.tight & (each.looseness < _TIGHTER * plain.looseness)
-
-
-def typical_residual(relations: Iterable[Component]) -> Array | None:
-    """Typical residual of each number in standard deviations, (n_numbers,), or None.
-
-    The standard deviation, if residuals are normal; NaN of flags. By the relation of values.
-    """
-    of_values = (each for each in relations if isinstance(each, ConditionalResiduals))
-    relation = next((each for each in of_values if not each.in_logs), None)
-    if relation is None or not relation.weights.size:
-        return None
-    layout = relation.layout
-    typical = _MEDIANS * np.exp(relation.median)[relation.cell] * relation.deviation
-    return np.where(layout.is_flag | layout.is_indicator, np.nan, typical)
-
-
-def _has_numbers(layout: ColumnLayout) -> Array:
-    """Mask of the columns of a table that are encoded, (n_columns,)."""
-    return np.isin(np.arange(layout.n_columns), layout.column)
-
-
-def _relations(X: Array, layout: ColumnLayout) -> tuple[Array, Array, Array]:
-    """Matrix W, (n_numbers, n_numbers), and offset: X @ W - offset are residuals; their spread.
-
-    Of each column of a table, given the others: the numbers of the column times the block of
-    the inverse covariance, over its own.
-    """
-    mean, deviation = X.mean(axis=0), X.std(axis=0) + TINY
-    Z = (X - mean) / deviation
-    n, p = Z.shape
-    penalty = max(_LEAST_PENALTY, _PENALTY * (p / n) ** 2)
-    P = np.linalg.inv(Z.T @ Z / n + penalty * np.eye(p))
-    variance = 1 / np.diag(P)
-    W = P * variance
-    for start, stop in zip(layout.starts, [*layout.starts[1:], p], strict=True):
-        if stop - start > 1:
-            block = np.linalg.inv(P[start:stop, start:stop])
-            W[:, start:stop], variance[start:stop] = P[:, start:stop] @ block, np.diag(block)
-    W = W * deviation / deviation[:, np.newaxis]
-    return W, mean @ W, np.sqrt(np.maximum(variance, _LEAST_PENALTY)) * deviation
 
 
 def _filled(X: Array, residuals: Array, observed: Array) -> Array:

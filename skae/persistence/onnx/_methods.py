@@ -10,17 +10,15 @@ import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
 from skae.anomaly import AEAnomalyDetector
-from skae.anomaly._components import TINY, DenoisingError, NeighborDistance
+from skae.anomaly._components import DenoisingError, NeighborDistance
 from skae.anomaly._neighbors import SAME
 from skae.anomaly._scores import (
-    LARGEST_LOG,
     NEAR,
     ReconstructionScore,
-    added_by_distances,
-    geometric_mean,
+    log_mean,
+    log_score,
 )
 from skae.anomaly._views import (
-    LARGEST,
     MOST_FILLED,
     N_FILLINGS,
     NormalScoreDistance,
@@ -218,7 +216,7 @@ def _reconstruction(score: ReconstructionScore, rows: Tensor) -> Tensor:
 
 
 def _combined(score: Any, rows: Tensor) -> Tensor:
-    """Mean of the components, each of which must have nodes of its own, or a relation."""
+    """Score by components, each of which must have nodes of its own, and by views."""
     for component in score.components:
         if type(component) not in _SCORES_OF:
             raise TypeError(
@@ -232,26 +230,16 @@ def _combined(score: Any, rows: Tensor) -> Tensor:
         _SCORES_OF[type(component)](component, Z, missing, rows.dtype)
         for component in score.components
     ]
-    mean = geometric_mean(xp, [[each + error for each in by_model] for by_model in scores])
+    logs = [log_mean(xp, [each + error for by_model in scores for each in by_model])]
     plain = (rows.astype(np.float64) - scaler.centre) / scaler.scale
     plain = xp.where(missing, 0.0, plain)
-    if score.distance_units is not None:
-        logs = [xp.log(mean + TINY)]
-        for view in score.distances:
-            points = _POINTS_OF[type(view)](view, plain)
-            by_model = _neighbor_distances(view, points, missing, rows.dtype)
-            logs.append(_mean([xp.log(each + error + NEAR) for each in by_model]))
-        added = added_by_distances(xp, logs, score.distance_units)
-        mean = mean * xp.exp(sum(added[1:], added[0]) * score.distance_units[1, 0])
-    if score.units is None:
-        return mean
-    (of_mean, *medians), (unit, *units) = score.units
-    for relation, median, of_relation in zip(score.relations, medians, units, strict=True):
-        residuals = _relation(relation, plain, missing, rows.dtype == np.float32)
-        log = _mean([xp.log(each + TINY) for each in residuals])
-        log = of_mean + unit / of_relation * (log - median)
-        mean = xp.maximum(mean, xp.exp(xp.minimum(log, LARGEST_LOG)))
-    return mean
+    for view in score.distances:
+        points = _POINTS_OF[type(view)](view, plain)
+        by_model = _neighbor_distances(view, points, missing, rows.dtype)
+        logs.append(log_mean(xp, [each + error for each in by_model], NEAR))
+    for relation in score.relations:
+        logs.append(_mean(_relation(relation, plain, missing, rows.dtype == np.float32)))
+    return xp.exp(log_score(xp, logs, score.distance_units, score.units))
 
 
 def _missing_error(encoding: Any, rows: Tensor) -> Tensor:
@@ -339,7 +327,7 @@ def _normal_scores(view: NormalScoreDistance, plain: Tensor) -> Tensor:
 
 
 def _relation(relation: Any, plain: Tensor, missing: Tensor, rounds: bool) -> list[Tensor]:
-    """Largest of `ConditionalResiduals` by each fold model, each (n_samples,) in float64.
+    """Logarithm of the largest residual by each fold model, each (n_samples,) in float64.
 
     Of rows in standard deviations, (n_samples, n_features), that may be rounded to float32.
     """
@@ -358,7 +346,7 @@ def _relation(relation: Any, plain: Tensor, missing: Tensor, rounds: bool) -> li
             sizes = xp.maximum(sizes - relation.rounding, 0)
         sizes = sizes.take(tight) + relation.floor[tight]
         excess = (xp.log(sizes) - relation.median[tight]) / relation.unit[tight]
-        scores.append(xp.exp(xp.clip(xp.max(excess, axis=1), -LARGEST, LARGEST)))
+        scores.append(xp.max(excess, axis=1))
     return scores
 
 
