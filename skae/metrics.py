@@ -13,7 +13,7 @@ from skae.tables._columns import counted
 from skae.tables._frames import checked_table, numbers_of, read_columns
 from skae.utils._arrays import check_floats, check_weight
 from skae.utils._lazy import LazyRows, canonical
-from skae.utils._rows import Rows, moments, observed_mean
+from skae.utils._rows import Rows, moments
 
 __all__ = ["reconstruction_error", "reconstruction_score"]
 
@@ -251,6 +251,9 @@ def reconstruction_error(estimator: Any, X: Any) -> NDArray[Any]:
         reconstruct = partial(_reconstruction, estimator)
         return _lazy_squares(LazyRows(canonical(X)), reconstruct) / X.shape[1]
     if numbers_of(X, unknown=True) is None:
-        return observed_mean(_relative_errors(X, _reconstruction(estimator, X))[0])
-    rows, reconstruction = _numbers_and_reconstruction(estimator, X)
-    return observed_mean(np.square(rows - reconstruction).reshape(len(rows), -1))
+        errors, _ = _relative_errors(X, _reconstruction(estimator, X))
+    else:
+        rows, reconstruction = _numbers_and_reconstruction(estimator, X)
+        errors = np.square(rows - reconstruction).reshape(len(rows), -1)
+    n_observed = np.maximum((~np.isnan(errors)).sum(axis=1), 1)
+    return np.asarray(np.nansum(errors, axis=1) / n_observed.astype(errors.dtype))

@@ -33,8 +33,6 @@ _FEW_ROWS = 2**13
 # every array. With more, gathering the gradients costs more than that saves.
 _MOST_FLAT = 8192
 
-_FLOAT_BYTES = 4
-
 # An accelerator holds rows of so many bytes as a whole; on a CPU they would be there twice.
 _MOST_ON_ACCELERATOR = 2**30
 
@@ -98,9 +96,9 @@ class Engine(ABC):
         self._seeds = [v.name == "seed_generator_state" for v in model.non_trainable_variables]
         self._n_parts = getattr(model, "n_parts", 1)
         self._validation_batch = max(batch_size, _VALIDATION_ROWS)
-        # Memory of an idle engine.
+        # Memory of an idle engine, nearly all of it float32.
         variables = {id(v): v for v in [*model.variables, *self._params, *optimizer.variables]}
-        self.nbytes = sum(_FLOAT_BYTES * math.prod(v.shape) for v in variables.values())
+        self.nbytes = 4 * sum(math.prod(v.shape) for v in variables.values())
         self._has_run = False
         self.release()
 

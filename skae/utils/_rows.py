@@ -170,17 +170,6 @@ def moments(
     return mean, deviation
 
 
-def observed_mean(values: NDArray[Any]) -> NDArray[Any]:
-    """Mean of each row over its values that are not NaN, (n_samples,); 0 without any."""
-    missing = np.isnan(values)
-    if not missing.any():
-        return np.asarray(values.mean(axis=1))
-    n_observed = np.maximum((~missing).sum(axis=1), 1)
-    return np.asarray(
-        np.where(missing, 0, values).sum(axis=1) / n_observed.astype(values.dtype)
-    )
-
-
 def filled(values: NDArray[Any]) -> NDArray[Any]:
     """Centred values, (n_samples, n_features), with zero in place of NaN."""
     missing = np.isnan(values)
@@ -207,9 +196,9 @@ class _Moments(NamedTuple):
 
 def _moments_of(rows: Any, weight: NDArray[Any] | None, at: slice) -> _Moments:
     """Moments of rows, (n_rows, n_features), dense or CSR, at these positions in `weight`."""
-    rows = rows.astype(np.float64)
+    rows, is_sparse = rows.astype(np.float64), bool(sparse.issparse(rows))
     high, low = rows.max(axis=0), rows.min(axis=0)
-    if sparse.issparse(rows):
+    if is_sparse:
         high, low = high.toarray().ravel(), low.toarray().ravel()
     # In powers of two squares neither overflow nor vanish, and nothing is rounded.
     largest = np.maximum(high, -low)
@@ -218,10 +207,10 @@ def _moments_of(rows: Any, weight: NDArray[Any] | None, at: slice) -> _Moments:
     each = np.ones(rows.shape[0]) if weight is None else weight[at]
     total = each.sum(dtype=np.float64)
     share = each / (total or 1.0)
-    if sparse.issparse(rows):
+    if is_sparse:
         column, n_features = rows.indices, rows.shape[1]
         entries, share = rows.data / unit[column], np.repeat(share, np.diff(rows.indptr))
-        mean = np.bincount(column, share * entries, n_features)
+        mean: Any = np.bincount(column, share * entries, n_features)
         squares = np.square(entries - mean[column])
         variance = np.bincount(column, share * squares, n_features)
         # Entries that are zero; where every row has an entry, the rest would be rounding.
@@ -241,12 +230,14 @@ def _joined(first: _Moments, second: _Moments) -> _Moments:
     """Moments of two groups of rows together."""
     high, low = np.maximum(first.high, second.high), np.minimum(first.low, second.low)
     unit = np.maximum(first.unit, second.unit)
-    groups = [
-        (group.mean * (group.unit / unit), group.deviation * (group.unit / unit))
-        for group in (first, second)
-    ]
+
+    def in_unit(group: _Moments) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        factor = group.unit / unit
+        return group.mean * factor, group.deviation * factor
+
     total = first.weight + second.weight
-    joined = joined_moments(*groups, second.weight / (total or 1.0))
+    share = second.weight / (total or 1.0)
+    joined = joined_moments(in_unit(first), in_unit(second), share)
     return _Moments(high, low, unit, *joined, total)
 
 
@@ -275,11 +266,10 @@ def joined_moments(
 def significantly_lower(
     before: NDArray[Any], after: NDArray[Any], sample_weight: NDArray[Any] | None = None
 ) -> bool:
-    """True if losses fell by more than chance explains.
+    """True if losses of the same rows, (n_samples,), fell by more than chance explains.
 
     Their mean must be lower, and the mean relative gain of a row, on which a few large losses
-    have little influence, larger than its standard error. `before` and `after` are losses of
-    the same rows, (n_samples,).
+    have little influence, larger than its standard error.
     """
     size = np.maximum(np.abs(before) + np.abs(after), np.finfo(before.dtype).tiny)
     gain = (before - after) / size
