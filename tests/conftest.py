@@ -37,7 +37,7 @@ def room_for_engines():
     from skae.training._train import CACHE
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(CACHE, "max_size", 256)
+        patch.setattr(CACHE, "max_size", 192)
         yield
 
 
@@ -47,7 +47,7 @@ def rounds_of_the_garbage_collector(room_for_engines):
     gc.collect()
     gc.freeze()
     thresholds = gc.get_threshold()
-    gc.set_threshold(*thresholds[:2], 1000)
+    gc.set_threshold(*thresholds[:2], 250)
     yield
     gc.set_threshold(*thresholds)
     gc.unfreeze()

@@ -365,7 +365,9 @@ def test_partial_fit_and_warm_start(make, network, images):
 
 
 @pytest.mark.any_data
-@pytest.mark.parametrize("normalization", ["batch", "layer"])
+@pytest.mark.parametrize(
+    "normalization", ["batch", pytest.param("layer", marks=pytest.mark.slow)]
+)
 def test_normalization_and_dropout(make, network, images, normalization):
     if isinstance(network, ConvNetwork):
         network = ConvNetwork(filters=(3,))
@@ -397,6 +399,7 @@ def test_colour_from_grey(make, images):
 
 
 @pytest.mark.any_data
+@pytest.mark.slow
 @pytest.mark.any_backend
 def test_grid_search_over_the_network(make, images):
     search = GridSearchCV(
@@ -493,6 +496,7 @@ def test_models_may_change_after_the_fit(make, images, own):
 
 
 @pytest.mark.any_data
+@pytest.mark.slow
 @pytest.mark.any_backend
 def test_functions_with_recurrent_layers(make, images):
     def encoder(input_shape, n_components):

@@ -177,7 +177,11 @@ def test_convolutions(params, options):
     [
         ({"n_layers": 2}, {"normalization": "layer"}),
         ({"cell": "gru", "bidirectional": True}, {}),
-        ({"bidirectional": True, "n_layers": 2}, {"code_activation": "tanh", "hidden": (6,)}),
+        pytest.param(
+            {"bidirectional": True, "n_layers": 2},
+            {"code_activation": "tanh", "hidden": (6,)},
+            marks=pytest.mark.slow,
+        ),
     ],
 )
 def test_recurrent_networks(params, options):
@@ -289,6 +293,7 @@ def test_likelihoods_in_rounds_of_draws(vae, digits, n_draws):
     assert got.shape == (0,)
 
 
+@pytest.mark.slow
 @pytest.mark.any_backend
 def test_likelihoods_of_images(vae, digits):
     vae.set_params(n_draws=12, network=ConvNetwork((2,)))
@@ -504,7 +509,10 @@ def test_the_extra_is_named_where_it_is_missing(fitted, monkeypatch):
 @pytest.mark.any_data
 @pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="by tf2onnx")
 @pytest.mark.filterwarnings("ignore:In the future `np.object`:FutureWarning")
-@pytest.mark.parametrize("network", [None, ConvNetwork((2,), image_shape=(8, 8))])
+@pytest.mark.parametrize(
+    "network",
+    [None, pytest.param(ConvNetwork((2,), image_shape=(8, 8)), marks=pytest.mark.slow)],
+)
 def test_keras_exports_encoder_and_decoder(quick, digits, tmp_path, network):
     pytest.importorskip("tf2onnx")
     ae = quick(network=network, init="random", max_iter=1).fit(digits)
