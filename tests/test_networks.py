@@ -394,7 +394,7 @@ def test_losses_that_compare_images(make, images):
 def test_colour_from_grey(make, images):
     colour = np.stack([images, images / 2], axis=-1)
     ae = make(ConvNetwork(**CONV))
-    rows = ae._fit(images, None, colour, None, False).reconstruct(images)
+    rows = ae._fit(images, None, colour, None).reconstruct(images)
     assert rows.shape == colour.shape
 
 

@@ -389,8 +389,9 @@ class AEAnomalyDetector(TableTagsMixin, DetectionMixin, CallbackSupportMixin, Ba
         monitor.finish()
         autoencoders = self.estimators_ or []
         n_unfinished = sum(map(reached_max_iter, autoencoders))
-        where = f" in {n_unfinished} of the {len(autoencoders)} autoencoders"
-        warn_at_max_iter(autoencoders, where)
+        if n_unfinished:
+            where = f" in {n_unfinished} of the {len(autoencoders)} autoencoders"
+            warn_at_max_iter(autoencoders[0].max_iter, where)
         return self
 
     def _subsampled(self, X, sample_weight, groups, rng):

@@ -225,8 +225,9 @@ class AEClassifier(
         monitor.finish()
         pairs = zip(self.classes_.tolist(), self.estimators_, strict=True)
         unfinished = [label for label, autoencoder in pairs if reached_max_iter(autoencoder)]
-        where = f" for the autoencoders of the classes {unfinished}"
-        warn_at_max_iter(self.estimators_, where)
+        if unfinished:
+            where = f" for the autoencoders of the classes {unfinished}"
+            warn_at_max_iter(self.estimators_[0].max_iter, where)
         return self
 
     def _validate(self, X, y, sample_weight):

@@ -8,18 +8,22 @@ from sklearn.utils import check_scalar
 from sklearn.utils.validation import check_is_fitted
 
 from skae.estimators._base import BaseAutoencoder
+from skae.estimators._latent_paths import LatentPathsMixin
 from skae.estimators._model import ReconstructionModel
 from skae.estimators._ordered import OrderedModel, some
 from skae.estimators._parameters import (
     CONSTRAINTS,
     ReconstructionLossMixin,
+    TableTagsMixin,
     network_parameters,
 )
 from skae.networks._base import keras_name
 from skae.networks._ordered import OrderedNetwork
 
 
-class AutoencoderTransformer(ReconstructionLossMixin, BaseAutoencoder):
+class AutoencoderTransformer(
+    TableTagsMixin, LatentPathsMixin, ReconstructionLossMixin, BaseAutoencoder
+):
     """Dimensionality reduction by an autoencoder.
 
     A network encodes each row in `n_components` numbers and decodes them again; it is

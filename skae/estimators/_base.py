@@ -10,18 +10,17 @@ import numpy as np
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
-from skae.estimators._fit_callbacks import FitMonitor, warn_at_max_iter
-from skae.estimators._latent_paths import LatentPathsMixin
+from skae.estimators._fit_callbacks import FitMonitor, reached_max_iter, warn_at_max_iter
 from skae.estimators._model import FittedAutoencoder
 from skae.estimators._parameters import (
     CONSTRAINTS,
-    TableTagsMixin,
     network_parameters,
     refuse_changes,
     size_for_share,
 )
 from skae.estimators._preprocessing import NumericPreprocessor, TablePreprocessor
 from skae.estimators._training import (
+    NO_HISTORY,
     History,
     Start,
     best_run,
@@ -53,12 +52,7 @@ _SUFFICIENT_SHARE = 0.8
 
 
 class BaseAutoencoder(
-    TableTagsMixin,
-    LatentPathsMixin,
-    ClassNamePrefixFeaturesOutMixin,
-    TransformerMixin,
-    CallbackSupportMixin,
-    BaseEstimator,
+    ClassNamePrefixFeaturesOutMixin, TransformerMixin, CallbackSupportMixin, BaseEstimator
 ):
     """Base class of the autoencoders.
 
@@ -133,8 +127,7 @@ class BaseAutoencoder(
             The fitted estimator. When `fit` fails, or is interrupted before the first epoch,
             what was fitted before is kept.
         """
-        continues = self.warm_start and self.__sklearn_is_fitted__()
-        return self._fit(X, y, None, sample_weight, continues)
+        return self._fit(X, y, None, sample_weight)
 
     @restores_state_on_error
     @fit_context(prefer_skip_nested_validation=True)
@@ -163,11 +156,11 @@ class BaseAutoencoder(
         self : object
             The fitted estimator.
         """
-        continues = self.__sklearn_is_fitted__()
-        return self._fit(X, y, None, sample_weight, continues, one_epoch=True)
+        return self._fit(X, y, None, sample_weight, one_epoch=True)
 
-    def _fit(self, X, y, target, sample_weight, continues, one_epoch=False):
+    def _fit(self, X, y, target, sample_weight, one_epoch=False):
         """Prepare rows X (n_samples, ...), initialize or continue, train, keep the best."""
+        continues = (one_epoch or self.warm_start) and self.__sklearn_is_fitted__()
         monitor = FitMonitor(self, given=(X, y, target, sample_weight))
         fewest = 1 if one_epoch and continues else 2
         rows = check_training_rows(self, X, target, sample_weight, not continues, fewest)
@@ -203,8 +196,8 @@ class BaseAutoencoder(
         monitor.finish()
         keeps_state = self.warm_start or one_epoch
         self._optimizer_state = run.training.optimizer_state if keeps_state else None
-        if self._outer is None and not one_epoch:
-            warn_at_max_iter([self])
+        if self._outer is None and not one_epoch and reached_max_iter(self):
+            warn_at_max_iter(self.max_iter)
         return self
 
     def _start(self, rows, weight, continues, one_epoch):
@@ -224,11 +217,13 @@ class BaseAutoencoder(
         rng = np.random.RandomState([draw_seed(self.random_state), n_before])
         early_stopping = self.early_stopping and not one_epoch
         train, validation = split_rows(rows, self.validation_fraction, rng, early_stopping)
-        if validation is not None and model.corruption is not None:
+        corruption = getattr(model, "corruption", None)
+        if validation is not None and corruption is not None:
             # Once, so that epochs are compared on the same noise.
             validation = validation.dense()
-            noisy = model.corruption.corrupt(validation.inputs, model.spread, rng)
+            noisy = corruption.corrupt(validation.inputs, model.spread, rng)
             validation = replace(validation, inputs=noisy, targets=validation.outputs)
+        history, share, random_rng = NO_HISTORY, 1.0, None
         if continues:
             asked = self._network_spec(model.network.n_components, self.init == "pca")
             refuse_changes(self, self._built_with, asked == model.network)
@@ -239,19 +234,25 @@ class BaseAutoencoder(
                 if was_narrow and self.n_iter_ == 1:
                     model, _ = model.initialized(train, rng, self.init)
                     history = history._replace(optimizer_state=None)
-            return Start(model, rows, train, validation, rng, self.init, history)
-        if isinstance(self.n_components, Integral):
-            size = int(self.n_components)
         else:
-            size = size_for_share(rows, preprocessing.units, self.n_components, rng)
-        network = self._network_spec(size, self.init == "pca")
-        self._built_with = network_parameters(self)
-        random_rng = deepcopy(rng)
-        model, share = replace(model, network=network).initialized(train, rng, self.init)
-        start = Start(model, rows, train, validation, rng, self.init)
-        if start.is_solution and share < _SUFFICIENT_SHARE:
-            start = replace(start, random_rng=random_rng)
-        return start
+            size = self.n_components
+            if not isinstance(size, Integral):
+                size = size_for_share(rows, preprocessing.units, size, rng)
+            network = self._network_spec(int(size), self.init == "pca")
+            self._built_with = network_parameters(self)
+            random_rng = deepcopy(rng)
+            model, share = replace(model, network=network).initialized(train, rng, self.init)
+        is_solution = (
+            not history.n_iter
+            and validation is not None
+            and model.is_linear_at(self.init)
+            and model.is_zero_at_pca
+        )
+        if not is_solution or share >= _SUFFICIENT_SHARE:
+            random_rng = None
+        return Start(
+            model, rows, train, validation, rng, self.init, history, is_solution, random_rng
+        )
 
     def _new_preprocessing(self, rows, weight):
         """The preprocessing that suits training rows of this total weight."""

@@ -6,14 +6,21 @@ from sklearn.utils.validation import check_is_fitted
 
 from skae.corruption._corruptions import CORRUPTIONS, Corruption, Spread, make_corruption
 from skae.estimators._base import BaseAutoencoder
+from skae.estimators._latent_paths import LatentPathsMixin
 from skae.estimators._model import ReconstructionModel
-from skae.estimators._parameters import CONSTRAINTS, ReconstructionLossMixin
+from skae.estimators._parameters import (
+    CONSTRAINTS,
+    ReconstructionLossMixin,
+    TableTagsMixin,
+)
 from skae.metrics import variance_explained
 from skae.utils._calls import restores_state_on_error
 from skae.utils._sklearn import Interval, StrOptions, fit_context
 
 
-class DenoisingAutoencoder(ReconstructionLossMixin, BaseAutoencoder):
+class DenoisingAutoencoder(
+    TableTagsMixin, LatentPathsMixin, ReconstructionLossMixin, BaseAutoencoder
+):
     """Autoencoder that reconstructs clean rows from corrupted ones [1]_.
 
     Rows are corrupted afresh in every epoch, by a corruption chosen by name or as an object,
@@ -360,8 +367,7 @@ class DenoisingAutoencoder(ReconstructionLossMixin, BaseAutoencoder):
             The fitted estimator. When `fit` fails, or is interrupted before there is
             anything to keep, what was fitted before is kept.
         """
-        continues = self.warm_start and self.__sklearn_is_fitted__()
-        return self._fit(X, y, target, sample_weight, continues)
+        return self._fit(X, y, target, sample_weight)
 
     @restores_state_on_error
     @fit_context(prefer_skip_nested_validation=True)
@@ -389,8 +395,7 @@ class DenoisingAutoencoder(ReconstructionLossMixin, BaseAutoencoder):
         self : object
             The fitted estimator.
         """
-        continues = self.__sklearn_is_fitted__()
-        return self._fit(X, y, target, sample_weight, continues, one_epoch=True)
+        return self._fit(X, y, target, sample_weight, one_epoch=True)
 
     def denoise(self, X):
         """Encode corrupted rows as they come and decode them.

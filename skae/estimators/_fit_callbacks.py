@@ -222,16 +222,11 @@ def reached_max_iter(estimator):
     return estimator.stop_reason_ == "max_iter" and estimator.tol is not None
 
 
-def warn_at_max_iter(estimators, where=""):
-    """Warn if training of any fitted estimator reached `max_iter` before it converged.
-
-    `where` names those, if there are several.
-    """
-    unfinished = [each for each in estimators if reached_max_iter(each)]
-    if unfinished:
-        warn_user(
-            f"Maximum epochs (max_iter={unfinished[0].max_iter}) reached and the optimization "
-            f"hasn't converged yet{where}. Increase max_iter, or set tol=None to train for "
-            "max_iter epochs without this warning.",
-            ConvergenceWarning,
-        )
+def warn_at_max_iter(max_iter, where=""):
+    """Warn that training reached `max_iter`, in the estimators that `where` names."""
+    warn_user(
+        f"Maximum epochs (max_iter={max_iter}) reached and the optimization hasn't converged "
+        f"yet{where}. Increase max_iter, or set tol=None to train for max_iter epochs without "
+        "this warning.",
+        ConvergenceWarning,
+    )

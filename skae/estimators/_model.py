@@ -57,9 +57,6 @@ class FittedAutoencoder(ABC):
     # True if what is added to the loss is zero at the principal components.
     is_zero_at_pca = True
 
-    # Of the inputs in training.
-    corruption = None
-
     def __getstate__(self) -> dict[str, Any]:
         return {field.name: getattr(self, field.name) for field in fields(self)}
 
@@ -67,6 +64,7 @@ class FittedAutoencoder(ABC):
 
     @cached_property
     def _coders(self):
+        """Encoder and decoder."""
         weights, units, after = self.weights, self.preprocessing.units, None
         if self.code_map is not None:
             weights = self.network.with_linear_code(weights, *self.code_map)
@@ -155,7 +153,7 @@ class FittedAutoencoder(ABC):
 
     @abstractmethod
     def objective(self, network, mask, rows, batch_size, rng):
-        """What is trained on rows in batches of this size: `build`, `key` and `settings`.
+        """The objective for rows in batches of this size: `build`, `key` and `settings`.
 
         `build` returns a Keras model, `key` is equal for models that compile to the same
         program, and `settings`, numbers or arrays by name, are values of its variables that
@@ -207,9 +205,8 @@ class ReconstructionModel(FittedAutoencoder):
 
     def losses(self, rows):
         """Loss of each row, (n_samples,), in the units of the network."""
-        return rows.apply(
-            lambda part: self.losses_of(part, self.decoder(self.encode(part.inputs)))
-        )
+        encode, decode = self._coders
+        return rows.apply(lambda part: self.losses_of(part, decode(encode(part.inputs))))
 
     def losses_of(self, rows, output):
         """Loss of each row, (n_samples,), for this output, (n_samples, n_outputs)."""
@@ -343,8 +340,9 @@ class ReconstructionModel(FittedAutoencoder):
         it makes the effects of different columns orthogonal on the mean, which is the same
         for a linear autoencoder.
         """
+        encode, decode = self._coders
         weight = rows.weights()[:, np.newaxis] / len(rows)
-        code = self.encode(rows.inputs).astype(np.float64)
+        code = encode(rows.inputs).astype(np.float64)
         shift = (weight * code).sum(axis=0)
         code -= shift
         variance, axes = np.linalg.eigh((weight * code).T @ code)
@@ -352,7 +350,7 @@ class ReconstructionModel(FittedAutoencoder):
             return np.eye(len(shift)), shift
         deviation = np.sqrt(variance.clip(max(_LEAST_VARIANCE * variance[-1], _TINY)))
         whitener = (axes / deviation) @ axes.T
-        few_code = self.encode(few.inputs).astype(np.float64)
+        few_code = encode(few.inputs).astype(np.float64)
         loadings = self.linear_code
         if getattr(self.network, "tied", False):
             matrix, loadings = axes[:, ::-1], None
@@ -361,7 +359,7 @@ class ReconstructionModel(FittedAutoencoder):
             effects = []
             for direction in (axes * deviation) @ axes.T:
                 up, down = (
-                    self._compared(self.decoder(few_code + sign * _STEP * direction))
+                    self._compared(decode(few_code + sign * _STEP * direction))
                     for sign in (1, -1)
                 )
                 effects.append((up - down) / (2 * _STEP))
@@ -400,8 +398,9 @@ class ReconstructionModel(FittedAutoencoder):
         mean. The share is that of `score`: of tables the mean over columns, where the loss of
         categories takes the place of their variance.
         """
+        encode, decode = self._coders
         weight = rows.weights() / len(rows)
-        code = self.encode(rows.inputs)
+        code = encode(rows.inputs)
         mean, size = weight @ code, code.shape[1]
         target, total = None, 1.0
         if not self.preprocessing.is_table:
@@ -413,7 +412,7 @@ class ReconstructionModel(FittedAutoencoder):
         errors = []
         # With all columns, then without each of them.
         for without in np.eye(1 + size, size, k=-1, dtype=bool):
-            output = self.decoder(np.where(without, mean, code))
+            output = decode(np.where(without, mean, code))
             if target is None:
                 losses = self.losses_of(rows, output)
             else:

@@ -100,16 +100,9 @@ class Start:
     validation: Rows | None
     rng: np.random.RandomState
     init: str  # as the user chose
-    history: History = NO_HISTORY
-    # Of another start, from random weights; None: these are not tried.
-    random_rng: np.random.RandomState | None = None
-
-    @property
-    def is_solution(self):
-        """True if the initialization is kept where training does not improve on it."""
-        if self.history.n_iter or self.validation is None:
-            return False
-        return self.model.is_linear_at(self.init) and self.model.is_zero_at_pca
+    history: History
+    is_solution: bool  # whether `model` is kept where training does not improve on it
+    random_rng: np.random.RandomState | None  # of another start, from random weights, if tried
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,8 @@ import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 
 from skae.estimators._base import BaseAutoencoder
+from skae.estimators._latent_paths import LatentPathsMixin
+from skae.estimators._parameters import TableTagsMixin
 from skae.estimators._validation import check_bounded
 from skae.losses._likelihood import LIKELIHOODS
 from skae.networks import KerasNetwork
@@ -22,7 +24,12 @@ _PARTS = ("reconstruction", "kl")
 _GIVEN = {"code_activation", "output_activation", "tied_weights", "loss", "penalty"}
 
 
-class VAETransformer(LikelihoodMixin, BaseAutoencoder):
+class VAETransformer(
+    TableTagsMixin,
+    LikelihoodMixin,
+    LatentPathsMixin,
+    BaseAutoencoder,
+):
     """Dimensionality reduction by a variational autoencoder.
 
     The code of a row is a normal distribution with a mean, which is the code that `transform`
