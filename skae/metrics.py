@@ -75,7 +75,7 @@ def share_explained(X: Any, reconstruction: Any, sample_weight: Any = None) -> f
     not count.
     """
     errors, weight = _relative_errors(X, reconstruction, sample_weight)
-    by_column = np.ma.average(np.ma.masked_invalid(errors), axis=0, weights=weight)
+    by_column: Any = np.ma.average(np.ma.masked_invalid(errors), axis=0, weights=weight)
     return float(1 - by_column.mean()) if by_column.count() else 1.0
 
 
@@ -248,8 +248,8 @@ def reconstruction_error(estimator: Any, X: Any) -> NDArray[Any]:
     (150,)
     """
     if sparse.issparse(X):
-        reconstruct = partial(_reconstruction, estimator)
-        return _lazy_squares(LazyRows(canonical(X)), reconstruct) / X.shape[1]
+        lazy = LazyRows(canonical(X))
+        return _lazy_squares(lazy, partial(_reconstruction, estimator)) / lazy.shape[1]
     if numbers_of(X, unknown=True) is None:
         errors, _ = _relative_errors(X, _reconstruction(estimator, X))
     else:
