@@ -9,7 +9,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from numbers import Real
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,16 +25,6 @@ Array = NDArray[Any]
 # Random numbers in a pool, at least, and batches of them.
 _POOL_SIZE = 2**20
 _POOL_BATCHES = 4
-
-
-class Draws(Protocol):
-    """A source of random numbers."""
-
-    def normal(self, like: Any) -> Any:
-        """Standard normal numbers in the shape of `like`."""
-
-    def uniform(self, like: Any) -> Any:
-        """Numbers in [0, 1) in the shape of `like`."""
 
 
 class NumpyDraws:
@@ -68,16 +58,9 @@ def draw_pool(
 class PooledDraws:
     """Draws inside a compiled program, from pools of random numbers that are its inputs.
 
-    Each draw is a slice of the pool that begins at a random place. To generate the numbers
-    inside the program costs several times the whole training step.
-
-    Parameters
-    ----------
-    seed : keras.random.SeedGenerator
-        Draws the places; its state is part of the model's.
-
-    pools : mapping of str to tensor
-        "normal_pool" and "uniform_pool", as needed.
+    Each draw is a slice of a pool, "normal_pool" or "uniform_pool", that begins at a random
+    place, by a `keras.random.SeedGenerator`, whose state is part of the model's. To generate
+    the numbers inside the program costs several times the whole training step.
     """
 
     def __init__(self, seed: Any, pools: Mapping[str, Any]) -> None:
@@ -100,28 +83,20 @@ class PooledDraws:
         return ops.reshape(ops.slice(pool, [start], [n]), tuple(like.shape))
 
 
+Draws = NumpyDraws | PooledDraws
+
+
 @dataclass(frozen=True)
 class Spread:
-    """Statistics of the columns, in the units of the rows that are corrupted.
+    """Statistics of the columns, (n_features,), in the units of the rows that are corrupted."""
 
-    Parameters
-    ----------
-    zero, deviation, low, high : ndarray of shape (n_features,)
-        Values that stand for zero, standard deviations, least and largest values.
-
-    unit : float
-        One unit of the data.
-
-    cells : ndarray of int of shape (n_features,) or None
-        The first of the columns that stand for the same value of a table and are corrupted
-        together; None: each stands for one.
-    """
-
-    zero: Array
+    zero: Array  # values that stand for zero
     deviation: Array
     low: Array
     high: Array
-    unit: float = 1.0
+    unit: float = 1.0  # one unit of the data
+    # The first of the columns that stand for the same value of a table and are corrupted
+    # together; None: each stands for one.
     cells: Array | None = None
 
     @classmethod
@@ -152,14 +127,9 @@ class Spread:
 
 
 class Corruption(ABC, BaseEstimator):
-    """Corrupts rows at random. Its parameters are searchable: other levels compile nothing.
+    """Corrupts rows at random. Its parameters are searchable: other levels compile nothing."""
 
-    Attributes
-    ----------
-    draws : {"normal", "uniform"}
-        The random numbers that it needs.
-    """
-
+    # The random numbers that it needs: "normal" or "uniform".
     draws = "uniform"
 
     _parameter_constraints: dict[str, list[Any]] = {}
@@ -187,16 +157,7 @@ class Corruption(ABC, BaseEstimator):
     def apply(self, xp: Any, draws: Draws, settings: dict[str, Any], x: Any) -> Any:
         """Corrupt rows x (n_samples, n_features), in the same shape.
 
-        Parameters
-        ----------
-        xp : module
-            `numpy` or `keras.ops`.
-
-        draws : Draws
-            Random numbers.
-
-        settings : dict of str to array
-            Of `settings`.
+        `xp` is `numpy` or `keras.ops`; `settings` are those that `settings` returns.
         """
 
     def _chosen(self, xp: Any, draws: Draws, settings: dict[str, Any], x: Any) -> Any:

@@ -15,18 +15,11 @@ _LOG_VARIANCES = (-25.0, 10.0)
 
 
 class Likelihood(ABC):
-    """Distribution of a row around the decoder's output for its code.
+    """Distribution of a row around the decoder's output for its code."""
 
-    Attributes
-    ----------
-    bounded : bool
-        Whether rows and outputs must lie in [0, 1].
-
-    noisy : bool
-        Whether there is a noise to learn, one number for each column.
-    """
-
+    # Whether rows and outputs must lie in [0, 1].
     bounded: bool = False
+    # Whether there is a noise to learn, one number for each column.
     noisy: bool = False
 
     @abstractmethod
@@ -72,13 +65,7 @@ class BernoulliLikelihood(Likelihood):
 
 @dataclass(frozen=True)
 class ObservedLikelihood(Likelihood):
-    """The likelihood of the observed values of a row: a target that is NaN does not count.
-
-    Parameters
-    ----------
-    likelihood : GaussianLikelihood or BernoulliLikelihood
-        Of independent entries.
-    """
+    """The likelihood of the observed values of a row: a target that is NaN does not count."""
 
     likelihood: GaussianLikelihood | BernoulliLikelihood
 

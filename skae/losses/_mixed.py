@@ -23,11 +23,8 @@ _MOST_CERTAIN = 30.0
 class Outputs:
     """The columns of the output.
 
-    Parameters
-    ----------
-    widths : tuple of int
-        Of each column of the table: 0 for a number, else the number of flags of its
-        categories; 1 for the flag of the second of two categories.
+    `widths` are those of each column of the table: 0 for a number, else the number of flags of
+    its categories; 1 for the flag of the second of two categories.
     """
 
     widths: tuple[int, ...]
@@ -93,19 +90,10 @@ def _constant(xp: Any, array: NDArray[Any]) -> Any:
 
 @dataclass(frozen=True)
 class MixedLoss(Loss):
-    """A loss of numbers and the cross-entropy of categories, with the weights of columns.
-
-    Parameters
-    ----------
-    outputs : Outputs
-        The columns of the output.
-
-    entry : callable
-        Loss of numbers: ``entry(xp, target, output)`` gives one value per entry.
-    """
+    """A loss of numbers and the cross-entropy of categories, with the weights of columns."""
 
     outputs: Outputs
-    entry: EntryLoss
+    entry: EntryLoss  # of numbers
 
     def per_sample(self, xp: Any, target: Any, output: Any) -> Any:
         """Sum over the observed values, (n_samples,); see the module for the target."""
@@ -114,13 +102,7 @@ class MixedLoss(Loss):
 
 @dataclass(frozen=True)
 class MixedLikelihood(Likelihood):
-    """Each column of numbers has its Gaussian noise, categories have probabilities.
-
-    Parameters
-    ----------
-    outputs : Outputs
-        The columns of the output.
-    """
+    """Each column of numbers has its Gaussian noise, categories have probabilities."""
 
     outputs: Outputs
 

@@ -15,19 +15,12 @@ _STEP = 1e-2
 
 
 class Penalty(ABC, BaseEstimator):
-    """A term that is added to the loss of each row; its parameters are searchable.
+    """A term that is added to the loss of each row; its parameters are searchable."""
 
-    Attributes
-    ----------
-    draws : {"normal", "uniform"} or None
-        The random numbers that it needs.
-
-    is_zero_at_pca : bool
-        Whether the principal components have no penalty: they are a solution then, on which
-        training has to improve, and validation losses are those of the reconstruction alone.
-    """
-
+    # The random numbers that it needs: "normal", "uniform" or None.
     draws: str | None = None
+    # Whether the principal components have no penalty: they are a solution then, on which
+    # training has to improve, and validation losses are those of the reconstruction alone.
     is_zero_at_pca = False
 
     _parameter_constraints: dict[str, list[Any]] = {}
@@ -47,24 +40,11 @@ class Penalty(ABC, BaseEstimator):
         x: Any,
         draws: Any,
     ) -> Any:
-        """One value per row, (n_samples,).
+        """One value per row, (n_samples,), by the functions of `keras.ops`.
 
-        Parameters
-        ----------
-        ops : module
-            `keras.ops`.
-
-        settings : dict of str to tensor
-            Those of this penalty, and the "mask" of the code's columns that are used.
-
-        code, x : tensor of shape (n_samples, capacity) and (n_samples, n_features)
-            The code, zero where masked, and the rows that were encoded.
-
-        encode : callable
-            From rows to codes.
-
-        draws : Draws
-            Random numbers.
+        `settings` are those of this penalty, and the "mask" of the code's columns that are
+        used; `code`, (n_samples, capacity), is zero where masked; `encode` is the function of
+        rows x, (n_samples, n_features), that gave it; `draws` gives random numbers.
         """
 
 

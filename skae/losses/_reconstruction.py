@@ -8,7 +8,7 @@ import json
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +19,8 @@ EntryLoss = Callable[[Any, Any, Any], Any]
 
 _HUBER_DELTA = 1.0
 _EPSILON = 1e-7
+# Added to the squared norms of which the cosine is computed.
+_LEAST_NORMS = 1e-12
 
 # A Keras loss is computed for a multiple of so many rows: more than a register holds.
 _ROWS_TOGETHER = 64
@@ -55,19 +57,11 @@ def binary_crossentropy(xp: Any, target: Any, output: Any) -> Any:
 
 
 class Loss(ABC):
-    """A distance between targets and outputs.
+    """A distance between targets and outputs."""
 
-    Attributes
-    ----------
-    power : int
-        Exponent of the unit of the data: data in a unit `u` times smaller have a loss
-        ``u ** power`` times larger.
-
-    bounded : bool
-        Whether targets and outputs must lie in [0, 1].
-    """
-
+    # Data in a unit `u` times smaller have a loss ``u ** power`` times larger.
     power: int = 0
+    # Whether targets and outputs must lie in [0, 1].
     bounded: bool = False
 
     @abstractmethod
@@ -80,16 +74,7 @@ class Loss(ABC):
 
 @dataclass(frozen=True)
 class EntrywiseLoss(Loss):
-    """Mean over the entries of a row.
-
-    Parameters
-    ----------
-    entry : callable
-        ``entry(xp, target, output)`` gives one value per entry.
-
-    power, bounded : int, bool
-        See :class:`Loss`.
-    """
+    """Mean over the entries of a row, one value for each by ``entry(xp, target, output)``."""
 
     entry: EntryLoss
     power: int = 0
@@ -105,11 +90,8 @@ class EntrywiseLoss(Loss):
 class ObservedLoss(Loss):
     """A loss over the observed values of a row: a target that is NaN does not count.
 
-    Parameters
-    ----------
-    loss : Loss
-        A mean over entries becomes one over the observed entries. In any other loss the
-        output takes the place of a missing target.
+    A mean over entries becomes one over the observed entries. In any other loss the output
+    takes the place of a missing target.
     """
 
     loss: Loss
@@ -130,23 +112,16 @@ class ObservedLoss(Loss):
 class CosineLoss(Loss):
     """One minus the cosine of the angle between target and output, both centred."""
 
-    epsilon: ClassVar[float] = 1e-12
-
     def per_sample(self, xp: Any, target: Any, output: Any) -> Any:
         """Between 0, the same direction, and 2, the opposite one."""
         dot = xp.sum(target * output, axis=1)
         norms = xp.sum(xp.square(target), axis=1) * xp.sum(xp.square(output), axis=1)
-        return 1 - dot / xp.sqrt(norms + self.epsilon)
+        return 1 - dot / xp.sqrt(norms + _LEAST_NORMS)
 
 
 @dataclass(frozen=True)
 class SSIMLoss(Loss):
     """One minus the structural similarity of two images with values in [0, 1] [1]_.
-
-    Parameters
-    ----------
-    height, width, channels : int
-        Shape of the image that a row is.
 
     References
     ----------
@@ -163,28 +138,25 @@ class SSIMLoss(Loss):
 
     def per_sample(self, xp: Any, target: Any, output: Any) -> Any:
         """Mean over the windows inside the image and over the channels."""
-        x, y = (self._planes(xp, rows) for rows in (target, output))
-        mean_x, mean_y = self._blur(xp, x), self._blur(xp, y)
-        variance_x = self._blur(xp, x * x) - mean_x * mean_x
-        variance_y = self._blur(xp, y * y) - mean_y * mean_y
-        covariance = self._blur(xp, x * y) - mean_x * mean_y
+        # Images as (n_samples, channels, height, width).
+        shape, order = (-1, self.height, self.width, self.channels), (0, 3, 1, 2)
+        x, y = (xp.transpose(xp.reshape(rows, shape), order) for rows in (target, output))
+        down, across = _windows(self.height), _windows(self.width).T
+
+        def blur(planes: Any) -> Any:
+            """Weighted mean in every window, as two products with banded matrices."""
+            return xp.matmul(xp.matmul(down, planes), across)
+
+        mean_x, mean_y = blur(x), blur(y)
+        variance_x = blur(x * x) - mean_x * mean_x
+        variance_y = blur(y * y) - mean_y * mean_y
+        covariance = blur(x * y) - mean_x * mean_y
         luminance = (2 * mean_x * mean_y + _C1) / (mean_x**2 + mean_y**2 + _C1)
         structure = (2 * covariance + _C2) / (variance_x + variance_y + _C2)
         return 1 - xp.mean(luminance * structure, axis=(1, 2, 3))
 
-    def _planes(self, xp: Any, rows: Any) -> Any:
-        """Rows as (n_samples, channels, height, width)."""
-        images = xp.reshape(rows, (-1, self.height, self.width, self.channels))
-        return xp.transpose(images, (0, 3, 1, 2))
 
-    def _blur(self, xp: Any, planes: Any) -> Any:
-        """Weighted mean in every window, as two products with banded matrices."""
-        down = _windows(self.height).astype("float32")
-        across = _windows(self.width).astype("float32").T
-        return xp.matmul(xp.matmul(down, planes), across)
-
-
-def _windows(n_pixels: int) -> NDArray[np.float64]:
+def _windows(n_pixels: int) -> NDArray[np.float32]:
     """Weights of the pixels in each window, (n_windows, n_pixels)."""
     size = min(_WINDOW, n_pixels)
     distance = np.arange(size) - (size - 1) / 2
@@ -193,18 +165,15 @@ def _windows(n_pixels: int) -> NDArray[np.float64]:
     matrix = np.zeros((n_pixels - size + 1, n_pixels))
     for start, row in enumerate(matrix):
         row[start : start + size] = window
-    return matrix
+    return matrix.astype(np.float32)
 
 
 @dataclass(frozen=True)
 class KerasLoss(Loss):
     """A Keras loss, of standardised data.
 
-    Parameters
-    ----------
-    function : keras.losses.Loss or callable
-        ``function(target, output)`` gives one value per row (of a Keras loss object, its
-        `call`), or one per entry.
+    ``function(target, output)`` (of a Keras loss object, its `call`) gives one value per row,
+    or one per entry.
     """
 
     function: Any = field(compare=False)

@@ -17,25 +17,20 @@ from skae.networks._ordered import OrderedNetwork
 class Settings(keras.layers.Layer):
     """Numbers of a model that are set and not learned: other values are the same program.
 
-    Parameters
-    ----------
-    shapes : mapping of str to tuple of int
-        Name and shape of each, in the order of the layer's variables.
+    `shapes` gives the name and the shape of each, in the order of the layer's variables.
     """
 
     def __init__(self, shapes: Mapping[str, tuple[int, ...]]) -> None:
         super().__init__(dtype=SINGLE)
-        self._names = tuple(shapes)
-        self._settings = [
-            self.add_weight(name=name, shape=shape, initializer="zeros", trainable=False)
+        self._settings = {
+            name: self.add_weight(name=name, shape=shape, initializer="zeros", trainable=False)
             for name, shape in shapes.items()
-        ]
+        }
         self.built = True
 
     def values(self) -> dict[str, Any]:
         """The numbers, by name."""
-        tensors = map(ops.convert_to_tensor, self._settings)
-        return dict(zip(self._names, tensors, strict=True))
+        return {name: ops.convert_to_tensor(v) for name, v in self._settings.items()}
 
 
 class ReconstructionObjective(keras.Model):
@@ -45,23 +40,9 @@ class ReconstructionObjective(keras.Model):
     exactly the smaller network, since the masked columns are zero and so are the gradients
     of all their weights. This is how latent sizes share one compiled function.
 
-    Parameters
-    ----------
-    encoder, decoder : keras.Model
-        The networks.
-
-    loss : Loss
-        Loss of the reconstruction.
-
-    settings : mapping of str to tuple of int
-        Shapes of the settings: "mask", those of corruption and penalty, and the pools of
-        random numbers of these. They are the first of the variables that are not trained.
-
-    corruption : Corruption or None
-        Applied to rows before they are encoded, in training.
-
-    penalty : Penalty or None
-        Added to the loss.
+    `settings` gives the shapes of "mask", of the settings of corruption and penalty, and of
+    the pools of random numbers of these: the first of the variables that are not trained. Rows
+    are corrupted before they are encoded, in training.
     """
 
     def __init__(
@@ -114,18 +95,8 @@ class OrderedObjective(keras.Model):
     """Loss of each row, its code cut to sizes that are drawn at random [1]_.
 
     In each step every band of sizes is given as many rows as the others, and within it the
-    sizes are spread evenly on a logarithmic scale.
-
-    Parameters
-    ----------
-    network : OrderedNetwork
-        The network to train.
-
-    loss : Loss
-        Loss of the reconstruction.
-
-    settings : mapping of str to tuple of int
-        Shape of "size_weight": weight of the loss at each size.
+    sizes are spread evenly on a logarithmic scale. `settings` gives the shape of "size_weight",
+    the weight of the loss at each size.
 
     References
     ----------
@@ -224,9 +195,6 @@ class OutputLayers(keras.layers.Layer):
         return self.activation(ops.reshape(output, (-1, bias.shape[1])))
 
 
-# Trained networks
-
-
 def keras_models_in_data_units(
     encoder: Any,
     decoder: Any,
@@ -235,39 +203,28 @@ def keras_models_in_data_units(
     input_shape: tuple[int, ...],
     output_shape: tuple[int, ...],
 ) -> tuple[Any, Any]:
-    """Encoder and decoder in the units and the shapes of the data.
+    """Encoder and decoder, given for flat, standardised rows, for rows of the data.
 
-    Parameters
-    ----------
-    encoder, decoder : keras.Model
-        Networks of flat, standardised rows.
-
-    before, after : tuple of (ndarray of shape (n_columns,), float)
-        Centre and scale of the inputs and of the outputs; None: outputs are not scaled.
-
-    input_shape, output_shape : tuple of int
-        Shapes of one row.
+    `before` and `after` are centre, (n_columns,), and scale of the inputs and of the outputs;
+    None: outputs are not scaled. The shapes are those of one row.
     """
-    rows = rows_of(input_shape)
+    rows = flat = rows_of(input_shape)
+    if len(input_shape) > 1:
+        flat = layer("Reshape", (-1,))(rows)
     # Not Normalization, whose moments become inputs of the graph when it is exported. Two
     # layers: a centre far from zero is subtracted first.
-    centred = layer("Rescaling", 1.0, offset=-before[0])(_shaped(rows, (-1,)))
+    centred = layer("Rescaling", 1.0, offset=-before[0])(flat)
     code = rows_of(decoder.input_shape[1:])
     output = decoder(code)
     if after is not None:
         output = layer("Rescaling", after[1], offset=after[0])(output)
+    if len(output_shape) > 1:
+        output = layer("Reshape", output_shape)(output)
     models = (
         keras.Model(rows, encoder(layer("Rescaling", 1 / before[1])(centred)), name="encoder"),
-        keras.Model(code, _shaped(output, output_shape), name="decoder"),
+        keras.Model(code, output, name="decoder"),
     )
     for model in models:
         # Keras exports no model that was never called.
         model(model.input)
     return models
-
-
-def _shaped(rows: Any, shape: tuple[int, ...]) -> Any:
-    """Rows in another shape, unless they have it already."""
-    if len(shape) == len(rows.shape) - 1 == 1:
-        return rows
-    return layer("Reshape", shape)(rows)
