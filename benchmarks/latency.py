@@ -144,8 +144,8 @@ def bulk_worker(path, quick):
     detector.score_samples(X[:1_000])
     dtype = np.dtype(np.float64)
     kernels = [
-        [w for w in denoiser.prepared(dtype, True)[1].arrays if w.shape[1] > 1]
-        for denoiser in denoising.denoisers
+        [one.kernel for one in (*weights.hidden, weights.output)]
+        for _, weights in (denoiser.prepared(dtype) for denoiser in denoising.denoisers)
     ]
 
     def bare():

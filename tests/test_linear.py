@@ -11,7 +11,7 @@ from data import data_rng
 from skae.imputation._predictors import Gaussian, KernelRegression, Layout, NormalScores
 from skae.networks._dense import DenseCoder, DenseNetwork
 from skae.networks._layers import initial_kernel
-from skae.networks._principal import linear_map, reduced_rank_map, shrunk_decoder
+from skae.networks._principal import linear_map, reduced_rank_map
 from skae.tables._squashing_scaler import squash, unsquash, unsquash_log_derivative
 from skae.utils._rows import Rows
 from skae.variational._model import probabilistic_pca
@@ -40,12 +40,6 @@ def test_a_map_of_low_rank_is_that_of_ridge_regression(rank):
     assert_allclose(decoder @ decoder.T, np.eye(rank), atol=1e-8)
 
 
-def test_a_decoder_of_noisy_codes_is_least_squares():
-    decoder = shrunk_decoder(X, Y, WEIGHT)
-    root = np.sqrt(WEIGHT)[:, None]
-    assert_allclose(decoder, np.linalg.lstsq(root * X, root * Y)[0])
-
-
 def test_the_share_that_a_linear_map_explains():
     model = linear_map(Rows(X, None, WEIGHT), 2, RNG)
     missed = X - X @ model.encoder @ model.decoder
@@ -60,12 +54,14 @@ def test_the_share_that_a_linear_map_explains():
 
 
 def test_corrupted_rows_call_for_a_decoder_that_shrinks():
+    """It is that of least squares."""
     corrupted = X[:30] + 2 * RNG.normal(size=(30, 4))
     model = linear_map(Rows(X, None, WEIGHT), 2, RNG, corrupted)
     clean = linear_map(Rows(X, None, WEIGHT), 2, RNG)
     assert_allclose(model.encoder, clean.encoder)
     code = corrupted @ model.encoder
-    assert_allclose(model.decoder, shrunk_decoder(code, X[:30], WEIGHT[:30]))
+    root = np.sqrt(WEIGHT[:30])[:, None]
+    assert_allclose(model.decoder, np.linalg.lstsq(root * code, root * X[:30])[0])
     missed = X[:30] - code @ model.decoder
     lost, total = (
         np.average(np.square(A), axis=0, weights=WEIGHT[:30]).sum() for A in (missed, X[:30])
@@ -135,7 +131,9 @@ def test_weights_have_names_and_are_the_arrays_of_the_list(hidden, normalization
     coder = DenseCoder(5, 2, hidden, "relu", "linear", True, normalization)
     arrays = coder.random_weights(np.random.RandomState(0))
     weights = coder.named(arrays)
-    for one, other in zip(weights.arrays, arrays, strict=True):
+    parts = *weights.hidden, weights.output, [weights.skip]
+    named = [array for part in parts for array in part if array is not None]
+    for one, other in zip(named, arrays, strict=True):
         assert one is other
     widths, layers = (5, *hidden, 2), (*weights.hidden, weights.output)
     assert [one.kernel.shape for one in layers] == [*pairwise(widths)]

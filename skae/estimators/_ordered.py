@@ -34,8 +34,8 @@ _PENALTIES = 10.0 ** np.arange(1, -7, -1)
 class OrderedModel(ReconstructionModel):
     """An autoencoder whose first columns are a code too.
 
-    `size_weight` weights the loss at each size, (n_components,), one in the mean over the
-    evaluated sizes.
+    `size_weight` weights the loss at each size, (n_components,), one in the mean over the last
+    sizes of the bands.
     """
 
     size_weight: Any = None
@@ -133,11 +133,11 @@ class OrderedModel(ReconstructionModel):
         return forward(self.network.of_size(size), weights, self.statistics, units, after)[1]
 
     def _losses_by_size(self, rows):
-        """Loss of each row, (n_samples,), by each of the evaluated sizes."""
+        """Loss of each row, (n_samples,), by the last size of each band."""
         code = self.encode(rows.inputs)
         return {
             size: self.losses_of(rows, self.decoder_of(size)(code[:, :size]))
-            for size in self.network.evaluated_sizes()
+            for _, size in self.network.bands
         }
 
     def explained_by_size(self, rows):
@@ -184,7 +184,11 @@ def refitted(decoder, train, validation):
     def inputs_of(rows):
         """Inputs of the output layer, (n_samples, n_inputs): hidden units, code, ones."""
         code = rows.inputs.astype(np.float32, copy=False)
-        parts = [decoder.hidden(code), *[code] * len(path), np.ones((len(code), 1))]
+        parts = [
+            decoder(code, scaled=False, last_layer=False),
+            *[code] * len(path),
+            np.ones((len(code), 1)),
+        ]
         return np.hstack(parts).astype(np.float64, copy=False)
 
     inputs, held_out = inputs_of(train), inputs_of(validation)

@@ -1,7 +1,6 @@
 """The forward pass of dense networks in NumPy: no Keras, no backend."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -59,30 +58,13 @@ class DenseForward:
     Centre and scale of the data become part of the first and last layer. Layers are
     computed with samples along the last axis, where adding a bias is one long loop for
     each unit.
-
-    Parameters
-    ----------
-    coder : DenseCoder
-        The architecture.
-
-    weights : list of ndarray
-        float32, in the order of `coder.shapes`.
-
-    before : Affine or None
-        Units of the input, which is centred and scaled first.
-
-    after : Affine or None
-        Units of the output, to which the network's output is brought.
-
-    statistics : list of ndarray
-        Moving mean and variance of each layer that is normalised by batches.
     """
 
     coder: DenseCoder
-    weights: list[Array]
-    statistics: list[Array]
-    before: Affine | None
-    after: Affine | None
+    weights: list[Array]  # float32, in the order of `coder.shapes`
+    statistics: list[Array]  # moving mean and variance of each layer normalized by batches
+    before: Affine | None  # units of the input, which is centred and scaled first
+    after: Affine | None  # units of the output, to which that of the network is brought
     _prepared: dict[Any, tuple[Affine | None, DenseWeights]]
 
     def __init__(
@@ -108,7 +90,7 @@ class DenseForward:
         """Output for rows X (n_samples, n_inputs), float32 or float64, in the dtype of X.
 
         Not `scaled` it is in the network's units and not in those of the data; without
-        `last_layer` it is the last hidden units.
+        `last_layer` it is the inputs of that: the last hidden units, or the rows.
         """
         before, weights = self.prepared(X.dtype, scaled)
         widths = self.coder.n_inputs, *self.coder.hidden
@@ -116,6 +98,7 @@ class DenseForward:
         output = np.empty((len(X), n_outputs), X.dtype)
         activate = ACTIVATIONS[self.coder.activation]
         finish = ACTIVATIONS[self.coder.output_activation]
+        epsilon = X.dtype.type(NORMALIZATION_EPSILON)
 
         def compute(at: slice) -> None:
             # Columns of inputs, (n_inputs, n_samples), then of the units of each layer.
@@ -125,7 +108,8 @@ class DenseForward:
                 units = one.kernel @ units
                 units += one.bias
                 if one.scale is not None:
-                    units = _normalised(units) * one.scale + one.shift
+                    deviation = np.sqrt(units.var(axis=0) + epsilon)
+                    units = (units - units.mean(axis=0)) / deviation * one.scale + one.shift
                 units = activate(units)
             if last_layer:
                 units = weights.output.kernel @ units
@@ -136,17 +120,9 @@ class DenseForward:
             output[at] = units.T
 
         most = max(_CHUNK_ENTRIES // max(*widths, self.coder.n_outputs), 1)
-        n_multiplications = len(X) * sum(array.size for array in weights.arrays)
+        n_multiplications = len(X) * sum(array.size for array in self.weights)
         parallel_slices(compute, len(X), most, n_multiplications)
         return output
-
-    def plain(self, X: Array) -> Array:
-        """Output in the network's units, not in those of the data."""
-        return self(X, scaled=False)
-
-    def hidden(self, X: Array) -> Array:
-        """Inputs of the last layer: the last hidden units, or the rows if there are none."""
-        return self(X, scaled=False, last_layer=False)
 
     def prepared(
         self, dtype: np.dtype[Any], scaled: bool = True
@@ -160,36 +136,32 @@ class DenseForward:
         key = dtype, scaled
         if key in self._prepared:
             return self._prepared[key]
-        coder = self.coder
-        weights = coder.named([w.astype(np.float64) for w in self.weights])
-        if coder.normalization == "batch":
-            for i, (kernel, bias, scale, shift) in enumerate(weights.hidden):
+        weights = self.coder.named([w.astype(np.float64) for w in self.weights])
+        hidden, output, skip = weights
+        if self.coder.normalization == "batch":
+            for i, (kernel, bias, scale, shift) in enumerate(hidden):
                 mean, variance = self.statistics[2 * i : 2 * i + 2]
                 scale = scale / np.sqrt(variance + NORMALIZATION_EPSILON)
-                weights.hidden[i] = DenseLayer(kernel * scale, (bias - mean) * scale + shift)
-            coder = replace(coder, normalization=None)
-        hidden, output, skip = weights
+                hidden[i] = DenseLayer(kernel * scale, (bias - mean) * scale + shift)
         before = None
         if self.before is not None:
             before = self.before if self.before.is_far_for(dtype) else None
             first = (*hidden, output)[0]
-            entries = [(first.kernel, first.bias)]
-            entries += [] if skip is None else [(skip, output.bias)]
-            for kernel, bias in entries:
-                kernel /= np.reshape(self.before.scale, (-1, 1))
-                if before is None:
-                    bias -= self.before.centre @ kernel
+            for kernel, bias in ((first.kernel, first.bias), (skip, output.bias)):
+                if kernel is not None:
+                    kernel /= np.reshape(self.before.scale, (-1, 1))
+                    if before is None:
+                        bias -= self.before.centre @ kernel
         if scaled and self.after is not None:
             for array in weights.output_arrays:
                 array *= self.after.scale
             output.bias[:] += self.after.centre
-        arrays = (w.T if w.ndim == 2 else w[:, None] for w in weights.arrays)
-        named = coder.named([np.ascontiguousarray(array, dtype) for array in arrays])
-        self._prepared[key] = before, named
+
+        def transposed(array: Array | None) -> Array | None:
+            if array is None:
+                return None
+            return np.ascontiguousarray(array.T if array.ndim == 2 else array[:, None], dtype)
+
+        layers = [DenseLayer(*map(transposed, one)) for one in (*hidden, output)]
+        self._prepared[key] = before, DenseWeights(layers[:-1], layers[-1], transposed(skip))
         return self._prepared[key]
-
-
-def _normalised(units: Array) -> Array:
-    """Layer normalization of units of shape (n_units, n_samples), over the units."""
-    variance = units.var(axis=0) + units.dtype.type(NORMALIZATION_EPSILON)
-    return (units - units.mean(axis=0)) / np.sqrt(variance)

@@ -3,7 +3,8 @@
 import threading
 import weakref
 from collections.abc import Callable, Sequence
-from functools import lru_cache, singledispatch
+from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,6 @@ from numpy.typing import NDArray
 from skae.inference._dense import Affine, DenseForward
 from skae.networks._dense import DenseNetwork
 from skae.networks._layers import load
-from skae.networks._ordered import OrderedNetwork
 from skae.networks._stacked import BuiltNetwork
 from skae.utils._arrays import as_array
 from skae.utils._process import refuse_forked_process
@@ -26,49 +26,19 @@ _CHUNK_ROWS = 64
 _MOST_PROGRAMS = 32
 
 
+@dataclass(eq=False)
 class CompiledForward:
     """An encoder or a decoder with its weights, as a function of rows.
 
     Holds arrays; Keras is imported and the program compiled when it is called.
-
-    Parameters
-    ----------
-    network : BuiltNetwork
-        The architecture.
-
-    position : {0, 1}
-        Encoder or decoder.
-
-    weights, statistics : list of ndarray
-        float32, of encoder and decoder.
-
-    before, after : Affine or None
-        Units of the input, which is centred and scaled first, and of the output.
     """
 
     network: BuiltNetwork
-    position: int
-    all_weights: list[Array]
-    all_statistics: list[Array]
-    before: Affine | None
-    after: Affine | None
-
-    def __init__(
-        self,
-        network: BuiltNetwork,
-        position: int,
-        weights: Sequence[Array],
-        statistics: Sequence[Array],
-        *,
-        before: Affine | None = None,
-        after: Affine | None = None,
-    ) -> None:
-        self.network = network
-        self.position = position
-        self.all_weights = list(weights)
-        self.all_statistics = list(statistics)
-        self.before = before
-        self.after = after
+    position: int  # 0: encoder; 1: decoder
+    all_weights: Sequence[Array]  # float32, of both
+    all_statistics: Sequence[Array]
+    before: Affine | None = None  # units of the input, which is centred and scaled first
+    after: Affine | None = None  # units of the output
 
     @property
     def weights(self) -> list[Array]:
@@ -80,19 +50,18 @@ class CompiledForward:
         """Moving statistics of this encoder or decoder."""
         return self.network.split_statistics(self.all_statistics)[self.position]
 
-    def __call__(self, X: Array) -> Array:
-        """Output for rows X (n_samples, n_inputs), computed in float32, in the dtype of X."""
-        output = self.plain(X)
-        if self.after is not None:
+    def __call__(self, X: Array, *, scaled: bool = True) -> Array:
+        """Output for rows X (n_samples, n_inputs), computed in float32, in the dtype of X.
+
+        Not `scaled` it is in the network's units and not in those of the data.
+        """
+        refuse_forked_process()
+        rows = X if self.before is None else self.before.transform(X)
+        output = _program(self.network, self.position).run(self, rows).astype(X.dtype)
+        if scaled and self.after is not None:
             output *= X.dtype.type(self.after.scale)
             output += self.after.centre.astype(X.dtype, copy=False)
         return output
-
-    def plain(self, X: Array) -> Array:
-        """Output in the network's units, not in those of the data."""
-        refuse_forked_process()
-        rows = X if self.before is None else self.before.transform(X)
-        return _program(self.network, self.position).run(self, rows).astype(X.dtype)
 
 
 class _Program:
@@ -130,7 +99,6 @@ class _Program:
 _program = lru_cache(maxsize=_MOST_PROGRAMS)(_Program)
 
 
-@singledispatch
 def forward(
     network: Any,
     weights: Sequence[Array],
@@ -140,55 +108,22 @@ def forward(
 ) -> tuple[Forward, Forward]:
     """Encoder and decoder as functions of rows in the units of the data.
 
-    Parameters
-    ----------
-    network : DenseNetwork, OrderedNetwork or BuiltNetwork
-        The architecture; of an ordered one all components together.
-
-    weights, statistics : list of ndarray
-        Trained weights, of the shapes `network.shapes`, and moving statistics.
-
-    before : Affine
-        Units of the encoder's input.
-
-    after : Affine or None
-        Units of the decoder's output; None: those of the network.
-
-    Returns
-    -------
-    tuple of callable
+    NumPy computes dense networks; of an ordered one all components are used together.
+    `weights` are of the shapes `network.shapes`; `before` and `after` the units of the
+    encoder's input and of the decoder's output, None: those of the network.
     """
-    return (
-        CompiledForward(network, 0, weights, statistics, before=before),
-        CompiledForward(network, 1, weights, statistics, after=after),
-    )
-
-
-@forward.register
-def _dense_forward(
-    network: DenseNetwork,
-    weights: Sequence[Array],
-    statistics: Sequence[Array],
-    before: Affine,
-    after: Affine | None,
-) -> tuple[Forward, Forward]:
-    """NumPy computes it; weights of the shapes `network.shapes`."""
-    encoder, decoder = network.split(weights)
-    moments = network.split_statistics(statistics)
-    return (
-        DenseForward(network.encoder, encoder, before=before, statistics=moments[0]),
-        DenseForward(network.decoder, decoder, after=after, statistics=moments[1]),
-    )
-
-
-@forward.register
-def _ordered_forward(
-    network: OrderedNetwork,
-    weights: Sequence[Array],
-    statistics: Sequence[Array],
-    before: Affine,
-    after: Affine | None,
-) -> tuple[Forward, Forward]:
-    """All components together; weights of the shapes `network.shapes`."""
-    arrays = network.cut(weights, network.n_components)
-    return forward(network.whole, arrays, statistics, before, after)
+    if isinstance(network, DenseNetwork):
+        encoder, decoder = network.split(weights)
+        moments = network.split_statistics(statistics)
+        return (
+            DenseForward(network.encoder, encoder, before=before, statistics=moments[0]),
+            DenseForward(network.decoder, decoder, after=after, statistics=moments[1]),
+        )
+    if isinstance(network, BuiltNetwork):
+        parts = list(weights), list(statistics)
+        return (
+            CompiledForward(network, 0, *parts, before=before),
+            CompiledForward(network, 1, *parts, after=after),
+        )
+    inside, weights, statistics = network.inside(weights, statistics)
+    return forward(inside, weights, statistics, before, after)

@@ -13,7 +13,6 @@ from sklearn.base import BaseEstimator
 
 Shape = tuple[int, ...]
 Array = NDArray[Any]
-Activation = Callable[[Array], Array]
 
 _SELU_SCALE, _SELU_ALPHA = 1.0507009873554805, 1.6732632423543772
 _SQRT_HALF = 0.7071067811865476
@@ -28,7 +27,7 @@ def _elu(x: Array, alpha: float = 1.0) -> Array:
 
 
 # By Keras' names, without Keras: in place, on arrays of any shape.
-ACTIVATIONS: dict[str, Activation] = {
+ACTIVATIONS: dict[str, Callable[[Array], Array]] = {
     "elu": _elu,
     "gelu": lambda x: np.multiply(x, 0.5 * (1 + special.erf(x * _SQRT_HALF)), out=x),
     "leaky_relu": lambda x: np.maximum(x, 0.2 * x, out=x),
@@ -53,48 +52,22 @@ def keras_name(activation: str) -> str:
 
 @dataclass(frozen=True)
 class LayerOptions:
-    """The estimator's parameters that apply to every network.
-
-    Parameters
-    ----------
-    activation, code_activation, output_activation : str
-        Keras' names.
-
-    linear_path : bool
-        Whether encoder and decoder have a linear path beside their layers.
-
-    normalization : {"batch", "layer"} or None
-        Normalization between a hidden layer and its activation.
-
-    dropout : float
-        Share of the hidden units that are dropped in training.
-
-    code_width : int
-        Number of encoder outputs for each column of the code, side by side.
-
-    hidden : tuple of int
-        Widths of the encoder's dense hidden layers, which the decoder has in reverse.
-    """
+    """The estimator's parameters that apply to every network; activations by Keras' names."""
 
     activation: str = "relu"
     code_activation: str = "linear"
     output_activation: str = "linear"
-    linear_path: bool = True
-    normalization: str | None = None
-    dropout: float = 0.0
-    code_width: int = 1
-    hidden: tuple[int, ...] = ()
+    linear_path: bool = True  # beside the layers of the encoder and of the decoder
+    normalization: str | None = None  # "batch" or "layer": before each hidden activation
+    dropout: float = 0.0  # share of the hidden units that are dropped in training
+    code_width: int = 1  # encoder outputs for each column of the code, side by side
+    hidden: tuple[int, ...] = ()  # widths of dense layers; the decoder has them in reverse
 
 
 class Network(ABC, BaseEstimator):
     """A kind of network; its parameters are searchable, as ``network__...``."""
 
     _parameter_constraints: dict[str, list[Any]] = {}
-
-    @property
-    def takes_flat_rows(self) -> bool:
-        """True if rows may be flat, as those of a table are."""
-        return True
 
     @abstractmethod
     def row_shapes(self, input_shape: Shape, output_shape: Shape) -> tuple[Shape, Shape]:
@@ -107,30 +80,17 @@ class Network(ABC, BaseEstimator):
     def describe(
         self, input_shape: Shape, output_shape: Shape, n_components: int, options: LayerOptions
     ) -> Any:
-        """The network for such rows: a value, equal where the program is the same.
+        """The network for rows of X and of target of these shapes.
 
-        Parameters
-        ----------
-        input_shape, output_shape : tuple of int
-            Shapes of a row of X and of target.
-
-        n_components : int
-            Latent size.
-
-        options : LayerOptions
-            Parameters of the estimator.
-
-        Returns
-        -------
-        value with the protocol of :class:`DenseNetwork`
+        A value with the methods of :class:`DenseNetwork`, equal where the program is the same.
         """
 
 
 def whole_numbers(name: str, given: Any, fewest: int) -> tuple[int, ...]:
     """A parameter that is an integer of at least 1, or several: one for each layer."""
     numbers = np.atleast_1d(np.asarray(given))
-    wrong = numbers.ndim > 1 or (numbers.size and numbers.dtype.kind not in "iu")
-    if wrong or numbers.size < fewest or (numbers.size and numbers.min() < 1):
+    wrong = numbers.size and (numbers.dtype.kind not in "iu" or numbers.min() < 1)
+    if wrong or numbers.ndim > 1 or numbers.size < fewest:
         raise ValueError(
             f"{name} must be integers of at least 1, one for each layer of the encoder"
             f"{' and at least one' if fewest else ''}; got {given!r}."
@@ -160,9 +120,9 @@ def with_channels(name: str, given: Any, rows: Shape, n_axes: int) -> Shape:
             f"rows of X have shape {rows}: X must be of shape {axes}, or {name} must be the "
             f"shape of a row; got {name}={given!r}."
         )
-    full = (*shape, 1) if len(shape) == n_axes else tuple(shape)
+    full = (*shape, 1) if len(shape) == n_axes else shape
     flat = len(rows) == 1 and rows[0] == math.prod(full)
-    if not flat and rows not in (full, tuple(shape)) and (*rows, 1) != full:
+    if not flat and full not in (rows, (*rows, 1)):
         raise ValueError(
             f"{name}={given!r} is a row of {math.prod(full)} numbers, but rows of X have "
             f"shape {rows}."

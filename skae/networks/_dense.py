@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from skae.networks._layers import (
+    Arrays,
     Weights,
     after_hidden_layer,
     dense,
@@ -32,10 +33,7 @@ class DenseLayer(NamedTuple):
 
 
 class DenseWeights(NamedTuple):
-    """Weights of a :class:`DenseCoder` by name; `skip` is the linear path or None.
-
-    Its arrays are those of the flat list, which is in the order of `DenseCoder.shapes`.
-    """
+    """Weights of a :class:`DenseCoder` by name; `skip` is the linear path or None."""
 
     hidden: list[DenseLayer]
     output: DenseLayer
@@ -43,14 +41,8 @@ class DenseWeights(NamedTuple):
 
     @property
     def output_arrays(self) -> list[Any]:
-        """End of the flat list: kernel, bias and, if there is one, linear path."""
+        """Kernel, bias and, if there is one, linear path: the end of the flat list."""
         return [array for array in (*self.output, self.skip) if array is not None]
-
-    @property
-    def arrays(self) -> list[Any]:
-        """The flat list."""
-        layers = (*self.hidden, self.output, (self.skip,))
-        return [array for one in layers for array in one if array is not None]
 
 
 @dataclass(frozen=True)
@@ -58,19 +50,8 @@ class DenseCoder:
     """One direction of a dense autoencoder, as a value: no Keras, no weights.
 
     The output is ``output_activation(hidden(x) @ W + b + x @ A)``. The last term is the
-    linear path, which lets training start at the PCA solution.
-
-    Parameters
-    ----------
-    n_inputs, n_outputs : int
-        Number of columns of the input and of the output.
-
-    hidden : tuple of int
-        Widths of the hidden layers. Without any the coder is linear already and has no
-        linear path.
-
-    activation, output_activation, linear_path, normalization, dropout
-        See :class:`~skae.networks._base.LayerOptions`.
+    linear path, which lets training start at the PCA solution; without hidden layers the coder
+    is linear already and has none. Fields are those of :class:`LayerOptions`.
     """
 
     n_inputs: int
@@ -90,14 +71,12 @@ class DenseCoder:
     @property
     def shapes(self) -> list[tuple[int, ...]]:
         """Shapes of the weights: the arrays of each layer, then the linear path."""
-        n_vectors = 3 if self.normalization else 1
+        widths = self.n_inputs, *self.hidden
         shapes: list[tuple[int, ...]] = []
-        for n_in, n_out in pairwise((self.n_inputs, *self.hidden)):
-            shapes += [(n_in, n_out)] + [(n_out,)] * n_vectors
-        shapes += [((self.n_inputs, *self.hidden)[-1], self.n_outputs), (self.n_outputs,)]
-        if self.linear_path and self.hidden:
-            shapes.append((self.n_inputs, self.n_outputs))
-        return shapes
+        for n_in, n_out in pairwise(widths):
+            shapes += [(n_in, n_out)] + [(n_out,)] * (3 if self.normalization else 1)
+        shapes += [(widths[-1], self.n_outputs), (self.n_outputs,)]
+        return shapes + [(self.n_inputs, self.n_outputs)] * self.has_linear_path
 
     def named(self, arrays: Sequence[Any]) -> DenseWeights:
         """Arrays in the order of `shapes`, by name."""
@@ -126,21 +105,19 @@ class DenseCoder:
         """
         import keras
 
-        def dense_or_mirrored(width: int, like: str, **config: Any) -> Any:
+        def dense_or_mirrored(width: int, like: str, name: str, use_bias: bool = True) -> Any:
             if mirrored is not None:
-                return mirrored_dense(mirrored.get_layer(like), **config)
-            return dense(width, **config)
+                return mirrored_dense(mirrored.get_layer(like), use_bias, name)
+            return dense(width, use_bias=use_bias, name=name)
 
-        inputs = rows_of((self.n_inputs,))
-        outputs = inputs
+        inputs = outputs = rows_of((self.n_inputs,))
         names = [*(f"hidden_{i}" for i in range(len(self.hidden))), "output"]
-        for width, name_of_layer, like in zip(self.hidden, names, names[::-1], strict=False):
-            outputs = dense_or_mirrored(width, like, name=name_of_layer)(outputs)
+        for width, own_name, like in zip(self.hidden, names, names[::-1], strict=False):
+            outputs = dense_or_mirrored(width, like, own_name)(outputs)
             outputs = after_hidden_layer(outputs, self, self.activation)
-        outputs = dense_or_mirrored(self.n_outputs, names[0], name="output")(outputs)
+        outputs = dense_or_mirrored(self.n_outputs, names[0], "output")(outputs)
         if self.has_linear_path:
-            path = {"use_bias": False, "name": "linear_path"}
-            path = dense_or_mirrored(self.n_outputs, "linear_path", **path)
+            path = dense_or_mirrored(self.n_outputs, "linear_path", "linear_path", False)
             outputs = layer("Add")([outputs, path(inputs)])
         if self.output_activation != "linear":
             outputs = layer("Activation", self.output_activation)(outputs)
@@ -151,34 +128,19 @@ class DenseCoder:
 class DenseNetwork:
     """A dense autoencoder as a value: encoder, and the decoder that mirrors it.
 
-    Parameters
-    ----------
-    n_features, n_outputs : int, int or None
-        Number of columns of the data and of the reconstruction; None: the same.
-
-    n_components : int
-        Latent size.
-
-    hidden : tuple of int
-        Widths of the encoder's hidden layers; the decoder has them in reverse.
-
-    tied : bool
-        Whether the decoder's kernels are the encoder's, transposed.
-
-    activation, code_activation, output_activation, linear_path, normalization, dropout, ...
-        See :class:`~skae.networks._base.LayerOptions`.
+    Fields without a comment are those of :class:`LayerOptions`.
     """
 
-    n_features: int
-    n_components: int
+    n_features: int  # columns of the data
+    n_components: int  # latent size
     hidden: tuple[int, ...] = ()
     activation: str = "relu"
     code_activation: str = "linear"
     output_activation: str = "linear"
     linear_path: bool = True
-    n_outputs: int | None = None
+    n_outputs: int | None = None  # columns of the reconstruction; None: those of the data
     code_width: int = 1
-    tied: bool = False
+    tied: bool = False  # whether the decoder's kernels are the encoder's, transposed
     normalization: str | None = None
     dropout: float = 0.0
 
@@ -206,15 +168,12 @@ class DenseNetwork:
     @property
     def decoder(self) -> DenseCoder:
         """From code to data."""
-        return DenseCoder(
-            self.n_components,
-            self.n_outputs or self.n_features,
-            self.hidden[::-1],
-            self.activation,
-            self.output_activation,
-            self.linear_path,
-            self.normalization,
-            self.dropout,
+        return replace(
+            self.encoder,
+            n_inputs=self.n_components,
+            n_outputs=self.n_outputs or self.n_features,
+            hidden=self.hidden[::-1],
+            output_activation=self.output_activation,
         )
 
     @property
@@ -223,6 +182,11 @@ class DenseNetwork:
         return self.encoder.shapes + [
             shape for shape in self.decoder.shapes if len(shape) == 1 or not self.tied
         ]
+
+    @property
+    def has_linear_code(self) -> bool:
+        """True if a linear map of the code can be absorbed by the weights."""
+        return self.code_activation == "linear"
 
     def resized(self, n_components: int) -> "DenseNetwork":
         """The same network with another width of the code."""
@@ -233,17 +197,24 @@ class DenseNetwork:
         encoder = self.encoder.build("encoder")
         return encoder, self.decoder.build("decoder", encoder if self.tied else None)
 
-    def trained(
-        self, weights: Sequence[NDArray[Any]], statistics: Sequence[NDArray[Any]]
-    ) -> tuple[Any, Any]:
+    def trained(self, weights: Arrays, statistics: Arrays) -> tuple[Any, Any]:
         """Keras models of encoder and decoder with these weights."""
         return with_arrays(self, replace(self, tied=False).build(), weights, statistics)
 
-    def split(self, weights: Sequence[NDArray[Any]]) -> tuple[Weights, Weights]:
+    def split(self, weights: Arrays) -> tuple[Weights, Weights]:
         """Weights of the encoder and of the decoder, which then has kernels if it is tied."""
         n_encoder = len(self.encoder.shapes)
         encoder, decoder = list(weights[:n_encoder]), list(weights[n_encoder:])
-        return encoder, self._untied(encoder, decoder) if self.tied else decoder
+        if self.tied:
+            # The decoder's own vectors between the encoder's kernels.
+            hidden, output, skip = self.encoder.named(encoder)
+            kernels = iter([*(one.kernel for one in (output, *hidden[::-1])), skip])
+            vectors = iter(decoder)
+            decoder = [
+                next(vectors) if len(shape) == 1 else next(kernels).T
+                for shape in self.decoder.shapes
+            ]
+        return encoder, decoder
 
     def joined(self, encoder: Weights, decoder: Weights) -> Weights:
         """Weights of both in one list: the inverse of `split`."""
@@ -255,19 +226,10 @@ class DenseNetwork:
         widths = self.hidden + self.hidden[::-1] if is_normalized else ()
         return [np.full(width, i, np.float32) for width in widths for i in (0, 1)]
 
-    def split_statistics(self, statistics: Sequence[NDArray[Any]]) -> tuple[Weights, Weights]:
+    def split_statistics(self, statistics: Arrays) -> tuple[Weights, Weights]:
         """Moving statistics of the encoder and of the decoder."""
-        n_encoder = 2 * len(self.hidden) if self.normalization == "batch" else 0
+        n_encoder = len(statistics) // 2
         return list(statistics[:n_encoder]), list(statistics[n_encoder:])
-
-    def _untied(self, encoder: Weights, vectors: Weights) -> Weights:
-        """The decoder's weights: its own vectors between the encoder's kernels."""
-        named, vector = self.encoder.named(encoder), iter(vectors)
-        layers = [named.output, *named.hidden[::-1]]
-        kernel = iter([*(one.kernel for one in layers), named.skip])
-        return [
-            next(vector) if len(shape) == 1 else next(kernel).T for shape in self.decoder.shapes
-        ]
 
     def random_start(self, rng: np.random.RandomState) -> Weights:
         """Random initial weights."""
@@ -288,32 +250,24 @@ class DenseNetwork:
         (n_outputs,), is added to what is decoded, `code_bias`, a number or (n_components *
         code_width,), to what is encoded. `rng` draws the kernels of the hidden layers.
         """
-        width, k = self.n_components * self.code_width, encoder.shape[1]
         # The first of the outputs for a column of the code is its value.
-        into = np.zeros((self.n_features, width))
-        into[:, : k * self.code_width : self.code_width] = encoder
-        out = np.zeros((self.n_components, self.decoder.n_outputs))
-        out[:k] = decoder
-        parts = []
-        for coder, matrix, bias in (
-            (self.encoder, into, code_bias),
-            (self.decoder, out, offset),
+        first = np.s_[:, : encoder.shape[1] * self.code_width : self.code_width]
+        parts: list[Weights] = []
+        for coder, matrix, place, bias in (
+            (self.encoder, encoder, first, code_bias),
+            (self.decoder, decoder, np.s_[: len(decoder)], offset),
         ):
             arrays = coder.random_weights(rng)
             weights = coder.named(arrays)
             weights.output.kernel[:] = 0
             weights.output.bias[:] = bias
-            (weights.output.kernel if weights.skip is None else weights.skip)[:] = matrix
+            path = weights.output.kernel if weights.skip is None else weights.skip
+            path[place] = matrix
             parts.append(arrays)
         return self.joined(*parts)
 
-    @property
-    def has_linear_code(self) -> bool:
-        """True if a linear map of the code can be absorbed by the weights."""
-        return self.code_activation == "linear"
-
     def with_linear_code(
-        self, weights: Sequence[NDArray[Any]], matrix: NDArray[Any], shift: NDArray[Any]
+        self, weights: Arrays, matrix: NDArray[Any], shift: NDArray[Any]
     ) -> Weights:
         """Weights of the same autoencoder, whose code is ``(code - shift) @ matrix``.
 
@@ -327,18 +281,16 @@ class DenseNetwork:
         into.output.bias[:: self.code_width] -= shift
         for array in into.output_arrays:
             array[:] = map_code(array, matrix, self.code_width)
-        named = self.decoder.named(decoder)
-        first = (*named.hidden, named.output)[0]
-        pairs = [(first.bias, first.kernel)]
-        if named.skip is not None:
-            pairs.append((named.output.bias, named.skip))
-        for bias, kernel in pairs:
-            bias[:] += shift @ kernel
-            kernel[:] = np.linalg.solve(matrix, kernel)
+        hidden, output, skip = self.decoder.named(decoder)
+        first = (*hidden, output)[0]
+        for bias, kernel in ((first.bias, first.kernel), (output.bias, skip)):
+            if kernel is not None:
+                bias[:] += shift @ kernel
+                kernel[:] = np.linalg.solve(matrix, kernel)
         return narrowed(weights, self.joined(encoder, decoder))
 
 
-def narrowed(weights: Sequence[NDArray[Any]], changed: Sequence[NDArray[Any]]) -> Weights:
+def narrowed(weights: Arrays, changed: Arrays) -> Weights:
     """The changed arrays in float32, and the arrays before where nothing has changed."""
     return [
         old if np.array_equal(old, new) else new.astype(np.float32)
@@ -357,17 +309,16 @@ def map_code(values: NDArray[Any], matrix: NDArray[Any], code_width: int) -> NDA
     return np.stack(mapped, axis=-1).reshape(values.shape)
 
 
-def resize(weights: Sequence[NDArray[Any]], shapes: Sequence[tuple[int, ...]]) -> Weights:
+def resize(weights: Arrays, shapes: Sequence[tuple[int, ...]]) -> Weights:
     """Crop each array to its shape, or pad it with zeros."""
     resized = []
     for array, shape in zip(weights, shapes, strict=True):
-        if array.shape == shape:
-            resized.append(array)
-            continue
-        overlap = tuple(slice(min(a, b)) for a, b in zip(array.shape, shape, strict=True))
-        result = np.zeros(shape, np.float32)
-        result[overlap] = array[overlap]
-        resized.append(result)
+        if array.shape != shape:
+            overlap = tuple(map(slice, np.minimum(array.shape, shape)))
+            other = np.zeros(shape, np.float32)
+            other[overlap] = array[overlap]
+            array = other
+        resized.append(array)
     return resized
 
 
@@ -385,7 +336,7 @@ def is_rescalable(network: Any) -> bool:
 
 def rescale_weights(
     network: DenseNetwork,
-    weights: Sequence[NDArray[Any]],
+    weights: Arrays,
     before: AffineChange,
     after: AffineChange | None,
 ) -> Weights:
@@ -397,33 +348,25 @@ def rescale_weights(
     their activation passes on factors, their kernels stay and only biases change. Before any
     other activation the values stay as they are.
     """
-    encoder, decoder = network.split(weights)
-    factor = before.factor if network.code_activation in _PASS_FACTORS else 1.0
-    code, after = AffineChange(factor, 0.0), after or AffineChange(1.0, 0.0)
-    return network.joined(
-        _rescaled(network.encoder, encoder, before, code),
-        _rescaled(network.decoder, decoder, code, after),
-    )
-
-
-def _rescaled(
-    coder: DenseCoder, arrays: Weights, before: AffineChange, after: AffineChange
-) -> Weights:
-    """The weights of one direction."""
-    weights = coder.named([array.astype(np.float64) for array in arrays])
-    hidden, output, skip = weights
-    layers = [*hidden, output]
-    shift = np.broadcast_to(before.shift, coder.n_inputs)
-    layers[0].bias[:] += shift @ layers[0].kernel
-    if skip is not None:
-        output.bias[:] += shift @ skip
-        skip *= before.factor / after.factor
-    output.bias[:] -= after.shift
-    factor = before.factor
-    for one in layers:
-        passed = factor if coder.activation in _PASS_FACTORS else 1.0
-        passed = after.factor if one is output else passed
-        one.kernel[:] *= factor / passed
-        one.bias[:] /= passed
-        factor = passed
-    return [array.astype(np.float32) for array in weights.arrays]
+    encoder, decoder = network.split([array.astype(np.float64) for array in weights])
+    code = AffineChange(before.factor if network.code_activation in _PASS_FACTORS else 1.0, 0.0)
+    for coder, arrays, old, new in (
+        (network.encoder, encoder, before, code),
+        (network.decoder, decoder, code, after or AffineChange(1.0, 0.0)),
+    ):
+        hidden, output, skip = coder.named(arrays)
+        layers = [*hidden, output]
+        shift = np.broadcast_to(old.shift, coder.n_inputs)
+        layers[0].bias[:] += shift @ layers[0].kernel
+        if skip is not None:
+            output.bias[:] += shift @ skip
+            skip[:] *= old.factor / new.factor
+        output.bias[:] -= new.shift
+        factor = old.factor
+        for one in layers:
+            passed = factor if coder.activation in _PASS_FACTORS else 1.0
+            passed = new.factor if one is output else passed
+            one.kernel[:] *= factor / passed
+            one.bias[:] /= passed
+            factor = passed
+    return [array.astype(np.float32) for array in (*encoder, *decoder)]

@@ -1,7 +1,7 @@
 """Keras layers in single precision, their variables as arrays, and initial weights."""
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from skae.utils._arrays import as_array
 
+Arrays = Sequence[NDArray[Any]]
 Weights = list[NDArray[np.float32]]
 
 SINGLE = "float32"
@@ -114,25 +115,16 @@ def initial_weights(model: Any, rng: np.random.RandomState) -> Weights:
         for layer in model._flatten_layers(include_self=False)
         for v in layer.variables
     }
-    built = values(model.trainable_variables)
-    return [
-        _initialized(rng, owners.get(id(v)), v, value)
-        for v, value in zip(model.trainable_variables, built, strict=True)
-    ]
-
-
-def _initialized(
-    rng: np.random.RandomState, layer: Any, variable: Any, value: NDArray[Any]
-) -> NDArray[Any]:
-    """Initial value of a variable of any shape; `value` is that of the built model."""
-    seed = rng.randint(2**31 - 1)
-    initializer: Any = getattr(layer, f"{variable.name}_initializer", None)
-    if hasattr(initializer, "get_config"):
-        config = initializer.get_config()
-        if "seed" not in config:
-            return value
-        seeded: Callable[..., Any] = type(initializer).from_config({**config, "seed": seed})
-        return values([seeded(value.shape)])[0]
-    if np.ptp(value) == 0 or value.ndim < 2:
-        return value
-    return initial_kernel(np.random.RandomState(seed), variable.path, value.shape)
+    weights = values(model.trainable_variables)
+    for i, variable in enumerate(model.trainable_variables):
+        seed, shape = rng.randint(2**31 - 1), weights[i].shape
+        owner, name = owners.get(id(variable)), f"{variable.name}_initializer"
+        initializer: Any = getattr(owner, name, None)
+        if hasattr(initializer, "get_config"):
+            config = initializer.get_config()
+            if "seed" in config:
+                seeded = type(initializer).from_config({**config, "seed": seed})
+                (weights[i],) = values([seeded(shape)])
+        elif np.ptp(weights[i]) and len(shape) > 1:
+            weights[i] = initial_kernel(np.random.RandomState(seed), variable.path, shape)
+    return weights

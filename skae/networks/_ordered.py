@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from skae.networks._dense import DenseNetwork, resize
-from skae.networks._layers import Weights
+from skae.networks._dense import DenseCoder, DenseNetwork, resize
+from skae.networks._layers import Arrays, Weights
 
 
 @dataclass(frozen=True)
@@ -20,14 +20,8 @@ class OrderedNetwork:
     band (1, 2, 3 to 4, 5 to 8, and so on) share output layers, the last layer and the linear
     path: coarse and fine reconstructions need different ones.
 
-    Parameters
-    ----------
-    whole : DenseNetwork
-        The network of the largest size.
-
-    each : bool
-        Whether each size has a band of its own: so many output layers are not trained, but
-        fitted once the layers before them are.
+    `whole` is the network of the largest size. `each` : whether each size has a band of its
+    own: so many output layers are not trained, but fitted once the layers before them are.
     """
 
     whole: DenseNetwork
@@ -60,11 +54,9 @@ class OrderedNetwork:
             lasts.append(min(2 * lasts[-1], size))
         return list(zip([1, *(last + 1 for last in lasts)], lasts, strict=False))
 
-    @property
-    def _trunk(self) -> list[tuple[int, ...]]:
-        """Shapes of the decoder's hidden layers, whose inputs are columns and mask."""
-        decoder = replace(self.whole.decoder, n_inputs=2 * self.n_components)
-        return decoder.shapes[: -len(self.output_shapes)]
+    def band_of(self, size: int) -> int:
+        """Position of the band of a size."""
+        return next(i for i, (_, last) in enumerate(self.bands) if size <= last)
 
     @property
     def output_shapes(self) -> list[tuple[int, ...]]:
@@ -77,11 +69,14 @@ class OrderedNetwork:
     @property
     def shapes(self) -> list[tuple[int, ...]]:
         """Shapes of all weights that are trained: encoder, hidden layers, output layers."""
-        return [*self.whole.encoder.shapes, *self._trunk, *self.output_shapes]
+        outputs = self.output_shapes
+        hidden = self._wide_decoder.shapes[: -len(outputs)]
+        return [*self.whole.encoder.shapes, *hidden, *outputs]
 
-    def evaluated_sizes(self) -> list[int]:
-        """Sizes that stand for all in validation: the last of each band."""
-        return [last for _, last in self.bands]
+    @property
+    def _wide_decoder(self) -> DenseCoder:
+        """The decoder of the largest size, whose inputs are the columns and their mask."""
+        return replace(self.whole.decoder, n_inputs=2 * self.n_components)
 
     def of_size(self, n_components: int) -> DenseNetwork:
         """The plain network of the first columns."""
@@ -91,7 +86,7 @@ class OrderedNetwork:
         """The ordered network of the first columns."""
         return replace(self, whole=self.of_size(n_components))
 
-    def cut(self, weights: Sequence[NDArray[Any]], n_components: int) -> Weights:
+    def cut(self, weights: Arrays, n_components: int) -> Weights:
         """Weights of `of_size(n_components)`: the mask becomes part of a bias."""
         encoder, trunk, outputs = self._split(weights)
         if trunk:
@@ -100,7 +95,7 @@ class OrderedNetwork:
         output = [array[self.band_of(n_components)] for array in outputs]
         return resize([*encoder, *trunk, *output], self.of_size(n_components).shapes)
 
-    def truncate(self, weights: Sequence[NDArray[Any]], n_components: int) -> Weights:
+    def truncate(self, weights: Arrays, n_components: int) -> Weights:
         """Weights of `truncated(n_components)`."""
         encoder, trunk, outputs = self._split(weights)
         if trunk:
@@ -109,18 +104,14 @@ class OrderedNetwork:
         outputs = [array[: self.band_of(n_components) + 1] for array in outputs]
         return resize([*encoder, *trunk, *outputs], self.truncated(n_components).shapes)
 
-    def with_bands(
-        self, weights: Sequence[NDArray[Any]], each: bool
-    ) -> tuple["OrderedNetwork", Weights]:
+    def with_bands(self, weights: Arrays, each: bool) -> tuple["OrderedNetwork", Weights]:
         """Network and weights with other bands, with the output layers of their last sizes."""
         encoder, trunk, outputs = self._split(weights)
         other = replace(self, each=each)
         places = [self.band_of(last) for _, last in other.bands]
         return other, [*encoder, *trunk, *(array[places] for array in outputs)]
 
-    def with_output_layers(
-        self, weights: Sequence[NDArray[Any]], outputs: Sequence[Weights]
-    ) -> Weights:
+    def with_output_layers(self, weights: Arrays, outputs: Sequence[Weights]) -> Weights:
         """Weights with other output layers: kernel, bias and, if there is one, linear path."""
         encoder, trunk, _ = self._split(weights)
         shapes = [shape[1:] for shape in self.output_shapes]
@@ -134,13 +125,15 @@ class OrderedNetwork:
         encoder = self.whole.encoder.build("encoder")
         if not self.whole.hidden:
             return encoder, None
-        wide = replace(self.whole.decoder, n_inputs=2 * self.n_components).build("decoder")
+        wide = self._wide_decoder.build("decoder")
         hidden = keras.Model(wide.inputs, wide.get_layer("output").input, name="hidden")
         return encoder, hidden
 
-    def trained(
-        self, weights: Sequence[NDArray[Any]], statistics: Sequence[NDArray[Any]]
-    ) -> tuple[Any, Any]:
+    def inside(self, weights: Arrays, statistics: Any) -> tuple[Any, Any, Any]:
+        """The network of the largest size, its weights and its statistics."""
+        return self.whole, self.cut(weights, self.n_components), statistics
+
+    def trained(self, weights: Arrays, statistics: Arrays) -> tuple[Any, Any]:
         """Keras models of encoder and decoder of the largest size."""
         return self.whole.trained(self.cut(weights, self.n_components), statistics)
 
@@ -162,19 +155,14 @@ class OrderedNetwork:
         """Initial weights of a linear autoencoder: see `DenseNetwork.linear_start`."""
         return self._for_all_sizes(self.whole.linear_start(rng, encoder, decoder, offset))
 
-    def band_of(self, size: int) -> int:
-        """Position of the band of a size."""
-        return next(i for i, (_, last) in enumerate(self.bands) if size <= last)
-
     def _for_all_sizes(self, weights: Weights) -> Weights:
         """Weights of the largest size for all sizes; those of the mask are zero."""
-        encoder, decoder = self.whole.split(weights)
-        n = len(self.output_shapes)
-        outputs = [np.stack([array] * len(self.bands)) for array in decoder[-n:]]
-        return [*encoder, *resize(decoder[:-n], self._trunk), *outputs]
+        encoder, hidden, outputs = self._split(weights)
+        outputs = [np.stack([array] * len(self.bands)) for array in outputs]
+        return resize([*encoder, *hidden, *outputs], self.shapes)
 
-    def _split(self, weights: Sequence[NDArray[Any]]) -> tuple[Weights, Weights, Weights]:
+    def _split(self, weights: Arrays) -> tuple[Weights, Weights, Weights]:
         """Weights of the encoder, of the decoder's hidden layers and of the output layers."""
-        n = len(self.whole.encoder.shapes)
-        end = n + len(self._trunk)
-        return list(weights[:n]), list(weights[n:end]), list(weights[end:])
+        encoder, decoder = self.whole.split(weights)
+        n_outputs = len(self.output_shapes)
+        return encoder, decoder[:-n_outputs], decoder[-n_outputs:]

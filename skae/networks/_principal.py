@@ -62,8 +62,11 @@ def linear_map(
         encoder, _ = principal_axes(ordered.inputs, n_components, ordered.weight, rng)
         decoder = encoder.T
         if corrupted is not None:
-            first = first.dense()
-            decoder = shrunk_decoder(corrupted @ encoder, first.inputs, first.weight)
+            # Least squares from codes to rows.
+            first, code = first.dense(), corrupted @ encoder
+            weight = np.ones(len(code)) if first.weight is None else first.weight
+            weighted = code * weight[:, None]
+            decoder = linalg.lstsq(weighted.T @ code, weighted.T @ first.inputs)[0]
     n_evaluated = min(len(inputs), _MOST_EVALUATED)
     rows = rows.take(slice(n_evaluated))
     pairs = rows if corrupted is None else Rows(inputs[:n_evaluated], rows.outputs)
@@ -77,50 +80,31 @@ def linear_map(
 
 
 def principal_axes(
-    X: NDArray[Any] | LazyRows,
+    X: Any,
     n_components: int,
     sample_weight: NDArray[Any] | None = None,
     random_state: np.random.RandomState | int | None = None,
 ) -> tuple[NDArray[Any], NDArray[Any]]:
-    """Directions of largest variance of centred rows.
+    """Directions of largest variance of centred rows, and the variance along each.
 
-    Parameters
-    ----------
-    X : ndarray or LazyRows of shape (n_samples, n_features)
-        Rows, centred already.
-
-    n_components : int
-        Number of axes; at most ``min(n_samples, n_features)`` are returned.
-
-    sample_weight : ndarray of shape (n_samples,) or None
-        Weights of the rows.
-
-    random_state : RandomState, int or None
-        Seeds the randomized solver, which serves wide data only.
-
-    Returns
-    -------
-    axes, variance : ndarray of shape (n_features, k) and (k,)
-        Orthonormal columns, the largest variance first, with a fixed sign: each column's
-        entry of largest magnitude is positive. Variance along each axis.
+    X : (n_samples, n_features); `sample_weight` : (n_samples,); axes : (n_features, k), with
+    ``k <= min(n_samples, n_features)`` orthonormal columns, the entry of largest magnitude of
+    each positive; variance : (k,), the largest first. `random_state` seeds the randomized
+    solver, which serves wide data only.
     """
     weight = np.ones(len(X)) if sample_weight is None else sample_weight
     n_samples, n_features = X.shape
     k = min(n_components, n_samples, n_features)
-    rows: Any = X
-    if isinstance(X, LazyRows):
-        most = MOST_EXACT
-    else:
-        most = min(n_samples, MOST_EXACT)
-        if sample_weight is not None:
-            rows = X * np.sqrt(weight)[:, None].astype(X.dtype)
-    if n_features <= most:
-        gram = _product(rows, weight, None) if isinstance(X, LazyRows) else _gram(rows)
+    is_lazy, rows = isinstance(X, LazyRows), X
+    if not (is_lazy or sample_weight is None):
+        rows = X * np.sqrt(weight)[:, None].astype(X.dtype)
+    if n_features <= (MOST_EXACT if is_lazy else min(n_samples, MOST_EXACT)):
+        gram = _product(rows, weight, None) if is_lazy else _gram(rows)
         top = (n_features - k, n_features - 1)
         variance, axes = linalg.eigh(gram, subset_by_index=top)
         axes, variance = axes[:, ::-1].astype(X.dtype, copy=False), variance[::-1]
-    elif isinstance(X, LazyRows):
-        axes, variance = _truncated(X, k, weight, random_state)
+    elif is_lazy:
+        axes, variance = _truncated(rows, k, weight, random_state)
     elif n_samples <= MOST_EXACT:
         _, singular, right = linalg.svd(rows, full_matrices=False)
         axes, variance = right[:k].T, singular[:k] ** 2
@@ -169,15 +153,6 @@ def reduced_rank_map(
     fitted = covariance / ridge[:, None]
     outputs, _ = principal_axes(code @ fitted, n_components, sample_weight, random_state)
     return axes @ (fitted @ outputs), outputs.T
-
-
-def shrunk_decoder(
-    code: NDArray[Any], Y: NDArray[Any], sample_weight: NDArray[Any] | None = None
-) -> NDArray[Any]:
-    """Least squares from codes to centred Y: an array of shape (k, n_outputs)."""
-    weight = np.ones(len(code)) if sample_weight is None else sample_weight
-    weighted = code * weight[:, None]
-    return linalg.lstsq(weighted.T @ code, weighted.T @ Y)[0]
 
 
 def _truncated(

@@ -170,12 +170,12 @@ class ConvStack(Stack):
 
     def encode(self, rows: Any, options: LayerOptions) -> Any:
         """Convolve and halve, once for each entry of `filters`."""
-        strided = self.downsampling == "strides"
+        pooling = {"max_pooling": "MaxPooling", "average_pooling": "AveragePooling"}
+        kind = pooling.get(self.downsampling)
         for filters in self.filters:
-            rows = self._convolved(rows, filters, strides=2 if strided else 1)
+            rows = self._convolved(rows, filters, strides=1 if kind else 2)
             rows = after_hidden_layer(rows, options, options.activation)
-            if not strided:
-                kind = "MaxPooling" if self.downsampling == "max_pooling" else "AveragePooling"
+            if kind:
                 rows = self._layer(kind, 2, padding="same")(rows)
         return rows
 
@@ -185,30 +185,22 @@ class ConvStack(Stack):
         for _ in self.filters:
             sizes.append(tuple(-(-n // 2) for n in sizes[-1]))
         smallest = (*sizes.pop(), self.filters[-1])
-        rows = dense(prod(smallest))(code)
-        rows = layer("Reshape", smallest)(rows)
+        rows = layer("Reshape", smallest)(dense(prod(smallest))(code))
         rows = after_hidden_layer(rows, options, options.activation)
+        is_transposed = self.upsampling == "transposed"
+        doubling = {"kind": "Transpose", "strides": 2} if is_transposed else {}
         for filters, size in zip(self.filters[::-1], sizes[::-1], strict=True):
-            rows = self._doubled(rows, filters, options)
-            rows = self._cut(rows, size)
+            rows = self._convolved(rows, filters, **doubling)
+            rows = after_hidden_layer(rows, options, options.activation)
+            if not is_transposed:
+                rows = self._layer("UpSampling", 2)(rows)
+            excess = [(0, n - m) for n, m in zip(rows.shape[1:-1], size, strict=True)]
+            if any(end for _, end in excess):
+                rows = self._layer("Cropping", excess if len(excess) > 1 else excess[0])(rows)
         return self._convolved(rows, self.output_shape[-1], name="output")
 
-    def _doubled(self, rows: Any, filters: int, options: LayerOptions) -> Any:
-        if self.upsampling == "transposed":
-            rows = self._convolved(rows, filters, kind="Transpose", strides=2)
-            return after_hidden_layer(rows, options, options.activation)
-        rows = self._convolved(rows, filters)
-        rows = after_hidden_layer(rows, options, options.activation)
-        return self._layer("UpSampling", 2)(rows)
-
-    def _cut(self, rows: Any, size: Shape) -> Any:
-        excess = [(0, n - m) for n, m in zip(rows.shape[1:-1], size, strict=True)]
-        if not any(end for _, end in excess):
-            return rows
-        return self._layer("Cropping", excess if len(excess) > 1 else excess[0])(rows)
-
-    def _convolved(self, rows: Any, filters: int, kind: str = "", **config: Any) -> Any:
-        config |= {"kind": kind, "padding": "same", "kernel_initializer": "zeros"}
+    def _convolved(self, rows: Any, filters: int, **config: Any) -> Any:
+        config |= {"padding": "same", "kernel_initializer": "zeros"}
         return self._layer("Conv", filters, self.kernel_size, **config)(rows)
 
     def _layer(self, name: str, /, *args: Any, kind: str = "", **config: Any) -> Any:
@@ -327,19 +319,17 @@ class RecurrentStack(Stack):
     def encode(self, rows: Any, options: LayerOptions) -> Any:
         """Return the last hidden state of the last layer."""
         for i in range(self.n_layers):
-            rows = self._recurrent(rows, i < self.n_layers - 1)
-            rows = after_hidden_layer(rows, options, "linear")
+            rows = self._recurrent(rows, i < self.n_layers - 1, options)
         return rows
 
     def decode(self, code: Any, options: LayerOptions) -> Any:
         """Decode the code at each step."""
         rows = layer("RepeatVector", self.output_shape[0])(code)
         for _ in range(self.n_layers):
-            rows = self._recurrent(rows, True)
-            rows = after_hidden_layer(rows, options, "linear")
+            rows = self._recurrent(rows, True, options)
         return dense(self.output_shape[1], name="output")(rows)
 
-    def _recurrent(self, rows: Any, return_sequences: bool) -> Any:
+    def _recurrent(self, rows: Any, return_sequences: bool, options: LayerOptions) -> Any:
         recurrent = layer(
             self.cell.upper(),
             self.units,
@@ -348,4 +338,6 @@ class RecurrentStack(Stack):
             recurrent_initializer="zeros",
             seed=0,
         )
-        return (layer("Bidirectional", recurrent) if self.bidirectional else recurrent)(rows)
+        if self.bidirectional:
+            recurrent = layer("Bidirectional", recurrent)
+        return after_hidden_layer(recurrent(rows), options, "linear")

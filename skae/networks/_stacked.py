@@ -2,7 +2,6 @@
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any, NamedTuple
@@ -13,6 +12,7 @@ from numpy.typing import NDArray
 from skae.networks._base import LayerOptions, Shape
 from skae.networks._dense import map_code, narrowed
 from skae.networks._layers import (
+    Arrays,
     Weights,
     after_hidden_layer,
     constant_variables,
@@ -28,38 +28,20 @@ _MOST_SPECS = 64
 
 
 class WeightSpec(NamedTuple):
-    """Encoder and decoder without their weights, the encoder's variables first.
+    """Encoder and decoder without their weights, the encoder's variables first."""
 
-    Attributes
-    ----------
-    paths : list of str
-        Names of the weights, as "layer/weight".
-
-    shapes : list of tuple of int
-        Shapes of the weights.
-
-    constants : list of ndarray or None
-        Initial values of the weights; None for kernels, which are random.
-
-    statistics : list of ndarray
-        Initial values that are not trained: moving means, frozen weights.
-
-    n_encoder, n_encoder_statistics : int
-        How many of them are the encoder's.
-    """
-
-    paths: list[str]
+    paths: list[str]  # of the weights, as "layer/weight"
     shapes: list[tuple[int, ...]]
-    constants: list[NDArray[Any] | None]
-    statistics: Weights
-    n_encoder: int
+    constants: list[NDArray[Any] | None]  # initial weights; None for kernels, which are random
+    statistics: Weights  # initial values that are not trained: moving means, frozen weights
+    n_encoder: int  # of the weights
     n_encoder_statistics: int
 
 
 class BuiltNetwork(ABC):
-    """An autoencoder as a hashable value: a subclass builds it, the rest follows from that.
+    """An autoencoder as a hashable value: a subclass builds it, its weights follow from that.
 
-    Subclasses have an attribute `n_components`.
+    Subclasses also have `n_components`, `output_activation` and `random_start`.
     """
 
     # Whether the code may have further columns, which are masked.
@@ -68,27 +50,12 @@ class BuiltNetwork(ABC):
     starts_linear = True
     # XLA's convolutions and loops are slow on CPUs.
     gains_from_xla = False
-
-    # Whether it has dense hidden layers, and learns as dense networks do.
-    has_dense_path: Any = False
-
     # Whether a linear map of the code can be absorbed by the weights.
     has_linear_code: Any = False
-
-    n_components: int
-
-    @property
-    @abstractmethod
-    def output_activation(self) -> str:
-        """Keras' name of the output activation."""
 
     @abstractmethod
     def build(self) -> tuple[Any, Any]:
         """Keras models of encoder and decoder, from flat rows to codes and back."""
-
-    @abstractmethod
-    def random_start(self, rng: np.random.RandomState) -> Weights:
-        """Random initial weights."""
 
     @property
     def shapes(self) -> list[tuple[int, ...]]:
@@ -99,19 +66,17 @@ class BuiltNetwork(ABC):
         """Moving means and variances before training, and whatever else is not trained."""
         return [value.copy() for value in weight_spec(self).statistics]
 
-    def split(self, weights: Sequence[NDArray[Any]]) -> tuple[Weights, Weights]:
+    def split(self, weights: Arrays) -> tuple[Weights, Weights]:
         """Weights of the encoder and of the decoder."""
         n_encoder = weight_spec(self).n_encoder
         return list(weights[:n_encoder]), list(weights[n_encoder:])
 
-    def split_statistics(self, statistics: Sequence[NDArray[Any]]) -> tuple[Weights, Weights]:
+    def split_statistics(self, statistics: Arrays) -> tuple[Weights, Weights]:
         """Moving statistics of the encoder and of the decoder."""
         n_encoder = weight_spec(self).n_encoder_statistics
         return list(statistics[:n_encoder]), list(statistics[n_encoder:])
 
-    def trained(
-        self, weights: Sequence[NDArray[Any]], statistics: Sequence[NDArray[Any]]
-    ) -> tuple[Any, Any]:
+    def trained(self, weights: Arrays, statistics: Arrays) -> tuple[Any, Any]:
         """Keras models of encoder and decoder with these weights."""
         return with_arrays(self, self.build(), weights, statistics)
 
@@ -158,17 +123,6 @@ class StackedNetwork(BuiltNetwork):
     The encoder is ``code_activation(Dense(stack(x)) + hidden(x) @ W + x @ A)`` and the decoder
     ``output_activation(stack(z) + hidden(z) @ V + z @ B + b)``, on flat rows: a dense network,
     to which the stack adds. Without hidden layers the terms with `W` and `V` are missing.
-
-    Parameters
-    ----------
-    stack : Stack
-        The layers.
-
-    n_components : int
-        Latent size.
-
-    options : LayerOptions
-        Parameters of the estimator.
     """
 
     stack: Stack
@@ -187,7 +141,7 @@ class StackedNetwork(BuiltNetwork):
 
     @property
     def has_dense_path(self) -> bool:
-        """True if dense hidden layers stand beside the stack."""
+        """True if dense hidden layers stand beside the stack: it learns as these do."""
         return bool(self.options.hidden)
 
     def resized(self, n_components: int) -> "StackedNetwork":
@@ -240,7 +194,7 @@ class StackedNetwork(BuiltNetwork):
         for path, shape, constant in zip(spec.paths, spec.shapes, spec.constants, strict=True):
             if constant is not None:
                 weights.append(constant.copy())
-            elif _layer_of(path) == "linear_path":
+            elif path.startswith("linear_path/"):
                 weights.append(np.zeros(shape, np.float32))
             else:
                 weights.append(initial_kernel(rng, path, shape))
@@ -255,20 +209,18 @@ class StackedNetwork(BuiltNetwork):
         code_bias: NDArray[Any] | float = 0.0,
     ) -> Weights:
         """Initial weights of a linear autoencoder: see `DenseNetwork.linear_start`."""
-        weights = self.random_start(rng)
-        spec = weight_spec(self)
+        weights, spec = self.random_start(rng), weight_spec(self)
         width = self.options.code_width
         for i, (path, array) in enumerate(zip(spec.paths, weights, strict=True)):
-            if _layer_of(path) in ("output", "dense_path"):
-                array[:] = code_bias if i < spec.n_encoder and array.ndim == 1 else 0
-            if _layer_of(path) != "linear_path":
-                continue
-            if i < spec.n_encoder:
+            name, is_encoder = path.split("/")[0], i < spec.n_encoder
+            if name in ("output", "dense_path"):
+                array[:] = code_bias if is_encoder and array.ndim == 1 else 0
+            elif name == "linear_path" and is_encoder:
                 # The first of the outputs for a column of the code is its value.
                 array[:, : encoder.shape[1] * width : width] = encoder
-            elif array.ndim == 2:
+            elif name == "linear_path" and array.ndim == 2:
                 array[: len(decoder)] = decoder
-            else:
+            elif name == "linear_path":
                 array[:] = offset
         return weights
 
@@ -278,30 +230,25 @@ class StackedNetwork(BuiltNetwork):
         return self.options.code_activation == "linear"
 
     def with_linear_code(
-        self, weights: Sequence[NDArray[Any]], matrix: NDArray[Any], shift: NDArray[Any]
+        self, weights: Arrays, matrix: NDArray[Any], shift: NDArray[Any]
     ) -> Weights:
         """Weights of the same autoencoder: see `DenseNetwork.with_linear_code`."""
         spec, width = weight_spec(self), self.options.code_width
         arrays = [array.astype(np.float64) for array in weights]
         paths = [path.split("/") for path in spec.paths]
-        besides = ("dense_path", "linear_path")
-        first = next(
-            p[0] for p in paths[spec.n_encoder :] if not p[0].startswith(("hidden_", *besides))
-        )
-        for i, (path, array) in enumerate(zip(paths, arrays, strict=True)):
+        besides = ("hidden_", "dense_path", "linear_path")
+        # The layers whose inputs are the code.
+        first = next(p[0] for p in paths[spec.n_encoder :] if not p[0].startswith(besides))
+        for i, ((name, *_, kind), array) in enumerate(zip(paths, arrays, strict=True)):
             if i < spec.n_encoder:
-                if path[-2] in ("output", *besides):
-                    if path[-1] == "bias":
+                if name in ("output", "dense_path", "linear_path"):
+                    if kind == "bias":
                         array[::width] -= shift
                     array[:] = map_code(array, matrix, width)
-            elif path[-1] == "kernel" and path[0] in (first, "hidden_0", "linear_path"):
+            elif kind == "kernel" and name in (first, "hidden_0", "linear_path"):
                 # Its bias is the next; that of a GRU has a row for the input and one for the
                 # state.
                 bias = arrays[next(j for j in range(i, len(paths)) if paths[j][-1] == "bias")]
                 (bias if bias.ndim == 1 else bias[0])[:] += shift @ array
                 array[:] = np.linalg.solve(matrix, array)
         return narrowed(weights, arrays)
-
-
-def _layer_of(path: str) -> str:
-    return path.split("/")[-2]

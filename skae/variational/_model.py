@@ -9,7 +9,6 @@ from numpy.typing import NDArray
 
 from skae.corruption._corruptions import draw_pool
 from skae.estimators._model import FittedAutoencoder
-from skae.inference._forward import forward
 from skae.losses._likelihood import ObservedLikelihood, divergence, noise_variance, posterior
 from skae.networks._layers import layer
 from skae.networks._principal import principal_axes
@@ -145,7 +144,7 @@ class VariationalModel(FittedAutoencoder):
 
         In the network's units; codes : (n_draws, n_samples, n_components).
         """
-        outputs = self.decoder.plain(codes.reshape(-1, codes.shape[2]))
+        outputs = self.decoder(codes.reshape(-1, codes.shape[2]), scaled=False)
         outputs = outputs.reshape(*codes.shape[:2], -1)
         variance = None if self.variance is None else self.variance.astype(target.dtype)
         likelihood = self.likelihood
@@ -287,11 +286,16 @@ class LatentNetwork:
         """Moving statistics before training, and no step taken yet."""
         return [*self.network.fresh_statistics(), np.zeros((), np.float32)]
 
+    def inside(self, weights, statistics):
+        """The network within, which encodes and decodes, its weights and its statistics."""
+        return self.network, self.split(weights)[0], statistics[:-1]
+
     def trained(self, weights, statistics):
         """Keras models of the mean of the code and of the decoder."""
         import keras
 
-        encoder, decoder = self.network.trained(self.split(weights)[0], statistics[:-1])
+        network, *arrays = self.inside(weights, statistics)
+        encoder, decoder = network.trained(*arrays)
         moments = layer("Reshape", (self.n_components, 2))(encoder.output)
         return keras.Model(encoder.input, moments[:, :, 0], name="encoder"), decoder
 
@@ -315,12 +319,6 @@ class LatentNetwork:
         # A noise at the floor still has a gradient.
         above = np.maximum(model.noise - floor**2, 0.01 * floor**2)
         return [*weights, *[np.log(above).astype(np.float32)] * self.noisy]
-
-
-@forward.register
-def _latent_forward(network: LatentNetwork, weights, statistics, before, after):
-    """The same of the network within; weights of the shapes `network.shapes`."""
-    return forward(network.network, network.split(weights)[0], statistics[:-1], before, after)
 
 
 class FactorModel(NamedTuple):
