@@ -88,7 +88,7 @@ class AnomalyScoreDisplay:
     def from_estimator(
         cls, estimator, X, *, row=None, n_columns=10, feature_names=None, ax=None
     ):
-        """Score X and draw.
+        """Score X, draw, and return the display.
 
         Parameters
         ----------
@@ -106,10 +106,6 @@ class AnomalyScoreDisplay:
 
         n_columns, feature_names, ax
             As in the class and in `plot`.
-
-        Returns
-        -------
-        display : AnomalyScoreDisplay
         """
         detector = unwrap(estimator, "score_samples")
         scores = estimator.score_samples(X)
@@ -167,16 +163,12 @@ class AnomalyScoreDisplay:
         return display.plot(ax)
 
     def plot(self, ax=None):
-        """Draw.
+        """Draw, and return the display.
 
         Parameters
         ----------
         ax : matplotlib Axes, default=None
             Where to draw. None: in a new figure.
-
-        Returns
-        -------
-        display : AnomalyScoreDisplay
         """
         n_panels = 1 if self.explanation is None else 2
         ax = axes_for(self, ax, (5.5 * n_panels, 4))

@@ -84,7 +84,7 @@ class LossCurveDisplay:
 
     @classmethod
     def from_estimator(cls, estimator, *, ax=None, log_scale=False):
-        """Draw the losses that a fitted estimator has kept.
+        """Draw the losses that a fitted estimator has kept, and return the display.
 
         Parameters
         ----------
@@ -93,10 +93,6 @@ class LossCurveDisplay:
 
         ax, log_scale
             As in `plot`.
-
-        Returns
-        -------
-        display : LossCurveDisplay
         """
         estimator = unwrap(estimator, "loss_curve_")
         best = getattr(estimator, "best_iter_", None), getattr(estimator, "best_loss_", None)
@@ -141,7 +137,7 @@ class LossCurveDisplay:
         return display.plot(ax, log_scale=log_scale)
 
     def plot(self, ax=None, *, log_scale=False):
-        """Draw.
+        """Draw, and return the display.
 
         Parameters
         ----------
@@ -150,10 +146,6 @@ class LossCurveDisplay:
 
         log_scale : bool, default=False
             Whether the axis of the loss is logarithmic.
-
-        Returns
-        -------
-        display : LossCurveDisplay
         """
         parts = self.parts or {}
         size = (4 * (1 + len(parts)), 3.8) if parts else (6.4, 4.2)
@@ -240,7 +232,7 @@ class ComponentCurveDisplay:
 
     @classmethod
     def from_estimator(cls, estimator, X=None, *, pca=None, share=None, ax=None):
-        """Draw what the columns of a fitted estimator explain.
+        """Draw what the columns of a fitted estimator explain, and return the display.
 
         Parameters
         ----------
@@ -256,10 +248,6 @@ class ComponentCurveDisplay:
 
         share, ax
             As in the class and in `plot`.
-
-        Returns
-        -------
-        display : ComponentCurveDisplay
         """
         if X is None:
             if pca is not None:
@@ -286,16 +274,12 @@ class ComponentCurveDisplay:
         return cls(explained, pca, share=share).plot(ax)
 
     def plot(self, ax=None):
-        """Draw.
+        """Draw, and return the display.
 
         Parameters
         ----------
         ax : matplotlib Axes, default=None
             Where to draw. None: in a new figure.
-
-        Returns
-        -------
-        display : ComponentCurveDisplay
         """
         ax = axes_for(self, ax, (6.4, 4.2))
         explained = np.asarray(self.explained, dtype=np.float64)

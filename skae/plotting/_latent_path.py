@@ -102,7 +102,7 @@ class LatentPathDisplay:
         image_shape=None,
         ax=None,
     ):
-        """Draw the paths from rows to other rows.
+        """Draw the paths from rows to other rows, and return the display.
 
         Parameters
         ----------
@@ -114,10 +114,6 @@ class LatentPathDisplay:
 
         image_shape, ax
             As in the class and in `plot`.
-
-        Returns
-        -------
-        display : LatentPathDisplay
         """
         rows = interpolate(estimator, X_start, X_end, n_steps, weights, method)
         shares = np.linspace(0, 1, n_steps) if weights is None else numbers("weights", weights)
@@ -146,7 +142,7 @@ class LatentPathDisplay:
         image_shape=None,
         ax=None,
     ):
-        """Draw what each number of the code does: one strip for each.
+        """Draw what each number of the code does, a strip for each, and return the display.
 
         Parameters
         ----------
@@ -158,10 +154,6 @@ class LatentPathDisplay:
 
         image_shape, ax
             As in the class and in `plot`.
-
-        Returns
-        -------
-        display : LatentPathDisplay
         """
         codes, used = traversal_codes(estimator, X, start, components, n_values, values)
         chosen = check_components(components, codes.shape[-1])
@@ -195,7 +187,7 @@ class LatentPathDisplay:
         image_shape=None,
         ax=None,
     ):
-        """Draw rows decoded from a plane of the code.
+        """Draw rows decoded from a plane of the code, and return the display.
 
         Parameters
         ----------
@@ -210,10 +202,6 @@ class LatentPathDisplay:
 
         image_shape, ax
             As in the class and in `plot`.
-
-        Returns
-        -------
-        display : LatentPathDisplay
         """
         across, up = check_components(components, encode(estimator, X, "X").shape[1], 2)
         codes, used = traversal_codes(
@@ -241,7 +229,7 @@ class LatentPathDisplay:
         return cls(rows, image_shape=image_shape, title=title).plot(ax)
 
     def plot(self, ax=None, *, cmap="gray"):
-        """Draw.
+        """Draw, and return the display.
 
         Parameters
         ----------
@@ -250,10 +238,6 @@ class LatentPathDisplay:
 
         cmap : str, default="gray"
             Colour map of images of one channel.
-
-        Returns
-        -------
-        display : LatentPathDisplay
         """
         rows = numeric("rows", self.rows)
         if rows.ndim < 3:

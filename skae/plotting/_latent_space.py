@@ -92,7 +92,7 @@ class LatentSpaceDisplay:
     def from_estimator(
         cls, estimator, X, y=None, *, components=(0, 1), y_name=None, ax=None, **scatter_params
     ):
-        """Draw the codes of X.
+        """Draw the codes of X, and return the display.
 
         Parameters
         ----------
@@ -107,10 +107,6 @@ class LatentSpaceDisplay:
 
         **scatter_params : dict
             For matplotlib's `scatter`.
-
-        Returns
-        -------
-        display : LatentSpaceDisplay
         """
         codes = estimator.transform(X)
         return cls.from_codes(
@@ -129,7 +125,7 @@ class LatentSpaceDisplay:
         return display.plot(ax, **scatter_params)
 
     def plot(self, ax=None, **scatter_params):
-        """Draw.
+        """Draw, and return the display.
 
         Parameters
         ----------
@@ -138,10 +134,6 @@ class LatentSpaceDisplay:
 
         **scatter_params : dict
             For matplotlib's `scatter`.
-
-        Returns
-        -------
-        display : LatentSpaceDisplay
         """
         points, labels = self._plane()
         y = None if self.y is None else _read_labels(self.y)

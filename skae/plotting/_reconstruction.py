@@ -110,7 +110,7 @@ class ReconstructionDisplay:
         errors=True,
         ax=None,
     ):
-        """Reconstruct X and draw.
+        """Reconstruct X, draw, and return the display.
 
         Parameters
         ----------
@@ -126,10 +126,6 @@ class ReconstructionDisplay:
 
         name : str, default=None
             What to call the reconstructions. None: by the class of the estimator.
-
-        Returns
-        -------
-        display : ReconstructionDisplay
         """
         if hasattr(estimator, "reconstruct"):
             rows = estimator.reconstruct(X)
@@ -166,7 +162,7 @@ class ReconstructionDisplay:
         errors=True,
         ax=None,
     ):
-        """Draw reconstructions that came from anywhere, of several methods at once.
+        """Draw reconstructions by any methods, several at once, and return the display.
 
         Parameters
         ----------
@@ -175,10 +171,6 @@ class ReconstructionDisplay:
 
         originals, n_samples, kind, image_shape, feature_names, errors, ax
             As in the class and in `plot`.
-
-        Returns
-        -------
-        display : ReconstructionDisplay
         """
         if not isinstance(reconstructions, dict):
             reconstructions = {"Reconstruction": reconstructions}
@@ -193,7 +185,7 @@ class ReconstructionDisplay:
         return display.plot(ax, errors=errors)
 
     def plot(self, ax=None, *, errors=True):
-        """Draw.
+        """Draw, and return the display.
 
         Parameters
         ----------
@@ -202,10 +194,6 @@ class ReconstructionDisplay:
 
         errors : bool, default=True
             Whether images have error maps.
-
-        Returns
-        -------
-        display : ReconstructionDisplay
         """
         if self.n_samples < 1:
             raise ValueError(f"n_samples must be at least 1; got {self.n_samples!r}.")
