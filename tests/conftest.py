@@ -162,7 +162,8 @@ def cache(monkeypatch):
             def found():
                 for i, (other, engine) in enumerate(earlier._idle):
                     if other == key:
-                        taken.append(earlier._idle.pop(i))
+                        taken.append(engine)
+                        del earlier._idle[i]
                         return engine
                 return make()
 
@@ -171,7 +172,7 @@ def cache(monkeypatch):
     fresh = Backed()
     monkeypatch.setattr(_train, "CACHE", fresh)
     yield fresh
-    earlier._idle.extend(taken)
+    earlier._idle.extend(pair for pair in fresh._idle if pair[1] in taken)
 
 
 @pytest.fixture

@@ -153,7 +153,10 @@ def test_a_name_of_its_own_is_not_odd(normal, novel):
 
 
 @pytest.mark.any_backend
-def test_cells_that_are_wrong_together_are_named_together():
+@pytest.mark.parametrize(
+    "n_steps", [390, pytest.param(500, marks=[pytest.mark.xla, pytest.mark.slow])]
+)
+def test_cells_that_are_wrong_together_are_named_together(n_steps):
     """They vouch for each other; the rest of the row tells."""
     rng = data_rng()
     size = rng.uniform(2, 8, 600)
@@ -162,7 +165,7 @@ def test_cells_that_are_wrong_together_are_named_together():
     X = pd.DataFrame(np.column_stack([weight, price, sides]), columns=list("wpxyz"))
     X = X.round(3).assign(cut=rng.choice(["good", "fair"], 600))
     X.loc[:5, ["x", "y", "z"]] = 0.0
-    detector = quick(n_steps=390).fit(X)
+    detector = quick(n_steps=n_steps).fit(X)
     cells = [sorted(text.split("; ")) for text in detector.describe(X.head(6))]
     sides = [[cell[:4] for cell in each] == ["x 0,", "y 0,", "z 0,"] for each in cells]
     assert np.mean(sides) > 0.7

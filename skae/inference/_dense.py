@@ -1,6 +1,7 @@
 """The forward pass of dense networks in NumPy: no Keras, no backend."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
