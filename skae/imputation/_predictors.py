@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from scipy.special import ndtri
 
 from skae.corruption._corruptions import Draws, NumpyDraws
-from skae.tables._squashing_scaler import squash, unsquash
+from skae.tables._squashing_scaler import unsquash
 from skae.utils._process import BLAS_LIMITS
 
 Array = NDArray[Any]
@@ -81,10 +81,6 @@ class Layout:
     def stretched(self, X: Array) -> Array:
         """Numbers before they were squashed, of which errors are squared; (..., n_values)."""
         return np.where(self.is_number, unsquash(X), X)
-
-    def squashed(self, X: Array) -> Array:
-        """Invert `stretched`, shape (n_samples, n_values)."""
-        return np.where(self.is_number, squash(X), X)
 
 
 @dataclass(frozen=True)

@@ -148,7 +148,8 @@ class Imputation:
         index = np.flatnonzero(~observed.all(axis=1))
         if len(index):
             rows, visible = X[index], observed[index]
-            prediction = self.layout.squashed(self._predict(rows, visible, ~visible))
+            prediction = self._predict(rows, visible, ~visible)
+            prediction = np.where(self.layout.is_number, squash(prediction), prediction)
             filled[index] = np.where(visible[:, self.layout.column_of], rows, prediction)
         return filled
 

@@ -96,11 +96,6 @@ class CategoryColumn(Column):
         """See :class:`Column`."""
         return len(self.share)
 
-    @property
-    def family(self) -> str:
-        """See :class:`Column`."""
-        return "category" if self.unit is None else "time"
-
     def encode(self, data: ColumnValues) -> tuple[Array, Array]:
         """See :class:`Column`."""
         values = self.in_unit(data).tolist()

@@ -56,6 +56,10 @@ class ColumnValues:
     rounding: float = FLOAT64_ROUNDING  # of numbers, relative, by their dtype
     declared: bool = False  # True if the dtype declares that these are categories
 
+    def times(self) -> Array:
+        """Times or durations of NumPy, (n_samples,), of a column of times."""
+        return numpy_times(self.values, self.unit, "m" if self.type == "duration" else "M")
+
 
 def as_objects(values: Sequence[Any]) -> Array:
     """An array of any objects, of shape (n_objects,)."""

@@ -56,11 +56,6 @@ class Column(ABC):
         """Numbers that encode one value."""
         return 0 if self.kind in ("empty", "identifier") else 1
 
-    @property
-    def family(self) -> str:
-        """As in :class:`ColumnValues`."""
-        return "number" if self.unit is None else "time"
-
     @abstractmethod
     def encode(self, data: ColumnValues) -> tuple[Array, Array]:
         """Numbers, (n_samples, width), zero where a value is missing, and known values.
@@ -136,6 +131,10 @@ class NumberColumn(Column):
                 numbers = counted(values, origin, step)
                 ((centre,), _) = moments(numbers[:, np.newaxis], weight)
         kind = "date" if is_time else "integer" if whole else "numeric"
+        decimals: int | None = 0
+        if kind == "numeric":
+            floats, tried = values.astype(np.float64), range(1, _MOST_DECIMALS + 1)
+            decimals = next((n for n in tried if (np.round(floats, n) == floats).all()), None)
         return cls(
             name=data.name,
             kind="constant" if is_constant else kind,
@@ -149,7 +148,7 @@ class NumberColumn(Column):
             step=step,
             low=float(numbers.min()),
             high=float(numbers.max()),
-            decimals=0 if whole or is_time else _decimals(values.astype(np.float64)),
+            decimals=decimals,
         )
 
     def encode(self, data: ColumnValues) -> tuple[Array, Array]:
@@ -244,12 +243,6 @@ def _as_integers(numbers: Array, origin: int, dtype: Any) -> Array:
     return np.array(exact, dtype)
 
 
-def _decimals(numbers: Array) -> int | None:
-    """Decimals to which all numbers, (n_values,), are rounded, if to few."""
-    tried = range(1, _MOST_DECIMALS + 1)
-    return next((n for n in tried if (np.round(numbers, n) == numbers).all()), None)
-
-
 # Checks of the values of a column
 
 
@@ -260,7 +253,7 @@ def strings_as_times(column: Column, data: ColumnValues, form: Any) -> ColumnVal
     of its values. Otherwise the strings stay, and are then of another type than the values in
     fit.
     """
-    if column.family != "time" or data.type != "str":
+    if column.unit is None or data.type != "str":
         return data
     times = replace(as_times(data, column.type, column.unit), format=form)
     are_times = isinstance(form, IsoFormat) or (times.observed == data.observed).all()

@@ -374,7 +374,9 @@ class TabularEncoder(TransformerMixin, BaseEstimator):
             if block.indicator is not None:
                 share = self._missing_share[j]
                 observed = Z[:, block.indicator] * flag_unit(share) + share <= 0.5
-            typed = column.family, column.unit, column.type, self._form.formats.get(j)
+            family = "category" if isinstance(column, CategoryColumn) else "number"
+            family = family if column.unit is None else "time"
+            typed = family, column.unit, column.type, self._form.formats.get(j)
             decoded.append(ColumnValues(column.name, values, observed, *typed))
         return decoded
 

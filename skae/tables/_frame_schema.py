@@ -5,11 +5,10 @@ from collections.abc import Sequence
 from importlib import import_module
 from typing import Any
 
-import narwhals.stable.v2 as nw
 import numpy as np
 from numpy.typing import NDArray
 
-from skae.tables._column_values import ColumnValues, as_objects, numpy_times
+from skae.tables._column_values import ColumnValues, as_objects
 
 Array = NDArray[Any]
 
@@ -62,13 +61,6 @@ class FrameSchema:
         if isinstance(self.template, list):
             self.template = table_of(self.template)
 
-    def time_code(self, j: int) -> str:
-        """NumPy's code of the times of column `j`: "m" for durations, else "M"."""
-        if isinstance(self.template, np.ndarray):
-            return self.template.dtype.kind
-        dtype = nw.from_native(self.template, eager_only=True)[:, j].dtype
-        return "m" if isinstance(dtype, nw.Duration) else "M"
-
     def build(self, columns: Sequence[ColumnValues], index: Any) -> Any:
         """A table of these columns; `index` is that of pandas, or None."""
         if isinstance(self.template, np.ndarray):
@@ -80,10 +72,8 @@ class FrameSchema:
         if hasattr(self.template, "get_columns"):
             import polars as pl
 
-            pairs = zip(schema.items(), arrays, strict=True)
-            return pl.DataFrame(
-                [_polars_series(name, dtype, array) for (name, dtype), array in pairs]
-            )
+            series = map(_polars_series, schema.keys(), schema.values(), arrays)
+            return pl.DataFrame(list(series))
         import pyarrow as pa
 
         return pa.table(list(map(_arrow_column, schema.types, arrays)), schema=schema)
@@ -97,7 +87,7 @@ class FrameSchema:
                 objects[data.observed] = self.formats[j].objects(present, data.unit)
             return objects
         if data.unit is not None:
-            times = numpy_times(data.values, data.unit, self.time_code(j))
+            times = data.times()
             return np.where(data.observed, times, np.array("NaT", times.dtype))
         if data.observed.all():
             return data.values
@@ -132,8 +122,8 @@ class FrameSchema:
                 continue
             column = pd.Series(array, index=index)
             if getattr(dtype, "tz", None) is not None:
-                column = column.dt.tz_localize("UTC").dt.tz_convert(dtype.tz)
-            series.append(column if column.dtype == dtype else column.astype(dtype))
+                column = column.dt.tz_localize("UTC")
+            series.append(column.astype(dtype))
         frame = pd.concat(series, axis=1)
         frame.columns = self.template.columns
         return frame
@@ -145,10 +135,8 @@ def _polars_series(name: str, dtype: Any, array: Array) -> Any:
 
     if array.dtype == object or dtype == pl.Object:
         return pl.Series(name, array.tolist(), dtype=dtype)
-    series = pl.Series(name, array, nan_to_null=array.dtype.kind == "f")
-    if array.dtype.kind in "mM" and getattr(dtype, "time_zone", None) is not None:
-        series = series.dt.replace_time_zone("UTC").dt.convert_time_zone(dtype.time_zone)
-    return series.cast(dtype)
+    # Times are in UTC, and a cast to a time zone takes them as such.
+    return pl.Series(name, array, nan_to_null=array.dtype.kind == "f").cast(dtype)
 
 
 def _arrow_column(dtype: Any, array: Array) -> Any:

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator, Mapping, Set
 from dataclasses import replace
-from typing import Any, Literal
+from typing import Any
 
 import narwhals.stable.v2 as nw
 import numpy as np
@@ -18,7 +18,6 @@ from skae.tables._column_values import (
     as_objects,
     column_of_times,
     fill_missing,
-    numpy_times,
 )
 from skae.tables._objects import (
     ObjectFormat,
@@ -177,19 +176,15 @@ def _of_series(name: str, series: nw.Series[Any]) -> ColumnValues:
         rounding = _ROUNDINGS.get(str(dtype), FLOAT64_ROUNDING)
         return ColumnValues(name, values, ~np.isnan(values), *_NUMBERS, rounding=rounding)
     if isinstance(dtype, nw.Date | nw.Datetime | nw.Duration):
-        unit: Literal["ns", "us"] = "us"
-        if getattr(dtype, "time_unit", None) == "ns":
-            unit = "ns"
         observed, present = ~series.is_null().to_numpy(), series.drop_nulls()
-        if isinstance(dtype, nw.Duration):
-            # Their totals of microseconds are rounded on the way.
-            times = present.to_numpy().astype(f"m8[{unit}]")
-            return column_of_times(name, times, observed, "duration")
         if isinstance(dtype, nw.Date):
             present = present.cast(nw.Datetime("us"))
-        times = numpy_times(present.dt.timestamp(unit).to_numpy(), unit)
-        has_zone = getattr(dtype, "time_zone", None) is not None
-        type_ = "time with a zone" if has_zone else "time"
+        unit = "ns" if getattr(dtype, "time_unit", None) == "ns" else "us"
+        code, type_ = ("m", "duration") if isinstance(dtype, nw.Duration) else ("M", "time")
+        if getattr(dtype, "time_zone", None) is not None:
+            type_ = "time with a zone"
+        # Moments with a zone come in UTC.
+        times = present.to_numpy().astype(f"{code}8[{unit}]")
         return column_of_times(name, times, observed, type_)
     objects = as_objects(series.to_list())
     if isinstance(dtype, nw.Categorical | nw.Enum):

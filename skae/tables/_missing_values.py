@@ -151,7 +151,7 @@ def with_values(
             # A dtype that can hold the values that are filled in needs no room for others.
             rows = np.where(mask, np.arange(len(mask)), mask.argmax())
             needed = replace(columns[j], values=columns[j].values[rows])
-            series = _with_room(series, needed, schema.time_code(j))
+            series = _with_room(series, needed)
             filling = _in_dtype_of(series, needed)
         filled.append(_replaced(series, mask, filling))
     return nw.from_native(X, eager_only=True).with_columns(*filled).to_native()
@@ -176,12 +176,13 @@ def _array_with_values(X: Array, columns: list[ColumnValues], missing: Array) ->
     return filled
 
 
-def _with_room(series: nw.Series[Any], data: ColumnValues, time_code: str) -> nw.Series[Any]:
+def _with_room(series: nw.Series[Any], data: ColumnValues) -> nw.Series[Any]:
     """A column in a dtype that can hold the values of another."""
     dtype, values = series.dtype, data.values
     kind = "time" if data.unit is not None else _type_of(values[0])
     if isinstance(dtype, _TIMES):
-        can_hold = kind == "time"
+        are_durations = data.type == "duration"
+        can_hold = kind == "time" and isinstance(dtype, nw.Duration) == are_durations
     elif isinstance(dtype, nw.String):
         can_hold = kind == "str"
     elif isinstance(dtype, nw.Boolean) or dtype.is_numeric():
@@ -190,7 +191,7 @@ def _with_room(series: nw.Series[Any], data: ColumnValues, time_code: str) -> nw
         can_hold = isinstance(dtype, nw.Categorical | nw.Enum | nw.Object)
     if not can_hold:
         # The dtype that the values have without it.
-        values = numpy_times(values, data.unit, time_code) if kind == "time" else values
+        values = data.times() if kind == "time" else values
         made: Any = values.tolist() if values.dtype == object else values
         return nw.new_series(series.name, made, backend=series.implementation)
     if isinstance(dtype, nw.Enum):
@@ -278,8 +279,8 @@ def given_back(filled: Any, X: Any, names: Array, library: str = "default") -> A
     for name, dtype in X.dtypes.items() if hasattr(X, "iloc") else ():
         is_sparse = hasattr(dtype, "fill_value")
         plain = dtype.subtype if is_sparse else dtype
-        has_nullable = is_sparse or (isinstance(plain, np.dtype) and plain.kind in "iub")
-        if name not in filled.columns or not has_nullable:
+        may_differ = is_sparse or (isinstance(plain, np.dtype) and plain.kind in "iub")
+        if name not in filled.columns or not may_differ:
             continue
         column = filled[name]
         if not (isinstance(column.dtype, np.dtype) or column.isna().any()):

@@ -134,7 +134,7 @@ def values_of_objects(name: str, objects: Array) -> ColumnValues:
         shown = type(present[0]).__name__ if kind == "Enum" else kind
         return ColumnValues(name, objects, observed, "category", type=shown)
     try:
-        times, type_, form = _parsed(present, kind)
+        times, type_, form = _numpy_times(present, kind)
         return column_of_times(name, times, observed, type_, form)
     except (ValueError, TypeError, OverflowError) as error:
         refuse_type(name, f"{kind} objects that cannot be compared: {error}", error)
@@ -253,14 +253,14 @@ def _column_of_numbers(
     return ColumnValues(name, values, observed, "number", type=type_, format=form)
 
 
-def _parsed(present: Array, kind: Any) -> tuple[Array, str, ObjectFormat]:
+def _numpy_times(present: Array, kind: Any) -> tuple[Array, str, ObjectFormat]:
     """Times of NumPy, (n_values,), for objects of one class, their type and format."""
     if kind in ("datetime64", "timedelta64"):
         # In the finest unit among them.
         type_ = "time" if kind == "datetime64" else "duration"
         return np.array(list(present)), type_, ObjectFormat(kind)
     if kind == "timedelta":
-        times = _times_of_pandas(present, "m", "nanoseconds")
+        times = _from_pandas(present, "m", "nanoseconds")
         if times is not None:
             return times, "duration", ObjectFormat("Timedelta")
         return np.array(present.tolist(), "m8[us]"), "duration", ObjectFormat("timedelta")
@@ -285,7 +285,7 @@ def _parsed(present: Array, kind: Any) -> tuple[Array, str, ObjectFormat]:
     is_one = all(zone is zones[0] or zone == zones[0] for zone in zones)
     zone = zones[0] if is_one else datetime.UTC
     type_ = "time" if zone is None else "time with a zone"
-    times = _times_of_pandas(present, "M", "nanosecond")
+    times = _from_pandas(present, "M", "nanosecond")
     if times is not None:
         return times, type_, ObjectFormat("Timestamp", zone=zone)
     if zone is not None:
@@ -293,7 +293,7 @@ def _parsed(present: Array, kind: Any) -> tuple[Array, str, ObjectFormat]:
     return np.array(present.tolist(), "M8[us]"), type_, ObjectFormat("datetime", zone=zone)
 
 
-def _times_of_pandas(present: Array, code: str, nanoseconds: str) -> Array | None:
+def _from_pandas(present: Array, code: str, nanoseconds: str) -> Array | None:
     """Times of NumPy, (n_values,), for Timestamps or Timedeltas; None if some are none."""
     if not all(hasattr(value, "asm8") for value in present):
         return None
