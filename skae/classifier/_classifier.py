@@ -57,11 +57,10 @@ class AEClassifier(
     for a code that the class's rows do not have counts as error too [2]_: without this
     a class with a wide code reconstructs the rows of all others.
 
-    The cost of a row in a class is its error plus the class's error level times the
-    squared Mahalanobis distance of its code from the codes of the class, over the
-    number of columns. Rows held out from every autoencoder set one slope and an offset
-    for each class, and the probabilities are the softmax of
-    ``offset - slope * log(cost)``.
+    The cost of a row in a class is its error plus the class's error level times the squared
+    Mahalanobis distance of its code from the codes of the class, over the number of columns.
+    Rows held out from every autoencoder set one slope and an offset for each class, and the
+    probabilities are the softmax of ``offset - slope * log(cost)``.
 
     Parameters
     ----------
@@ -76,9 +75,8 @@ class AEClassifier(
         on the same: its probabilities are optimistic.
 
     categorical_features : "from_dtype" or array-like of {bool, int, str}, default="from_dtype"
-        Of a table, the columns that are categories, as in
-        :class:`~skae.tables.TabularEncoder`, by which tables with categories or missing
-        values are encoded.
+        Of a table, the columns that are categories, as in :class:`~skae.tables.TabularEncoder`,
+        by which tables with categories or missing values are encoded.
 
     random_state : int, RandomState instance or None, default=None
         Chooses the rows that are held out and seeds each autoencoder. None: the

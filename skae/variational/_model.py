@@ -84,24 +84,20 @@ class VariationalModel(FittedAutoencoder):
 
     def losses(self, rows):
         """Minus the evidence lower bound of each row, (n_samples,), as it is trained."""
-        return rows.apply(self._minus_bound)
 
-    def _minus_bound(self, rows):
-        """The same of rows in memory."""
-        X, target, volumes = rows.inputs, rows.outputs, np.zeros(len(rows))
-        if self.scales_output:
-            volumes = self.preprocessing.log_volumes(rows)
-        points = normal_points(_VALIDATION_DRAWS, self.network.n_components)
-        draws = points[:, np.newaxis].astype(X.dtype)
+        def of_part(part):
+            points = normal_points(_VALIDATION_DRAWS, self.network.n_components)
+            draws = points[:, np.newaxis].astype(part.inputs.dtype)
 
-        def minus_bound(at):
-            mean, log_variance = self.posterior(X[at])
-            codes = mean + np.exp(0.5 * log_variance) * draws
-            errors = self._errors(self._in_network_units(target[at]), codes).mean(axis=0)
-            kl = divergence(np, mean, log_variance).sum(axis=1)
-            return errors + volumes[at] + self.beta * kl
+            def minus_bound(mean, log_variance, target):
+                codes = mean + np.exp(0.5 * log_variance) * draws
+                kl = divergence(np, mean, log_variance).sum(axis=1)
+                return self._errors(target, codes).mean(axis=0) + self.beta * kl
 
-        return self._in_chunks(minus_bound, X, len(draws))
+            volumes = self.preprocessing.log_volumes(part) if self.scales_output else 0.0
+            return self._by_chunk(minus_bound, part, _VALIDATION_DRAWS) + volumes
+
+        return rows.apply(of_part)
 
     def log_likelihood(self, rows, n_draws, log_gain=None):
         """Log-likelihood of rows in memory, (n_samples,), estimated by draws of codes.
@@ -109,35 +105,46 @@ class VariationalModel(FittedAutoencoder):
         In the units of the data. `log_gain`, a function of codes, (..., n_components), gives
         the log-density of another prior less that of the standard normal.
         """
-        X, target, volumes = rows.inputs, rows.outputs, np.zeros(len(rows))
-        if not self.likelihood.bounded:
-            volumes = self.preprocessing.log_volumes(rows)
         points = normal_points(n_draws, self.network.n_components)
+        dtype, bounded = rows.inputs.dtype, self.likelihood.bounded
 
-        def log_joint(values, codes):
+        def log_joint(target, codes):
             prior = -0.5 * np.square(codes).sum(axis=2, dtype=np.float64)
             prior = prior if log_gain is None else prior + log_gain(codes)
-            return prior - self._errors(values, codes)
+            return prior - self._errors(target, codes)
 
-        def scores(at):
-            mean, log_variance = self.posterior(X[at])
-            std, values = np.exp(0.5 * log_variance), self._in_network_units(target[at])
-            result = np.empty(len(values))
+        def scores(mean, log_variance, target):
+            moments, result = (mean, np.exp(0.5 * log_variance)), np.empty(len(target))
             # Single precision, but for bits, whose probabilities may be next to one, and far
             # rows.
-            is_exact = (np.abs(values) > _LARGEST_SINGLE).any(axis=1) | self.likelihood.bounded
-            for part, dtype in ((~is_exact, np.float32), (is_exact, X.dtype)):
+            is_exact = (np.abs(target) > _LARGEST_SINGLE).any(axis=1) | bounded
+            for part, kind in ((~is_exact, np.float32), (is_exact, dtype)):
                 if part.any():
-                    some, centre, spread = (a[part].astype(dtype) for a in (values, mean, std))
-                    joint, draws = partial(log_joint, some), points.astype(dtype)
-                    result[part] = log_likelihood(np, centre, spread, joint, draws)
-            return result - volumes[at]
+                    centre, std = (array[part].astype(kind) for array in moments)
+                    joint = partial(log_joint, target[part].astype(kind))
+                    result[part] = log_likelihood(np, centre, std, joint, points.astype(kind))
+            return result
 
-        return self._in_chunks(scores, X, n_draws)
+        volumes = 0.0 if bounded else self.preprocessing.log_volumes(rows)
+        return (self._by_chunk(scores, rows, n_draws) - volumes).astype(dtype)
 
-    def _in_network_units(self, target):
-        """Targets, (n_samples, n_outputs), in the units of the network's output."""
-        return self.preprocessing.units.transform(target) if self.scales_output else target
+    def _by_chunk(self, function, rows, n_draws):
+        """One number for each row in memory, (n_samples,), float64.
+
+        By a function of mean and log-variance of codes, and of targets in the network's units.
+        """
+        X, result = rows.inputs, np.empty(len(rows))
+
+        def compute(at):
+            target = rows.outputs[at]
+            if self.scales_output:
+                target = self.preprocessing.units.transform(target)
+            result[at] = function(*self.posterior(X[at]), target)
+
+        n_rows = max(_CHUNK_ENTRIES // (n_draws * X.shape[1]), 1)
+        n_weights = sum(array.size for array in self.decoder.weights)
+        parallel_slices(compute, len(X), n_rows, len(X) * n_draws * n_weights)
+        return result
 
     def _errors(self, target, codes):
         """Minus the log-likelihood by draw and row, (n_draws, n_samples), given codes.
@@ -152,18 +159,6 @@ class VariationalModel(FittedAutoencoder):
             likelihood = ObservedLikelihood(likelihood)
         per_sample = likelihood.per_sample
         return np.array([per_sample(np, target, output, variance) for output in outputs])
-
-    def _in_chunks(self, function, X, n_draws):
-        """One number for each row of X, (n_samples,), by a function of a slice of rows."""
-        result = np.empty(len(X), X.dtype)
-        n_rows = max(_CHUNK_ENTRIES // (n_draws * X.shape[1]), 1)
-
-        def compute(at):
-            result[at] = function(at)
-
-        n_weights = sum(array.size for array in self.decoder.weights)
-        parallel_slices(compute, len(X), n_rows, len(X) * n_draws * n_weights)
-        return result
 
     # Training
 
