@@ -135,6 +135,19 @@ def test_training_goes_on(digits, tmp_path, name):
 
 
 @pytest.mark.any_data
+def test_the_activation_of_a_decoder_is_kept(pixels, tmp_path):
+    """Whether its output is in the units of the data depends on it."""
+    encoder = keras.Sequential([keras.Input((64,)), keras.layers.Dense(3)])
+    decoder = keras.Sequential([keras.Input((3,)), keras.layers.Dense(64, "sigmoid")])
+    network = KerasNetwork(encoder, decoder)
+    check_the_same(
+        lambda: AutoencoderTransformer(3, network=network, **saved.SMALL),
+        pixels,
+        tmp_path / "estimator.skae",
+    )
+
+
+@pytest.mark.any_data
 @pytest.mark.any_backend
 def test_a_generator_goes_on(digits, tmp_path):
     generator = np.random.RandomState(3)

@@ -6,6 +6,7 @@ import re
 from collections.abc import Hashable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -95,9 +96,7 @@ class KerasNetwork(Network):
         self.decoder = decoder
 
     def __sklearn_clone__(self) -> "KerasNetwork":
-        return type(self)(
-            *(_restored(_stored(given)) for given in (self.encoder, self.decoder))
-        )
+        return type(self)(_restored(_stored(self.encoder)), _restored(_stored(self.decoder)))
 
     def __getstate__(self) -> dict[str, Any]:
         state = dict(super().__getstate__())
@@ -126,33 +125,29 @@ class KerasNetwork(Network):
             code_width=options.code_width,
             wanted_activation=options.output_activation,
         )
-        network.check()
+        network.build()  # which checks the shapes
         return network
 
 
 @dataclass(frozen=True)
 class Source:
-    """A model, or a function that builds one; equal where the models would be.
+    """A model, or a function that builds one; equal where the models would be."""
 
-    Parameters
-    ----------
-    name : str
-        "encoder" or "decoder".
-
-    given : keras.Model or callable
-        Model (a copy of the user's) or function.
-
-    arguments : tuple
-        Arguments of a function.
-    """
-
-    name: str
-    given: Any = field(compare=False)
-    arguments: tuple[Any, ...]
+    name: str  # "encoder" or "decoder"
+    given: Any = field(compare=False)  # a function, or a copy of the user's model
+    arguments: tuple[Any, ...]  # of a function
     key: Hashable = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        key = _uncounted(self.given.to_json()) if self.is_model else self.given
+        key = self.given
+        if self.is_model:
+            # Keras numbers inputs without a name, and numbers them again in a copy.
+            names: dict[str, str] = {}
+            key = re.sub(
+                r'"(keras_tensor|input_layer)(_\d+)?"',
+                lambda found: names.setdefault(found[0], f'"input {len(names)}"'),
+                self.given.to_json(),
+            )
         object.__setattr__(self, "key", key)
 
     def __getstate__(self) -> dict[str, Any]:
@@ -164,7 +159,7 @@ class Source:
     @property
     def is_model(self) -> bool:
         """True for a model, whose weights are the initial ones."""
-        return _is_model(self.given)
+        return hasattr(self.given, "stateless_call")
 
     def make(self) -> Any:
         """A new model; its weights are not the initial ones."""
@@ -196,37 +191,38 @@ class KerasModels(BuiltNetwork):
     output_shape: Shape
     code_width: int
     wanted_activation: str
-    output_activation: str = field(init=False, default="linear", compare=False)
 
     # Other models may have neither masked columns nor a linear path.
     resizable = False
     starts_linear = False
 
-    def check(self) -> None:
-        """Raise if shapes do not match; set the output activation."""
-        _, decoder = self._models()
-        activation = last_activation(decoder)
-        if activation == "linear":
-            activation = self.wanted_activation
-        object.__setattr__(self, "output_activation", activation)
-        self.build()
+    @cached_property
+    def output_activation(self) -> str:
+        """Keras' name of the output activation."""
+        activation = last_activation(self.decoder.make())
+        return self.wanted_activation if activation == "linear" else activation
 
     def build(self) -> tuple[Any, Any]:
-        """Keras models of encoder and decoder, from flat rows to codes and back."""
+        """Keras models of encoder and decoder, from flat rows to codes and back.
+
+        Raises where shapes do not match.
+        """
         import keras
 
-        encoder, decoder = self._models()
-        width = self.n_components * self.code_width
+        encoder, decoder = self.encoder.make(), self.decoder.make()
         rows = rows_of((math.prod(self.input_shape),))
         code = apply_to_rows(encoder, rows, self.input_shape, "rows of X have shape")
-        check_output_shape(
-            encoder, "encoder", code, (width,), f"n_components={self.n_components}"
-        )
+        shape = (self.n_components * self.code_width,)
+        # A code has exactly one axis.
+        if tuple(code.shape[1:]) != shape:
+            where = f"n_components={self.n_components}"
+            raise _wrong_output("encoder", encoder, code, shape, where)
 
         codes = rows_of((self.n_components,))
         output = apply_to_rows(decoder, codes, (self.n_components,), "the code has shape")
-        where = f"rows to reconstruct have shape {self.output_shape}"
-        check_output_shape(decoder, "decoder", output, self.output_shape, where)
+        if not _alike(self.output_shape, tuple(output.shape[1:])):
+            where = f"rows to reconstruct have shape {self.output_shape}"
+            raise _wrong_output("decoder", decoder, output, self.output_shape, where)
         output = layer("Reshape", (math.prod(self.output_shape),))(output)
         if last_activation(decoder) == "linear" != self.wanted_activation:
             output = layer("Activation", self.wanted_activation)(output)
@@ -234,9 +230,6 @@ class KerasModels(BuiltNetwork):
             keras.Model(rows, code, name="encoder"),
             keras.Model(codes, output, name="decoder"),
         )
-
-    def _models(self) -> tuple[Any, Any]:
-        return self.encoder.make(), self.decoder.make()
 
     def random_start(self, rng: np.random.RandomState) -> Weights:
         """The weights of the user's models; initialized ones of models that functions build."""
@@ -257,22 +250,17 @@ class KerasModels(BuiltNetwork):
         return statistics[0] + statistics[1]
 
 
-def _is_model(given: Any) -> bool:
-    return hasattr(given, "stateless_call")
-
-
 def _is_whole(given: Any) -> bool:
     """True for a model that can be rebuilt from its configuration."""
-    import keras
-
-    return isinstance(given, keras.Model) and given.built and bool(given.inputs)
+    is_model = hasattr(given, "stateless_call")
+    return is_model and given.built and bool(getattr(given, "inputs", None))
 
 
 def _copied(name: str, given: Any) -> Any:
     """A model that the user can no longer change; functions as they are."""
     import keras
 
-    if not _is_model(given):
+    if not hasattr(given, "stateless_call"):
         return given
     if not _is_whole(given):
         raise ValueError(
@@ -286,22 +274,9 @@ def _copied(name: str, given: Any) -> Any:
     return copy
 
 
-def _uncounted(config: str) -> str:
-    """A configuration whose inputs have the same names in a model and in its copies.
-
-    Keras numbers inputs without a name, and numbers them again in a copy.
-    """
-    names: dict[str, str] = {}
-    return re.sub(
-        r'"(keras_tensor|input_layer)(_\d+)?"',
-        lambda found: names.setdefault(found[0], f'"input {len(names)}"'),
-        config,
-    )
-
-
 def _stored(given: Any) -> Any:
     """A model as text and arrays, which any format can hold; anything else unchanged."""
-    if not (_is_model(given) and _is_whole(given)):
+    if not _is_whole(given):
         return given
     return {"config": given.to_json(), "weights": values(given.weights)}
 
@@ -345,15 +320,12 @@ def apply_to_rows(model: Any, rows: Any, shape: Shape, which: str) -> Any:
     return model(layer("Reshape", expected)(rows))
 
 
-def check_output_shape(model: Any, name: str, output: Any, shape: Shape, where: str) -> None:
-    """Raise if a model has an output of another shape; a code has exactly one axis."""
-    given = tuple(output.shape[1:])
-    if given == shape or (name != "encoder" and _alike(shape, given)):
-        return
+def _wrong_output(name: str, model: Any, output: Any, shape: Shape, where: str) -> ValueError:
+    """The error for a model with an output of another shape than is required."""
     last = model.layers[-1].name if model.layers else model.name
-    raise ValueError(
-        f"network: the {name}'s last layer {last!r} outputs an array of shape {given} for each "
-        f"row, but {where} requires {shape}."
+    return ValueError(
+        f"network: the {name}'s last layer {last!r} outputs an array of shape "
+        f"{tuple(output.shape[1:])} for each row, but {where} requires {shape}."
     )
 
 
