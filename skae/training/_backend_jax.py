@@ -59,6 +59,8 @@ class JaxEngine(Engine):
         return super()._losses(weights, state, x, target, weight, training)
 
     def _step(self, state: State, x: Any, target: Any, weight: Any) -> tuple[State, Any]:
+        """One batch: x, target : (n_rows, ...); weight : (n_rows,)."""
+
         def objective(weights: list[Any]) -> tuple[Any, Any]:
             parts, others = self._losses(weights, state, x, target, weight, training=True)
             return jnp.sum(parts), (parts, others)

@@ -22,6 +22,7 @@ class TensorFlowEngine(Engine):
         return tf.experimental.dlpack.from_dlpack(array.__dlpack__())
 
     def _step(self, state: State, x: Any, target: Any, weight: Any) -> tuple[State, Any]:
+        """One batch: x, target : (n_rows, ...); weight : (n_rows,)."""
         weights = self._unflattened([tf.convert_to_tensor(v.value) for v in self._params])
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch(weights)

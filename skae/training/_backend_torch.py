@@ -13,6 +13,7 @@ class TorchEngine(Engine):
     """Trains with PyTorch."""
 
     def _step(self, state: State, x: Any, target: Any, weight: Any) -> tuple[State, Any]:
+        """One batch: x, target : (n_rows, ...); weight : (n_rows,)."""
         with torch.enable_grad():
             leaves = [value.detach().requires_grad_() for value in state["params"]]
             weights = self._unflattened(leaves)
