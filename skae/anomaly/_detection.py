@@ -97,7 +97,8 @@ class DetectionMixin(OutlierMixin):
             Between 0 and 1. With ``novelty=True`` one plus the number of training rows that
             are at least as anomalous, over one plus their number: at least one over that.
         """
-        return self._calibration.p_values(-self.score_samples(X))
+        scores = -self.score_samples(X)
+        return self._calibration.p_values(scores)
 
     def select(self, X, fdr=0.1):
         """Find anomalies, with few normal rows among what is found.
@@ -182,7 +183,8 @@ class DetectionMixin(OutlierMixin):
             Of a table a data frame like X: with valid categories, whole numbers where all
             were, and missing values where these are expected.
         """
-        values = self._score.reasons(self._rows(X)).expected
+        rows = self._rows(X)
+        values = self._score.reasons(rows).expected
         if self.table_ is not None:
             return self.table_.decode(values, index=index_of(X))
         return self._in_the_form_of(X, values)
@@ -208,7 +210,8 @@ class DetectionMixin(OutlierMixin):
             they usually are wrong by, and a value no farther off is no reason. Where no value
             is one: "far from all rows in amount and weight together".
         """
-        rows, spread = self._rows(X), self._score.spread
+        rows = self._rows(X)
+        spread = self._score.spread
         blamed, shares, expected = self._score.reasons(rows)
         if self.table_ is None:
             names = getattr(self, "feature_names_in_", column_names(X, rows.shape[1]))
