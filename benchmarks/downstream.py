@@ -13,8 +13,8 @@ Next steps, at their defaults: logistic or ridge regression, 15 neighbours, a su
 machine, histogram gradient boosting, and for classes the adjusted Rand index of k-means with as
 many clusters as classes. Scores are the area under the ROC curve (each class against the
 others) or R2, of rows that were held out, in percent. `recall` is
-:func:`skae.metrics.neighbor_recall` of 15 neighbours, and `variance` the share of the variance
-explained, in percent.
+:func:`skae.metrics.neighbor_recall` of 15 neighbours among the rows of the prepared matrix, and
+`variance` the share of the variance explained, in percent.
 
 Choices are made on the tables of `--half a` and validated on those of `--half b`.
 """
@@ -43,7 +43,7 @@ from sklearn.svm import SVC, SVR
 from _common import clock, note, print_machine, print_table
 from _downstream_data import tables
 from skae import AutoencoderTransformer
-from skae.metrics import reconstruction_score
+from skae.metrics import neighbor_recall, reconstruction_score
 
 MOST_ROWS = 2000
 STEPS = "linear", "neighbours", "kernel", "boosting", "clusters"
@@ -142,6 +142,8 @@ def measured(X, y, sizes, seed, steps, only=()):
             record = {"size": size, "reduction": name, "seconds": seconds}
             if not on_frame and hasattr(reduction, "inverse_transform") and name != "KernelPCA":
                 record["variance"] = 100 * reconstruction_score(reduction, rows[1])
+            if not on_frame:
+                record["recall"] = 100 * neighbor_recall(reduction, *rows, k=15)
             codes = codes, reduction.transform(rows[1])
             yield record | scores_of(codes, y, steps)
 
@@ -150,13 +152,13 @@ def summary(records, steps):
     """Print the means over tables, beside PCA's, and how often a cell is won or lost."""
     cells = defaultdict(list)
     for r in records:
-        for figure in (*steps, "variance", "seconds"):
+        for figure in (*steps, "recall", "variance", "seconds"):
             if r.get(figure) not in (None, ""):
                 cells[r["table"], r["size"], r["reduction"], figure].append(float(r[figure]))
     cells = {key: np.mean(values) for key, values in cells.items()}
     names = [n for n in dict.fromkeys(r["reduction"] for r in records) if n != "PCA"]
     rows = []
-    for figure in (*steps, "variance"):
+    for figure in (*steps, "recall", "variance"):
         for name in names:
             own = {(t, s): v for (t, s, n, f), v in cells.items() if n == name and f == figure}
             if not own:
@@ -191,13 +193,13 @@ def summary(records, steps):
     for size in sorted({r["size"] for r in records} - {0}):
         for name in ["PCA", *names]:
             row = [f"{size}: {name}"]
-            for figure in (*steps, "variance", "seconds"):
+            for figure in (*steps, "recall", "variance", "seconds"):
                 wanted = size, name, figure
                 found = [v for (_, *key), v in cells.items() if tuple(key) == wanted]
                 row.append(np.mean(found) if found else None)
             if any(cell is not None for cell in row[1:]):
                 rows.append(row)
-    print_table("By size", ["size: reduction", *steps, "variance", "seconds"], rows)
+    print_table("By size", ["size: reduction", *steps, "recall", "variance", "seconds"], rows)
 
 
 def main():

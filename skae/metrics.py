@@ -1,13 +1,17 @@
-"""Scores of the reconstruction of X by any transformer with an inverse."""
+"""Scores of the reconstruction of X, and of the code, by any transformer."""
 
 from collections.abc import Callable
 from functools import partial
+from numbers import Integral
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import sparse
+from sklearn.neighbors import NearestNeighbors
+from sklearn.utils import check_array, check_scalar, gen_batches
 
+from skae.tables import TabularEncoder
 from skae.tables._column_values import ColumnValues, iso_times
 from skae.tables._columns import counted
 from skae.tables._frames import checked_table, numbers_of, read_columns
@@ -15,7 +19,13 @@ from skae.utils._arrays import check_floats, check_weight
 from skae.utils._lazy import LazyRows, canonical
 from skae.utils._rows import Rows, moments
 
-__all__ = ["reconstruction_error", "reconstruction_score"]
+__all__ = ["neighbor_recall", "reconstruction_error", "reconstruction_score"]
+
+# Entries of rows and their neighbours that are compared at a time.
+_CHUNK_ENTRIES = 2**22
+
+# Distances that differ by less, relatively, are equal but for rounding.
+_TOLERANCE = 1e-9
 
 
 def variance_explained(X: Any, reconstruction: Any, sample_weight: Any = None) -> float:
@@ -257,3 +267,97 @@ def reconstruction_error(estimator: Any, X: Any) -> NDArray[Any]:
         errors = np.square(rows - reconstruction).reshape(len(rows), -1)
     n_observed = np.maximum((~np.isnan(errors)).sum(axis=1), 1)
     return np.asarray(np.nansum(errors, axis=1) / n_observed.astype(errors.dtype))
+
+
+def neighbor_recall(transformer: Any, X_train: Any, X_test: Any, k: int = 15) -> float:
+    """Share of the nearest rows in the code that are nearest in the data, too.
+
+    Recall at `k`: each row of `X_test` has `k` nearest training rows by the Euclidean distance
+    of the codes. Those count that are no farther from it, by the Euclidean distance of the
+    rows, than its `k` nearest training rows are, so of training rows at equal distances any.
+
+    Parameters
+    ----------
+    transformer : transformer
+        Fitted, with the method `transform`: an autoencoder, PCA, a manifold learner that
+        embeds new rows, or a pipeline.
+
+    X_train : array-like, sparse matrix or data frame of shape (n_train, ...)
+        Rows among which neighbours are found. Distances are in the units of the data, with
+        missing values at the mean of their column, and of images over all pixels. Tables with
+        columns that are not numeric are encoded by :class:`~skae.tables.TabularEncoder`.
+
+    X_test : array-like, sparse matrix or data frame of shape (n_test, ...)
+        Rows whose neighbours are found, none of which is a training row: it would be its own
+        nearest neighbour.
+
+    k : int, default=15
+        Number of neighbours, at most `n_train`.
+
+    Returns
+    -------
+    float
+        Mean over the rows of `X_test`, between 0 and 1. A code without information about the
+        rows has about ``k / n_train``.
+
+    See Also
+    --------
+    sklearn.manifold.trustworthiness : Penalizes neighbours in an embedding by their rank.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from sklearn.decomposition import PCA
+    >>> from sklearn.model_selection import train_test_split
+    >>> from skae.metrics import neighbor_recall
+    >>> X_train, X_test = train_test_split(load_iris().data, random_state=0)
+    >>> print(f"{neighbor_recall(PCA(2).fit(X_train), X_train, X_test, k=10):.2f}")
+    0.81
+    """
+    codes = [
+        check_array(transformer.transform(X), accept_sparse="csr", input_name="code")
+        for X in (X_train, X_test)
+    ]
+    train, test = _comparable(X_train, X_test)
+    check_scalar(k, "k", Integral, min_val=1, max_val=train.shape[0])
+    found, nearest = (
+        NearestNeighbors(n_neighbors=int(k)).fit(rows).kneighbors(others, return_distance=False)
+        for rows, others in (codes, (train, test))
+    )
+    counts = []
+    n_rows = max(_CHUNK_ENTRIES // (int(k) * train.shape[1]), 1)
+    for at in gen_batches(test.shape[0], n_rows):
+        farthest = _squares(train, test[at], nearest[at]).max(axis=1, keepdims=True)
+        squares = _squares(train, test[at], found[at])
+        counts.append((squares <= farthest * (1 + _TOLERANCE)).sum(axis=1))
+    return float(np.concatenate(counts).mean() / k)
+
+
+def _comparable(X_train: Any, X_test: Any) -> list[Any]:
+    """Training rows and test rows, (n_samples, n_numbers) each, between which distances are."""
+    if sparse.issparse(X_train):
+        return [check_array(X, accept_sparse="csr") for X in (X_train, X_test)]
+    if any(numbers_of(X, unknown=True) is None for X in (X_train, X_test)):
+        encoder = TabularEncoder().fit(X_train)
+        return [np.asarray(encoder.transform(X)) for X in (X_train, X_test)]
+    train, test = (
+        check_array(
+            numbers_of(X, unknown=True),
+            allow_nd=True,
+            ensure_all_finite="allow-nan",
+            input_name=name,
+        ).reshape(len(X), -1)
+        for X, name in ((X_train, "X_train"), (X_test, "X_test"))
+    )
+    # Columns without observed values are zero in all rows.
+    mean = np.nan_to_num(moments(train)[0])
+    return [np.where(np.isnan(rows), mean, rows) for rows in (train, test)]
+
+
+def _squares(train: Any, rows: Any, index: NDArray[np.intp]) -> NDArray[np.float64]:
+    """Squared distances of rows, (n_rows, n_numbers), to training rows, (n_rows, k)."""
+    others = train[index.ravel()]
+    if sparse.issparse(train):
+        others, rows = others.toarray(), rows.toarray()
+    difference = others.reshape(*index.shape, -1).astype(np.float64) - rows[:, np.newaxis]
+    return np.asarray(np.square(difference).sum(axis=2))

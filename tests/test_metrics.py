@@ -9,11 +9,12 @@ from sklearn.decomposition import NMF, PCA, FastICA, KernelPCA, TruncatedSVD
 from sklearn.metrics import r2_score
 from sklearn.model_selection import cross_val_score
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import Normalizer, StandardScaler
+from sklearn.preprocessing import FunctionTransformer, Normalizer, StandardScaler
 
 from data import data_rng
 from skae import AutoencoderTransformer, VAETransformer
-from skae.metrics import reconstruction_error, reconstruction_score
+from skae.metrics import neighbor_recall, reconstruction_error, reconstruction_score
+from skae.tables import TabularEncoder
 
 pytestmark = pytest.mark.any_backend
 
@@ -163,3 +164,78 @@ def test_bad_weights_of_a_score(digits, fitted, kind):
     for score in scores.values():
         with pytest.raises(ValueError, match=r"[Ss]ample.weight"):
             score()
+
+
+# Neighbours
+
+FIRST = FunctionTransformer(lambda X: np.asarray(X)[:, :1])
+
+
+def test_recall_by_hand():
+    train = np.array([[0.0, 0], [1, 9], [2, 1], [3, 0], [9, 1]])
+    # In the first column (1, 9) and (2, 1) are nearest to the first row, of all columns (0, 0)
+    # and (2, 1); to the second (9, 1) and (3, 0) are nearest in both.
+    test = np.array([[1.2, 0], [8, 0]])
+    assert neighbor_recall(FIRST, train, test, 2) == 0.75
+    assert neighbor_recall(FIRST, train, test[:1], k=1) == 0.0
+    assert neighbor_recall(FIRST, train, test, k=5) == 1.0
+
+
+def test_recall_is_the_share_of_common_neighbours(pixels):
+    train, test = pixels[:200], pixels[200:]
+    pca = PCA(3).fit(train)
+
+    def nearest(rows, others):
+        squares = np.square(others[:, np.newaxis] - rows).sum(axis=2)
+        return np.argsort(squares, axis=1)[:, :7]
+
+    pairs = zip(
+        nearest(train, test), nearest(pca.transform(train), pca.transform(test)), strict=True
+    )
+    expected = np.mean([len(set(a) & set(b)) / 7 for a, b in pairs])
+    assert_allclose(neighbor_recall(pca, train, test, k=7), expected)
+    assert 0.2 < expected < 0.9
+    assert neighbor_recall(PCA().fit(train), train, test) == 1.0
+
+
+def test_recall_of_rows_at_equal_distances():
+    train = np.array([[0.0, 0], [0, 0], [0, 0], [1, 0]])
+    assert neighbor_recall(FIRST, train, np.array([[0.0, 0]]), k=2) == 1.0
+
+
+def test_recall_of_all_that_is_transformed(quick, blob):
+    train, test = blob[:40], blob[40:]
+    pca = PCA(2).fit(train)
+    expected = neighbor_recall(pca, train, test, k=5)
+    assert expected == neighbor_recall(pca, *map(pd.DataFrame, (train, test)), k=5)
+    assert expected == neighbor_recall(pca.set_output(transform="pandas"), train, test, k=5)
+    images = [rows.reshape(len(rows), 5, 1) for rows in (train, test)]
+    flat = FunctionTransformer(lambda X: pca.transform(X.reshape(len(X), -1)))
+    assert expected == neighbor_recall(flat, *images, k=5)
+    svd = TruncatedSVD(2, random_state=0).fit(train)
+    assert_allclose(
+        neighbor_recall(svd, *map(sparse.csr_array, (train, test)), k=5),
+        neighbor_recall(svd, train, test, k=5),
+    )
+    holes = train.copy()
+    holes[::4, 1] = np.nan
+    filled = np.where(np.isnan(holes), np.nanmean(holes, axis=0), holes)
+    fitted = quick().fit(holes)
+    assert_allclose(
+        neighbor_recall(fitted, holes, test, k=5), neighbor_recall(fitted, filled, test, k=5)
+    )
+
+
+def test_recall_of_a_table(quick):
+    table = pd.DataFrame({"a": data_rng().normal(size=60), "kind": list("xyz") * 20})
+    train, test = table[:45], table[45:]
+    encoded = FunctionTransformer(lambda X: TabularEncoder().fit(train).transform(X))
+    assert neighbor_recall(encoded, train, test, k=4) == 1.0
+    assert 0 < neighbor_recall(quick().fit(train), train, test, k=4) <= 1
+
+
+@pytest.mark.parametrize("k", [0, 6, 2.0])
+def test_recall_of_another_number_of_neighbours(k):
+    error = TypeError if isinstance(k, float) else ValueError
+    with pytest.raises(error, match="k"):
+        neighbor_recall(FIRST, np.zeros((5, 2)), np.zeros((3, 2)), k=k)
