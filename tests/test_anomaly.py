@@ -604,6 +604,12 @@ def test_a_refit_compiles_nothing(cache, normal):
         assert len(cache) == 1
 
 
+def test_one_weight_for_all_rows(normal):
+    weighted = quick(novelty=True, n_steps=2).fit(normal, sample_weight=2.0)
+    without = quick(novelty=True, n_steps=2).fit(normal)
+    assert_array_equal(weighted.calibration_scores_, without.calibration_scores_)
+
+
 def test_weights_of_zero_are_absent_rows(normal):
     weight = np.ones(len(normal))
     weight[::4] = 0

@@ -7,7 +7,6 @@ import numpy as np
 from scipy.stats import false_discovery_control
 from sklearn.base import OutlierMixin
 from sklearn.utils.metaestimators import available_if
-from sklearn.utils.validation import check_is_fitted
 
 from skae.anomaly._calibration import Calibration, ContaminatedCalibration, lower_quantile
 from skae.anomaly._explanation import describe_row, texts_of_numbers, texts_of_table
@@ -110,8 +109,7 @@ class DetectionMixin(OutlierMixin):
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features) or (n_samples, ...)
-            All rows of the selection. With ``novelty=False`` they may be the training
-            rows.
+            All rows of the selection. With ``novelty=False`` they may be the training rows.
 
         fdr : float, default=0.1
             Share of normal rows among those found, on the mean over data sets.
@@ -246,7 +244,6 @@ class DetectionMixin(OutlierMixin):
             The detector, with `offset_`, `false_alarm_rate_` and `calibration_scores_` by
             these rows.
         """
-        check_is_fitted(self)
         X = self._rows(X)
         weight = check_weight(sample_weight, len(X))
         if weight is not None:

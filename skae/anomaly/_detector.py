@@ -60,11 +60,10 @@ class AEAnomalyDetector(TableTagsMixin, DetectionMixin, CallbackSupportMixin, Ba
     missing values are accepted as they are, in data frames of pandas, polars or PyArrow and
     in arrays, and explanations are in their columns.
 
-    Everything is cross-fitted: the rows are split into folds, and for each a network is
-    trained on the others, so that each training row has a score by a network that has not
-    seen it. These scores set the threshold and turn scores into p-values [3]_, and many
-    p-values into a selection with few false discoveries [4]_, [5]_. New rows are scored by
-    all the networks.
+    Everything is cross-fitted: the rows are split into folds, and for each a network is trained
+    on the others, so that each training row has a score by a network that has not seen it.
+    These scores set the threshold and turn scores into p-values [3]_, and many p-values into a
+    selection with few false discoveries [4]_, [5]_. New rows are scored by all the networks.
 
     Parameters
     ----------

@@ -71,9 +71,10 @@ class NumberEncoding:
     @classmethod
     def from_data(cls, rows: Rows, scaled: bool = True) -> "NumberEncoding":
         """Encoding fitted to rows that may be trained on."""
-        scaler = SquashingScaler.from_data(rows.inputs, rows.weight) if scaled else None
-        layout = ColumnLayout.numeric(rows.inputs.shape[1])
-        return cls(layout, scaler, range_of(rows.inputs), missing_error(rows))
+        X = rows.inputs
+        scaler = SquashingScaler.from_data(X, rows.weight) if scaled else None
+        seen_range = np.fmin.reduce(X, axis=0), np.fmax.reduce(X, axis=0)
+        return cls(ColumnLayout.numeric(X.shape[1]), scaler, seen_range, missing_error(rows))
 
     def encode(self, X: Array) -> EncodedRows:
         """Rows of the matrix, (n_samples, n_features), for the components of the score."""
@@ -148,7 +149,8 @@ class TableEncoding:
 
     def within(self, X: Array) -> "TableEncoding":
         """The same, with the range of these rows of its matrix, (n_samples, n_points)."""
-        return replace(self, seen_range=range_of(self.to_network(X)))
+        Z = self.to_network(X)
+        return replace(self, seen_range=(np.fmin.reduce(Z, axis=0), np.fmax.reduce(Z, axis=0)))
 
     def join(self, Z: Array, observed: Array) -> Array:
         """Rows of the matrix, (n_samples, n_numbers + n_columns).
@@ -189,11 +191,6 @@ class TableEncoding:
     def to_data(self, Z: Array) -> Array:
         """Numbers of the encoder, (n_samples, n_numbers), within what was seen."""
         return Z if self.seen_range is None else Z.clip(*self.seen_range)
-
-
-def range_of(X: Array) -> tuple[Array, Array]:
-    """Least and greatest observed value of each column of X, (n_features,) each."""
-    return np.fmin.reduce(X, axis=0), np.fmax.reduce(X, axis=0)
 
 
 def missing_error(rows: Rows) -> Array:

@@ -60,7 +60,8 @@ class NearestRows:
             for i, models in enumerate(patterns.T)
             if models.any()
         ]
-        distance = np.stack([mean for mean, _ in self._search(rows, range(len(masks)))])
+        found = self._search(rows, range(len(masks)))
+        distance = np.stack([mean for mean, _, _ in found]) / rows.shape[1]
         of_models = [each[mask] for each, mask in zip(distance, masks, strict=True)]
         self.unit = np.array([each.mean() for each in of_models])
         self.own_distance = distance if relative else None
@@ -74,10 +75,12 @@ class NearestRows:
         these count.
         """
         scores = []
-        for j, (mean, neighbors) in zip(models, self._search(Z, models), strict=True):
+        for j, (mean, chosen, position) in zip(models, self._search(Z, models), strict=True):
+            mean = mean / Z.shape[1]
             score = mean / (self.unit[j] or 1.0)
             if self.own_distance is not None:
                 least = self.least_distance[j] or 1.0
+                neighbors = np.take_along_axis(position, chosen, axis=1)
                 theirs = self.own_distance[j][neighbors].mean(axis=1)
                 score = score * np.sqrt((mean + least) / (theirs + least))
             scores.append(score)
@@ -85,58 +88,47 @@ class NearestRows:
 
     def shares(self, Z: Array) -> Array:
         """Shares of the columns in the distance of rows Z, a mean over models, as `Z`."""
-        distance, position, candidate_of = self._candidates(Z, slice(None))
-        weight = np.zeros_like(distance)
-        row = np.arange(len(Z))[:, np.newaxis]
-        for is_candidate in candidate_of:
-            chosen = self._chosen(distance, is_candidate)
-            total = distance[row, chosen].sum(axis=1, keepdims=True)
-            weight[row, chosen] += 1 / np.maximum(total, SAME)
+        weight: Any = 0.0
+        for mean, chosen, position in self._search(Z, range(len(self.unit))):
+            of_model = np.zeros(position.shape)
+            total = np.maximum(self.n_neighbors * mean, SAME)[:, np.newaxis]
+            np.put_along_axis(of_model, chosen, 1 / total, axis=1)
+            weight = weight + of_model
         square = np.square(self.rows[position] - Z[:, np.newaxis])
         parts = np.einsum("nc,ncd->nd", weight, square) + SAME
         return np.asarray(parts / parts.sum(axis=1, keepdims=True))
 
-    def _search(self, Z: Array, models: Sequence[int]) -> Iterator[tuple[Array, Array]]:
-        """By fold model, mean squared difference (n_samples,) and neighbours (n_samples, k)."""
-        distance, position, candidate_of = self._candidates(Z, list(models))
-        row = np.arange(len(Z))[:, np.newaxis]
-        for is_candidate in candidate_of:
-            chosen = self._chosen(distance, is_candidate)
-            yield distance[row, chosen].mean(axis=1) / Z.shape[1], position[row, chosen]
+    def _search(self, Z: Array, models: Sequence[int]) -> Iterator[tuple[Array, Array, Array]]:
+        """By fold model, mean squared distances (n_samples,), and the neighbours of rows Z.
 
-    def _chosen(self, distance: Array, is_candidate: Array) -> Array:
-        """Neighbours for a fold model, among its candidates, (n_samples, n_neighbors).
-
-        From squared distances, (n_samples, n_candidates), and the mask of the candidates.
+        As positions among candidates, (n_samples, n_neighbors), and the positions of these in
+        the reference, (n_samples, n_candidates).
         """
-        at = np.flatnonzero(is_candidate)
-        order, theirs = _least(distance[:, at], self.n_neighbors + self.leaves_out)
-        if self.leaves_out:
-            order = np.take_along_axis(order, theirs.argsort(axis=1), axis=1)
-            same = theirs.min(axis=1, keepdims=True) < SAME
-            order = np.where(same, order[:, 1:], order[:, :-1])
-        return np.asarray(at[order])
-
-    def _candidates(self, Z: Array, models: Any) -> tuple[Array, ...]:
-        """Squared distances and positions of candidates, and of which model each is one.
-
-        Arrays of shape (n_samples, n_candidates), twice, and (n_models, n_candidates).
-        """
-        Z = np.ascontiguousarray(Z)
+        Z, at_models = np.ascontiguousarray(Z), list(models)
         n_entries = len(Z) * len(self.rows) * (Z.shape[1] + _ENTRIES_BESIDE)
         every = cdist(Z, self.rows, "sqeuclidean") if n_entries <= _FEW_ENTRIES else None
         found = []
         for at, models_of_block in self.blocks:
-            if not models_of_block[models].any():
+            if not models_of_block[at_models].any():
                 continue
             k = min(self.n_neighbors + 1, len(at))
             if every is not None:
-                position, distance = _least(every[:, at], k)
+                order, distance = _least(every[:, at], k)
             else:
-                distance, position = nearest(Z, self.rows[at], k)
+                distance, order = nearest(Z, self.rows[at], k)
                 distance = np.square(distance)
-            found.append((distance, at[position], np.tile(models_of_block[models], (k, 1)).T))
-        return tuple(np.concatenate(arrays, axis=1) for arrays in zip(*found, strict=True))
+            of_models = np.repeat(models_of_block[at_models, np.newaxis], k, axis=1)
+            found.append((distance, at[order], of_models))
+        distance, position, candidate_of = map(np.hstack, zip(*found, strict=True))
+        for is_candidate in candidate_of:
+            at = np.flatnonzero(is_candidate)
+            order, theirs = _least(distance[:, at], self.n_neighbors + self.leaves_out)
+            if self.leaves_out:
+                order = np.take_along_axis(order, theirs.argsort(axis=1), axis=1)
+                same = theirs.min(axis=1, keepdims=True) < SAME
+                order = np.where(same, order[:, 1:], order[:, :-1])
+            chosen = at[order]
+            yield np.take_along_axis(distance, chosen, axis=1).mean(axis=1), chosen, position
 
 
 def _least(values: Array, k: int) -> tuple[Array, Array]:

@@ -124,17 +124,17 @@ class CombinedScore:
         weight = None if rows.weight is None else rows.weight[held_out]
         if n_distances:
             some = logs[held_out, : 1 + n_distances]
-            median, unit = _units(some, _QUANTILE_OF_DISTANCES, weight)
-            self.distance_units = np.stack([median, np.maximum(unit, _LEAST_UNIT)])
+            median, upper = _quantiles(some, _QUANTILE_OF_DISTANCES, weight)
+            self.distance_units = np.stack([median, np.maximum(upper - median, _LEAST_UNIT)])
         if self.relations:
             some = self.views(logs[held_out])
-            median, unit = _units(some, _UPPER_QUANTILE[bool(novelty)], weight)
-            origins = [-np.inf, *(relation.least_origin for relation in self.relations)]
-            upper, median = median + unit, np.maximum(median, origins)
+            origin, upper = _quantiles(some, _UPPER_QUANTILE[bool(novelty)], weight)
+            least = [-np.inf, *(relation.least_origin for relation in self.relations)]
+            origin = np.maximum(origin, least)
             least = [_LEAST_UNIT, *(relation.least_unit for relation in self.relations)]
-            unit = np.maximum(upper - median, least)
-            median[1:] += unit[1:] * [relation.above_unit for relation in self.relations]
-            self.units = np.stack([median, unit])
+            unit = np.maximum(upper - origin, least)
+            origin += unit * [False, *(relation.above_unit for relation in self.relations)]
+            self.units = np.stack([origin, unit])
         return np.exp(log_score(np, logs.T, self.distance_units, self.units))
 
     @property
@@ -217,13 +217,10 @@ class CombinedScore:
         return (self.encoding.encode(X[i : i + n_rows]) for i in range(0, len(X), n_rows))
 
 
-def _units(logs, quantile, weight):
-    """Medians of columns, (n_samples, n_columns), and the distances to a quantile."""
-    median, upper = (
-        np.array([lower_quantile(log, share, weight) for log in logs.T])
-        for share in (0.5, quantile)
-    )
-    return median, upper - median
+def _quantiles(logs, quantile, weight):
+    """Medians of columns, (n_samples, n_columns), and another quantile, (n_columns,) each."""
+    shares = 0.5, quantile
+    return np.array([[lower_quantile(log, q, weight) for log in logs.T] for q in shares])
 
 
 class ReconstructionScore:
