@@ -85,7 +85,8 @@ def share_explained(X: Any, reconstruction: Any, sample_weight: Any = None) -> f
     not count.
     """
     errors, weight = _relative_errors(X, reconstruction, sample_weight)
-    by_column: Any = np.ma.average(np.ma.masked_invalid(errors), axis=0, weights=weight)
+    observed = np.ma.masked_array(errors, np.isnan(errors))
+    by_column: Any = np.ma.average(observed, axis=0, weights=weight)
     return float(1 - by_column.mean()) if by_column.count() else 1.0
 
 
