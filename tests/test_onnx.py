@@ -155,6 +155,18 @@ def test_every_activation_is_supported():
 
 
 @pytest.mark.any_data
+@pytest.mark.any_backend
+def test_functions_of_numpy_that_onnx_lacks_are_refused():
+    tensor = Tensor(None, "rows", (None, 3), np.float32)
+    for function in (np.cos, np.cumsum, np.add.reduce):
+        with pytest.raises(TypeError):
+            function(tensor)
+    array = np.zeros(3)
+    with pytest.raises(TypeError):
+        array += tensor
+
+
+@pytest.mark.any_data
 @pytest.mark.parametrize(
     ("params", "options"),
     [
