@@ -375,7 +375,16 @@ def _texts(column: ColumnValues, row: int, kind: str, spread: float) -> tuple[st
         return "missing", "missing"
     value = column.values[row]
     if column.unit is not None:
-        text = _time(column, row)
+        # A time in its format, or in ISO 8601, no finer than it must be.
+        counts, unit = column.values[row : row + 1].astype(np.int64), column.unit
+        if column.type == "duration":
+            text = str(counts.astype(f"m8[{unit}]").astype("m8[us]").tolist()[0])
+        elif column.format is not None and column.type in ("period", "time of day"):
+            text = str(column.format.objects(counts, unit)[0])
+        else:
+            text = str(counts.astype(f"M8[{unit}]")[0])
+            text = text.split(".")[0] if set(text.partition(".")[2]) <= {"0"} else text
+            text = text.removesuffix("T00:00:00")
         return text, f"about {text}"
     if isinstance(value, bool | np.bool_) or not isinstance(
         value, int | float | np.integer | np.floating
@@ -384,18 +393,6 @@ def _texts(column: ColumnValues, row: int, kind: str, spread: float) -> tuple[st
         return text, text
     exact, about = _texts_of_number(float(value), spread)
     return exact, about if kind in _CONTINUOUS else exact
-
-
-def _time(column: ColumnValues, row: int) -> str:
-    """A time in its format, or in ISO 8601, no finer than it must be."""
-    value, unit = column.values[row : row + 1].astype(np.int64), column.unit
-    if column.type == "duration":
-        return str(value.astype(f"m8[{unit}]").astype("m8[us]").tolist()[0])
-    if column.format is not None and column.type in ("period", "time of day"):
-        return str(column.format.objects(value, unit)[0])
-    text = str(value.astype(f"M8[{unit}]")[0])
-    whole = text.split(".")[0] if set(text.partition(".")[2]) <= {"0"} else text
-    return whole.removesuffix("T00:00:00")
 
 
 def describe_row(

@@ -113,7 +113,8 @@ class NearestRows:
                 continue
             k = min(self.n_neighbors + 1, len(at))
             if every is not None:
-                order, distance = _least(every[:, at], k)
+                order = np.argpartition(every[:, at], k - 1, axis=1)[:, :k]
+                distance = np.take_along_axis(every[:, at], order, axis=1)
             else:
                 distance, order = nearest(Z, self.rows[at], k)
                 distance = np.square(distance)
@@ -121,17 +122,12 @@ class NearestRows:
             found.append((distance, at[order], of_models))
         distance, position, candidate_of = map(np.hstack, zip(*found, strict=True))
         for is_candidate in candidate_of:
-            at = np.flatnonzero(is_candidate)
-            order, theirs = _least(distance[:, at], self.n_neighbors + self.leaves_out)
+            at, k = np.flatnonzero(is_candidate), self.n_neighbors + self.leaves_out
+            order = np.argpartition(distance[:, at], k - 1, axis=1)[:, :k]
             if self.leaves_out:
+                theirs = np.take_along_axis(distance[:, at], order, axis=1)
                 order = np.take_along_axis(order, theirs.argsort(axis=1), axis=1)
                 same = theirs.min(axis=1, keepdims=True) < SAME
                 order = np.where(same, order[:, 1:], order[:, :-1])
             chosen = at[order]
             yield np.take_along_axis(distance, chosen, axis=1).mean(axis=1), chosen, position
-
-
-def _least(values: Array, k: int) -> tuple[Array, Array]:
-    """Positions and values of the k least of each row, (n_samples, k), in no order."""
-    at = np.argpartition(values, k - 1, axis=1)[:, :k]
-    return at, np.take_along_axis(values, at, axis=1)

@@ -401,4 +401,4 @@ def _least_difference(values: Array) -> float:
     """Least difference of two values, (n_samples,), beyond rounding; 0 where all are equal."""
     difference = np.diff(np.unique(values))
     difference = difference[difference > _RELATIVE_ROUNDING * np.ptp(values)]
-    return float(difference.min(initial=np.inf)) if len(difference) else 0.0
+    return float(difference.min()) if len(difference) else 0.0
