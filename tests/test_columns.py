@@ -19,7 +19,7 @@ import skae
 from data import data_rng
 from skae.metrics import share_explained
 from skae.tables import TabularEncoder
-from skae.tables._frames import check_numbers, numbers_of, read_columns
+from skae.tables._frames import numbers_of, read_columns
 from skae.tables._squashing_scaler import SquashingScaler
 from tables import LIBRARIES, columns_of
 
@@ -708,7 +708,7 @@ def test_arrays_of_strings_need_an_encoder():
     empty = np.full((3, 2), np.nan, object).astype(np.dtypes.StringDType(na_object=np.nan))
     assert numbers_of(empty) is None
     with pytest.raises(ValueError, match=r"'x0' had values of type number in fit, .* str"):
-        check_numbers(table)
+        numbers_of(table, unknown=True, refuse=True)
 
 
 _RECORDS = [(1, 2.0)] * 4

@@ -13,7 +13,7 @@ import pytest
 from numpy.testing import assert_array_equal
 
 from skae.tables._frame_schema import FrameSchema, described, table_of
-from skae.tables._frames import check_numbers, checked_table, is_frame, numbers_of, read_columns
+from skae.tables._frames import checked_table, is_frame, numbers_of, read_columns
 from skae.tables._objects import ObjectFormat
 from tables import LIBRARIES, columns_of
 
@@ -362,8 +362,11 @@ def test_columns_of_objects_without_a_value():
 def test_the_first_column_that_is_no_number_is_named():
     X = pd.DataFrame({"n": [1.0], "o": pd.Series([None], dtype=object), "s": ["a"], "t": ["b"]})
     with pytest.raises(ValueError, match=r"'s' had values of .* number in fit, and has .* str"):
-        check_numbers(X)
-    assert_array_equal(check_numbers(X[["n", "o"]]), [[1.0, np.nan]])
+        numbers_of(X, unknown=True, refuse=True)
+    found = numbers_of(X[["n", "o"]], unknown=True, refuse=True)
+    assert_array_equal(found, [[1.0, np.nan]])
+    with pytest.raises(ValueError, match=r"'x1' had values of .* number in fit, .* str"):
+        numbers_of([[1, "a"]], unknown=True, refuse=True)
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from sklearn.utils.validation import (
 
 from skae.tables._column_values import ColumnValues
 from skae.tables._columns import check_finite
-from skae.tables._frames import check_numbers, checked_table, numbers_of
+from skae.tables._frames import checked_table, numbers_of
 from skae.utils._arrays import (
     LAYOUT,
     check_floats,
@@ -177,7 +177,8 @@ def check_features(estimator, X, **options):
     if reads_sparse:
         options["accept_sparse"] = "csr"
     elif not is_sparse:
-        X, options["ensure_all_finite"] = check_numbers(X), "allow-nan"
+        X = numbers_of(X, unknown=True, refuse=True)
+        options["ensure_all_finite"] = "allow-nan"
     try:
         checked = validate_data(estimator, X, **options)
     except ValueError as error:

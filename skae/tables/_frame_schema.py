@@ -64,7 +64,14 @@ class FrameSchema:
     def build(self, columns: Sequence[ColumnValues], index: Any) -> Any:
         """A table of these columns; `index` is that of pandas, or None."""
         if isinstance(self.template, np.ndarray):
-            return self._array(columns)
+            dtype = self.template.dtype
+            if dtype.kind in "biuSU" and not all(data.observed.all() for data in columns):
+                # It has no missing value.
+                dtype = np.dtype(object)
+            rows = np.empty((len(columns[0].values), len(columns)), dtype)
+            for j, data in enumerate(columns):
+                rows[:, j] = self._with_missing(j, data)
+            return rows
         arrays = [self._with_missing(j, data) for j, data in enumerate(columns)]
         if hasattr(self.template, "iloc"):
             return self._pandas(arrays, index)
@@ -96,16 +103,6 @@ class FrameSchema:
         filled = data.values.astype(object)
         filled[~data.observed] = self._missing.get(j)
         return filled
-
-    def _array(self, columns: Sequence[ColumnValues]) -> Array:
-        dtype = self.template.dtype
-        if dtype.kind in "biuSU" and not all(data.observed.all() for data in columns):
-            # It has no missing value.
-            dtype = np.dtype(object)
-        rows = np.empty((len(columns[0].values), len(columns)), dtype)
-        for j, data in enumerate(columns):
-            rows[:, j] = self._with_missing(j, data)
-        return rows
 
     def _pandas(self, arrays: Sequence[Array], index: Any) -> Any:
         """Data frame of pandas with these columns, (n_samples,) each."""

@@ -202,7 +202,7 @@ def _of_series(name: str, series: nw.Series[Any]) -> ColumnValues:
 # Tables of which all columns are numbers, which need no encoder
 
 
-def numbers_of(X: Any, unknown: bool = False) -> Any:
+def numbers_of(X: Any, unknown: bool = False, refuse: bool = False) -> Any:
     """X as numbers if all of its columns are numbers or booleans; None if a column is not.
 
     The dtypes decide, or in columns of objects the types of the observed values; missing
@@ -211,11 +211,12 @@ def numbers_of(X: Any, unknown: bool = False) -> Any:
     column.
 
     X itself where scikit-learn converts it to the same numbers; otherwise a data frame of the
-    same library or an array, with floats and NaN where a value is missing.
+    same library or an array, with floats and NaN where a value is missing. With `refuse`,
+    there is an error in place of None, which names the first column that is not.
     """
     _refuse_no_table(X)
     if is_frame(X):
-        return X if all(map(_is_plain, _dtypes(X))) else _as_floats(X, unknown)
+        return X if all(map(_is_plain, _dtypes(X))) else _as_floats(X, unknown, refuse)
     if isinstance(X, list | tuple):
         given = X
         try:
@@ -227,20 +228,7 @@ def numbers_of(X: Any, unknown: bool = False) -> Any:
     kind = getattr(getattr(X, "dtype", None), "kind", "f")
     if kind not in "USTOmM" or X.ndim != 2 or isinstance(X, np.ma.MaskedArray):
         return X
-    return _as_floats(np.asarray(X), unknown)
-
-
-def check_numbers(X: Any) -> Any:
-    """X as numbers; an error that names the first column that is not."""
-    numbers = numbers_of(X, unknown=True)
-    if numbers is None:
-        columns = zip(_dtypes(X), read_columns(X), strict=True)
-        data = next(data for kind, data in columns if not _holds_numbers(kind, data, True))
-        raise ValueError(
-            f"Column {data.name!r} had values of type number in fit, and has values of type "
-            f"{data.type} now."
-        )
-    return numbers
+    return _as_floats(np.asarray(X), unknown, refuse)
 
 
 def _dtypes(X: Any) -> list[Any]:
@@ -262,11 +250,16 @@ def _is_plain(dtype: Any) -> bool:
     return bool(_PLAIN.fullmatch(str(dtype)))
 
 
-def _as_floats(X: Any, unknown: bool) -> Any:
+def _as_floats(X: Any, unknown: bool, refuse: bool) -> Any:
     """X (n_samples, n_columns) in float64, with NaN; None if a column is not of numbers."""
     columns = []
     for dtype, data in zip(_dtypes(X), read_columns(X), strict=True):
         if not _holds_numbers(dtype, data, unknown):
+            if refuse:
+                raise ValueError(
+                    f"Column {data.name!r} had values of type number in fit, and has values of "
+                    f"type {data.type} now."
+                )
             return None
         column = np.full(len(data.values), np.nan)
         column[data.observed] = data.values[data.observed].astype(np.float64)

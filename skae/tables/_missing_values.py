@@ -46,6 +46,8 @@ def marked_values(X: Any, marker: Any) -> Array:
         return _equal(X, marker)
     found = np.zeros(X.shape, bool)
     for j, series in enumerate(columns_of_frame(X)):
+        if isinstance(series.dtype, _TIMES):
+            continue
         observed = ~series.is_null().to_numpy()
         if isinstance(series.dtype, nw.Decimal):
             series = series.cast(nw.Float64)
