@@ -99,7 +99,16 @@ def principal_axes(
     if not (is_lazy or sample_weight is None):
         rows = X * np.sqrt(weight)[:, None].astype(X.dtype)
     if n_features <= (MOST_EXACT if is_lazy else min(n_samples, MOST_EXACT)):
-        gram = _product(rows, weight, None) if is_lazy else _gram(rows)
+        if is_lazy:
+            gram = _product(rows, weight, None)
+        elif rows.dtype == np.float64:
+            gram = rows.T @ rows
+        else:
+            # Products of float32 are summed in float64.
+            gram = np.zeros((n_features, n_features))
+            for start in range(0, n_samples, _CHUNK_ROWS):
+                chunk = rows[start : start + _CHUNK_ROWS]
+                gram += chunk.T @ chunk
         top = (n_features - k, n_features - 1)
         variance, axes = linalg.eigh(gram, subset_by_index=top)
         axes, variance = axes[:, ::-1].astype(X.dtype, copy=False), variance[::-1]
@@ -114,17 +123,6 @@ def principal_axes(
     largest = np.argmax(np.abs(axes), axis=0)
     axes = axes * np.where(axes[largest, np.arange(axes.shape[1])] < 0, -1, 1)
     return axes, np.maximum(variance, 0) / weight.sum()
-
-
-def _gram(rows: NDArray[Any]) -> NDArray[np.float64]:
-    """Products of all pairs of columns, (n_features, n_features), summed in float64."""
-    if rows.dtype == np.float64:
-        return np.asarray(rows.T @ rows)
-    gram = np.zeros((rows.shape[1], rows.shape[1]))
-    for start in range(0, len(rows), _CHUNK_ROWS):
-        chunk = rows[start : start + _CHUNK_ROWS]
-        gram += chunk.T @ chunk
-    return gram
 
 
 def reduced_rank_map(
