@@ -151,9 +151,9 @@ def test_draws_go_where_the_encoder_did_not_see_the_row(monkeypatch):
     mean, std = rng.normal(size=(20, 2)), np.full((20, 2), 0.5)
     points = rng.standard_normal((48, 2))
     log_joint = partial(normal_rows, centre=mean + 1.5, spread=0.8 * std)
-    off = np.abs(_importance.log_likelihood(np, mean, std, log_joint, points) - 3)
+    off = np.abs(_importance.log_likelihood(mean, std, log_joint, points) - 3)
     monkeypatch.setattr(_importance, "_ROUNDS", 1)
-    off_before = np.abs(_importance.log_likelihood(np, mean, std, log_joint, points) - 3)
+    off_before = np.abs(_importance.log_likelihood(mean, std, log_joint, points) - 3)
     assert off.mean() < 0.5 * off_before.mean()
 
 
@@ -164,7 +164,7 @@ def test_an_exact_posterior_is_left_alone(n_draws):
     mean, std = rng.normal(size=(5, 3)), rng.uniform(0.1, 2, size=(5, 3))
     log_joint = partial(normal_rows, centre=mean, spread=std)
     points = rng.standard_normal((n_draws, 3))
-    found = _importance.log_likelihood(np, mean, std, log_joint, points)
+    found = _importance.log_likelihood(mean, std, log_joint, points)
     assert_allclose(found, np.full(5, 3.0), rtol=1e-10)
 
 

@@ -28,7 +28,7 @@ def normal_points(n_draws: int, n_components: int) -> NDArray[np.float64]:
 
 
 def log_likelihood(
-    xp: Any, mean: Any, std: Any, log_joint: Callable[[Any], Any], points: NDArray[Any]
+    mean: Any, std: Any, log_joint: Callable[[Any], Any], points: NDArray[Any]
 ) -> Any:
     """Logarithm of the mean weight of codes, by adaptive multiple importance sampling.
 
@@ -37,8 +37,8 @@ def log_likelihood(
     next round is drawn around the weighted mean of the draws so far. Each draw is weighted by
     its density under all rounds together.
 
-    `xp` is `numpy`, or the functions of an ONNX graph; mean, std : (n_samples, n_components),
-    of the posteriors; `log_joint` gives the log-density of rows and codes, (n_draws, n_samples)
+    Of arrays, or of tensors of an ONNX graph. mean, std : (n_samples, n_components), of the
+    posteriors; `log_joint` gives the log-density of rows and codes, (n_draws, n_samples)
     and float64, for codes (n_draws, n_samples, n_components), less the constant of a normal
     density; points : (n_draws, n_components), standard normal, of the dtype of `mean`;
     result : (n_samples,), float64.
@@ -52,40 +52,40 @@ def log_likelihood(
     for part in np.array_split(points, n_rounds):
         drawn.append(centre + spread * part[:, np.newaxis])
         joint.append(log_joint(drawn[-1]))
-        densities.append(_normal(xp, centre, spread, len(part) / n_draws))
-        codes = xp.concatenate(drawn)
-        under_all = reduce(xp.logaddexp, [density(codes) for density in densities])
-        log_weight = xp.concatenate(joint) - under_all
-        most = xp.max(log_weight, axis=0)
-        weight = xp.exp(log_weight - most)
-        total = xp.sum(weight, axis=0)
+        densities.append(_normal(centre, spread, len(part) / n_draws))
+        codes = np.concatenate(drawn)
+        under_all = reduce(np.logaddexp, [density(codes) for density in densities])
+        log_weight = np.concatenate(joint) - under_all
+        most = np.max(log_weight, axis=0)
+        weight = np.exp(log_weight - most)
+        total = np.sum(weight, axis=0)
         if len(drawn) == n_rounds:
             break
         # The more uneven the weights, the nearer is the next round to the weighted moments.
-        n_even = xp.square(total) / xp.sum(xp.square(weight), axis=0)
-        n_even = xp.reshape(n_even, (-1, 1)).astype(dtype)
+        n_even = np.square(total) / np.sum(np.square(weight), axis=0)
+        n_even = np.reshape(n_even, (-1, 1)).astype(dtype)
         uneven = 1 - n_even / codes.shape[0]
         share = (weight / total).astype(dtype)
-        found = xp.einsum("dn,dnk->nk", share, codes)
-        variance = xp.einsum("dn,dnk->nk", share, xp.square(codes - found))
-        variance = n_even * variance + _PRIOR_DRAWS * xp.square(std)
+        found = np.einsum("dn,dnk->nk", share, codes)
+        variance = np.einsum("dn,dnk->nk", share, np.square(codes - found))
+        variance = n_even * variance + _PRIOR_DRAWS * np.square(std)
         variance = _WIDENING * variance / (n_even + _PRIOR_DRAWS)
         centre = centre + uneven * (found - centre)
-        spread = xp.sqrt((1 - uneven) * xp.square(spread) + uneven * variance)
-    return most + xp.log(total) - float(np.log(n_draws))
+        spread = np.sqrt((1 - uneven) * np.square(spread) + uneven * variance)
+    return most + np.log(total) - float(np.log(n_draws))
 
 
-def _normal(xp: Any, centre: Any, spread: Any, share: float) -> Callable[[Any], Any]:
+def _normal(centre: Any, spread: Any, share: float) -> Callable[[Any], Any]:
     """Log-density, (n_draws, n_samples), of codes under a share of a normal distribution.
 
     Less the constant of normal densities; centre and spread : (n_samples, n_components).
     """
     precision = 1 / spread
-    peak = float(np.log(share)) - xp.sum(xp.log(spread).astype(np.float64), axis=1)
+    peak = float(np.log(share)) - np.sum(np.log(spread).astype(np.float64), axis=1)
 
     def log_density(codes: Any) -> Any:
-        squares = xp.square((codes - centre) * precision)
+        squares = np.square((codes - centre) * precision)
         ones = np.ones(squares.shape[-1], squares.dtype)
-        return peak - 0.5 * xp.matmul(squares, ones).astype(np.float64)
+        return peak - 0.5 * np.matmul(squares, ones).astype(np.float64)
 
     return log_density

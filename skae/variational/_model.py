@@ -122,7 +122,7 @@ class VariationalModel(FittedAutoencoder):
                 if part.any():
                     centre, std = (array[part].astype(kind) for array in moments)
                     joint = partial(log_joint, target[part].astype(kind))
-                    result[part] = log_likelihood(np, centre, std, joint, points.astype(kind))
+                    result[part] = log_likelihood(centre, std, joint, points.astype(kind))
             return result
 
         volumes = 0.0 if bounded else self.preprocessing.log_volumes(rows)

@@ -136,7 +136,7 @@ def _log_likelihood(estimator: Any, rows: Tensor) -> Tensor:
         observed = 1 - xp.isnan(rows).astype(np.float64)
         log_volume = xp.sum(observed * log_scale, axis=1)
     log_joint = partial(_log_joint, estimator, target)
-    scores = log_likelihood(xp, mean, xp.exp(0.5 * log_variance), log_joint, points)
+    scores = log_likelihood(mean, xp.exp(0.5 * log_variance), log_joint, points)
     return (scores - log_volume).astype(rows.dtype)
 
 
