@@ -276,7 +276,7 @@ def test_the_larger_of_the_components_and_the_relations_counts(novelty):
     new[5, 2] += 0.5
     rows = score.encoding.encode(detector._rows(new))
     parts = score.logs(rows, range(5))
-    general = np.exp(log_score(np, parts.T, score.distance_units, None))
+    general = np.exp(log_score(parts.T, score.distance_units, None))
     logs = [np.mean(view.logs(rows, range(5)), axis=0) for view in score.relations]
     assert len(logs) == 2
     (median, *medians), (unit, *units) = score.units
@@ -401,7 +401,7 @@ def test_what_distances_add():
         log = np.mean([np.log(each + 0.01) for each in view.scores(rows, range(5))], axis=0)
         units_above = np.minimum((log - medians[i]) / units[i], 5)
         by_hand += unit * np.maximum(units_above - 0.5, 0) / 2
-    raised = log_score(np, parts.T, score.distance_units, None)
+    raised = log_score(parts.T, score.distance_units, None)
     assert_allclose(np.exp(raised), np.exp(by_hand), rtol=1e-6)
     assert (np.exp(by_hand) > 1.01 * np.exp(parts[:, 0])).sum() > 4
 

@@ -36,16 +36,16 @@ _LEAST_VIEW, _MOST_VIEW, NEAR = 0.5, 5.0, 0.01
 _LARGEST_LOG = 80.0
 
 
-# The logarithm of a score, by the functions of `xp`: NumPy, or those of ONNX tensors
+# The logarithm of a score, of arrays or of ONNX tensors
 
 
-def log_mean(xp: Any, scores: Any, least: float = TINY) -> Any:
+def log_mean(scores: Any, least: float = TINY) -> Any:
     """Logarithm of the geometric mean of scores, (n_samples,) each, of components or models."""
-    logs = [xp.log(score + least) for score in scores]
+    logs = [np.log(score + least) for score in scores]
     return sum(logs) / len(logs)
 
 
-def added_by_distances(xp: Any, logs: Any, units: Any) -> list:
+def added_by_distances(logs: Any, units: Any) -> list:
     """Terms of distances in the logarithm of a score, (n_samples,) each, in its unit.
 
     From logarithms, (n_samples,) each, of the components' mean and of each distance, and their
@@ -53,11 +53,11 @@ def added_by_distances(xp: Any, logs: Any, units: Any) -> list:
     """
     n_distances = units.shape[1] - 1
     pairs = zip(logs[1 : 1 + n_distances], *units[:, 1:], strict=True)
-    views = (xp.minimum((log - median) / unit, _MOST_VIEW) for log, median, unit in pairs)
-    return [xp.maximum(view - _LEAST_VIEW, 0.0) / n_distances for view in views]
+    views = (np.minimum((log - median) / unit, _MOST_VIEW) for log, median, unit in pairs)
+    return [np.maximum(view - _LEAST_VIEW, 0.0) / n_distances for view in views]
 
 
-def log_score(xp: Any, logs: Any, distance_units: Any, units: Any) -> Any:
+def log_score(logs: Any, distance_units: Any, units: Any) -> Any:
     """Logarithm of a score, (n_samples,), from those of its parts, see `CombinedScore.logs`.
 
     In the unit of the components, so that their mean is the score of most rows; units are None
@@ -65,13 +65,13 @@ def log_score(xp: Any, logs: Any, distance_units: Any, units: Any) -> Any:
     """
     log = logs[0]
     if distance_units is not None:
-        log = log + distance_units[1, 0] * sum(added_by_distances(xp, logs, distance_units))
+        log = log + distance_units[1, 0] * sum(added_by_distances(logs, distance_units))
     if units is not None:
         (of_score, *origins), (unit, *others) = units
         relations = logs[len(logs) - len(origins) :]
         for relation, origin, other in zip(relations, origins, others, strict=True):
             raised = of_score + unit * ((relation - origin) / other)
-            log = xp.maximum(log, xp.minimum(raised, _LARGEST_LOG))
+            log = np.maximum(log, np.minimum(raised, _LARGEST_LOG))
     return log
 
 
@@ -135,7 +135,7 @@ class CombinedScore:
             unit = np.maximum(upper - origin, least)
             origin += unit * [False, *(relation.above_unit for relation in self.relations)]
             self.units = np.stack([origin, unit])
-        return np.exp(log_score(np, logs.T, self.distance_units, self.units))
+        return np.exp(log_score(logs.T, self.distance_units, self.units))
 
     @property
     def loss_curves(self):
@@ -161,7 +161,7 @@ class CombinedScore:
     def score(self, X, models=None):
         """Score of each row of X, (n_samples, n_features), by these fold models or by all."""
         logs = self._logs_of_rows(X, models)
-        return np.exp(log_score(np, logs.T, self.distance_units, self.units))
+        return np.exp(log_score(logs.T, self.distance_units, self.units))
 
     def logs(self, rows, models=None):
         """Logarithms of the components' mean, of distances and of relations, for encoded rows.
@@ -170,8 +170,8 @@ class CombinedScore:
         """
         models = range(self.n_models) if models is None else models
         scores = [score for c in self.components for score in c.scores(rows, models)]
-        parts = [log_mean(np, scores)]
-        parts += [log_mean(np, each.scores(rows, models), NEAR) for each in self.distances]
+        parts = [log_mean(scores)]
+        parts += [log_mean(each.scores(rows, models), NEAR) for each in self.distances]
         parts += [np.mean(each.logs(rows, models), axis=0) for each in self.relations]
         return np.stack(parts, axis=1)
 
@@ -180,7 +180,7 @@ class CombinedScore:
 
         As logarithms, in their units once these are known, from the results of `logs`.
         """
-        raised = log_score(np, logs.T, self.distance_units, None)
+        raised = log_score(logs.T, self.distance_units, None)
         views = np.column_stack([raised, logs[:, 1 + len(self.distances) :]])
         return views if self.units is None else (views - self.units[0]) / self.units[1]
 
@@ -190,7 +190,7 @@ class CombinedScore:
         In the logarithm of the score, above the median, in its unit, by the results of `logs`.
         """
         (median, *_), (unit, *_) = self.distance_units
-        added = added_by_distances(np, logs.T, self.distance_units)
+        added = added_by_distances(logs.T, self.distance_units)
         return np.column_stack([(logs[:, 0] - median) / unit, *added])
 
     def _logs_of_rows(self, X, models):

@@ -230,16 +230,16 @@ def _combined(score: Any, rows: Tensor) -> Tensor:
         _SCORES_OF[type(component)](component, Z, missing, rows.dtype)
         for component in score.components
     ]
-    logs = [log_mean(xp, [each + error for by_model in scores for each in by_model])]
+    logs = [log_mean([each + error for by_model in scores for each in by_model])]
     plain = (rows.astype(np.float64) - scaler.centre) / scaler.scale
     plain = xp.where(missing, 0.0, plain)
     for view in score.distances:
         points = _POINTS_OF[type(view)](view, plain)
         by_model = _neighbor_distances(view, points, missing, rows.dtype)
-        logs.append(log_mean(xp, [each + error for each in by_model], NEAR))
+        logs.append(log_mean([each + error for each in by_model], NEAR))
     for relation in score.relations:
         logs.append(_mean(_relation(relation, plain, missing, rows.dtype == np.float32)))
-    return xp.exp(log_score(xp, logs, score.distance_units, score.units))
+    return xp.exp(log_score(logs, score.distance_units, score.units))
 
 
 def _missing_error(encoding: Any, rows: Tensor) -> Tensor:
