@@ -45,21 +45,25 @@ def log_likelihood(
     """
     n_draws, dtype = len(points), points.dtype
     n_rounds = _ROUNDS if n_draws >= _FEWEST * _ROUNDS else 1
-    drawn: list[Any] = []
-    joint: list[Any] = []
     densities: list[Callable[[Any], Any]] = []
     centre, spread = mean, std
     for part in np.array_split(points, n_rounds):
-        drawn.append(centre + spread * part[:, np.newaxis])
-        joint.append(log_joint(drawn[-1]))
-        densities.append(_normal(centre, spread, len(part) / n_draws))
-        codes = np.concatenate(drawn)
-        under_all = reduce(np.logaddexp, [density(codes) for density in densities])
-        log_weight = np.concatenate(joint) - under_all
+        drawn = centre + spread * part[:, np.newaxis]
+        density = _normal(centre, spread, len(part) / n_draws)
+        densities.append(density)
+        # The density of all draws so far under all rounds so far.
+        under = reduce(np.logaddexp, [each(drawn) for each in densities])
+        if len(densities) == 1:
+            codes, joint, under_all = drawn, log_joint(drawn), under
+        else:
+            under_all = np.concatenate([np.logaddexp(under_all, density(codes)), under])
+            joint = np.concatenate([joint, log_joint(drawn)])
+            codes = np.concatenate([codes, drawn])
+        log_weight = joint - under_all
         most = np.max(log_weight, axis=0)
         weight = np.exp(log_weight - most)
         total = np.sum(weight, axis=0)
-        if len(drawn) == n_rounds:
+        if len(densities) == n_rounds:
             break
         # The more uneven the weights, the nearer is the next round to the weighted moments.
         n_even = np.square(total) / np.sum(np.square(weight), axis=0)
