@@ -1,6 +1,5 @@
 """The generative model: a mixture as the prior of codes, samples of rows, log-likelihoods."""
 
-from functools import partial
 from numbers import Integral
 
 import numpy as np
@@ -151,7 +150,7 @@ class LikelihoodMixin:
            Autoencoders", ICLR 2016.
         """
         check_is_fitted(self)
-        gain = None if self.prior_ is None else partial(log_gain, self.prior_)
+        gain = None if self.prior_ is None else log_gain(self.prior_)
         return self._rows(X).apply(
             lambda rows: self._model.log_likelihood(rows, int(self.n_draws), gain)
         )
@@ -215,7 +214,7 @@ def fit_prior(posterior, train, held_out, rng):
         if size * (codes.shape[1] + 1) > len(train):
             break
         mixture = fit_mixture(codes, size, rng)
-        gain = log_gain(mixture, validation).mean(axis=0).clip(-most, most)
+        gain = log_gain(mixture)(validation).mean(axis=0).clip(-most, most)
         if np.average(gain - best_gain, weights=held_out.weight) <= 0:
             break
         best, best_gain = mixture, gain
@@ -246,7 +245,7 @@ def fit_mixture(codes, size, rng):
                 covariances[i] = covariance + least * unit
             factors = np.linalg.inv(np.linalg.cholesky(covariances)).transpose(0, 2, 1)
             # And the shares for these components.
-            log_joint = _log_joint(weights, means, factors, codes)
+            log_joint = _log_joint(weights, means, factors)(codes)
             log_density = _log_sum(log_joint)
             if log_density.mean() - before < _PROGRESS:
                 break
@@ -261,23 +260,27 @@ def fit_mixture(codes, size, rng):
     return mixture
 
 
-def log_gain(mixture, codes):
-    """Log-density of codes (..., n_components) less the standard normal's, of shape (...)."""
-    parts = mixture.weights_, mixture.means_, mixture.precisions_cholesky_
-    flat = codes.reshape(-1, codes.shape[-1]).astype(np.float64, copy=False)
-    gain = 0.5 * np.einsum("ij,ij->i", flat, flat)
-    for start in range(0, len(flat), _CHUNK):
-        some = slice(start, start + _CHUNK)
-        gain[some] += _log_sum(_log_joint(*parts, flat[some]))
-    return gain.reshape(codes.shape[:-1]).astype(codes.dtype, copy=False)
+def log_gain(mixture):
+    """A function of codes (..., n_components): their log-density less the standard normal's."""
+    log_joint = _log_joint(mixture.weights_, mixture.means_, mixture.precisions_cholesky_)
+
+    def of_codes(codes):
+        flat = codes.reshape(-1, codes.shape[-1]).astype(np.float64, copy=False)
+        gain = 0.5 * np.einsum("ij,ij->i", flat, flat)
+        for start in range(0, len(flat), _CHUNK):
+            some = slice(start, start + _CHUNK)
+            gain[some] += _log_sum(log_joint(flat[some]))
+        return gain.reshape(codes.shape[:-1]).astype(codes.dtype, copy=False)
+
+    return of_codes
 
 
-def _log_joint(weights, means, factors, codes):
-    """Log-densities, (n_codes, size), of weighted components less the constant of all normals.
+def _log_joint(weights, means, factors):
+    """A function of codes, (n_codes, n_components): log-densities, (n_codes, size), of parts.
 
-    Of codes (n_codes, n_components), by Cholesky factors of the precisions, (size,
-    n_components, n_components). A sum over the products of two columns of the code: one
-    matrix product for all components.
+    They are weighted, and less the constant of all normals; `factors` are Cholesky factors of
+    the precisions, (size, n_components, n_components). A sum over the products of two columns
+    of the code: one matrix product for all components.
     """
     size, precisions = means.shape[1], factors @ factors.transpose(0, 2, 1)
     linear = np.einsum("ijk,ik->ij", precisions, means)
@@ -285,13 +288,20 @@ def _log_joint(weights, means, factors, codes):
     constant += np.log(np.diagonal(factors, axis1=1, axis2=2)).sum(axis=1)
     row, column = np.triu_indices(size)
     quadratic = np.where(row == column, -0.5, -1.0) * precisions[:, row, column]
-    columns = np.ascontiguousarray(codes.T)
-    products = [columns[i] * columns[i:] for i in range(size)]
-    log_joint = np.hstack([quadratic, linear]) @ np.concatenate([*products, columns])
-    return (log_joint + constant[:, np.newaxis]).T
+    coefficients = np.hstack([quadratic, linear])
+
+    def of_codes(codes):
+        columns = np.ascontiguousarray(codes.T)
+        products = [columns[i] * columns[i:] for i in range(size)]
+        log_joint = coefficients @ np.concatenate([*products, columns])
+        log_joint += constant[:, np.newaxis]
+        return log_joint.T
+
+    return of_codes
 
 
 def _log_sum(log_joint):
     """Logarithm of the sum of exponentials of each row, (n_codes,); SciPy's takes longer."""
     most = log_joint.max(axis=1)
-    return most + np.log(np.exp(log_joint - most[:, np.newaxis]).sum(axis=1))
+    below = log_joint - most[:, np.newaxis]
+    return most + np.log(np.exp(below, out=below).sum(axis=1))
