@@ -169,14 +169,13 @@ def _reconstruction(estimator: Any, X: Any, shape: tuple[int, ...] | None = None
 
 def _numbers_and_reconstruction(estimator: Any, X: Any) -> tuple[NDArray[Any], NDArray[Any]]:
     """Rows of X as numbers and their reconstruction, both (n_samples, ...)."""
-    rows = check_floats(
-        numbers_of(X, unknown=True),
-        "X",
-        allow_nd=True,
-        ensure_all_finite="allow-nan",
-        ensure_2d=False,
-    )
+    rows = _checked_numbers(numbers_of(X, unknown=True), "X")
     return rows, _reconstruction(estimator, X, rows.shape)
+
+
+def _checked_numbers(X: Any, name: str) -> NDArray[Any]:
+    """Rows of numbers as floats, (n_samples, ...), with NaN where one is missing."""
+    return check_floats(X, name, allow_nd=True, ensure_all_finite="allow-nan", ensure_2d=False)
 
 
 def reconstruction_score(
@@ -338,17 +337,13 @@ def _comparable(X_train: Any, X_test: Any) -> list[Any]:
     """Training rows and test rows, (n_samples, n_numbers) each, between which distances are."""
     if sparse.issparse(X_train):
         return [check_array(X, accept_sparse="csr") for X in (X_train, X_test)]
-    if any(numbers_of(X, unknown=True) is None for X in (X_train, X_test)):
+    numbers = [numbers_of(X, unknown=True) for X in (X_train, X_test)]
+    if any(X is None for X in numbers):
         encoder = TabularEncoder().fit(X_train)
         return [np.asarray(encoder.transform(X)) for X in (X_train, X_test)]
     train, test = (
-        check_array(
-            numbers_of(X, unknown=True),
-            allow_nd=True,
-            ensure_all_finite="allow-nan",
-            input_name=name,
-        ).reshape(len(X), -1)
-        for X, name in ((X_train, "X_train"), (X_test, "X_test"))
+        _checked_numbers(X, name).reshape(len(X), -1)
+        for X, name in zip(numbers, ("X_train", "X_test"), strict=True)
     )
     # Columns without observed values are zero in all rows.
     mean = np.nan_to_num(moments(train)[0])

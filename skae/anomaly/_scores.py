@@ -14,6 +14,7 @@ from skae.anomaly._components import MOST_ROWS, TINY, TrainingData
 from skae.anomaly._explanation import Reasons, above_fair_share, explanation_of
 from skae.anomaly._views import fit_relations
 from skae.estimators._fit_callbacks import fit_network
+from skae.estimators._validation import reconstruction_errors
 from skae.utils._calls import draw_seed
 
 # Entries of arrays that are held at a time.
@@ -263,14 +264,7 @@ class ReconstructionScore:
         inputs = self.encoding.to_network(X).reshape(-1, *self.shape)
         scores = []
         for model in range(len(self.autoencoders)) if models is None else models:
-            autoencoder = self.autoencoders[model]
-            losses = -autoencoder.score_samples(inputs).astype(np.float64, copy=False)
-            if losses.min() < 0:
-                raise ValueError(
-                    "estimator must be an autoencoder whose score_samples is minus an error, "
-                    f"so never positive; that of {type(autoencoder).__name__} reaches "
-                    f"{-losses.min():.6g}."
-                )
+            losses = reconstruction_errors(self.autoencoders[model], inputs)
             score = losses / self.unit[model] + rows.missing.sum(axis=1)
             if rows.unseen is not None:
                 score = score + np.square(rows.unseen).mean(axis=1)

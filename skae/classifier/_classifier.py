@@ -26,6 +26,7 @@ from skae.estimators._validation import (
     check_features,
     check_table,
     fit_table,
+    reconstruction_errors,
     warn_if_dominated,
 )
 from skae.tables import TabularEncoder
@@ -298,7 +299,9 @@ class AEClassifier(
         optimistic = np.empty(len(self.classes_), bool)
         for label, autoencoder in enumerate(self.estimators_):
             part = rows.take(validation[label])
-            levels[label] = np.average(_errors(autoencoder, part.inputs), weights=part.weight)
+            levels[label] = np.average(
+                reconstruction_errors(autoencoder, part.inputs), weights=part.weight
+            )
             # Errors of rows that a class was trained on are too small.
             optimistic[label] = validation[label] is train[label]
         if not optimistic.all():
@@ -329,7 +332,7 @@ class AEClassifier(
                 centre, precision = self._codes[label]
                 code = autoencoder._in_parts(X, "encode") - centre
                 distance = np.sum(code @ precision * code, axis=1) / X.shape[1]
-                costs[:, label] = _errors(autoencoder, X)
+                costs[:, label] = reconstruction_errors(autoencoder, X)
                 costs[:, label] += self.error_levels_[label] * distance
         most = np.finfo(np.float64).max
         return np.log(np.nan_to_num(costs, nan=most, posinf=most) + floor)
@@ -426,18 +429,6 @@ class AEClassifier(
             Share of the rows with the right label.
         """
         return super().score(X, y, sample_weight)
-
-
-def _errors(autoencoder, X):
-    """Reconstruction errors (n_samples,) of rows X (n_samples, n_columns)."""
-    errors = -autoencoder.score_samples(X).astype(np.float64, copy=False)
-    if errors.min() < 0:
-        raise ValueError(
-            "estimator must be an autoencoder whose score_samples is minus an error, "
-            f"so never positive; that of {type(autoencoder).__name__} reaches "
-            f"{-errors.min():.6g}."
-        )
-    return errors
 
 
 def fit_softmax(scores, labels, sample_weight=None):

@@ -65,12 +65,15 @@ class FittedAutoencoder(ABC):
     @cached_property
     def _coders(self):
         """Encoder and decoder."""
-        weights, units, after = self.weights, self.preprocessing.units, None
-        if self.code_map is not None:
-            weights = self.network.with_linear_code(weights, *self.code_map)
-        if self.scales_output:
-            after = self.preprocessing.target_units
-        return forward(self.network, weights, self.statistics, units, after)
+        weights, units = self.mapped_weights, self.preprocessing.units
+        return forward(self.network, weights, self.statistics, units, self.output_units)
+
+    @property
+    def mapped_weights(self):
+        """The weights, with the map of the code in the layers on both sides of it."""
+        if self.code_map is None:
+            return self.weights
+        return self.network.with_linear_code(self.weights, *self.code_map)
 
     @property
     def encoder(self):
@@ -96,17 +99,19 @@ class FittedAutoencoder(ABC):
         linear = self.network.output_activation == "linear"
         return linear and not self.preprocessing.is_table
 
+    @property
+    def output_units(self):
+        """Units of the network's output; None: those of the data."""
+        return self.preprocessing.target_units if self.scales_output else None
+
     def keras_models(self, input_shape):
         """Keras models of encoder and decoder, from rows and to rows in the data's units."""
         from skae.models._objective import keras_models_in_data_units
 
-        weights = self.weights
-        if self.code_map is not None:
-            weights = self.network.with_linear_code(weights, *self.code_map)
         return keras_models_in_data_units(
-            *self.network.trained(weights, self.statistics),
+            *self.network.trained(self.mapped_weights, self.statistics),
             before=self.preprocessing.units,
-            after=self.preprocessing.target_units if self.scales_output else None,
+            after=self.output_units,
             input_shape=input_shape,
             output_shape=self.preprocessing.output_shape,
         )

@@ -127,10 +127,9 @@ class OrderedModel(ReconstructionModel):
 
     def decoder_of(self, size):
         """Decoder of the first columns of the code."""
-        after = self.preprocessing.target_units if self.scales_output else None
-        weights = self.network.cut(self.weights, size)
-        units = self.preprocessing.units
-        return forward(self.network.of_size(size), weights, self.statistics, units, after)[1]
+        network, weights = self.network.of_size(size), self.network.cut(self.weights, size)
+        units, after = self.preprocessing.units, self.output_units
+        return forward(network, weights, self.statistics, units, after)[1]
 
     def _losses_by_size(self, rows):
         """Loss of each row, (n_samples,), by the last size of each band."""

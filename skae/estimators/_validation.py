@@ -311,6 +311,18 @@ def warn_of_empty(estimator, empty):
     )
 
 
+def reconstruction_errors(autoencoder, X):
+    """Error of each row of X, (n_samples, ...), by an autoencoder that the user chose."""
+    errors = -autoencoder.score_samples(X).astype(np.float64, copy=False)
+    if errors.min() < 0:
+        raise ValueError(
+            "estimator must be an autoencoder whose score_samples is minus an error, "
+            f"so never positive; that of {type(autoencoder).__name__} reaches "
+            f"{-errors.min():.6g}."
+        )
+    return errors
+
+
 def warn_if_dominated(estimator, deviation, remedy):
     """Name a column with nearly all the variance, given all deviations, (n_features,)."""
     largest = deviation.argmax()
