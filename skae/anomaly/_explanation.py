@@ -91,7 +91,7 @@ class _Explanation:
     def shares(self, rows):
         """Shares of the columns, (n_samples, n_columns), by what decides the score of a row."""
         logs = self._logs(rows)
-        shares = self.plain_shares(rows, logs)
+        shares = self.shares_by_network(rows, logs)
         for relation, decides, _ in self._deciding(logs):
             parts = relation.by_column(rows.take(decides))
             shares[decides] = self._shares_of_parts(parts, relation.power)
@@ -131,6 +131,10 @@ class _Explanation:
             is_connected = blamed[decides][:, column]
             expected[decides] = np.where(is_connected, by_others, expected[decides])
         return Reasons(blamed, shares, expected)
+
+    def shares_by_network(self, rows, logs):
+        """Shares of the columns without relations, (n_samples, n_columns)."""
+        return self.plain_shares(rows, logs)
 
     def plain_shares(self, rows, logs):
         """Shares of the columns in the components and distances, (n_samples, n_columns).
@@ -228,16 +232,24 @@ class TableExplanation(_Explanation):
         n_tried = min(self.layout.n_columns, _MOST_CANDIDATES)
         return max(max(self.score.row_entries, n_tried) * n_points, _MOST_REFERENCE)
 
-    def shares(self, rows):
-        """Shares of the columns, (n_samples, n_columns), by the values that are wrong."""
-        return self.reasons(rows).shares
+    def shares_by_network(self, rows, logs):
+        """Shares of the columns without relations, by the values that are wrong."""
+        return self._blame(rows, logs)[1]
 
     def by_network(self, rows, logs):
         """Values that are wrong together, the share of each column, and expected values.
 
+        Expected is the output of the denoisers with these values blank.
+        """
+        blamed, shares = self._blame(rows, logs)
+        return Reasons(blamed, shares, self.denoising.restored(rows, 0.0, blamed))
+
+    def _blame(self, rows, logs):
+        """Mask of the values that are wrong together, and shares, (n_samples, n_columns) each.
+
         Values are blanked one after the other, always the one that leaves the least error in
         the others, as long as it reduces this enough; or the outermost values together, where
-        they leave far less. Expected is the output of the denoisers with these values blank.
+        they leave far less.
         """
         shares = self.plain_shares(rows, logs)
         # Candidates have a share that is among the largest and not far below a fair one.
@@ -271,7 +283,7 @@ class TableExplanation(_Explanation):
         shares /= shares.sum(axis=1, keepdims=True)
         none = ~blamed.any(axis=1)
         blamed[none, shares[none].argmax(axis=1)] = True
-        return Reasons(blamed, shares, self.denoising.restored(rows, 0.0, blamed))
+        return blamed, shares
 
     def _blame_outermost(self, rows, blamed):
         """Blame the outermost values of a row instead, where that leaves far less error.
