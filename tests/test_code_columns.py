@@ -235,10 +235,12 @@ def test_a_rotation_of_the_code_of_tied_weights_by_hand():
     network = DenseNetwork(4, 2, hidden=(3,), tied=True)
     weights = [rng.normal(size=shape).astype(np.float32) for shape in network.shapes]
     matrix, shift = np.array([[0.6, 0.8], [-0.8, 0.6]]), np.array([0.5, -0.25])
-    before = network.split(weights)
+    (encoder, _), (decoder, _) = network.split(weights)
     after = network.split(network.with_linear_code(weights, matrix, shift))
     plain = DenseNetwork(4, 2, hidden=(3,))
-    expected = plain.split(plain.with_linear_code(plain.joined(*before), matrix, shift))
-    for mapped, wanted in zip(after, expected, strict=True):
+    expected = plain.split(
+        plain.with_linear_code(plain.joined(encoder, decoder), matrix, shift)
+    )
+    for (mapped, _), (wanted, _) in zip(after, expected, strict=True):
         for one, other in zip(mapped, wanted, strict=True):
             assert_allclose(one, other, atol=1e-6)

@@ -482,7 +482,7 @@ def train_by_hand(X, seed, key=None, max_iter=3):
 
 def test_dropout_and_moving_statistics(empty_cache, blob):
     first = train_by_hand(blob, seed=1, key="by hand")
-    moving_mean, moving_variance = first.statistics
+    _, (moving_mean, moving_variance) = first.unpack(first.best)
     assert np.abs(moving_mean).max() > 0.01
     assert np.abs(moving_variance - 1).max() > 0.01
     assert first.loss_curve[-1] < first.loss_curve[0]
@@ -494,21 +494,21 @@ def test_dropout_and_moving_statistics(empty_cache, blob):
     for other in (again, fresh):
         assert other.loss_curve == first.loss_curve
         assert other.validation_curve == first.validation_curve
-        for one, two in zip(first.statistics, other.statistics, strict=True):
-            assert_array_equal(one, two)
-        for one, two in zip(first.weights, other.weights, strict=True):
-            assert_array_equal(one, two)
+        for those, these in zip(*(t.unpack(t.best) for t in (first, other)), strict=True):
+            for one, two in zip(those, these, strict=True):
+                assert_array_equal(one, two)
     assert train_by_hand(blob, seed=2).loss_curve != first.loss_curve
 
 
 def test_the_kept_epoch_brings_its_statistics(blob):
     """What was kept is judged as it was when it was kept."""
     result = train_by_hand(blob, seed=1)
+    weights, statistics = result.unpack(result.best)
     model = SquaredError()
-    for variable, value in zip(model.trainable_variables, result.weights, strict=True):
+    for variable, value in zip(model.trainable_variables, weights, strict=True):
         variable.assign(value)
     moving = [v for v in model.non_trainable_variables if "moving" in v.name]
-    for variable, value in zip(moving, result.statistics, strict=True):
+    for variable, value in zip(moving, statistics, strict=True):
         variable.assign(value)
     X = blob[:10].astype("f4")
     losses = as_array(model((X, X), training=False))

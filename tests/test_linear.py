@@ -113,7 +113,7 @@ def test_kernels_over_time_are_orthogonal(shape):
 @pytest.mark.parametrize("linear_path", [False, True])
 def test_random_weights_are_drawn_by_fans_and_biases_are_zero(linear_path):
     network = DenseNetwork(50, 20, hidden=(30,), linear_path=linear_path)
-    for array in network.random_start(np.random.RandomState(0)):
+    for array in network.initial_weights(np.random.RandomState(0)):
         if array.ndim == 1:
             assert not array.any()
         elif set(array.shape) == {50, 20}:
@@ -128,7 +128,7 @@ def test_random_weights_are_drawn_by_fans_and_biases_are_zero(linear_path):
 @pytest.mark.parametrize("normalization", [None, "batch", "layer"])
 @pytest.mark.parametrize("hidden", [(), (4, 3)])
 def test_weights_have_names_and_are_the_arrays_of_the_list(hidden, normalization):
-    coder = DenseCoder(5, 2, hidden, "relu", "linear", True, normalization)
+    coder = DenseCoder(5, 2, hidden, "relu", "linear", bool(hidden), normalization)
     arrays = coder.random_weights(np.random.RandomState(0))
     weights = coder.named(arrays)
     parts = *weights.hidden, weights.output, [weights.skip]
@@ -138,7 +138,7 @@ def test_weights_have_names_and_are_the_arrays_of_the_list(hidden, normalization
     widths, layers = (5, *hidden, 2), (*weights.hidden, weights.output)
     assert [one.kernel.shape for one in layers] == [*pairwise(widths)]
     assert [one.bias.shape for one in layers] == [(n,) for n in widths[1:]]
-    assert (weights.skip is not None) == coder.has_linear_path
+    assert (weights.skip is not None) == coder.linear_path
     for one in weights.hidden:
         assert (one.scale is not None) == (one.shift is not None) == bool(normalization)
 
@@ -256,9 +256,9 @@ def test_means_over_near_rows():
 @pytest.mark.parametrize("tied", [False, True])
 def test_weights_of_both_directions_are_split_and_joined(tied):
     network = DenseNetwork(6, 2, hidden=(4, 3), tied=tied)
-    weights = network.random_start(np.random.RandomState(0))
+    weights = network.initial_weights(np.random.RandomState(0))
     assert [array.shape for array in weights] == network.shapes
-    encoder, decoder = network.split(weights)
+    (encoder, _), (decoder, _) = network.split(weights)
     for array, again in zip(weights, network.joined(encoder, decoder), strict=True):
         assert_array_equal(array, again)
     if tied:

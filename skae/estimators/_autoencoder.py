@@ -10,7 +10,7 @@ from sklearn.utils.validation import check_is_fitted
 from skae.estimators._base import BaseAutoencoder
 from skae.estimators._latent_paths import LatentPathsMixin
 from skae.estimators._model import ReconstructionModel
-from skae.estimators._ordered import OrderedModel, some
+from skae.estimators._ordered import MOST_ROWS, OrderedModel
 from skae.estimators._parameters import (
     CONSTRAINTS,
     ReconstructionLossMixin,
@@ -451,7 +451,7 @@ class AutoencoderTransformer(
         complete = validation is not None and train.observed is None and not one_epoch
         if complete and self.best_iter_ > 0:
             self._model = self._model.with_refitted_outputs(train, validation)
-        rows = some(train if validation is None else validation)
+        rows = (train if validation is None else validation).sample(MOST_ROWS)
         self.variance_explained_ = self._model.explained_by_size(rows)
         self.pca_variance_explained_ = None
         if self.table_ is None and not one_epoch:

@@ -202,16 +202,16 @@ class BaseAutoencoder(
 
     def _start(self, rows, weight, continues, one_epoch):
         """The initialized autoencoder, or the fitted one, for training rows."""
+        given = rows
         if continues:
-            model = self._model.trainable()
-            preprocessing, n_before = model.preprocessing, self.n_iter_
+            model, n_before = self._model.trainable(), self.n_iter_
+            rows = model.preprocessing.with_targets(given)
         else:
-            preprocessing, n_before = self._new_preprocessing(rows, weight), 0
+            preprocessing, n_before = self._new_preprocessing(given, weight), 0
             self._output_shape = preprocessing.output_shape
-        given, rows = rows, preprocessing.with_targets(rows)
-        if not continues:
+            rows = preprocessing.with_targets(given)
             model = self._new_model(preprocessing, rows)
-        model = replace(model, **self._settings(preprocessing, rows))
+        model = replace(model, **self._settings(model.preprocessing, rows))
         refuse_forked_process()
         # Each fit that continues draws other numbers.
         rng = np.random.RandomState([draw_seed(self.random_state), n_before])
@@ -223,7 +223,8 @@ class BaseAutoencoder(
             validation = validation.dense()
             noisy = corruption.corrupt(validation.inputs, model.spread, rng)
             validation = replace(validation, inputs=noisy, targets=validation.outputs)
-        history, share, random_rng = NO_HISTORY, 1.0, None
+        is_linear = is_solution = False
+        history, random_rng = NO_HISTORY, None
         if continues:
             asked = self._network_spec(model.network.n_components, self.init == "pca")
             refuse_changes(self, self._built_with, asked == model.network)
@@ -240,19 +241,14 @@ class BaseAutoencoder(
                 size = size_for_share(rows, preprocessing.units, size, rng)
             network = self._network_spec(int(size), self.init == "pca")
             self._built_with = network_parameters(self)
-            random_rng = deepcopy(rng)
+            rng_before = deepcopy(rng)
             model, share = replace(model, network=network).initialized(train, rng, self.init)
-        is_solution = (
-            not history.n_iter
-            and validation is not None
-            and model.is_linear_at(self.init)
-            and model.is_zero_at_pca
-        )
-        if not is_solution or share >= _SUFFICIENT_SHARE:
-            random_rng = None
-        return Start(
-            model, rows, train, validation, rng, self.init, history, is_solution, random_rng
-        )
+            is_linear = self.init == "pca" and network.starts_linear
+            is_solution = is_linear and validation is not None and model.is_zero_at_pca
+            if is_solution and share < _SUFFICIENT_SHARE:
+                random_rng = rng_before
+        options = self.init, is_linear, history, is_solution, random_rng
+        return Start(model, rows, train, validation, rng, *options)
 
     def _new_preprocessing(self, rows, weight):
         """The preprocessing that suits training rows of this total weight."""

@@ -167,7 +167,7 @@ def _progress_terms(start):
     # The label of the initialization; empty for random weights.
     label = "start"
     if spread is not None and not start.history.n_iter:
-        if not model.is_linear_at(start.init):
+        if not start.is_linear:
             label = ""
         elif (
             network.has_linear_code

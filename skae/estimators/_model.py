@@ -65,8 +65,9 @@ class FittedAutoencoder(ABC):
     @cached_property
     def _coders(self):
         """Encoder and decoder."""
-        weights, units = self.mapped_weights, self.preprocessing.units
-        return forward(self.network, weights, self.statistics, units, self.output_units)
+        weights, preprocessing = self.mapped_weights, self.preprocessing
+        after = preprocessing.target_units if self.scales_output else None
+        return forward(self.network, weights, self.statistics, preprocessing.units, after)
 
     @property
     def mapped_weights(self):
@@ -99,11 +100,6 @@ class FittedAutoencoder(ABC):
         linear = self.network.output_activation == "linear"
         return linear and not self.preprocessing.is_table
 
-    @property
-    def output_units(self):
-        """Units of the network's output; None: those of the data."""
-        return self.preprocessing.target_units if self.scales_output else None
-
     def keras_models(self, input_shape):
         """Keras models of encoder and decoder, from rows and to rows in the data's units."""
         from skae.models._objective import keras_models_in_data_units
@@ -111,7 +107,7 @@ class FittedAutoencoder(ABC):
         return keras_models_in_data_units(
             *self.network.trained(self.mapped_weights, self.statistics),
             before=self.preprocessing.units,
-            after=self.output_units,
+            after=self.preprocessing.target_units if self.scales_output else None,
             input_shape=input_shape,
             output_shape=self.preprocessing.output_shape,
         )
@@ -144,10 +140,6 @@ class FittedAutoencoder(ABC):
         return None
 
     # Training
-
-    def is_linear_at(self, init):
-        """True if the initialization is a linear model of the data."""
-        return init == "pca" and self.network.starts_linear
 
     @abstractmethod
     def initialized(self, rows, rng, init):
@@ -269,10 +261,11 @@ class ReconstructionModel(FittedAutoencoder):
         The principal components are those of the best linear denoiser of corrupted rows.
         """
         network, preprocessing = self.network, self.preprocessing
+        linear = ()
         linear_code, share = self.linear_code, 0.0
-        if self.is_linear_at(init):
+        if init == "pca" and network.starts_linear:
             if rows.is_lazy and not rows.has_own_targets:
-                rows = rows.sample(FEW_BYTES)
+                rows = rows.sample(FEW_BYTES // rows.row_bytes)
             corrupted = None
             if self.corruption is not None:
                 few = rows
@@ -286,12 +279,11 @@ class ReconstructionModel(FittedAutoencoder):
             scale, offset = preprocessing.before_output(
                 rows, (encoder, decoder), network.output_activation
             )
-            weights = network.linear_start(rng, encoder, scale * decoder, offset)
+            linear = encoder, scale * decoder, offset
             if network.has_linear_code:
                 shape = len(encoder), network.n_components
                 (linear_code,) = resize([encoder.astype(np.float32)], [shape])
-        else:
-            weights = network.random_start(rng)
+        weights = network.initial_weights(rng, *linear)
         cuts = isinstance(network, DenseNetwork) and network.code_activation in _RECTIFIERS
         if cuts and self.is_zero_at_pca:
             weights = self._with_positive_codes(weights, rows)
@@ -322,12 +314,12 @@ class ReconstructionModel(FittedAutoencoder):
         rotation keeps tied, the scale stays as it is. Signs are those of the components. A code
         with an activation or another penalty, or of a network of one's own, stays as it is.
         """
-        rows = rows.sample(min(_MOST_ENCODED * rows.row_bytes, FEW_BYTES))
+        rows = rows.sample(min(_MOST_ENCODED, FEW_BYTES // rows.row_bytes))
         size = self.network.n_components
         n_decoded = np.clip(_MOST_DECODED // size, *_DECODED)
         # All effects are held at once, which takes much for very wide rows.
         n_decoded = min(n_decoded, max(FEW_BYTES // (size * rows.row_bytes), _FEWEST_DECODED))
-        few = rows.take(slice(None, None, -(-len(rows) // n_decoded)))
+        few = rows.sample(n_decoded)
         if not (self.network.has_linear_code and self.is_zero_at_pca):
             return self, self._contributions(few)
         model = replace(self, code_map=None)

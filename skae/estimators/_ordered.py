@@ -8,7 +8,6 @@ import numpy as np
 from scipy import linalg
 
 from skae.estimators._model import ReconstructionModel
-from skae.inference._forward import forward
 from skae.losses._reconstruction import LOSSES
 from skae.metrics import variance_explained
 from skae.networks._principal import linear_map
@@ -18,8 +17,8 @@ from skae.utils._rows import Rows
 # A size is weighted by one over its loss at initialization, but no more than by this.
 _LEAST_LOSS = 1e-3
 
-# Rows from which the weights of the sizes are estimated.
-_MOST_ROWS = 2000
+# Rows from which the weights of the sizes, and what each explains, are estimated.
+MOST_ROWS = 2000
 
 # Rows from which the output layers of all sizes are learned, and weights that they may have.
 _MOST_REFITTED = 5000
@@ -46,7 +45,7 @@ class OrderedModel(ReconstructionModel):
         A size is weighted by one over its loss, between evaluated sizes interpolated.
         """
         model, _ = super().initialized(rows, rng, init)
-        rows = some(rows)
+        rows = rows.sample(MOST_ROWS)
         losses = model._losses_by_size(rows)
         mean = [np.average(loss, weights=rows.weight) for loss in losses.values()]
         mean = np.maximum(mean, _LEAST_LOSS * max(np.max(mean), np.finfo(np.float32).tiny))
@@ -107,7 +106,7 @@ class OrderedModel(ReconstructionModel):
                 self.as_trained(rows).outputs.astype(np.float32),
                 rows.weights(),
             )
-            for rows in (some(train, _MOST_REFITTED), some(validation, _MOST_REFITTED))
+            for rows in (train.sample(_MOST_REFITTED), validation.sample(_MOST_REFITTED))
         )
         n_sizes = self.network.n_components
         outputs = [[] for _ in range(n_sizes)]
@@ -128,8 +127,7 @@ class OrderedModel(ReconstructionModel):
     def decoder_of(self, size):
         """Decoder of the first columns of the code."""
         network, weights = self.network.of_size(size), self.network.cut(self.weights, size)
-        units, after = self.preprocessing.units, self.output_units
-        return forward(network, weights, self.statistics, units, after)[1]
+        return replace(self, network=network, weights=weights).decoder
 
     def _losses_by_size(self, rows):
         """Loss of each row, (n_samples,), by the last size of each band."""
@@ -161,11 +159,6 @@ class OrderedModel(ReconstructionModel):
             output = code[:, :k] @ linear.decoder[:k]
             explained.append(variance_explained(target, output, rows.weight))
         return np.array(explained)
-
-
-def some(rows, most=_MOST_ROWS):
-    """At most so many rows, at equal distances."""
-    return rows.take(slice(None, None, -(-len(rows) // most))).dense()
 
 
 def refitted(decoder, train, validation):

@@ -71,7 +71,8 @@ class TrainingRun(NamedTuple):
     @classmethod
     def from_training(cls, model, init, earlier, training):
         """The run of an autoencoder that has been trained from `init`."""
-        weights = resize(training.weights, model.network.shapes)
+        weights, statistics = training.unpack(training.best)
+        weights = resize(weights, model.network.shapes)
         losses = [float(p[: model.n_reported].sum()) * model.unit for p in training.parts]
         validation = [loss * model.unit for loss in training.validation_curve]
         is_validated = bool(np.isfinite(validation[0]))
@@ -86,7 +87,7 @@ class TrainingRun(NamedTuple):
             "loss_curve_": earlier.loss_curve + losses,
             "validation_loss_curve_": before + validation[1:] if is_validated else None,
         }
-        model = replace(model, weights=weights, statistics=training.statistics)
+        model = replace(model, weights=weights, statistics=statistics)
         return cls(model, training, earlier, attributes)
 
 
@@ -100,6 +101,7 @@ class Start:
     validation: Rows | None
     rng: np.random.RandomState
     init: str  # as the user chose
+    is_linear: bool  # whether `model` is a linear model of the data
     history: History
     is_solution: bool  # whether `model` is kept where training does not improve on it
     random_rng: np.random.RandomState | None  # of another start, from random weights, if tried
@@ -200,8 +202,7 @@ def best_run(plan):
     first = plan.run(start.model, start.rng, start.history.init or start.init, start.history)
     ending, validation = first.training.ending, start.validation
     if ending in ("diverged", "interrupted"):
-        is_linear = start.model.is_linear_at(start.init)
-        warn_or_raise(first.training, is_linear or start.history.n_iter)
+        warn_or_raise(first.training, start.is_linear or start.history.n_iter)
     if not start.is_solution:
         return first, [first]
     initial = start.model.validation_losses(validation)

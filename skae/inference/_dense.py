@@ -72,10 +72,10 @@ class DenseForward:
         self,
         coder: DenseCoder,
         weights: Sequence[Array],
+        statistics: Sequence[Array] = (),
         *,
         before: Affine | None = None,
         after: Affine | None = None,
-        statistics: Sequence[Array] = (),
     ) -> None:
         self.coder = coder
         self.weights = list(weights)

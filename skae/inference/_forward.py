@@ -43,12 +43,12 @@ class CompiledForward:
     @property
     def weights(self) -> list[Array]:
         """Weights of this encoder or decoder."""
-        return self.network.split(self.all_weights)[self.position]
+        return self.network.split(self.all_weights)[self.position][0]
 
     @property
     def statistics(self) -> list[Array]:
         """Moving statistics of this encoder or decoder."""
-        return self.network.split_statistics(self.all_statistics)[self.position]
+        return self.network.split((), self.all_statistics)[self.position][1]
 
     def __call__(self, X: Array, *, scaled: bool = True) -> Array:
         """Output for rows X (n_samples, n_inputs), computed in float32, in the dtype of X.
@@ -113,11 +113,10 @@ def forward(
     encoder's input and of the decoder's output, None: those of the network.
     """
     if isinstance(network, DenseNetwork):
-        encoder, decoder = network.split(weights)
-        moments = network.split_statistics(statistics)
+        encoder, decoder = network.split(weights, statistics)
         return (
-            DenseForward(network.encoder, encoder, before=before, statistics=moments[0]),
-            DenseForward(network.decoder, decoder, after=after, statistics=moments[1]),
+            DenseForward(network.encoder, *encoder, before=before),
+            DenseForward(network.decoder, *decoder, after=after),
         )
     if isinstance(network, BuiltNetwork):
         parts = list(weights), list(statistics)

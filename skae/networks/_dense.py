@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from skae.networks._layers import (
     Arrays,
+    Halves,
     Weights,
     after_hidden_layer,
     dense,
@@ -50,8 +51,8 @@ class DenseCoder:
     """One direction of a dense autoencoder, as a value: no Keras, no weights.
 
     The output is ``output_activation(hidden(x) @ W + b + x @ A)``. The last term is the
-    linear path, which lets training start at the PCA solution; without hidden layers the coder
-    is linear already and has none. Fields are those of :class:`LayerOptions`.
+    linear path, which lets training start at the PCA solution. Fields are those of
+    :class:`LayerOptions`.
     """
 
     n_inputs: int
@@ -64,11 +65,6 @@ class DenseCoder:
     dropout: float = 0.0
 
     @property
-    def has_linear_path(self) -> bool:
-        """True if a linear path stands beside hidden layers."""
-        return self.linear_path and bool(self.hidden)
-
-    @property
     def shapes(self) -> list[tuple[int, ...]]:
         """Shapes of the weights: the arrays of each layer, then the linear path."""
         widths = self.n_inputs, *self.hidden
@@ -76,7 +72,7 @@ class DenseCoder:
         for n_in, n_out in pairwise(widths):
             shapes += [(n_in, n_out)] + [(n_out,)] * (3 if self.normalization else 1)
         shapes += [(widths[-1], self.n_outputs), (self.n_outputs,)]
-        return shapes + [(self.n_inputs, self.n_outputs)] * self.has_linear_path
+        return shapes + [(self.n_inputs, self.n_outputs)] * self.linear_path
 
     def named(self, arrays: Sequence[Any]) -> DenseWeights:
         """Arrays in the order of `shapes`, by name."""
@@ -116,7 +112,7 @@ class DenseCoder:
             outputs = dense_or_mirrored(width, like, own_name)(outputs)
             outputs = after_hidden_layer(outputs, self, self.activation)
         outputs = dense_or_mirrored(self.n_outputs, names[0], "output")(outputs)
-        if self.has_linear_path:
+        if self.linear_path:
             path = dense_or_mirrored(self.n_outputs, "linear_path", "linear_path", False)
             outputs = layer("Add")([outputs, path(inputs)])
         if self.output_activation != "linear":
@@ -160,7 +156,8 @@ class DenseNetwork:
             self.hidden,
             self.activation,
             self.code_activation,
-            self.linear_path,
+            # Without hidden layers the coder is linear already.
+            self.linear_path and bool(self.hidden),
             self.normalization,
             self.dropout,
         )
@@ -201,9 +198,12 @@ class DenseNetwork:
         """Keras models of encoder and decoder with these weights."""
         return with_arrays(self, replace(self, tied=False).build(), weights, statistics)
 
-    def split(self, weights: Arrays) -> tuple[Weights, Weights]:
-        """Weights of the encoder and of the decoder, which then has kernels if it is tied."""
-        n_encoder = len(self.encoder.shapes)
+    def split(self, weights: Arrays, statistics: Arrays = ()) -> Halves:
+        """Weights and moving statistics of the encoder, and those of the decoder.
+
+        A tied decoder then has kernels of its own.
+        """
+        n_encoder, n_moments = len(self.encoder.shapes), len(statistics) // 2
         encoder, decoder = list(weights[:n_encoder]), list(weights[n_encoder:])
         if self.tied:
             # The decoder's own vectors between the encoder's kernels.
@@ -214,7 +214,7 @@ class DenseNetwork:
                 next(vectors) if len(shape) == 1 else next(kernels).T
                 for shape in self.decoder.shapes
             ]
-        return encoder, decoder
+        return (encoder, list(statistics[:n_moments])), (decoder, list(statistics[n_moments:]))
 
     def joined(self, encoder: Weights, decoder: Weights) -> Weights:
         """Weights of both in one list: the inverse of `split`."""
@@ -226,44 +226,35 @@ class DenseNetwork:
         widths = self.hidden + self.hidden[::-1] if is_normalized else ()
         return [np.full(width, i, np.float32) for width in widths for i in (0, 1)]
 
-    def split_statistics(self, statistics: Arrays) -> tuple[Weights, Weights]:
-        """Moving statistics of the encoder and of the decoder."""
-        n_encoder = len(statistics) // 2
-        return list(statistics[:n_encoder]), list(statistics[n_encoder:])
-
-    def random_start(self, rng: np.random.RandomState) -> Weights:
-        """Random initial weights."""
-        return self.joined(self.encoder.random_weights(rng), self.decoder.random_weights(rng))
-
-    def linear_start(
+    def initial_weights(
         self,
         rng: np.random.RandomState,
-        encoder: NDArray[Any],
-        decoder: NDArray[Any],
+        encoder: NDArray[Any] | None = None,
+        decoder: NDArray[Any] | None = None,
         offset: NDArray[Any] | float = 0.0,
         code_bias: NDArray[Any] | float = 0.0,
     ) -> Weights:
-        """Initial weights of a linear autoencoder; the hidden layers contribute zero.
+        """Random weights, or with matrices a linear autoencoder: hidden layers contribute zero.
 
         `encoder` is of shape (n_features, k): with ``k < n_components`` the other columns of
         the code are zero at first. `decoder` is of shape (k, n_outputs). `offset`, a number or
         (n_outputs,), is added to what is decoded, `code_bias`, a number or (n_components *
-        code_width,), to what is encoded. `rng` draws the kernels of the hidden layers.
+        code_width,), to what is encoded. `rng` draws the kernels.
         """
-        # The first of the outputs for a column of the code is its value.
-        first = np.s_[:, : encoder.shape[1] * self.code_width : self.code_width]
         parts: list[Weights] = []
-        for coder, matrix, place, bias in (
-            (self.encoder, encoder, first, code_bias),
-            (self.decoder, decoder, np.s_[: len(decoder)], offset),
+        for coder, matrix, width, bias in (
+            (self.encoder, encoder, self.code_width, code_bias),
+            (self.decoder, decoder, 1, offset),
         ):
             arrays = coder.random_weights(rng)
-            weights = coder.named(arrays)
-            weights.output.kernel[:] = 0
-            weights.output.bias[:] = bias
-            path = weights.output.kernel if weights.skip is None else weights.skip
-            path[place] = matrix
             parts.append(arrays)
+            if matrix is not None:
+                _, output, skip = coder.named(arrays)
+                output.kernel[:] = 0
+                output.bias[:] = bias
+                # The first of the outputs for a column of the code is its value.
+                path = (output.kernel if skip is None else skip)[:, ::width]
+                path[: len(matrix), : matrix.shape[1]] = matrix
         return self.joined(*parts)
 
     def with_linear_code(
@@ -274,7 +265,8 @@ class DenseNetwork:
         `matrix` is of shape (n_components, n_components), orthogonal where weights are tied,
         and `shift`, (n_components,), is of the code before its activation.
         """
-        encoder, decoder = self.split([array.astype(np.float64) for array in weights])
+        exact = [array.astype(np.float64) for array in weights]
+        (encoder, _), (decoder, _) = self.split(exact)
         # Kernels that are tied are the encoder's arrays.
         decoder = [array.copy() for array in decoder]
         into = self.encoder.named(encoder)
@@ -348,7 +340,7 @@ def rescale_weights(
     their activation passes on factors, their kernels stay and only biases change. Before any
     other activation the values stay as they are.
     """
-    encoder, decoder = network.split([array.astype(np.float64) for array in weights])
+    (encoder, _), (decoder, _) = network.split([array.astype(np.float64) for array in weights])
     code = AffineChange(before.factor if network.code_activation in _PASS_FACTORS else 1.0, 0.0)
     for coder, arrays, old, new in (
         (network.encoder, encoder, before, code),

@@ -231,7 +231,7 @@ class KerasModels(BuiltNetwork):
             keras.Model(codes, output, name="decoder"),
         )
 
-    def random_start(self, rng: np.random.RandomState) -> Weights:
+    def initial_weights(self, rng: np.random.RandomState) -> Weights:
         """The weights of the user's models; initialized ones of models that functions build."""
         weights: Weights = []
         for source, model in zip((self.encoder, self.decoder), self.build(), strict=True):
@@ -243,7 +243,7 @@ class KerasModels(BuiltNetwork):
 
     def fresh_statistics(self) -> Weights:
         """Values of the variables that are not trained."""
-        statistics = list(self.split_statistics(super().fresh_statistics()))
+        statistics = [part for _, part in self.split((), super().fresh_statistics())]
         for i, source in enumerate((self.encoder, self.decoder)):
             if source.is_model:
                 statistics[i] = values(constant_variables(source.given))

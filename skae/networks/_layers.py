@@ -11,6 +11,8 @@ from skae.utils._arrays import as_array
 
 Arrays = Sequence[NDArray[Any]]
 Weights = list[NDArray[np.float32]]
+# Weights and moving statistics, of the encoder and of the decoder.
+Halves = tuple[tuple[Weights, Weights], tuple[Weights, Weights]]
 
 SINGLE = "float32"
 
@@ -77,9 +79,8 @@ def load(model: Any, weights: Weights, statistics: Weights) -> None:
 
 def with_arrays(network: Any, models: Any, weights: Any, statistics: Any) -> Any:
     """Encoder and decoder of a network, their variables set."""
-    parts = network.split(weights), network.split_statistics(statistics)
-    for model, arrays, moments in zip(models, *parts, strict=True):
-        load(model, arrays, moments)
+    for model, arrays in zip(models, network.split(weights, statistics), strict=True):
+        load(model, *arrays)
     return models
 
 

@@ -5,7 +5,6 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from skae.networks._dense import DenseCoder, DenseNetwork, resize
 from skae.networks._layers import Arrays, Weights
@@ -141,28 +140,14 @@ class OrderedNetwork:
         """Moving means and variances before training."""
         return self.whole.fresh_statistics()
 
-    def random_start(self, rng: np.random.RandomState) -> Weights:
-        """Random initial weights."""
-        return self._for_all_sizes(self.whole.random_start(rng))
-
-    def linear_start(
-        self,
-        rng: np.random.RandomState,
-        encoder: NDArray[Any],
-        decoder: NDArray[Any],
-        offset: NDArray[Any] | float = 0.0,
-    ) -> Weights:
-        """Initial weights of a linear autoencoder: see `DenseNetwork.linear_start`."""
-        return self._for_all_sizes(self.whole.linear_start(rng, encoder, decoder, offset))
-
-    def _for_all_sizes(self, weights: Weights) -> Weights:
-        """Weights of the largest size for all sizes; those of the mask are zero."""
-        encoder, hidden, outputs = self._split(weights)
+    def initial_weights(self, rng: np.random.RandomState, *linear: Any) -> Weights:
+        """Initial weights, those of the mask zero: see `DenseNetwork.initial_weights`."""
+        encoder, hidden, outputs = self._split(self.whole.initial_weights(rng, *linear))
         outputs = [np.stack([array] * len(self.bands)) for array in outputs]
         return resize([*encoder, *hidden, *outputs], self.shapes)
 
     def _split(self, weights: Arrays) -> tuple[Weights, Weights, Weights]:
         """Weights of the encoder, of the decoder's hidden layers and of the output layers."""
-        encoder, decoder = self.whole.split(weights)
+        (encoder, _), (decoder, _) = self.whole.split(weights)
         n_outputs = len(self.output_shapes)
         return encoder, decoder[:-n_outputs], decoder[-n_outputs:]

@@ -13,6 +13,7 @@ from skae.networks._base import LayerOptions, Shape
 from skae.networks._dense import map_code, narrowed
 from skae.networks._layers import (
     Arrays,
+    Halves,
     Weights,
     after_hidden_layer,
     constant_variables,
@@ -41,7 +42,7 @@ class WeightSpec(NamedTuple):
 class BuiltNetwork(ABC):
     """An autoencoder as a hashable value: a subclass builds it, its weights follow from that.
 
-    Subclasses also have `n_components`, `output_activation` and `random_start`.
+    Subclasses also have `n_components`, `output_activation` and `initial_weights`.
     """
 
     # Whether the code may have further columns, which are masked.
@@ -66,15 +67,11 @@ class BuiltNetwork(ABC):
         """Moving means and variances before training, and whatever else is not trained."""
         return [value.copy() for value in weight_spec(self).statistics]
 
-    def split(self, weights: Arrays) -> tuple[Weights, Weights]:
-        """Weights of the encoder and of the decoder."""
-        n_encoder = weight_spec(self).n_encoder
-        return list(weights[:n_encoder]), list(weights[n_encoder:])
-
-    def split_statistics(self, statistics: Arrays) -> tuple[Weights, Weights]:
-        """Moving statistics of the encoder and of the decoder."""
-        n_encoder = weight_spec(self).n_encoder_statistics
-        return list(statistics[:n_encoder]), list(statistics[n_encoder:])
+    def split(self, weights: Arrays, statistics: Arrays = ()) -> Halves:
+        """Weights and moving statistics of the encoder, and those of the decoder."""
+        n, m = weight_spec(self).n_encoder, weight_spec(self).n_encoder_statistics
+        encoder = list(weights[:n]), list(statistics[:m])
+        return encoder, (list(weights[n:]), list(statistics[m:]))
 
     def trained(self, weights: Arrays, statistics: Arrays) -> tuple[Any, Any]:
         """Keras models of encoder and decoder with these weights."""
@@ -187,9 +184,16 @@ class StackedNetwork(BuiltNetwork):
             outputs = layer("Activation", activation)(outputs)
         return outputs
 
-    def random_start(self, rng: np.random.RandomState) -> Weights:
-        """Random initial weights; the linear path is zero."""
-        spec = weight_spec(self)
+    def initial_weights(
+        self,
+        rng: np.random.RandomState,
+        encoder: NDArray[Any] | None = None,
+        decoder: NDArray[Any] | None = None,
+        offset: NDArray[Any] | float = 0.0,
+        code_bias: NDArray[Any] | float = 0.0,
+    ) -> Weights:
+        """Initial weights, the random ones without linear path: as those of `DenseNetwork`."""
+        spec, width = weight_spec(self), self.options.code_width
         weights: Weights = []
         for path, shape, constant in zip(spec.paths, spec.shapes, spec.constants, strict=True):
             if constant is not None:
@@ -198,19 +202,8 @@ class StackedNetwork(BuiltNetwork):
                 weights.append(np.zeros(shape, np.float32))
             else:
                 weights.append(initial_kernel(rng, path, shape))
-        return weights
-
-    def linear_start(
-        self,
-        rng: np.random.RandomState,
-        encoder: NDArray[Any],
-        decoder: NDArray[Any],
-        offset: NDArray[Any] | float = 0.0,
-        code_bias: NDArray[Any] | float = 0.0,
-    ) -> Weights:
-        """Initial weights of a linear autoencoder: see `DenseNetwork.linear_start`."""
-        weights, spec = self.random_start(rng), weight_spec(self)
-        width = self.options.code_width
+        if encoder is None or decoder is None:
+            return weights
         for i, (path, array) in enumerate(zip(spec.paths, weights, strict=True)):
             name, is_encoder = path.split("/")[0], i < spec.n_encoder
             if name in ("output", "dense_path"):

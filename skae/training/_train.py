@@ -55,11 +55,6 @@ class Training:
         return self.unpack(self.best)[0]
 
     @property
-    def statistics(self) -> Arrays:
-        """Moving statistics of the best epoch."""
-        return self.unpack(self.best)[1]
-
-    @property
     def loss_curve(self) -> list[float]:
         """Mean training loss of each epoch."""
         return [float(parts.sum()) for parts in self.parts]

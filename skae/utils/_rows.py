@@ -31,7 +31,7 @@ _SMALL = 2.0**-100
 _ROUNDING = 1e-14
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False)
 class Rows:
     """Inputs, targets and sample weights of a training set: arrays or LazyRows.
 
@@ -44,18 +44,17 @@ class Rows:
     weight: NDArray[Any] | None = None  # (n_samples,); None: all the same; only ratios matter
     observed: NDArray[Any] | None = None  # (n_samples, n_columns)
 
+    def __post_init__(self) -> None:
+        arrays = [self.inputs] if self.targets is None else [self.inputs, self.targets]
+        self.outputs = arrays[-1]  # targets of the decoder
+        # True if the targets are the inputs, as far as they were observed.
+        self.has_own_targets = self.targets is None or self.observed is not None
+        # True if rows are read only when they are needed, and the size of one in float32.
+        self.is_lazy = any(isinstance(array, LazyRows) for array in arrays)
+        self.row_bytes = _FLOAT_BYTES * max(sum(array.shape[1] for array in arrays), 1)
+
     def __len__(self) -> int:
         return len(self.inputs)
-
-    @property
-    def outputs(self) -> Any:
-        """Targets of the decoder."""
-        return self.inputs if self.targets is None else self.targets
-
-    @property
-    def has_own_targets(self) -> bool:
-        """True if the targets are the inputs, as far as they were observed."""
-        return self.targets is None or self.observed is not None
 
     @property
     def observed_share(self) -> NDArray[Any] | None:
@@ -63,17 +62,6 @@ class Rows:
         if self.observed is None:
             return None
         return np.asarray(np.average(self.observed, axis=0, weights=self.weight))
-
-    @property
-    def is_lazy(self) -> bool:
-        """True if rows are read only when they are needed."""
-        return isinstance(self.inputs, LazyRows) or isinstance(self.targets, LazyRows)
-
-    @property
-    def row_bytes(self) -> int:
-        """Size of a row and its target in float32."""
-        wide = [array.shape[1] for array in (self.inputs, self.targets) if array is not None]
-        return _FLOAT_BYTES * max(sum(wide), 1)
 
     def take(self, index: NDArray[Any] | slice) -> "Rows":
         """The rows at these positions, or of this mask."""
@@ -98,10 +86,9 @@ class Rows:
         results = [function(part.dense()) for part in self.parts()]
         return results[0] if len(results) == 1 else np.concatenate(results)
 
-    def sample(self, n_bytes: int) -> "Rows":
-        """Evenly spaced rows of at most `n_bytes`, in memory."""
-        most = max(n_bytes // self.row_bytes, 1)
-        return self.take(slice(None, None, -(-len(self) // most))).dense()
+    def sample(self, most: int) -> "Rows":
+        """At most so many rows, or one, at equal distances, in memory."""
+        return self.take(slice(None, None, -(-len(self) // max(most, 1)))).dense()
 
     def in_order(self) -> "Rows":
         """The same rows in the order of their source."""

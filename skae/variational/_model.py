@@ -181,7 +181,7 @@ class VariationalModel(FittedAutoencoder):
         supported = np.ones(network.n_components, bool)
         fields = {"statistics": network.fresh_statistics(), "supported": supported}
         if init == "random":
-            return replace(self, weights=network.random_start(rng), **fields), 1.0
+            return replace(self, weights=network.initial_weights(rng), **fields), 1.0
         inputs = preprocessing.units.transform(rows.inputs)
         if preprocessing.is_table:
             inputs = inputs[:, preprocessing.values]
@@ -294,10 +294,10 @@ class LatentNetwork:
         moments = layer("Reshape", (self.n_components, 2))(encoder.output)
         return keras.Model(encoder.input, moments[:, :, 0], name="encoder"), decoder
 
-    def random_start(self, rng):
+    def initial_weights(self, rng):
         """Random initial weights, and noise of variance one."""
         noise = np.zeros(self.network.n_outputs, np.float32)
-        return [*self.network.random_start(rng), *[noise] * self.noisy]
+        return [*self.network.initial_weights(rng), *[noise] * self.noisy]
 
     def linear_start(self, rng, model, scale, offset, floor):
         """Initial weights of a :class:`FactorModel`; the hidden layers contribute zero.
@@ -308,7 +308,7 @@ class LatentNetwork:
         """
         log_variance = np.zeros(2 * self.n_components)
         log_variance[1 : 2 * len(model.variance) : 2] = np.log(model.variance)
-        weights = self.network.linear_start(
+        weights = self.network.initial_weights(
             rng, model.encoder, scale * model.loadings, offset, log_variance
         )
         # A noise at the floor still has a gradient.
