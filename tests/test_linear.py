@@ -113,7 +113,7 @@ def test_kernels_over_time_are_orthogonal(shape):
 @pytest.mark.parametrize("linear_path", [False, True])
 def test_random_weights_are_drawn_by_fans_and_biases_are_zero(linear_path):
     network = DenseNetwork(50, 20, hidden=(30,), linear_path=linear_path)
-    for array in network.initial_weights(np.random.RandomState(0)):
+    for array in network.initial_values(np.random.RandomState(0))[0]:
         if array.ndim == 1:
             assert not array.any()
         elif set(array.shape) == {50, 20}:
@@ -256,7 +256,7 @@ def test_means_over_near_rows():
 @pytest.mark.parametrize("tied", [False, True])
 def test_weights_of_both_directions_are_split_and_joined(tied):
     network = DenseNetwork(6, 2, hidden=(4, 3), tied=tied)
-    weights = network.initial_weights(np.random.RandomState(0))
+    weights, _ = network.initial_values(np.random.RandomState(0))
     assert [array.shape for array in weights] == network.shapes
     (encoder, _), (decoder, _) = network.split(weights)
     for array, again in zip(weights, network.joined(encoder, decoder), strict=True):

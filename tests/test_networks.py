@@ -451,7 +451,7 @@ def test_initializers_are_kept_and_seeded(make, images):
     network = KerasNetwork(build_encoder, build_decoder)
     ae = make(network, 2, learning_rate=1e-12, max_iter=1).fit(images)
     value = ae._model.network
-    first, again, other = (value.initial_weights(np.random.RandomState(s)) for s in (0, 0, 1))
+    first, again, other = (value.initial_values(np.random.RandomState(s))[0] for s in (0, 0, 1))
     for a, b in zip(first, again, strict=True):
         assert_array_equal(a, b)
     kernels = [i for i, w in enumerate(first) if w.ndim > 1]
@@ -507,7 +507,7 @@ def test_functions_with_recurrent_layers(make, images):
     ae = make(KerasNetwork(encoder, build_decoder), max_iter=1).fit(images)
     assert ae.reconstruct(images).shape == images.shape
     first, again = (
-        ae._model.network.initial_weights(np.random.RandomState(0)) for _ in range(2)
+        ae._model.network.initial_values(np.random.RandomState(0))[0] for _ in range(2)
     )
     assert all(np.array_equal(a, b) for a, b in zip(first, again, strict=True))
     # The bias of the forget gate begins at one.

@@ -203,8 +203,9 @@ def test_recurrent_networks(params, options):
 def assert_same_network_output(network, options, shape=(7, 5)):
     rng = np.random.RandomState(0)
     network = network.describe(shape, shape, 3, LayerOptions(**options))
-    weights = [w + rng.normal(0, 0.2, w.shape) for w in network.initial_weights(rng)]
-    statistics = [rng.uniform(0.5, 2, array.shape) for array in network.fresh_statistics()]
+    weights, statistics = network.initial_values(rng)
+    weights = [w + rng.normal(0, 0.2, w.shape) for w in weights]
+    statistics = [rng.uniform(0.5, 2, array.shape) for array in statistics]
     units = Affine(rng.normal(size=35), 2.0)
     coders = forward(network, weights, statistics, units, units)
     for coder, width in zip(coders, (35, 3), strict=True):

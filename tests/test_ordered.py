@@ -314,7 +314,7 @@ def test_bands_of_sizes(ordered):
     assert network.bands == [(1, 1), (2, 2), (3, 4), (5, 8), (9, 11)]
     assert network.truncated(4).bands == [(1, 1), (2, 2), (3, 4)]
     each, weights = network.with_bands(
-        network.initial_weights(np.random.RandomState(0)), each=True
+        network.initial_values(np.random.RandomState(0))[0], each=True
     )
     assert each.bands == [(k, k) for k in range(1, 12)]
     assert [array.shape for array in weights] == each.shapes
@@ -324,7 +324,7 @@ def test_bands_of_sizes(ordered):
 @pytest.mark.parametrize("size", [1, 3, 7, 11])
 def test_other_bands_say_the_same(size):
     network = OrderedNetwork(DenseNetwork(12, 11, hidden=(4,)))
-    weights = network.initial_weights(np.random.RandomState(0))
+    weights, _ = network.initial_values(np.random.RandomState(0))
     each, weights_of_each = network.with_bands(weights, each=True)
     cut = network.cut(weights, size), each.cut(weights_of_each, size)
     for array, other in zip(*cut, strict=True):

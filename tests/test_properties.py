@@ -170,7 +170,7 @@ def test_a_linear_start_is_linear(seed, n_features, n_components, hidden, activa
     X = table(seed, 20, n_features)
     axes, _ = principal_axes(X - X.mean(axis=0), n_components)
     network = DenseNetwork(n_features, n_components, hidden, activation)
-    weights = network.initial_weights(np.random.RandomState(seed), axes, axes.T)
+    weights, _ = network.initial_values(np.random.RandomState(seed), axes, axes.T)
     assert [w.shape for w in weights] == network.shapes
     (encoder, _), (decoder, _) = network.split(weights)
     code = DenseForward(network.encoder, encoder)(X)

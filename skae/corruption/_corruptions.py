@@ -334,8 +334,3 @@ CORRUPTIONS: dict[str, Any] = {
     "salt_and_pepper": SaltAndPepperNoise,
     "swap": SwapNoise,
 }
-
-
-def make_corruption(corruption: Any, level: float) -> Corruption:
-    """A corruption by name with this level; an object is returned unchanged."""
-    return CORRUPTIONS[corruption](level) if isinstance(corruption, str) else corruption

@@ -4,7 +4,7 @@ from numbers import Real
 
 from sklearn.utils.validation import check_is_fitted
 
-from skae.corruption._corruptions import CORRUPTIONS, Corruption, Spread, make_corruption
+from skae.corruption._corruptions import CORRUPTIONS, Corruption, Spread
 from skae.estimators._base import BaseAutoencoder
 from skae.estimators._latent_paths import LatentPathsMixin
 from skae.estimators._model import ReconstructionModel
@@ -470,8 +470,9 @@ class DenoisingAutoencoder(
 
     def _settings(self, preprocessing, rows):
         settings = super()._settings(preprocessing, rows)
-        noise = self.corruption
-        if noise == "auto":
-            noise = "gaussian" if rows.has_own_targets else None
-        corruption = noise and make_corruption(noise, self.corruption_level)
+        corruption = self.corruption
+        if corruption == "auto":
+            corruption = "gaussian" if rows.has_own_targets else None
+        if isinstance(corruption, str):
+            corruption = CORRUPTIONS[corruption](self.corruption_level)
         return {**settings, "corruption": corruption}

@@ -261,8 +261,8 @@ class ReconstructionModel(FittedAutoencoder):
         The principal components are those of the best linear denoiser of corrupted rows.
         """
         network, preprocessing = self.network, self.preprocessing
-        linear = ()
         linear_code, share = self.linear_code, 0.0
+        linear = ()  # encoder, decoder and offset
         if init == "pca" and network.starts_linear:
             if rows.is_lazy and not rows.has_own_targets:
                 rows = rows.sample(FEW_BYTES // rows.row_bytes)
@@ -283,15 +283,14 @@ class ReconstructionModel(FittedAutoencoder):
             if network.has_linear_code:
                 shape = len(encoder), network.n_components
                 (linear_code,) = resize([encoder.astype(np.float32)], [shape])
-        weights = network.initial_weights(rng, *linear)
+        weights, statistics = network.initial_values(rng, *linear)
         cuts = isinstance(network, DenseNetwork) and network.code_activation in _RECTIFIERS
         if cuts and self.is_zero_at_pca:
-            weights = self._with_positive_codes(weights, rows)
-        statistics = network.fresh_statistics()
+            weights = self._with_positive_codes(weights, statistics, rows)
         model = replace(self, weights=weights, statistics=statistics, linear_code=linear_code)
         return model, share
 
-    def _with_positive_codes(self, weights, rows):
+    def _with_positive_codes(self, weights, statistics, rows):
         """Weights whose codes of the rows are positive, for a code with a rectifier.
 
         Centred rows have centred codes, of which a rectifier would cut off one half, and with
@@ -299,8 +298,7 @@ class ReconstructionModel(FittedAutoencoder):
         """
         network = self.network
         linear = replace(network, code_activation="linear")
-        units, statistics = self.preprocessing.units, network.fresh_statistics()
-        encoder, _ = forward(linear, weights, statistics, units, None)
+        encoder, _ = forward(linear, weights, statistics, self.preprocessing.units, None)
         least = np.min([encoder(dense(p.inputs)).min(axis=0) for p in rows.parts()], axis=0)
         shift = -np.maximum(-least, 0)
         return network.with_linear_code(weights, np.eye(len(shift)), shift)

@@ -6,7 +6,7 @@ import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
 from skae.estimators._validation import check_bounded
-from skae.losses._penalties import PENALTIES, Penalty, make_penalty
+from skae.losses._penalties import PENALTIES, Penalty
 from skae.losses._reconstruction import LOSSES, make_loss
 from skae.networks._base import ACTIVATIONS, SYNONYMS, LayerOptions, Network, keras_name
 from skae.networks._principal import MOST_EXACT, principal_axes
@@ -149,7 +149,8 @@ class ReconstructionLossMixin:
             raise ValueError(
                 f"tied_weights=True is for dense networks only; got network={self.network!r}."
             )
-        return {"loss": loss, "penalty": make_penalty(self.penalty)}
+        by_name = isinstance(self.penalty, str)
+        return {"loss": loss, "penalty": PENALTIES[self.penalty]() if by_name else self.penalty}
 
     def _layer_options(self, linear_path):
         output = self.output_activation

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import chain
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -137,9 +138,11 @@ class DenseForward:
         key = dtype, scaled
         if key in self._prepared:
             return self._prepared[key]
-        weights = self.coder.named([w.astype(np.float64) for w in self.weights])
+        coder = self.coder
+        weights = coder.named([w.astype(np.float64) for w in self.weights])
         hidden, output, skip = weights
-        if self.coder.normalization == "batch":
+        if coder.normalization == "batch":
+            coder = replace(coder, normalization=None)
             for i, (kernel, bias, scale, shift) in enumerate(hidden):
                 mean, variance = self.statistics[2 * i : 2 * i + 2]
                 scale = scale / np.sqrt(variance + NORMALIZATION_EPSILON)
@@ -158,11 +161,10 @@ class DenseForward:
                 array *= self.after.scale
             output.bias[:] += self.after.centre
 
-        def transposed(array: Array | None) -> Array | None:
-            if array is None:
-                return None
-            return np.ascontiguousarray(array.T if array.ndim == 2 else array[:, None], dtype)
-
-        layers = [DenseLayer(*map(transposed, one)) for one in (*hidden, output)]
-        self._prepared[key] = before, DenseWeights(layers[:-1], layers[-1], transposed(skip))
+        transposed = [
+            np.ascontiguousarray(array.T if array.ndim == 2 else array[:, None], dtype)
+            for array in (*chain(*hidden), *output, skip)
+            if array is not None
+        ]
+        self._prepared[key] = before, coder.named(transposed)
         return self._prepared[key]

@@ -181,8 +181,3 @@ PENALTIES: dict[str, type[Penalty]] = {
     "kl": KLSparsity,
     "contractive": Contractive,
 }
-
-
-def make_penalty(penalty: Any) -> Penalty | None:
-    """A penalty by name or object; None: no penalty."""
-    return PENALTIES[penalty]() if isinstance(penalty, str) else penalty

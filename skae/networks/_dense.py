@@ -220,22 +220,17 @@ class DenseNetwork:
         """Weights of both in one list: the inverse of `split`."""
         return encoder + [w for w in decoder if w.ndim == 1 or not self.tied]
 
-    def fresh_statistics(self) -> Weights:
-        """Moving means and variances before training."""
-        is_normalized = self.normalization == "batch"
-        widths = self.hidden + self.hidden[::-1] if is_normalized else ()
-        return [np.full(width, i, np.float32) for width in widths for i in (0, 1)]
-
-    def initial_weights(
+    def initial_values(
         self,
         rng: np.random.RandomState,
         encoder: NDArray[Any] | None = None,
         decoder: NDArray[Any] | None = None,
         offset: NDArray[Any] | float = 0.0,
         code_bias: NDArray[Any] | float = 0.0,
-    ) -> Weights:
-        """Random weights, or with matrices a linear autoencoder: hidden layers contribute zero.
+    ) -> tuple[Weights, Weights]:
+        """Initial weights, and moving means and variances before training.
 
+        Weights are random, or with matrices a linear autoencoder: hidden layers add zero.
         `encoder` is of shape (n_features, k): with ``k < n_components`` the other columns of
         the code are zero at first. `decoder` is of shape (k, n_outputs). `offset`, a number or
         (n_outputs,), is added to what is decoded, `code_bias`, a number or (n_components *
@@ -255,7 +250,9 @@ class DenseNetwork:
                 # The first of the outputs for a column of the code is its value.
                 path = (output.kernel if skip is None else skip)[:, ::width]
                 path[: len(matrix), : matrix.shape[1]] = matrix
-        return self.joined(*parts)
+        widths = self.hidden + self.hidden[::-1] if self.normalization == "batch" else ()
+        statistics = [np.full(width, i, np.float32) for width in widths for i in (0, 1)]
+        return self.joined(*parts), statistics
 
     def with_linear_code(
         self, weights: Arrays, matrix: NDArray[Any], shift: NDArray[Any]

@@ -231,23 +231,21 @@ class KerasModels(BuiltNetwork):
             keras.Model(codes, output, name="decoder"),
         )
 
-    def initial_weights(self, rng: np.random.RandomState) -> Weights:
-        """The weights of the user's models; initialized ones of models that functions build."""
+    def initial_values(self, rng: np.random.RandomState) -> tuple[Weights, Weights]:
+        """Weights of the user's models, and values of the variables that are not trained.
+
+        Weights of models that functions build are initialized.
+        """
         weights: Weights = []
+        statistics: Weights = []
         for source, model in zip((self.encoder, self.decoder), self.build(), strict=True):
             if source.is_model:
-                weights += values(source.given.trainable_variables)
+                model = source.given
+                weights += values(model.trainable_variables)
             else:
                 weights += initial_weights(model, rng)
-        return weights
-
-    def fresh_statistics(self) -> Weights:
-        """Values of the variables that are not trained."""
-        statistics = [part for _, part in self.split((), super().fresh_statistics())]
-        for i, source in enumerate((self.encoder, self.decoder)):
-            if source.is_model:
-                statistics[i] = values(constant_variables(source.given))
-        return statistics[0] + statistics[1]
+            statistics += values(constant_variables(model))
+        return weights, statistics
 
 
 def _is_whole(given: Any) -> bool:

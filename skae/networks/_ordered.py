@@ -136,15 +136,14 @@ class OrderedNetwork:
         """Keras models of encoder and decoder of the largest size."""
         return self.whole.trained(self.cut(weights, self.n_components), statistics)
 
-    def fresh_statistics(self) -> Weights:
-        """Moving means and variances before training."""
-        return self.whole.fresh_statistics()
-
-    def initial_weights(self, rng: np.random.RandomState, *linear: Any) -> Weights:
-        """Initial weights, those of the mask zero: see `DenseNetwork.initial_weights`."""
-        encoder, hidden, outputs = self._split(self.whole.initial_weights(rng, *linear))
+    def initial_values(
+        self, rng: np.random.RandomState, *linear: Any
+    ) -> tuple[Weights, Weights]:
+        """Initial weights, those of the mask zero, and statistics: see `DenseNetwork`."""
+        weights, statistics = self.whole.initial_values(rng, *linear)
+        encoder, hidden, outputs = self._split(weights)
         outputs = [np.stack([array] * len(self.bands)) for array in outputs]
-        return resize([*encoder, *hidden, *outputs], self.shapes)
+        return resize([*encoder, *hidden, *outputs], self.shapes), statistics
 
     def _split(self, weights: Arrays) -> tuple[Weights, Weights, Weights]:
         """Weights of the encoder, of the decoder's hidden layers and of the output layers."""

@@ -42,7 +42,7 @@ class WeightSpec(NamedTuple):
 class BuiltNetwork(ABC):
     """An autoencoder as a hashable value: a subclass builds it, its weights follow from that.
 
-    Subclasses also have `n_components`, `output_activation` and `initial_weights`.
+    Subclasses also have `n_components`, `output_activation` and `initial_values`.
     """
 
     # Whether the code may have further columns, which are masked.
@@ -62,10 +62,6 @@ class BuiltNetwork(ABC):
     def shapes(self) -> list[tuple[int, ...]]:
         """Shapes of all weights that are trained, the encoder's first."""
         return weight_spec(self).shapes
-
-    def fresh_statistics(self) -> Weights:
-        """Moving means and variances before training, and whatever else is not trained."""
-        return [value.copy() for value in weight_spec(self).statistics]
 
     def split(self, weights: Arrays, statistics: Arrays = ()) -> Halves:
         """Weights and moving statistics of the encoder, and those of the decoder."""
@@ -184,16 +180,20 @@ class StackedNetwork(BuiltNetwork):
             outputs = layer("Activation", activation)(outputs)
         return outputs
 
-    def initial_weights(
+    def initial_values(
         self,
         rng: np.random.RandomState,
         encoder: NDArray[Any] | None = None,
         decoder: NDArray[Any] | None = None,
         offset: NDArray[Any] | float = 0.0,
         code_bias: NDArray[Any] | float = 0.0,
-    ) -> Weights:
-        """Initial weights, the random ones without linear path: as those of `DenseNetwork`."""
+    ) -> tuple[Weights, Weights]:
+        """Initial weights, the random ones without linear path, and values not trained.
+
+        See `DenseNetwork.initial_values`.
+        """
         spec, width = weight_spec(self), self.options.code_width
+        statistics = [value.copy() for value in spec.statistics]
         weights: Weights = []
         for path, shape, constant in zip(spec.paths, spec.shapes, spec.constants, strict=True):
             if constant is not None:
@@ -203,7 +203,7 @@ class StackedNetwork(BuiltNetwork):
             else:
                 weights.append(initial_kernel(rng, path, shape))
         if encoder is None or decoder is None:
-            return weights
+            return weights, statistics
         for i, (path, array) in enumerate(zip(spec.paths, weights, strict=True)):
             name, is_encoder = path.split("/")[0], i < spec.n_encoder
             if name in ("output", "dense_path"):
@@ -215,7 +215,7 @@ class StackedNetwork(BuiltNetwork):
                 array[: len(decoder)] = decoder
             elif name == "linear_path":
                 array[:] = offset
-        return weights
+        return weights, statistics
 
     @property
     def has_linear_code(self) -> bool:

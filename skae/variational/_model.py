@@ -178,17 +178,18 @@ class VariationalModel(FittedAutoencoder):
         Probabilistic PCA is trusted whatever it explains: the bound is tight there.
         """
         network, preprocessing = self.network, self.preprocessing
-        supported = np.ones(network.n_components, bool)
-        fields = {"statistics": network.fresh_statistics(), "supported": supported}
         if init == "random":
-            return replace(self, weights=network.initial_weights(rng), **fields), 1.0
+            weights, statistics = network.initial_values(rng)
+            supported = np.ones(network.n_components, bool)
+            model = replace(self, weights=weights, statistics=statistics, supported=supported)
+            return model, 1.0
         inputs = preprocessing.units.transform(rows.inputs)
         if preprocessing.is_table:
             inputs = inputs[:, preprocessing.values]
         pca = probabilistic_pca(
             inputs, network.n_components, self.noise_floor, rows.weight, rng
         )
-        supported[:] = False
+        supported = np.zeros(network.n_components, bool)
         supported[: len(pca.variance)] = -0.5 * np.log(pca.variance) > ACTIVE
         if preprocessing.is_table:
             encoder = np.zeros((rows.inputs.shape[1], pca.encoder.shape[1]))
@@ -196,8 +197,9 @@ class VariationalModel(FittedAutoencoder):
             pca = pca._replace(encoder=encoder)
         linear = pca.encoder, pca.loadings
         before_output = preprocessing.before_output(rows, linear, network.output_activation)
-        weights = network.linear_start(rng, pca, *before_output, self.noise_floor)
-        return replace(self, weights=weights, **fields), 1.0
+        weights, statistics = network.initial_values(rng, pca, *before_output, self.noise_floor)
+        model = replace(self, weights=weights, statistics=statistics, supported=supported)
+        return model, 1.0
 
     def objective(self, network, mask, rows, batch_size, rng):
         """The Keras model that is trained, see :class:`FittedAutoencoder`."""
@@ -277,10 +279,6 @@ class LatentNetwork:
         mapped = self.network.with_linear_code(self.split(weights)[0], matrix, shift)
         return [*mapped, *weights[len(mapped) :]]
 
-    def fresh_statistics(self):
-        """Moving statistics before training, and no step taken yet."""
-        return [*self.network.fresh_statistics(), np.zeros((), np.float32)]
-
     def inside(self, weights, statistics):
         """The network within, which encodes and decodes, its weights and its statistics."""
         return self.network, self.split(weights)[0], statistics[:-1]
@@ -294,26 +292,25 @@ class LatentNetwork:
         moments = layer("Reshape", (self.n_components, 2))(encoder.output)
         return keras.Model(encoder.input, moments[:, :, 0], name="encoder"), decoder
 
-    def initial_weights(self, rng):
-        """Random initial weights, and noise of variance one."""
-        noise = np.zeros(self.network.n_outputs, np.float32)
-        return [*self.network.initial_weights(rng), *[noise] * self.noisy]
+    def initial_values(self, rng, model=None, scale=1.0, offset=0.0, floor=0.0):
+        """Initial weights, random ones or those of a :class:`FactorModel`, and statistics.
 
-    def linear_start(self, rng, model, scale, offset, floor):
-        """Initial weights of a :class:`FactorModel`; the hidden layers contribute zero.
-
-        With fewer factors than columns of the code the other columns are those of the prior.
-        `scale` and `offset`, (n_outputs,) or numbers, turn decoded rows into the values before
-        the output activation; `floor` is the least standard deviation of the noise.
+        The noise of random ones has variance one. With fewer factors than columns of the code
+        the other columns are those of the prior. `scale` and `offset`, (n_outputs,) or numbers,
+        turn decoded rows into the values before the output activation; `floor` is the least
+        standard deviation of the noise.
         """
-        log_variance = np.zeros(2 * self.n_components)
-        log_variance[1 : 2 * len(model.variance) : 2] = np.log(model.variance)
-        weights = self.network.initial_weights(
-            rng, model.encoder, scale * model.loadings, offset, log_variance
-        )
-        # A noise at the floor still has a gradient.
-        above = np.maximum(model.noise - floor**2, 0.01 * floor**2)
-        return [*weights, *[np.log(above).astype(np.float32)] * self.noisy]
+        linear, noise = (), np.zeros(self.network.n_outputs)
+        if model is not None:
+            log_variance = np.zeros(2 * self.n_components)
+            log_variance[1 : 2 * len(model.variance) : 2] = np.log(model.variance)
+            linear = model.encoder, scale * model.loadings, offset, log_variance
+            # A noise at the floor still has a gradient.
+            noise = np.log(np.maximum(model.noise - floor**2, 0.01 * floor**2))
+        weights, statistics = self.network.initial_values(rng, *linear)
+        # No step is taken yet.
+        statistics.append(np.zeros((), np.float32))
+        return [*weights, *[noise.astype(np.float32)] * self.noisy], statistics
 
 
 class FactorModel(NamedTuple):
