@@ -21,19 +21,16 @@ _ENDINGS = {
 class FitTask(NamedTuple):
     """A task that callbacks follow: a fit, one of its networks, or an epoch."""
 
-    context: Any  # scikit-learn's; None without callbacks
+    context: Any  # scikit-learn's
     arguments: dict[str, Any]  # of the hooks: the estimator, X, y and metadata
 
     def begin(self, n_subtasks):
         """Report the beginning of a task that has so many subtasks, at most."""
-        if self.context is not None:
-            self.context.max_subtasks = n_subtasks
-            self.context.call_on_fit_task_begin(**self.arguments)
+        self.context.max_subtasks = n_subtasks
+        self.context.call_on_fit_task_begin(**self.arguments)
 
     def subtask(self, name, n_subtasks=0, position=None):
         """Begin a subtask: the next one, or that of a position if they run in parallel."""
-        if self.context is None:
-            return self
         task = self._replace(context=self.context.subcontext(task_name=name, task_id=position))
         task.begin(n_subtasks)
         return task
@@ -44,7 +41,7 @@ class FitTask(NamedTuple):
         `attributes` returns the fitted attributes were training to end now; None: no fitted
         estimator can be made yet.
         """
-        return self.context is not None and self.context.call_on_fit_task_end(
+        return self.context.call_on_fit_task_end(
             **self.arguments, reconstruction_attributes=attributes
         )
 
@@ -70,17 +67,16 @@ class FitMonitor:
             context = estimator._init_callback_context(
                 max_subtasks=None, sequential_subtasks=not in_parallel
             )
-        # Without callbacks there is no order in which networks must be trained.
+        # Without callbacks there are no tasks, and no order in which networks must be trained.
         self.is_followed = hasattr(estimator, "_skl_callbacks")
-        self.fit = FitTask(
-            context if self.is_followed else None,
-            {"estimator": estimator, "X": X, "y": y, "metadata": metadata},
-        )
-        self.network = self.epoch = self.progress = None
-        # The training run of `network`.
-        self.training = None
+        self.fit = self.network = self.epoch = None
+        if self.is_followed:
+            arguments = {"estimator": estimator, "X": X, "y": y, "metadata": metadata}
+            self.fit = FitTask(context, arguments)
         # The same network and epoch in the estimator that holds this one.
-        self.outer_network = self.outer_epoch = FitTask(None, {})
+        self.outer_network = self.outer_epoch = None
+        self.progress = None
+        self.training = None  # the current training run
         self.has_networks = False
         self.n_before = 0
         self.names = [""]
@@ -97,9 +93,10 @@ class FitMonitor:
         if self.estimator.verbose:
             self.terms |= _progress_terms(start)
         n_epochs *= len(self.names)
-        self.fit.begin(n_epochs)
-        if self.estimator._outer is not None:
-            monitor, position = self.estimator._outer
+        if self.is_followed:
+            self.fit.begin(n_epochs)
+        monitor, position = self.estimator._outer or (None, None)
+        if monitor is not None and monitor.is_followed:
             self.outer_network = monitor.fit.subtask("network", n_epochs, position)
 
     def open_networks(self, n_networks):
@@ -107,7 +104,8 @@ class FitMonitor:
         self.has_networks = True
         if n_networks > 1:
             self.names = [f"network {i + 1} of {n_networks}" for i in range(n_networks)]
-        self.fit.begin(n_networks)
+        if self.is_followed:
+            self.fit.begin(n_networks)
 
     def begin(self, training):
         """Report the beginning of an epoch."""
@@ -118,19 +116,24 @@ class FitMonitor:
             self.progress = Progress(int(self.estimator.verbose) > 1, self.names, form)
         if self.progress is not None:
             self.progress.begin(training)
-        if self.has_networks and training is not self.training:
-            if self.network is not None:
-                self.network.end()
-            self.training = training
-            self.network = self.fit.subtask("network", training.max_iter)
-        self.epoch = (self.network or self.fit).subtask("epoch")
-        self.outer_epoch = self.outer_network.subtask("epoch")
+        if self.is_followed:
+            if self.has_networks and training is not self.training:
+                if self.network is not None:
+                    self.network.end()
+                self.training = training
+                self.network = self.fit.subtask("network", training.max_iter)
+            self.epoch = (self.network or self.fit).subtask("epoch")
+        if self.outer_network is not None:
+            self.outer_epoch = self.outer_network.subtask("epoch")
 
     def end(self, training):
         """Report the end of an epoch; True when a callback asks to stop."""
-        attributes = None if self.has_networks else lambda: self.attributes_of(training)
-        stops = self.epoch.end(attributes)
-        stops = self.outer_epoch.end() or stops
+        stops = False
+        if self.is_followed:
+            attributes = None if self.has_networks else lambda: self.attributes_of(training)
+            stops = self.epoch.end(attributes)
+        if self.outer_epoch is not None:
+            stops = self.outer_epoch.end() or stops
         if self.progress is not None:
             self.progress.end(training)
         return stops
@@ -154,8 +157,10 @@ class FitMonitor:
                 progress = ", not converged" * reached_max_iter(fitted)
                 ending = f"stopped at max_iter={fitted.max_iter}{progress}"
             self.progress.finish(int(run), epoch, seconds, ending)
-        self.fit.end(dict)
-        self.outer_network.end()
+        if self.is_followed:
+            self.fit.end(dict)
+        if self.outer_network is not None:
+            self.outer_network.end()
 
 
 def _progress_terms(start):
