@@ -173,8 +173,8 @@ def test_a_linear_start_is_linear(seed, n_features, n_components, hidden, activa
     weights, _ = network.initial_values(np.random.RandomState(seed), axes, axes.T)
     assert [w.shape for w in weights] == network.shapes
     (encoder, _), (decoder, _) = network.split(weights)
-    code = DenseForward(network.encoder, encoder)(X)
-    back = DenseForward(network.decoder, decoder)(code)
+    code = DenseForward(network.coders[0], encoder)(X)
+    back = DenseForward(network.coders[1], decoder)(code)
     scale = np.abs(X).max()
     assert_allclose(code[:, : axes.shape[1]], X @ axes, atol=1e-5 * scale)
     assert (code[:, axes.shape[1] :] == 0).all()

@@ -65,16 +65,12 @@ class FittedAutoencoder(ABC):
     @cached_property
     def _coders(self):
         """Encoder and decoder."""
-        weights, preprocessing = self.mapped_weights, self.preprocessing
-        after = preprocessing.target_units if self.scales_output else None
-        return forward(self.network, weights, self.statistics, preprocessing.units, after)
-
-    @property
-    def mapped_weights(self):
-        """The weights, with the map of the code in the layers on both sides of it."""
-        if self.code_map is None:
-            return self.weights
-        return self.network.with_linear_code(self.weights, *self.code_map)
+        weights, units = self.weights, self.preprocessing.units
+        if self.code_map is not None:
+            # The map becomes part of the layers on both sides of the code.
+            weights = self.network.with_linear_code(weights, *self.code_map)
+        after = self.preprocessing.target_units if self.scales_output else None
+        return forward(self.network, weights, self.statistics, units, after)
 
     @property
     def encoder(self):
@@ -100,14 +96,18 @@ class FittedAutoencoder(ABC):
         linear = self.network.output_activation == "linear"
         return linear and not self.preprocessing.is_table
 
+    def trained_models(self):
+        """Keras models of encoder and decoder, in the units of the network."""
+        return self.encoder.keras_model("encoder"), self.decoder.keras_model("decoder")
+
     def keras_models(self, input_shape):
         """Keras models of encoder and decoder, from rows and to rows in the data's units."""
         from skae.models._objective import keras_models_in_data_units
 
         return keras_models_in_data_units(
-            *self.network.trained(self.mapped_weights, self.statistics),
-            before=self.preprocessing.units,
-            after=self.preprocessing.target_units if self.scales_output else None,
+            *self.trained_models(),
+            before=self.encoder.before,
+            after=self.decoder.after,
             input_shape=input_shape,
             output_shape=self.preprocessing.output_shape,
         )

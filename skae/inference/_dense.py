@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from skae.networks._base import ACTIVATIONS
 from skae.networks._dense import DenseCoder, DenseLayer, DenseWeights
-from skae.networks._layers import NORMALIZATION_EPSILON
+from skae.networks._layers import NORMALIZATION_EPSILON, load
 from skae.utils._lazy import LazyRows
 from skae.utils._process import parallel_slices
 
@@ -87,6 +87,12 @@ class DenseForward:
 
     def __getstate__(self) -> dict[str, Any]:
         return {**vars(self), "_prepared": {}}
+
+    def keras_model(self, name: str) -> Any:
+        """Keras model with these weights, in the units of the network."""
+        model = self.coder.build(name)
+        load(model, self.weights, self.statistics)
+        return model
 
     def __call__(self, X: Array, *, scaled: bool = True, last_layer: bool = True) -> Array:
         """Output for rows X (n_samples, n_inputs), float32 or float64, in the dtype of X.

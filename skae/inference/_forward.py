@@ -50,6 +50,12 @@ class CompiledForward:
         """Moving statistics of this encoder or decoder."""
         return self.network.split((), self.all_statistics)[self.position][1]
 
+    def keras_model(self, name: str) -> Any:
+        """Keras model with these weights, in the units of the network, which names it."""
+        model = self.network.build()[self.position]
+        load(model, self.weights, self.statistics)
+        return model
+
     def __call__(self, X: Array, *, scaled: bool = True) -> Array:
         """Output for rows X (n_samples, n_inputs), computed in float32, in the dtype of X.
 
@@ -115,8 +121,8 @@ def forward(
     if isinstance(network, DenseNetwork):
         encoder, decoder = network.split(weights, statistics)
         return (
-            DenseForward(network.encoder, *encoder, before=before),
-            DenseForward(network.decoder, *decoder, after=after),
+            DenseForward(network.coders[0], *encoder, before=before),
+            DenseForward(network.coders[1], *decoder, after=after),
         )
     if isinstance(network, BuiltNetwork):
         parts = list(weights), list(statistics)

@@ -17,7 +17,6 @@ from skae.networks._layers import (
     layer,
     mirrored_dense,
     rows_of,
-    with_arrays,
 )
 
 # Positively homogeneous activations: f(a x) = a f(x) for a > 0.
@@ -148,9 +147,9 @@ class DenseNetwork:
     has_dense_path = True
 
     @property
-    def encoder(self) -> DenseCoder:
-        """From data to code."""
-        return DenseCoder(
+    def coders(self) -> tuple[DenseCoder, DenseCoder]:
+        """From data to code, and from code to data."""
+        encoder = DenseCoder(
             self.n_features,
             self.n_components * self.code_width,
             self.hidden,
@@ -161,24 +160,20 @@ class DenseNetwork:
             self.normalization,
             self.dropout,
         )
-
-    @property
-    def decoder(self) -> DenseCoder:
-        """From code to data."""
-        return replace(
-            self.encoder,
+        decoder = replace(
+            encoder,
             n_inputs=self.n_components,
             n_outputs=self.n_outputs or self.n_features,
             hidden=self.hidden[::-1],
             output_activation=self.output_activation,
         )
+        return encoder, decoder
 
     @property
     def shapes(self) -> list[tuple[int, ...]]:
         """Shapes of all weights that are trained, the encoder's first."""
-        return self.encoder.shapes + [
-            shape for shape in self.decoder.shapes if len(shape) == 1 or not self.tied
-        ]
+        encoder, decoder = (coder.shapes for coder in self.coders)
+        return encoder + [shape for shape in decoder if len(shape) == 1 or not self.tied]
 
     @property
     def has_linear_code(self) -> bool:
@@ -191,28 +186,25 @@ class DenseNetwork:
 
     def build(self) -> tuple[Any, Any]:
         """Keras models of encoder and decoder, their weights zero."""
-        encoder = self.encoder.build("encoder")
-        return encoder, self.decoder.build("decoder", encoder if self.tied else None)
-
-    def trained(self, weights: Arrays, statistics: Arrays) -> tuple[Any, Any]:
-        """Keras models of encoder and decoder with these weights."""
-        return with_arrays(self, replace(self, tied=False).build(), weights, statistics)
+        encoder = self.coders[0].build("encoder")
+        return encoder, self.coders[1].build("decoder", encoder if self.tied else None)
 
     def split(self, weights: Arrays, statistics: Arrays = ()) -> Halves:
         """Weights and moving statistics of the encoder, and those of the decoder.
 
         A tied decoder then has kernels of its own.
         """
-        n_encoder, n_moments = len(self.encoder.shapes), len(statistics) // 2
+        of_encoder, of_decoder = self.coders
+        n_encoder, n_moments = len(of_encoder.shapes), len(statistics) // 2
         encoder, decoder = list(weights[:n_encoder]), list(weights[n_encoder:])
         if self.tied:
             # The decoder's own vectors between the encoder's kernels.
-            hidden, output, skip = self.encoder.named(encoder)
+            hidden, output, skip = of_encoder.named(encoder)
             kernels = iter([*(one.kernel for one in (output, *hidden[::-1])), skip])
             vectors = iter(decoder)
             decoder = [
                 next(vectors) if len(shape) == 1 else next(kernels).T
-                for shape in self.decoder.shapes
+                for shape in of_decoder.shapes
             ]
         return (encoder, list(statistics[:n_moments])), (decoder, list(statistics[n_moments:]))
 
@@ -237,10 +229,8 @@ class DenseNetwork:
         code_width,), to what is encoded. `rng` draws the kernels.
         """
         parts: list[Weights] = []
-        for coder, matrix, width, bias in (
-            (self.encoder, encoder, self.code_width, code_bias),
-            (self.decoder, decoder, 1, offset),
-        ):
+        linear = (encoder, self.code_width, code_bias), (decoder, 1, offset)
+        for coder, (matrix, width, bias) in zip(self.coders, linear, strict=True):
             arrays = coder.random_weights(rng)
             parts.append(arrays)
             if matrix is not None:
@@ -266,11 +256,11 @@ class DenseNetwork:
         (encoder, _), (decoder, _) = self.split(exact)
         # Kernels that are tied are the encoder's arrays.
         decoder = [array.copy() for array in decoder]
-        into = self.encoder.named(encoder)
+        into = self.coders[0].named(encoder)
         into.output.bias[:: self.code_width] -= shift
         for array in into.output_arrays:
             array[:] = map_code(array, matrix, self.code_width)
-        hidden, output, skip = self.decoder.named(decoder)
+        hidden, output, skip = self.coders[1].named(decoder)
         first = (*hidden, output)[0]
         for bias, kernel in ((first.bias, first.kernel), (output.bias, skip)):
             if kernel is not None:
@@ -339,10 +329,8 @@ def rescale_weights(
     """
     (encoder, _), (decoder, _) = network.split([array.astype(np.float64) for array in weights])
     code = AffineChange(before.factor if network.code_activation in _PASS_FACTORS else 1.0, 0.0)
-    for coder, arrays, old, new in (
-        (network.encoder, encoder, before, code),
-        (network.decoder, decoder, code, after or AffineChange(1.0, 0.0)),
-    ):
+    changes = (encoder, before, code), (decoder, code, after or AffineChange(1.0, 0.0))
+    for coder, (arrays, old, new) in zip(network.coders, changes, strict=True):
         hidden, output, skip = coder.named(arrays)
         layers = [*hidden, output]
         shift = np.broadcast_to(old.shift, coder.n_inputs)

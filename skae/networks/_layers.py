@@ -77,13 +77,6 @@ def load(model: Any, weights: Weights, statistics: Weights) -> None:
         variable.assign(array)
 
 
-def with_arrays(network: Any, models: Any, weights: Any, statistics: Any) -> Any:
-    """Encoder and decoder of a network, their variables set."""
-    for model, arrays in zip(models, network.split(weights, statistics), strict=True):
-        load(model, *arrays)
-    return models
-
-
 def constant_variables(model: Any) -> list[Any]:
     """Variables that are neither trained nor seeds."""
     return [v for v in model.non_trainable_variables if v.name != "seed_generator_state"]

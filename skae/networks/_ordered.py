@@ -60,7 +60,7 @@ class OrderedNetwork:
     @property
     def output_shapes(self) -> list[tuple[int, ...]]:
         """Shapes of kernel, bias and, if there is one, linear path, of all bands together."""
-        decoder = self.whole.decoder
+        decoder = self.whole.coders[1]
         return [
             (len(self.bands), *shape) for shape in decoder.named(decoder.shapes).output_arrays
         ]
@@ -70,12 +70,12 @@ class OrderedNetwork:
         """Shapes of all weights that are trained: encoder, hidden layers, output layers."""
         outputs = self.output_shapes
         hidden = self._wide_decoder.shapes[: -len(outputs)]
-        return [*self.whole.encoder.shapes, *hidden, *outputs]
+        return [*self.whole.coders[0].shapes, *hidden, *outputs]
 
     @property
     def _wide_decoder(self) -> DenseCoder:
         """The decoder of the largest size, whose inputs are the columns and their mask."""
-        return replace(self.whole.decoder, n_inputs=2 * self.n_components)
+        return replace(self.whole.coders[1], n_inputs=2 * self.n_components)
 
     def of_size(self, n_components: int) -> DenseNetwork:
         """The plain network of the first columns."""
@@ -121,7 +121,7 @@ class OrderedNetwork:
         """Keras models of the encoder and, if there are any, of the decoder's hidden layers."""
         import keras
 
-        encoder = self.whole.encoder.build("encoder")
+        encoder = self.whole.coders[0].build("encoder")
         if not self.whole.hidden:
             return encoder, None
         wide = self._wide_decoder.build("decoder")
@@ -131,10 +131,6 @@ class OrderedNetwork:
     def inside(self, weights: Arrays, statistics: Any) -> tuple[Any, Any, Any]:
         """The network of the largest size, its weights and its statistics."""
         return self.whole, self.cut(weights, self.n_components), statistics
-
-    def trained(self, weights: Arrays, statistics: Arrays) -> tuple[Any, Any]:
-        """Keras models of encoder and decoder of the largest size."""
-        return self.whole.trained(self.cut(weights, self.n_components), statistics)
 
     def initial_values(
         self, rng: np.random.RandomState, *linear: Any

@@ -22,7 +22,6 @@ from skae.networks._layers import (
     layer,
     rows_of,
     values,
-    with_arrays,
 )
 
 _MOST_SPECS = 64
@@ -68,10 +67,6 @@ class BuiltNetwork(ABC):
         n, m = weight_spec(self).n_encoder, weight_spec(self).n_encoder_statistics
         encoder = list(weights[:n]), list(statistics[:m])
         return encoder, (list(weights[n:]), list(statistics[m:]))
-
-    def trained(self, weights: Arrays, statistics: Arrays) -> tuple[Any, Any]:
-        """Keras models of encoder and decoder with these weights."""
-        return with_arrays(self, self.build(), weights, statistics)
 
 
 @lru_cache(maxsize=_MOST_SPECS)

@@ -58,6 +58,14 @@ class VariationalModel(FittedAutoencoder):
         """Posterior mean of each row, (n_samples, n_components)."""
         return np.ascontiguousarray(self.posterior(X)[0])
 
+    def trained_models(self):
+        """Keras models of the mean of the code and of the decoder."""
+        import keras
+
+        encoder, decoder = super().trained_models()
+        moments = layer("Reshape", (self.network.n_components, 2))(encoder.output)
+        return keras.Model(encoder.input, moments[:, :, 0], name="encoder"), decoder
+
     def mean_divergence(self, rows):
         """Mean divergence of the posteriors of rows from the prior, (n_components,)."""
         kl = rows.apply(lambda part: divergence(np, *self.posterior(part.inputs)))
@@ -282,15 +290,6 @@ class LatentNetwork:
     def inside(self, weights, statistics):
         """The network within, which encodes and decodes, its weights and its statistics."""
         return self.network, self.split(weights)[0], statistics[:-1]
-
-    def trained(self, weights, statistics):
-        """Keras models of the mean of the code and of the decoder."""
-        import keras
-
-        network, *arrays = self.inside(weights, statistics)
-        encoder, decoder = network.trained(*arrays)
-        moments = layer("Reshape", (self.n_components, 2))(encoder.output)
-        return keras.Model(encoder.input, moments[:, :, 0], name="encoder"), decoder
 
     def initial_values(self, rng, model=None, scale=1.0, offset=0.0, floor=0.0):
         """Initial weights, random ones or those of a :class:`FactorModel`, and statistics.
