@@ -20,7 +20,7 @@ from skae.networks._layers import (
     rows_of,
     values,
 )
-from skae.networks._stacked import BuiltNetwork
+from skae.networks._stacked import BuiltNetwork, weight_spec
 from skae.utils._sklearn import HasMethods, validate_parameters
 
 
@@ -140,7 +140,7 @@ class Source:
 
     def __post_init__(self) -> None:
         key = self.given
-        if self.is_model:
+        if _is_model(key):
             # Keras numbers inputs without a name, and numbers them again in a copy.
             names: dict[str, str] = {}
             key = re.sub(
@@ -156,17 +156,12 @@ class Source:
     def __setstate__(self, state: dict[str, Any]) -> None:
         vars(self).update({**state, "given": _restored(state["given"])})
 
-    @property
-    def is_model(self) -> bool:
-        """True for a model, whose weights are the initial ones."""
-        return hasattr(self.given, "stateless_call")
-
     def make(self) -> Any:
         """A new model; its weights are not the initial ones."""
         import keras
 
         with generator_untouched():
-            if self.is_model:
+            if _is_model(self.given):
                 return keras.models.clone_model(self.given)
             model = self.given(*self.arguments)
         if not isinstance(model, keras.Model):
@@ -238,27 +233,33 @@ class KerasModels(BuiltNetwork):
         """
         weights: Weights = []
         statistics: Weights = []
-        for source, model in zip((self.encoder, self.decoder), self.build(), strict=True):
-            if source.is_model:
-                model = source.given
-                weights += values(model.trainable_variables)
+        constants = [part for _, part in self.split((), weight_spec(self).statistics)]
+        sources = self.encoder, self.decoder
+        for source, model, constant in zip(sources, self.build(), constants, strict=True):
+            if _is_model(source.given):
+                weights += values(source.given.trainable_variables)
+                statistics += values(constant_variables(source.given))
             else:
                 weights += initial_weights(model, rng)
-            statistics += values(constant_variables(model))
+                statistics += [value.copy() for value in constant]
         return weights, statistics
 
 
-def _is_whole(given: Any) -> bool:
+def _is_model(given: Any) -> bool:
+    """True for a model, whose weights are the initial ones; False for a function."""
+    return hasattr(given, "stateless_call")
+
+
+def _is_whole(model: Any) -> bool:
     """True for a model that can be rebuilt from its configuration."""
-    is_model = hasattr(given, "stateless_call")
-    return is_model and given.built and bool(getattr(given, "inputs", None))
+    return model.built and bool(getattr(model, "inputs", None))
 
 
 def _copied(name: str, given: Any) -> Any:
     """A model that the user can no longer change; functions as they are."""
     import keras
 
-    if not hasattr(given, "stateless_call"):
+    if not _is_model(given):
         return given
     if not _is_whole(given):
         raise ValueError(
@@ -274,7 +275,7 @@ def _copied(name: str, given: Any) -> Any:
 
 def _stored(given: Any) -> Any:
     """A model as text and arrays, which any format can hold; anything else unchanged."""
-    if not _is_whole(given):
+    if not (_is_model(given) and _is_whole(given)):
         return given
     return {"config": given.to_json(), "weights": values(given.weights)}
 

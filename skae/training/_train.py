@@ -6,7 +6,7 @@ from collections.abc import Callable, Hashable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from importlib import import_module
-from typing import Any, Literal, Protocol
+from typing import Any, Literal
 
 import keras
 import numpy as np
@@ -63,19 +63,6 @@ class Training:
     def validation_curve(self) -> list[float]:
         """Mean validation loss: of the initialization, then of each epoch."""
         return [float(parts.sum()) for parts in self.validation_parts]
-
-
-class Monitor(Protocol):
-    """Callbacks of a training run."""
-
-    def begin(self, training: Training) -> None:
-        """Before an epoch."""
-
-    def end(self, training: Training) -> bool:
-        """After an epoch; True stops training."""
-
-    def close(self, training: Training) -> None:
-        """When training has ended, by an error too."""
 
 
 class EngineCache:
@@ -144,7 +131,9 @@ def train(
     batch_size: int,
     stopping: Stopping,
     rng: np.random.RandomState,  # the only source of randomness
-    monitor: Monitor,
+    # Methods of a Training: `begin` and `end` of an epoch, True stops it, and `close`, by an
+    # error too.
+    monitor: Any,
     # Values of the first of the model's non-trainable variables, which are constants, and in a
     # warm start of the next ones; none: new ones.
     settings: Sequence[NDArray[Any]] = (),
@@ -201,7 +190,7 @@ def run(
     n_rows: int,
     stopping: Stopping,
     rng: np.random.RandomState,
-    monitor: Monitor,
+    monitor: Any,
     first: Sequence[float],
 ) -> Training:
     """Train an engine that has weights and data of `n_rows` training rows.
