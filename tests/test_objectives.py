@@ -129,8 +129,8 @@ def ordered(n_components):
 
 def loss_of_size(network, weights, size):
     """The loss of each row with the first columns of the code."""
-    whole = network.cut(weights, size)
-    encoder, decoder = network.of_size(size).build()
+    plain, whole = network.cut(weights, size)
+    encoder, decoder = plain.build()
     n = len(encoder.weights)
     encoder.set_weights(whole[:n])
     decoder.set_weights(whole[n:])

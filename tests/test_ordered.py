@@ -312,13 +312,12 @@ def test_bands_of_sizes(ordered):
     assert isinstance(ordered._model.network, OrderedNetwork)
     network = OrderedNetwork(DenseNetwork(12, 11, hidden=(4,)))
     assert network.bands == [(1, 1), (2, 2), (3, 4), (5, 8), (9, 11)]
-    assert network.truncated(4).bands == [(1, 1), (2, 2), (3, 4)]
-    each, weights = network.with_bands(
-        network.initial_values(np.random.RandomState(0))[0], each=True
-    )
+    weights, _ = network.initial_values(np.random.RandomState(0))
+    assert network.truncated(weights, 4)[0].bands == [(1, 1), (2, 2), (3, 4)]
+    each, weights = network.with_bands(weights, each=True)
     assert each.bands == [(k, k) for k in range(1, 12)]
     assert [array.shape for array in weights] == each.shapes
-    assert each.truncated(4).bands == each.bands[:4]
+    assert each.truncated(weights, 4)[0].bands == each.bands[:4]
 
 
 @pytest.mark.parametrize("size", [1, 3, 7, 11])
@@ -326,6 +325,6 @@ def test_other_bands_say_the_same(size):
     network = OrderedNetwork(DenseNetwork(12, 11, hidden=(4,)))
     weights, _ = network.initial_values(np.random.RandomState(0))
     each, weights_of_each = network.with_bands(weights, each=True)
-    cut = network.cut(weights, size), each.cut(weights_of_each, size)
+    cut = network.cut(weights, size)[1], each.cut(weights_of_each, size)[1]
     for array, other in zip(*cut, strict=True):
         assert_array_equal(array, other)

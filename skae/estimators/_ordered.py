@@ -82,12 +82,9 @@ class OrderedModel(ReconstructionModel):
 
     def truncated(self, size):
         """The autoencoder of the first columns of the code."""
-        return replace(
-            self,
-            network=self.network.truncated(size),
-            weights=self.network.truncate(self.weights, size),
-            size_weight=self.size_weight[:size],
-        )
+        network, weights = self.network.truncated(self.weights, size)
+        weight = self.size_weight[:size]
+        return replace(self, network=network, weights=weights, size_weight=weight)
 
     # Output layers
 
@@ -126,7 +123,7 @@ class OrderedModel(ReconstructionModel):
 
     def decoder_of(self, size):
         """Decoder of the first columns of the code."""
-        network, weights = self.network.of_size(size), self.network.cut(self.weights, size)
+        network, weights = self.network.cut(self.weights, size)
         return replace(self, network=network, weights=weights).decoder
 
     def _losses_by_size(self, rows):

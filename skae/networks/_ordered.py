@@ -77,31 +77,25 @@ class OrderedNetwork:
         """The decoder of the largest size, whose inputs are the columns and their mask."""
         return replace(self.whole.coders[1], n_inputs=2 * self.n_components)
 
-    def of_size(self, n_components: int) -> DenseNetwork:
-        """The plain network of the first columns."""
-        return replace(self.whole, n_components=n_components)
-
-    def truncated(self, n_components: int) -> "OrderedNetwork":
-        """The ordered network of the first columns."""
-        return replace(self, whole=self.of_size(n_components))
-
-    def cut(self, weights: Arrays, n_components: int) -> Weights:
-        """Weights of `of_size(n_components)`: the mask becomes part of a bias."""
+    def cut(self, weights: Arrays, n_components: int) -> tuple[DenseNetwork, Weights]:
+        """The plain network of the first columns: the mask becomes part of a bias."""
+        network = replace(self.whole, n_components=n_components)
         encoder, trunk, outputs = self._split(weights)
         if trunk:
             of_mask = trunk[0][self.n_components :][:n_components]
             trunk[1] = trunk[1] + of_mask.sum(axis=0)
         output = [array[self.band_of(n_components)] for array in outputs]
-        return resize([*encoder, *trunk, *output], self.of_size(n_components).shapes)
+        return network, resize([*encoder, *trunk, *output], network.shapes)
 
-    def truncate(self, weights: Arrays, n_components: int) -> Weights:
-        """Weights of `truncated(n_components)`."""
+    def truncated(self, weights: Arrays, n_components: int) -> tuple["OrderedNetwork", Weights]:
+        """The ordered network of the first columns."""
+        network = replace(self, whole=replace(self.whole, n_components=n_components))
         encoder, trunk, outputs = self._split(weights)
         if trunk:
             columns, mask = np.split(trunk[0], 2)
             trunk[0] = np.concatenate([columns[:n_components], mask[:n_components]])
         outputs = [array[: self.band_of(n_components) + 1] for array in outputs]
-        return resize([*encoder, *trunk, *outputs], self.truncated(n_components).shapes)
+        return network, resize([*encoder, *trunk, *outputs], network.shapes)
 
     def with_bands(self, weights: Arrays, each: bool) -> tuple["OrderedNetwork", Weights]:
         """Network and weights with other bands, with the output layers of their last sizes."""
@@ -130,7 +124,7 @@ class OrderedNetwork:
 
     def inside(self, weights: Arrays, statistics: Any) -> tuple[Any, Any, Any]:
         """The network of the largest size, its weights and its statistics."""
-        return self.whole, self.cut(weights, self.n_components), statistics
+        return *self.cut(weights, self.n_components), statistics
 
     def initial_values(
         self, rng: np.random.RandomState, *linear: Any
