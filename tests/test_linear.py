@@ -130,16 +130,15 @@ def test_random_weights_are_drawn_by_fans_and_biases_are_zero(linear_path):
 def test_weights_have_names_and_are_the_arrays_of_the_list(hidden, normalization):
     coder = DenseCoder(5, 2, hidden, "relu", "linear", bool(hidden), normalization)
     arrays = coder.random_weights(np.random.RandomState(0))
-    weights = coder.named(arrays)
-    parts = *weights.hidden, weights.output, [weights.skip]
-    named = [array for part in parts for array in part if array is not None]
+    layers = coder.layers(arrays)
+    named = [array for one in layers for array in one if array is not None]
     for one, other in zip(named, arrays, strict=True):
         assert one is other
-    widths, layers = (5, *hidden, 2), (*weights.hidden, weights.output)
+    widths = 5, *hidden, 2
     assert [one.kernel.shape for one in layers] == [*pairwise(widths)]
     assert [one.bias.shape for one in layers] == [(n,) for n in widths[1:]]
-    assert (weights.skip is not None) == coder.linear_path
-    for one in weights.hidden:
+    assert (layers[-1].path is not None) == coder.linear_path
+    for one in layers[:-1]:
         assert (one.scale is not None) == (one.shift is not None) == bool(normalization)
 
 

@@ -167,7 +167,8 @@ def refitted(decoder, train, validation):
     its strength is chosen on validation rows. Rows have codes, (n_samples, n_components),
     targets in the network's units, and weights of mean one.
     """
-    kernel, bias, *path = decoder.coder.named(decoder.weights).output_arrays
+    output = decoder.coder.layers(decoder.weights)[-1]
+    kernel, bias, *path = (array for array in output if array is not None)
     head = np.vstack([kernel, *path, bias]).astype(np.float64)
 
     def inputs_of(rows):

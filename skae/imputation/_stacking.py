@@ -308,7 +308,7 @@ def _train_fold_model(
         return ImputationObjective(coder.build("corrector"), c, p, shapes)
 
     weights = coder.random_weights(rng)
-    coder.named(weights).output.kernel[:] = 0
+    coder.layers(weights)[-1].kernel[:] = 0
     index = np.flatnonzero(train_mask)
     index = np.tile(index, max(-(-_ROWS_AN_EPOCH // len(index)), 1))
     self_index = position_among(reference, n)[index, np.newaxis]

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from skae.networks._base import ACTIVATIONS
-from skae.networks._dense import DenseCoder, DenseLayer, DenseWeights
+from skae.networks._dense import DenseCoder, DenseLayer
 from skae.networks._layers import NORMALIZATION_EPSILON, load
 from skae.utils._lazy import LazyRows
 from skae.utils._process import parallel_slices
@@ -67,7 +67,7 @@ class DenseForward:
     statistics: list[Array]  # moving mean and variance of each layer normalized by batches
     before: Affine | None  # units of the input, which is centred and scaled first
     after: Affine | None  # units of the output, to which that of the network is brought
-    _prepared: dict[Any, tuple[Affine | None, DenseWeights]]
+    _prepared: dict[Any, tuple[Affine | None, list[DenseLayer]]]
 
     def __init__(
         self,
@@ -100,7 +100,7 @@ class DenseForward:
         Not `scaled` it is in the network's units and not in those of the data; without
         `last_layer` it is the inputs of that: the last hidden units, or the rows.
         """
-        before, weights = self.prepared(X.dtype, scaled)
+        before, (*hidden, final) = self.prepared(X.dtype, scaled)
         widths = self.coder.n_inputs, *self.coder.hidden
         n_outputs = self.coder.n_outputs if last_layer else widths[-1]
         output = np.empty((len(X), n_outputs), X.dtype)
@@ -112,7 +112,7 @@ class DenseForward:
             # Columns of inputs, (n_inputs, n_samples), then of the units of each layer.
             rows = (X[at] if before is None else before.centred(X[at])).T
             units = rows
-            for one in weights.hidden:
+            for one in hidden:
                 units = one.kernel @ units
                 units += one.bias
                 if one.scale is not None:
@@ -120,10 +120,10 @@ class DenseForward:
                     units = (units - units.mean(axis=0)) / deviation * one.scale + one.shift
                 units = activate(units)
             if last_layer:
-                units = weights.output.kernel @ units
-                if weights.skip is not None:
-                    units += weights.skip @ rows
-                units += weights.output.bias
+                units = final.kernel @ units
+                if final.path is not None:
+                    units += final.path @ rows
+                units += final.bias
                 units = finish(units)
             output[at] = units.T
 
@@ -134,8 +134,8 @@ class DenseForward:
 
     def prepared(
         self, dtype: np.dtype[Any], scaled: bool = True
-    ) -> tuple[Affine | None, DenseWeights]:
-        """Units that centre rows of this dtype beforehand, and the weights for these rows.
+    ) -> tuple[Affine | None, list[DenseLayer]]:
+        """Units that centre rows of this dtype beforehand, and the layers for these rows.
 
         Without such units the centre is part of the biases. Kernels have the shape (n_outputs,
         n_inputs) and vectors (n_outputs, 1); batch normalization, the units of the input and,
@@ -145,32 +145,32 @@ class DenseForward:
         if key in self._prepared:
             return self._prepared[key]
         coder = self.coder
-        weights = coder.named([w.astype(np.float64) for w in self.weights])
-        hidden, output, skip = weights
+        layers = coder.layers([w.astype(np.float64) for w in self.weights])
         if coder.normalization == "batch":
             coder = replace(coder, normalization=None)
-            for i, (kernel, bias, scale, shift) in enumerate(hidden):
+            for i, (kernel, bias, scale, shift, _) in enumerate(layers[:-1]):
                 mean, variance = self.statistics[2 * i : 2 * i + 2]
                 scale = scale / np.sqrt(variance + NORMALIZATION_EPSILON)
-                hidden[i] = DenseLayer(kernel * scale, (bias - mean) * scale + shift)
+                layers[i] = DenseLayer(kernel * scale, (bias - mean) * scale + shift)
+        first, final = layers[0], layers[-1]
         before = None
         if self.before is not None:
             before = self.before if self.before.is_far_for(dtype) else None
-            first = (*hidden, output)[0]
-            for kernel, bias in ((first.kernel, first.bias), (skip, output.bias)):
+            for kernel, bias in ((first.kernel, first.bias), (final.path, final.bias)):
                 if kernel is not None:
                     kernel /= np.reshape(self.before.scale, (-1, 1))
                     if before is None:
                         bias -= self.before.centre @ kernel
         if scaled and self.after is not None:
-            for array in weights.output_arrays:
-                array *= self.after.scale
-            output.bias[:] += self.after.centre
+            for array in final:
+                if array is not None:
+                    array *= self.after.scale
+            final.bias[:] += self.after.centre
 
         transposed = [
             np.ascontiguousarray(array.T if array.ndim == 2 else array[:, None], dtype)
-            for array in (*chain(*hidden), *output, skip)
+            for array in chain(*layers)
             if array is not None
         ]
-        self._prepared[key] = before, coder.named(transposed)
+        self._prepared[key] = before, coder.layers(transposed)
         return self._prepared[key]

@@ -24,25 +24,16 @@ _PASS_FACTORS = {"linear", "relu", "leaky_relu"}
 
 
 class DenseLayer(NamedTuple):
-    """Arrays of a layer: kernel (n_in, n_out), bias (n_out,); of the normalization (n_out,)."""
+    """Arrays of a layer: kernel (n_in, n_out), bias (n_out,); of the normalization (n_out,).
+
+    The last layer has the linear path, (n_inputs, n_outputs), beside all of them.
+    """
 
     kernel: Any
     bias: Any
     scale: Any = None
     shift: Any = None
-
-
-class DenseWeights(NamedTuple):
-    """Weights of a :class:`DenseCoder` by name; `skip` is the linear path or None."""
-
-    hidden: list[DenseLayer]
-    output: DenseLayer
-    skip: Any = None
-
-    @property
-    def output_arrays(self) -> list[Any]:
-        """Kernel, bias and, if there is one, linear path: the end of the flat list."""
-        return [array for array in (*self.output, self.skip) if array is not None]
+    path: Any = None
 
 
 @dataclass(frozen=True)
@@ -73,19 +64,18 @@ class DenseCoder:
         shapes += [(widths[-1], self.n_outputs), (self.n_outputs,)]
         return shapes + [(self.n_inputs, self.n_outputs)] * self.linear_path
 
-    def named(self, arrays: Sequence[Any]) -> DenseWeights:
-        """Arrays in the order of `shapes`, by name."""
+    def layers(self, arrays: Sequence[Any]) -> list[DenseLayer]:
+        """Arrays in the order of `shapes`, by layer and name."""
         size = 4 if self.normalization else 2
         end = size * len(self.hidden)
         hidden = [DenseLayer(*arrays[i : i + size]) for i in range(0, end, size)]
-        kernel, bias, *skip = arrays[end:]
-        return DenseWeights(hidden, DenseLayer(kernel, bias), *skip)
+        kernel, bias, *path = arrays[end:]
+        return [*hidden, DenseLayer(kernel, bias, None, None, *path)]
 
     def random_weights(self, rng: np.random.RandomState) -> Weights:
         """Glorot's uniform kernels; zeros for biases and linear path."""
         arrays = [np.zeros(shape, np.float32) for shape in self.shapes]
-        hidden, output, _ = self.named(arrays)
-        for one in (*hidden, output):
+        for one in self.layers(arrays):
             limit = np.sqrt(6 / sum(one.kernel.shape))
             one.kernel[:] = rng.uniform(-limit, limit, one.kernel.shape)
             if one.scale is not None:
@@ -199,8 +189,8 @@ class DenseNetwork:
         encoder, decoder = list(weights[:n_encoder]), list(weights[n_encoder:])
         if self.tied:
             # The decoder's own vectors between the encoder's kernels.
-            hidden, output, skip = of_encoder.named(encoder)
-            kernels = iter([*(one.kernel for one in (output, *hidden[::-1])), skip])
+            layers = of_encoder.layers(encoder)
+            kernels = iter([*(one.kernel for one in layers[::-1]), layers[-1].path])
             vectors = iter(decoder)
             decoder = [
                 next(vectors) if len(shape) == 1 else next(kernels).T
@@ -234,11 +224,11 @@ class DenseNetwork:
             arrays = coder.random_weights(rng)
             parts.append(arrays)
             if matrix is not None:
-                _, output, skip = coder.named(arrays)
+                output = coder.layers(arrays)[-1]
                 output.kernel[:] = 0
                 output.bias[:] = bias
                 # The first of the outputs for a column of the code is its value.
-                path = (output.kernel if skip is None else skip)[:, ::width]
+                path = (output.kernel if output.path is None else output.path)[:, ::width]
                 path[: len(matrix), : matrix.shape[1]] = matrix
         widths = self.hidden + self.hidden[::-1] if self.normalization == "batch" else ()
         statistics = [np.full(width, i, np.float32) for width in widths for i in (0, 1)]
@@ -256,13 +246,14 @@ class DenseNetwork:
         (encoder, _), (decoder, _) = self.split(exact)
         # Kernels that are tied are the encoder's arrays.
         decoder = [array.copy() for array in decoder]
-        into = self.coders[0].named(encoder)
-        into.output.bias[:: self.code_width] -= shift
-        for array in into.output_arrays:
-            array[:] = map_code(array, matrix, self.code_width)
-        hidden, output, skip = self.coders[1].named(decoder)
-        first = (*hidden, output)[0]
-        for bias, kernel in ((first.bias, first.kernel), (output.bias, skip)):
+        output = self.coders[0].layers(encoder)[-1]
+        output.bias[:: self.code_width] -= shift
+        for array in output:
+            if array is not None:
+                array[:] = map_code(array, matrix, self.code_width)
+        layers = self.coders[1].layers(decoder)
+        first, output = layers[0], layers[-1]
+        for bias, kernel in ((first.bias, first.kernel), (output.bias, output.path)):
             if kernel is not None:
                 bias[:] += shift @ kernel
                 kernel[:] = np.linalg.solve(matrix, kernel)
@@ -331,13 +322,13 @@ def rescale_weights(
     code = AffineChange(before.factor if network.code_activation in _PASS_FACTORS else 1.0, 0.0)
     changes = (encoder, before, code), (decoder, code, after or AffineChange(1.0, 0.0))
     for coder, (arrays, old, new) in zip(network.coders, changes, strict=True):
-        hidden, output, skip = coder.named(arrays)
-        layers = [*hidden, output]
+        layers = coder.layers(arrays)
+        output = layers[-1]
         shift = np.broadcast_to(old.shift, coder.n_inputs)
         layers[0].bias[:] += shift @ layers[0].kernel
-        if skip is not None:
-            output.bias[:] += shift @ skip
-            skip[:] *= old.factor / new.factor
+        if output.path is not None:
+            output.bias[:] += shift @ output.path
+            output.path[:] *= old.factor / new.factor
         output.bias[:] -= new.shift
         factor = old.factor
         for one in layers:

@@ -61,9 +61,8 @@ class OrderedNetwork:
     def output_shapes(self) -> list[tuple[int, ...]]:
         """Shapes of kernel, bias and, if there is one, linear path, of all bands together."""
         decoder = self.whole.coders[1]
-        return [
-            (len(self.bands), *shape) for shape in decoder.named(decoder.shapes).output_arrays
-        ]
+        output = decoder.layers(decoder.shapes)[-1]
+        return [(len(self.bands), *shape) for shape in output if shape is not None]
 
     @property
     def shapes(self) -> list[tuple[int, ...]]:

@@ -28,19 +28,19 @@ def network_output(forward: Any, rows: Tensor, scaled: bool = True) -> Tensor:
     if not isinstance(forward, DenseForward):
         return _keras_output(forward, rows, scaled)
     coder = forward.coder
-    before, weights = forward.prepared(rows.dtype, scaled)
+    before, (*hidden_layers, final) = forward.prepared(rows.dtype, scaled)
     if before is not None:
         # Units of the data take tensors as they take arrays.
         rows = before.centred(rows)  # type: ignore[arg-type, assignment]
     hidden = rows
-    for kernel, bias, scale, shift in weights.hidden:
+    for kernel, bias, scale, shift, _ in hidden_layers:
         hidden = affine(hidden, kernel.T, bias.ravel())
         if scale is not None:
             hidden = _normalize(hidden, scale.ravel(), shift.ravel(), NORMALIZATION_EPSILON)
         hidden = ACTIVATIONS[coder.activation](hidden)
-    output = affine(hidden, weights.output.kernel.T, weights.output.bias.ravel())
-    if weights.skip is not None:
-        output = output + rows @ weights.skip.T
+    output = affine(hidden, final.kernel.T, final.bias.ravel())
+    if final.path is not None:
+        output = output + rows @ final.path.T
     return ACTIVATIONS[coder.output_activation](output)
 
 
