@@ -20,7 +20,6 @@ from skae.estimators._parameters import (
 )
 from skae.estimators._preprocessing import NumericPreprocessor, TablePreprocessor
 from skae.estimators._training import (
-    NO_HISTORY,
     History,
     Start,
     best_run,
@@ -223,32 +222,37 @@ class BaseAutoencoder(
             validation = validation.dense()
             noisy = corruption.corrupt(validation.inputs, model.spread, rng)
             validation = replace(validation, inputs=noisy, targets=validation.outputs)
-        is_linear = is_solution = False
-        history, random_rng = NO_HISTORY, None
         if continues:
-            asked = self._network_spec(model.network.n_components, self.init == "pca")
-            refuse_changes(self, self._built_with, asked == model.network)
-            fitted = {name: getattr(self, f"{name}_", None) for name in History._fields}
-            history = History(**fitted | {"optimizer_state": self._optimizer_state})
-            if one_epoch:
-                model, train, was_narrow = update_scaling(model, given, weight)
-                if was_narrow and self.n_iter_ == 1:
-                    model, _ = model.initialized(train, rng, self.init)
-                    history = history._replace(optimizer_state=None)
-        else:
-            size = self.n_components
-            if not isinstance(size, Integral):
-                size = size_for_share(rows, preprocessing.units, size, rng)
-            network = self._network_spec(int(size), self.init == "pca")
-            self._built_with = network_parameters(self)
-            rng_before = deepcopy(rng)
-            model, share = replace(model, network=network).initialized(train, rng, self.init)
-            is_linear = self.init == "pca" and network.starts_linear
-            is_solution = is_linear and validation is not None and model.is_zero_at_pca
-            if is_solution and share < _SUFFICIENT_SHARE:
-                random_rng = rng_before
-        options = self.init, is_linear, history, is_solution, random_rng
+            start = Start(model, rows, train, validation, rng, self.init)
+            return self._continued(start, given, weight, one_epoch)
+        size = self.n_components
+        if not isinstance(size, Integral):
+            size = size_for_share(rows, preprocessing.units, size, rng)
+        network = self._network_spec(int(size), self.init == "pca")
+        self._built_with = network_parameters(self)
+        rng_before, random_rng = deepcopy(rng), None
+        model, share = replace(model, network=network).initialized(train, rng, self.init)
+        is_linear = self.init == "pca" and network.starts_linear
+        is_solution = is_linear and validation is not None and model.is_zero_at_pca
+        if is_solution and share < _SUFFICIENT_SHARE:
+            random_rng = rng_before
+        options = self.init, is_linear, is_solution, random_rng
         return Start(model, rows, train, validation, rng, *options)
+
+    def _continued(self, start, given, weight, one_epoch):
+        """The start of further training of the fitted autoencoder, for rows as given."""
+        model = start.model
+        asked = self._network_spec(model.network.n_components, self.init == "pca")
+        refuse_changes(self, self._built_with, asked == model.network)
+        fitted = {name: getattr(self, f"{name}_", None) for name in History._fields}
+        history = History(**fitted | {"optimizer_state": self._optimizer_state})
+        if not one_epoch:
+            return replace(start, history=history)
+        model, train, was_narrow = update_scaling(model, given, weight)
+        if was_narrow and self.n_iter_ == 1:
+            model, _ = model.initialized(train, start.rng, self.init)
+            history = history._replace(optimizer_state=None)
+        return replace(start, model=model, train=train, history=history)
 
     def _new_preprocessing(self, rows, weight):
         """The preprocessing that suits training rows of this total weight."""

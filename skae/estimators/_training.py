@@ -101,10 +101,11 @@ class Start:
     validation: Rows | None
     rng: np.random.RandomState
     init: str  # as the user chose
-    is_linear: bool  # whether `model` is a linear model of the data
-    history: History
-    is_solution: bool  # whether `model` is kept where training does not improve on it
-    random_rng: np.random.RandomState | None  # of another start, from random weights, if tried
+    is_linear: bool = False  # whether `model` is a linear model of the data
+    is_solution: bool = False  # whether it is kept where training does not improve on it
+    # Of another start, from random weights, if it is tried.
+    random_rng: np.random.RandomState | None = None
+    history: History = NO_HISTORY
 
 
 @dataclass(frozen=True)
