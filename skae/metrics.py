@@ -167,12 +167,6 @@ def _reconstruction(estimator: Any, X: Any, shape: tuple[int, ...] | None = None
     return rows
 
 
-def _numbers_and_reconstruction(estimator: Any, X: Any) -> tuple[NDArray[Any], NDArray[Any]]:
-    """Rows of X as numbers and their reconstruction, both (n_samples, ...)."""
-    rows = _checked_numbers(numbers_of(X, unknown=True), "X")
-    return rows, _reconstruction(estimator, X, rows.shape)
-
-
 def _checked_numbers(X: Any, name: str) -> NDArray[Any]:
     """Rows of numbers as floats, (n_samples, ...), with NaN where one is missing."""
     return check_floats(X, name, allow_nd=True, ensure_all_finite="allow-nan", ensure_2d=False)
@@ -224,9 +218,11 @@ def reconstruction_score(
     if sparse.issparse(X):
         reconstruct = partial(_reconstruction, estimator)
         return lazy_variance_explained(LazyRows(canonical(X)), reconstruct, sample_weight)
-    if numbers_of(X, unknown=True) is None:
+    numbers = numbers_of(X, unknown=True)
+    if numbers is None:
         return share_explained(X, _reconstruction(estimator, X), sample_weight)
-    return variance_explained(*_numbers_and_reconstruction(estimator, X), sample_weight)
+    rows = _checked_numbers(numbers, "X")
+    return variance_explained(rows, _reconstruction(estimator, X, rows.shape), sample_weight)
 
 
 def reconstruction_error(estimator: Any, X: Any) -> NDArray[Any]:
@@ -260,11 +256,13 @@ def reconstruction_error(estimator: Any, X: Any) -> NDArray[Any]:
     if sparse.issparse(X):
         lazy = LazyRows(canonical(X))
         return _lazy_squares(lazy, partial(_reconstruction, estimator)) / lazy.shape[1]
-    if numbers_of(X, unknown=True) is None:
+    numbers = numbers_of(X, unknown=True)
+    if numbers is None:
         errors, _ = _relative_errors(X, _reconstruction(estimator, X))
     else:
-        rows, reconstruction = _numbers_and_reconstruction(estimator, X)
-        errors = np.square(rows - reconstruction).reshape(len(rows), -1)
+        rows = _checked_numbers(numbers, "X")
+        residual = rows - _reconstruction(estimator, X, rows.shape)
+        errors = np.square(residual).reshape(len(rows), -1)
     n_observed = np.maximum((~np.isnan(errors)).sum(axis=1), 1)
     return np.asarray(np.nansum(errors, axis=1) / n_observed.astype(errors.dtype))
 

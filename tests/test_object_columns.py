@@ -12,12 +12,11 @@ import pandas as pd
 import pytest
 from numpy.testing import assert_array_equal
 
-from skae.tables._column_values import as_objects, fill_missing
+from skae.tables._column_values import fill_missing
 from skae.tables._objects import (
     ObjectFormat,
     _observed,
     _type_name,
-    categories_of_objects,
     is_missing,
     values_of_objects,
 )
@@ -28,6 +27,10 @@ DAY = 86400 * 10**6
 NOON = datetime.datetime(1970, 1, 2, 12)
 LATER = datetime.timezone(timedelta(hours=2))
 Colour = Enum("Colour", ["RED", "BLUE"])
+
+
+def as_objects(objects):
+    return np.fromiter(objects, object)
 
 
 def values_of(*objects):
@@ -233,7 +236,7 @@ def test_categories_among_objects(objects, type_):
 
 
 def test_declared_categories():
-    data = categories_of_objects("x", as_objects([None, 3, 1.5]))
+    data = values_of_objects("x", as_objects([None, 3, 1.5]), declared=True)
     assert (data.family, data.type, data.declared) == ("category", "number", True)
     assert data.values[1:].tolist() == [3.0, 1.5]
     assert data.values.dtype == np.float64
@@ -243,11 +246,11 @@ def test_declared_categories():
         ([None], ""),
         ([()], "tuple"),
     ):
-        data = categories_of_objects("x", as_objects(objects))
+        data = values_of_objects("x", as_objects(objects), declared=True)
         assert (data.family, data.type, data.declared) == ("category", type_, True)
         assert data.values.tolist() == objects
     with pytest.raises(TypeError, match="got float, str"):
-        categories_of_objects("x", as_objects([1, "a"]))
+        values_of_objects("x", as_objects([1, "a"]), declared=True)
 
 
 # The way back

@@ -296,14 +296,12 @@ class AEClassifier(
         `train` and `validation` are positions of the rows of each class, (n_rows,).
         """
         levels = np.empty(len(self.classes_))
-        optimistic = np.empty(len(self.classes_), bool)
         for label, autoencoder in enumerate(self.estimators_):
             part = rows.take(validation[label])
-            levels[label] = np.average(
-                reconstruction_errors(autoencoder, part.inputs), weights=part.weight
-            )
-            # Errors of rows that a class was trained on are too small.
-            optimistic[label] = validation[label] is train[label]
+            errors = reconstruction_errors(autoencoder, part.inputs)
+            levels[label] = np.average(errors, weights=part.weight)
+        # Errors of rows that a class was trained on are too small.
+        optimistic = np.array([a is b for a, b in zip(train, validation, strict=True)])
         if not optimistic.all():
             levels[optimistic] = np.maximum(levels[optimistic], levels[~optimistic].mean())
         power = self.estimators_[0]._model.loss.power
@@ -376,8 +374,7 @@ class AEClassifier(
         ndarray of shape (n_samples,)
             Labels.
         """
-        winner = np.argmax(self._logits(X), axis=1)
-        return self.classes_[winner]
+        return self.classes_[np.argmax(self._logits(X), axis=1)]
 
     def predict_proba(self, X):
         """Probability of each class.

@@ -219,7 +219,7 @@ class AEImputer(TransformerMixin, CallbackSupportMixin, BaseEstimator):
         given = self.categorical_features
         has_categories = not isinstance(given, str) and len(np.atleast_1d(given)) > 0
         self._of_numbers = not is_frame(X) and X.dtype.kind in "fiu" and not has_categories
-        self._had_missing = np.flatnonzero(missing_mask(X).any(axis=0))
+        self._had_missing = np.flatnonzero(~observed.all(axis=0))
         self._imputation, self.loss_curve_ = None, []
         monitor.open_networks(int(self.n_estimators))
         if any(block.stop > block.start for block in self.encoder_.blocks_):

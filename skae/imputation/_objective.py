@@ -49,7 +49,8 @@ class ImputationObjective(keras.Model):
 
         `inputs` are x, (n_rows, n_values + n_columns + 1), and target, the values, (n_rows,
         n_values). x has the normal scores, zero where missing, the mask of observed values, and
-        the number of the reference row that the row itself is, or -1. Values are always hidden.
+        the number of the reference row that the row itself is, or any other. Values are always
+        hidden.
         """
         x, target = inputs
         settings = self.settings.values()

@@ -244,7 +244,7 @@ class KernelRegression:
 
         X, and the mask of the values that distances depend on : (n_samples, n_values);
         self_index : (n_samples,), the reference row that a row is itself, which is masked,
-        or -1; result : (n_samples, n_targets).
+        or any number that none has; result : (n_samples, n_targets).
         """
         means = np.zeros((len(X), len(self.column_of)))
         X = np.where(visible, X, 0).astype(np.float32)
@@ -289,26 +289,16 @@ class KernelRegression:
         targets = self.targets[np.ix_(usable, self.column_of == j)]
         rows = self.reference[usable]
         rows = np.hstack([rows, np.square(rows)]).T.copy()
-        position = position_among(usable, len(self.observed) + 1)  # the last is for -1
         size = max(_KERNEL_ENTRIES // max(len(usable), 1), 1)
         for start in range(0, len(X) if len(usable) else 0, size):
             part = slice(start, start + size)
             weight = np.hstack([2 * X[part], -visible[part].astype(np.float32)])
             logit = weight * np.tile(self.weight[j], 2) @ rows
             if self_index is not None:
-                at = position[self_index[part]]
-                is_reference = np.flatnonzero(at >= 0)
-                logit[is_reference, at[is_reference]] = MASKED
+                logit[self_index[part, np.newaxis] == usable] = MASKED
             logit -= logit.max(axis=1, keepdims=True)
             kernel = np.exp(logit, out=logit)
             yield part, kernel, kernel.sum(axis=1, keepdims=True), targets
-
-
-def position_among(reference: Array, n: int) -> Array:
-    """Position of each of n rows among the reference rows, (n_reference,); -1: none."""
-    index = np.full(n, -1)
-    index[reference] = np.arange(len(reference))
-    return index
 
 
 def initial_weight(layout: Layout, rows: TrainingRows, rng: np.random.RandomState) -> Array:
@@ -318,16 +308,16 @@ def initial_weight(layout: Layout, rows: TrainingRows, rng: np.random.RandomStat
     """
     (n, p), c = rows.X.shape, rows.observed.shape[1]
     order = rng.permutation(n)
+    # The first of the reference rows are the rows themselves.
     index, reference = order[:_ROWS_TO_TRY], order[: 2 * _ROWS_TO_TRY]
     visible = hide_values(rows.observed, rng)[index]
     hidden = rows.observed[index] & ~visible
     visible_values, hidden_values = visible[:, layout.column_of], hidden[:, layout.column_of]
-    self_index = position_among(reference, n)[index]
     errors: list[Array] = []
     tried = np.array(_INITIAL_WEIGHTS) / np.sqrt(p)
     for weight in tried:
         neighbors = KernelRegression.from_rows(layout, rows, reference, np.full((c, p), weight))
-        means = neighbors(rows.scores[index], visible_values, hidden, self_index)
+        means = neighbors(rows.scores[index], visible_values, hidden, np.arange(len(index)))
         squares = np.square(means[:, :p] - rows.X[index]) * hidden_values
         errors.append(np.bincount(layout.column_of, squares.sum(axis=0), c))
     best = tried[np.argmin(errors, axis=0)]

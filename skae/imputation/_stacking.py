@@ -16,7 +16,6 @@ from skae.imputation._predictors import (
     TrainingRows,
     hide_values,
     initial_weight,
-    position_among,
 )
 from skae.inference._dense import DenseForward
 from skae.networks._dense import DenseCoder
@@ -38,9 +37,6 @@ _ROWS_A_COLUMN = 30
 
 # Strength of the prior of equal weights: as a share of the hidden values, and in values.
 _PRIOR_SHARE, _PRIOR_VALUES = 0.005, 1.25
-
-# Predictions that are stacked: two linear ones, means over near rows, and their correction.
-_N_PREDICTIONS = 4
 
 # Reference rows in training, where entries of rows, columns and reference rows allow it, and
 # in imputation.
@@ -77,7 +73,7 @@ class FoldModel:
 
     neighbors: KernelRegression
     corrector: DenseForward
-    stacking_weights: Array
+    stacking_weights: Any = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -260,7 +256,7 @@ class Imputation:
             parts.append((np.array(predictions), hidden[:, column_of]))
         stacked, hidden = (np.concatenate(part, axis=-2) for part in zip(*parts, strict=True))
         target = np.tile(rows.stretched[out], (len(parts), 1))
-        weights = np.empty((_N_PREDICTIONS, X.shape[1]))
+        weights = np.empty((len(stacked), X.shape[1]))
         for j in range(rows.observed.shape[1]):
             columns = np.flatnonzero(column_of == j)
             mask = hidden[:, columns]
@@ -282,14 +278,15 @@ def _train_fold_model(
     """Train a kernel regression and its corrector on the rows of `train_mask`, (n_samples,).
 
     Any row may be a reference row. `initial_weight` : (n_columns, n_values), weights of the
-    columns in distances. Returns the model with equal stacking weights, the reference row that
-    each row is itself, (n_samples,), or -1, and the loss of each epoch.
+    columns in distances. Returns the model without stacking weights, the reference row that
+    each row is itself, (n_samples,), or a larger number, and the loss of each epoch.
     """
     from skae.training._train import train_for
 
     (n, p), c = rows.X.shape, rows.observed.shape[1]
     most = _MOST_ENTRIES // (c * config.batch_size)
-    reference = rng.permutation(n)[: int(np.clip(most, 64, _MOST_REFERENCES))]
+    order = rng.permutation(n)
+    reference = order[: int(np.clip(most, 64, _MOST_REFERENCES))]
     numbers: dict[str, Any] = {
         "rate": _RATE,
         "uniform_pool": draw_pool("uniform", rng, (config.batch_size, c)),
@@ -311,7 +308,7 @@ def _train_fold_model(
     coder.layers(weights)[-1].kernel[:] = 0
     index = np.flatnonzero(train_mask)
     index = np.tile(index, max(-(-_ROWS_AN_EPOCH // len(index)), 1))
-    self_index = position_among(reference, n)[index, np.newaxis]
+    self_index = np.argsort(order)[index, np.newaxis]
     inputs = np.hstack([rows.scores[index], rows.observed[index], self_index])
     done = train_for(
         config.n_steps,
@@ -325,13 +322,12 @@ def _train_fold_model(
         rng=rng,
         monitor=monitor,
     )
-    reference = rng.permutation(n)[:_MOST_FINAL_REFERENCES]  # more than training can afford
-    neighbors = KernelRegression.from_rows(
-        layout, rows, reference, np.exp(_RATE * done.weights[0])
-    )
-    equal = np.full((_N_PREDICTIONS, p), 1 / _N_PREDICTIONS)
-    model = FoldModel(neighbors, DenseForward(coder, done.weights[1:]), equal)
-    return model, position_among(reference, n), done.loss_curve
+    order = rng.permutation(n)
+    reference = order[:_MOST_FINAL_REFERENCES]  # more than training can afford
+    weight = np.exp(_RATE * done.weights[0])
+    neighbors = KernelRegression.from_rows(layout, rows, reference, weight)
+    model = FoldModel(neighbors, DenseForward(coder, done.weights[1:]))
+    return model, np.argsort(order), done.loss_curve
 
 
 def stacking_weights(predictions: Array, target: Array) -> Array:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from skae.tables._column_values import ISO, ColumnValues, as_objects
+from skae.tables._column_values import ISO, ColumnValues
 from skae.tables._columns import Column, IgnoredColumn, NumberColumn
 from skae.utils._calls import warn_user
 
@@ -62,15 +62,14 @@ class CategoryColumn(Column):
         except TypeError:
             categories = list(totals)
         kind = {1: "constant", 2: "binary"}.get(len(categories), "categorical")
-        flag_of = {category: i for i, category in enumerate(categories)}
         if max_categories is not None and len(categories) > max_categories:
             # Python's sort is stable: of equals, the first ones have a flag.
             frequent = sorted(categories, key=lambda category: -totals[category])
             with_flag = set(frequent[: max_categories - 1])
             categories = [category for category in categories if category in with_flag]
             categories.append(frequent[max_categories - 1])
-            flags = {category: i for i, category in enumerate(categories)}
-            flag_of = {category: flags.get(category, len(flags) - 1) for category in totals}
+        flags = {category: i for i, category in enumerate(categories)}
+        flag_of = {category: flags.get(category, len(flags) - 1) for category in totals}
         share = np.bincount([flag_of[c] for c in totals], list(totals.values()))
         share = share / share.sum()
         return cls(
@@ -118,7 +117,7 @@ class CategoryColumn(Column):
             low, high = map(float, self.categories)
             return low + on[:, 0].clip(0, 1) * (high - low)
         which = (on[:, 0] > 0.5).astype(np.intp) if self.kind == "binary" else on.argmax(axis=1)
-        return np.asarray(as_objects(self.categories)[which].astype(self.dtype))
+        return np.fromiter(self.categories, object)[which].astype(self.dtype)
 
 
 # The choice of an encoding

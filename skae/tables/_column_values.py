@@ -61,13 +61,6 @@ class ColumnValues:
         return numpy_times(self.values, self.unit, "m" if self.type == "duration" else "M")
 
 
-def as_objects(values: Sequence[Any]) -> Array:
-    """An array of any objects, of shape (n_objects,)."""
-    array = np.empty(len(values), dtype=object)
-    array[:] = values
-    return array
-
-
 def fill_missing(values: Array, observed: Array) -> Array:
     """Observed values, (n_observed,), at their rows and the first elsewhere, (n_samples,)."""
     filled = np.full(len(observed), values[0] if len(values) else 0, values.dtype)
@@ -139,7 +132,7 @@ class IsoFormat:
                 written.append(text.partition("T")[2])
             else:
                 written.append(text.replace("T", self.separator) + self.zone)
-        return as_objects(written)
+        return np.fromiter(written, object)
 
 
 class _Parts(NamedTuple):
@@ -160,24 +153,21 @@ def iso_times(column: ColumnValues) -> ColumnValues:
     texts = column.values[column.observed]
     if not ISO.fullmatch(texts[0]):
         return column
-    index, parts = _parsed(texts)
-    format = _common_format(parts)
+    parsed = _parsed(texts)
+    format = _common_format(parsed[1])
     if format is None:
         return column
-    unit = "ns" if format.digits > 6 else "us"
-    counts, valid = _counts(parts, unit)
-    if not valid.all():
-        return column
-    values = fill_missing(counts[index], column.observed)
-    return replace(
-        column, values=values, family="time", unit=unit, type=format.type, format=format
-    )
+    times = as_times(column, format.type, "ns" if format.digits > 6 else "us", parsed)
+    are_valid = (times.observed == column.observed).all()
+    return replace(times, format=format) if are_valid else column
 
 
-def as_times(column: ColumnValues, type: str, unit: str | None) -> ColumnValues:
+def as_times(
+    column: ColumnValues, type: str, unit: str | None, parsed: Any = None
+) -> ColumnValues:
     """Strings as times of a type and unit, in any of the formats; others are missing."""
     observed = column.observed.copy()
-    index, parts = _parsed(column.values[observed])
+    index, parts = parsed or _parsed(column.values[observed])
     counts, valid = _counts([p if p and p.type == type else None for p in parts], unit)
     values = fill_missing(counts[index], observed)
     observed[column.observed] = valid[index]

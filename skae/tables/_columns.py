@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from skae.tables._column_values import EXACT, ColumnValues, IsoFormat, as_objects, as_times
+from skae.tables._column_values import EXACT, ColumnValues, IsoFormat, as_times
 from skae.tables._squashing_scaler import (
     is_narrow,
     narrow_moments,
@@ -153,10 +153,7 @@ class NumberColumn(Column):
 
     def encode(self, data: ColumnValues) -> tuple[Array, Array]:
         """See :class:`Column`."""
-        values = self.in_unit(data)
-        if values.dtype == object:
-            # Booleans, and pandas.NA, which is no float.
-            values = np.where(data.observed, values, 0)
+        values = np.where(data.observed, self.in_unit(data), 0)  # pandas.NA is no float
         numbers = counted(values, self.origin, self.step)
         z = (np.where(data.observed, numbers, self.centre) - self.centre) / self.scale
         return (squash(z) if self.squash else z)[:, np.newaxis], data.observed
@@ -233,7 +230,7 @@ def counted(values: Array, origin: int, step: int) -> Array:
 def _as_integers(numbers: Array, origin: int, dtype: Any) -> Array:
     """Whole numbers counted from `origin` as integers, both of shape (n_values,)."""
     if dtype.kind == "O":
-        return as_objects([int(n) + origin for n in numbers])
+        return np.fromiter((int(n) + origin for n in numbers), object)
     if np.abs(numbers).max(initial=0.0) < EXACT and -(2**63) <= origin < 2**63:
         whole = numbers.astype(np.int64)
         with np.errstate(over="ignore"):

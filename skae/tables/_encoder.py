@@ -1,6 +1,5 @@
 """TabularEncoder."""
 
-from collections.abc import Iterator
 from numbers import Integral
 from typing import Any
 
@@ -285,7 +284,7 @@ class TabularEncoder(TransformerMixin, BaseEstimator):
                 check_known(column, given, observed[:, j])
         return Z, observed
 
-    def cells(self, X: Any) -> Iterator[ColumnValues]:
+    def cells(self, X: Any) -> list[ColumnValues]:
         """Values of each column of a table, with strings as times in columns that are dates.
 
         Parameters
@@ -294,13 +293,12 @@ class TabularEncoder(TransformerMixin, BaseEstimator):
             A table with the columns that were seen in fit.
         """
         self._check_fitted()
-
-        def shown(j: int, given: ColumnValues) -> ColumnValues:
+        cells = []
+        for j, given in enumerate(read_columns(checked_table(X))):
             data = strings_as_times(self._columns[j], given, self._form.formats.get(j))
             # Where a string is no date, all are returned as they are.
-            return data if (data.observed == given.observed).all() else given
-
-        return (shown(j, given) for j, given in enumerate(read_columns(checked_table(X))))
+            cells.append(data if (data.observed == given.observed).all() else given)
+        return cells
 
     def observed(self, X: Any) -> Array:
         """Mask of the values that are observed, and no category that was not seen in fit.
@@ -351,8 +349,7 @@ class TabularEncoder(TransformerMixin, BaseEstimator):
         index : pandas.Index, default=None
             Of the rows, for pandas.
         """
-        columns = self.decoded_cells(Z)
-        return self._form.build(columns, index)
+        return self._form.build(self.decoded_cells(Z), index)
 
     def decoded_cells(self, Z: Array, rounded: bool = True) -> list[ColumnValues]:
         """Values of each column of the table for a matrix that needs no check.

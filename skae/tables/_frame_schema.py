@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from skae.tables._column_values import ColumnValues, as_objects
+from skae.tables._column_values import ColumnValues
 
 Array = NDArray[Any]
 
@@ -88,7 +88,7 @@ class FrameSchema:
     def _with_missing(self, j: int, data: ColumnValues) -> Array:
         """Values with missing ones among them, (n_samples,), as the library accepts them."""
         if not data.observed.any() or j in self.formats:
-            objects = as_objects([self._missing.get(j)] * len(data.values))
+            objects = np.full(len(data.values), self._missing.get(j), object)
             if data.observed.any():
                 present = data.values[data.observed]
                 objects[data.observed] = self.formats[j].objects(present, data.unit)
@@ -199,7 +199,8 @@ def described(table: Any) -> list[Any]:
 
 def table_of(description: Any) -> Any:
     """The empty table that was described."""
-    _check(isinstance(description, list) and bool(description), "no table")
+    libraries = ["pandas"], ["polars"], ["pyarrow"]
+    _check(isinstance(description, list) and description[:1] in libraries, "no table")
     library, *parts = description
     if library == "pandas":
         columns, dtypes = parts
@@ -210,9 +211,7 @@ def table_of(description: Any) -> Any:
         (fields,) = parts
         pl = _module(library)
         return pl.DataFrame(schema={name: _polars_type(pl, *dtype) for name, *dtype in fields})
-    _check(library == "pyarrow", "no table")
-    pa = _module(library)
-    fields, of_table = parts
+    pa, (fields, of_table) = _module(library), parts
     made = [
         pa.field(name, _arrow_type(pa, dtype), nullable, _metadata(metadata))
         for name, dtype, nullable, metadata in fields
@@ -300,15 +299,12 @@ def _polars_type(pl: Any, name: Any, *arguments: Any) -> Any:
 
 
 def _of_metadata(owner: Any) -> Any:
-    if owner.metadata is None:
-        return None
-    return [[key.decode("latin-1"), v.decode("latin-1")] for key, v in owner.metadata.items()]
+    pairs = owner.metadata
+    return pairs and [[part.decode("latin-1") for part in pair] for pair in pairs.items()]
 
 
 def _metadata(pairs: Any) -> Any:
-    if pairs is None:
-        return None
-    return {key.encode("latin-1"): value.encode("latin-1") for key, value in pairs}
+    return pairs and {key.encode("latin-1"): value.encode("latin-1") for key, value in pairs}
 
 
 def _of_arrow_type(kind: Any) -> list[Any]:

@@ -15,25 +15,13 @@ from skae.tables._column_values import (
     EXACT,
     FLOAT64_ROUNDING,
     ColumnValues,
-    as_objects,
     column_of_times,
     fill_missing,
 )
-from skae.tables._objects import (
-    ObjectFormat,
-    categories_of_objects,
-    refuse_type,
-    values_of_objects,
-)
+from skae.tables._objects import ObjectFormat, refuse_type, values_of_objects
 from skae.utils._arrays import in_the_form_of, refuse_masked
 
 Array = NDArray[Any]
-
-# Relative roundings of the floats that other libraries convert to float64.
-_ROUNDINGS = {
-    "Float16": float(np.finfo(np.float16).eps),
-    "Float32": float(np.finfo(np.float32).eps),
-}
 
 # Objects that NumPy turns into floats.
 _FLOATS = (int, float, np.integer, np.floating)
@@ -47,10 +35,8 @@ _PLAIN = re.compile(r"U?Int(8|16|32|64)|Float(32|64)")
 # Bytes of the largest number that scikit-learn's checks keep.
 _LARGEST_ITEM = 8
 
-
-def is_frame(X: Any) -> bool:
-    """Return True for a data frame or table of a library that narwhals supports."""
-    return bool(nw.dependencies.is_into_dataframe(X))
+#: True for a data frame or table of a library that narwhals supports.
+is_frame = nw.dependencies.is_into_dataframe
 
 
 def columns_of_frame(X: Any) -> list[nw.Series[Any]]:
@@ -156,10 +142,7 @@ def _of_array(name: str, values: Array) -> ColumnValues:
         return column_of_times(name, values[observed], observed, type_)
     if kind not in "bOSTU":
         refuse_type(name, f"the dtype {values.dtype}")
-    data = values_of_objects(name, values.astype(object))
-    if kind == "T" and not data.observed.any():
-        return replace(data, family="category")
-    return data
+    return values_of_objects(name, values.astype(object))
 
 
 def _of_series(name: str, series: nw.Series[Any]) -> ColumnValues:
@@ -172,8 +155,9 @@ def _of_series(name: str, series: nw.Series[Any]) -> ColumnValues:
     if dtype.is_float() or dtype.is_decimal():
         values = series.cast(nw.Float64).to_numpy()
         if dtype.is_decimal() and (np.abs(values) >= EXACT).any():
-            return values_of_objects(name, as_objects(series.to_list()))
-        rounding = _ROUNDINGS.get(str(dtype), FLOAT64_ROUNDING)
+            return values_of_objects(name, np.fromiter(series.to_list(), object))
+        name_of_float = "float64" if dtype.is_decimal() else str(dtype).lower()
+        rounding = float(np.finfo(name_of_float).eps)
         return ColumnValues(name, values, ~np.isnan(values), *_NUMBERS, rounding=rounding)
     if isinstance(dtype, nw.Date | nw.Datetime | nw.Duration):
         observed, present = ~series.is_null().to_numpy(), series.drop_nulls()
@@ -186,17 +170,17 @@ def _of_series(name: str, series: nw.Series[Any]) -> ColumnValues:
         # Moments with a zone come in UTC.
         times = present.to_numpy().astype(f"{code}8[{unit}]")
         return column_of_times(name, times, observed, type_)
-    objects = as_objects(series.to_list())
-    if isinstance(dtype, nw.Categorical | nw.Enum):
-        # Numbers that are declared categories are categories.
-        return categories_of_objects(name, objects)
     if dtype.is_nested() and not series.is_null().all():
         refuse_type(name, f"the dtype {dtype}")
-    data = values_of_objects(name, objects)
-    if not data.observed.any() and isinstance(dtype, nw.String | nw.Binary):
-        # Without a value the dtype decides.
+    declared = isinstance(dtype, nw.Categorical | nw.Enum)
+    data = values_of_objects(name, np.fromiter(series.to_list(), object), declared)
+    if declared or data.observed.any():
+        return data
+    # Without a value the dtype decides.
+    if isinstance(dtype, nw.String | nw.Binary):
         return replace(data, family="category")
-    return data
+    is_known = hasattr(series.to_native(), "iloc") or dtype not in (nw.Object, nw.Unknown)
+    return replace(data, type=str(dtype)) if is_known else data
 
 
 # Tables of which all columns are numbers, which need no encoder
@@ -216,28 +200,33 @@ def numbers_of(X: Any, unknown: bool = False, refuse: bool = False) -> Any:
     """
     _refuse_no_table(X)
     if is_frame(X):
-        return X if all(map(_is_plain, _dtypes(X))) else _as_floats(X, unknown, refuse)
-    if isinstance(X, list | tuple):
-        given = X
-        try:
-            X = np.array(X, dtype=object)
-        except ValueError:  # rows of several lengths
-            return given
-        if X.ndim != 2 or all(isinstance(value, _FLOATS) for value in X.flat):
-            return given
-    kind = getattr(getattr(X, "dtype", None), "kind", "f")
-    if kind not in "USTOmM" or X.ndim != 2 or isinstance(X, np.ma.MaskedArray):
-        return X
-    return _as_floats(np.asarray(X), unknown, refuse)
-
-
-def _dtypes(X: Any) -> list[Any]:
-    """Dtypes of a table (n_samples, n_columns): those of pandas, NumPy or narwhals."""
-    if isinstance(X, np.ndarray):
-        return [X.dtype] * X.shape[1]
-    if hasattr(X, "iloc"):
-        return list(X.dtypes)
-    return list(nw.from_native(X, eager_only=True).schema.values())
+        dtypes = X.dtypes if hasattr(X, "iloc") else [s.dtype for s in columns_of_frame(X)]
+        if all(map(_is_plain, dtypes)):
+            return X
+    else:
+        if isinstance(X, list | tuple):
+            given = X
+            try:
+                X = np.array(X, dtype=object)
+            except ValueError:  # rows of several lengths
+                return given
+            if X.ndim != 2 or all(isinstance(value, _FLOATS) for value in X.flat):
+                return given
+        kind = getattr(getattr(X, "dtype", None), "kind", "f")
+        if kind not in "USTOmM" or X.ndim != 2 or isinstance(X, np.ma.MaskedArray):
+            return X
+        X = np.asarray(X)
+    columns = []
+    for data in read_columns(X):
+        if not _holds_numbers(data, unknown):
+            if refuse:
+                raise ValueError(
+                    f"Column {data.name!r} had values of type number in fit, and has values of "
+                    f"type {data.type} now."
+                )
+            return None
+        columns.append(np.where(data.observed, data.values, np.nan).astype(np.float64))
+    return in_the_form_of(X, np.column_stack(columns))
 
 
 def _is_plain(dtype: Any) -> bool:
@@ -250,31 +239,11 @@ def _is_plain(dtype: Any) -> bool:
     return bool(_PLAIN.fullmatch(str(dtype)))
 
 
-def _as_floats(X: Any, unknown: bool, refuse: bool) -> Any:
-    """X (n_samples, n_columns) in float64, with NaN; None if a column is not of numbers."""
-    columns = []
-    for dtype, data in zip(_dtypes(X), read_columns(X), strict=True):
-        if not _holds_numbers(dtype, data, unknown):
-            if refuse:
-                raise ValueError(
-                    f"Column {data.name!r} had values of type number in fit, and has values of "
-                    f"type {data.type} now."
-                )
-            return None
-        column = np.full(len(data.values), np.nan)
-        column[data.observed] = data.values[data.observed].astype(np.float64)
-        columns.append(column)
-    return in_the_form_of(X, np.column_stack(columns))
-
-
-def _holds_numbers(dtype: Any, data: ColumnValues, unknown: bool) -> bool:
+def _holds_numbers(data: ColumnValues, unknown: bool) -> bool:
     """Return True for a column of numbers or booleans, by its dtype or its observed values."""
     if data.declared:
         return False
-    observed = data.values[data.observed]
-    if not len(observed):
+    if not data.observed.any():
         # Objects without a value may be anything.
-        return unknown or (
-            str(dtype) not in ("object", "Object", "Unknown") and data.family == "number"
-        )
-    return data.family == "number" or isinstance(observed[0], bool | np.bool_)
+        return unknown or (data.family == "number" and data.type != "")
+    return data.family == "number" or data.type == "bool"

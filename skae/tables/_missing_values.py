@@ -9,7 +9,7 @@ import narwhals.stable.v2 as nw
 import numpy as np
 from numpy.typing import NDArray
 
-from skae.tables._column_values import ColumnValues, as_objects, numpy_times
+from skae.tables._column_values import ColumnValues, numpy_times
 from skae.tables._frame_schema import FrameSchema
 from skae.tables._frames import columns_of_frame, is_frame, read_columns
 
@@ -53,7 +53,7 @@ def marked_values(X: Any, marker: Any) -> Array:
             series = series.cast(nw.Float64)
         present = series.drop_nulls()
         is_numeric = series.dtype.is_numeric()
-        values = present.to_numpy() if is_numeric else as_objects(present.to_list())
+        values = present.to_numpy() if is_numeric else np.fromiter(present.to_list(), object)
         found[observed, j] = _equal(values, marker)
     return found
 
@@ -117,13 +117,11 @@ def _replaced(
             None if filling is None else filling.to_native().array[mask]
         )
         return nw.from_native(native, series_only=True)
-    others = [nw.new_series("stays", ~mask, backend=series.implementation)]
-    result: Any = nw.when(nw.col("stays")).then(nw.col("values"))
+    stays = nw.new_series("", ~mask, backend=series.implementation)
     if filling is not None:
-        others.append(filling.alias("others"))
-        result = result.otherwise(nw.col("others"))
-    frame = series.alias("values").to_frame().with_columns(*others)
-    return frame.select(result)["values"].alias(series.name)
+        return series.zip_with(stays, filling)
+    frame = series.alias("values").to_frame().with_columns(stays.alias("stays"))
+    return frame.select(nw.when(nw.col("stays")).then("values"))["values"].alias(series.name)
 
 
 # Filled tables
@@ -171,7 +169,7 @@ def _array_with_values(X: Array, columns: list[ColumnValues], missing: Array) ->
             others, are_numbers = X[~mask, j], values.dtype.kind in "fiu"
             are_integers = len(others) and all(isinstance(v, int | np.integer) for v in others)
             if are_integers and are_numbers and (values == np.round(values)).all():
-                values = as_objects([int(v) for v in values])
+                values = np.fromiter(map(int, values), object)
         elif X.dtype.kind in "mM":
             values = numpy_times(values, columns[j].unit, X.dtype.kind)
         filled[mask, j] = values[mask]

@@ -1,7 +1,6 @@
 """Columns of Python objects: a closed list of types that are numbers, times or categories."""
 
 import datetime
-from collections.abc import Iterable
 from dataclasses import dataclass
 from decimal import Decimal
 from enum import Enum
@@ -16,7 +15,6 @@ from skae.tables._column_values import (
     DAY,
     EXACT,
     ColumnValues,
-    as_objects,
     column_of_times,
     fill_missing,
     in_microseconds,
@@ -67,10 +65,10 @@ class ObjectFormat:
     def objects(self, values: Array, unit: str | None) -> Array:
         """Objects for values, both of shape (n_values,)."""
         if self.kind in ("int", "Decimal", "Fraction"):
-            return as_objects(self._numbers(values))
+            return np.fromiter(self._numbers(values), object)
         counts, of_pandas = values.astype(np.int64), ("Timestamp", "Timedelta", "Period")
         make = self._times_of_pandas if self.kind in of_pandas else self._times
-        return as_objects(make(counts, unit))
+        return np.fromiter(make(counts, unit), object)
 
     def _numbers(self, values: Array) -> list[Any]:
         """Numbers of Python for values (n_values,)."""
@@ -123,34 +121,44 @@ class ObjectFormat:
         return list(stamps)
 
 
-def values_of_objects(name: str, objects: Array) -> ColumnValues:
-    """A column of objects, (n_samples,): all numbers, all times, or categories of one type."""
+def values_of_objects(name: str, objects: Array, declared: bool = False) -> ColumnValues:
+    """A column of objects, (n_samples,): all numbers, all times, or categories of one type.
+
+    Those that the dtype declares to be categories are, and may be of any one type.
+    """
     observed = _observed(objects)
     present = objects[observed]
-    kind = _only_type(name, set(map(type, present)))
-    if kind in (None, *_NUMBERS):
+    classes = set(map(type, present))
+    name_of = {kind: _type_name(kind) for kind in classes}
+    unknown = sorted(kind.__name__ for kind, known in name_of.items() if known is None)
+    if unknown and not declared:
+        refuse_type(name, ", ".join(unknown))
+    names = {known or kind.__name__ for kind, known in name_of.items()}
+    exact = names & {"Decimal", "Fraction"}
+    if len(exact) == 1 and names <= {"float", *exact} and not declared:
+        # Numbers among exact numbers, as a zero that was filled in.
+        names = exact
+    several_enums = names == {"Enum"} and len(classes) > 1 and not declared
+    if len(names) > 1 or several_enums:
+        found = {each.__name__ for each in classes} if several_enums else names
+        raise TypeError(
+            f"Column {name!r} of the argument must be of uniformly strings or numbers, or of "
+            f"one other type; got {', '.join(sorted(found))}. Give it one type, for example by "
+            "astype(str)."
+        )
+    kind = names.pop() if names else None
+    if kind in (None, *_NUMBERS) and not declared:
         return _column_of_numbers(name, present, observed, kind)
-    if kind in _CATEGORIES:
-        shown = type(present[0]).__name__ if kind == "Enum" else kind
-        return ColumnValues(name, objects, observed, "category", type=shown)
+    if kind in _CATEGORIES or declared:
+        if kind == "float":
+            objects, kind = _column_of_numbers(name, present, observed, kind).values, "number"
+        shown = type(present[0]).__name__ if kind == "Enum" and not declared else kind or ""
+        return ColumnValues(name, objects, observed, "category", type=shown, declared=declared)
     try:
         times, type_, form = _numpy_times(present, kind)
         return column_of_times(name, times, observed, type_, form)
     except (ValueError, TypeError, OverflowError) as error:
         refuse_type(name, f"{kind} objects that cannot be compared: {error}", error)
-
-
-def categories_of_objects(name: str, objects: Array) -> ColumnValues:
-    """A column, (n_samples,), whose dtype declares categories, of any one type."""
-    observed = _observed(objects)
-    classes = set(map(type, objects[observed]))
-    names = {_type_name(kind) or kind.__name__ for kind in classes}
-    if len(names) > 1:
-        _refuse_mixture(name, names)
-    if names == {"float"}:
-        objects = _column_of_numbers(name, objects[observed], observed, "float").values
-        names = {"number"}
-    return ColumnValues(name, objects, observed, "category", type="".join(names), declared=True)
 
 
 def refuse_type(name: str, found: str, cause: Exception | None = None) -> NoReturn:
@@ -160,14 +168,6 @@ def refuse_type(name: str, found: str, cause: Exception | None = None) -> NoRetu
         f"categories; got {found}. This column of the argument must be turned into strings, "
         "for example with astype(str), or into numbers, or dropped."
     ) from cause
-
-
-def _refuse_mixture(name: str, names: Iterable[str]) -> NoReturn:
-    raise TypeError(
-        f"Column {name!r} of the argument must be of uniformly strings or numbers, or of "
-        f"one other type; got {', '.join(sorted(names))}. Give it one type, for example by "
-        "astype(str)."
-    )
 
 
 def _observed(objects: Array) -> Array:
@@ -196,23 +196,6 @@ def _type_name(kind: type) -> str | None:
             return name
     is_pandas = kind.__module__.partition(".")[0] == "pandas"
     return kind.__name__ if is_pandas and kind.__name__ in _OF_PANDAS else None
-
-
-def _only_type(name: str, classes: set[type]) -> str | None:
-    """The one known type of these classes; None where there is no object."""
-    unknown = sorted(kind.__name__ for kind in classes if _type_name(kind) is None)
-    if unknown:
-        refuse_type(name, ", ".join(unknown))
-    names = {str(_type_name(kind)) for kind in classes}
-    exact = names & {"Decimal", "Fraction"}
-    if len(exact) == 1 and names <= {"float", *exact}:
-        # Numbers among exact numbers, as a zero that was filled in.
-        names = exact
-    if names == {"Enum"} and len(classes) > 1:
-        _refuse_mixture(name, {kind.__name__ for kind in classes})
-    if len(names) > 1:
-        _refuse_mixture(name, names)
-    return names.pop() if names else None
 
 
 def _column_of_numbers(
@@ -249,7 +232,7 @@ def _column_of_numbers(
     if EXACT <= np.abs(values[observed]).max(initial=0.0) < np.inf:
         are_exact = kind != "float" or all(isinstance(v, int | np.integer) for v in present)
         if are_exact and all(v == int(v) for v in present):
-            values = fill_missing(as_objects([int(v) for v in present]), observed)
+            values = fill_missing(np.fromiter(map(int, present), object), observed)
     return ColumnValues(name, values, observed, "number", type=type_, format=form)
 
 
@@ -289,7 +272,8 @@ def _numpy_times(present: Array, kind: Any) -> tuple[Array, str, ObjectFormat]:
     if times is not None:
         return times, type_, ObjectFormat("Timestamp", zone=zone)
     if zone is not None:
-        present = as_objects([v.astimezone(datetime.UTC).replace(tzinfo=None) for v in present])
+        in_utc = (v.astimezone(datetime.UTC).replace(tzinfo=None) for v in present)
+        present = np.fromiter(in_utc, object)
     return np.array(present.tolist(), "M8[us]"), type_, ObjectFormat("datetime", zone=zone)
 
 

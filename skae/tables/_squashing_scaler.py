@@ -106,9 +106,8 @@ def squash(z: Array) -> Array:
 def unsquash(z: Array) -> Array:
     """Inverse of `squash`, of any shape."""
     size = np.maximum(np.abs(z), THRESHOLD)
-    return np.where(
-        np.abs(z) > THRESHOLD, np.sign(z) * THRESHOLD * np.exp(size / THRESHOLD - 1), z
-    )
+    outside = np.sign(z) * THRESHOLD * np.exp(size / THRESHOLD - 1)
+    return np.where(np.abs(z) > THRESHOLD, outside, z)
 
 
 def unsquash_log_derivative(z: Array) -> Array:
@@ -138,7 +137,12 @@ class BinaryColumns(NamedTuple):
             pair, others = np.sort(values[order[:2]]), values[order[2:]]
             # On some of the rows the shares are not exact.
             few = counts[order[2:]].sum() <= 2 * _MOST_OTHERS * len(column)
-            if len(pair) == 2 and few and not _continue_counting(pair[0], pair[1], others):
+            if len(pair) < 2 or not few:
+                continue
+            # Others that are whole steps away continue from the two as counts of things do.
+            low, high = pair.tolist()
+            steps = (others.astype(np.float64) - low) / (high - low)
+            if not (np.abs(steps - np.round(steps)) < _WHOLE_TOLERANCE).any():
                 columns.append(j)
                 pairs.append(pair)
         ends = np.array(pairs, dtype=X.dtype).reshape(-1, 2).T
@@ -166,9 +170,3 @@ class BinaryColumns(NamedTuple):
             for part in (X[:, self.columns], value, self.low, self.high)
         )
         return np.asarray(np.abs(given - value) <= VALUE_TOLERANCE * (high - low))
-
-
-def _continue_counting(low: float, high: float, others: Array) -> bool:
-    """Return True if others, (n_values,), continue from two values as counts of things do."""
-    steps = (others.astype(np.float64) - low) / (float(high) - float(low))
-    return bool((np.abs(steps - np.round(steps)) < _WHOLE_TOLERANCE).any())

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
+from operator import attrgetter
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -48,6 +49,8 @@ class VariationalModel(FittedAutoencoder):
     mean_log_volume: float | None = None
     supported: Any = None
 
+    unit = 1.0  # losses are nats in the units of the data
+
     # Codes and their likelihood
 
     def posterior(self, X):
@@ -84,11 +87,6 @@ class VariationalModel(FittedAutoencoder):
         """Standard deviation of the noise, (n_outputs,), in the units of the data, if any."""
         scale = self.preprocessing.units.scale if self.scales_output else 1.0
         return None if self.variance is None else scale * np.sqrt(self.variance)
-
-    @property
-    def unit(self):
-        """One: losses are nats in the units of the data."""
-        return 1.0
 
     def losses(self, rows):
         """Minus the evidence lower bound of each row, (n_samples,), as it is trained."""
@@ -251,21 +249,9 @@ class LatentNetwork:
 
     resizable = True
     starts_linear = True
-
-    @property
-    def n_components(self):
-        """Columns of the code."""
-        return self.network.n_components
-
-    @property
-    def output_activation(self):
-        """Activation of the output."""
-        return self.network.output_activation
-
-    @property
-    def gains_from_xla(self):
-        """True if XLA makes its epochs quicker."""
-        return self.network.gains_from_xla
+    n_components = property(attrgetter("network.n_components"))
+    output_activation = property(attrgetter("network.output_activation"))
+    gains_from_xla = property(attrgetter("network.gains_from_xla"))
 
     @property
     def shapes(self):
