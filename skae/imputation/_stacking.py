@@ -116,12 +116,11 @@ class Imputation:
         high = np.where(mask, X, -np.inf).max(axis=0)
         X = np.where(mask, X, 0.0)
         normal_scores = NormalScores.from_data(X, mask)
-        scores = normal_scores.transform(X)
+        scores = np.where(mask, normal_scores.transform(X), 0.0)
         gaussians = tuple(Gaussian.from_data(each, mask, rng) for each in (X, scores))
         imputation = cls(layout, low, high, normal_scores, gaussians, [])
         if len(X) < _LEAST_ROWS or observed.shape[1] < 2:
             return imputation, []
-        scores = np.where(mask, scores, 0.0)
         filled = gaussians[1].fill(scores, mask)
         rows = TrainingRows(X, layout.stretched(X), scores, filled, observed)
         fold = rng.permutation(len(X)) % _FOLDS
