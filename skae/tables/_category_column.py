@@ -29,8 +29,7 @@ _BINARY = {(0, 1), (1, 2), (-1, 1)}
 
 def flag_unit(share: Any) -> float:
     """Root of the sum of the variances of flags that are on in these shares, (n_flags,)."""
-    share = np.atleast_1d(share)
-    return max(float(np.sqrt((share * (1 - share)).sum())), _LEAST_UNIT)
+    return max(float(np.sqrt(np.sum(share * (1 - share)))), _LEAST_UNIT)
 
 
 @dataclass(frozen=True, kw_only=True)

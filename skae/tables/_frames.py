@@ -218,7 +218,10 @@ def numbers_of(X: Any, unknown: bool = False, refuse: bool = False) -> Any:
         X = np.asarray(X)
     columns = []
     for data in read_columns(X):
-        if not _holds_numbers(data, unknown):
+        are_numbers = data.type == "bool" or (data.family == "number" and data.type)
+        # Objects without a value may be anything.
+        may_be_numbers = unknown and not data.observed.any()
+        if data.declared or not (are_numbers or may_be_numbers):
             if refuse:
                 raise ValueError(
                     f"Column {data.name!r} had values of type number in fit, and has values of "
@@ -237,13 +240,3 @@ def _is_plain(dtype: Any) -> bool:
     if isinstance(dtype, np.dtype):
         return dtype.kind in "iufb" and dtype.itemsize <= _LARGEST_ITEM
     return bool(_PLAIN.fullmatch(str(dtype)))
-
-
-def _holds_numbers(data: ColumnValues, unknown: bool) -> bool:
-    """Return True for a column of numbers or booleans, by its dtype or its observed values."""
-    if data.declared:
-        return False
-    if not data.observed.any():
-        # Objects without a value may be anything.
-        return unknown or (data.family == "number" and data.type != "")
-    return data.family == "number" or data.type == "bool"
