@@ -212,7 +212,6 @@ _MEASURE = re.compile(
     r"|\s*([<>≤≥~≈]=?)\s*\d+(?:[.,]\d+)?\s*"
 )
 _DIGITS = re.compile(r"[-+]?(?:0|[1-9]\d*)")
-_CODE = re.compile(r"\d+")
 
 _MONTH = r"(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]*\.?"
 _WEEKDAY = r"(?:[a-z]{3,9},?\s+)"
@@ -290,7 +289,7 @@ def _look(counts: Counter[str]) -> tuple[str, str]:
     """The look of most strings, "numbers", "dates" or "", and an example."""
     dates = [text for text in counts if _DATE.fullmatch(text) or ISO.fullmatch(text)]
     numbers = [text for text in counts if _NUMBER.fullmatch(text)]
-    are_codes = all(map(_CODE.fullmatch, numbers)) and not (
+    are_codes = all(map(str.isdecimal, numbers)) and not (
         len(numbers) > _MOST_CODES and all(map(_DIGITS.fullmatch, numbers))
     )
     # Numbers with one and the same unit or sign, if there are many.

@@ -46,7 +46,7 @@ _TYPES: dict[str, type | tuple[type, ...]] = {
 _OF_PANDAS = ("Interval", "Period")
 
 _NUMBERS = ("float", "Decimal", "Fraction")
-_CATEGORIES = ("str", "bytes", "bool", "Enum", "Interval")
+_CATEGORIES = ("str", "bytes", "bool", "Interval")
 
 # Half of the usual length of periods that are not all equally long: added to a time, it makes
 # the period that contains it the one that starts nearest.
@@ -128,32 +128,30 @@ def values_of_objects(name: str, objects: Array, declared: bool = False) -> Colu
     """
     observed = _observed(objects)
     present = objects[observed]
-    classes = set(map(type, present))
-    name_of = {kind: _type_name(kind) for kind in classes}
+    name_of = {kind: _type_name(kind) for kind in set(map(type, present))}
     unknown = sorted(kind.__name__ for kind, known in name_of.items() if known is None)
     if unknown and not declared:
         refuse_type(name, ", ".join(unknown))
-    names = {known or kind.__name__ for kind, known in name_of.items()}
-    exact = names & {"Decimal", "Fraction"}
-    if len(exact) == 1 and names <= {"float", *exact} and not declared:
+    names = sorted({known or kind.__name__ for kind, known in name_of.items()})
+    are_enums = names == ["Enum"] and not declared
+    if are_enums:
+        names = sorted(kind.__name__ for kind in name_of)
+    elif names in (["Decimal", "float"], ["Fraction", "float"]) and not declared:
         # Numbers among exact numbers, as a zero that was filled in.
-        names = exact
-    several_enums = names == {"Enum"} and len(classes) > 1 and not declared
-    if len(names) > 1 or several_enums:
-        found = {each.__name__ for each in classes} if several_enums else names
+        names.pop()
+    if len(names) > 1:
         raise TypeError(
             f"Column {name!r} of the argument must be of uniformly strings or numbers, or of "
-            f"one other type; got {', '.join(sorted(found))}. Give it one type, for example by "
+            f"one other type; got {', '.join(names)}. Give it one type, for example by "
             "astype(str)."
         )
-    kind = names.pop() if names else None
-    if kind in (None, *_NUMBERS) and not declared:
+    kind = names[0] if names else ""
+    if declared and kind == "float":
+        objects, kind = _column_of_numbers(name, present, observed, kind).values, "number"
+    if declared or are_enums or kind in _CATEGORIES:
+        return ColumnValues(name, objects, observed, "category", type=kind, declared=declared)
+    if kind in ("", *_NUMBERS):
         return _column_of_numbers(name, present, observed, kind)
-    if kind in _CATEGORIES or declared:
-        if kind == "float":
-            objects, kind = _column_of_numbers(name, present, observed, kind).values, "number"
-        shown = type(present[0]).__name__ if kind == "Enum" and not declared else kind or ""
-        return ColumnValues(name, objects, observed, "category", type=shown, declared=declared)
     try:
         times, type_, form = _numpy_times(present, kind)
         return column_of_times(name, times, observed, type_, form)
@@ -198,9 +196,7 @@ def _type_name(kind: type) -> str | None:
     return kind.__name__ if is_pandas and kind.__name__ in _OF_PANDAS else None
 
 
-def _column_of_numbers(
-    name: str, present: Array, observed: Array, kind: str | None
-) -> ColumnValues:
+def _column_of_numbers(name: str, present: Array, observed: Array, kind: str) -> ColumnValues:
     """A column of numbers: float64, but integers where all are Python's and fit into 64 bits.
 
     `present`, (n_observed,), are the objects where `observed`, (n_samples,).
