@@ -4,7 +4,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from math import gcd
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -51,10 +51,7 @@ class Column(ABC):
     unit: str | None  # as in ColumnValues
     type: str
 
-    @property
-    def width(self) -> int:
-        """Numbers that encode one value."""
-        return 0 if self.kind in ("empty", "identifier") else 1
+    width: ClassVar[Any] = 1  # numbers that encode one value
 
     @abstractmethod
     def encode(self, data: ColumnValues) -> tuple[Array, Array]:
@@ -79,6 +76,8 @@ class Column(ABC):
 
 class IgnoredColumn(Column):
     """A column without numbers: no value is observed, or nearly all values differ."""
+
+    width = 0
 
     def encode(self, data: ColumnValues) -> tuple[Array, Array]:
         """See :class:`Column`."""
