@@ -6,7 +6,7 @@ from numbers import Integral
 import numpy as np
 from numpy.typing import ArrayLike
 
-from skae.plotting._drawing import COLORS, GREY, axes_for, set_title, split, unwrap
+from skae.plotting._drawing import COLORS, GREY, labels_of_columns, panels_for, unwrap
 from skae.utils._arrays import column_names
 
 # Scores beyond this quantile fall into the last bin, so that one wild row does not
@@ -85,9 +85,7 @@ class AnomalyScoreDisplay:
     n_columns: int = 10
 
     @classmethod
-    def from_estimator(
-        cls, estimator, X, *, row=None, n_columns=10, feature_names=None, ax=None
-    ):
+    def from_estimator(cls, estimator, X, *, row=None, feature_names=None, **params):
         """Score X, draw, and return the display.
 
         Parameters
@@ -104,8 +102,8 @@ class AnomalyScoreDisplay:
             Position of a row to be explained beside the histogram, which wants an
             estimator with `explain`. None: the histogram alone.
 
-        n_columns, feature_names, ax
-            As in the class and in `plot`.
+        feature_names, **params
+            As in `from_scores`, also `n_columns` and `ax`.
         """
         detector = unwrap(estimator, "score_samples")
         scores = estimator.score_samples(X)
@@ -130,37 +128,16 @@ class AnomalyScoreDisplay:
             held_out=getattr(detector, "calibration_scores_", None),
             explanation=explanation,
             feature_names=feature_names,
-            n_columns=n_columns,
-            ax=ax,
+            **params,
         )
 
     @classmethod
-    def from_scores(
-        cls,
-        scores,
-        offset=None,
-        *,
-        false_alarm_rate=None,
-        held_out=None,
-        explanation=None,
-        feature_names=None,
-        n_columns=10,
-        ax=None,
-    ):
+    def from_scores(cls, scores, offset=None, *, ax=None, **params):
         """Draw scores that came from anywhere, and return the display.
 
         Parameters are those of the class and of `plot`.
         """
-        display = cls(
-            scores,
-            offset,
-            false_alarm_rate=false_alarm_rate,
-            held_out=held_out,
-            explanation=explanation,
-            feature_names=feature_names,
-            n_columns=n_columns,
-        )
-        return display.plot(ax)
+        return cls(scores, offset, **params).plot(ax)
 
     def plot(self, ax=None):
         """Draw, and return the display.
@@ -171,13 +148,12 @@ class AnomalyScoreDisplay:
             Where to draw. None: in a new figure.
         """
         n_panels = 1 if self.explanation is None else 2
-        ax = axes_for(self, ax, (5.5 * n_panels, 4))
-        self.axes_ = split(ax, 1, n_panels).ravel()
+        size = (5.5 * n_panels, 4)
+        (self.axes_,) = panels_for(self, ax, size, "Anomaly scores", 1, n_panels)
         self._draw_histogram(self.axes_[0])
         self.bars_ = None if n_panels == 1 else self._draw_bars(self.axes_[1])
         for panel in self.axes_:
             panel.spines[["top", "right"]].set_visible(False)
-        set_title(ax, "Anomaly scores", self.axes_)
         return self
 
     def _draw_histogram(self, ax):
@@ -206,13 +182,8 @@ class AnomalyScoreDisplay:
 
     def _draw_bars(self, ax):
         parts = np.asarray(self.explanation, dtype=np.float64)
-        given = self.feature_names
-        names = column_names(None, len(parts)) if given is None else list(map(str, given))
-        if len(names) != len(parts):
-            raise ValueError(
-                f"feature_names must name the {len(parts)} columns of the explanation; got "
-                f"{len(names)} names."
-            )
+        columns = "the {} columns of the explanation"
+        names = labels_of_columns(self.feature_names, None, len(parts), columns)
         order = np.argsort(-parts, kind="stable")
         shown, rest = order[: self.n_columns], order[self.n_columns :]
         labels, values = [names[i] for i in shown], list(parts[shown])

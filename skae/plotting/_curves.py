@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from skae.metrics import reconstruction_score, variance_explained
-from skae.plotting._drawing import COLORS, GREY, add_grid, axes_for, set_title, split, unwrap
+from skae.plotting._drawing import COLORS, GREY, add_grid, axes_for, panels_for, unwrap
 
 _LOSS_NAMES = {
     "squared_error": "Squared error (squared units of X)",
@@ -110,31 +110,12 @@ class LossCurveDisplay:
         )
 
     @classmethod
-    def from_curves(
-        cls,
-        training,
-        validation=None,
-        *,
-        start_loss=None,
-        best=None,
-        parts=None,
-        loss_name="Loss",
-        ax=None,
-        log_scale=False,
-    ):
+    def from_curves(cls, training, validation=None, *, ax=None, log_scale=False, **params):
         """Draw losses that came from anywhere, and return the display.
 
         Parameters are those of the class and of `plot`.
         """
-        display = cls(
-            training,
-            validation,
-            start_loss=start_loss,
-            best=best,
-            parts=parts,
-            loss_name=loss_name,
-        )
-        return display.plot(ax, log_scale=log_scale)
+        return cls(training, validation, **params).plot(ax, log_scale=log_scale)
 
     def plot(self, ax=None, *, log_scale=False):
         """Draw, and return the display.
@@ -149,8 +130,7 @@ class LossCurveDisplay:
         """
         parts = self.parts or {}
         size = (4 * (1 + len(parts)), 3.8) if parts else (6.4, 4.2)
-        ax = axes_for(self, ax, size)
-        self.axes_ = split(ax, 1, 1 + len(parts))[0]
+        (self.axes_,) = panels_for(self, ax, size, "Loss by epoch", 1, 1 + len(parts))
         first, *others = self.axes_
         self.lines_ = _line(first, self.training, COLORS[0], "Training")
         if self.validation is not None:
@@ -173,7 +153,6 @@ class LossCurveDisplay:
             panel.set_yscale("log" if log_scale else "linear")
             panel.xaxis.get_major_locator().set_params(integer=True)
             add_grid(panel, alpha=0.3)
-        set_title(ax, "Loss by epoch", self.axes_)
         return self
 
 
@@ -293,12 +272,12 @@ class ComponentCurveDisplay:
             if reached.any():
                 self.n_components_ = size = int(np.argmax(reached)) + 1
                 _mark(ax, size, explained[size - 1], f"{self.share:.0%} by {size} columns")
-        ax.set(xlabel="Columns of the code", ylabel="Share of variance explained")
+        title = "What the first columns explain"
+        ax.set(xlabel="Columns of the code", ylabel="Share of variance explained", title=title)
         ax.set_ylim(top=1)
         ax.xaxis.get_major_locator().set_params(integer=True)
         add_grid(ax, alpha=0.3)
         ax.legend(loc="lower right")
-        set_title(ax, "What the first columns explain", np.array([ax]))
         return self
 
 

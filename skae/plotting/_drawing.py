@@ -5,6 +5,7 @@ from typing import NamedTuple
 import numpy as np
 
 from skae.tables._frames import is_frame, read_columns
+from skae.utils._arrays import column_names
 from skae.utils._calls import missing_package
 
 # Okabe and Ito, "Color Universal Design", 2008; the yellow, pale on white, comes last.
@@ -21,7 +22,7 @@ _GAP = 0.08
 
 
 def axes_for(display, ax, size=None):
-    """The axes given, or those of a new figure of this size in inches; set as attributes."""
+    """The axes given, or those of a new figure of this size in inches, as attributes."""
     try:
         import matplotlib.pyplot as plt
     except ImportError as error:
@@ -32,30 +33,36 @@ def axes_for(display, ax, size=None):
     return ax
 
 
-def split(ax, n_rows, n_columns, **shared):
-    """A grid of axes in the place of one, which keeps the title."""
-    from matplotlib.gridspec import GridSpecFromSubplotSpec
-
+def panels_for(display, ax, size, title, n_rows, n_columns, **shared):
+    """As `axes_for`, divided into a grid of `axes_`, (n_rows, n_columns), under one title."""
+    ax = axes_for(display, ax, size)
     if n_rows == n_columns == 1:
-        return np.array([[ax]])
-    if ax.get_subplotspec() is None:
+        ax.set_title(title)
+        display.axes_ = np.array([[ax]])
+        return display.axes_
+    place = ax.get_subplotspec()
+    if place is None:
         raise ValueError("ax must be one of plt.subplots or add_subplot to be divided.")
     ax.set_axis_off()
-    grid = GridSpecFromSubplotSpec(n_rows, n_columns, ax.get_subplotspec())
-    return grid.subplots(squeeze=False, **shared)
-
-
-def set_title(ax, title, axes):
-    """Title of the whole: above the axes, or above the figure that they fill."""
-    if axes.size == 1:
-        ax.set_title(title)
-    elif ax.get_gridspec().get_geometry() == (1, 1):
+    grid = place.subgridspec(n_rows, n_columns)
+    display.axes_ = axes = grid.subplots(squeeze=False, **shared)
+    if ax.get_gridspec().get_geometry() == (1, 1):
         ax.figure.suptitle(title)
     else:
         # In a part of a larger figure. The layout makes room for titles of panels only, and
         # takes no notice of the width of those in the middle.
-        top = np.atleast_2d(axes)[0]
-        top[len(top) // 2].set_title(title)
+        axes[0, n_columns // 2].set_title(title)
+    return axes
+
+
+def labels_of_columns(names, rows, n_columns, columns="{} columns"):
+    """Names as given, or those of a data frame, or x0, x1, ...; `columns` is for the error."""
+    labels = column_names(rows, n_columns) if names is None else list(map(str, names))
+    if len(labels) != n_columns:
+        raise ValueError(
+            f"feature_names must name {columns.format(n_columns)}; got {len(labels)} names."
+        )
+    return labels
 
 
 def add_grid(panel, alpha):

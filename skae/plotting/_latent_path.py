@@ -18,12 +18,10 @@ from skae.plotting._drawing import (
     Band,
     add_grid,
     as_images,
-    axes_for,
     draw_mosaic,
     limits_of,
     numeric,
-    set_title,
-    split,
+    panels_for,
 )
 
 
@@ -91,16 +89,7 @@ class LatentPathDisplay:
 
     @classmethod
     def from_estimator(
-        cls,
-        estimator,
-        X_start,
-        X_end,
-        *,
-        n_steps=10,
-        weights=None,
-        method="auto",
-        image_shape=None,
-        ax=None,
+        cls, estimator, X_start, X_end, *, n_steps=10, weights=None, method="auto", **params
     ):
         """Draw the paths from rows to other rows, and return the display.
 
@@ -112,35 +101,25 @@ class LatentPathDisplay:
         X_start, X_end, n_steps, weights, method
             As in :meth:`skae.AutoencoderTransformer.interpolate`.
 
-        image_shape, ax
-            As in the class and in `plot`.
+        **params : dict
+            `image_shape` and `ax`, as in the class and in `plot`.
         """
         rows = interpolate(estimator, X_start, X_end, n_steps, weights, method)
         shares = np.linspace(0, 1, n_steps) if weights is None else numbers("weights", weights)
-        display = cls(
+        return cls.from_arrays(
             rows,
-            image_shape=image_shape,
             step_labels=[f"{share:.0%}" for share in shares],
             strip_labels=[f"Pair {i}" for i in range(len(rows))] if len(rows) > 1 else None,
             # Of the rows behind the path: grey means the same in both.
             value_range=limits_of(numeric("X", X_start), numeric("X", X_end)),
             xlabel="Share of the way through the code",
             title="From row to row through the code",
+            **params,
         )
-        return display.plot(ax)
 
     @classmethod
     def from_traversal(
-        cls,
-        estimator,
-        X,
-        *,
-        start=None,
-        components=None,
-        n_values=7,
-        values=None,
-        image_shape=None,
-        ax=None,
+        cls, estimator, X, *, start=None, components=None, n_values=7, values=None, **params
     ):
         """Draw what each number of the code does, a strip for each, and return the display.
 
@@ -152,8 +131,8 @@ class LatentPathDisplay:
         X, start, components, n_values, values
             As in :meth:`skae.AutoencoderTransformer.latent_traversal`.
 
-        image_shape, ax
-            As in the class and in `plot`.
+        **params : dict
+            `image_shape` and `ax`, as in the class and in `plot`.
         """
         codes, used = traversal_codes(estimator, X, start, components, n_values, values)
         chosen = check_components(components, codes.shape[-1])
@@ -162,30 +141,20 @@ class LatentPathDisplay:
             xlabel = "Standard deviations from the mean of each component"
         else:
             steps, xlabel = [f"{value:.3g}" for value in used[0]], "Value of the component"
-        display = cls(
+        return cls.from_arrays(
             decode(estimator, codes),
-            image_shape=image_shape,
             strip_labels=[str(component) for component in chosen],
             step_labels=steps,
             value_range=limits_of(numeric("X", X)),
             xlabel=xlabel,
             ylabel="Component of the code",
             title="One number of the code varies",
+            **params,
         )
-        return display.plot(ax)
 
     @classmethod
     def from_grid(
-        cls,
-        estimator,
-        X,
-        *,
-        start=None,
-        components=(0, 1),
-        n_values=9,
-        values=None,
-        image_shape=None,
-        ax=None,
+        cls, estimator, X, *, start=None, components=(0, 1), n_values=9, values=None, **params
     ):
         """Draw rows decoded from a plane of the code, and return the display.
 
@@ -200,33 +169,32 @@ class LatentPathDisplay:
         components : (int, int), default=(0, 1)
             The columns of the code that vary: along the strips, and from bottom to top.
 
-        image_shape, ax
-            As in the class and in `plot`.
+        **params : dict
+            `image_shape` and `ax`, as in the class and in `plot`.
         """
         across, up = check_components(components, encode(estimator, X, "X").shape[1], 2)
         codes, used = traversal_codes(
             estimator, X, start, components, n_values, values, together=True
         )
-        display = cls(
+        return cls.from_arrays(
             # Upwards, as in a scatter plot of the codes.
             decode(estimator, codes)[::-1],
-            image_shape=image_shape,
             strip_labels=[f"{value:.2g}" for value in used[1, ::-1]],
             step_labels=[f"{value:.2g}" for value in used[0]],
             value_range=limits_of(numeric("X", X)),
             xlabel=f"Component {across} of the code",
             ylabel=f"Component {up} of the code",
             title="A plane of the code, decoded",
+            **params,
         )
-        return display.plot(ax)
 
     @classmethod
-    def from_arrays(cls, rows, *, image_shape=None, title="", ax=None):
+    def from_arrays(cls, rows, *, ax=None, **params):
         """Draw decoded rows that came from anywhere, and return the display.
 
         Parameters are those of the class and of `plot`.
         """
-        return cls(rows, image_shape=image_shape, title=title).plot(ax)
+        return cls(rows, **params).plot(ax)
 
     def plot(self, ax=None, *, cmap="gray"):
         """Draw, and return the display.
@@ -253,8 +221,9 @@ class LatentPathDisplay:
             draw_mosaic(self, ax, bands, limits, self.title, cmap, self.step_labels)
             self.ax_.set(xlabel=self.xlabel, ylabel=self.ylabel)
         else:
-            ax = axes_for(self, ax, (max(1.2 * n_steps + 1.2, 6.4), 1.2 * n_strips + 1.4))
-            self.axes_ = axes = split(ax, n_strips, n_steps, sharex=True, sharey=True)
+            size = (max(1.2 * n_steps + 1.2, 6.4), 1.2 * n_strips + 1.4)
+            shared = {"sharex": True, "sharey": True}
+            axes = panels_for(self, ax, size, self.title, n_strips, n_steps, **shared)
             for panel, line in zip(axes.flat, rows.reshape(-1, rows.shape[2]), strict=True):
                 panel.plot(line, color=COLORS[0])
                 add_grid(panel, alpha=0.25)
@@ -266,5 +235,4 @@ class LatentPathDisplay:
             middle.set_xlabel(f"{middle.get_xlabel()}\n{self.xlabel}")
             if self.ylabel:
                 left.set_ylabel(f"{self.ylabel}\n{left.get_ylabel()}")
-            set_title(ax, self.title, axes)
         return self

@@ -89,9 +89,7 @@ class LatentSpaceDisplay:
     y_name: str | None = None
 
     @classmethod
-    def from_estimator(
-        cls, estimator, X, y=None, *, components=(0, 1), y_name=None, ax=None, **scatter_params
-    ):
+    def from_estimator(cls, estimator, X, y=None, **params):
         """Draw the codes of X, and return the display.
 
         Parameters
@@ -102,16 +100,10 @@ class LatentSpaceDisplay:
         X : array-like of shape (n_samples, n_features)
             Rows.
 
-        y, components, y_name, ax
-            As in the class and in `plot`.
-
-        **scatter_params : dict
-            For matplotlib's `scatter`.
+        y, **params
+            As in `from_codes`.
         """
-        codes = estimator.transform(X)
-        return cls.from_codes(
-            codes, y, components=components, y_name=y_name, ax=ax, **scatter_params
-        )
+        return cls.from_codes(estimator.transform(X), y, **params)
 
     @classmethod
     def from_codes(
@@ -121,8 +113,7 @@ class LatentSpaceDisplay:
 
         Parameters are those of the class and of `plot`.
         """
-        display = cls(codes, y, components=components, y_name=y_name)
-        return display.plot(ax, **scatter_params)
+        return cls(codes, y, components=components, y_name=y_name).plot(ax, **scatter_params)
 
     def plot(self, ax=None, **scatter_params):
         """Draw, and return the display.

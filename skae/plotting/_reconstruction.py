@@ -11,15 +11,13 @@ from skae.plotting._drawing import (
     Band,
     add_grid,
     as_images,
-    axes_for,
     draw_mosaic,
+    labels_of_columns,
     limits_of,
     numeric,
-    set_title,
-    split,
+    panels_for,
 )
 from skae.tables._frames import is_frame
-from skae.utils._arrays import column_names
 
 # Panels of series in one line.
 _MOST_ACROSS = 5
@@ -97,19 +95,7 @@ class ReconstructionDisplay:
     n_samples: int = 10
 
     @classmethod
-    def from_estimator(
-        cls,
-        estimator,
-        X,
-        *,
-        n_samples=10,
-        kind="auto",
-        image_shape=None,
-        feature_names=None,
-        name=None,
-        errors=True,
-        ax=None,
-    ):
+    def from_estimator(cls, estimator, X, *, name=None, **params):
         """Reconstruct X, draw, and return the display.
 
         Parameters
@@ -121,11 +107,12 @@ class ReconstructionDisplay:
         X : array-like
             Rows, as the estimator takes them. All of them are reconstructed.
 
-        n_samples, kind, image_shape, feature_names, errors, ax
-            As in the class and in `plot`.
-
         name : str, default=None
             What to call the reconstructions. None: by the class of the estimator.
+
+        **params : dict
+            `n_samples`, `kind`, `image_shape`, `feature_names`, `errors`, `ax`: as in the
+            class and in `plot`.
         """
         if hasattr(estimator, "reconstruct"):
             rows = estimator.reconstruct(X)
@@ -138,30 +125,10 @@ class ReconstructionDisplay:
             )
         steps = getattr(estimator, "steps", None)
         name = name or type(steps[-1][1] if steps else estimator).__name__
-        return cls.from_arrays(
-            X,
-            {name: np.asarray(rows)},
-            n_samples=n_samples,
-            kind=kind,
-            image_shape=image_shape,
-            feature_names=feature_names,
-            errors=errors,
-            ax=ax,
-        )
+        return cls.from_arrays(X, {name: np.asarray(rows)}, **params)
 
     @classmethod
-    def from_arrays(
-        cls,
-        originals,
-        reconstructions,
-        *,
-        n_samples=10,
-        kind="auto",
-        image_shape=None,
-        feature_names=None,
-        errors=True,
-        ax=None,
-    ):
+    def from_arrays(cls, originals, reconstructions, *, ax=None, errors=True, **params):
         """Draw reconstructions by any methods, several at once, and return the display.
 
         Parameters
@@ -169,20 +136,12 @@ class ReconstructionDisplay:
         reconstructions : array-like, or dict of str to array-like
             As in the class; an array is one reconstruction without a name.
 
-        originals, n_samples, kind, image_shape, feature_names, errors, ax
+        originals, ax, errors, **params
             As in the class and in `plot`.
         """
         if not isinstance(reconstructions, dict):
             reconstructions = {"Reconstruction": reconstructions}
-        display = cls(
-            originals,
-            reconstructions,
-            n_samples=n_samples,
-            kind=kind,
-            image_shape=image_shape,
-            feature_names=feature_names,
-        )
-        return display.plot(ax, errors=errors)
+        return cls(originals, reconstructions, **params).plot(ax, errors=errors)
 
     def plot(self, ax=None, *, errors=True):
         """Draw, and return the display.
@@ -255,9 +214,10 @@ class ReconstructionDisplay:
             n_rows = -(-len(shown) // n_columns)
         # One line for each panel, channel by channel.
         lines = [line.transpose(2, 0, 1).reshape(-1, n_steps) for line in lines]
-        ax = axes_for(self, ax, (max(1.8 * n_columns + 1.8, 6.4), 1.7 * n_rows + 1.2))
-        sharey = "row" if has_channels else True
-        self.axes_ = axes = split(ax, n_rows, n_columns, sharex=True, sharey=sharey)
+        title = "Series and their reconstructions"
+        size = (max(1.8 * n_columns + 1.8, 6.4), 1.7 * n_rows + 1.2)
+        shared = {"sharex": True, "sharey": "row" if has_channels else True}
+        axes = panels_for(self, ax, size, title, n_rows, n_columns, **shared)
         for i, (name, rows) in enumerate(zip(["Original", *others], lines, strict=True)):
             color = COLORS[(i - 1) % len(COLORS)] if i else GREY
             for panel, line in zip(axes.flat, rows, strict=False):
@@ -277,7 +237,6 @@ class ReconstructionDisplay:
             loc="upper left", bbox_to_anchor=(1.02, 1), frameon=False, borderaxespad=0
         )
         self.colorbar_ = None
-        set_title(ax, "Series and their reconstructions", axes)
 
     def _draw_table(self, ax, originals, others):
         """Draw differences of the first rows of a table (n_samples, n_features)."""
@@ -285,13 +244,9 @@ class ReconstructionDisplay:
             raise ValueError(
                 f"kind='table' needs rows of two axes; got shape {originals.shape}."
             )
-        n_columns, names = originals.shape[1], self.feature_names
-        if names is None:
-            frame = self.originals if is_frame(self.originals) else None
-            names = column_names(frame, n_columns)
-        names = [str(name) for name in names]
-        if len(names) != n_columns:
-            raise ValueError(f"feature_names must name {n_columns} columns; got {len(names)}.")
+        n_columns = originals.shape[1]
+        frame = self.originals if is_frame(self.originals) else None
+        names = labels_of_columns(self.feature_names, frame, n_columns)
         n_observed = np.maximum((~np.isnan(originals)).sum(axis=0), 1)
         residuals = originals - np.nansum(originals, axis=0) / n_observed
         spread = np.sqrt(np.nansum(np.square(residuals), axis=0) / n_observed)
@@ -304,8 +259,8 @@ class ReconstructionDisplay:
         if has_numbers:
             title += ": original, and below it what became of it"
         width = np.clip(0.62 * n_columns * len(others) + 2.6, 7.2, 16)
-        ax = axes_for(self, ax, (width, 0.42 * len(shown) + 2.0))
-        self.axes_ = axes = split(ax, 1, len(others), sharey=True)
+        size = (width, 0.42 * len(shown) + 2.0)
+        axes = panels_for(self, ax, size, title, 1, len(others), sharey=True)
         for panel, (name, values) in zip(axes[0], differences.items(), strict=True):
             picture = panel.imshow(values, cmap="PuOr_r", vmin=-most, vmax=most, aspect="auto")
             panel.set_xticks(
@@ -326,5 +281,4 @@ class ReconstructionDisplay:
             panel.tick_params(which="minor", length=0)
         axes[0, 0].set_ylabel("Row")
         label = "Reconstruction minus original\n(standard deviations of the column)"
-        self.colorbar_ = ax.figure.colorbar(picture, ax=list(axes[0]), label=label, pad=0.02)
-        set_title(ax, title, axes)
+        self.colorbar_ = self.figure_.colorbar(picture, ax=list(axes[0]), label=label, pad=0.02)
