@@ -2,6 +2,7 @@
 
 import ast
 import inspect
+from dataclasses import dataclass
 
 import numpy as np
 import pytest
@@ -12,7 +13,7 @@ import skae
 from saved_estimators import SMALL
 from skae import AutoencoderTransformer, DenoisingAutoencoder, VAETransformer, networks
 from skae.corruption._corruptions import CORRUPTIONS, Corruption
-from skae.losses._likelihood import LIKELIHOODS
+from skae.losses._likelihood import LIKELIHOODS, Likelihood
 from skae.losses._penalties import PENALTIES, Penalty
 from skae.losses._reconstruction import LOSSES, EntrywiseLoss, Loss
 from skae.networks._base import ACTIVATIONS, SYNONYMS, Network
@@ -151,11 +152,34 @@ class Largest(Penalty):
         return settings["penalty_weight"] * ops.max(ops.abs(code), axis=1)
 
 
+@dataclass(frozen=True)
+class Laplace(Likelihood):
+    noisy = True
+
+    def per_entry(self, xp, target, output, variance):
+        distance = xp.abs(target - output) / xp.sqrt(variance)
+        return distance + 0.5 * xp.log(variance) + np.log(2)
+
+    def per_sample(self, xp, target, output, variance):
+        return xp.sum(self.per_entry(xp, target, output, variance), axis=1)
+
+
+def mish(x):
+    return np.multiply(x, np.tanh(np.logaddexp(x, 0)), out=x)
+
+
+def hard_tanh(x):
+    return np.clip(x, -1, 1, out=x)
+
+
 NEW = {
     "cubic": (LOSSES, Cubic(), "loss"),
     "log_cosh": (LOSSES, EntrywiseLoss(log_cosh), "loss"),
     "sign": (CORRUPTIONS, SignNoise, "corruption"),
     "largest": (PENALTIES, Largest, "penalty"),
+    "laplace": (LIKELIHOODS, Laplace(), "likelihood"),
+    "mish": (ACTIVATIONS, mish, "activation"),
+    "hard_tanh": (ACTIVATIONS, hard_tanh, "activation"),
 }
 
 
@@ -166,9 +190,10 @@ def new(request, monkeypatch):
     registry, entry, parameter = NEW[name]
     monkeypatch.setitem(registry, name, entry)
     # Made of the registry when the package was imported.
-    options = DenoisingAutoencoder._parameter_constraints[parameter][0]
+    kind = VAETransformer if parameter == "likelihood" else DenoisingAutoencoder
+    options = kind._parameter_constraints[parameter][0]
     monkeypatch.setattr(options, "options", {*options.options, name})
-    return DenoisingAutoencoder(3, **SMALL, **{parameter: name})
+    return kind(3, **SMALL, **{parameter: name})
 
 
 def test_a_new_entry_trains_and_is_saved_and_exported(new, pixels, tmp_path):

@@ -5,12 +5,13 @@ import datetime
 import math
 from collections.abc import Callable
 from decimal import Decimal
+from importlib import import_module
 from typing import Any
 from zoneinfo import ZoneInfo
 
 import numpy as np
 
-from skae.persistence._container import SavedFileError, check, plain_dtype
+from skae.persistence._container import check, plain_dtype
 
 # Of a Decimal: enough for money, too few to choose its hash freely.
 _MAX_DIGITS = 19
@@ -59,17 +60,15 @@ def _kind_of(value: Any) -> str | None:
     return _KIND_OF.get(kind.__name__ if is_pandas else kind)
 
 
-def _pandas() -> Any:
-    """The library, which a file that holds its values needs."""
-    try:
-        import pandas
-    except ImportError:
-        message = "The file holds values of pandas, which is not installed."
-        raise SavedFileError(message) from None
-    return pandas
+def _pandas(kind: str, *args: Any, **options: Any) -> Any:
+    """A value of pandas, which a file with such values needs."""
+    return getattr(import_module("pandas"), kind)(*args, **options)
 
 
-# NumPy
+def _short(text: Any, most: int = 99) -> str:
+    """A text that is not long."""
+    check(isinstance(text, str) and len(text) <= most, "A text of the file is too long.")
+    return str(text)
 
 
 def _numpy(dtype: Any, value: Any) -> Any:
@@ -91,9 +90,6 @@ def _of_numpy(value: Any) -> list[Any]:
     return [value.dtype.str, item]
 
 
-# Times
-
-
 def _zone_name(zone: Any) -> str | None:
     """The name of a time zone; an error if it has none that identifies it."""
     if zone is None:
@@ -107,12 +103,11 @@ def _zone_name(zone: Any) -> str | None:
 def _zone(name: Any) -> Any:
     if name is None:
         return None
-    check(isinstance(name, str) and len(name) < 100, "A time zone has no name.")
-    return datetime.UTC if name == "UTC" else ZoneInfo(name)
+    return datetime.UTC if name == "UTC" else ZoneInfo(_short(name))
 
 
-def _offset(days: Any, seconds: Any, microseconds: Any) -> datetime.timezone:
-    offset = datetime.timedelta(days, seconds, microseconds)
+def _offset(*parts: Any) -> datetime.timezone:
+    offset = datetime.timedelta(*parts)
     # Plain UTC, and no copy of it: its name and its text are others.
     return datetime.timezone(offset) if offset else datetime.UTC
 
@@ -136,43 +131,21 @@ def _of_time(value: datetime.time) -> list[Any]:
     return [value.isoformat()]
 
 
-# Decimals
-
-
-def _decimal(text: Any) -> Decimal:
-    check(isinstance(text, str) and len(text) <= 2 * _MAX_DIGITS, "A decimal is too long.")
-    value = Decimal(text)
-    check(_is_short(value), "A decimal is too long.")
+def _few_digits(value: Decimal) -> Decimal:
+    _, digits, exponent = value.as_tuple()
+    n_digits = max(len(digits), abs(exponent) if isinstance(exponent, int) else 0)
+    if n_digits > _MAX_DIGITS:
+        raise TypeError(f"a Decimal that is too long, of more than {_MAX_DIGITS} digits")
     return value
 
 
-def _of_decimal(value: Decimal) -> list[Any]:
-    if not _is_short(value):
-        raise TypeError(f"a Decimal of more than {_MAX_DIGITS} digits")
-    return [str(value)]
-
-
-def _is_short(value: Decimal) -> bool:
-    _, digits, exponent = value.as_tuple()
-    is_small = isinstance(exponent, str) or abs(exponent) <= _MAX_DIGITS
-    return len(digits) <= _MAX_DIGITS and is_small
-
-
-# pandas
-
-
 def _timestamp(value: Any, unit: Any, zone: Any) -> Any:
-    stamp = _pandas().Timestamp(_numpy(f"<M8[{unit}]", value))
+    stamp = _pandas("Timestamp", _numpy(f"<M8[{unit}]", value))
     return stamp if zone is None else stamp.tz_localize("UTC").tz_convert(_zone(zone))
 
 
-def _duration(value: Any, unit: Any) -> Any:
-    return _pandas().Timedelta(_numpy(f"<m8[{unit}]", value))
-
-
-def _period(ordinal: Any, frequency: Any) -> Any:
-    check(isinstance(frequency, str) and len(frequency) < 100, "A period has no frequency.")
-    return _pandas().Period(ordinal=ordinal, freq=frequency)
+def _of_stamp(value: Any) -> list[Any]:
+    return [int(value.asm8.astype("i8")), value.unit]
 
 
 # For each kind, the types of its values, those of pandas by name; a function that takes a value
@@ -186,7 +159,11 @@ _KINDS: dict[str, _Kind] = {
     "time": ((datetime.time,), _of_time, datetime.time.fromisoformat),
     "datetime": ((datetime.datetime,), _of_datetime, _datetime),
     "timedelta": ((datetime.timedelta,), _of_timedelta, datetime.timedelta),
-    "decimal": ((Decimal,), _of_decimal, _decimal),
+    "decimal": (
+        (Decimal,),
+        lambda v: [str(_few_digits(v))],
+        lambda text: _few_digits(Decimal(_short(text, 2 * _MAX_DIGITS))),
+    ),
     # Those that are plain, see `_kind_of`.
     "numpy": ((), _of_numpy, _numpy),
     "dtype": (
@@ -194,20 +171,24 @@ _KINDS: dict[str, _Kind] = {
         lambda v: [v.str],
         plain_dtype,
     ),
-    "NA": (("NAType",), lambda v: [], lambda: _pandas().NA),
-    "NaT": (("NaTType",), lambda v: [], lambda: _pandas().NaT),
-    "timestamp": (
-        ("Timestamp",),
-        lambda v: [int(v.asm8.astype("i8")), v.unit, _zone_name(v.tzinfo)],
-        _timestamp,
+    "NA": (("NAType",), lambda v: [], lambda: import_module("pandas").NA),
+    "NaT": (("NaTType",), lambda v: [], lambda: import_module("pandas").NaT),
+    "timestamp": (("Timestamp",), lambda v: [*_of_stamp(v), _zone_name(v.tzinfo)], _timestamp),
+    "duration": (
+        ("Timedelta",),
+        _of_stamp,
+        lambda v, unit: _pandas("Timedelta", _numpy(f"<m8[{unit}]", v)),
     ),
-    "duration": (("Timedelta",), lambda v: [int(v.asm8.astype("i8")), v.unit], _duration),
     "interval": (
         ("Interval",),
         lambda v: [to_json(v.left), to_json(v.right), v.closed],
-        lambda low, high, closed: _pandas().Interval(from_json(low), from_json(high), closed),
+        lambda low, high, closed: _pandas("Interval", from_json(low), from_json(high), closed),
     ),
-    "period": (("Period",), lambda v: [v.ordinal, v.freqstr], _period),
+    "period": (
+        ("Period",),
+        lambda v: [v.ordinal, v.freqstr],
+        lambda ordinal, unit: _pandas("Period", ordinal=ordinal, freq=_short(unit)),
+    ),
     "zone": ((ZoneInfo,), lambda v: [_zone_name(v)], _zone),
     "offset": ((datetime.timezone,), lambda v: _of_timedelta(v.utcoffset(None)), _offset),
 }

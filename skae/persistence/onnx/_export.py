@@ -197,7 +197,7 @@ def _convert(estimator: Any, **options: Any) -> Any:
     from onnx.shape_inference import InferenceError, infer_shapes
     from skl2onnx.common.exceptions import MissingConverter, MissingShapeCalculator
 
-    kind = type(estimator).__name__
+    kind = options["name"]
     _check_parts(estimator)
     try:
         model = skl2onnx.to_onnx(estimator, **options)

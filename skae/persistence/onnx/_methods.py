@@ -12,18 +12,8 @@ from sklearn.utils.validation import check_is_fitted
 from skae.anomaly import AEAnomalyDetector
 from skae.anomaly._components import DenoisingError, NeighborDistance
 from skae.anomaly._neighbors import SAME
-from skae.anomaly._scores import (
-    NEAR,
-    ReconstructionScore,
-    log_mean,
-    log_score,
-)
-from skae.anomaly._views import (
-    MOST_FILLED,
-    N_FILLINGS,
-    NormalScoreDistance,
-    RangeDistance,
-)
+from skae.anomaly._scores import NEAR, ReconstructionScore, log_mean, log_score
+from skae.anomaly._views import MOST_FILLED, N_FILLINGS, NormalScoreDistance, RangeDistance
 from skae.estimators import AutoencoderTransformer, DenoisingAutoencoder
 from skae.inference._dense import DenseForward
 from skae.losses._likelihood import ObservedLikelihood, posterior
@@ -49,11 +39,11 @@ def methods_of(estimator: Any) -> dict[str, Method]:
             "decision_function": lambda e, rows: _decision(e, rows).astype(rows.dtype),
             "score_samples": lambda e, rows: (-_anomaly_score(e, rows)).astype(rows.dtype),
         }
+    encode: Method = _encode
+    score: Method = _score_samples
     if isinstance(estimator, VAETransformer):
-        encode, score = _posterior_mean, _log_likelihood
-    elif isinstance(estimator, AutoencoderTransformer | DenoisingAutoencoder):
-        encode, score = _encode, _score_samples
-    else:
+        encode, score = lambda e, rows: posterior(xp, _encode(e, rows))[0], _log_likelihood
+    elif not isinstance(estimator, AutoencoderTransformer | DenoisingAutoencoder):
         return {}
     return {
         "transform": encode,
@@ -116,10 +106,6 @@ def _score_samples(estimator: Any, rows: Tensor) -> Tensor:
 
 
 # Variational autoencoders
-
-
-def _posterior_mean(estimator: Any, rows: Tensor) -> Tensor:
-    return posterior(xp, _encode(estimator, rows))[0]
 
 
 def _log_likelihood(estimator: Any, rows: Tensor) -> Tensor:
@@ -234,7 +220,8 @@ def _combined(score: Any, rows: Tensor) -> Tensor:
     plain = (rows.astype(np.float64) - scaler.centre) / scaler.scale
     plain = xp.where(missing, 0.0, plain)
     for view in score.distances:
-        points = _POINTS_OF[type(view)](view, plain)
+        is_range = isinstance(view, RangeDistance)
+        points = plain / view.range if is_range else _normal_scores(view, plain)
         by_model = _neighbor_distances(view, points, missing, rows.dtype)
         logs.append(log_mean([each + error for each in by_model], NEAR))
     for relation in score.relations:
@@ -362,10 +349,4 @@ def _smallest(distance: Tensor, k: int) -> tuple[Tensor, Tensor]:
 _SCORES_OF: dict[type, Callable[..., list[Tensor]]] = {
     DenoisingError: _denoising_errors,
     NeighborDistance: _neighbor_distances,
-}
-
-# Points between which distances in other units are measured.
-_POINTS_OF: dict[type, Callable[[Any, Tensor], Tensor]] = {
-    RangeDistance: lambda view, plain: plain / view.range,
-    NormalScoreDistance: _normal_scores,
 }

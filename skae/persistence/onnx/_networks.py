@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from skae.inference._dense import DenseForward
 from skae.inference._forward import CompiledForward
 from skae.networks._layers import NORMALIZATION_EPSILON, load, values
-from skae.persistence.onnx._tensors import ACTIVATIONS, Tensor, affine
+from skae.persistence.onnx._tensors import ACTIVATIONS, Tensor, activate, affine
 
 
 def network_output(forward: Any, rows: Tensor, scaled: bool = True) -> Tensor:
@@ -37,11 +37,11 @@ def network_output(forward: Any, rows: Tensor, scaled: bool = True) -> Tensor:
         hidden = affine(hidden, kernel.T, bias.ravel())
         if scale is not None:
             hidden = _normalize(hidden, scale.ravel(), shift.ravel(), NORMALIZATION_EPSILON)
-        hidden = ACTIVATIONS[coder.activation](hidden)
+        hidden = activate(coder.activation, hidden)
     output = affine(hidden, final.kernel.T, final.bias.ravel())
     if final.path is not None:
         output = output + rows @ final.path.T
-    return ACTIVATIONS[coder.output_activation](output)
+    return activate(coder.output_activation, output)
 
 
 def _keras_output(forward: CompiledForward, rows: Tensor, scaled: bool) -> Tensor:
@@ -101,9 +101,9 @@ def _layer_output(layer: Any, *inputs: Tensor) -> Tensor:
     if name not in ACTIVATIONS:
         raise NotImplementedError(
             f"to_onnx does not support the activation {name!r} of the layer {layer.name!r}; "
-            f"it supports {', '.join(ACTIVATIONS)}."
+            f"it supports {', '.join(sorted(ACTIVATIONS))}."
         )
-    return ACTIVATIONS[name](output)
+    return activate(name, output)
 
 
 def _require(layer: Any, **supported: tuple[Any, ...]) -> None:

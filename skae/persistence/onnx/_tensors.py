@@ -1,13 +1,18 @@
 """ONNX nodes by NumPy: tensors of a graph, to which its operators and functions apply."""
 
+from collections import ChainMap
 from collections.abc import Callable, Sequence
+from copy import copy
 from functools import partial, reduce
 from itertools import zip_longest
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from numpy.lib.mixins import NDArrayOperatorsMixin
 from numpy.typing import NDArray
+from scipy import special
+
+from skae.networks import _base
 
 # None stands for the number of rows.
 Shape = tuple[Any, ...]
@@ -100,22 +105,32 @@ class Tensor(NDArrayOperatorsMixin):
         )
 
     def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **options: Any) -> Any:
-        """Output of NumPy's function of each entry; in place of a tensor, a new one."""
+        """Output of NumPy's function of each entry, which `out` then stands for, if given."""
         (out,) = options.pop("out", (None,))
         if method != "__call__" or options or isinstance(out, np.ndarray):
             return NotImplemented
-        if ufunc not in _OPERATORS:
-            return self.__array_function__(ufunc, (), inputs, {})
-        first, *others = (self.like(x) for x in inputs)
-        shape = reduce(broadcast, [each.shape for each in others], first.shape)
-        dtype = bool if ufunc in _CONDITIONS else None
-        return first.apply(_OPERATORS[ufunc], *others, shape=shape, dtype=dtype)
+        if ufunc in _OPERATORS:
+            first, *others = (self.like(x) for x in inputs)
+            shape = reduce(broadcast, [each.shape for each in others], first.shape)
+            dtype = bool if ufunc in _CONDITIONS else None
+            result = first.apply(_OPERATORS[ufunc], *others, shape=shape, dtype=dtype)
+            return _stored(result, out)
+        return self.__array_function__(ufunc, (), inputs, {"out": out})
 
     def __array_function__(self, function: Any, types: Any, args: Any, kwargs: Any) -> Any:
         """Output of another function of NumPy."""
         if function not in _FUNCTIONS:
             return NotImplemented
-        return _FUNCTIONS[function](*args, **kwargs)
+        out = kwargs.pop("out", None)
+        return _stored(_FUNCTIONS[function](*args, **kwargs), out)
+
+
+def _stored(result: Tensor, out: Tensor | None) -> Tensor:
+    """The result, for which `out` stands from now on, if given."""
+    if out is None:
+        return result
+    vars(out).update(vars(result))
+    return out
 
 
 def broadcast(a: Shape, b: Shape) -> Shape:
@@ -131,7 +146,7 @@ _OPERATORS: dict[Any, str] = {
     np.less: "Less", np.less_equal: "LessOrEqual", np.log: "Log", np.maximum: "Max",
     np.minimum: "Min", np.multiply: "Mul", np.negative: "Neg", np.power: "Pow",
     np.sign: "Sign", np.sqrt: "Sqrt", np.subtract: "Sub", np.tanh: "Tanh",
-    np.true_divide: "Div",
+    np.true_divide: "Div", special.expit: "Sigmoid",
 }  # fmt: skip
 _CONDITIONS = {np.greater, np.isnan, np.less, np.less_equal}
 
@@ -187,6 +202,7 @@ _FUNCTIONS: dict[Any, Callable[..., Tensor]] = {
     np.clip: lambda x, low, high: np.minimum(np.maximum(x, low), high),
     np.concatenate: _concatenate,
     np.einsum: _einsum,
+    np.expm1: lambda x: np.exp(x) - 1,
     np.logaddexp: _logaddexp,
     np.matmul: _matmul,
     np.max: partial(_reduced, "ReduceMax"),
@@ -198,6 +214,8 @@ _FUNCTIONS: dict[Any, Callable[..., Tensor]] = {
     np.transpose: lambda x, axes: x.transpose(*axes),
     np.where: _where,
     np.zeros_like: lambda x: x.like(0.0),
+    # onnxruntime has no erf in float64.
+    special.erf: lambda x: x.astype(np.float32).apply("Erf").astype(x.dtype),
 }
 
 
@@ -206,34 +224,18 @@ def affine(x: Tensor, kernel: NDArray[Any], bias: NDArray[Any]) -> Tensor:
     return x.apply("Gemm", x.like(kernel), x.like(bias), shape=(x.shape[0], kernel.shape[1]))
 
 
-# Most of ONNX' own activations exist for float32 only in onnxruntime.
-
-_SELU_SCALE, _SELU_ALPHA = 1.0507009873554805, 1.6732632423543772
-
-
-def _elu(x: Any, alpha: float = 1.0) -> Tensor:
-    """Exponential linear unit of a tensor of any shape."""
-    return np.maximum(x, 0) + alpha * (np.exp(np.minimum(x, 0)) - 1)
-
-
-def _gelu(x: Tensor) -> Tensor:
-    """Gaussian error linear unit of a tensor of any shape."""
-    # onnxruntime has no erf in float64.
-    erf = (x * np.sqrt(0.5)).astype(np.float32).apply("Erf").astype(x.dtype)
-    return 0.5 * x * (1 + erf)
+# Those of networks in NumPy take tensors too. Most of ONNX' own exist for float32 only in
+# onnxruntime.
+ACTIVATIONS: ChainMap[str, Callable[[Any], Any]] = ChainMap(
+    {
+        "relu": lambda x: x.apply("Relu"),
+        "sigmoid": lambda x: x.apply("Sigmoid"),
+        "softmax": lambda x: x.apply("Softmax", axis=-1),
+    },
+    _base.ACTIVATIONS,
+)
 
 
-ACTIVATIONS: dict[str, Callable[[Any], Tensor]] = {
-    "elu": _elu,
-    "gelu": _gelu,
-    "leaky_relu": lambda x: np.maximum(x, 0.2 * x),
-    "linear": lambda x: x,
-    "relu": lambda x: x.apply("Relu"),
-    "selu": lambda x: _SELU_SCALE * _elu(x, _SELU_ALPHA),
-    "sigmoid": lambda x: x.apply("Sigmoid"),
-    "silu": lambda x: x * x.apply("Sigmoid"),
-    "softmax": lambda x: x.apply("Softmax", axis=-1),
-    "softplus": lambda x: np.maximum(x, 0) + np.log(1 + np.exp(-np.abs(x))),
-    "softsign": lambda x: x / (1 + np.abs(x)),
-    "tanh": lambda x: np.tanh(x),
-}
+def activate(name: str, x: Tensor) -> Tensor:
+    """A tensor of any shape after an activation; those of NumPy compute in place."""
+    return cast(Tensor, ACTIVATIONS[name](copy(x)))
