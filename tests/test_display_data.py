@@ -242,10 +242,32 @@ def test_columns_that_cannot_be_drawn_are_named():
     table = people()[["age", "sex", "boarded"]]
     message = r"originals must hold numbers only; these columns hold others: 'sex', 'boarded'"
     with pytest.raises(ValueError, match=message):
-        ReconstructionDisplay.from_arrays(table, table)
+        ReconstructionDisplay.from_arrays(table, table, kind="series")
     ae = AutoencoderTransformer(2, **SMALL).fit(table)
     with pytest.raises(ValueError, match="X must hold numbers only; these columns"):
         LatentPathDisplay.from_traversal(ae, table)
+
+
+@pytest.mark.parametrize("library", LIBRARIES)
+def test_categories_and_times_of_tables(library):
+    frame = people()[["age", "sex", "deck", "boarded"]]
+    back = frame.assign(
+        sex="male",
+        deck=frame["deck"].fillna("A"),
+        boarded=frame["boarded"] + pd.Timedelta("1D"),
+    )
+    tables = [LIBRARIES[library](each) for each in (frame, back.assign(age=30.0))]
+    display = ReconstructionDisplay.from_arrays(*tables, n_samples=8)
+    drawn = np.ma.filled(display.axes_[0, 0].images[0].get_array(), np.nan)
+    assert_array_equal(drawn[:, 1] > 0, frame["sex"][:8] == "female")
+    assert_array_equal(drawn[:, 2], np.where(frame["deck"][:8].isna(), np.nan, 0))
+    days = frame["boarded"].astype("int64") / 86_400e6
+    assert_allclose(drawn[:, 3], 1 / days.std(ddof=0))
+    cells = np.reshape(texts(display.axes_[0, 0].texts), (8, 4))
+    assert cells[0, 1] == "female\nmale"
+    assert cells[0, 2] == "missing\nA"
+    assert cells[0, 3] == "\n".join(str(table["boarded"][0])[:10] for table in (frame, back))
+    assert "another category" in display.colorbar_.ax.get_ylabel()
 
 
 def test_columns_and_images_of_nothing():
@@ -271,10 +293,30 @@ def test_explanations_name_the_columns_of_every_library(library):
     table = LIBRARIES[library](people())
     detector = AEAnomalyDetector(**QUICK_DETECTOR).fit(table)
     display = AnomalyScoreDisplay.from_estimator(detector, table, row=-1)
-    assert set(texts(display.axes_[1].get_yticklabels())) == set(people())
+    names = texts(display.axes_[1].get_yticklabels())
+    assert set(names) == set(people())
+    notes = dict(zip(names, texts(display.axes_[1].texts), strict=True))
+    expected = np.asarray(detector.expected(table)["age"])[-1]
+    assert notes["age"] == f"missing (expected {expected:,.3g})"
+    assert notes["ship"] == "Titanic (expected Titanic)"
+    boarded = people()["boarded"].iloc[-1]
+    assert notes["boarded"].startswith(f"{boarded:%Y-%m-%d} (expected 1912-04-")
     for row in (60, 1.5):
         with pytest.raises(ValueError, match=f"row must be the position of a row .*got {row}"):
             AnomalyScoreDisplay.from_estimator(detector, table, row=row)
+
+
+def test_the_legend_of_scores_covers_nothing():
+    scores = np.linspace(-1, -5, 50)
+    display = AnomalyScoreDisplay.from_scores(scores, -3.0, held_out=scores, explanation=[1, 2])
+    display.figure_.canvas.draw()
+    panel = display.axes_[0]
+    assert panel.get_legend().get_window_extent().y1 < panel.xaxis.label.get_window_extent().y0
+    assert not display.axes_[1].texts
+    display = AnomalyScoreDisplay.from_scores(
+        scores, explanation=[1, 3, 2], notes=["a", "b", "c"], n_columns=1
+    )
+    assert texts(display.axes_[1].texts) == ["b", ""]
 
 
 def test_scores_that_cannot_be_drawn():

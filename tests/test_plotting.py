@@ -226,6 +226,19 @@ def test_tables_name_their_columns(blob):
     assert texts(display.axes_[0, 0].get_xticklabels()) == list("abcde")
 
 
+@pytest.mark.parametrize(("n_columns", "n_names"), [(30, 30), (31, 16), (64, 22)])
+def test_wide_tables_name_some_of_their_columns(n_columns, n_names, digits):
+    X = digits[:, :n_columns]
+    panel = ReconstructionDisplay.from_arrays(X, X / 2).axes_[0, 0]
+    assert len(panel.get_xticklabels()) == n_names
+    named = (
+        "Column"
+        if n_names == 30
+        else f"{n_columns} columns, one of {n_columns // 30 + 1} named"
+    )
+    assert panel.get_xlabel() == f"{named}, by Reconstruction"
+
+
 BAD_RECONSTRUCTIONS = {
     "shape": ({"reconstructions": np.ones((60, 4))}, r"shape.*\(60, 5\).*\(60, 4\)"),
     "none": ({"reconstructions": {}}, "reconstructions must hold at least one"),

@@ -1,13 +1,16 @@
 """AnomalyScoreDisplay."""
 
 from dataclasses import KW_ONLY, dataclass
-from numbers import Integral
+from numbers import Integral, Real
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from skae.plotting._drawing import COLORS, GREY, labels_of_columns, panels_for, unwrap
+from skae.plotting._drawing import COLORS, GREY, MISSING, labels_of_columns, panels_for, unwrap
+from skae.tables._frames import columns_of_frame, is_frame
+from skae.tables._objects import is_missing
 from skae.utils._arrays import column_names
+from skae.utils._sklearn import safe_indexing
 
 # Scores beyond this quantile fall into the last bin, so that one wild row does not
 # squeeze all the others into the first.
@@ -40,6 +43,9 @@ class AnomalyScoreDisplay:
 
     feature_names : list of str, default=None
         Names of the columns.
+
+    notes : list of str, default=None
+        Text beside the bar of each column, such as its value and the expected one.
 
     n_columns : int, default=10
         How many bars at most; the other columns are added up in one more.
@@ -82,6 +88,7 @@ class AnomalyScoreDisplay:
     held_out: ArrayLike | None = None
     explanation: ArrayLike | None = None
     feature_names: list[str] | None = None
+    notes: list[str] | None = None
     n_columns: int = 10
 
     @classmethod
@@ -100,14 +107,15 @@ class AnomalyScoreDisplay:
 
         row : int, default=None
             Position of a row to be explained beside the histogram, which wants an
-            estimator with `explain`. None: the histogram alone.
+            estimator with `explain`; its values and those of `expected`, where the
+            estimator has it, are the notes. None: the histogram alone.
 
         feature_names, **params
             As in `from_scores`, also `n_columns` and `ax`.
         """
         detector = unwrap(estimator, "score_samples")
         scores = estimator.score_samples(X)
-        explanation = None
+        explanation = notes = None
         if row is not None:
             last = len(scores) - 1
             if not isinstance(row, Integral) or not -last - 1 <= row <= last:
@@ -121,6 +129,10 @@ class AnomalyScoreDisplay:
             explanation = np.asarray(parts, dtype=np.float64)[row].ravel()
             if feature_names is None:
                 feature_names = column_names(rows, len(explanation))
+            if hasattr(detector, "expected"):
+                one = safe_indexing(rows, [row % len(scores)])
+                pairs = zip(_texts(one), _texts(detector.expected(one)), strict=True)
+                notes = [f"{value} (expected {expected})" for value, expected in pairs]
         return cls.from_scores(
             scores,
             getattr(detector, "offset_", None),
@@ -128,6 +140,7 @@ class AnomalyScoreDisplay:
             held_out=getattr(detector, "calibration_scores_", None),
             explanation=explanation,
             feature_names=feature_names,
+            notes=notes,
             **params,
         )
 
@@ -148,7 +161,7 @@ class AnomalyScoreDisplay:
             Where to draw. None: in a new figure.
         """
         n_panels = 1 if self.explanation is None else 2
-        size = (5.5 * n_panels, 4)
+        size = (5.5 * n_panels, 4.5)
         (self.axes_,) = panels_for(self, ax, size, "Anomaly scores", 1, n_panels)
         self._draw_histogram(self.axes_[0])
         self.bars_ = None if n_panels == 1 else self._draw_bars(self.axes_[1])
@@ -178,7 +191,8 @@ class AnomalyScoreDisplay:
             ax.axvline(threshold, color=COLORS[1], lw=1.5, label=label)
         beyond = " (last bar: all beyond)" if scores.max() > edges[-1] else ""
         ax.set(xlabel=f"Anomaly score{beyond}", ylabel="Density")
-        ax.legend(frameon=False)
+        # Below the label of the axis, where it covers no bars.
+        ax.legend(frameon=False, loc="upper left", bbox_to_anchor=(0, 0), borderaxespad=3.5)
 
     def _draw_bars(self, ax):
         parts = np.asarray(self.explanation, dtype=np.float64)
@@ -193,9 +207,28 @@ class AnomalyScoreDisplay:
         colors = [COLORS[0]] * len(shown) + [GREY] * bool(len(rest))
         bars = ax.barh(np.arange(len(values)), values, color=colors)
         ax.set_yticks(np.arange(len(values)), labels)
+        if self.notes is not None:
+            notes = [self.notes[i] for i in shown] + [""] * bool(len(rest))
+            # Beside the bars, in the panel: the layout makes no room for them.
+            ax.bar_label(bars, notes, padding=3, fontsize="small", in_layout=False)
+            ax.set_xlim(right=1.9 * (max(values) or 1))
         ax.invert_yaxis()
         ax.set_xlabel(f"Part in the score of the row, {parts.sum():.3g}")
         return bars
+
+
+def _texts(row):
+    """Values of one row, an array or a data frame (1, n_features), as texts."""
+    if is_frame(row):
+        return [_text(*series.to_list()) for series in columns_of_frame(row)]
+    return list(map(_text, np.ravel(row)))
+
+
+def _text(value):
+    if is_missing(value):
+        return MISSING
+    is_number = isinstance(value, Real) and not isinstance(value, bool)
+    return f"{value:,.3g}" if is_number else str(value).removesuffix(" 00:00:00")
 
 
 def _finite(name, scores):

@@ -17,6 +17,9 @@ MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", ">")
 
 GREY = "0.55"
 
+# Text of a missing value.
+MISSING = "missing"
+
 # Between two images of a mosaic, as a share of their height.
 _GAP = 0.08
 
@@ -138,17 +141,26 @@ def unwrap(estimator, attribute):
     )
 
 
-def numeric(name, rows):
-    """An array of float64 with two axes or more; missing values are NaN."""
+def numeric(name, rows, texts=None):
+    """An array of float64 with two axes or more; missing values are NaN.
+
+    With a dictionary `texts`, data frames may have categories, which are NaN, and times: it
+    gets their texts, (n_samples,), by position, and whether they are categories.
+    """
     if is_frame(rows):
         columns, others = [], []
-        for data in read_columns(rows):
+        for j, data in enumerate(read_columns(rows)):
             values = data.values[data.observed]
             are_flags = data.family == "category" and all(isinstance(v, bool) for v in values)
-            if data.family == "number" or are_flags:
-                columns.append(spread(values, data.observed))
-            else:
-                others.append(data.name)
+            if data.family != "number" and not are_flags:
+                if texts is None:
+                    others.append(data.name)
+                    continue
+                is_category = data.family == "category"
+                written = [str(v) for v in (data.values if is_category else data.times())]
+                texts[j] = np.where(data.observed, written, MISSING), is_category
+                values = np.nan if is_category else values
+            columns.append(spread(values, data.observed))
         if others:
             raise ValueError(
                 f"{name} must hold numbers only; these columns hold others: "

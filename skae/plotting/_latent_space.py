@@ -13,11 +13,11 @@ from sklearn.decomposition import PCA
 from sklearn.utils import check_array, check_consistent_length, column_or_1d
 
 from skae.estimators._latent_paths import check_components
-from skae.plotting._drawing import COLORS, MARKERS, axes_for, spread
+from skae.plotting._drawing import COLORS, MARKERS, MISSING, axes_for, spread
 from skae.tables._objects import is_missing
 
 # Points without a label lie below the others.
-_MISSING = {"color": "0.85", "marker": "o", "zorder": 0.5, "label": "missing"}
+_MISSING = {"color": "0.85", "marker": "o", "zorder": 0.5, "label": MISSING}
 
 # Whole numbers with more distinct values than this are measured, not classes.
 _MOST_CLASSES = 20

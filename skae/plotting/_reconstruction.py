@@ -8,6 +8,7 @@ from numpy.typing import ArrayLike
 from skae.plotting._drawing import (
     COLORS,
     GREY,
+    MISSING,
     Band,
     add_grid,
     as_images,
@@ -21,8 +22,10 @@ from skae.tables._frames import is_frame
 
 # Panels of series in one line.
 _MOST_ACROSS = 5
-# More values than this in a table are not legible with numbers in them.
+# More values than this in a table are not legible with numbers in them, nor more names of
+# columns below it.
 _MOST_NUMBERS = 120
+_MOST_NAMES = 30
 
 
 @dataclass(eq=False, repr=False)
@@ -44,8 +47,9 @@ class ReconstructionDisplay:
         "image": originals over reconstructions over the absolute error of each pixel.
         "series": one panel for each row (and channel), reconstruction over original.
         "table": differences by row and column in standard deviations of the column over
-        all originals. "auto": images where `image_shape` is given or the rows have
-        more than one axis, and a table otherwise.
+        all originals; of categories in a data frame, those that are others. "auto": images
+        where `image_shape` is given or the rows have more than one axis, and a table
+        otherwise.
 
     image_shape : tuple of int, default=None
         (height, width) or (height, width, channels) of the image in each row.
@@ -125,7 +129,7 @@ class ReconstructionDisplay:
             )
         steps = getattr(estimator, "steps", None)
         name = name or type(steps[-1][1] if steps else estimator).__name__
-        return cls.from_arrays(X, {name: np.asarray(rows)}, **params)
+        return cls.from_arrays(X, {name: rows}, **params)
 
     @classmethod
     def from_arrays(cls, originals, reconstructions, *, ax=None, errors=True, **params):
@@ -156,16 +160,24 @@ class ReconstructionDisplay:
         """
         if self.n_samples < 1:
             raise ValueError(f"n_samples must be at least 1; got {self.n_samples!r}.")
-        originals = numeric("originals", self.originals)
+        can_be_table = self.kind in ("auto", "table") and self.image_shape is None
+        texts = {} if can_be_table else None
+        originals = numeric("originals", self.originals, texts)
         if not self.reconstructions:
             raise ValueError("reconstructions must hold at least one; got none.")
-        others = {}
+        others, texts_of = {}, {}
         for name, rows in self.reconstructions.items():
-            rows = numeric(f"reconstructions[{name!r}]", rows)
+            texts_of[str(name)] = {} if can_be_table else None
+            rows = numeric(f"reconstructions[{name!r}]", rows, texts_of[str(name)])
             if rows.shape != originals.shape:
                 raise ValueError(
                     f"reconstructions must have the shape of the originals, "
                     f"{originals.shape}; {str(name)!r} has {rows.shape}."
+                )
+            if can_be_table and texts_of[str(name)].keys() != texts.keys():
+                raise ValueError(
+                    f"reconstructions must have columns of the types of the originals; "
+                    f"those of {str(name)!r} differ."
                 )
             others[str(name)] = rows[: self.n_samples]
         kind, allowed = self.kind, ("auto", "image", "series", "table")
@@ -179,7 +191,7 @@ class ReconstructionDisplay:
         elif kind == "series":
             self._draw_series(ax, originals[: self.n_samples], others)
         else:
-            self._draw_table(ax, originals, others)
+            self._draw_table(ax, originals, others, texts or {}, texts_of)
         return self
 
     def _draw_images(self, ax, shown, others, errors):
@@ -238,8 +250,11 @@ class ReconstructionDisplay:
         )
         self.colorbar_ = None
 
-    def _draw_table(self, ax, originals, others):
-        """Draw differences of the first rows of a table (n_samples, n_features)."""
+    def _draw_table(self, ax, originals, others, texts, texts_of):
+        """Draw differences of the first rows of a table (n_samples, n_features).
+
+        `texts`, and `texts_of` each reconstruction, are those of columns without numbers.
+        """
         if originals.ndim > 2:
             raise ValueError(
                 f"kind='table' needs rows of two axes; got shape {originals.shape}."
@@ -254,26 +269,39 @@ class ReconstructionDisplay:
         spread = np.where(spread > 0, spread, 1)
         shown = originals[: self.n_samples]
         differences = {name: (rows - shown) / spread for name, rows in others.items()}
+        categories = [j for j, (_, is_category) in texts.items() if is_category]
+        for name, values in differences.items():
+            for j in categories:
+                given, other = texts[j][0][: len(shown)], texts_of[name][j][0][: len(shown)]
+                values[given == other, j], values[given != other, j] = 0, np.inf
+                values[given == MISSING, j] = np.nan
         most = max(np.abs(limits_of(*differences.values()))) or 1
         title, has_numbers = "Table rows and their reconstructions", shown.size <= _MOST_NUMBERS
         if has_numbers:
             title += ": original, and below it what became of it"
+        step = -(-n_columns // _MOST_NAMES)
+        columns = "Column" if step == 1 else f"{n_columns} columns, one of {step} named"
         width = np.clip(0.62 * n_columns * len(others) + 2.6, 7.2, 16)
         size = (width, 0.42 * len(shown) + 2.0)
         axes = panels_for(self, ax, size, title, 1, len(others), sharey=True)
         for panel, (name, values) in zip(axes[0], differences.items(), strict=True):
+            values = np.minimum(values, most)
             picture = panel.imshow(values, cmap="PuOr_r", vmin=-most, vmax=most, aspect="auto")
-            panel.set_xticks(
-                range(n_columns), names, rotation=35, ha="right", rotation_mode="anchor"
-            )
-            panel.set(xlabel=f"Column, by {name}", yticks=range(len(shown)))
+            slanted = {"rotation": 35, "ha": "right", "rotation_mode": "anchor"}
+            panel.set_xticks(range(0, n_columns, step), names[::step], **slanted)
+            panel.set(xlabel=f"{columns}, by {name}", yticks=range(len(shown)))
             if not has_numbers:
                 continue
             for (i, j), value in np.ndenumerate(shown):
-                is_dark = abs(values[i, j]) > 0.6 * most
+                color = "white" if abs(values[i, j]) > 0.6 * most else "black"
+                color = None if np.isnan(values[i, j]) else color
+                cells = f"{value:.3g}\n{others[name][i, j]:.3g}"
+                if j in texts:
+                    both = texts[j][0][i], texts_of[name][j][0][i]
+                    cells = "\n".join(text[:10] for text in both)
                 panel.text(
-                    j, i, f"{value:.3g}\n{others[name][i, j]:.3g}", ha="center", va="center",
-                    fontsize=7, color="white" if is_dark else "black", linespacing=1.0,
+                    j, i, cells, ha="center", va="center",
+                    fontsize=7, color=color, linespacing=1.0,
                 )  # fmt: skip
             panel.set_xticks(np.arange(n_columns + 1) - 0.5, minor=True)
             panel.set_yticks(np.arange(len(shown) + 1) - 0.5, minor=True)
@@ -281,4 +309,6 @@ class ReconstructionDisplay:
             panel.tick_params(which="minor", length=0)
         axes[0, 0].set_ylabel("Row")
         label = "Reconstruction minus original\n(standard deviations of the column)"
+        if categories:
+            label += "\nor the largest, of another category"
         self.colorbar_ = self.figure_.colorbar(picture, ax=list(axes[0]), label=label, pad=0.02)
