@@ -9,7 +9,7 @@ BIN := .venv/bin
 export TF_CPP_MIN_LOG_LEVEL ?= 3
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-slow test-data test-kernels test-clients test-backends test-jax \
+.PHONY: help setup demo test test-slow test-data test-kernels test-clients test-backends test-jax \
 	test-torch mutants lint format types imports doctest docs bench clean
 
 help: ## Show the targets
@@ -45,6 +45,8 @@ $(BIN)/python:
 	@touch $@
 
 # What people run
+
+setup: .venv/.stamp ## Install what tests, checks and documentation need into .venv
 
 demo: .venv/.stamp-demo ## Choose a latent size beside PCA: a table, and pictures in demo/
 	$(BIN)/python examples/demo.py demo

@@ -6,6 +6,7 @@ from skae.classifier import AEClassifier
 from skae.estimators import AutoencoderTransformer, DenoisingAutoencoder
 from skae.imputation import AEImputer
 from skae.persistence import load, save, to_onnx
+from skae.utils._process import show_versions
 from skae.variational import VAETransformer
 
 __version__ = "0.1.0"
@@ -22,5 +23,6 @@ __all__ = [
     "load",
     "metrics",
     "save",
+    "show_versions",
     "to_onnx",
 ]

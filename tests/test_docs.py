@@ -96,9 +96,52 @@ def test_digits_are_rounded_and_not_cut(check_figures):
 
 
 @pytest.fixture(scope="module")
-def extras():
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+def project():
+    return tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+
+
+@pytest.fixture(scope="module")
+def extras(project):
     return set(project["optional-dependencies"])
+
+
+def test_the_oldest_versions_are_those_of_the_project(project):
+    page = (ROOT / "docs" / "versions.rst").read_text()
+    listed = re.findall(r"^   \* - ([\w-]+)\n     - ([\d.]+)$", page, re.MULTILINE)
+    assert [f"{name}>={version}" for name, version in listed] == project["dependencies"]
+    pythons = re.findall(r"^   \* - ([\d.]+)$", page, re.MULTILINE)
+    named = re.findall(r"Python :: ([\d.]+\d)", "\n".join(project["classifiers"]))
+    assert pythons == named
+    assert project["requires-python"] == f">={pythons[0]}"
+
+
+def test_the_owner_of_the_repository_is_stated_in_one_place(project):
+    (owner,) = {url.split("/")[3] for url in project["urls"].values()}
+    written = [*ROOT.glob("*.md"), *ROOT.glob("*.cff"), *ROOT.glob(".github/**/*.*"), *GUIDE]
+    assert not [
+        path for path in written if path.is_file() and f"{owner}/skae" in path.read_text()
+    ]
+
+
+def test_the_citation_has_the_version():
+    lines = (ROOT / "CITATION.cff").read_text().splitlines()
+    assert f"version: {skae.__version__}" in lines
+
+
+@pytest.mark.parametrize("name", sorted(path.name for path in ROOT.glob("*.md")))
+def test_project_files_name_what_is_there(name):
+    """Files and folders that are named, and targets of make."""
+    text = (ROOT / name).read_text()
+    folders = "benchmarks|docs|examples|skae|tests|.github|.ci"
+    for path in re.findall(rf"(?<![\w/.-])(?:{folders})/[\w/.-]*\w", text):
+        # The tree of the documentation's build.
+        assert "_build" in path or (ROOT / path).exists(), path
+    for path in re.findall(r"\]\(([\w./-]+)\)", text):
+        assert (ROOT / path).exists(), path
+    makefile = (ROOT / "Makefile").read_text()
+    targets = re.findall(r"(?:`|\$ )make ((?:[a-z-]+ ?)+)", text)
+    for target in " ".join(targets).split():
+        assert re.search(rf"^{target}:|^(?:[a-z-]+ )*{target}\b.*:", makefile, re.M), target
 
 
 def test_extras_that_are_named_exist_and_can_be_installed(extras):

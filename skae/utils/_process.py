@@ -1,17 +1,20 @@
-"""Threads, forks and memory of this process."""
+"""Threads, forks and memory of this process, and the versions in it."""
 
 import ctypes
 import math
 import mmap
 import os
+import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, nullcontext, suppress
 from functools import cache
+from importlib.metadata import PackageNotFoundError, version
 from threading import Lock
 from typing import Any
 
 import numpy as np
+import sklearn
 from numpy.typing import NDArray
 from threadpoolctl import ThreadpoolController, threadpool_limits
 
@@ -27,6 +30,9 @@ _FEWEST_PARTS = 8
 _LARGE_PAGE = 2**21
 
 _IMPORTED_IN = os.getpid()
+
+_BACKENDS = ("tensorflow", "jax", "torch")
+_OPTIONAL = ("pandas", "polars", "pyarrow", "onnx", "onnxruntime", "skl2onnx", "matplotlib")
 
 
 # Threads
@@ -160,3 +166,48 @@ def malloc_trim() -> None:
     """Return freed memory to the system, with glibc: XLA frees 100 MB after compiling."""
     with suppress(AttributeError, OSError, TypeError):  # of another library
         ctypes.CDLL(None).malloc_trim(0)
+
+
+# Versions
+
+
+def show_versions() -> None:
+    """Print versions, the backend and its devices, as a report of an error needs them.
+
+    Those of :func:`sklearn.show_versions`, and of what skae uses besides. No package is
+    imported: a backend and its devices are shown once something was trained.
+
+    Examples
+    --------
+    >>> import skae
+    >>> skae.show_versions()  # doctest: +SKIP
+    """
+    sklearn.show_versions()
+    keras = sys.modules.get("keras")
+    backend = keras.config.backend() if keras else ""
+    lines = [
+        f"{name:>13}: {_version(name)}" for name in ("skae", "keras", *_BACKENDS, *_OPTIONAL)
+    ]
+    lines += ["", f"Keras backend: {backend or 'not imported'}"]
+    lines += [f"{'device':>13}: {name}" for name in _devices(backend)]
+    print("\nskae dependencies:", *lines, sep="\n")
+
+
+def _version(package: str) -> str | None:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None
+
+
+def _devices(backend: str) -> list[str]:
+    """Names of the devices of a backend that is imported."""
+    module: Any = sys.modules.get(backend)
+    if backend == "tensorflow":
+        return [device.name for device in module.config.list_physical_devices()]
+    if backend == "jax":
+        return [str(device) for device in module.devices()]
+    if backend == "torch":
+        cuda = module.cuda
+        return ["cpu", *map(cuda.get_device_name, range(cuda.device_count()))]
+    return []
