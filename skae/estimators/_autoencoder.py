@@ -1,9 +1,12 @@
 """AutoencoderTransformer."""
 
+from collections.abc import Callable
 from copy import copy
 from numbers import Integral
+from typing import Any, Self
 
 import numpy as np
+from numpy.typing import ArrayLike
 from sklearn.utils import check_scalar
 from sklearn.utils.validation import check_is_fitted
 
@@ -17,7 +20,8 @@ from skae.estimators._parameters import (
     TableTagsMixin,
     network_parameters,
 )
-from skae.networks._base import keras_name
+from skae.losses._penalties import Penalty
+from skae.networks._base import Network, keras_name
 from skae.networks._ordered import OrderedNetwork
 
 
@@ -316,36 +320,36 @@ class AutoencoderTransformer(
 
     def __init__(
         self,
-        n_components=2,
+        n_components: float = 2,
         *,
-        hidden_layer_sizes=(256, 128),
-        network=None,
-        activation="relu",
-        code_activation="identity",
-        output_activation="auto",
-        normalization=None,
-        dropout=0.0,
-        tied_weights=False,
-        ordered=False,
-        loss="squared_error",
-        penalty="linear",
-        init="pca",
-        optimizer="adam",
-        learning_rate="auto",
-        weight_decay=0.0,
-        batch_size="auto",
-        max_iter=100,
-        early_stopping=True,
-        validation_fraction=0.1,
-        n_iter_no_change=10,
-        tol=5e-4,
-        warm_start=False,
-        categorical_features="from_dtype",
-        standardize="auto",
-        clip=True,
-        random_state=None,
-        verbose=False,
-    ):
+        hidden_layer_sizes: ArrayLike = (256, 128),
+        network: Network | None = None,
+        activation: str = "relu",
+        code_activation: str = "identity",
+        output_activation: str = "auto",
+        normalization: str | None = None,
+        dropout: float = 0.0,
+        tied_weights: bool = False,
+        ordered: bool = False,
+        loss: str | Callable[..., Any] = "squared_error",
+        penalty: str | Penalty | None = "linear",
+        init: str = "pca",
+        optimizer: Any = "adam",
+        learning_rate: Any = "auto",
+        weight_decay: float = 0.0,
+        batch_size: int | str = "auto",
+        max_iter: int = 100,
+        early_stopping: bool = True,
+        validation_fraction: float = 0.1,
+        n_iter_no_change: int = 10,
+        tol: float | None = 5e-4,
+        warm_start: bool = False,
+        categorical_features: ArrayLike = "from_dtype",
+        standardize: bool | str = "auto",
+        clip: bool = True,
+        random_state: int | np.random.RandomState | None = None,
+        verbose: int | bool = False,
+    ) -> None:
         self.n_components = n_components
         self.hidden_layer_sizes = hidden_layer_sizes
         self.network = network
@@ -375,7 +379,7 @@ class AutoencoderTransformer(
         self.random_state = random_state
         self.verbose = verbose
 
-    def truncated(self, n_components):
+    def truncated(self, n_components: int) -> Self:
         """The fitted transformer of the first columns of an ordered code.
 
         Nothing is trained: the encoder keeps its first columns, and the decoder is the one

@@ -5,6 +5,7 @@ from copy import deepcopy
 from dataclasses import asdict, replace
 from math import prod
 from numbers import Integral
+from typing import Any, Self
 
 import numpy as np
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
@@ -84,7 +85,7 @@ class BaseAutoencoder(
     _parameter_constraints: dict = CONSTRAINTS
 
     @abstractmethod
-    def __init__(self):
+    def __init__(self) -> None:
         """Subclasses name every parameter."""
 
     # Sparse and many rows are read in chunks.
@@ -103,15 +104,14 @@ class BaseAutoencoder(
 
     @restores_state_on_error
     @fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X, y=None, sample_weight=None):
+    def fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> Self:
         """Train the autoencoder on X.
 
         Parameters
         ----------
         X : data frame or array-like of shape (n_samples, n_features) or (n_samples, ...)
             Training rows, at least two. Images and series may have more axes, and tables
-            columns of any kind, and missing values. Sparse matrices are read a chunk at a
-            time.
+            columns of any kind, and missing values. Sparse matrices are read in chunks.
 
         y : Ignored
             Not used, present for API consistency by convention.
@@ -130,7 +130,7 @@ class BaseAutoencoder(
 
     @restores_state_on_error
     @fit_context(prefer_skip_nested_validation=True)
-    def partial_fit(self, X, y=None, sample_weight=None):
+    def partial_fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> Self:
         """Train for one epoch on X, continuing from the weights of earlier calls.
 
         Centre and scale are those of all rows so far, where the network's weights can be
@@ -328,7 +328,7 @@ class BaseAutoencoder(
 
     # Encoding and decoding
 
-    def transform(self, X):
+    def transform(self, X: Any) -> Any:
         """Encode X.
 
         Parameters
@@ -343,7 +343,7 @@ class BaseAutoencoder(
         """
         return self._in_parts(X, "encode")
 
-    def inverse_transform(self, X):
+    def inverse_transform(self, X: Any) -> Any:
         """Decode codes.
 
         Parameters
@@ -366,7 +366,7 @@ class BaseAutoencoder(
             )
         return self._model.preprocessing.shaped(self._model.decoder(code), X)
 
-    def reconstruct(self, X):
+    def reconstruct(self, X: Any) -> Any:
         """Encode X and decode it again.
 
         Parameters
@@ -382,7 +382,7 @@ class BaseAutoencoder(
         output = self._in_parts(X, "reconstruct")
         return self._model.preprocessing.shaped(output, X)
 
-    def score_samples(self, X):
+    def score_samples(self, X: Any) -> np.ndarray:
         """Minus the loss of each row: higher is more like the training rows.
 
         Parameters
@@ -401,7 +401,7 @@ class BaseAutoencoder(
         check_is_fitted(self)
         return -self._model.unit * self._model.losses(self._rows(X))
 
-    def score(self, X, y=None, sample_weight=None):
+    def score(self, X: Any, y: Any = None, sample_weight: Any = None) -> float:
         """Share of the variance of X that the reconstruction explains.
 
         One minus the squared error of the reconstruction over the squared distance of
@@ -456,12 +456,12 @@ class BaseAutoencoder(
         return self._model.preprocessing.with_targets(read_rows(self, X, target))
 
     @property
-    def encoder_(self):
+    def encoder_(self) -> Any:
         """Keras model from rows in the units of the data to codes, made anew each time."""
         return self._keras_models()[0]
 
     @property
-    def decoder_(self):
+    def decoder_(self) -> Any:
         """Keras model from codes to rows in the units of the data, made anew each time."""
         return self._keras_models()[1]
 

@@ -1,7 +1,11 @@
 """DenoisingAutoencoder."""
 
+from collections.abc import Callable
 from numbers import Real
+from typing import Any, Self
 
+import numpy as np
+from numpy.typing import ArrayLike
 from sklearn.utils.validation import check_is_fitted
 
 from skae.corruption._corruptions import CORRUPTIONS, Corruption, Spread
@@ -13,7 +17,9 @@ from skae.estimators._parameters import (
     ReconstructionLossMixin,
     TableTagsMixin,
 )
+from skae.losses._penalties import Penalty
 from skae.metrics import variance_explained
+from skae.networks._base import Network
 from skae.utils._calls import restores_state_on_error
 from skae.utils._sklearn import Interval, StrOptions, fit_context
 
@@ -281,37 +287,37 @@ class DenoisingAutoencoder(
 
     def __init__(
         self,
-        n_components=0.99,
+        n_components: float = 0.99,
         *,
-        hidden_layer_sizes=(256, 128),
-        network=None,
-        activation="relu",
-        code_activation="identity",
-        output_activation="auto",
-        normalization=None,
-        dropout=0.0,
-        tied_weights=False,
-        loss="squared_error",
-        penalty="linear",
-        corruption="auto",
-        corruption_level=0.5,
-        init="pca",
-        optimizer="adam",
-        learning_rate="auto",
-        weight_decay=0.0,
-        batch_size="auto",
-        max_iter=100,
-        early_stopping=True,
-        validation_fraction=0.1,
-        n_iter_no_change=10,
-        tol=5e-4,
-        warm_start=False,
-        categorical_features="from_dtype",
-        standardize="auto",
-        clip=True,
-        random_state=None,
-        verbose=False,
-    ):
+        hidden_layer_sizes: ArrayLike = (256, 128),
+        network: Network | None = None,
+        activation: str = "relu",
+        code_activation: str = "identity",
+        output_activation: str = "auto",
+        normalization: str | None = None,
+        dropout: float = 0.0,
+        tied_weights: bool = False,
+        loss: str | Callable[..., Any] = "squared_error",
+        penalty: str | Penalty | None = "linear",
+        corruption: str | Corruption | None = "auto",
+        corruption_level: float = 0.5,
+        init: str = "pca",
+        optimizer: Any = "adam",
+        learning_rate: Any = "auto",
+        weight_decay: float = 0.0,
+        batch_size: int | str = "auto",
+        max_iter: int = 100,
+        early_stopping: bool = True,
+        validation_fraction: float = 0.1,
+        n_iter_no_change: int = 10,
+        tol: float | None = 5e-4,
+        warm_start: bool = False,
+        categorical_features: ArrayLike = "from_dtype",
+        standardize: bool | str = "auto",
+        clip: bool = True,
+        random_state: int | np.random.RandomState | None = None,
+        verbose: int | bool = False,
+    ) -> None:
         self.n_components = n_components
         self.hidden_layer_sizes = hidden_layer_sizes
         self.network = network
@@ -344,7 +350,7 @@ class DenoisingAutoencoder(
 
     @restores_state_on_error
     @fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X, y=None, target=None, sample_weight=None):
+    def fit(self, X: Any, y: Any = None, target: Any = None, sample_weight: Any = None) -> Self:  # type: ignore[override]
         """Train the autoencoder on X.
 
         Parameters
@@ -371,7 +377,9 @@ class DenoisingAutoencoder(
 
     @restores_state_on_error
     @fit_context(prefer_skip_nested_validation=True)
-    def partial_fit(self, X, y=None, target=None, sample_weight=None):
+    def partial_fit(  # type: ignore[override]
+        self, X: Any, y: Any = None, target: Any = None, sample_weight: Any = None
+    ) -> Self:
         """Train for one epoch on X, going on from where training stands.
 
         As `AutoencoderTransformer.partial_fit`; `early_stopping` has no effect.
@@ -397,7 +405,7 @@ class DenoisingAutoencoder(
         """
         return self._fit(X, y, target, sample_weight, one_epoch=True)
 
-    def denoise(self, X):
+    def denoise(self, X: Any) -> Any:
         """Encode corrupted rows as they come and decode them.
 
         Parameters
@@ -412,7 +420,7 @@ class DenoisingAutoencoder(
         """
         return self.reconstruct(X)
 
-    def score_samples(self, X, target=None):
+    def score_samples(self, X: Any, target: Any = None) -> np.ndarray:
         """Minus the loss of each row, which is encoded as it comes.
 
         Parameters
@@ -432,7 +440,9 @@ class DenoisingAutoencoder(
         check_is_fitted(self)
         return -self._model.unit * self._model.losses(self._rows(X, target))
 
-    def score(self, X, y=None, target=None, sample_weight=None):
+    def score(  # type: ignore[override]
+        self, X: Any, y: Any = None, target: Any = None, sample_weight: Any = None
+    ) -> float:
         """Share of the variance of the target that the reconstruction of X explains.
 
         Parameters

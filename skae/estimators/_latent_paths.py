@@ -1,6 +1,8 @@
 """Paths through the code: interpolation between rows, and latent traversals."""
 
+from collections.abc import Sequence
 from numbers import Integral
+from typing import Any
 
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
@@ -25,7 +27,15 @@ class LatentPathsMixin:
     #: What ``method="auto"`` stands for.
     _interpolation = "linear"
 
-    def interpolate(self, X_start, X_end, *, n_steps=10, weights=None, method="auto"):
+    def interpolate(
+        self,
+        X_start: Any,
+        X_end: Any,
+        *,
+        n_steps: int = 10,
+        weights: Any = None,
+        method: str = "auto",
+    ) -> np.ndarray:
         """Decode the path through the code from one row to another.
 
         Parameters
@@ -72,7 +82,15 @@ class LatentPathsMixin:
         check_is_fitted(self)
         return interpolate(self, X_start, X_end, n_steps, weights, method)
 
-    def latent_traversal(self, X, *, start=None, components=None, n_values=7, values=None):
+    def latent_traversal(
+        self,
+        X: Any,
+        *,
+        start: Any = None,
+        components: Sequence[int] | None = None,
+        n_values: int = 7,
+        values: Any = None,
+    ) -> np.ndarray:
         """Decode codes in which one number varies and the others stay.
 
         Parameters

@@ -1,6 +1,7 @@
 """Parameters that autoencoders share: their constraints, and what follows from them."""
 
 from numbers import Integral, Real
+from typing import Any
 
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
@@ -103,7 +104,7 @@ class TableTagsMixin:
     """Kinds of columns, and the tags of what takes categories and missing values."""
 
     @property
-    def columns_(self):
+    def columns_(self: Any) -> dict[str, str]:
         """Kind of each column, by name."""
         check_is_fitted(self)
         if self.table_ is not None:

@@ -1,10 +1,11 @@
 """The one place that imports scikit-learn's private names."""
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.base import _fit_context as fit_context
+from sklearn.base import _fit_context
 from sklearn.metrics._pairwise_distances_reduction import ArgKmin
 from sklearn.model_selection._search import BaseSearchCV
 from sklearn.utils import _param_validation
@@ -19,6 +20,7 @@ from sklearn.utils._set_output import _get_output_config
 from sklearn.utils.validation import _check_feature_names_in as check_feature_names_in
 from sklearn.utils.validation import _check_sample_weight as check_sample_weight
 
+from skae.utils._calls import Method
 from skae.utils._process import safe_openmp
 
 try:
@@ -31,6 +33,9 @@ except ImportError:  # scikit-learn < 1.9 has no callbacks
     class CallbackSupportMixin:  # type: ignore[no-redef]
         """Stands in where scikit-learn has no callbacks: adds nothing."""
 
+
+# With the type of what it decorates.
+fit_context: Callable[..., Callable[[Method], Method]] = _fit_context
 
 #: Attributes that scikit-learn sets on an estimator, and not always.
 SKLEARN_ATTRIBUTES = (
