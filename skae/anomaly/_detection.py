@@ -2,6 +2,7 @@
 
 import math
 from numbers import Real
+from typing import Any, Self
 
 import numpy as np
 from scipy.stats import false_discovery_control
@@ -33,7 +34,7 @@ class DetectionMixin(OutlierMixin):
 
     # Scores
 
-    def score_samples(self, X):
+    def score_samples(self, X: Any) -> np.ndarray:
         """Minus the score of each row: higher is more normal.
 
         Parameters
@@ -49,7 +50,7 @@ class DetectionMixin(OutlierMixin):
         """
         return -self._scores(self._rows(X))
 
-    def decision_function(self, X):
+    def decision_function(self, X: Any) -> np.ndarray:
         """Distance of each row to the threshold.
 
         Parameters
@@ -64,7 +65,7 @@ class DetectionMixin(OutlierMixin):
         """
         return self.score_samples(X) - self.offset_
 
-    def predict(self, X):
+    def predict(self, X: Any) -> np.ndarray:
         """Mark anomalies.
 
         Parameters
@@ -79,7 +80,7 @@ class DetectionMixin(OutlierMixin):
         """
         return np.where(self.decision_function(X) < 0, -1, 1)
 
-    def p_values(self, X):
+    def p_values(self, X: Any) -> np.ndarray:
         """Share of normal rows that are at least as anomalous.
 
         With ``novelty=True`` by the training rows, all of which are normal; with
@@ -99,7 +100,7 @@ class DetectionMixin(OutlierMixin):
         scores = -self.score_samples(X)
         return self._calibration.p_values(scores)
 
-    def select(self, X, fdr=0.1):
+    def select(self, X: Any, fdr: float = 0.1) -> np.ndarray:
         """Find anomalies, with few normal rows among what is found.
 
         Benjamini and Hochberg's procedure on the p-values. With ``novelty=True`` these are
@@ -142,7 +143,7 @@ class DetectionMixin(OutlierMixin):
 
     # Explanations
 
-    def explain(self, X):
+    def explain(self, X: Any) -> Any:
         """Split the score of each row over the columns.
 
         For a detector at the end of a Pipeline give the rows as the other steps make them:
@@ -163,7 +164,7 @@ class DetectionMixin(OutlierMixin):
         parts = self._scores(rows)[:, np.newaxis] * self._score.shares(rows)
         return self._in_the_form_of(X, parts)
 
-    def expected(self, X):
+    def expected(self, X: Any) -> Any:
         """Expected values, given the rest of the row.
 
         Parameters
@@ -187,7 +188,7 @@ class DetectionMixin(OutlierMixin):
             return self.table_.decode(values, index=index_of(X))
         return self._in_the_form_of(X, values)
 
-    def describe(self, X, n_columns=3):
+    def describe(self, X: Any, n_columns: int = 3) -> list[str]:
         """Describe in words why each row is anomalous.
 
         Parameters
@@ -213,16 +214,16 @@ class DetectionMixin(OutlierMixin):
         blamed, shares, expected = self._score.reasons(rows)
         if self.table_ is None:
             names = getattr(self, "feature_names_in_", column_names(X, rows.shape[1]))
-            texts = (texts_of_numbers(each, spread) for each in (rows, expected))
+            texts: Any = (texts_of_numbers(each, spread) for each in (rows, expected))
         else:
             names = list(self.table_.columns_)
             columns = self.table_.cells(X), self.table_.decoded_cells(expected)
             texts = (texts_of_table(each, self.table_, spread) for each in columns)
         of_rows = zip(*texts, blamed, shares, strict=True)
-        return [describe_row(names, *of_row, n_columns) for of_row in of_rows]
+        return [describe_row(names, *of_row, n_columns) for of_row in of_rows]  # type: ignore[call-arg]
 
     @restores_state_on_error
-    def recalibrate(self, X, sample_weight=None):
+    def recalibrate(self, X: Any, sample_weight: Any = None) -> Self:
         """Set the threshold and p-values by new rows, without training.
 
         For data that drift, or another source of rows: `score_samples` stays as it is, and
@@ -301,7 +302,9 @@ class DetectionMixin(OutlierMixin):
         self.false_alarm_rate_ = calibration.rate(threshold)
 
     @available_if(_may_hold_anomalies)
-    def fit_predict(self, X, y=None, sample_weight=None, groups=None):
+    def fit_predict(
+        self, X: Any, y: Any = None, sample_weight: Any = None, groups: Any = None
+    ) -> np.ndarray:
         """Fit, and mark the anomalies among the training rows.
 
         Not available with ``novelty=True``, by which there are none.

@@ -3,8 +3,10 @@
 from collections.abc import Iterator
 from dataclasses import replace
 from numbers import Integral, Real
+from typing import Any, Self
 
 import numpy as np
+from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator, clone
 from sklearn.utils import get_tags
 
@@ -289,23 +291,23 @@ class AEAnomalyDetector(TableTagsMixin, DetectionMixin, CallbackSupportMixin, Ba
     def __init__(
         self,
         *,
-        contamination="auto",
-        novelty=False,
-        scoring="denoising",
-        estimator=None,
-        hidden_layer_sizes=(256, 256),
-        noise_level=0.7,
-        n_neighbors="auto",
-        trim_fraction=0.1,
-        n_steps=500,
-        batch_size=64,
-        learning_rate=0.003,
-        cv=5,
-        categorical_features="from_dtype",
-        subsample=100_000,
-        random_state=None,
-        verbose=False,
-    ):
+        contamination: float | str = "auto",
+        novelty: bool = False,
+        scoring: str = "denoising",
+        estimator: BaseAutoencoder | None = None,
+        hidden_layer_sizes: ArrayLike = (256, 256),
+        noise_level: float = 0.7,
+        n_neighbors: int | str = "auto",
+        trim_fraction: float = 0.1,
+        n_steps: int = 500,
+        batch_size: int = 64,
+        learning_rate: float = 0.003,
+        cv: Any = 5,
+        categorical_features: ArrayLike = "from_dtype",
+        subsample: int | None = 100_000,
+        random_state: int | np.random.RandomState | None = None,
+        verbose: int | bool = False,
+    ) -> None:
         self.contamination = contamination
         self.novelty = novelty
         self.scoring = scoring
@@ -327,7 +329,7 @@ class AEAnomalyDetector(TableTagsMixin, DetectionMixin, CallbackSupportMixin, Ba
 
     @restores_state_on_error
     @fit_context(prefer_skip_nested_validation=False)
-    def fit(self, X, y=None, sample_weight=None, groups=None):
+    def fit(self, X: Any, y: Any = None, sample_weight: Any = None, groups: Any = None) -> Self:
         """Train the score and calibrate it.
 
         Parameters
@@ -377,14 +379,14 @@ class AEAnomalyDetector(TableTagsMixin, DetectionMixin, CallbackSupportMixin, Ba
         scores, central, some = scores[held_out], central[held_out], rows.take(held_out)
         has_effects = not self.novelty and len(self._input_shape) == 1
         Z = some.inputs if has_effects else some.inputs[:, :0]
-        weight = None if some.weight is None else some.weight[central]
+        weight = None if some.weight is None else some.weight[central]  # type: ignore[assignment]
         self._binary_effects = BinaryEffects.from_data(Z[central], scores[central], weight)
         scores = scores * self._binary_effects.correction(Z)
         self._median_score = float(np.median(scores)) or 1.0
         self._calibrate(scores / self._median_score, some.weight, rows)
         curves = zip(*score.loss_curves, strict=False)
         self.loss_curve_ = [float(np.mean(losses)) for losses in curves]
-        self.estimators_ = getattr(score, "autoencoders", None)
+        self.estimators_ = getattr(score, "autoencoders", None)  # type: ignore[assignment]
         monitor.finish()
         autoencoders = self.estimators_ or []
         n_unfinished = sum(map(reached_max_iter, autoencoders))
