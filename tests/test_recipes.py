@@ -105,7 +105,10 @@ np.testing.assert_array_equal(skae.load("ae.skae").transform(X), ae.transform(X)
 # A parameter of the classifier, with its constraint, in one module.
 PARAMETER = {
     "classifier/_classifier.py": [
-        ("        n_jobs=None,\n", "        n_jobs=None,\n        temperature=1.0,\n"),
+        (
+            "        n_jobs: int | None = None,\n",
+            "        n_jobs: int | None = None,\n        temperature: float = 1.0,\n",
+        ),
         (
             "        self.n_jobs = n_jobs\n",
             "        self.n_jobs = n_jobs\n        self.temperature = temperature\n",

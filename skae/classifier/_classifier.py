@@ -2,9 +2,11 @@
 
 import math
 from numbers import Integral, Real
+from typing import Any, Self
 
 import numpy as np
 from joblib import Parallel, delayed
+from numpy.typing import ArrayLike
 from scipy import linalg
 from scipy.optimize import minimize
 from scipy.special import log_softmax, softmax
@@ -165,13 +167,13 @@ class AEClassifier(
 
     def __init__(
         self,
-        estimator=None,
+        estimator: BaseAutoencoder | None = None,
         *,
-        validation_fraction=0.1,
-        categorical_features="from_dtype",
-        random_state=None,
-        n_jobs=None,
-    ):
+        validation_fraction: float = 0.1,
+        categorical_features: ArrayLike = "from_dtype",
+        random_state: int | np.random.RandomState | None = None,
+        n_jobs: int | None = None,
+    ) -> None:
         self.estimator = estimator
         self.validation_fraction = validation_fraction
         self.categorical_features = categorical_features
@@ -180,7 +182,7 @@ class AEClassifier(
 
     @restores_state_on_error
     @fit_context(prefer_skip_nested_validation=False)
-    def fit(self, X, y, sample_weight=None):
+    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
         """Train an autoencoder on each class and calibrate them together.
 
         Parameters
@@ -344,7 +346,7 @@ class AEClassifier(
             X, _ = check_table(self, X)
         return self.offsets_ - self.slope_ * self._log_costs(X)
 
-    def decision_function(self, X):
+    def decision_function(self, X: Any) -> np.ndarray:
         """Calibrated scores of the classes.
 
         Parameters
@@ -361,7 +363,7 @@ class AEClassifier(
         logits = self._logits(X)
         return logits[:, 1] - logits[:, 0] if len(self.classes_) == 2 else logits
 
-    def predict(self, X):
+    def predict(self, X: Any) -> np.ndarray:
         """Most probable class of each row.
 
         Parameters
@@ -376,7 +378,7 @@ class AEClassifier(
         """
         return self.classes_[np.argmax(self._logits(X), axis=1)]
 
-    def predict_proba(self, X):
+    def predict_proba(self, X: Any) -> np.ndarray:
         """Probability of each class.
 
         Parameters
@@ -391,7 +393,7 @@ class AEClassifier(
         """
         return softmax(self._logits(X), axis=1)
 
-    def predict_log_proba(self, X):
+    def predict_log_proba(self, X: Any) -> np.ndarray:
         """Logarithm of the probability of each class.
 
         Parameters
@@ -406,7 +408,7 @@ class AEClassifier(
         """
         return log_softmax(self._logits(X), axis=1)
 
-    def score(self, X, y, sample_weight=None):
+    def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
         """Accuracy of `predict`.
 
         Parameters

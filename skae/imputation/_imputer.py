@@ -3,8 +3,10 @@
 import warnings
 from dataclasses import replace
 from numbers import Integral, Real
+from typing import Any, Self
 
 import numpy as np
+from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
@@ -166,19 +168,19 @@ class AEImputer(TransformerMixin, CallbackSupportMixin, BaseEstimator):
     def __init__(
         self,
         *,
-        missing_values=np.nan,
-        categorical_features="from_dtype",
-        hidden_layer_sizes=(256,),
-        activation="relu",
-        n_estimators=2,
-        n_steps=300,
-        batch_size=64,
-        learning_rate=0.003,
-        add_indicator=False,
-        keep_empty_features=False,
-        random_state=None,
-        verbose=False,
-    ):
+        missing_values: Any = np.nan,
+        categorical_features: ArrayLike = "from_dtype",
+        hidden_layer_sizes: ArrayLike = (256,),
+        activation: str = "relu",
+        n_estimators: int = 2,
+        n_steps: int = 300,
+        batch_size: int = 64,
+        learning_rate: float = 0.003,
+        add_indicator: bool = False,
+        keep_empty_features: bool = False,
+        random_state: int | np.random.RandomState | None = None,
+        verbose: int | bool = False,
+    ) -> None:
         self.missing_values = missing_values
         self.categorical_features = categorical_features
         self.hidden_layer_sizes = hidden_layer_sizes
@@ -194,7 +196,7 @@ class AEImputer(TransformerMixin, CallbackSupportMixin, BaseEstimator):
 
     @restores_state_on_error
     @fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X, y=None):
+    def fit(self, X: Any, y: Any = None) -> Self:
         """Fit the encoder, the distributions and the networks.
 
         Parameters
@@ -220,7 +222,7 @@ class AEImputer(TransformerMixin, CallbackSupportMixin, BaseEstimator):
         has_categories = not isinstance(given, str) and len(np.atleast_1d(given)) > 0
         self._of_numbers = not is_frame(X) and X.dtype.kind in "fiu" and not has_categories
         self._had_missing = np.flatnonzero(~observed.all(axis=0))
-        self._imputation, self.loss_curve_ = None, []
+        self._imputation, self.loss_curve_ = None, []  # type: ignore[assignment]
         monitor.open_networks(int(self.n_estimators))
         if any(block.stop > block.start for block in self.encoder_.blocks_):
             full, columns, layout = self._layout()
@@ -249,7 +251,7 @@ class AEImputer(TransformerMixin, CallbackSupportMixin, BaseEstimator):
         columns = np.concatenate([np.arange(b.start, b.stop) for b in blocks])
         return full, columns, Layout(column_of, is_number)
 
-    def transform(self, X):
+    def transform(self, X: Any) -> Any:
         """Fill missing values, and keep all others as they are.
 
         Parameters
@@ -269,7 +271,9 @@ class AEImputer(TransformerMixin, CallbackSupportMixin, BaseEstimator):
         """
         return self._filled(X, library=output_library(self))
 
-    def sample(self, X, n_draws=5, random_state=None):
+    def sample(
+        self, X: Any, n_draws: int = 5, random_state: int | np.random.RandomState | None = None
+    ) -> Any:
         """Fill missing values with draws and not with their prediction.
 
         For multiple imputation: the results of an analysis of each of the tables vary as much
@@ -333,7 +337,7 @@ class AEImputer(TransformerMixin, CallbackSupportMixin, BaseEstimator):
         """Mask (n_features,) of the columns in which no value was observed in fit."""
         return np.array([block.kind == "empty" for block in self.encoder_.blocks_])
 
-    def get_feature_names_out(self, input_features=None):
+    def get_feature_names_out(self, input_features: Any = None) -> np.ndarray:
         """Names of the columns that `transform` returns.
 
         Parameters

@@ -1,6 +1,7 @@
 """The generative model: a mixture as the prior of codes, samples of rows, log-likelihoods."""
 
 from numbers import Integral
+from typing import Any
 
 import numpy as np
 from sklearn.cluster import kmeans_plusplus
@@ -52,7 +53,7 @@ class LikelihoodMixin:
     # where no rows are.
     _interpolation = "spherical"
 
-    def posterior(self, X):
+    def posterior(self: Any, X: Any) -> tuple[np.ndarray, np.ndarray]:
         """Mean and standard deviation of the code of each row.
 
         Parameters
@@ -72,7 +73,9 @@ class LikelihoodMixin:
         mean, log_variance = posterior(np, self._in_parts(X, "encoder"))
         return np.ascontiguousarray(mean), np.exp(0.5 * log_variance)
 
-    def sample(self, n_samples=1, random_state=None, *, noise=True):
+    def sample(
+        self: Any, n_samples: int = 1, random_state: Any = None, *, noise: bool = True
+    ) -> Any:
         """Draw rows from the model: codes from the prior, `prior_`, and rows from them.
 
         Parameters
@@ -113,7 +116,7 @@ class LikelihoodMixin:
             rows = (rng.uniform(size=rows.shape) < rows).astype(rows.dtype)
         return model.preprocessing.shaped(rows)
 
-    def score_samples(self, X):
+    def score_samples(self: Any, X: Any) -> np.ndarray:
         """Log-likelihood of each row, estimated by weighted draws of codes.
 
         The logarithm of the mean weight of `n_draws` codes, which comes to the
@@ -155,7 +158,7 @@ class LikelihoodMixin:
             lambda rows: self._model.log_likelihood(rows, int(self.n_draws), gain)
         )
 
-    def score(self, X, y=None, sample_weight=None):
+    def score(self: Any, X: Any, y: Any = None, sample_weight: Any = None) -> float:
         """Mean of `score_samples`.
 
         Parameters

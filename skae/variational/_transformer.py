@@ -1,8 +1,10 @@
 """VAETransformer."""
 
 from numbers import Integral, Real
+from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 from sklearn.exceptions import ConvergenceWarning
 
 from skae.estimators._base import BaseAutoencoder
@@ -11,7 +13,7 @@ from skae.estimators._parameters import TableTagsMixin
 from skae.estimators._validation import check_bounded
 from skae.losses._likelihood import LIKELIHOODS
 from skae.networks import KerasNetwork
-from skae.networks._base import LayerOptions, keras_name
+from skae.networks._base import LayerOptions, Network, keras_name
 from skae.utils._calls import warn_user
 from skae.utils._sklearn import Interval, StrOptions
 from skae.variational._generative import LikelihoodMixin, fit_prior
@@ -329,37 +331,37 @@ class VAETransformer(
 
     def __init__(
         self,
-        n_components=2,
+        n_components: float = 2,
         *,
-        hidden_layer_sizes=(256, 128),
-        network=None,
-        activation="relu",
-        normalization=None,
-        dropout=0.0,
-        likelihood="gaussian",
-        noise_floor=0.1,
-        beta=1.0,
-        warm_up=0,
-        free_bits=0.0,
-        prior="mixture",
-        n_draws=48,
-        init="pca",
-        optimizer="adam",
-        learning_rate=0.001,
-        weight_decay=0.0,
-        batch_size="auto",
-        max_iter=200,
-        early_stopping=True,
-        validation_fraction=0.1,
-        n_iter_no_change=20,
-        tol=0.01,
-        warm_start=False,
-        categorical_features="from_dtype",
-        standardize="auto",
-        clip=True,
-        random_state=None,
-        verbose=False,
-    ):
+        hidden_layer_sizes: ArrayLike = (256, 128),
+        network: Network | None = None,
+        activation: str = "relu",
+        normalization: str | None = None,
+        dropout: float = 0.0,
+        likelihood: str = "gaussian",
+        noise_floor: float = 0.1,
+        beta: float = 1.0,
+        warm_up: int = 0,
+        free_bits: float = 0.0,
+        prior: str = "mixture",
+        n_draws: int = 48,
+        init: str = "pca",
+        optimizer: Any = "adam",
+        learning_rate: Any = 0.001,
+        weight_decay: float = 0.0,
+        batch_size: int | str = "auto",
+        max_iter: int = 200,
+        early_stopping: bool = True,
+        validation_fraction: float = 0.1,
+        n_iter_no_change: int = 20,
+        tol: float | None = 0.01,
+        warm_start: bool = False,
+        categorical_features: ArrayLike = "from_dtype",
+        standardize: bool | str = "auto",
+        clip: bool = True,
+        random_state: int | np.random.RandomState | None = None,
+        verbose: int | bool = False,
+    ) -> None:
         self.n_components = n_components
         self.hidden_layer_sizes = hidden_layer_sizes
         self.network = network
