@@ -43,7 +43,7 @@ def best_pca(digits, corrupted):
     for size in range(5, code.shape[1] + 1, 5):
         output = pca.mean_ + code[:, :size] @ pca.components_[:size]
         ratios[size] = psnr(digits.test, output.reshape(corrupted.shape))
-    size = max(ratios, key=ratios.get)
+    size = max(ratios, key=lambda size: ratios[size])
     return ratios[size], size
 
 

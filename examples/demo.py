@@ -160,10 +160,10 @@ def plot_codes(fitted, X_test, y_test, variance, path):
     fig, axes = plt.subplots(1, 2, figsize=(9.6, 4.6), layout="constrained")
     for ax, name in zip(axes, REDUCERS, strict=True):
         code = fitted[name, 2].transform(X_test)
-        for digit, color in enumerate(mpl.colormaps["tab10"].colors):
+        for digit, color in enumerate(mpl.color_sequences["tab10"]):
             at = code[y_test == digit]
             ax.scatter(*at.T, s=16, color=color, alpha=0.45, linewidth=0, label=str(digit))
-        for digit, color in enumerate(mpl.colormaps["tab10"].colors):
+        for digit, color in enumerate(mpl.color_sequences["tab10"]):
             # The digit itself, for colour-blind readers.
             x, y = np.median(code[y_test == digit], axis=0)
             ax.text(

@@ -8,6 +8,8 @@ sequence-to-sequence networks, whose epochs take longer, train for fewer.
     python examples/kinds.py --output pictures
 """
 
+from typing import Any
+
 from sklearn.decomposition import PCA
 
 from _images import Script, print_table, quality, timed_fit
@@ -19,7 +21,7 @@ from skae.plotting import ReconstructionDisplay
 
 def kinds(epochs):
     """Models by name, with a flag for those whose input is images, not rows of pixels."""
-    common = {
+    common: dict[str, Any] = {
         "loss": "binary_crossentropy", "init": "random", "batch_size": 256,
         "early_stopping": False, "tol": None, "random_state": 0,
     }  # fmt: skip

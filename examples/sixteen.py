@@ -3,6 +3,8 @@
 python examples/sixteen.py --output pictures
 """
 
+from typing import Any
+
 import numpy as np
 from matplotlib.colors import hsv_to_rgb
 
@@ -50,7 +52,7 @@ def paint(script, digits):
         "train": digits.train[..., None] * HUES[digits.y_train, None, None],
         "test": digits.test[..., None] * HUES[digits.y_test, None, None],
     }
-    painters = {
+    painters: dict[str, dict[str, Any]] = {
         "linear": {"hidden_layer_sizes": ()},
         "MLP": {"hidden_layer_sizes": (256, 128)},
     }
