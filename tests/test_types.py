@@ -1,4 +1,4 @@
-"""The public surface as type checkers see it: mypy checks this file, and it runs as a test.
+"""The public surface as type checkers see it, mypy and pyright; it runs as a test, too.
 
 `assert_type` does nothing when it runs; the assertions beside it say that the types are true.
 """

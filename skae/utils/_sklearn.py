@@ -34,9 +34,6 @@ except ImportError:  # scikit-learn < 1.9 has no callbacks
         """Stands in where scikit-learn has no callbacks: adds nothing."""
 
 
-# With the type of what it decorates.
-fit_context: Callable[..., Callable[[Method], Method]] = _fit_context
-
 #: Attributes that scikit-learn sets on an estimator, and not always.
 SKLEARN_ATTRIBUTES = (
     "_metadata_request",
@@ -53,6 +50,11 @@ class Interval(_param_validation.Interval):
     def is_satisfied_by(self, val: Any) -> bool:
         """True for a number in the interval."""
         return not isinstance(val, bool | np.bool_) and bool(super().is_satisfied_by(val))
+
+
+def fit_context(*, prefer_skip_nested_validation: bool) -> Callable[[Method], Method]:
+    """scikit-learn's decorator of fit methods, which keeps their types."""
+    return _fit_context(prefer_skip_nested_validation=prefer_skip_nested_validation)
 
 
 def nearest(
