@@ -9,8 +9,8 @@ BIN := .venv/bin
 export TF_CPP_MIN_LOG_LEVEL ?= 3
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-slow test-data test-kernels test-clients test-backends test-jax \
-	test-torch mutants lint format types imports doctest docs bench clean
+.PHONY: help setup demo test test-slow test-data test-kernels test-clients test-install \
+	test-backends test-jax test-torch mutants lint format types imports doctest docs bench clean
 
 help: ## Show the targets
 	@grep -E '^[a-z-]+:.*## ' Makefile | sed -E 's/^([a-z-]+):.*## (.*)/\1|\2/' \
@@ -87,6 +87,10 @@ test-kernels: .venv/.stamp ## Run its numeric part with all further kernels
 
 test-clients: .venv/clients/.stamp ## Try the package with mlflow, skops, dask-ml and others
 	.venv/clients/bin/python -m pytest tests/clients $(PYTEST_ARGS)
+
+# Not with TensorFlow, which lies in .venv.
+test-install: $(BIN)/python ## Try the package without a backend, with JAX and with PyTorch alone
+	JAX='$(JAX)' TORCH='$(TORCH)' $(BIN)/python tests/installed.py .venv/installed
 
 BACKEND_TESTS := -m "not slow and not any_backend"
 test-backends: test-jax test-torch ## Run the test suite on JAX and on PyTorch

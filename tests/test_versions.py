@@ -1,5 +1,6 @@
-"""Versions and devices in a report of an error."""
+"""The choice of the backend, and versions and devices in a report of an error."""
 
+import os
 import subprocess
 import sys
 
@@ -41,3 +42,85 @@ print([name for name in ("keras", "tensorflow", "jax", "torch") if name in sys.m
     lines = done.stdout.splitlines()
     assert "Keras backend: not imported" in lines, done.stderr
     assert lines[-1] == "[]"
+
+
+@pytest.fixture
+def fresh(monkeypatch, tmp_path):
+    """A process before Keras is imported, and a function that installs backends."""
+    monkeypatch.delenv("KERAS_BACKEND", raising=False)
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path))
+    monkeypatch.delitem(sys.modules, "keras")
+
+    def install(*names):
+        monkeypatch.setattr(_process, "_is_installed", names.__contains__)
+
+    return install
+
+
+def chosen():
+    """The backend that Keras is told, if any."""
+    _process.choose_backend()
+    return os.environ.pop("KERAS_BACKEND", None)
+
+
+@pytest.mark.parametrize(
+    ("installed", "expected"),
+    [
+        (("tensorflow", "jax", "torch"), None),  # as Keras does by itself
+        (("jax", "torch"), "jax"),
+        (("torch",), "torch"),
+    ],
+)
+def test_the_backend_that_is_there_is_chosen(fresh, tmp_path, installed, expected):
+    fresh(*installed)
+    assert chosen() == expected
+    # As Keras writes it at its first import.
+    (tmp_path / "keras.json").write_text('{"backend": "tensorflow"}')
+    assert chosen() == expected
+
+
+def test_what_the_user_set_is_kept(fresh, monkeypatch, tmp_path):
+    fresh("tensorflow", "jax", "torch")
+    (tmp_path / "keras.json").write_text('{"backend": "torch"}')
+    assert chosen() is None
+    monkeypatch.setenv("KERAS_BACKEND", "jax")
+    assert chosen() == "jax"
+    # Another than ours is refused when something is trained.
+    monkeypatch.setenv("KERAS_BACKEND", "openvino")
+    assert chosen() == "openvino"
+
+
+@pytest.mark.parametrize("settings", ["", "{", "[]", "{}"])
+def test_settings_without_a_backend(fresh, tmp_path, settings):
+    (tmp_path / "keras.json").write_text(settings)
+    fresh("jax")
+    assert chosen() == "jax"
+
+
+def test_a_backend_that_is_missing_is_named(fresh, monkeypatch, tmp_path, quick, digits):
+    fresh()
+    with pytest.raises(ImportError, match="none is installed: pip install tensorflow"):
+        quick().fit(digits)
+    (tmp_path / "keras.json").write_text('{"backend": "torch"}')
+    fresh("tensorflow", "jax")
+    with pytest.raises(ImportError, match="set to 'torch', which is not installed: pip inst"):
+        chosen()
+    monkeypatch.setenv("KERAS_BACKEND", "jax")
+    fresh("tensorflow")
+    with pytest.raises(ImportError, match="set to 'jax', which is not installed: pip install"):
+        chosen()
+
+
+def test_once_keras_is_imported_nothing_is_chosen(fresh, monkeypatch):
+    monkeypatch.setitem(sys.modules, "keras", keras)
+    fresh("torch")
+    assert chosen() is None
+
+
+def test_an_installed_package_has_files(monkeypatch, tmp_path):
+    (tmp_path / "left_behind").mkdir()
+    (tmp_path / "complete").mkdir()
+    (tmp_path / "complete" / "__init__.py").write_text("raise RuntimeError('imported')")
+    monkeypatch.syspath_prepend(tmp_path)
+    found = [_process._is_installed(name) for name in ("complete", "left_behind", "nowhere")]
+    assert found == [True, False, False]

@@ -32,7 +32,7 @@ from skae.tables import TabularEncoder
 from skae.tables._squashing_scaler import SquashingScaler
 from skae.utils._arrays import check_weight
 from skae.utils._calls import draw_seed, restores_state_on_error
-from skae.utils._process import refuse_forked_process
+from skae.utils._process import prepare_backend
 from skae.utils._rows import Rows
 from skae.utils._sklearn import (
     CallbackSupportMixin,
@@ -354,7 +354,7 @@ class AEAnomalyDetector(TableTagsMixin, DetectionMixin, CallbackSupportMixin, Ba
             The fitted detector. When `fit` fails, what was fitted before is kept.
         """
         monitor = FitMonitor(self, given=(X, y, None, sample_weight))
-        refuse_forked_process()
+        prepare_backend()
         groups = check_groups(X, groups)
         rng = np.random.RandomState(draw_seed(self.random_state))
         X, sample_weight, groups = self._subsampled(X, sample_weight, groups, rng)

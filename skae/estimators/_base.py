@@ -42,7 +42,7 @@ from skae.networks._dense import DenseNetwork
 from skae.tables import TabularEncoder
 from skae.utils._arrays import check_floats
 from skae.utils._calls import draw_seed, restores_state_on_error
-from skae.utils._process import refuse_forked_process
+from skae.utils._process import prepare_backend
 from skae.utils._rows import Rows
 from skae.utils._sklearn import CallbackSupportMixin, fit_context
 
@@ -211,7 +211,7 @@ class BaseAutoencoder(
             rows = preprocessing.with_targets(given)
             model = self._new_model(preprocessing, rows)
         model = replace(model, **self._settings(model.preprocessing, rows))
-        refuse_forked_process()
+        prepare_backend()
         # Each fit that continues draws other numbers.
         rng = np.random.RandomState([draw_seed(self.random_state), n_before])
         early_stopping = self.early_stopping and not one_epoch
@@ -471,7 +471,7 @@ class BaseAutoencoder(
         # Keras computes in single precision, whatever the rows came in.
         check_scale("X", preprocessing.units.scale, np.float32)
         check_scale("target", preprocessing.target_units.scale, np.float32)
-        refuse_forked_process()
+        prepare_backend()
         return self._model.keras_models(self._input_shape)
 
     def __sklearn_is_fitted__(self):

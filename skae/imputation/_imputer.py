@@ -30,7 +30,7 @@ from skae.tables._missing_values import (
 )
 from skae.utils._arrays import unique_names
 from skae.utils._calls import draw_seed, generator, restores_state_on_error, warn_user
-from skae.utils._process import refuse_forked_process
+from skae.utils._process import prepare_backend
 from skae.utils._sklearn import (
     CallbackSupportMixin,
     Interval,
@@ -214,7 +214,7 @@ class AEImputer(TransformerMixin, CallbackSupportMixin, BaseEstimator):
         """
         monitor = FitMonitor(self, given=(X, y, None, None))
         _, X = self._checked(X, reset=True)
-        refuse_forked_process()
+        prepare_backend()
         rng = np.random.RandomState(draw_seed(self.random_state))
         self.encoder_ = TabularEncoder(categorical_features=self.categorical_features)
         Z, observed = self.encoder_.fit(X).encode(X)

@@ -15,7 +15,7 @@ from skae.networks._dense import DenseNetwork
 from skae.networks._layers import load
 from skae.networks._stacked import BuiltNetwork
 from skae.utils._arrays import as_array
-from skae.utils._process import refuse_forked_process
+from skae.utils._process import prepare_backend
 
 Array = NDArray[Any]
 Forward = Callable[[Array], Array]
@@ -61,7 +61,7 @@ class CompiledForward:
 
         Not `scaled` it is in the network's units and not in those of the data.
         """
-        refuse_forked_process()
+        prepare_backend()
         rows = X if self.before is None else self.before.transform(X)
         output = _program(self.network, self.position).run(self, rows).astype(X.dtype)
         if scaled and self.after is not None:

@@ -21,6 +21,7 @@ from skae.networks._layers import (
     values,
 )
 from skae.networks._stacked import BuiltNetwork, weight_spec
+from skae.utils._process import choose_backend
 from skae.utils._sklearn import HasMethods, validate_parameters
 
 
@@ -284,6 +285,7 @@ def _restored(stored: Any) -> Any:
     """The inverse of `_stored`."""
     if not isinstance(stored, dict):
         return stored
+    choose_backend()
     import keras
 
     with generator_untouched():

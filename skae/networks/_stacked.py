@@ -23,6 +23,7 @@ from skae.networks._layers import (
     rows_of,
     values,
 )
+from skae.utils._process import choose_backend
 
 _MOST_SPECS = 64
 
@@ -72,6 +73,7 @@ class BuiltNetwork(ABC):
 @lru_cache(maxsize=_MOST_SPECS)
 def weight_spec(network: BuiltNetwork) -> WeightSpec:
     """Names, shapes and initial values of the weights; imports Keras."""
+    choose_backend()
     models = network.build()
     trained = [model.trainable_variables for model in models]
     constant = [constant_variables(model) for model in models]

@@ -13,6 +13,7 @@ import numpy as np
 
 from skae.networks._keras import generator_untouched
 from skae.persistence._container import SavedFileError, check
+from skae.utils._process import choose_backend
 
 # What configurations may name, by module and class: parts of training and, where there are
 # weights to compare them with, of models. None reads a file or runs code that came with it.
@@ -76,6 +77,7 @@ def written(value: Any) -> tuple[str, list[Any] | None]:
 
 def read(text: Any, weights: Any = None) -> Any:
     """The object that was written, a model with its weights."""
+    choose_backend()
     import keras
 
     is_short = isinstance(text, str) and len(text) <= _MAX_TEXT

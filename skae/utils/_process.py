@@ -1,6 +1,7 @@
-"""Threads, forks and memory of this process, and the versions in it."""
+"""Threads, forks and memory of this process, the backend and the versions in it."""
 
 import ctypes
+import json
 import math
 import mmap
 import os
@@ -10,6 +11,8 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, nullcontext, suppress
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
+from importlib.util import find_spec
+from pathlib import Path
 from threading import Lock
 from typing import Any
 
@@ -31,6 +34,7 @@ _LARGE_PAGE = 2**21
 
 _IMPORTED_IN = os.getpid()
 
+# Of Keras, in the order in which one is chosen.
 _BACKENDS = ("tensorflow", "jax", "torch")
 _OPTIONAL = ("pandas", "polars", "pyarrow", "onnx", "onnxruntime", "skl2onnx", "matplotlib")
 
@@ -134,6 +138,54 @@ def safe_openmp() -> Any:
     if os.getpid() == _IMPORTED_IN:
         return nullcontext()
     return threadpool_limits(limits=1, user_api="openmp")
+
+
+# The backend
+
+
+def prepare_backend() -> None:
+    """Before Keras computes: refuse forked processes, and choose the backend."""
+    refuse_forked_process()
+    choose_backend()
+
+
+def choose_backend() -> None:
+    """Choose Keras' backend where nobody has; to be called before Keras is imported.
+
+    `KERAS_BACKEND` decides, and else Keras' file of settings. TensorFlow is what Keras writes
+    into that file by itself: where it is not installed, another backend is taken.
+    """
+    named = os.environ.get("KERAS_BACKEND")
+    backend = named or _backend_in_settings()
+    if "keras" in sys.modules or backend not in _BACKENDS or _is_installed(backend):
+        return
+    others = [name for name in _BACKENDS if _is_installed(name)]
+    if named or backend != "tensorflow":
+        raise ImportError(
+            f"Keras is set to {backend!r}, which is not installed: pip install {backend}"
+        )
+    if not others:
+        raise ImportError(
+            "Training, and networks that are not dense, need a backend of Keras, and none is "
+            "installed: pip install tensorflow (or jax, or torch)"
+        )
+    os.environ["KERAS_BACKEND"] = others[0]
+
+
+def _backend_in_settings() -> str:
+    """The backend in Keras' file of settings, or its default."""
+    folder = os.environ.get("KERAS_HOME") or Path.home() / ".keras"
+    try:
+        return str(json.loads(Path(folder, "keras.json").read_text("utf-8"))["backend"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return "tensorflow"
+
+
+def _is_installed(package: str) -> bool:
+    """True for a package that can be imported; it is not imported."""
+    found = find_spec(package)
+    # Without a file it is a folder that an uninstalled package left behind.
+    return found is not None and found.origin is not None
 
 
 # Memory that is returned to the system
