@@ -9,7 +9,7 @@ BIN := .venv/bin
 export TF_CPP_MIN_LOG_LEVEL ?= 3
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-slow test-data test-kernels test-clients test-install \
+.PHONY: help setup check demo test test-slow test-data test-kernels test-clients test-install \
 	test-backends test-jax test-torch mutants lint format types imports doctest docs bench clean
 
 help: ## Show the targets
@@ -50,6 +50,11 @@ setup: .venv/.stamp ## Install what tests, checks and documentation need into .v
 
 demo: .venv/.stamp-demo ## Choose a latent size beside PCA: a table, and pictures in demo/
 	$(BIN)/python examples/demo.py demo
+
+check: export OMP_NUM_THREADS ?= 1
+check: lint types imports ## Check in a minute: style, types, imports, words, tests of what changed
+	$(BIN)/python -m pytest -q -m "not slow" tests/test_architecture.py tests/test_docs.py \
+		$$($(BIN)/python tests/changed.py) $(PYTEST_ARGS)
 
 # On a few hundred rows threads of NumPy and scikit-learn take longer to wait for each other than
 # one takes for the work. test-kernels has as many as users have, and test_threads compares.
