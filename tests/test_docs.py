@@ -124,6 +124,20 @@ def test_the_owner_of_the_repository_is_stated_in_one_place(project):
     ]
 
 
+@pytest.mark.parametrize(
+    "path", sorted(ROOT.glob(".github/workflows/*.yml")), ids=lambda p: p.name
+)
+def test_workflows_are_pinned_and_have_no_permissions(path):
+    text = path.read_text()
+    actions = re.findall(r"uses: (.+)", text)
+    pinned = re.compile(r"[\w/-]+@[0-9a-f]{40} # v[\d.]+")
+    assert [action for action in actions if not pinned.fullmatch(action)] == []
+    assert "\npermissions: {}\n" in text
+    targets = re.findall(r"\bmake ([a-z -]+)$|target: \[(.+)\]", text, re.MULTILINE)
+    for target in re.findall(r"[a-z-]+", " ".join(map("".join, targets))):
+        assert re.search(rf"^{target}:", (ROOT / "Makefile").read_text(), re.MULTILINE), target
+
+
 def test_the_citation_has_the_version():
     lines = (ROOT / "CITATION.cff").read_text().splitlines()
     assert f"version: {skae.__version__}" in lines
