@@ -133,7 +133,7 @@ imports: .venv/.stamp ## Check who imports whom
 
 doctest: .venv/.stamp ## Run the examples in docstrings, guide and README
 	$(BIN)/python -m pytest --doctest-modules --doctest-glob='*.rst' --doctest-glob='*.md' \
-		--ignore-glob='*/_backend_*.py' --ignore=docs/conf.py skae docs README.md
+		--ignore-glob='*/_backend_*.py' --ignore=docs/conf.py --ignore=docs/gallery skae docs README.md
 
 docs: .venv/.stamp ## Build the documentation in docs/_build/html
 	$(BIN)/python benchmarks/check_figures.py
@@ -147,5 +147,5 @@ bench: .venv/.stamp ## Compare with PCA and with other packages, the short way
 	$(BIN)/python benchmarks/search.py --quick
 
 clean: ## Delete what was built; .venv stays
-	rm -rf build dist demo docs/_build docs/api/generated .*_cache .hypothesis
+	rm -rf build dist demo docs/_build docs/api/generated docs/gallery .*_cache .hypothesis
 	find . -path ./.venv -prune -o -name __pycache__ -type d -exec rm -rf {} +

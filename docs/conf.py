@@ -15,6 +15,7 @@ extensions = [
     "numpydoc",
     "matplotlib.sphinxext.plot_directive",
     "sphinx_design",
+    "sphinx_gallery.gen_gallery",
 ]
 templates_path = ["_templates"]
 exclude_patterns = ["_build"]
@@ -27,6 +28,25 @@ plot_html_show_formats = False
 plot_html_show_source_link = False
 numpydoc_show_class_members = False
 numpydoc_class_members_toctree = False
+
+# Examples run in every build, and assert what they claim in blocks that are not shown.
+sphinx_gallery_conf = {
+    "examples_dirs": "../examples/gallery",
+    "gallery_dirs": "gallery",
+    "subsection_order": [
+        f"../examples/gallery/{name}" for name in ("reduce", "detect", "complete", "networks")
+    ],
+    "within_subsection_order": "FileNameSortKey",
+    "abort_on_example_error": True,
+    "capture_repr": ("_repr_html_",),
+    "backreferences_dir": "gallery/backreferences",
+    "doc_module": ("skae",),
+    "reference_url": {"skae": None},
+    "remove_config_comments": True,
+    "show_signature": False,
+    "min_reported_time": 1e9,
+    "write_computation_times": False,
+}
 
 html_theme = "pydata_sphinx_theme"
 html_title = f"skae {release}"
