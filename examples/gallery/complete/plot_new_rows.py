@@ -42,8 +42,14 @@ drawn.head()
 # -------
 
 both = {"real": table, "sampled": drawn}
-print(pd.concat({k: v[names].describe().loc[["mean", "std"]].round(2)
-                 for k, v in both.items()}))  # fmt: skip
+print(
+    pd.concat(
+        {
+            k: v[names].describe().loc[["mean", "std"]].round(2)
+            for k, v in both.items()
+        }
+    )
+)
 print(pd.DataFrame({k: v["grower"].value_counts() for k, v in both.items()}))
 
 # %%
@@ -63,9 +69,12 @@ for ax, (title, rows) in zip(axes, both.items(), strict=True):
     for grower, color in colors.items():
         some = rows[rows["grower"] == grower]
         ax.scatter(
-            some["flavanoids"], some["color_intensity"], s=14, color=color,
+            some["flavanoids"],
+            some["color_intensity"],
+            s=14,
+            color=color,
             label=grower,
-        )  # fmt: skip
+        )
     ax.set(title=f"{title} rows", xlabel="flavanoids")
 axes[0].set_ylabel("colour intensity")
 axes[0].legend(title="grower")
