@@ -1,6 +1,10 @@
 """Sphinx configuration; the build needs no network."""
 
 import re
+from importlib import import_module
+
+from docutils import nodes
+from sklearn.experimental import enable_iterative_imputer  # noqa: F401
 
 import skae
 
@@ -12,14 +16,19 @@ version = release = skae.__version__
 extensions = [
     "sphinx.ext.autodoc",
     "sphinx.ext.autosummary",
+    "sphinx.ext.viewcode",
     "numpydoc",
     "matplotlib.sphinxext.plot_directive",
+    "sphinx_copybutton",
     "sphinx_design",
     "sphinx_gallery.gen_gallery",
 ]
 templates_path = ["_templates"]
 exclude_patterns = ["_build"]
 default_role = "literal"
+nitpicky = True
+# Written without its module, in a docstring of another.
+nitpick_ignore = [("py:class", "DenoisingAutoencoder")]
 autodoc_typehints = "none"
 autosummary_generate = True
 plot_include_source = True
@@ -28,6 +37,10 @@ plot_html_show_formats = False
 plot_html_show_source_link = False
 numpydoc_show_class_members = False
 numpydoc_class_members_toctree = False
+
+# Prompts and outputs stay on the page when an example is copied.
+copybutton_prompt_text = r">>> |\.\.\. |\$ "
+copybutton_prompt_is_regexp = True
 
 # Examples run in every build, and assert what they claim in blocks that are not shown.
 sphinx_gallery_conf = {
@@ -50,7 +63,17 @@ sphinx_gallery_conf = {
 
 html_theme = "pydata_sphinx_theme"
 html_title = f"skae {release}"
+html_static_path = ["_static"]
+html_css_files = ["narrow.css"]
 html_show_sourcelink = False
+# Pages outside a section have no navigation beside them.
+html_sidebars = {
+    page: []
+    for page in (
+        "architecture", "changelog", "coming_from", "faq", "glossary", "index", "install",
+        "quick_start", "which",
+    )
+}  # fmt: skip
 html_theme_options = {
     "navigation_with_keys": False,
     "show_prev_next": True,
@@ -66,6 +89,41 @@ def escape_shapes(app, what, name, obj, options, lines):
             lines[i] = re.sub(r"(?<=\w)_(?=[,)])", r"\\_", line)
 
 
+# Pages of other packages by the first part of a name; the inventories of intersphinx would need
+# a network. A name that the installed package does not have is a broken reference.
+EXTERNAL = {
+    "sklearn": "https://scikit-learn.org/stable/modules/generated/{name}.html",
+    "pandas": "https://pandas.pydata.org/docs/reference/api/{name}.html",
+    "keras": "https://keras.io/api/",
+    "skl2onnx": "https://onnx.ai/sklearn-onnx/api_summary.html",
+    "enum": "https://docs.python.org/3/library/enum.html#{name}",
+    "datetime": "https://docs.python.org/3/library/datetime.html",
+}
+
+
+def external_link(app, env, node, contnode):
+    """Link to an object of another package, if there is one of this name."""
+    name = node.get("reftarget", "")
+    package = name.partition(".")[0]
+    if node.get("refdomain") != "py" or package not in EXTERNAL:
+        return None
+    module, _, attribute = name.rpartition(".")
+    if module and not hasattr(import_module(module), attribute):
+        return None
+    url = EXTERNAL[package].format(name=name)
+    return nodes.reference("", "", contnode, internal=False, refuri=url, reftitle=name)
+
+
+def describe_page(app, pagename, templatename, context, doctree):
+    """The first paragraph of a page describes it to search engines and in previews."""
+    paragraph = next(iter(doctree.findall(nodes.paragraph)), None) if doctree else None
+    if paragraph is not None:
+        text = " ".join(paragraph.astext().split()).replace('"', "&quot;")[:200]
+        context["metatags"] += f'<meta name="description" content="{text}">'
+
+
 def setup(app):
+    app.connect("missing-reference", external_link)
+    app.connect("html-page-context", describe_page)
     # After numpydoc, which listens at 500.
     app.connect("autodoc-process-docstring", escape_shapes, priority=600)
