@@ -3,6 +3,7 @@
 import keras
 import numpy as np
 
+from settings import LARGE_BATCHES
 from skae import (
     AEAnomalyDetector,
     AEClassifier,
@@ -16,9 +17,9 @@ from skae.losses import KLSparsity
 from skae.networks import ConvNetwork, KerasNetwork, RecurrentNetwork
 from skae.tables import TabularEncoder
 
-SMALL = {"hidden_layer_sizes": (4,), "max_iter": 2, "batch_size": 32, "random_state": 0}
-QUICK_DETECTOR = {"hidden_layer_sizes": (4,), "n_steps": 5, "cv": 2, "random_state": 0}
-QUICK_IMPUTER = {"hidden_layer_sizes": (4,), "n_steps": 5, "random_state": 0}
+SMALL = {"hidden_layer_sizes": (8,), "max_iter": 2, "batch_size": 32, "random_state": 0}
+QUICK_DETECTOR = {"hidden_layer_sizes": (8,), "n_steps": 5, "cv": 2, "random_state": 0}
+QUICK_IMPUTER = {"hidden_layer_sizes": (8,), **LARGE_BATCHES, "random_state": 0}
 LAYERS = keras.layers
 
 

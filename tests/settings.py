@@ -10,3 +10,6 @@ QUICK = {
     "learning_rate": 0.005,
     "random_state": 0,
 }
+
+# An imputer repeats a small table to two thousand rows: an epoch of two steps, and not of 32.
+LARGE_BATCHES = {"batch_size": 1024, "n_steps": 2}

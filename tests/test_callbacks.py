@@ -19,6 +19,7 @@ from sklearn.preprocessing import StandardScaler
 
 import skae
 from data import data_rng
+from settings import QUICK
 from skae import (
     AEAnomalyDetector,
     AEClassifier,
@@ -199,14 +200,24 @@ GIVEN = {
 }
 
 
-@pytest.mark.parametrize("kind", GIVEN)
 @pytest.mark.parametrize(
-    ("estimator", "weighted"),
+    ("estimator", "weighted", "kind"),
     [
-        (AutoencoderTransformer, False),
-        (AutoencoderTransformer, True),
-        (DenoisingAutoencoder, True),
-        (VAETransformer, False),
+        # All of them hand on what came in one place: one is tried with all that may come.
+        pytest.param(
+            estimator,
+            weighted,
+            kind,
+            marks=[pytest.mark.slow]
+            * (kind != "array" and (estimator, weighted) != (AutoencoderTransformer, True)),
+        )
+        for estimator, weighted in [
+            (AutoencoderTransformer, False),
+            (AutoencoderTransformer, True),
+            (DenoisingAutoencoder, True),
+            (VAETransformer, False),
+        ]
+        for kind in GIVEN
     ],
 )
 def test_callbacks_are_given_what_the_user_gave(estimator, kind, weighted):
@@ -228,7 +239,7 @@ def test_callbacks_are_given_what_the_user_gave(estimator, kind, weighted):
 
 
 def test_callbacks_are_given_labels_and_targets(digits):
-    ae = DenoisingAutoencoder(2, hidden_layer_sizes=(4,), max_iter=1, random_state=0)
+    ae = DenoisingAutoencoder(**QUICK)
     labels, target, weight = np.arange(300), digits[:, ::-1], np.arange(300) % 2
     callback = Scores()
     ae.set_callbacks(callback).fit(digits, labels, sample_weight=weight)
@@ -589,7 +600,11 @@ def test_progress_bar_of_networks(make, labelled, capfd):
     shown = capfd.readouterr().out
     assert shown.count("network") >= 2
     assert "100%" in shown
-    search = GridSearchCV(make(), {"random_state": [0, 1]}, cv=2, scoring=lambda *args: 0.0)
+    # As many rows as before: an imputer is compiled for their number.
+    all_rows = [(np.arange(60), np.arange(60))]
+    search = GridSearchCV(
+        make(), {"random_state": [0, 1]}, cv=all_rows, scoring=lambda *args: 0.0
+    )
     search.set_callbacks(callback.ProgressBar()).fit(X, y)
     assert "network" in capfd.readouterr().out
     assert not hasattr(search.best_estimator_, "_skl_callbacks")

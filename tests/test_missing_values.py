@@ -15,7 +15,7 @@ from sklearn.preprocessing import StandardScaler
 
 import skae
 from data import data_rng
-from settings import QUICK
+from settings import LARGE_BATCHES, QUICK
 from skae import (
     AEAnomalyDetector,
     AEClassifier,
@@ -45,6 +45,7 @@ AUTOENCODERS = {
     "variational": VAETransformer(**QUICK),
 }
 DETECTOR = AEAnomalyDetector(hidden_layer_sizes=8, n_steps=20, cv=2, random_state=0)
+IMPUTER = AEImputer(hidden_layer_sizes=8, n_estimators=1, random_state=0, **LARGE_BATCHES)
 
 
 def holed(X, share=0.2):
@@ -57,6 +58,7 @@ def gaps(blob):
     return holed(blob)
 
 
+@pytest.mark.any_data
 @pytest.mark.parametrize("name", AUTOENCODERS)
 def test_a_missing_value_is_at_the_mean(name, blob, gaps):
     """Whether a value was missing in fit or not."""
@@ -72,6 +74,7 @@ def test_a_missing_value_is_at_the_mean(name, blob, gaps):
         assert np.isfinite(ae.score(one))
 
 
+@pytest.mark.any_data
 @pytest.mark.parametrize("name", AUTOENCODERS)
 def test_training_on_missing_values(name, gaps):
     ae = clone(AUTOENCODERS[name]).fit(gaps)
@@ -82,12 +85,13 @@ def test_training_on_missing_values(name, gaps):
     assert np.isfinite(ae.reconstruct(gaps)).all()
 
 
+@pytest.mark.any_data
 @pytest.mark.parametrize(
     "estimator",
     [
         *AUTOENCODERS.values(),
         AEClassifier(AutoencoderTransformer(**QUICK)),
-        make_pipeline(AEImputer(n_steps=5, random_state=0), AEClassifier()),
+        make_pipeline(IMPUTER, AEClassifier(AutoencoderTransformer(**QUICK))),
     ],
     ids=str,
 )
@@ -232,6 +236,7 @@ def test_other_columns_than_numbers_at_predict(quick, blob):
                 estimator.score_samples(frame.assign(c=wrong))
 
 
+@pytest.mark.any_data
 def test_images_with_missing_values(quick, pixels):
     images = holed(pixels[:40].reshape(-1, 8, 8), 0.1)
     ae = quick(network=ConvNetwork((4,)), max_iter=1).fit(images)
@@ -249,20 +254,22 @@ def test_targets_for_rows_with_missing_values(gaps, blob):
             call(blob, target=gaps)
 
 
+@pytest.mark.any_data
 @pytest.mark.parametrize("make", [np.asarray, pd.DataFrame, pl.DataFrame], ids=str)
 @pytest.mark.parametrize("mark", [np.inf, -np.inf])
 def test_infinity_that_marks_missing_values(make, mark, blob, gaps):
     marked = np.where(np.isnan(gaps), mark, gaps)
-    imputer = AEImputer(missing_values=mark, n_steps=5, n_estimators=1, random_state=0)
+    imputer = clone(IMPUTER).set_params(missing_values=mark)
     expected = clone(imputer).set_params(missing_values=np.nan).fit_transform(make(gaps))
     assert_array_equal(imputer.fit_transform(make(marked)), expected)
     with pytest.raises(ValueError, match=r"infinity .* column"):
         imputer.transform(make(np.where(np.isnan(gaps), -mark, gaps)))
 
 
+@pytest.mark.any_data
 def test_infinity_marks_no_integer():
     X = pd.DataFrame({"a": np.arange(20), "b": [np.inf, *range(19)]})
-    imputer = AEImputer(missing_values=np.inf, n_steps=5, n_estimators=1, random_state=0)
+    imputer = clone(IMPUTER).set_params(missing_values=np.inf)
     filled = imputer.fit_transform(X)
     assert_array_equal(filled["a"], X["a"])
     assert np.isfinite(filled["b"]).all()
