@@ -6,6 +6,7 @@ JAX ?= jax>=0.4.30
 PYTEST_ARGS ?=
 
 BIN := .venv/bin
+BACKENDS := .venv/backends/bin
 export TF_CPP_MIN_LOG_LEVEL ?= 3
 
 .DEFAULT_GOAL := help
@@ -26,10 +27,17 @@ $(BIN)/python:
 	$(BIN)/python -m pip install --quiet -e '.[dev,plot,docs]'
 	@touch .venv/.stamp-demo $@
 
-# With the other backends; where there is a PyTorch already, for another device, it stays.
-.venv/.stamp-backends: .venv/.stamp
-	@$(BIN)/python -c 'import jax' 2>/dev/null || $(BIN)/python -m pip install --quiet '$(JAX)'
-	@$(BIN)/python -c 'import torch' 2>/dev/null || $(BIN)/python -m pip install --quiet '$(TORCH)'
+# The other backends beside what the first environment has, which stays without them; where that
+# has a PyTorch already, for another device, it serves.
+OWN_PACKAGES := -c 'import sysconfig; print(sysconfig.get_path("purelib"))'
+.venv/backends/.stamp: .venv/.stamp
+	$(BIN)/python -m venv .venv/backends
+	@echo "import site; site.addsitedir('$$($(BIN)/python $(OWN_PACKAGES))')" \
+		> "$$($(BACKENDS)/python $(OWN_PACKAGES))/first.pth"
+	@$(BACKENDS)/python -c 'import jax' 2>/dev/null \
+		|| $(BACKENDS)/python -m pip install --quiet '$(JAX)'
+	@$(BACKENDS)/python -c 'import torch' 2>/dev/null \
+		|| $(BACKENDS)/python -m pip install --quiet '$(TORCH)'
 	@touch $@
 
 # The clients bring dozens of packages, and bounds on others: an environment of their own,
@@ -58,7 +66,7 @@ check: lint types imports ## Check in a minute: style, types, imports, words, te
 
 # On a few hundred rows threads of NumPy and scikit-learn take longer to wait for each other than
 # one takes for the work. test-kernels has as many as users have, and test_threads compares.
-test test-slow test-data test-jax test-torch: export OMP_NUM_THREADS ?= 1
+test test-slow test-data test-jax test-torch doctest docs: export OMP_NUM_THREADS ?= 1
 
 test: .venv/.stamp ## Run the test suite
 	$(BIN)/python -m pytest -m "not slow" $(PYTEST_ARGS)
@@ -102,14 +110,14 @@ test-backends: test-jax test-torch ## Run the test suite on JAX and on PyTorch
 
 # JAX hands every shape to XLA, which takes most of the time. The engine is compiled as users
 # have it, and what rests on it with fewer optimizations.
-test-jax: .venv/.stamp-backends
-	KERAS_BACKEND=jax $(BIN)/python -m pytest $(BACKEND_TESTS) tests/test_engine.py \
+test-jax: .venv/backends/.stamp
+	KERAS_BACKEND=jax $(BACKENDS)/python -m pytest $(BACKEND_TESTS) tests/test_engine.py \
 		$(PYTEST_ARGS)
-	KERAS_BACKEND=jax JAX_DISABLE_MOST_OPTIMIZATIONS=1 $(BIN)/python -m pytest \
+	KERAS_BACKEND=jax JAX_DISABLE_MOST_OPTIMIZATIONS=1 $(BACKENDS)/python -m pytest \
 		$(BACKEND_TESTS) --ignore=tests/test_engine.py $(PYTEST_ARGS)
 
-test-torch: .venv/.stamp-backends
-	KERAS_BACKEND=torch $(BIN)/python -m pytest $(BACKEND_TESTS) $(PYTEST_ARGS)
+test-torch: .venv/backends/.stamp
+	KERAS_BACKEND=torch $(BACKENDS)/python -m pytest $(BACKEND_TESTS) $(PYTEST_ARGS)
 
 # Hours, or with MUTANTS="--sample 20 --only losses" minutes.
 MUTANTS ?= --sample 200 --jobs 2
