@@ -145,7 +145,7 @@ BAD_WEIGHTS = {
 @pytest.mark.parametrize("kind", BAD_WEIGHTS)
 def test_bad_weights_of_a_score(digits, fitted, kind):
     weight = BAD_WEIGHTS[kind](np.ones(len(digits)))
-    vae = VAETransformer(2, hidden_layer_sizes=(4,), max_iter=1, n_draws=1).fit(digits[:40])
+    vae = VAETransformer(2, hidden_layer_sizes=(8,), max_iter=1, n_draws=1).fit(digits[:40])
     table = (
         pd.DataFrame(digits[:, 10:13])
         .add_prefix("x")

@@ -138,6 +138,7 @@ COLUMNS = {
 }
 
 
+@pytest.mark.any_data
 @pytest.mark.parametrize("name", COLUMNS)
 def test_columns(name, frame):
     assert_same(make_pipeline(COLUMNS[name](), small()).fit(frame), frame)

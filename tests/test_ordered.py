@@ -223,6 +223,7 @@ def test_where_training_gains_nothing_it_is_pca(quick, digits):
                     atol=1e-3)  # fmt: skip
 
 
+@pytest.mark.any_data
 @pytest.mark.any_backend
 @pytest.mark.parametrize(
     "params",
@@ -231,9 +232,9 @@ def test_where_training_gains_nothing_it_is_pca(quick, digits):
         {"loss": "binary_crossentropy"},
         {"hidden_layer_sizes": ()},
         {"hidden_layer_sizes": (12, 8), "normalization": "batch", "dropout": 0.1},
-        {"normalization": "layer", "activation": "tanh"},
+        pytest.param({"normalization": "layer", "activation": "tanh"}, marks=pytest.mark.slow),
         {"n_components": 1},
-        {"batch_size": 7},
+        pytest.param({"batch_size": 7}, marks=pytest.mark.slow),
     ],
 )
 def test_goes_with_other_parameters(quick, pixels, params):

@@ -63,7 +63,7 @@ def test_all_that_runs_keras_is_refused(in_fork, fitted, quick, digits, pixels):
     images = pixels[:40].reshape(-1, 8, 8)
     convolutional = quick(network=ConvNetwork(filters=(2,)), max_iter=1).fit(images)
     for call in (
-        lambda: AEAnomalyDetector(hidden_layer_sizes=(4,), n_steps=2).fit(digits),
+        lambda: AEAnomalyDetector(hidden_layer_sizes=(8,), n_steps=2).fit(digits),
         lambda: convolutional.transform(images),
         lambda: fitted.encoder_,
     ):
@@ -79,7 +79,7 @@ def test_prediction_goes_on_after_a_fork(in_fork, fitted, digits):
 @forks
 def test_a_detector_predicts_after_a_fork(in_fork, digits):
     """Where OpenMP has started threads that the child does not have."""
-    detector = AEAnomalyDetector(hidden_layer_sizes=(4,), n_steps=2, random_state=0)
+    detector = AEAnomalyDetector(hidden_layer_sizes=(8,), n_steps=2, random_state=0)
     scores = detector.fit(digits).score_samples(digits)
     assert_array_equal(in_fork(lambda: detector.score_samples(digits)), scores)
 

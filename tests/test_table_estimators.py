@@ -63,6 +63,7 @@ def assert_valid(table, seen):
             assert all(cell == round(cell) for cell in cells if isinstance(cell, float))
 
 
+@pytest.mark.any_data
 @pytest.mark.parametrize("kind", [AutoencoderTransformer, DenoisingAutoencoder])
 def test_tables_go_in_and_come_out(kind, library):
     X = library(people())
@@ -247,7 +248,14 @@ def test_numbers_may_go_beyond_the_range_when_asked(quick):
         assert back.between(0, 1).all() == clip
 
 
-@pytest.mark.parametrize("corruption", ["gaussian", "swap", "masking", "salt_and_pepper"])
+@pytest.mark.parametrize(
+    "corruption",
+    [
+        *("swap", "masking", "salt_and_pepper"),
+        # Which has no cells to itself.
+        pytest.param("gaussian", marks=pytest.mark.slow),
+    ],
+)
 def test_all_flags_of_a_cell_are_corrupted_together(corruption):
     X = pd.DataFrame({"c": list("abcd") * 15, "n": data_rng().normal(size=60)})
     dae = DenoisingAutoencoder(corruption=corruption, corruption_level=0.5, **QUICK).fit(X)
@@ -308,6 +316,7 @@ def test_classes_of_a_table(library):
 # Densities and samples
 
 
+@pytest.mark.any_data
 def test_rows_that_are_drawn_are_rows_of_the_table(library):
     X = library(people(120))
     vae = VAETransformer(**QUICK).fit(X)
@@ -452,7 +461,14 @@ def of_datetimes():
     return ae.transform(X), pd.to_datetime(ae.reconstruct(X)["day"]), imputer.transform(holed)
 
 
-@pytest.mark.parametrize("name", _DATES)
+@pytest.mark.parametrize(
+    "name",
+    [
+        # A fit like that of the fixture, and days as `datetime` has them.
+        pytest.param(name, marks=[pytest.mark.slow] * (name in ("datetime64", "Period")))
+        for name in _DATES
+    ],
+)
 def test_dates_of_every_class_are_dates(name, of_datetimes):
     code, days, filled = of_datetimes
     assert np.abs((days - _DAYS).dt.days).mean() < 8
@@ -488,6 +504,7 @@ def _with_keys(n_rows=300):
 _KEYS = ["key", "note"]
 
 
+@pytest.mark.any_data
 @pytest.mark.parametrize("kind", [AutoencoderTransformer, DenoisingAutoencoder, VAETransformer])
 def test_identifiers_do_not_count(kind):
     X = _with_keys()
@@ -506,23 +523,28 @@ def test_identifiers_do_not_count(kind):
     assert_array_equal(ae.score_samples(new), ae.score_samples(X))
 
 
+@pytest.mark.any_data
 def test_identifiers_do_not_count_in_other_estimators():
     X = _with_keys()
     plain, y = X.drop(columns=_KEYS), (X["size"] > 0).astype(int)
+
+    def make_classifier():
+        return AEClassifier(AutoencoderTransformer(**QUICK), random_state=0, n_jobs=1)
+
     with pytest.warns(UserWarning, match="identifiers") as caught:
-        classifier = AEClassifier(random_state=0, n_jobs=1).fit(X, y)
+        classifier = make_classifier().fit(X, y)
     assert sum("identifiers" in str(each.message) for each in caught) == 1
-    other = AEClassifier(random_state=0, n_jobs=1).fit(plain, y)
+    other = make_classifier().fit(plain, y)
     assert_array_equal(classifier.predict_proba(X), other.predict_proba(plain))
     holed = X.copy()
     holed.loc[::4, ["size", "key"]] = None
     with pytest.warns(UserWarning, match="identifiers") as caught:
-        imputer = AEImputer(n_steps=30, random_state=0).fit(holed)
+        imputer = AEImputer(n_steps=30, **_SMALL).fit(holed)
     assert sum("identifiers" in str(each.message) for each in caught) == 1
     filled = imputer.transform(holed)
     assert filled["key"].equals(holed["key"])
     assert list(filled.columns) == list(imputer.get_feature_names_out()) == list(X.columns)
-    others = AEImputer(n_steps=30, random_state=0).fit_transform(holed.drop(columns=_KEYS))
+    others = AEImputer(n_steps=30, **_SMALL).fit_transform(holed.drop(columns=_KEYS))
     assert_array_equal(filled["size"], others["size"])
 
 
