@@ -12,6 +12,21 @@ from skae import AutoencoderTransformer
 from skae.corruption import _corruptions
 from skae.estimators import _base
 
+# Files that fit much the same: they follow each other, while what one compiled is there for
+# the next.
+ALIKE = {
+    f"test_{name}.py"
+    for name in (
+        *("copies", "layout", "lazy", "max_iter"),
+        *("output_settings", "registries", "saving", "verbose"),
+    )
+}
+
+
+def pytest_collection_modifyitems(items):
+    """Run the files that are alike last."""
+    items.sort(key=lambda item: item.path.name in ALIKE)
+
 
 @pytest.fixture(autouse=True)
 def one_start(request, monkeypatch):

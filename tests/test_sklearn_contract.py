@@ -32,6 +32,7 @@ from sklearn.utils.discovery import all_estimators
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from data import data_rng
+from settings import LARGE_BATCHES
 from skae import (
     AEAnomalyDetector,
     AEClassifier,
@@ -50,7 +51,7 @@ SCIKIT_LEARN = tuple(map(int, sklearn.__version__.split(".")[:2]))
 TINY = {"hidden_layer_sizes": (4,), "max_iter": 2, "random_state": 0}
 FEW_STEPS = {"hidden_layer_sizes": (8,), "n_steps": 5, "random_state": 0}
 DETECTS = {**FEW_STEPS, "cv": 2}
-FILLS = {**FEW_STEPS, "n_estimators": 1}
+FILLS = {**FEW_STEPS, **LARGE_BATCHES, "n_estimators": 1}
 
 
 def autoencoder(n_components=1, **params):
@@ -149,7 +150,7 @@ CHECKED_SLOWLY = [
     by_reconstruction(denoiser(), novelty=True, contamination=0.3),
     AEImputer(missing_values=-1, activation="tanh", **FILLS),
     AEImputer(add_indicator=True, keep_empty_features=True, **FILLS),
-    AEImputer(categorical_features=[0], batch_size=16, **FILLS),
+    AEImputer(categorical_features=[0], **{**FILLS, "batch_size": 16}),
     AEClassifier(autoencoder(), random_state=0),
     AEClassifier(autoencoder(2, ordered=True), validation_fraction=0.5),
     AEClassifier(denoiser(0.9), n_jobs=2, categorical_features=[0]),
@@ -619,18 +620,30 @@ LABELS = {
 
 @pytest.mark.any_data
 @pytest.mark.any_backend
-@pytest.mark.parametrize("labels", LABELS)
-@pytest.mark.parametrize("is_table", [False, True])
 @pytest.mark.parametrize(
-    "estimator",
+    ("estimator", "labels"),
     [
-        autoencoder(),
-        AEAnomalyDetector(**DETECTS),
-        AEClassifier(autoencoder()),
-        TabularEncoder(),
+        # Names are read in one place: what trains several networks is tried with two kinds.
+        pytest.param(
+            estimator,
+            labels,
+            marks=[pytest.mark.slow]
+            * (
+                isinstance(estimator, AEAnomalyDetector | AEClassifier)
+                and labels not in ("integers", "strings")
+            ),
+            id=f"{type(estimator).__name__}-{labels}",
+        )
+        for estimator in (
+            autoencoder(),
+            AEAnomalyDetector(**DETECTS),
+            AEClassifier(autoencoder()),
+            TabularEncoder(),
+        )
+        for labels in LABELS
     ],
-    ids=lambda estimator: type(estimator).__name__,
 )
+@pytest.mark.parametrize("is_table", [False, True])
 def test_kinds_are_by_the_names_of_the_user(estimator, labels, is_table):
     X = pd.DataFrame(data_rng().normal(size=(30, 6)))
     if is_table:
