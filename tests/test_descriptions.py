@@ -10,6 +10,7 @@ from skae.anomaly._explanation import (
     above_fair_share,
     describe_row,
     number,
+    spellings,
     texts_of_numbers,
     texts_of_table,
 )
@@ -64,6 +65,39 @@ def test_blamed_values_of_tables_are_named():
     assert named([-1, 5, -1, 0]) == "d 7, expected 8"
     # Where no blamed value differs from what was expected, the row is far from all others.
     assert named([-1, 5, -1, -1]) == "far from all rows in b"
+
+
+def test_a_spelling_is_described_instead_of_what_was_expected():
+    texts = [('"x"', '"x"'), ("3", "about 3")], [('"y"', '"y"'), ("5", "about 5")]
+    described = describe_row(
+        ["a", "b"], *texts, np.ones(2, bool), np.array([2, 1]), 2, {0: 'perhaps "xx"'}
+    )
+    assert described == 'a "x", perhaps "xx"; b 3, expected about 5'
+
+
+@pytest.mark.parametrize(
+    ("value", "meant"),
+    [
+        ("Manhatan", "Manhattan"), ("MANHATTAN", "Manhattan"), ("Queens ", "Queens"),
+        ("Bronxx", "Bronx"), ("Brooklyn", None), ("Queens", None), ("Lima", None), (None, None),
+    ],
+)  # fmt: skip
+def test_a_rare_category_that_is_spelled_like_a_frequent_one(value, meant):
+    city = (
+        ["Manhattan"] * 300 + ["Queens"] * 60 + ["Bronx"] * 40 + ["Brooklyn"] + ["Queen"] * 10
+    )
+    encoder = TabularEncoder().fit(pd.DataFrame({"city": city, "x": np.arange(len(city))}))
+    cells = list(encoder.cells(pd.DataFrame({"city": pd.Series([value, value], dtype=object),
+                                             "x": 0})))  # fmt: skip
+    blamed = np.array([[True, True], [False, True]])
+    assert spellings(cells, encoder, blamed) == [{0: f'perhaps "{meant}"'} if meant else {}, {}]
+
+
+def test_categories_with_one_flag_are_the_same():
+    frame = pd.DataFrame({"name": ["a"] * 9 + ["b"] * 8 + ["c", "d", "e"]})
+    encoder = TabularEncoder(max_categories=3).fit(frame)
+    about = [text for ((_, text),) in texts_of_table(encoder.cells(frame), encoder, None)]
+    assert about[-4:] == ['"b"', '"c"', '"c"', '"c"']
 
 
 def test_a_row_far_from_all_others_in_words():

@@ -12,12 +12,10 @@ from numpy.testing import assert_allclose, assert_array_equal
 import skae
 from data import data_rng
 from skae import AEAnomalyDetector
-from skae.anomaly._encoding import TableEncoding, unseen_deviations
+from skae.anomaly._encoding import TableEncoding
 from skae.anomaly._folds import Folds
 from skae.anomaly._rare import RareValues
 from skae.tables import TabularEncoder
-from skae.tables._columns import number_units
-from skae.tables._layout import ColumnLayout
 
 pytestmark = pytest.mark.any_backend
 
@@ -27,10 +25,7 @@ QUICK = {"hidden_layer_sizes": (16,), "n_steps": 60, "random_state": 0}
 def fitted(frame, weight=None):
     """View fitted to a table, without rows held out, and a function that encodes rows."""
     encoder = TabularEncoder().fit(frame)
-    layout = ColumnLayout.from_encoder(encoder)
-    zero, unit, *of_times = number_units(encoder)
-    deviations = unseen_deviations(np.zeros(layout.n_columns))
-    encoding = TableEncoding(layout, deviations, None, zero, unit, *of_times)
+    encoding = TableEncoding.from_encoder(encoder, frame, weight)
 
     def encode(some):
         return encoding.encode(encoding.join(*encoder.encode(some)))
@@ -57,6 +52,14 @@ def test_new_categories_are_no_rarer_than_those_seen_once():
     frame = pd.DataFrame({"kind": ["a"] * 60 + ["b"] * 10 + [f"c{i}" for i in range(30)]})
     view, encode = fitted(frame)
     assert_allclose(shares(view, encode(pd.DataFrame({"kind": ["new"]}))), [0.3])
+
+
+def test_new_categories_are_as_rare_as_those_seen_once_among_many():
+    # Beyond fifty categories the rarest share a flag: by flags alone a new one would be unique.
+    names = [f"name {i}" for i in range(100)]
+    frame = pd.DataFrame({"name": names[:60] * 10 + names[60:]})
+    view, encode = fitted(frame)
+    assert_allclose(shares(view, encode(pd.DataFrame({"name": ["new"]}))), [40 / 640])
 
 
 def test_a_sign_is_a_value():
@@ -139,6 +142,42 @@ def test_one_wrong_value_of_twenty(novelty):
     assert all(f"{c} " in text for c, text in zip(columns, texts, strict=True)), texts
     marked = np.mean(detector.predict(table(1000, seed=2)) == -1)
     assert 0.02 < marked < 0.1
+
+
+@pytest.mark.parametrize("novelty", [False, True])
+def test_a_new_spelling_is_at_the_top(novelty):
+    def skewed(seed):
+        frame = table(1500, 8, seed)
+        frame["cost"] = np.exp(data_rng(seed + 9).normal(0, 1.5, len(frame)))
+        return frame.replace({"kind": {"a": "Manhattan"}})
+
+    clean, new = skewed(0), skewed(1)
+    target, at = new if novelty else clean, [3, 700, 1400]
+    target.loc[at, "kind"] = ["Manhatan", "MANHATTAN", "Manhattan "]
+    detector = AEAnomalyDetector(novelty=novelty, **QUICK).fit(clean)
+    assert set(np.argsort(detector.score_samples(target))[:6]) >= set(at)
+    texts = detector.describe(target.loc[at], n_columns=1)
+    assert all(text.endswith(', perhaps "Manhattan"') for text in texts), texts
+    assert 0.02 < np.mean(detector.predict(skewed(2)) == -1) < 0.1
+
+
+def test_identifiers_and_numbers_as_expected_are_no_reasons():
+    frame = table(600, 8)
+    frame["number"] = 100_000 + data_rng().permutation(len(frame))
+    detector = AEAnomalyDetector(**QUICK).fit(frame)
+    score, rows = detector._score, detector._rows(frame)
+    encoded, reasons = score.encoding.encode(rows), score.reasons(rows)
+    # By the network, where no rare value decides.
+    at = score.views(score.logs(encoded)).argmax(axis=1) == 0
+    residual = np.abs(encoded.plain - score.encoding.to_plain(reasons.expected))
+    usual = score.residual_quantile
+    assert (np.isnan(usual) == score.encoding.layout.is_flag).all()
+    is_number = ~np.isnan(usual)
+    blamed = reasons.blamed[:, score.encoding.layout.column][:, is_number]
+    assert blamed[at].any()
+    assert (residual[:, is_number] > usual[is_number])[blamed & at[:, np.newaxis]].all()
+    # Nothing predicts the identifier, and nine in ten of its values are within what is usual.
+    assert 1.2 < usual[is_number][-1] < np.sqrt(3)
 
 
 def test_the_largest_error_is_a_factor_of_the_score_of_a_table():

@@ -238,7 +238,7 @@ class DenoisingError(Component):
         mask `blank`, (n_samples, n_columns).
         """
         models = range(len(self.denoisers)) if models is None else list(models)
-        outputs = self._outputs(rows, models, self.level, blank)
+        outputs = self.outputs(rows, models, self.level, blank)
         for model, restored in zip(models, outputs, strict=True):
             squares = np.square(restored - rows.values)
             values = sum(squares) / rows.values.dtype.type(len(squares))
@@ -256,10 +256,10 @@ class DenoisingError(Component):
         Without the values in the mask `blank`, (n_samples, n_columns).
         """
         models = range(len(self.denoisers))
-        outputs = self._outputs(rows, models, level, blank)
+        outputs = self.outputs(rows, models, level, blank)
         return np.asarray(sum(sum(each) / len(each) for each in outputs) / len(models))
 
-    def _outputs(
+    def outputs(
         self, rows: EncodedRows, models: Iterable[int], level: float, blank: Array | None
     ) -> Iterator[Array]:
         """Outputs of these fold models in draws of noise, (n_draws, n_samples, n_numbers)."""

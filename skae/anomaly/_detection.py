@@ -10,7 +10,12 @@ from sklearn.base import OutlierMixin
 from sklearn.utils.metaestimators import available_if
 
 from skae.anomaly._calibration import Calibration, ContaminatedCalibration, lower_quantile
-from skae.anomaly._explanation import describe_row, texts_of_numbers, texts_of_table
+from skae.anomaly._explanation import (
+    describe_row,
+    spellings,
+    texts_of_numbers,
+    texts_of_table,
+)
 from skae.estimators._validation import check_rows, check_table
 from skae.utils._arrays import check_weight, column_names, in_the_form_of, index_of
 from skae.utils._calls import restores_state_on_error, warn_user
@@ -206,21 +211,25 @@ class DetectionMixin(OutlierMixin):
         list of str
             Such as "amount 9,120, expected about 240", and of a table 'sex "male", expected
             "female"; age missing, expected about 31'. Expected numbers are rounded by what
-            they usually are wrong by, and a value no farther off is no reason. Where no value
-            is one: "far from all rows in amount and weight together".
+            they usually are wrong by, and a value that is hardly farther off is no reason. A
+            rare category that is spelled like a frequent one is described as 'city "Manhatan",
+            perhaps "Manhattan"'. Where no value is a reason: "far from all rows in amount and
+            weight together".
         """
         rows = self._rows(X)
         spread = self._score.spread
         blamed, shares, expected = self._score.reasons(rows)
         if self.table_ is None:
             names = getattr(self, "feature_names_in_", column_names(X, rows.shape[1]))
-            texts: Any = (texts_of_numbers(each, spread) for each in (rows, expected))
+            texts: Any = [texts_of_numbers(each, spread) for each in (rows, expected)]
+            alike: Any = [{}] * len(rows)
         else:
-            names = list(self.table_.columns_)
-            columns = self.table_.cells(X), self.table_.decoded_cells(expected)
-            texts = (texts_of_table(each, self.table_, spread) for each in columns)
-        of_rows = zip(*texts, blamed, shares, strict=True)
-        return [describe_row(names, *of_row, n_columns) for of_row in of_rows]  # type: ignore[call-arg]
+            names, cells = list(self.table_.columns_), list(self.table_.cells(X))
+            columns = cells, self.table_.decoded_cells(expected)
+            texts = [texts_of_table(each, self.table_, spread) for each in columns]
+            alike = spellings(cells, self.table_, blamed)
+        of_rows = zip(*texts, blamed, shares, alike, strict=True)
+        return [describe_row(names, *row, n_columns, like) for *row, like in of_rows]
 
     @restores_state_on_error
     def recalibrate(self, X: Any, sample_weight: Any = None) -> Self:

@@ -136,6 +136,7 @@ class TableEncoding:
     deviation: Array | None = None  # one deviation in the units of the data; NaN there, too
     time_zero: Array | None = None  # seconds of the number zero since 1970; NaN but of times
     time_unit: Array | None = None  # seconds of one deviation; NaN but of times
+    new_share: Array | None = None  # expected, of new categories in each column, (n_columns,)
 
     is_table = True
 
@@ -145,7 +146,7 @@ class TableEncoding:
         share = share_of_new_categories(encoder.cells(X), weight)
         layout, deviations = ColumnLayout.from_encoder(encoder), unseen_deviations(share)
         units = number_units(encoder)
-        return cls(layout, deviations, None, *units)
+        return cls(layout, deviations, None, *units, share)
 
     def within(self, X: Array) -> "TableEncoding":
         """The same, with the range of these rows of its matrix, (n_samples, n_points)."""
@@ -221,9 +222,9 @@ def share_of_new_categories(columns: Iterable[ColumnValues], weight: Any) -> Arr
     Names and keys often have a category of their own, which is then no anomaly. Rows whose
     `weight`, (n_samples,), is zero do not count.
     """
-    shares, has_weight = [], np.asarray(1.0 if weight is None else weight) > 0
-    for column in columns:
-        counts = column.observed & has_weight
-        values = column.values[counts].tolist() if column.family == "category" else []
-        shares.append(unseen_share(Counter(values)))
-    return np.array(shares)
+    has_weight = np.asarray(1.0 if weight is None else weight) > 0
+    counted = (
+        column.values[column.observed & has_weight].tolist() * (column.family == "category")
+        for column in columns
+    )
+    return np.array([unseen_share(Counter(values)) for values in counted])

@@ -7,6 +7,7 @@ wrong. Therefore values are blanked until those remain blank that are wrong toge
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from difflib import get_close_matches
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -15,7 +16,9 @@ from numpy.typing import NDArray
 from skae.anomaly._components import TINY, DenoisingError, NeighborDistance
 from skae.anomaly._rare import RareValues
 from skae.tables import TabularEncoder
+from skae.tables._category_column import CategoryColumn
 from skae.tables._column_values import ColumnValues
+from skae.tables._columns import Column
 from skae.utils._rows import filled
 
 # Numbers: how often blank values are filled again, how often the set of them changes, and the
@@ -36,6 +39,12 @@ _LEAST_CANDIDATE = 0.25
 # Rows to which distances are taken for it, at most.
 _MOST_REFERENCE = 500
 
+# Tables: quantile of the residuals of a column of numbers up to which one is as expected, and
+# how many are measured, about. At the median, numbers that nothing predicts are named, such as
+# identifiers (benchmarks/entry_errors.py).
+_USUAL = 0.9
+_N_RESIDUALS = 2**14
+
 # Weight of a broken relation in a score from which its columns are named: where the components
 # are large, too, several values may be wrong, and the network is asked.
 _DECISIVE = 2 / 3
@@ -48,6 +57,12 @@ _BETTER = 0.35
 
 # Kinds of columns whose values are numbers between others.
 _CONTINUOUS = ("numeric", "integer", "date")
+
+# Share of a category for which a misspelled one may stand, at least, and relative to the share
+# of the latter; and the least similarity of the two, by difflib.
+_LEAST_SHARE = 0.01
+_FREQUENT = 20
+_ALIKE = 0.75
 
 # Significant digits of a number, at most.
 _MOST_DIGITS = 12
@@ -71,6 +86,26 @@ def explanation_of(score):
     return (TableExplanation if score.encoding.is_table else NumberExplanation)(score)
 
 
+def residual_quantiles(denoising, data):
+    """Residuals of the numbers of a table that few held-out rows exceed, (n_numbers,).
+
+    In standard deviations, each with its column blank; NaN of flags.
+    """
+    layout, held_out = data.encoding.layout, data.folds.held_out
+    most = np.where(layout.is_flag | layout.is_indicator, np.nan, 0.0)
+    numbers = np.flatnonzero(most == 0)
+    n_rows = max(_N_RESIDUALS // (len(held_out) * max(len(numbers), 1)), 1)
+    for number in numbers:
+        blank, residuals = layout.column[number] == np.arange(layout.n_columns), [0.0]
+        for model, at in enumerate(held_out):
+            rows = data.rows.take(at[:n_rows])
+            (restored,) = denoising.outputs(rows, [model], 0.0, blank[np.newaxis])
+            residual = np.abs(rows.plain - data.encoding.to_plain(restored[0]))
+            residuals.extend(residual[rows.observed[:, number], number])
+        most[number] = np.quantile(residuals, _USUAL)
+    return most
+
+
 def above_fair_share(shares):
     """Mask of the shares, (n_samples, n_columns), above their mean; in any case the largest."""
     mask = shares > shares.mean(axis=1, keepdims=True)
@@ -91,10 +126,9 @@ class _Explanation:
     def shares(self, rows):
         """Shares of the columns, (n_samples, n_columns), by what decides the score of a row."""
         logs = self._logs(rows)
-        shares = self.shares_by_network(rows, logs)
-        for relation, decides, _ in self._deciding(logs):
-            parts = relation.by_column(rows.take(decides))
-            shares[decides] = self._shares_of_parts(parts, relation.power)
+        _, shares = self.blame(rows, logs)
+        for _, decides, _, _, of_relation in self._deciding(rows, logs):
+            shares[decides] = of_relation
         return shares
 
     def reasons(self, rows):
@@ -104,22 +138,22 @@ class _Explanation:
         it connects, each as the others determine it.
         """
         logs = self._logs(rows)
-        blamed, shares, expected = self.by_network(rows, logs)
-        typical, column = self.score.typical_residual, self.layout.column
-        if typical is not None:
-            # A value is wrong if it differs by more than is typical.
-            residual = np.abs(rows.plain - self.encoding.to_plain(expected))
-            small = residual <= np.nan_to_num(typical, nan=-1.0)
+        blamed, shares = self.blame(rows, logs)
+        expected = self.expected(rows, blamed, shares)
+        most = self.score.residual_quantile
+        if most is None:
+            most = self.score.typical_residual
+        if most is not None:
+            # A number is wrong if it differs by more than is usual.
+            small = np.abs(rows.plain - self.encoding.to_plain(expected)) <= most
             if rows.observed is not None:
                 small &= rows.observed
-            is_number = ~np.isnan(typical)
-            blamed[:, column[is_number]] &= ~small[:, is_number]
-        for relation, decides, weight in self._deciding(logs):
-            some = rows.take(decides)
-            parts = relation.by_column(some)
-            shares[decides] = self._shares_of_parts(parts, relation.power)
+            is_number = ~np.isnan(most)
+            blamed[:, self.layout.column[is_number]] &= ~small[:, is_number]
+        for relation, decides, weight, parts, of_relation in self._deciding(rows, logs):
+            shares[decides] = of_relation
             named = (weight > _DECISIVE) | ~blamed[decides].any(axis=1)
-            decides, some = decides[named], some.take(named)
+            decides, some = decides[named], rows.take(decides[named])
             if not len(decides):
                 continue
             blamed[decides] = parts[named] > _CONNECTED
@@ -128,13 +162,9 @@ class _Explanation:
             else:
                 by_others = self.encoding.to_points(relation.expected(some))
                 by_others = self.encoding.to_data(by_others)
-            is_connected = blamed[decides][:, column]
+            is_connected = blamed[decides][:, self.layout.column]
             expected[decides] = np.where(is_connected, by_others, expected[decides])
         return Reasons(blamed, shares, expected)
-
-    def shares_by_network(self, rows, logs):
-        """Shares of the columns without relations, (n_samples, n_columns)."""
-        return self.plain_shares(rows, logs)
 
     def plain_shares(self, rows, logs):
         """Shares of the columns in the components and distances, (n_samples, n_columns).
@@ -159,34 +189,38 @@ class _Explanation:
         has_views = self.score.relations or self.score.distances
         return self.score.logs(rows) if has_views else None
 
-    def _deciding(self, logs):
-        """Relations, the positions of the rows whose score each decides, and its weight there.
+    def _deciding(self, rows, logs):
+        """Relations, with the positions of the rows whose score each decides.
 
-        The weight is the part of its view in the sum of it and that of the components. From
-        the results of `_logs`.
+        Then its weight there, the part of its view in the sum of it and that of the components;
+        the parts of the columns in it and their shares, (n_decided, n_columns). From the
+        results of `_logs`.
         """
-        if self.score.relations:
-            views = self.score.views(logs)
-            largest, views = views.argmax(axis=1), views.clip(TINY)
-            for at, relation in enumerate(self.score.relations, start=1):
-                decides = np.flatnonzero(largest == at)
-                if len(decides):
-                    view = views[decides, at]
-                    yield relation, decides, view / (view + views[decides, 0])
-
-    def _shares_of_parts(self, parts, power):
-        """Shares of the columns by their parts in what decides, (n_samples, n_columns) both."""
+        if not self.score.relations:
+            return
         is_encoded = np.add(self.layout.n_values, self.layout.indicator) > 0
-        shares = parts**power + TINY**2 * is_encoded
-        return shares / shares.sum(axis=1, keepdims=True)
+        views = self.score.views(logs)
+        largest, views = views.argmax(axis=1), views.clip(TINY)
+        for at, relation in enumerate(self.score.relations, start=1):
+            decides = np.flatnonzero(largest == at)
+            if len(decides):
+                weight = views[decides, at] / (views[decides, at] + views[decides, 0])
+                parts = relation.by_column(rows.take(decides))
+                shares = parts**relation.power + TINY**2 * is_encoded
+                yield (
+                    relation,
+                    decides,
+                    weight,
+                    parts,
+                    shares / shares.sum(axis=1)[:, np.newaxis],
+                )
 
     def _one_by_one(self, rows, blamed):
         """Expected value of each blamed one given all others, (n_samples, n_numbers)."""
-        expected = np.zeros(rows.values.shape)
+        expected, columns = np.zeros(rows.values.shape), np.arange(self.layout.n_columns)
         for column in np.flatnonzero(blamed.any(axis=0)):
             at, numbers = np.flatnonzero(blamed[:, column]), self.layout.column == column
-            blank = np.zeros((len(at), self.layout.n_columns), dtype=bool)
-            blank[:, column] = True
+            blank = np.tile(columns == column, (len(at), 1))
             restored = self.denoising.restored(rows.take(at), 0.0, blank)
             expected[np.ix_(at, numbers)] = restored[:, numbers]
         return expected
@@ -199,14 +233,18 @@ class NumberExplanation(_Explanation):
         """Numbers held for each row."""
         return max(self.score.row_entries, 1) * n_features
 
-    def by_network(self, rows, logs):
-        """Columns above their fair share, the shares, and expected values.
+    def blame(self, rows, logs):
+        """Columns above their fair share, and shares, (n_samples, n_columns) each."""
+        shares = self.plain_shares(rows, logs)
+        return above_fair_share(shares), shares
+
+    def expected(self, rows, blamed, shares):
+        """Expected values in the units of the data, (n_samples, n_features).
 
         Values above their fair share are blanked and filled by the denoisers from the others,
         several times. Those near what was filled in are then restored, and the others filled
         again: values that are wrong together remain blank.
         """
-        shares, level = self.plain_shares(rows, logs), self.denoising.training.noise_level
         missing, Z = np.isnan(rows.points), filled(rows.points)
         blank, single = (shares > 1 / Z.shape[1]) | missing, Z.astype(np.float32)
         for _ in range(_N_TRIALS + 1):
@@ -214,14 +252,14 @@ class NumberExplanation(_Explanation):
             for _ in range(_N_FILLINGS):
                 values = np.where(blank, denoised, single)
                 some = replace(rows, values=values, dtype=np.float32)
-                denoised = self.denoising.restored(some, level)
+                denoised = self.denoising.restored(some, self.denoising.training.noise_level)
             restored = denoised.astype(np.float64)
             squared = np.square(Z - restored) * (blank & ~missing)
             wrong = (squared > _WRONG * squared.max(axis=1, keepdims=True)) | missing
             if (wrong == blank).all():
                 break
             blank = wrong
-        return Reasons(above_fair_share(shares), shares, self.encoding.to_data(restored))
+        return self.encoding.to_data(restored)
 
 
 class TableExplanation(_Explanation):
@@ -232,19 +270,11 @@ class TableExplanation(_Explanation):
         n_tried = min(self.layout.n_columns, _MOST_CANDIDATES)
         return max(max(self.score.row_entries, n_tried) * n_points, _MOST_REFERENCE)
 
-    def shares_by_network(self, rows, logs):
-        """Shares of the columns without relations, by the values that are wrong."""
-        return self._blame(rows, logs)[1]
+    def expected(self, rows, blamed, shares):
+        """Output of the denoisers with the blamed values blank, (n_samples, n_numbers)."""
+        return self.denoising.restored(rows, 0.0, blamed)
 
-    def by_network(self, rows, logs):
-        """Values that are wrong together, the share of each column, and expected values.
-
-        Expected is the output of the denoisers with these values blank.
-        """
-        blamed, shares = self._blame(rows, logs)
-        return Reasons(blamed, shares, self.denoising.restored(rows, 0.0, blamed))
-
-    def _blame(self, rows, logs):
+    def blame(self, rows, logs):
         """Mask of the values that are wrong together, and shares, (n_samples, n_columns) each.
 
         Values are blanked one after the other, always the one that leaves the least error in
@@ -375,14 +405,14 @@ def texts_of_table(
     """
     spread = np.full(len(encoder.blocks_), np.nan) if spread is None else spread
     texts = [
-        [_texts(column, row, block.kind, of_column) for row in range(len(column.values))]
-        for column, block, of_column in zip(columns, encoder.blocks_, spread, strict=True)
+        [_texts(column, row, encoded, of_column) for row in range(len(column.values))]
+        for column, encoded, of_column in zip(columns, encoder._columns, spread, strict=True)
     ]
     return list(zip(*texts, strict=True))
 
 
-def _texts(column: ColumnValues, row: int, kind: str, spread: float) -> tuple[str, str]:
-    """Texts of one value: exact and about."""
+def _texts(column: ColumnValues, row: int, encoded: Column, spread: float) -> tuple[str, str]:
+    """Texts of one value: exact and about, which is the same for categories with one flag."""
     if not column.observed[row]:
         return "missing", "missing"
     value = column.values[row]
@@ -398,13 +428,40 @@ def _texts(column: ColumnValues, row: int, kind: str, spread: float) -> tuple[st
             text = text.split(".")[0] if set(text.partition(".")[2]) <= {"0"} else text
             text = text.removesuffix("T00:00:00")
         return text, f"about {text}"
-    if isinstance(value, bool | np.bool_) or not isinstance(
-        value, int | float | np.integer | np.floating
-    ):
-        text = f'"{value}"' if isinstance(value, str) else str(value)
-        return text, text
+    if isinstance(value, bool) or not isinstance(value, int | float | np.number):
+        about = value
+        if isinstance(encoded, CategoryColumn) and value in encoded.flag_of:
+            about = encoded.categories[encoded.flag_of[value]]
+        return _quoted(value), _quoted(about)
     exact, about = _texts_of_number(float(value), spread)
-    return exact, about if kind in _CONTINUOUS else exact
+    return exact, about if encoded.kind in _CONTINUOUS else exact
+
+
+def _quoted(value: Any) -> str:
+    """Text of a category."""
+    return f'"{value}"' if isinstance(value, str) else str(value)
+
+
+def spellings(
+    columns: Iterable[ColumnValues], encoder: TabularEncoder, blamed: NDArray[Any]
+) -> list[dict[int, str]]:
+    """Frequent categories of which blamed rare ones may be misspelled, row by row.
+
+    As texts by column, such as 'perhaps "Manhattan"', with the mask (n_samples, n_columns).
+    """
+    found: list[dict[int, str]] = [{} for _ in blamed]
+    for j, (column, encoded) in enumerate(zip(columns, encoder._columns, strict=True)):
+        if encoded.kind != "categorical":
+            continue
+        share = dict(zip(encoded.categories, encoded.share, strict=True))
+        for row in np.flatnonzero(blamed[:, j] & column.observed):
+            value = column.values[row]
+            least = max(_FREQUENT * share.get(value, 0.0), _LEAST_SHARE)
+            frequent = {str(c).strip().casefold(): c for c in share if share[c] > least}
+            text = str(value).strip().casefold()
+            for alike in get_close_matches(text, frequent, 1, _ALIKE):
+                found[row][j] = f"perhaps {_quoted(frequent[alike])}"
+    return found
 
 
 def describe_row(
@@ -414,18 +471,18 @@ def describe_row(
     blamed: NDArray[Any],
     shares: NDArray[Any],
     n_columns: int,
+    spelling: dict[int, str] | None = None,
 ) -> str:
     """Description of a row: its blamed values, or that it is far from all others.
 
     The mask of the blamed values and the shares in the score, (n_features,) each; so many
-    columns are named at most.
+    columns are named at most. `spelling` is described instead of what was expected.
     """
     order = np.argsort(-shares, kind="stable")
     wrong = [i for i in order if blamed[i] and values[i][1] != expected[i][1]]
     if wrong:
-        return "; ".join(
-            f"{names[i]} {values[i][0]}, expected {expected[i][1]}" for i in wrong[:n_columns]
-        )
+        reasons = {i: f"expected {expected[i][1]}" for i in wrong} | (spelling or {})
+        return "; ".join(f"{names[i]} {values[i][0]}, {reasons[i]}" for i in wrong[:n_columns])
     above = [str(names[i]) for i in order if shares[i] * len(shares) > 1][:n_columns]
     *others, last = above or [str(names[order[0]])]
     columns = f"{', '.join(others)} and {last} together" if others else last

@@ -54,8 +54,7 @@ class Folds:
         fold models where a row is held out from several; NaN where it never is.
         """
         values = [function(model, rows) for model, rows in enumerate(self.held_out)]
-        n_samples, width = self.train_mask.shape[1], values[0].shape[1:]
-        total, count = np.zeros((n_samples, *width)), np.zeros((n_samples, *width))
+        total, count = np.zeros((2, self.train_mask.shape[1], *values[0].shape[1:]))
         for rows, of_model in zip(self.held_out, values, strict=True):
             total[rows] += of_model
             count[rows] += 1
@@ -68,9 +67,9 @@ def depends_on_number(cv: Any) -> bool:
     Positions in an iterable, in a `PredefinedSplit` and in splitters of other libraries
     refer to the rows as given.
     """
-    is_of_sklearn = type(cv).__module__.startswith("sklearn.")
-    is_splitter = is_of_sklearn and not isinstance(cv, PredefinedSplit)
-    return cv is None or isinstance(cv, Integral) or is_splitter
+    if type(cv).__module__.startswith("sklearn."):
+        return not isinstance(cv, PredefinedSplit)
+    return cv is None or isinstance(cv, Integral)
 
 
 def split_folds(
@@ -86,7 +85,8 @@ def split_folds(
         groups = None if groups is None else groups[counted]
         counted = np.ones(np.count_nonzero(counted), dtype=bool)
         X = np.zeros((len(counted), 1))
-    if cv is None or isinstance(cv, Integral):
+    cv = _N_FOLDS if cv is None else cv
+    if isinstance(cv, Integral):
         n_groups = len(counted) if groups is None else len(np.unique(groups))
         if n_groups < 2:
             raise ValueError(
@@ -94,9 +94,8 @@ def split_folds(
                 f"held out while others are trained on; all {len(counted)} rows are of the "
                 f"group {groups[0]!r}."  # type: ignore[index]
             )
-        n_folds = min(_N_FOLDS if cv is None else int(cv), n_groups)
         kind = KFold if groups is None else GroupKFold
-        cv = kind(n_folds, shuffle=True, random_state=rng)
+        cv = kind(min(int(cv), n_groups), shuffle=True, random_state=rng)
     if hasattr(cv, "split"):
         try:
             found = list(cv.split(X, None, groups))
@@ -133,15 +132,14 @@ def _checked(split: Any, number: int, n_samples: int) -> tuple[Array, Array]:
     for part, role in ((train, "train on"), (test, "hold out")):
         if part.dtype == bool and part.shape == (n_samples,):
             part = np.flatnonzero(part)
-        part = part.astype(np.intp) if part.size == 0 else part
+        if part.size == 0:
+            raise ValueError(f"cv must {role} at least one row; split {number} has none.")
         if part.ndim != 1 or part.dtype.kind not in "iu":
             raise ValueError(
                 "cv must give positions of rows, one-dimensional arrays of integers, or masks "
                 f"of shape ({n_samples},); split {number} has an array of shape {part.shape} "
                 f"and dtype {part.dtype}."
             )
-        if not len(part):
-            raise ValueError(f"cv must {role} at least one row; split {number} has none.")
         if not 0 <= part.min() <= part.max() < n_samples:
             raise ValueError(
                 f"cv must give positions of rows from 0 to {n_samples - 1}; those of split "
@@ -149,10 +147,11 @@ def _checked(split: Any, number: int, n_samples: int) -> tuple[Array, Array]:
             )
         parts.append(part)
     train, test = parts
-    if np.isin(test, train).any():
+    n_both = np.isin(test, train).sum()
+    if n_both:
         raise ValueError(
-            "cv must hold out rows that are not trained on; split "
-            f"{number} has {np.isin(test, train).sum()} rows in both parts."
+            f"cv must hold out rows that are not trained on; split {number} has {n_both} rows "
+            "in both parts."
         )
     return train, test
 

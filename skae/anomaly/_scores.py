@@ -11,7 +11,12 @@ import numpy as np
 
 from skae.anomaly._calibration import lower_quantile
 from skae.anomaly._components import MOST_ROWS, TINY, TrainingData
-from skae.anomaly._explanation import Reasons, above_fair_share, explanation_of
+from skae.anomaly._explanation import (
+    Reasons,
+    above_fair_share,
+    explanation_of,
+    residual_quantiles,
+)
 from skae.anomaly._views import fit_relations
 from skae.estimators._fit_callbacks import fit_network
 from skae.estimators._validation import reconstruction_errors
@@ -97,6 +102,8 @@ class CombinedScore:
     units: Any = None
     # Of each number in standard deviations, (n_numbers,), or None.
     typical_residual: Any = None
+    # Of numbers of a table, see `residual_quantiles`; None of other data and in earlier files.
+    residual_quantile: Any = None
 
     def __init__(self, encoding, components, relations=(), distances=()):
         self.encoding = encoding
@@ -114,6 +121,8 @@ class CombinedScore:
             component.fit(data)
             data = replace(data, reference_mask=component.trim(data))
         self.relations, self.typical_residual = fit_relations(self.relations, data)
+        if self.encoding.is_table:
+            self.residual_quantile = residual_quantiles(self.components[0], data)
         for distance in self.distances:
             distance.fit(data)
         return self
