@@ -229,7 +229,7 @@ class DetectionMixin(OutlierMixin):
             texts = [texts_of_table(each, self.table_, spread) for each in columns]
             alike = spellings(cells, self.table_, blamed)
         of_rows = zip(*texts, blamed, shares, alike, strict=True)
-        return [describe_row(names, *row, n_columns, like) for *row, like in of_rows]
+        return [describe_row(names, *row, n_columns, like) for *row, like in of_rows]  # type: ignore[call-arg]
 
     @restores_state_on_error
     def recalibrate(self, X: Any, sample_weight: Any = None) -> Self:

@@ -93,7 +93,8 @@ print(f"adjusted Rand index: {adjusted_rand_score(kind, group):.2f}")
 
 fig, ax = plt.subplots(figsize=(6, 4.4))
 for label, color in enumerate(("#0072B2", "#D55E00", "#009E73")):
-    ax.scatter(*code[group == label].T, s=10, color=color, label=str(label))
+    x, y = code[group == label].T
+    ax.scatter(x, y, s=10, color=color, label=str(label))
 for row in (100, 300):
     ax.annotate(f"row {row} ", code[row], ha="right", va="center")
 ax.set(xlabel="first number of the code", ylabel="second number")

@@ -70,7 +70,7 @@ display = ReconstructionDisplay.from_arrays(
 # more than an ordered code cut to it. So choose the size on the curve, then
 # fit this size.
 
-size = int(np.argmax(ordered.variance_explained_ >= 0.8)) + 1
+size = int(np.argmax(np.asarray(ordered.variance_explained_) >= 0.8)) + 1
 single = AutoencoderTransformer(size, random_state=0).fit(X_train)
 print(
     f"{size} numbers: cut {ordered.truncated(size).score(X_test):.3f}, "
