@@ -12,14 +12,16 @@ from sklearn.linear_model import Ridge
 import skae
 from data import data_rng
 from skae import AEAnomalyDetector
+from skae.anomaly._components import DenoisingError, NeighborDistance
 from skae.anomaly._encoding import NumberEncoding, TableEncoding, unseen_deviations
 from skae.anomaly._folds import Folds
 from skae.anomaly._rare import RareValues
-from skae.anomaly._scores import log_score
+from skae.anomaly._scores import CombinedScore, log_mean, log_score
 from skae.anomaly._views import (
     ConditionalResiduals,
     LogConditionalResiduals,
     NormalScoreDistance,
+    QuartileDistance,
     RangeDistance,
     make_views,
 )
@@ -344,6 +346,23 @@ def test_distances_in_ranges():
     assert_allclose(np.ptp(distance(RangeDistance, constant).range), view.range.max() - 1)
 
 
+def test_distances_in_distances_between_quartiles():
+    """From the median, in what would be standard deviations of a normal distribution."""
+    quantiles = norm.ppf(np.arange(1, 402) / 402)
+    X = np.column_stack([np.exp(quantiles), data_rng().permutation(401), quantiles > 0.8])
+    data = training_data(X)
+    points = distance(QuartileDistance, X).points(data.rows)
+    low, high = np.exp(norm.ppf([0.25, 0.75]))
+    expected = (X[:, 0] - 1) / (high - low) * 1.349
+    near = np.abs(expected) < 3
+    assert 0 < (~near).sum() < 60
+    assert_allclose(points[near, 0], expected[near], rtol=0.02, atol=0.01)
+    assert_allclose(points[~near, 0], 3 + 3 * np.log(expected[~near] / 3), rtol=0.02)
+    assert_allclose(points[:, 1], (X[:, 1] - 200) / 200 * 1.349)
+    # Half of the rows or more are equal: the column keeps its unit.
+    assert_allclose(np.ptp(points[:, 2]), np.ptp(data.rows.plain[:, 2]))
+
+
 def test_normal_scores_are_those_of_ranks():
     quantiles = norm.ppf(np.arange(1, 401) / 401)
     X = np.stack([quantiles, data_rng().permutation(quantiles)], axis=1)
@@ -406,11 +425,45 @@ def test_what_distances_add():
     assert (np.exp(by_hand) > 1.01 * np.exp(parts[:, 0])).sum() > 4
 
 
-@pytest.mark.parametrize("kind", ["contaminated", "table"])
-def test_no_other_distances_among_anomalies_or_in_tables(kind):
+@pytest.mark.parametrize("novelty", [False, True])
+@pytest.mark.parametrize("kind", ["numbers", "table"])
+def test_other_distances_are_components_among_anomalies_and_absent_in_tables(kind, novelty):
     X = pd.DataFrame(data_rng().normal(size=(60, 3)), columns=list("abc"))
     if kind == "table":
         X = X.assign(kind=np.where(data_rng(1).uniform(size=60) < 0.3, "x", "y"))
-    detector = AEAnomalyDetector(novelty=kind == "table", **QUICK).fit(X)
-    assert len(detector._score.distances) == 0
-    assert detector._score.distance_units is None
+    detector = AEAnomalyDetector(novelty=novelty, **QUICK).fit(X)
+    is_raised = novelty and kind == "numbers"
+    others = [] if novelty or kind == "table" else [QuartileDistance]
+    components = [type(each) for each in detector._score.components]
+    assert components == [DenoisingError, *others, NeighborDistance]
+    assert len(detector._score.distances) == 2 * is_raised
+    assert (detector._score.distance_units is None) == (not is_raised)
+
+
+def test_among_anomalies_all_distances_count_the_same():
+    X = data_rng().normal(size=(200, 4))
+    detector = AEAnomalyDetector(**QUICK).fit(X)
+    score = detector._score
+    assert not score.relations
+    encoded = score.encoding.encode(X)
+    of_each = [log_mean(each.scores(encoded, range(5))) for each in score.components]
+    assert_allclose(np.log(score.score(X)), np.mean(of_each, axis=0))
+    assert_allclose(detector.explain(X).sum(axis=1), -detector.score_samples(X))
+
+
+@pytest.mark.parametrize("novelty", [False, True])
+@pytest.mark.parametrize("is_table", [False, True])
+def test_from_where_relations_count(is_table, novelty):
+    """From one unit above their median; two among anomalies in numbers, of a longer unit."""
+    logs = np.stack([np.arange(101), 10 * np.arange(101)[::-1]], axis=1) / 100.0
+    score = CombinedScore(SimpleNamespace(is_table=is_table), [], [ConditionalResiduals(0.0)])
+    score._logs_of_rows = lambda X, models: logs[X[:, 0]]
+    rows, at = Rows(np.arange(101)[:, None], None, None), np.arange(101)
+    score.held_out_scores(rows, Folds(np.ones((1, 101), bool), [at]), novelty)
+    high, tail, n_units = 0.8, 0.8, 1
+    if novelty:
+        high = tail = 0.99
+    elif not is_table:
+        tail, n_units = 0.9, 2
+    unit = 10 * (high - 0.5)
+    assert_allclose(score.units, [[0.5, 5 + n_units * unit], [tail - 0.5, unit]])

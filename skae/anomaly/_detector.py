@@ -46,10 +46,10 @@ from skae.utils._sklearn import (
 class AEAnomalyDetector(TableTagsMixin, DetectionMixin, CallbackSupportMixin, BaseEstimator):
     """Anomaly detection by denoising autoencoders, the nearest training rows and relations.
 
-    The score of a row is the geometric mean of two numbers. One is the error of wide
+    The score of a row is the geometric mean of several numbers. One is the error of wide
     networks without a bottleneck that were trained to remove noise, whose level is one of
     their inputs [1]_: the row is corrupted, and the error of its restored values counts. The
-    other is the squared distance to the nearest training rows [2]_, which detects rows that
+    others are squared distances to the nearest training rows [2]_, which detect rows that
     lie far from all of them, where a network may be right by chance. Beside it, each column
     is predicted from the others by ridge regressions, on values and on logarithms: where the
     others determine it, a residual far beyond the usual ones is a broken relation, such as an
@@ -451,8 +451,11 @@ class AEAnomalyDetector(TableTagsMixin, DetectionMixin, CallbackSupportMixin, Ba
         if self.scoring == "denoising":
             params = self.get_params(deep=False)
             components = [component.from_params(params) for component in COMPONENTS]
-            views = make_views(params, encoding.is_table)
-            score = CombinedScore(encoding, components, *views)
+            relations, distances = make_views(params, encoding.is_table)
+            if not self.novelty:
+                # After the denoisers, by which anomalies are not among the nearest rows.
+                components[1:1], distances = distances, []
+            score = CombinedScore(encoding, components, relations, distances)
         else:
             estimator = self.estimator
             if estimator is None:

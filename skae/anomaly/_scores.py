@@ -31,6 +31,10 @@ _CHUNK_ENTRIES = 2**20
 _UPPER_QUANTILE = {True: 0.99, False: 0.8}
 _LEAST_UNIT = 0.2
 
+# Of numbers with anomalies among them relations count from so many units, and the unit of the
+# components is that of their tail: a broken relation is rarer than extremes of a column.
+_UNITS_ABOVE, _TAIL_QUANTILE = 2, 0.9
+
 # A distance in other units counts by its logarithm above the median, in units of the distance
 # to this quantile: less the first number, and up to the second. The mean of these is added to
 # the logarithm of the components, in their unit. Rows that are nearer than the last number, in
@@ -98,7 +102,7 @@ class CombinedScore:
     # (2, 1 + n_distances); None without distances.
     distance_units: Any = None
     # Origin and unit of the logarithms of the components' mean and of each relation,
-    # (2, 1 + n_relations): the median, or one unit above it; None without relations.
+    # (2, 1 + n_relations): the median, or one or two units above it; None without relations.
     units: Any = None
     # Of each number in standard deviations, (n_numbers,), or None.
     typical_residual: Any = None
@@ -137,13 +141,17 @@ class CombinedScore:
             median, upper = _quantiles(some, _QUANTILE_OF_DISTANCES, weight)
             self.distance_units = np.stack([median, np.maximum(upper - median, _LEAST_UNIT)])
         if self.relations:
-            some = self.views(logs[held_out])
+            some, units_above = self.views(logs[held_out]), 1
             origin, upper = _quantiles(some, _UPPER_QUANTILE[bool(novelty)], weight)
+            if not (novelty or self.encoding.is_table):
+                units_above = _UNITS_ABOVE
+                upper[0] = lower_quantile(some[:, 0], _TAIL_QUANTILE, weight)
             least = [-np.inf, *(relation.least_origin for relation in self.relations)]
             origin = np.maximum(origin, least)
             least = [_LEAST_UNIT, *(relation.least_unit for relation in self.relations)]
             unit = np.maximum(upper - origin, least)
-            origin += unit * [False, *(relation.above_unit for relation in self.relations)]
+            above = [False, *(relation.above_unit for relation in self.relations)]
+            origin += units_above * unit * above
             self.units = np.stack([origin, unit])
         return np.exp(log_score(logs.T, self.distance_units, self.units))
 

@@ -2,7 +2,7 @@
 
 The denoisers see what does not fit the rest of a row, to within their noise. Relations here are
 tighter than the noise. A distance depends on the units of the columns, and no units are right
-for all tables: a row that is far from the others in one of them counts.
+for all tables: a row that is far from the others in several of them counts.
 """
 
 from collections.abc import Iterable, Mapping
@@ -16,6 +16,7 @@ from skae.anomaly._components import TINY, NeighborDistance, TrainingData
 from skae.anomaly._encoding import EncodedRows
 from skae.anomaly._rare import RareValues
 from skae.tables._layout import ColumnLayout
+from skae.tables._squashing_scaler import squash
 
 Array = NDArray[Any]
 
@@ -58,8 +59,12 @@ MOST_FILLED = 10.0
 _NOT_POSITIVE = 0.01
 _LEAST_POSITIVE = 1e-3
 
-# Standard deviation of a normal distribution in medians of the absolute values.
+# Standard deviation of a normal distribution in medians of the absolute values; the distance
+# between its quartiles in standard deviations, and the least one in those of a column: smaller
+# ones may be rounding.
 _MEDIANS = 1.4826
+_QUARTILES = 1.349
+_LEAST_SPREAD = 1e-9
 
 
 class RangeDistance(NeighborDistance):
@@ -77,6 +82,30 @@ class RangeDistance(NeighborDistance):
     def points(self, rows: EncodedRows) -> Array:
         """Rows in ranges of the columns, (n_samples, n_points)."""
         return np.asarray(rows.plain / self.range)
+
+
+class QuartileDistance(NeighborDistance):
+    """Distance in columns that are divided by the distance between their quartiles.
+
+    A column in which half of the rows are equal keeps its unit, and values far from the median
+    count by their logarithm.
+    """
+
+    centre: Array  # median of each number, (n_numbers,)
+    spread: Array  # its unit
+
+    def fit(self, data: TrainingData) -> "QuartileDistance":
+        """Find the quartiles, and the distances between the reference rows."""
+        plain = data.rows.plain[data.reference_mask]
+        low, self.centre, high = np.quantile(plain, [0.25, 0.5, 0.75], axis=0)
+        spread = (high - low) / _QUARTILES
+        self.spread = np.where(spread > _LEAST_SPREAD, spread, 1.0)
+        super().fit(data)
+        return self
+
+    def points(self, rows: EncodedRows) -> Array:
+        """Rows in distances between quartiles, squashed, (n_samples, n_points)."""
+        return squash((rows.plain - self.centre) / self.spread)
 
 
 class NormalScoreDistance(NeighborDistance):
@@ -338,14 +367,16 @@ def make_views(
     """Relations, and distances in other units, for these parameters of a detector.
 
     Rare values in tables, as only there is it known what a column stands for. No distances for
-    tables, where anomalies are mostly single values, nor where training rows may be anomalies:
-    units that bring distant rows nearer would hide them.
+    tables, where anomalies are mostly single values. Where training rows may be anomalies, in
+    units that these do not change: ranges and ranks would bring them nearer to the others.
     """
     omitted = 0.0 if params["novelty"] else _OMITTED
     relations: list[Any] = [ConditionalResiduals(omitted), LogConditionalResiduals(omitted)]
     if is_table:
         return [*relations, RareValues()], []
-    kinds = (RangeDistance, NormalScoreDistance) if params["novelty"] else ()
+    kinds: tuple[type[NeighborDistance], ...] = RangeDistance, NormalScoreDistance
+    if not params["novelty"]:
+        kinds = (QuartileDistance,)
     return relations, [kind.from_params(params) for kind in kinds]
 
 

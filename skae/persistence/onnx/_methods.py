@@ -13,14 +13,20 @@ from skae.anomaly import AEAnomalyDetector
 from skae.anomaly._components import DenoisingError, NeighborDistance
 from skae.anomaly._neighbors import SAME
 from skae.anomaly._scores import NEAR, ReconstructionScore, log_mean, log_score
-from skae.anomaly._views import MOST_FILLED, N_FILLINGS, NormalScoreDistance, RangeDistance
+from skae.anomaly._views import (
+    MOST_FILLED,
+    N_FILLINGS,
+    NormalScoreDistance,
+    QuartileDistance,
+    RangeDistance,
+)
 from skae.estimators import AutoencoderTransformer, DenoisingAutoencoder
 from skae.inference._dense import DenseForward
 from skae.losses._likelihood import ObservedLikelihood, posterior
 from skae.losses._reconstruction import KerasLoss, ObservedLoss
 from skae.persistence.onnx._networks import network_output
 from skae.persistence.onnx._tensors import Tensor
-from skae.tables._squashing_scaler import VALUE_TOLERANCE
+from skae.tables._squashing_scaler import VALUE_TOLERANCE, squash
 from skae.variational import VAETransformer
 from skae.variational._importance import log_likelihood, normal_points
 
@@ -212,18 +218,16 @@ def _combined(score: Any, rows: Tensor) -> Tensor:
     scaler, missing = score.encoding.scaler, xp.isnan(rows)
     Z = xp.where(missing, 0.0, scaler.transform(rows.astype(np.float64)))
     error = _missing_error(score.encoding, rows)
-    scores = [
-        _SCORES_OF[type(component)](component, Z, missing, rows.dtype)
-        for component in score.components
-    ]
-    logs = [log_mean([each + error for by_model in scores for each in by_model])]
     plain = (rows.astype(np.float64) - scaler.centre) / scaler.scale
     plain = xp.where(missing, 0.0, plain)
-    for view in score.distances:
-        is_range = isinstance(view, RangeDistance)
-        points = plain / view.range if is_range else _normal_scores(view, plain)
-        by_model = _neighbor_distances(view, points, missing, rows.dtype)
-        logs.append(log_mean([each + error for each in by_model], NEAR))
+
+    def scores(part: Any) -> list[Tensor]:
+        points = _POINTS_OF[type(part)](part, plain) if type(part) in _POINTS_OF else Z
+        by_model = _SCORES_OF[type(part)](part, points, missing, rows.dtype)
+        return [each + error for each in by_model]
+
+    logs = [log_mean([each for component in score.components for each in scores(component)])]
+    logs += [log_mean(scores(view), NEAR) for view in score.distances]
     for relation in score.relations:
         logs.append(_mean(_relation(relation, plain, missing, rows.dtype == np.float32)))
     return xp.exp(log_score(logs, score.distance_units, score.units))
@@ -349,4 +353,14 @@ def _smallest(distance: Tensor, k: int) -> tuple[Tensor, Tensor]:
 _SCORES_OF: dict[type, Callable[..., list[Tensor]]] = {
     DenoisingError: _denoising_errors,
     NeighborDistance: _neighbor_distances,
+    RangeDistance: _neighbor_distances,
+    QuartileDistance: _neighbor_distances,
+    NormalScoreDistance: _neighbor_distances,
+}
+
+# Points between which distances in other units are measured.
+_POINTS_OF: dict[type, Callable[[Any, Any], Any]] = {
+    RangeDistance: lambda view, plain: plain / view.range,
+    QuartileDistance: lambda view, plain: squash((plain - view.centre) / view.spread),
+    NormalScoreDistance: _normal_scores,
 }
