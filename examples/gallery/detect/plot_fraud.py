@@ -92,8 +92,10 @@ for name, score in scores.items():
 # %%
 # An AUROC of 0.5 and an average precision of 0.015 would be chance. The
 # average precision is that of the top of the list, which people look at:
-# there IsolationForest has few frauds. LocalOutlierFactor does about as well
-# as AEAnomalyDetector on this table, once it is encoded and scaled by hand.
+# there IsolationForest has few frauds. LocalOutlierFactor, once the table is
+# encoded and scaled by hand, ranks these frauds as well as AEAnomalyDetector
+# or better; which of the two is ahead depends on the table. For means over
+# many tables see :doc:`/user_guide/anomalies`.
 
 fig, ax = plt.subplots(figsize=(6, 3.8))
 looked_at = np.arange(1, 201)
@@ -129,6 +131,6 @@ display = AnomalyScoreDisplay.from_estimator(
 # sphinx_gallery_start_ignore
 precision = {k: average_precision_score(fraud, v) for k, v in scores.items()}
 assert precision["AEAnomalyDetector"] > precision["IsolationForest"] + 0.3
-assert abs(np.subtract(*list(precision.values())[:2])) < 0.2
+assert precision["LocalOutlierFactor"] > precision["AEAnomalyDetector"] - 0.1
 assert fraud[selected].mean() > 0.8
 # sphinx_gallery_end_ignore
