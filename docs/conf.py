@@ -27,8 +27,6 @@ templates_path = ["_templates"]
 exclude_patterns = ["_build"]
 default_role = "literal"
 nitpicky = True
-# Written without its module, in a docstring of another.
-nitpick_ignore = [("py:class", "DenoisingAutoencoder")]
 autodoc_typehints = "none"
 autosummary_generate = True
 plot_include_source = True

@@ -147,7 +147,7 @@ class LinearCode(Penalty):
     """`weight` times the squared distance of the code from the principal components.
 
     The components are those where training starts: of the rows, or of a
-    :class:`DenoisingAutoencoder` the best linear ones. A code is free to bend where that
+    :class:`~skae.DenoisingAutoencoder` the best linear ones. A code is free to bend where that
     improves the reconstruction by more than it costs, and otherwise stays what a linear model
     after `transform` can use. Where training does not start there (``init="random"``, a code
     with an activation or in order, a network of one's own) it has no effect.
