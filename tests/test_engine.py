@@ -193,8 +193,19 @@ RATES = {"adadelta": 10.0, "adagrad": 0.1, "ftrl": 0.5, "sgd": 0.1, "lion": 0.00
 
 
 # Keras' Nadam reads a tensor of PyTorch's in a way that NumPy warns of.
+@pytest.mark.any_data
 @pytest.mark.filterwarnings("ignore:__array__ implementation doesn't accept a copy")
-@pytest.mark.parametrize("optimizer", sorted(OPTIMIZERS))
+@pytest.mark.parametrize(
+    "optimizer",
+    [
+        # Keras' own, to which all weights are one vector, as they are to others of them.
+        pytest.param(
+            name,
+            marks=[pytest.mark.slow] * (name in ("adadelta", "adagrad", "adamax", "rmsprop")),
+        )
+        for name in sorted(OPTIMIZERS)
+    ],
+)
 def test_every_named_optimizer_learns(quick, pixels, optimizer):
     if optimizer == "muon" and KERAS < (3, 13):
         pytest.skip("Muon of Keras before 3.13 takes no variables of TensorFlow")

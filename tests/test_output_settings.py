@@ -14,7 +14,14 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
 import skae
-from saved_estimators import OF_NUMBERS, OF_TABLES, SMALL, answers, with_missing
+from saved_estimators import (
+    OF_NUMBERS,
+    OF_TABLES,
+    QUICK_DETECTOR,
+    SMALL,
+    answers,
+    with_missing,
+)
 from skae import (
     AEAnomalyDetector,
     AEClassifier,
@@ -137,6 +144,7 @@ def test_setting_of_the_estimator_inside(make, fitted_on, container, digits):
     assert_same(answers(make(inner(container)).fit(X, labels(X)), X), expected)
 
 
+@pytest.mark.slow
 def test_wine_is_classified_alike(container):
     X, y = load_wine(return_X_y=True)
     split = train_test_split(X, y, stratify=y, random_state=0)
@@ -286,7 +294,7 @@ def test_curves_of_pca_are_drawn_alike(container, digits, plt):
 
 
 def test_explanations_are_drawn_alike(container, digits, plt):
-    detector = AEAnomalyDetector(hidden_layer_sizes=(4,), n_steps=5, cv=2, random_state=0)
+    detector = AEAnomalyDetector(**QUICK_DETECTOR)
 
     def explained():
         pipeline = make_pipeline(StandardScaler(), detector).fit(digits)

@@ -75,7 +75,15 @@ def test_a_share_with_random_start(quick, digits):
     assert ae.n_components_ == PCA(0.5, svd_solver="full").fit(digits).n_components_
 
 
-@pytest.mark.parametrize("load", [load_digits, load_iris, load_wine, load_breast_cancer])
+@pytest.mark.parametrize(
+    "load",
+    [
+        load_digits,
+        load_wine,
+        pytest.param(load_iris, marks=pytest.mark.slow),
+        pytest.param(load_breast_cancer, marks=pytest.mark.slow),
+    ],
+)
 @pytest.mark.parametrize("n_components", [2, 4])
 def test_held_out_score_is_not_below_pca(quick, load, n_components):
     X = StandardScaler().fit_transform(load().data[:600])
@@ -236,8 +244,8 @@ def test_a_rectified_output_starts_at_pca_cut_at_zero(quick, pixels):
     ("activation", "params"),
     [
         ("relu", {}),
-        ("relu", {"hidden_layer_sizes": ()}),
-        ("relu", {"tied_weights": True}),
+        pytest.param("relu", {"hidden_layer_sizes": ()}, marks=pytest.mark.slow),
+        pytest.param("relu", {"tied_weights": True}, marks=pytest.mark.slow),
         ("elu", {"tied_weights": True}),
         ("leaky_relu", {"hidden_layer_sizes": ()}),
     ],

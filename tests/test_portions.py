@@ -90,7 +90,14 @@ KINDS = {
 }
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(
+    "kind",
+    [
+        # Layers that do nothing here.
+        pytest.param(kind, marks=[pytest.mark.slow] * (kind == "dropout"))
+        for kind in KINDS
+    ],
+)
 def test_new_units_change_nothing_that_is_said(quick, portions, kind):
     ae = quick(**KINDS[kind]).partial_fit(portions[0])
     said, code, scale = ae.reconstruct(portions[0]), ae.transform(portions[0]), ae.scale_
