@@ -17,6 +17,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 import skae
 from data import data_rng
+from saved_estimators import QUICK_IMPUTER
 from skae.metrics import share_explained
 from skae.tables import TabularEncoder
 from skae.tables._frames import numbers_of, read_columns
@@ -421,7 +422,7 @@ def test_whole_numbers_beyond_float64_are_imputed_exactly(name):
     column = WHOLE[name]()
     if not hasattr(column, "iloc"):
         column = pl.Series([None, *column[1:]], dtype=column.dtype)
-    imputer = skae.AEImputer(n_steps=2, n_estimators=1, random_state=0)
+    imputer = skae.AEImputer(n_estimators=1, **QUICK_IMPUTER)
     filled = list(imputer.fit_transform(beside_letters(column))["v"])
     assert filled[1:] == list(column[1:])
     # A value between the others, which float64 would have put onto the least or beyond.
@@ -695,7 +696,7 @@ def test_arrays_of_strings_of_any_length(missing, tmp_path):
         decoded = each.inverse_transform(encoder.transform(table))
         known = plain.inverse_transform(plain.transform(objects))
         pd.testing.assert_frame_equal(pd.DataFrame(decoded), pd.DataFrame(known))
-    filled = skae.AEImputer(n_steps=2, random_state=0).fit_transform(table)
+    filled = skae.AEImputer(**QUICK_IMPUTER).fit_transform(table)
     assert_array_equal(filled[:, 0], objects[:, 0])
     assert set(filled[:, 1]) == {"long word", "d"} | ({""} if missing == "" else set())
 
