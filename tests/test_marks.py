@@ -10,13 +10,14 @@ import pyarrow as pa
 import pytest
 from numpy.testing import assert_array_equal
 
+from settings import LARGE_BATCHES
 from skae import AEImputer
 from skae.tables._missing_values import marked_values, without_values
 from tables import LIBRARIES, columns_of, people
 
 pytestmark = [pytest.mark.any_data, pytest.mark.any_backend]
 
-QUICK = {"hidden_layer_sizes": (4,), "n_estimators": 1, "n_steps": 3, "random_state": 0}
+QUICK = {"hidden_layer_sizes": (4,), "n_estimators": 1, "random_state": 0, **LARGE_BATCHES}
 N_ROWS = 32
 MARKED = np.arange(N_ROWS) % 8 == 3
 WHOLE = np.arange(N_ROWS) % 7 + 1
