@@ -43,13 +43,20 @@ def as_trained(model, rows):
     return model, None
 
 
-# Slow to compile.
-RECURRENT = {"recurrent": pytest.mark.slow, "bidirectional": pytest.mark.any_data}
+# Layers that are slow to compile. What any of them compute on a backend is in `test_parts` and
+# `test_networks`: here NumPy maps what was trained.
+MARKS = {
+    "tanh, two layers": pytest.mark.any_backend,
+    "tied": pytest.mark.any_backend,
+    "random": pytest.mark.any_backend,
+    "recurrent": [pytest.mark.any_data, pytest.mark.any_backend],
+    "bidirectional": pytest.mark.slow,
+}
 
 
 @pytest.fixture(
     scope="module",
-    params=[pytest.param(name, marks=RECURRENT.get(name, ())) for name in MAKERS],
+    params=[pytest.param(name, marks=MARKS.get(name, ())) for name in MAKERS],
 )
 def fitted_one(request, pixels):
     return MAKERS[request.param]().fit(pixels)
