@@ -144,9 +144,8 @@ class TableEncoding:
     def from_encoder(cls, encoder: Any, X: Any, weight: Any) -> "TableEncoding":
         """Encoding for the encoder of a table X whose rows have weights, (n_samples,)."""
         share = share_of_new_categories(encoder.cells(X), weight)
-        layout, deviations = ColumnLayout.from_encoder(encoder), unseen_deviations(share)
-        units = number_units(encoder)
-        return cls(layout, deviations, None, *units, share)
+        layout, units = ColumnLayout.from_encoder(encoder), number_units(encoder)
+        return cls(layout, unseen_deviations(share), None, *units, share)
 
     def within(self, X: Array) -> "TableEncoding":
         """The same, with the range of these rows of its matrix, (n_samples, n_points)."""
