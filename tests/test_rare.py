@@ -180,6 +180,13 @@ def test_identifiers_and_numbers_as_expected_are_no_reasons():
     assert 1.2 < usual[is_number][-1] < np.sqrt(3)
 
 
+def test_wide_tables_have_no_residual_quantiles(monkeypatch):
+    monkeypatch.setattr("skae.anomaly._explanation._N_RESIDUALS", 64)
+    detector = AEAnomalyDetector(**QUICK).fit(table(60, 8))
+    assert detector._score.residual_quantile is None
+    assert len(detector.describe(table(5, 8))) == 5
+
+
 def test_the_largest_error_is_a_factor_of_the_score_of_a_table():
     detector = AEAnomalyDetector(**QUICK).fit(table(200))
     rows = detector._score.encoding.encode(detector._rows(table(50, seed=1)))

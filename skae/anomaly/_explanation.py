@@ -40,10 +40,10 @@ _LEAST_CANDIDATE = 0.25
 _MOST_REFERENCE = 500
 
 # Tables: quantile of the residuals of a column of numbers up to which one is as expected, and
-# how many are measured, about. At the median, numbers that nothing predicts are named, such as
-# identifiers (benchmarks/entry_errors.py).
+# how many are measured, about, and at least in each column. At the median, numbers that nothing
+# predicts are named, such as identifiers (benchmarks/entry_errors.py).
 _USUAL = 0.9
-_N_RESIDUALS = 2**14
+_N_RESIDUALS, _FEWEST_RESIDUALS = 2**14, 2**5
 
 # Weight of a broken relation in a score from which its columns are named: where the components
 # are large, too, several values may be wrong, and the network is asked.
@@ -89,11 +89,13 @@ def explanation_of(score):
 def residual_quantiles(denoising, data):
     """Residuals of the numbers of a table that few held-out rows exceed, (n_numbers,).
 
-    In standard deviations, each with its column blank; NaN of flags.
+    In standard deviations, each with its column blank; NaN of flags. None for wide tables.
     """
     layout, held_out = data.encoding.layout, data.folds.held_out
     most = np.where(layout.is_flag | layout.is_indicator, np.nan, 0.0)
     numbers = np.flatnonzero(most == 0)
+    if len(numbers) > _N_RESIDUALS // _FEWEST_RESIDUALS:
+        return None
     n_rows = max(_N_RESIDUALS // (len(held_out) * max(len(numbers), 1)), 1)
     for number in numbers:
         blank, residuals = layout.column[number] == np.arange(layout.n_columns), [0.0]
