@@ -125,8 +125,9 @@ def test_interrupted_anywhere(rows, name, fitted_before):
     make, answer = FITS[name]
     X, y = rows
     expected = answer(make().fit(X, y), X)
+    estimator = make()
     with CtrlC() as counted:
-        make().fit(X, y)
+        estimator.fit(X, y)
     rng = data_rng(4)
     for after in np.sort(rng.choice(counted.n_calls, N_MOMENTS, replace=False)) + 1:
         estimator = make()
