@@ -376,7 +376,8 @@ class AEClassifier(
         ndarray of shape (n_samples,)
             Labels.
         """
-        return self.classes_[np.argmax(self._logits(X), axis=1)]
+        winner = np.argmax(self._logits(X), axis=1)
+        return self.classes_[winner]
 
     def predict_proba(self, X: Any) -> np.ndarray:
         """Probability of each class.

@@ -349,7 +349,8 @@ class TabularEncoder(TransformerMixin, BaseEstimator):
         index : pandas.Index, default=None
             Of the rows, for pandas.
         """
-        return self._form.build(self.decoded_cells(Z), index)
+        columns = self.decoded_cells(Z)
+        return self._form.build(columns, index)
 
     def decoded_cells(self, Z: Array, rounded: bool = True) -> list[ColumnValues]:
         """Values of each column of the table for a matrix that needs no check.
