@@ -125,6 +125,11 @@ def test_few_clean_rows_are_marked(normal, novelty, outlier, novel):
 
 
 @pytest.mark.any_backend
+def test_a_score_does_not_depend_on_the_other_rows(normal, novelty):
+    one_by_one = [novelty.score_samples(normal[i : i + 1])[0] for i in range(20)]
+    assert_allclose(one_by_one, novelty.score_samples(normal[:20]), rtol=1e-11)
+
+
 def test_what_was_never_missing_is_odd_when_it_is(novelty):
     odd = with_values(cars(3), kind=None, weight=np.nan, sold=pd.NaT)
     assert (novelty.p_values(odd) < 0.05).all()

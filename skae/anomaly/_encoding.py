@@ -174,7 +174,8 @@ class TableEncoding:
         # That a value is missing counts by its indicator or by its deviations.
         missing, n_counted = np.zeros((len(X), n_columns)), np.full(len(X), n_columns)
         plain = self.to_plain(Z).clip(-_MOST_DEVIATIONS, _MOST_DEVIATIONS)
-        return EncodedRows(X, plain, Z, observed, unseen, missing, n_counted, np.float32)
+        # In float32 a score would depend on the other rows, by the kernels of the products.
+        return EncodedRows(X, plain, Z, observed, unseen, missing, n_counted, np.float64)
 
     def to_plain(self, Z: Array) -> Array:
         """Numbers of the encoder in standard deviations, (n_samples, n_numbers)."""
