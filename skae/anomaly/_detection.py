@@ -224,7 +224,7 @@ class DetectionMixin(OutlierMixin):
             texts: Any = [texts_of_numbers(each, spread) for each in (rows, expected)]
             alike: Any = [{}] * len(rows)
         else:
-            names, cells = list(self.table_.columns_), list(self.table_.cells(X))
+            names, cells = list(self.table_.columns_), self.table_.cells(X)
             columns = cells, self.table_.decoded_cells(expected)
             texts = [texts_of_table(each, self.table_, spread) for each in columns]
             alike = spellings(cells, self.table_, blamed)

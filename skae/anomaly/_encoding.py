@@ -222,9 +222,9 @@ def share_of_new_categories(columns: Iterable[ColumnValues], weight: Any) -> Arr
     Names and keys often have a category of their own, which is then no anomaly. Rows whose
     `weight`, (n_samples,), is zero do not count.
     """
-    has_weight = np.asarray(1.0 if weight is None else weight) > 0
-    counted = (
-        column.values[column.observed & has_weight].tolist() * (column.family == "category")
-        for column in columns
-    )
-    return np.array([unseen_share(Counter(values)) for values in counted])
+    shares, has_weight = [], np.asarray(1.0 if weight is None else weight) > 0
+    for column in columns:
+        counts = column.observed & has_weight
+        values = column.values[counts].tolist() if column.family == "category" else []
+        shares.append(unseen_share(Counter(values)))
+    return np.array(shares)

@@ -456,13 +456,16 @@ def spellings(
         if encoded.kind != "categorical":
             continue
         share = dict(zip(encoded.categories, encoded.share, strict=True))
+        rows_of: dict[Any, list[Any]] = {}
         for row in np.flatnonzero(blamed[:, j] & column.observed):
-            value = column.values[row]
+            rows_of.setdefault(column.values[row], []).append(row)
+        for value, rows in rows_of.items():
             least = max(_FREQUENT * share.get(value, 0.0), _LEAST_SHARE)
             frequent = {str(c).strip().casefold(): c for c in share if share[c] > least}
             text = str(value).strip().casefold()
             for alike in get_close_matches(text, frequent, 1, _ALIKE):
-                found[row][j] = f"perhaps {_quoted(frequent[alike])}"
+                for at in rows:
+                    found[at][j] = f"perhaps {_quoted(frequent[alike])}"
     return found
 
 

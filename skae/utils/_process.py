@@ -155,9 +155,11 @@ def choose_backend() -> None:
     `KERAS_BACKEND` decides, and else Keras' file of settings. TensorFlow is what Keras writes
     into that file by itself: where it is not installed, another backend is taken.
     """
+    if "keras" in sys.modules:
+        return
     named = os.environ.get("KERAS_BACKEND")
     backend = named or _backend_in_settings()
-    if "keras" in sys.modules or backend not in _BACKENDS or _is_installed(backend):
+    if backend not in _BACKENDS or _is_installed(backend):
         return
     others = [name for name in _BACKENDS if _is_installed(name)]
     if named or backend != "tensorflow":
