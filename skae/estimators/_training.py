@@ -207,9 +207,14 @@ def best_run(plan):
     if not start.is_solution:
         return first, [first]
     initial = start.model.validation_losses(validation)
-    losses = first.model.validation_losses(validation)
+
+    def improves(run):
+        """True if losses are lower than initial ones by more than chance explains."""
+        losses = run.model.validation_losses(validation)
+        return significantly_lower(initial, losses, validation.weight)
+
     best = first
-    if not significantly_lower(initial, losses, validation.weight):
+    if not improves(first):
         # The principal components, now of all rows.
         model, _ = start.model.initialized(start.rows, start.rng, start.init)
         loss = first.attributes["start_loss_"]
@@ -220,9 +225,8 @@ def best_run(plan):
     model, _ = start.model.initialized(start.train, start.random_rng, "random")
     held = first.training.validation_curve[1 : first.training.n_held + 1]
     second = plan.run(model, start.random_rng, "random", first=held)
-    losses = second.model.validation_losses(validation)
     is_better = second.attributes["best_loss_"] < best.attributes["best_loss_"]
-    is_better = is_better and significantly_lower(initial, losses, validation.weight)
+    is_better = is_better and improves(second)
     if second.training.ending == "interrupted":
         result = None if is_better else "the network of the first start"
         warn_or_raise(second.training, has_start=True, result=result)
