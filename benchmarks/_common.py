@@ -6,6 +6,7 @@ interpreter and reads the JSON line that comes back.
 """
 
 import argparse
+import contextlib
 import csv
 import gc
 import importlib.metadata
@@ -133,17 +134,25 @@ def note(*words):
     print(*words, file=sys.stderr, flush=True)
 
 
-def print_machine(quick, backend=None):
-    """Print the machine and the versions."""
+def versions():
+    """Versions of the packages that are compared, those that are installed."""
     found = []
     for package in _PACKAGES:
-        try:
+        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
             found.append(f"{package} {importlib.metadata.version(package)}")
-        except importlib.metadata.PackageNotFoundError:
-            found.append(f"{package} absent")
+    return ", ".join(found)
+
+
+def machine():
+    """Processor, number of cores and version of Python."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    print(f"{platform.machine()}, {cores} cores, Python {platform.python_version()}")
-    print(", ".join(found))
+    return f"{platform.machine()}, {cores} cores, Python {platform.python_version()}"
+
+
+def print_machine(quick, backend=None):
+    """Print the machine and the versions."""
+    print(machine())
+    print(versions())
     if backend:
         print(f"Keras backend: {backend}")
     if quick:

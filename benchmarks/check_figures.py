@@ -1,9 +1,11 @@
-"""Compare the figures that README and guide quote with benchmarks/README.md.
+"""Compare the figures that README and guide quote with those in benchmarks/.
 
     python benchmarks/check_figures.py [ROOT]
 
-A comment before a paragraph, a list or a table names what it quotes: a section of
-``benchmarks/README.md`` and, after semicolons, words by which lines of it are found.
+A comment before a paragraph, a list or a table names what it quotes: a script and, after
+semicolons, words by which lines are found in ``benchmarks/results/SCRIPT.csv`` (read as
+``| part | name | metric | value |``) and ``benchmarks/notes/SCRIPT.md``. A section of
+``benchmarks/README.md`` may be named, too.
 
     .. figures: anomaly.py; **mean**            in reStructuredText
     <!-- figures: speed.py; keras.Model.fit --> in Markdown
@@ -15,6 +17,7 @@ in a block without a comment is an error, so that each figure has a source. Two 
 ``figures: none`` where nothing was measured, as with the constants of a rule.
 """
 
+import csv
 import re
 import sys
 from decimal import Decimal
@@ -22,7 +25,7 @@ from itertools import chain
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-SOURCE = "benchmarks/README.md"
+SOURCE = "benchmarks"
 PAGES = ("README.md", "docs/*.rst", "docs/user_guide/*.rst")
 
 MARK = re.compile(r"(?:\.\. |<!-- )figures: (.+?)(?: -->)?")
@@ -64,10 +67,21 @@ def numbers(text):
     return [Decimal(match.replace(",", "")) for match in NUMBER.findall(text)]
 
 
-def sections(text):
-    """Lines of each section, by its heading."""
-    parts = re.split(r"^#{2,3} (.+)$", text, flags=re.M)
-    return dict(zip(parts[1::2], map(str.splitlines, parts[2::2]), strict=True))
+def figures(path):
+    """Lines of a file of results."""
+    with path.open(newline="", encoding="utf-8") as file:
+        for row in csv.DictReader(file):
+            yield "| {part} | {name} | {metric} | {value} |".format_map(row)
+
+
+def sections(folder):
+    """Lines of the results and notes of each script, and of each section of the README."""
+    parts = re.split(r"^#{2,3} (.+)$", (folder / "README.md").read_text("utf-8"), flags=re.M)
+    found = dict(zip(parts[1::2], map(str.splitlines, parts[2::2]), strict=True))
+    for path in [*folder.glob("notes/*.md"), *folder.glob("results/*.csv")]:
+        lines = figures(path) if path.suffix == ".csv" else path.read_text("utf-8").splitlines()
+        found.setdefault(f"{path.stem}.py", []).extend(lines)
+    return found
 
 
 def quoted(mark, source):
@@ -103,12 +117,12 @@ def errors(page, source):
 
 def main(root=ROOT):
     """Print the errors of all pages; the exit status is 1 if there are any."""
-    source = sections((root / SOURCE).read_text())
+    source = sections(root / SOURCE)
     found = [
         f"{path.relative_to(root)}: {error}"
         for pattern in PAGES
         for path in sorted(root.glob(pattern))
-        for error in errors(path.read_text(), source)
+        for error in errors(path.read_text("utf-8"), source)
     ]
     if found:
         print("\n".join(found))

@@ -1,12 +1,16 @@
 """Sphinx configuration; the build needs no network."""
 
 import re
+import sys
 from importlib import import_module
+from pathlib import Path
 
 from docutils import nodes
 from sklearn.experimental import enable_iterative_imputer  # noqa: F401
 
 import skae
+
+sys.path.insert(0, str(Path(__file__).parent))
 
 project = "skae"
 author = "The skae developers"
@@ -22,6 +26,7 @@ extensions = [
     "sphinx_copybutton",
     "sphinx_design",
     "sphinx_gallery.gen_gallery",
+    "results",
 ]
 templates_path = ["_templates"]
 exclude_patterns = ["_build"]
@@ -68,8 +73,8 @@ html_show_sourcelink = False
 html_sidebars = {
     page: []
     for page in (
-        "architecture", "changelog", "coming_from", "faq", "glossary", "index", "install",
-        "quick_start", "which",
+        "architecture", "benchmarks", "changelog", "coming_from", "faq", "glossary", "index",
+        "install", "quick_start", "which",
     )
 }  # fmt: skip
 html_theme_options = {

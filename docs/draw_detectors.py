@@ -1,12 +1,9 @@
-"""Draw how well detectors rank anomalies, by the figures in `benchmarks/README.md`."""
-
-import re
-from pathlib import Path
+"""Draw how well detectors rank anomalies, by the figures in `benchmarks/results`."""
 
 import matplotlib.pyplot as plt
 
-# Figures of the documentation are drawn in its folder.
-FIGURES = Path("../benchmarks/README.md")
+from results import table
+
 NAMES = {
     "skae": "AEAnomalyDetector", "knn": "5th neighbour", "iforest": "IsolationForest",
     "lof": "LocalOutlierFactor", "mahalanobis": "Mahalanobis distance", "pca": "PCA",
@@ -15,22 +12,21 @@ NAMES = {
 }  # fmt: skip
 
 
-def means(text, heading, row):
-    """AUROC and average precision by detector, a row of the table below a heading."""
-    table = text[text.index(heading) :]
-    lines = [line.strip("| ").split(" | ") for line in table.splitlines() if line[:1] == "|"]
-    cells = next(line for line in lines if row in line[0])[1:]
-    names = [name.strip("| ") for name in lines[0] if name.strip("| ") in NAMES]
-    pairs = [tuple(map(float, re.findall(r"[\d.]+", cell))) for cell in cells]
-    return dict(zip(names, pairs, strict=True))
+def means(part, row):
+    """AUROC and average precision by detector."""
+    found = table("anomaly", part)[row]
+    return {
+        name: [float(found[f"{name}: {metric}"]) for metric in ("AUROC", "average precision")]
+        for name in NAMES
+        if f"{name}: AUROC" in found
+    }
 
 
 def main():
     """Draw a panel for each collection of tables, the best average precision on top."""
-    text = FIGURES.read_text("utf-8")
     panels = {
-        "ADBench, 22 tables": means(text, "#### One-class", "mean"),
-        "OddBench, 110 tables": means(text, "OddBench, all 110 tables", "AUROC / AP"),
+        "ADBench, 22 tables": means("one-class", "mean"),
+        "OddBench, 110 tables": means("OddBench, 110 tables", "AUROC / AP"),
     }
     heights = [len(figures) for figures in panels.values()]
     _, axes = plt.subplots(

@@ -15,6 +15,11 @@ pytestmark = [pytest.mark.any_data, pytest.mark.any_backend]
 
 ROOT = Path(skae.__file__).parents[1]
 GUIDE = [ROOT / "README.md", *sorted(ROOT.glob("docs/**/*.rst"))]
+BENCHMARKS = [
+    ROOT / "benchmarks" / "README.md",
+    *sorted(ROOT.glob("benchmarks/notes/*.md")),
+    *sorted(ROOT.glob("benchmarks/results/*.csv")),
+]
 
 
 @pytest.fixture(scope="module")
@@ -29,7 +34,7 @@ def check_figures():
 @pytest.fixture
 def copy(tmp_path):
     """README, guide and figures, to be changed."""
-    for path in [*GUIDE, ROOT / "benchmarks" / "README.md"]:
+    for path in [*GUIDE, *BENCHMARKS]:
         target = tmp_path / path.relative_to(ROOT)
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(path, target)
@@ -52,13 +57,19 @@ def test_figures_are_those_of_the_benchmarks(check_figures, capsys):
         ("README.md", "| 0.625 | 0.773 | 0.776 |", "| 0.625 | 0.773 | 0.778 |", "0.778 not in"),
         ("README.md", "0.682 against 0.646", "0.646", None),
         (
-            "benchmarks/README.md",
-            "| 0.625 | 0.773 | 0.776 |",
-            "| 0.626 | 0.773 | 0.776 |",
+            "benchmarks/results/reconstruction.csv",
+            "mean,PCA,0.625",
+            "mean,PCA,0.626",
             "0.625",
         ),
-        ("benchmarks/README.md", "### search.py", "### searching.py", "no such lines"),
-        ("benchmarks/README.md", "| **mean** | 84.0", "| **mean** | 85.0", "84.0 not in"),
+        ("benchmarks/notes/speed.md", "`keras.Model.fit`'s speed", "its speed", None),
+        ("benchmarks/README.md", "## Data and networks", "## Data", "no such lines"),
+        (
+            "benchmarks/results/anomaly.csv",
+            "unsupervised,mean,skae: AUROC,84.0",
+            "unsupervised,mean,skae: AUROC,85.0",
+            "84.0 not in",
+        ),
         (
             "docs/user_guide/serving.rst",
             "and `describe` 3.5 ms",
@@ -210,3 +221,63 @@ def test_the_page_on_the_architecture_lists_every_module():
     spec.loader.exec_module(module)
     page = module.PAGE.read_text("utf-8")
     assert page == module.written(page)
+
+
+@pytest.fixture(scope="module")
+def save():
+    """`benchmarks/save.py`, which imports its neighbours."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(str(ROOT / "benchmarks"))
+        yield importlib.import_module("save")
+
+
+PRINTED = """
+**One table**
+
+| table, code | PCA | skae: AUROC | PCA | again, s | / PCA | of four |
+| --- | ---: | ---: | ---: | ---: | ---: | ---: |
+| wine, 2 | 0.520 | 98.7 / 41.3 | 1,234 | +2.2 ± 0.5 | - | about 3 |
+"""
+
+
+def test_what_a_script_printed_is_saved_figure_by_figure(save):
+    ((title, header, rows),) = save.tables(PRINTED)
+    found = list(save.figures(title, header, rows, ("first", "second")))
+    assert {part for part, *_ in found} == {"One table"}
+    assert {name for _, name, *_ in found} == {"wine, 2"}
+    assert [figure[2:] for figure in found] == [
+        ("table, code, PCA", "0.520"),
+        ("skae: AUROC: first", "98.7"),
+        ("skae: AUROC: second", "41.3"),
+        ("skae: PCA", "1234"),
+        ("again, s", "2.2"),
+        ("again, s: standard error", "0.5"),
+    ]
+
+
+def test_saving_replaces_the_parts_that_are_new(save, tmp_path):
+    path = tmp_path / "one.csv"
+
+    def record(part, name, value):
+        return {"part": part, "name": name, "metric": "<= 2", "value": value}
+
+    save.write(path, [record("a", "x", 1), record("a", "y", 1), record("b", "x", 1)])
+    save.write(path, [record("bars", "x", 1), record("bars", "y", 1)])
+    save.write(path, [record("a", "x", 2), record("bars", "y", 2)])
+    lines = path.read_text().splitlines()
+    assert [line.partition(",<= 2,")[::2] for line in lines[1:]] == [
+        ("b,x", "1,,,,"),
+        ("bars,x", "1,,,,"),
+        ("a,x", "2,,,,"),
+        ("bars,y", "2,,,,"),
+    ]
+
+
+def test_each_benchmark_is_listed_with_its_files():
+    folder = ROOT / "benchmarks"
+    text = (folder / "README.md").read_text()
+    tools = {"check_figures", "save"}
+    scripts = {path.stem for path in folder.glob("[a-z]*.py")} - tools
+    assert set(re.findall(r"^\| `.*python benchmarks/(\w+)\.py", text, re.M)) == scripts
+    linked = set(re.findall(r"\]\(((?:notes|results)/[\w.]+)\)", text))
+    assert linked == {str(path.relative_to(folder)) for path in BENCHMARKS[1:]}
