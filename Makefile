@@ -11,7 +11,8 @@ export TF_CPP_MIN_LOG_LEVEL ?= 3
 
 .DEFAULT_GOAL := help
 .PHONY: help setup check demo test test-slow test-data test-kernels test-clients test-install \
-	test-backends test-jax test-torch mutants lint format types imports doctest docs bench clean
+	test-backends test-jax test-torch mutants lint format types imports doctest docs site bench \
+	clean
 
 help: ## Show the targets
 	@grep -E '^[a-z-]+:.*## ' Makefile | sed -E 's/^([a-z-]+):.*## (.*)/\1|\2/' \
@@ -147,6 +148,10 @@ docs: .venv/.stamp ## Build the documentation in docs/_build/html
 	$(BIN)/python benchmarks/check_figures.py
 	$(BIN)/sphinx-build -W --keep-going -q -b html docs docs/_build/html
 	@echo "docs/_build/html/index.html"
+
+# Without Chromium on the path, and without CHROMIUM, it says so and passes.
+site: docs ## Build the documentation, and open each page in Chromium
+	$(BIN)/python docs/check_site.py docs/_build/html
 
 bench: .venv/.stamp ## Compare with PCA and with other packages, the short way
 	$(BIN)/python -m pip install --quiet -e '.[benchmarks]'

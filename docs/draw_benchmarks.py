@@ -172,6 +172,21 @@ def calibration():
     ax.set_xlim(left=0)
 
 
+def tables():
+    """Error of reconstructed tables with categories."""
+    found = table("mixed_codes", "error by table")
+    sides = [
+        (label, color, [float(row[key]) for row in found.values()])
+        for label, color, key in (
+            ("PCA of TabularEncoder", ORANGE, "PCA of `TabularEncoder`"),
+            ("PCA by hand", GREY, "PCA by hand"), ("AutoencoderTransformer", BLUE, "skae"),
+        )
+    ]  # fmt: skip
+    _, ax = plt.subplots(figsize=(7, 3.6), layout="constrained")
+    dots(ax, list(found), sides, "Table, numbers in the code", "mean error over the columns")
+    ax.set_xlim(left=0)
+
+
 def serving():
     """What a loaded model costs."""
     found = table("latency", "a loaded model")

@@ -78,8 +78,14 @@ def test_figures_are_those_of_the_benchmarks(check_figures, capsys):
         ),
         (
             "docs/user_guide/training_time.rst",
-            "benchmarks/wait.py\n\n",
-            "\n\n",
+            "figures: wait.py",
+            "figures: waits.py",
+            "no such lines",
+        ),
+        (
+            "docs/user_guide/defaults.rst",
+            "benchmarks/defaults.py\n\n``",
+            "\n\n``",
             "no such lines",
         ),
         ("README.md", "M 3 epochs", "M 7 epochs", "7 not in"),

@@ -232,6 +232,6 @@ def warn_at_max_iter(max_iter, where=""):
     warn_user(
         f"Maximum epochs (max_iter={max_iter}) reached and the optimization hasn't converged "
         f"yet{where}. Increase max_iter, or set tol=None to train for max_iter epochs without "
-        "this warning.",
+        'this warning: "Did it converge?" in the user guide.',
         ConvergenceWarning,
     )
