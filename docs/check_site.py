@@ -12,7 +12,6 @@ import argparse
 import base64
 import contextlib
 import functools
-import html
 import http.server
 import itertools
 import json
@@ -80,8 +79,12 @@ LOOK = """(async () => {
       wide.push(node.data.trim().slice(0, 50));
   }
   const article = document.querySelector("article");
+  const code = [...document.querySelectorAll("article pre")]
+    .filter(pre => getComputedStyle(pre).whiteSpace === "pre")
+    .flatMap(pre => pre.innerText.split("\\n")).filter(line => line.length > 79);
   return {
     wide: wide,
+    code: code.map(line => `${line.length} characters: ${line.slice(0, 60)}`),
     broken: [...document.images].filter(i => !i.naturalWidth).map(i => i.currentSrc),
     nameless: article ? [...article.querySelectorAll("img:not([alt])")].map(i => i.src) : [],
     pictures: document.querySelectorAll("img[class*=sphx-glr]").length,
@@ -207,14 +210,6 @@ def serve(folder):
         server.shutdown()
 
 
-def long_lines(text):
-    """Lines of code with more than 79 characters."""
-    for block in re.findall(r"<pre[^>]*>(.*?)</pre>", text, re.S):
-        for line in html.unescape(re.sub(r"<[^>]+>", "", block)).splitlines():
-            if len(line) > 79:
-                yield f"{len(line)} characters: {line[:60]}"
-
-
 def look(browser, base, page, screen, pictures=None):
     """Errors of a page on a screen."""
     width, height = SCREENS[screen]
@@ -228,6 +223,7 @@ def look(browser, base, page, screen, pictures=None):
     yield from (f"picture is missing: {url}" for url in seen["broken"])
     yield from (f"picture has no description: {url}" for url in seen["nameless"])
     yield from (f"text beside the screen: {text}" for text in seen["wide"])
+    yield from (f"code of {line}" for line in seen["code"])
     if seen["width"] > width:
         yield f"{seen['width']} pixels wide"
     if re.fullmatch(r"gallery/\w+/plot_\w+\.html", page) and not seen["pictures"]:
@@ -277,7 +273,7 @@ def main():
     with serve(args.site) as base, tempfile.TemporaryDirectory() as profile:
         browser = Browser(command, profile)
         for page in pages:
-            found = list(long_lines((args.site / page).read_text("utf-8")))
+            found = []
             for screen in SCREENS:
                 problems = look(browser, base, page, screen, args.pictures)
                 found += [f"{screen}: {problem}" for problem in problems]

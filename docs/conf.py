@@ -68,6 +68,9 @@ html_theme = "pydata_sphinx_theme"
 html_title = f"skae {release}"
 html_static_path = ["_static"]
 html_css_files = ["narrow.css"]
+html_favicon = "_static/icon.svg"
+# Else the theme logs that it has none.
+html_context = {"default_mode": "auto"}
 html_show_sourcelink = False
 # Pages outside a section have no navigation beside them.
 html_sidebars = {
@@ -79,6 +82,7 @@ html_sidebars = {
 }  # fmt: skip
 html_theme_options = {
     "navigation_with_keys": False,
+    "header_links_before_dropdown": 6,
     "show_prev_next": True,
     "footer_start": ["copyright"],
     "footer_end": [],
@@ -122,10 +126,36 @@ def describe_page(app, pagename, templatename, context, doctree):
     paragraph = next(iter(doctree.findall(nodes.paragraph)), None) if doctree else None
     if paragraph is not None:
         text = " ".join(paragraph.astext().split()).replace('"', "&quot;")[:200]
-        context["metatags"] += f'<meta name="description" content="{text}">'
+        title = re.sub("<.*?>", "", context.get("title") or project).replace('"', "&quot;")
+        context["metatags"] += (
+            f'<meta name="description" content="{text}">'
+            f'<meta property="og:title" content="{title}">'
+            f'<meta property="og:description" content="{text}">'
+            f'<meta property="og:site_name" content="{project}">'
+            '<meta property="og:type" content="website">'
+        )
+
+
+def show_changelog(app, docname, source):
+    """The changelog as reStructuredText: headings, and links; the rest is the same in both."""
+    if docname != "changelog":
+        return
+    path = Path(app.srcdir).parent / "CHANGELOG.md"
+    app.env.note_dependency(str(path))
+    text = path.read_text("utf-8").partition("\n\n")[2]
+    text = re.sub(r"\[([^]]+)\]\((\S+?)\)", r"`\1 <\2>`__", text)
+    for mark, line in (("## ", "-"), ("### ", "~")):
+        text = re.sub(
+            rf"^{mark}(.+)$",
+            lambda found, line=line: f"{found[1]}\n{line * len(found[1])}",
+            text,
+            flags=re.M,
+        )
+    source[0] += "\n" + text
 
 
 def setup(app):
+    app.connect("source-read", show_changelog)
     app.connect("missing-reference", external_link)
     app.connect("html-page-context", describe_page)
     # After numpydoc, which listens at 500.

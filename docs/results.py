@@ -47,18 +47,22 @@ class Bars(SphinxDirective):
         found = list(bars())
         met = sum(one[-1] for one in found)
         text = f"{met} of {len(found)} bars are met, and {len(found) - met} missed."
-        group = nodes.tgroup(cols=4)
-        group += [nodes.colspec(colwidth=width) for width in (10, 60, 14, 16)]
-        group += nodes.thead("", line(["script", "claim", "bar", "measured"]))
+        group = nodes.tgroup(cols=3)
+        group += [nodes.colspec(colwidth=width) for width in (64, 16, 20)]
+        group += nodes.thead("", line(["claim", "bar", "measured"]))
         body = nodes.tbody()
         last = None
         for script, claim, bar, value, is_met in found:
+            if script != last:
+                last = script
+                body += line([f"{script}.py"])
+                body[-1][0]["morecols"] = 2
+                body[-1]["classes"] = ["script"]
             bar = bar.replace(">=", "at least").replace("<=", "at most")
             result = value if is_met else f"{value}, missed"
-            body += line([script if script != last else "", claim, bar, result], not is_met)
-            last = script
+            body += line([claim, bar, result], not is_met)
         group += body
-        return [nodes.paragraph("", text), nodes.table("", group)]
+        return [nodes.paragraph("", text), nodes.table("", group, classes=["bars"])]
 
 
 def line(cells, is_bold=False):

@@ -30,7 +30,7 @@ EXPECTED = {
     "nameless": "picture has no description",
     "wide": "text beside the screen: word",
     "elsewhere": "loads http://localhost:1/a.js",
-    "code": "80 characters: xxx",
+    "code": "code of 80 characters: xxx",
     "gallery/reduce/plot_one": "an example without pictures",
 }
 
