@@ -79,9 +79,14 @@ LOOK = """(async () => {
       wide.push(node.data.trim().slice(0, 50));
   }
   const article = document.querySelector("article");
+  // Of what was printed, long lines are wrapped; where there are prompts, the rest is output.
   const code = [...document.querySelectorAll("article pre")]
-    .filter(pre => getComputedStyle(pre).whiteSpace === "pre")
-    .flatMap(pre => pre.innerText.split("\\n")).filter(line => line.length > 79);
+    .filter(pre => !pre.closest(".printed, .sphx-glr-script-out, .highlight-none"))
+    .flatMap(pre => {
+      const lines = pre.innerText.split("\\n"), prompt = /^(>>>|\\.\\.\\.) /;
+      return lines.some(line => prompt.test(line))
+        ? lines.filter(line => prompt.test(line)) : lines;
+    }).filter(line => line.length > 79);
   return {
     wide: wide,
     code: code.map(line => `${line.length} characters: ${line.slice(0, 60)}`),

@@ -69,9 +69,9 @@ class TimeLimit:
     >>> from skae import AutoencoderTransformer
     >>> from skae.callbacks import TimeLimit
     >>> X, _ = load_digits(return_X_y=True)
-    >>> autoencoder = AutoencoderTransformer(8, max_iter=100_000, tol=None, random_state=0)
-    >>> autoencoder = autoencoder.set_callbacks(TimeLimit(seconds=1)).fit(X)
-    >>> autoencoder.n_iter_ < 100_000
+    >>> ae = AutoencoderTransformer(8, max_iter=100_000, tol=None, random_state=0)
+    >>> ae = ae.set_callbacks(TimeLimit(seconds=1)).fit(X)
+    >>> ae.n_iter_ < 100_000
     True
     """
 

@@ -306,10 +306,10 @@ class AutoencoderTransformer(
     >>> X, _ = load_digits(return_X_y=True)
     >>> train, test = X[:1400], X[1400:]
     >>> pca = PCA(n_components=8).fit(train)
-    >>> autoencoder = AutoencoderTransformer(n_components=8, random_state=0).fit(train)
-    >>> autoencoder.transform(test).shape
+    >>> ae = AutoencoderTransformer(n_components=8, random_state=0).fit(train)
+    >>> ae.transform(test).shape
     (397, 8)
-    >>> reconstruction_score(autoencoder, test) > reconstruction_score(pca, test) + 0.1
+    >>> reconstruction_score(ae, test) > reconstruction_score(pca, test) + 0.1
     True
     """
 

@@ -272,10 +272,10 @@ class DenoisingAutoencoder(
     >>> X = load_digits().data / 16
     >>> train, test = X[:1400], X[1400:]
     >>> noise = GaussianNoise(0.3, unit="data", clip=True)
-    >>> autoencoder = DenoisingAutoencoder(16, corruption=noise, random_state=0).fit(train)
+    >>> ae = DenoisingAutoencoder(16, corruption=noise, random_state=0).fit(train)
     >>> noisy = noise(test, random_state=0)
     >>> error = np.square(noisy - test).mean()
-    >>> bool(np.square(autoencoder.denoise(noisy) - test).mean() < 0.5 * error)
+    >>> bool(np.square(ae.denoise(noisy) - test).mean() < 0.5 * error)
     True
     """
 

@@ -71,18 +71,15 @@ class KerasNetwork(Network):
     >>> from skae.networks import KerasNetwork
     >>> X = load_digits().data[:300]
     >>> def encoder(input_shape, n_components):
-    ...     layers = keras.layers
-    ...     return keras.Sequential(
-    ...         [keras.Input(input_shape), layers.Dense(16, "relu"), layers.Dense(n_components)]
-    ...     )
+    ...     hidden = keras.layers.Dense(16, "relu")
+    ...     code = keras.layers.Dense(n_components)
+    ...     return keras.Sequential([keras.Input(input_shape), hidden, code])
     >>> def decoder(n_components, output_shape):
-    ...     layers = keras.layers
-    ...     return keras.Sequential(
-    ...         [keras.Input((n_components,)), layers.Dense(16, "relu"), layers.Dense(64)]
-    ...     )
-    >>> ae = AutoencoderTransformer(
-    ...     4, network=KerasNetwork(encoder, decoder), max_iter=2, tol=None, random_state=0
-    ... )
+    ...     hidden = keras.layers.Dense(16, "relu")
+    ...     rows = keras.layers.Dense(*output_shape)
+    ...     return keras.Sequential([keras.Input((n_components,)), hidden, rows])
+    >>> network = KerasNetwork(encoder, decoder)
+    >>> ae = AutoencoderTransformer(4, network=network, max_iter=2, tol=None)
     >>> ae.fit_transform(X).shape
     (300, 4)
     """

@@ -108,9 +108,8 @@ class ConvNetwork(ShapedNetwork):
     >>> from skae import AutoencoderTransformer
     >>> from skae.networks import ConvNetwork
     >>> images = load_digits().images[:300]
-    >>> ae = AutoencoderTransformer(
-    ...     4, network=ConvNetwork(filters=(8, 4)), max_iter=2, tol=None, random_state=0
-    ... )
+    >>> network = ConvNetwork(filters=(8, 4))
+    >>> ae = AutoencoderTransformer(4, network=network, max_iter=2, tol=None)
     >>> ae.fit_transform(images).shape
     (300, 4)
     >>> ae.reconstruct(images).shape
@@ -259,9 +258,8 @@ class RecurrentNetwork(ShapedNetwork):
     >>> from skae.networks import RecurrentNetwork
     >>> phase = np.random.RandomState(0).uniform(0, 6, (100, 1, 2))
     >>> series = np.sin(phase + np.linspace(0, 6, 12)[:, None])
-    >>> ae = AutoencoderTransformer(
-    ...     4, network=RecurrentNetwork("gru", units=8), max_iter=2, tol=None, random_state=0
-    ... )
+    >>> network = RecurrentNetwork("gru", units=8)
+    >>> ae = AutoencoderTransformer(4, network=network, max_iter=2, tol=None)
     >>> ae.fit_transform(series).shape
     (100, 4)
     >>> ae.reconstruct(series).shape

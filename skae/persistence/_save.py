@@ -65,7 +65,7 @@ def save(estimator: Any, path: str | os.PathLike[str]) -> None:
     >>> from sklearn.datasets import load_digits
     >>> import skae
     >>> X = load_digits().data
-    >>> ae = skae.AutoencoderTransformer(4, max_iter=3, tol=None, random_state=0).fit(X)
+    >>> ae = skae.AutoencoderTransformer(4, max_iter=3, tol=None).fit(X)
     >>> path = Path(tempfile.mkdtemp(), "digits.skae")
     >>> skae.save(ae, path)
     >>> again = skae.load(path)

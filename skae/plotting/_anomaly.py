@@ -74,7 +74,7 @@ class AnomalyScoreDisplay:
     >>> from skae import AEAnomalyDetector
     >>> from skae.plotting import AnomalyScoreDisplay
     >>> X = np.random.RandomState(0).normal(size=(500, 3))
-    >>> detector = AEAnomalyDetector(novelty=True, n_steps=50, random_state=0).fit(X)
+    >>> detector = AEAnomalyDetector(novelty=True, n_steps=50).fit(X)
     >>> X_new = np.vstack([X[:50], [[0, 9, 0]]])
     >>> display = AnomalyScoreDisplay.from_estimator(detector, X_new, row=50)
     >>> display.axes_[1].get_yticklabels()[0].get_text()

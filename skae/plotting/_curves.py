@@ -197,8 +197,7 @@ class ComponentCurveDisplay:
     >>> from skae import AutoencoderTransformer
     >>> from skae.plotting import ComponentCurveDisplay
     >>> X = load_digits().data
-    >>> ae = AutoencoderTransformer(8, ordered=True, max_iter=5, tol=None, random_state=0)
-    >>> ae = ae.fit(X)
+    >>> ae = AutoencoderTransformer(8, ordered=True, max_iter=5, tol=None).fit(X)
     >>> display = ComponentCurveDisplay.from_estimator(ae)
     >>> display.ax_.get_xlabel()
     'Columns of the code'
