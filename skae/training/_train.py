@@ -15,7 +15,6 @@ from numpy.typing import NDArray
 from skae.training import _optimizers
 from skae.training._engine import Arrays, Engine, Snapshot
 from skae.training._optimizers import Stopping
-from skae.utils._process import refuse_forked_process
 from skae.utils._rows import Rows
 
 _ENGINES = {"tensorflow": "TensorFlowEngine", "jax": "JaxEngine", "torch": "TorchEngine"}
@@ -103,7 +102,7 @@ class EngineCache:
             return
         with self._lock:
             self._idle.append((key, engine))
-            while len(self) > self.max_size or self.nbytes > self.max_bytes:
+            while len(self._idle) > self.max_size or self.nbytes > self.max_bytes:
                 del self._idle[0]
 
 
@@ -144,7 +143,6 @@ def train(
     first: Sequence[float] = (),  # losses from another initialization: see `is_hopeless`
 ) -> Training:
     """Fit the Keras model that `build` returns, whose output is the loss of each row."""
-    refuse_forked_process()
     began = time.perf_counter()
     backend = keras.backend.backend()
     if backend not in _ENGINES:

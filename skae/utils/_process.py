@@ -30,7 +30,8 @@ _FEWEST_IN_THREADS = 2**18
 # not depend on the number of threads.
 _FEWEST_PARTS = 8
 
-_LARGE_PAGE = 2**21
+#: Arrays of `mmap_zeros` of so many bytes are mapped.
+LARGE_PAGE = 2**21
 
 _IMPORTED_IN = os.getpid()
 
@@ -118,8 +119,8 @@ _controller = cache(ThreadpoolController)
 _backend_process = cache(os.getpid)
 
 
-def refuse_forked_process() -> None:
-    """Raise in a child forked from a process in which a backend has run.
+def prepare_backend() -> None:
+    """Before Keras computes: choose the backend, and refuse a fork of a process where one ran.
 
     Its threads do not survive the fork, and the child would wait for them for ever.
     """
@@ -131,6 +132,7 @@ def refuse_forked_process() -> None:
             "multiprocessing.get_context('spawn')) or threads. Prediction with dense "
             "networks works here, too."
         )
+    choose_backend()
 
 
 def safe_openmp() -> Any:
@@ -141,12 +143,6 @@ def safe_openmp() -> Any:
 
 
 # The backend
-
-
-def prepare_backend() -> None:
-    """Before Keras computes: refuse forked processes, and choose the backend."""
-    refuse_forked_process()
-    choose_backend()
 
 
 def choose_backend() -> None:
@@ -200,7 +196,7 @@ def mmap_zeros(shape: tuple[int, ...], dtype: type[np.generic]) -> NDArray[Any]:
     2.7 times a table of 179 MB instead of 1.9.
     """
     nbytes = math.prod(shape) * np.dtype(dtype).itemsize
-    if nbytes < _LARGE_PAGE:
+    if nbytes < LARGE_PAGE:
         return np.zeros(shape, dtype)
     private = {"flags": mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS} if os.name == "posix" else {}
     pages = mmap.mmap(-1, nbytes, **private)
@@ -209,11 +205,6 @@ def mmap_zeros(shape: tuple[int, ...], dtype: type[np.generic]) -> NDArray[Any]:
         with suppress(OSError):
             pages.madvise(mmap.MADV_HUGEPAGE)
     return np.frombuffer(pages, dtype).reshape(shape)
-
-
-def is_mmapped(array: NDArray[Any]) -> bool:
-    """True if an array of `mmap_zeros` is mapped."""
-    return array.nbytes >= _LARGE_PAGE
 
 
 def malloc_trim() -> None:
