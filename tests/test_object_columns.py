@@ -15,7 +15,6 @@ from numpy.testing import assert_array_equal
 from skae.tables._column_values import fill_missing
 from skae.tables._objects import (
     ObjectFormat,
-    _observed,
     _type_name,
     is_missing,
     values_of_objects,
@@ -62,8 +61,8 @@ def test_objects_that_are_missing():
              np.array([1.0, np.nan]), np.inf]  # fmt: skip
     assert all(map(is_missing, missing))
     assert not any(map(is_missing, observed))
-    expected = [False] * len(missing) + [True] * len(observed)
-    assert _observed(as_objects([*missing, *observed])).tolist() == expected
+    texts = as_objects([*missing, "a"])
+    assert values_of_objects("x", texts).observed.tolist() == [False] * len(missing) + [True]
 
 
 def test_missing_values_are_filled_with_the_first():

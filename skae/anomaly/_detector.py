@@ -25,7 +25,7 @@ from skae.anomaly._scores import CombinedScore, ReconstructionScore
 from skae.anomaly._views import make_views
 from skae.estimators._autoencoder import AutoencoderTransformer
 from skae.estimators._base import BaseAutoencoder
-from skae.estimators._fit_callbacks import FitMonitor, reached_max_iter, warn_at_max_iter
+from skae.estimators._fit_callbacks import fit_monitor, reached_max_iter, warn_at_max_iter
 from skae.estimators._parameters import TableTagsMixin
 from skae.estimators._validation import check_features, check_training_rows, warn_of_empty
 from skae.tables import TabularEncoder
@@ -353,7 +353,7 @@ class AEAnomalyDetector(TableTagsMixin, DetectionMixin, CallbackSupportMixin, Ba
         self : object
             The fitted detector. When `fit` fails, what was fitted before is kept.
         """
-        monitor = FitMonitor(self, given=(X, y, None, sample_weight))
+        monitor = fit_monitor(self, given=(X, y, None, sample_weight))
         prepare_backend()
         groups = check_groups(X, groups)
         rng = np.random.RandomState(draw_seed(self.random_state))

@@ -18,7 +18,7 @@ from sklearn.utils.validation import check_consistent_length, check_is_fitted, c
 from skae.estimators._autoencoder import AutoencoderTransformer
 from skae.estimators._base import BaseAutoencoder
 from skae.estimators._fit_callbacks import (
-    FitMonitor,
+    fit_monitor,
     fit_network,
     reached_max_iter,
     warn_at_max_iter,
@@ -204,7 +204,7 @@ class AEClassifier(
             The fitted classifier. When `fit` fails or is interrupted, what was fitted before
             is kept.
         """
-        monitor = FitMonitor(self, (X, y, None, sample_weight), in_parallel=True)
+        monitor = fit_monitor(self, (X, y, None, sample_weight), in_parallel=True)
         rows, y = self._validate(X, y, sample_weight)
         self.classes_, labels = np.unique(y, return_inverse=True)
         rng = generator(self.random_state)

@@ -11,7 +11,7 @@ import numpy as np
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
-from skae.estimators._fit_callbacks import FitMonitor, reached_max_iter, warn_at_max_iter
+from skae.estimators._fit_callbacks import fit_monitor, reached_max_iter, warn_at_max_iter
 from skae.estimators._model import FittedAutoencoder
 from skae.estimators._parameters import (
     CONSTRAINTS,
@@ -160,7 +160,7 @@ class BaseAutoencoder(
     def _fit(self, X, y, target, sample_weight, one_epoch=False):
         """Prepare rows X (n_samples, ...), initialize or continue, train, keep the best."""
         continues = (one_epoch or self.warm_start) and self.__sklearn_is_fitted__()
-        monitor = FitMonitor(self, given=(X, y, target, sample_weight))
+        monitor = fit_monitor(self, given=(X, y, target, sample_weight))
         fewest = 1 if one_epoch and continues else 2
         rows = check_training_rows(self, X, target, sample_weight, not continues, fewest)
         if rows.weight is not None:

@@ -18,6 +18,21 @@ _ENDINGS = {
 }
 
 
+class NullTask:
+    """A task that nobody follows."""
+
+    def begin(self, n_subtasks):
+        """Report nothing."""
+
+    def subtask(self, name, n_subtasks=0, position=None):
+        """Nobody follows its subtasks either."""
+        return self
+
+    def end(self, attributes=None):
+        """Nobody asks to stop."""
+        return False
+
+
 class FitTask(NamedTuple):
     """A task that callbacks follow: a fit, one of its networks, or an epoch."""
 
@@ -46,6 +61,29 @@ class FitTask(NamedTuple):
         )
 
 
+def fit_monitor(estimator, given, in_parallel=False):
+    """The monitor of a fit, which does nothing where neither user nor callbacks follow it.
+
+    See :class:`FitMonitor`, also for `given`; `in_parallel`: whether networks are.
+    """
+    outer, _ = getattr(estimator, "_outer", None) or (NullMonitor(), None)
+    if getattr(estimator, "verbose", 0) or hasattr(estimator, "_skl_callbacks") or outer.is_followed:
+        return FitMonitor(estimator, given, in_parallel)
+    return NullMonitor()
+
+
+class NullMonitor:
+    """Monitor of a fit that nobody follows: see :class:`FitMonitor`."""
+
+    is_followed = False
+    attributes_of = None
+
+    def _ignore(self, *_):
+        return False
+
+    open = open_networks = begin = end = close = finish = _ignore
+
+
 class FitMonitor:
     """Reports each epoch of a fit to the user and to callbacks.
 
@@ -58,23 +96,22 @@ class FitMonitor:
     def __init__(self, estimator, given, in_parallel=False):
         self.estimator = estimator
         self.began = time.monotonic()
-        X, y, target, weight = given
-        # Callbacks that score without labels get what the networks learn to output.
-        y = next((each for each in (y, target) if each is not None), X)
-        metadata = {} if weight is None else {"sample_weight": weight}
-        context = None
-        if hasattr(estimator, "_init_callback_context"):
+        # Tasks: the fit, and its current network and epoch.
+        self.fit = self.network = self.epoch = NullTask()
+        # The same network and epoch in the estimator that holds this one.
+        self.outer_network = self.outer_epoch = NullTask()
+        # Without callbacks there is no order in which networks must be trained.
+        self.is_followed = hasattr(estimator, "_skl_callbacks")
+        if self.is_followed:
+            X, y, target, weight = given
+            # Callbacks that score without labels get what the networks learn to output.
+            y = next((each for each in (y, target) if each is not None), X)
+            metadata = {} if weight is None else {"sample_weight": weight}
             context = estimator._init_callback_context(
                 max_subtasks=None, sequential_subtasks=not in_parallel
             )
-        # Without callbacks there are no tasks, and no order in which networks must be trained.
-        self.is_followed = hasattr(estimator, "_skl_callbacks")
-        self.fit = self.network = self.epoch = None
-        if self.is_followed:
             arguments = {"estimator": estimator, "X": X, "y": y, "metadata": metadata}
             self.fit = FitTask(context, arguments)
-        # The same network and epoch in the estimator that holds this one.
-        self.outer_network = self.outer_epoch = None
         self.progress = None
         self.training = None  # the current training run
         self.has_networks = False
@@ -93,8 +130,7 @@ class FitMonitor:
         if self.estimator.verbose:
             self.terms |= _progress_terms(start)
         n_epochs *= len(self.names)
-        if self.is_followed:
-            self.fit.begin(n_epochs)
+        self.fit.begin(n_epochs)
         monitor, position = self.estimator._outer or (None, None)
         if monitor is not None and monitor.is_followed:
             self.outer_network = monitor.fit.subtask("network", n_epochs, position)
@@ -104,8 +140,7 @@ class FitMonitor:
         self.has_networks = True
         if n_networks > 1:
             self.names = [f"network {i + 1} of {n_networks}" for i in range(n_networks)]
-        if self.is_followed:
-            self.fit.begin(n_networks)
+        self.fit.begin(n_networks)
 
     def begin(self, training):
         """Report the beginning of an epoch."""
@@ -116,24 +151,19 @@ class FitMonitor:
             self.progress = Progress(int(self.estimator.verbose) > 1, self.names, form)
         if self.progress is not None:
             self.progress.begin(training)
-        if self.is_followed:
-            if self.has_networks and training is not self.training:
-                if self.network is not None:
-                    self.network.end()
-                self.training = training
-                self.network = self.fit.subtask("network", training.max_iter)
-            self.epoch = (self.network or self.fit).subtask("epoch")
-        if self.outer_network is not None:
-            self.outer_epoch = self.outer_network.subtask("epoch")
+        if self.has_networks and training is not self.training:
+            self.network.end()
+            self.training = training
+            self.network = self.fit.subtask("network", training.max_iter)
+        task = self.network if self.has_networks else self.fit
+        self.epoch = task.subtask("epoch")
+        self.outer_epoch = self.outer_network.subtask("epoch")
 
     def end(self, training):
         """Report the end of an epoch; True when a callback asks to stop."""
-        stops = False
-        if self.is_followed:
-            attributes = None if self.has_networks else lambda: self.attributes_of(training)
-            stops = self.epoch.end(attributes)
-        if self.outer_epoch is not None:
-            stops = self.outer_epoch.end() or stops
+        attributes = None if self.has_networks else lambda: self.attributes_of(training)
+        stops = self.epoch.end(attributes)
+        stops = self.outer_epoch.end() or stops
         if self.progress is not None:
             self.progress.end(training)
         return stops
@@ -145,8 +175,7 @@ class FitMonitor:
 
     def finish(self):
         """Report the end of the fit, once the estimator has its attributes."""
-        if self.network is not None:
-            self.network.end()
+        self.network.end()
         if self.progress is not None and not self.has_networks:
             fitted = self.estimator
             run = len(self.names) == 2 and fitted.init_ == "random"
@@ -157,10 +186,8 @@ class FitMonitor:
                 progress = ", not converged" * reached_max_iter(fitted)
                 ending = f"stopped at max_iter={fitted.max_iter}{progress}"
             self.progress.finish(int(run), epoch, seconds, ending)
-        if self.is_followed:
-            self.fit.end(dict)
-        if self.outer_network is not None:
-            self.outer_network.end()
+        self.fit.end(dict)
+        self.outer_network.end()
 
 
 def _progress_terms(start):

@@ -1,7 +1,7 @@
 """Autoencoders as values: what `fit` returns in the end and what it works on before."""
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
 from typing import Any
 
@@ -51,11 +51,22 @@ class FittedAutoencoder(ABC):
     statistics: Any = ()  # moving means and variances of normalization layers
     code_map: Any = None  # matrix and shift
 
+    # True if the network's output is standardized data.
+    scales_output: bool = field(init=False)
+
     # Number of the parts of the loss that `loss_curve_` adds up; None: all.
     n_reported = None
 
     # True if what is added to the loss is zero at the principal components.
     is_zero_at_pca = True
+
+    # The unit of the loss, in the units of the data.
+    unit = 1.0
+
+    def __post_init__(self) -> None:
+        is_linear = getattr(self.network, "output_activation", None) == "linear"
+        scales_output = is_linear and not self.preprocessing.is_table
+        object.__setattr__(self, "scales_output", scales_output)
 
     def __getstate__(self) -> dict[str, Any]:
         return {field.name: getattr(self, field.name) for field in fields(self)}
@@ -90,12 +101,6 @@ class FittedAutoencoder(ABC):
         """Reconstruction of each row, (n_samples, n_outputs)."""
         return self._coders[1](self.encode(X))
 
-    @property
-    def scales_output(self):
-        """True if the network's output is standardized data."""
-        linear = self.network.output_activation == "linear"
-        return linear and not self.preprocessing.is_table
-
     def trained_models(self):
         """Keras models of encoder and decoder, in the units of the network."""
         return self.encoder.keras_model("encoder"), self.decoder.keras_model("decoder")
@@ -122,18 +127,13 @@ class FittedAutoencoder(ABC):
 
     # Losses
 
-    @property
-    @abstractmethod
-    def unit(self):
-        """The unit of the loss, in the units of the data."""
-
     @abstractmethod
     def losses(self, rows):
         """Loss of each row, (n_samples,), in the units of the network."""
 
+    @abstractmethod
     def validation_losses(self, rows):
         """Loss of each validation row, (n_samples,), as in training."""
-        return self.losses(rows)
 
     def loss_of_mean(self, rows):
         """Squared error of the rows' mean; None: losses are no shares of variance."""
@@ -181,29 +181,27 @@ class ReconstructionModel(FittedAutoencoder):
     linear_code: Any = None  # of the initialization, (n_features, n_components)
     corruption: Corruption | None = None  # of the inputs in training
     spread: Spread | None = None  # statistics of the columns that corruptions use
+    is_zero_at_pca: bool = field(init=False)
+    n_reported: int | None = field(init=False)
+    unit: float = field(init=False)
 
-    @property
-    def is_zero_at_pca(self):
-        """True if there is no penalty but one that is zero at the principal components."""
-        return self.penalty is None or self.penalty.is_zero_at_pca
-
-    @property
-    def n_reported(self):
-        """Number of the parts of the loss that `loss_curve_` adds up; None: all."""
-        return 1 if self.is_zero_at_pca else None
-
-    @property
-    def unit(self):
-        """The unit of the loss, in the units of the data; 1 for standardized columns."""
-        scale = self.preprocessing.target_units.scale
-        if not self.scales_output or np.ndim(scale):
-            return 1.0
-        return scale**self.loss.power
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        is_zero_at_pca = self.penalty is None or self.penalty.is_zero_at_pca
+        object.__setattr__(self, "is_zero_at_pca", is_zero_at_pca)
+        object.__setattr__(self, "n_reported", 1 if is_zero_at_pca else None)
+        # One for standardized columns.
+        scale, unit = self.preprocessing.target_units.scale, 1.0
+        if self.loss is not None and self.scales_output and not np.ndim(scale):
+            unit = scale**self.loss.power
+        object.__setattr__(self, "unit", unit)
 
     def losses(self, rows):
         """Loss of each row, (n_samples,), in the units of the network."""
         encode, decode = self._coders
         return rows.apply(lambda part: self.losses_of(part, decode(encode(part.inputs))))
+
+    validation_losses = losses
 
     def losses_of(self, rows, output):
         """Loss of each row, (n_samples,), for this output, (n_samples, n_outputs)."""

@@ -211,14 +211,14 @@ class TablePreprocessor(Preprocessor):
         self._columns = [j for j, block in positions if block.stop > block.start]
         blocks = [encoder.blocks_[j] for j in self._columns]
         self.values = np.array([i for b in blocks for i in range(b.start, b.stop)], np.intp)
-        self._flag_unit = encoder.flag_unit[self.values]
-        self._flag_share = encoder.flag_share[self.values]
+        is_flag, share, unit = encoder._flags()
+        self._flag_share, self._flag_unit = share[self.values], unit[self.values]
         self.outputs = Outputs(
-            tuple((b.stop - b.start) * bool(encoder.is_flag[b.start]) for b in blocks)
+            tuple((b.stop - b.start) * bool(is_flag[b.start]) for b in blocks)
         )
-        self.output_shape = (len(self.outputs),)
+        self.output_shape = (self.outputs.n_outputs,)
         # The encoder has centred and scaled already.
-        self.units = Affine(np.zeros(encoder.n_numbers), 1.0)
+        self.units = Affine(np.zeros(len(unit)), 1.0)
         self.target_units = Affine(np.zeros(self.output_shape), 1.0)
         self._sizes = np.maximum(self.outputs.widths, 1)
         # One over what a column has to lose: variance of numbers, entropy of categories.
@@ -241,9 +241,7 @@ class TablePreprocessor(Preprocessor):
 
     def _parts(self):
         """Position in the table, outputs, and number of flags of each column with outputs."""
-        starts, widths = self.outputs.starts, self.outputs.widths
-        for column, start, width in zip(self._columns, starts, widths, strict=True):
-            yield column, slice(start, start + max(width, 1)), width
+        return zip(self._columns, self.outputs.parts, self.outputs.widths, strict=True)
 
     @property
     def value_groups(self):
@@ -339,10 +337,10 @@ class TablePreprocessor(Preprocessor):
 
     def _decoded(self, values, index=None):
         """The table of numbers and shares of categories, (n_samples, n_outputs)."""
-        encoder = self.encoder
-        Z = np.tile(-encoder.flag_share / encoder.flag_unit, (len(values), 1))
+        _, share, unit = self.encoder._flags()
+        Z = np.tile(-share / unit, (len(values), 1))
         Z[:, self.values] = (values - self._flag_share) / self._flag_unit
-        return encoder.decode(Z, index=index)
+        return self.encoder.decode(Z, index=index)
 
     def log_volumes(self, rows):
         """Logarithm of a unit of the matrix in the units of the data, of each row.

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from skae.estimators._fit_callbacks import FitMonitor, warn_or_raise
+from skae.estimators._fit_callbacks import warn_or_raise
 from skae.estimators._model import FittedAutoencoder
 from skae.networks._dense import AffineChange, is_rescalable, rescale_weights, resize
 from skae.utils._rows import Rows, significantly_lower
@@ -116,7 +116,7 @@ class TrainingPlan:
     batch_size: int
     stopping: Any
     optimizer: dict  # arguments of `skae.training._train.train`
-    monitor: FitMonitor
+    monitor: Any  # see `fit_monitor`
     attributes: Any  # function that returns the fitted attributes of a run
 
     def run(self, model, rng, init, earlier=NO_HISTORY, first=()):

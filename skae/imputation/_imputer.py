@@ -10,11 +10,11 @@ from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from skae.estimators._fit_callbacks import FitMonitor
+from skae.estimators._fit_callbacks import fit_monitor
 from skae.estimators._parameters import CONSTRAINTS
 from skae.imputation._predictors import Layout
 from skae.imputation._stacking import Imputation, ImputationTraining
-from skae.networks._base import keras_name, whole_numbers
+from skae.networks._base import SYNONYMS, whole_numbers
 from skae.tables import TabularEncoder
 from skae.tables._frames import checked_table, is_frame
 from skae.tables._missing_values import (
@@ -212,7 +212,7 @@ class AEImputer(TransformerMixin, CallbackSupportMixin, BaseEstimator):
         self : object
             The fitted imputer. When `fit` fails, what was fitted before is kept.
         """
-        monitor = FitMonitor(self, given=(X, y, None, None))
+        monitor = fit_monitor(self, given=(X, y, None, None))
         _, X = self._checked(X, reset=True)
         prepare_backend()
         rng = np.random.RandomState(draw_seed(self.random_state))
@@ -228,7 +228,7 @@ class AEImputer(TransformerMixin, CallbackSupportMixin, BaseEstimator):
             full, columns, layout = self._layout()
             config = ImputationTraining(
                 whole_numbers("hidden_layer_sizes", self.hidden_layer_sizes, 0),
-                keras_name(self.activation),
+                SYNONYMS.get(self.activation, self.activation),
                 n_models=int(self.n_estimators),
                 n_steps=int(self.n_steps),
                 batch_size=int(self.batch_size),

@@ -4,8 +4,7 @@ A target has two halves: the target of each column of the output, and its weight
 the value is missing. The outputs for flags of categories are logits.
 """
 
-from dataclasses import dataclass
-from functools import cached_property
+from dataclasses import dataclass, field
 from math import log, pi
 from typing import Any
 
@@ -29,39 +28,36 @@ class Outputs:
 
     widths: tuple[int, ...]
 
-    def __len__(self) -> int:
-        return sum(max(width, 1) for width in self.widths)
+    n_outputs: int = field(init=False, repr=False, compare=False)
+    # The outputs of each column of the table.
+    parts: tuple[slice, ...] = field(init=False, repr=False, compare=False)
+    # Mask of the outputs that are flags, (n_outputs,).
+    is_flag: NDArray[np.bool_] = field(init=False, repr=False, compare=False)
+    # One where an output is a flag of a column, (n_outputs, n_categorical_columns).
+    column_mask: NDArray[np.float32] = field(init=False, repr=False, compare=False)
+    # The first flag of each categorical column, as `column_mask`.
+    first: NDArray[np.float32] = field(init=False, repr=False, compare=False)
+    # One where the first of two categories has no flag, for each categorical column.
+    base: NDArray[np.float32] = field(init=False, repr=False, compare=False)
 
-    @cached_property
-    def starts(self) -> NDArray[np.intp]:
-        """Position of the first output of each column of the table, (n_columns,)."""
-        return np.cumsum([0, *(max(width, 1) for width in self.widths[:-1])])
-
-    @cached_property
-    def is_flag(self) -> NDArray[np.bool_]:
-        """Mask of the outputs that are flags, (n_outputs,)."""
-        return np.repeat(np.array(self.widths) > 0, np.maximum(self.widths, 1))
-
-    @cached_property
-    def column_mask(self) -> NDArray[np.float32]:
-        """One where an output is a flag of a column, (n_outputs, n_categorical_columns)."""
-        column = np.repeat(np.arange(len(self.widths)), np.maximum(self.widths, 1))
-        categorical = np.flatnonzero(np.array(self.widths) > 0)
-        return (column[:, np.newaxis] == categorical).astype(np.float32)
-
-    @cached_property
-    def first(self) -> NDArray[np.float32]:
-        """The first flag of each categorical column, as `column_mask`."""
-        first = np.zeros_like(self.column_mask)
-        categorical = np.array(self.widths) > 0
-        first[self.starts[categorical], np.arange(categorical.sum())] = 1
-        return first
-
-    @cached_property
-    def base(self) -> NDArray[np.float32]:
-        """One where the first of two categories has no flag, for each categorical column."""
-        widths = np.array(self.widths)
-        return (widths[widths > 0] == 1).astype(np.float32)
+    def __post_init__(self) -> None:
+        widths = np.array(self.widths, dtype=int)
+        sizes, categorical = np.maximum(widths, 1), np.flatnonzero(widths > 0)
+        starts = np.cumsum([0, *sizes[:-1]])
+        column = np.repeat(np.arange(len(widths)), sizes)
+        column_mask = (column[:, np.newaxis] == categorical).astype(np.float32)
+        first = np.zeros_like(column_mask)
+        first[starts[categorical], np.arange(len(categorical))] = 1
+        values = {
+            "n_outputs": len(column),
+            "parts": tuple(map(slice, starts.tolist(), np.cumsum(sizes).tolist())),
+            "is_flag": np.repeat(widths > 0, sizes),
+            "column_mask": column_mask,
+            "first": first,
+            "base": (widths[categorical] == 1).astype(np.float32),
+        }
+        for name, value in values.items():
+            object.__setattr__(self, name, value)
 
 
 def cross_entropy(xp: Any, outputs: Outputs, target: Any, weight: Any, output: Any) -> Any:
@@ -94,10 +90,17 @@ class MixedLoss(Loss):
 
     outputs: Outputs
     entry: EntryLoss  # of numbers
+    factor: float = 1.0  # of the loss of numbers
 
     def per_sample(self, xp: Any, target: Any, output: Any) -> Any:
         """Sum over the observed values, (n_samples,); see the module for the target."""
-        return _per_sample(xp, self.outputs, self.entry, target, output)
+        outputs, n = self.outputs, self.outputs.n_outputs
+        target, weight = target[:, :n], target[:, n:]
+        numbers = _constant(xp, self.factor * ~outputs.is_flag)
+        error = xp.sum(numbers * weight * self.entry(xp, target, output), axis=1)
+        if not outputs.is_flag.any():
+            return error
+        return error + cross_entropy(xp, outputs, target, weight, output)
 
 
 @dataclass(frozen=True)
@@ -114,19 +117,7 @@ class MixedLikelihood(Likelihood):
         def entry(xp: Any, target: Any, output: Any) -> Any:
             return xp.square(target - output) / variance + xp.log(variance) + log(2 * pi)
 
-        return _per_sample(xp, self.outputs, entry, target, output, 0.5)
-
-
-def _per_sample(
-    xp: Any, outputs: Outputs, entry: EntryLoss, target: Any, output: Any, factor: float = 1.0
-) -> Any:
-    """Loss of numbers, by a factor, and cross-entropy of categories, (n_samples,)."""
-    target, weight = target[:, : len(outputs)], target[:, len(outputs) :]
-    numbers = _constant(xp, factor * ~outputs.is_flag)
-    error = xp.sum(numbers * weight * entry(xp, target, output), axis=1)
-    if not outputs.is_flag.any():
-        return error
-    return error + cross_entropy(xp, outputs, target, weight, output)
+        return MixedLoss(self.outputs, entry, 0.5).per_sample(xp, target, output)
 
 
 def probabilities(outputs: Outputs, output: NDArray[Any]) -> NDArray[Any]:

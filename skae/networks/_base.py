@@ -41,13 +41,8 @@ ACTIVATIONS: dict[str, Callable[[Array], Array]] = {
     "tanh": lambda x: np.tanh(x, out=x),
 }
 
-# scikit-learn's names.
+# Keras' names by scikit-learn's, where these differ.
 SYNONYMS = {"identity": "linear", "logistic": "sigmoid"}
-
-
-def keras_name(activation: str) -> str:
-    """Keras' name of an activation given by scikit-learn's or Keras' word."""
-    return SYNONYMS.get(activation, activation)
 
 
 @dataclass(frozen=True)

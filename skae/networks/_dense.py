@@ -1,7 +1,7 @@
 """Dense encoders and decoders: a stack of layers and, beside it, a linear path."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from typing import Any, NamedTuple
 
@@ -21,6 +21,9 @@ from skae.networks._layers import (
 
 # Positively homogeneous activations: f(a x) = a f(x) for a > 0.
 _PASS_FACTORS = {"linear", "relu", "leaky_relu"}
+
+
+Shapes = list[tuple[int, ...]]
 
 
 class DenseLayer(NamedTuple):
@@ -53,16 +56,17 @@ class DenseCoder:
     linear_path: bool
     normalization: str | None = None
     dropout: float = 0.0
+    # Of the weights: the arrays of each layer, then the linear path.
+    shapes: Shapes = field(init=False, repr=False, compare=False)
 
-    @property
-    def shapes(self) -> list[tuple[int, ...]]:
-        """Shapes of the weights: the arrays of each layer, then the linear path."""
+    def __post_init__(self) -> None:
         widths = self.n_inputs, *self.hidden
-        shapes: list[tuple[int, ...]] = []
+        shapes: Shapes = []
         for n_in, n_out in pairwise(widths):
             shapes += [(n_in, n_out)] + [(n_out,)] * (3 if self.normalization else 1)
         shapes += [(widths[-1], self.n_outputs), (self.n_outputs,)]
-        return shapes + [(self.n_inputs, self.n_outputs)] * self.linear_path
+        shapes += [(self.n_inputs, self.n_outputs)] * self.linear_path
+        object.__setattr__(self, "shapes", shapes)
 
     def layers(self, arrays: Sequence[Any]) -> list[DenseLayer]:
         """Arrays in the order of `shapes`, by layer and name."""
@@ -129,6 +133,13 @@ class DenseNetwork:
     normalization: str | None = None
     dropout: float = 0.0
 
+    # From data to code, and from code to data.
+    coders: tuple[DenseCoder, DenseCoder] = field(init=False, repr=False, compare=False)
+    # Of all weights that are trained, the encoder's first.
+    shapes: Shapes = field(init=False, repr=False, compare=False)
+    # True if a linear map of the code can be absorbed by the weights.
+    has_linear_code: bool = field(init=False, repr=False, compare=False)
+
     # The code may have further columns, which are masked.
     resizable = True
     starts_linear = True
@@ -136,9 +147,7 @@ class DenseNetwork:
     gains_from_xla = True
     has_dense_path = True
 
-    @property
-    def coders(self) -> tuple[DenseCoder, DenseCoder]:
-        """From data to code, and from code to data."""
+    def __post_init__(self) -> None:
         encoder = DenseCoder(
             self.n_features,
             self.n_components * self.code_width,
@@ -157,18 +166,10 @@ class DenseNetwork:
             hidden=self.hidden[::-1],
             output_activation=self.output_activation,
         )
-        return encoder, decoder
-
-    @property
-    def shapes(self) -> list[tuple[int, ...]]:
-        """Shapes of all weights that are trained, the encoder's first."""
-        encoder, decoder = (coder.shapes for coder in self.coders)
-        return encoder + [shape for shape in decoder if len(shape) == 1 or not self.tied]
-
-    @property
-    def has_linear_code(self) -> bool:
-        """True if a linear map of the code can be absorbed by the weights."""
-        return self.code_activation == "linear"
+        object.__setattr__(self, "coders", (encoder, decoder))
+        own = [shape for shape in decoder.shapes if len(shape) == 1 or not self.tied]
+        object.__setattr__(self, "shapes", encoder.shapes + own)
+        object.__setattr__(self, "has_linear_code", self.code_activation == "linear")
 
     def resized(self, n_components: int) -> "DenseNetwork":
         """The same network with another width of the code."""

@@ -1,12 +1,12 @@
 """Ordered codes, whose first k columns are a code too: one network for every size."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 
-from skae.networks._dense import DenseCoder, DenseNetwork, resize
+from skae.networks._dense import DenseCoder, DenseNetwork, Shapes, resize
 from skae.networks._layers import Arrays, Weights
 
 
@@ -26,6 +26,17 @@ class OrderedNetwork:
     whole: DenseNetwork
     each: bool = False
 
+    n_components: int = field(init=False, repr=False, compare=False)  # the largest
+    output_activation: str = field(init=False, repr=False, compare=False)
+    # First and last size of each band.
+    bands: list[tuple[int, int]] = field(init=False, repr=False, compare=False)
+    # Of kernel, bias and, if there is one, linear path, of all bands together.
+    output_shapes: Shapes = field(init=False, repr=False, compare=False)
+    # Of all weights that are trained: encoder, hidden layers, output layers.
+    shapes: Shapes = field(init=False, repr=False, compare=False)
+    # The decoder of the largest size, whose inputs are the columns and their mask.
+    _wide_decoder: DenseCoder = field(init=False, repr=False, compare=False)
+
     # The bands follow from the size.
     resizable = False
     starts_linear = True
@@ -33,48 +44,30 @@ class OrderedNetwork:
     has_dense_path = True
     has_linear_code = False
 
-    @property
-    def n_components(self) -> int:
-        """The largest latent size."""
-        return self.whole.n_components
-
-    @property
-    def output_activation(self) -> str:
-        """Keras' name of the output activation."""
-        return self.whole.output_activation
-
-    @property
-    def bands(self) -> list[tuple[int, int]]:
-        """First and last size of each band."""
-        size, lasts = self.n_components, [1]
-        if self.each:
-            return [(i, i) for i in range(1, size + 1)]
+    def __post_init__(self) -> None:
+        whole = self.whole
+        size, lasts = whole.n_components, [1]
         while lasts[-1] < size:
-            lasts.append(min(2 * lasts[-1], size))
-        return list(zip([1, *(last + 1 for last in lasts)], lasts, strict=False))
+            lasts.append(lasts[-1] + 1 if self.each else min(2 * lasts[-1], size))
+        bands = list(zip([1, *(last + 1 for last in lasts)], lasts, strict=False))
+        encoder, decoder = whole.coders
+        wide = replace(decoder, n_inputs=2 * size)
+        output = [shape for shape in decoder.layers(decoder.shapes)[-1] if shape is not None]
+        outputs = [(len(bands), *shape) for shape in output]
+        values = {
+            "n_components": size,
+            "output_activation": whole.output_activation,
+            "bands": bands,
+            "output_shapes": outputs,
+            "shapes": [*encoder.shapes, *wide.shapes[: -len(outputs)], *outputs],
+            "_wide_decoder": wide,
+        }
+        for name, value in values.items():
+            object.__setattr__(self, name, value)
 
     def band_of(self, size: int) -> int:
         """Position of the band of a size."""
         return next(i for i, (_, last) in enumerate(self.bands) if size <= last)
-
-    @property
-    def output_shapes(self) -> list[tuple[int, ...]]:
-        """Shapes of kernel, bias and, if there is one, linear path, of all bands together."""
-        decoder = self.whole.coders[1]
-        output = decoder.layers(decoder.shapes)[-1]
-        return [(len(self.bands), *shape) for shape in output if shape is not None]
-
-    @property
-    def shapes(self) -> list[tuple[int, ...]]:
-        """Shapes of all weights that are trained: encoder, hidden layers, output layers."""
-        outputs = self.output_shapes
-        hidden = self._wide_decoder.shapes[: -len(outputs)]
-        return [*self.whole.coders[0].shapes, *hidden, *outputs]
-
-    @property
-    def _wide_decoder(self) -> DenseCoder:
-        """The decoder of the largest size, whose inputs are the columns and their mask."""
-        return replace(self.whole.coders[1], n_inputs=2 * self.n_components)
 
     def cut(self, weights: Arrays, n_components: int) -> tuple[DenseNetwork, Weights]:
         """The plain network of the first columns: the mask becomes part of a bias."""

@@ -458,6 +458,7 @@ class TabularEncoder(TransformerMixin, BaseEstimator):
             check_is_fitted(self)  # slow
 
     def _flags(self) -> tuple[Array, Array, Array]:
+        """Values of `is_flag`, `flag_share` and `flag_unit`."""
         is_flag = np.zeros(self.n_numbers, dtype=bool)
         share, unit = np.zeros(self.n_numbers), np.ones(self.n_numbers)
         for j, (column, block) in enumerate(zip(self._columns, self.blocks_, strict=True)):

@@ -126,7 +126,8 @@ def values_of_objects(name: str, objects: Array, declared: bool = False) -> Colu
 
     Those that the dtype declares to be categories are, and may be of any one type.
     """
-    observed = _observed(objects)
+    are_observed = (type(v) in _NEVER_MISSING or not is_missing(v) for v in objects)
+    observed = np.fromiter(are_observed, bool, len(objects))
     present = objects[observed]
     name_of = {kind: _type_name(kind) for kind in set(map(type, present))}
     unknown = sorted(kind.__name__ for kind, known in name_of.items() if known is None)
@@ -166,12 +167,6 @@ def refuse_type(name: str, found: str, cause: Exception | None = None) -> NoRetu
         f"categories; got {found}. This column of the argument must be turned into strings, "
         "for example with astype(str), or into numbers, or dropped."
     ) from cause
-
-
-def _observed(objects: Array) -> Array:
-    """Mask of the objects that are not missing, (n_samples,)."""
-    observed = (type(v) in _NEVER_MISSING or not is_missing(v) for v in objects)
-    return np.fromiter(observed, bool, len(objects))
 
 
 def is_missing(value: Any) -> bool:

@@ -44,9 +44,9 @@ _OPTIONAL = ("pandas", "polars", "pyarrow", "onnx", "onnxruntime", "skl2onnx", "
 
 
 def parallel_slices(
-    function: Callable[[slice], None], n_rows: int, most: int, n_multiplications: float
-) -> None:
-    """Call a function for slices of at most so many rows, in as many threads as a product.
+    function: Callable[[slice], Any], n_rows: int, most: int, n_multiplications: float
+) -> list[Any]:
+    """Results of a function of slices of at most so many rows, in as many threads as a product.
 
     Each thread computes its products alone, and the results do not depend on the number of
     threads. Products that stay in the cache gain little from several threads, the operations
@@ -61,12 +61,10 @@ def parallel_slices(
     is_small = n_multiplications < _FEWEST_IN_THREADS
     with nullcontext() if is_small else BLAS_LIMITS.single():
         if n_threads == 1:
-            for part in parts:
-                function(part)
-            return
+            return [function(part) for part in parts]
         with ThreadPoolExecutor(n_threads, initializer=_limit_products) as pool:
             # After an error in one thread the parts that are left are cancelled.
-            list(pool.map(function, parts))
+            return list(pool.map(function, parts))
 
 
 class _Products:

@@ -133,14 +133,14 @@ def moments(
         pieces = X.pieces(_SPARSE_ROWS)
         found = reduce(_joined, (_moments_of(rows, weight, at) for at, rows in pieces))
     else:
-        chunks: dict[int, _Moments] = {}
-
-        def look(at: slice) -> None:
-            chunks[at.start] = _moments_of(dense(X[at]), weight, at)
-
         n_rows = max(_CHUNK_ENTRIES // X.shape[1], 1)
-        parallel_slices(look, len(X), n_rows, len(X) * X.shape[1])
-        found = reduce(_joined, (chunks[start] for start in sorted(chunks)))
+        chunks = parallel_slices(
+            lambda at: _moments_of(dense(X[at]), weight, at),
+            len(X),
+            n_rows,
+            len(X) * X.shape[1],
+        )
+        found = reduce(_joined, chunks)
     deviation = found.deviation * found.unit
     deviation[deviation <= _ROUNDING * np.maximum(found.high, -found.low)] = 0.0
     constant = found.high == found.low

@@ -49,8 +49,6 @@ class VariationalModel(FittedAutoencoder):
     mean_log_volume: float | None = None
     supported: Any = None
 
-    unit = 1.0  # losses are nats in the units of the data
-
     # Codes and their likelihood
 
     def posterior(self, X):
@@ -104,6 +102,8 @@ class VariationalModel(FittedAutoencoder):
             return self._by_chunk(minus_bound, part, _VALIDATION_DRAWS) + volumes
 
         return rows.apply(of_part)
+
+    validation_losses = losses
 
     def log_likelihood(self, rows, n_draws, log_gain=None):
         """Log-likelihood of rows in memory, (n_samples,), estimated by draws of codes.
