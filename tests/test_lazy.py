@@ -44,7 +44,7 @@ def many(monkeypatch):
     monkeypatch.setattr(_lazy, "_SPARSE_ENTRIES", 2**10)
     monkeypatch.setattr(_rows, "_PART_BYTES", 2**12)
     monkeypatch.setattr(_principal, "_CHUNK_ROWS", 37)
-    monkeypatch.setattr(_process, "LARGE_PAGE", 1)
+    monkeypatch.setattr(_rows, "LARGE_PAGE", 1)
 
 
 @pytest.fixture(scope="module")

@@ -265,7 +265,8 @@ class BaseAutoencoder(
             return TablePreprocessor(self.table_, rows, self._weights_columns)
         standardize = self.standardize is True
         preprocessing = NumericPreprocessor(rows, self._output_shape, standardize, weight)
-        warn_of_empty(self, preprocessing.empty)
+        if len(preprocessing.empty):
+            warn_of_empty(self, preprocessing.empty)
         if self.standardize == "auto" and len(self._input_shape) == 1:
             warn_if_dominated(
                 self,

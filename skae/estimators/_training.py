@@ -207,14 +207,9 @@ def best_run(plan):
     if not start.is_solution:
         return first, [first]
     initial = start.model.validation_losses(validation)
-
-    def improves(run):
-        """True if losses are lower than initial ones by more than chance explains."""
-        losses = run.model.validation_losses(validation)
-        return significantly_lower(initial, losses, validation.weight)
-
+    losses = first.model.validation_losses(validation)
     best = first
-    if not improves(first):
+    if not significantly_lower(initial, losses, validation.weight):
         # The principal components, now of all rows.
         model, _ = start.model.initialized(start.rows, start.rng, start.init)
         loss = first.attributes["start_loss_"]
@@ -226,7 +221,9 @@ def best_run(plan):
     held = first.training.validation_curve[1 : first.training.n_held + 1]
     second = plan.run(model, start.random_rng, "random", first=held)
     is_better = second.attributes["best_loss_"] < best.attributes["best_loss_"]
-    is_better = is_better and improves(second)
+    if is_better:
+        losses = second.model.validation_losses(validation)
+        is_better = significantly_lower(initial, losses, validation.weight)
     if second.training.ending == "interrupted":
         result = None if is_better else "the network of the first start"
         warn_or_raise(second.training, has_start=True, result=result)

@@ -70,9 +70,9 @@ def check_training_rows(estimator, X, target, sample_weight, reset, fewest=2):
         rows = Rows(X, observed=observed)
     else:
         rows = _numeric_rows(estimator, X, target)
-    weight = check_weight(sample_weight, len(rows), fewest)
-    if weight is None:
+    if sample_weight is None:
         return rows
+    weight = check_weight(sample_weight, len(rows), fewest)
     counts = weight > 0
     # Only ratios matter: equal weights are none.
     rows = replace(rows, weight=None if np.ptp(weight[counts]) == 0 else weight)
@@ -301,8 +301,6 @@ def split_rows(rows, validation_fraction, rng, early_stopping):
 
 def warn_of_empty(estimator, empty):
     """Name the columns at these positions, without an observed value; positions for images."""
-    if not len(empty):
-        return
     names = _feature_names(estimator) if len(estimator._input_shape) == 1 else None
     shown = [int(j) if names is None else names[j] for j in empty]
     warn_user(

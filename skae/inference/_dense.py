@@ -1,7 +1,6 @@
 """The forward pass of dense networks in NumPy: no Keras, no backend."""
 
-from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import KW_ONLY, dataclass, field, replace
 from itertools import chain
 from typing import Any, NamedTuple
 
@@ -54,6 +53,7 @@ class Affine(NamedTuple):
         return bool(dtype == np.float32 and is_far.any())
 
 
+@dataclass(eq=False)
 class DenseForward:
     """A dense coder with its weights, as a function of rows.
 
@@ -64,26 +64,12 @@ class DenseForward:
 
     coder: DenseCoder
     weights: list[Array]  # float32, in the order of `coder.shapes`
-    statistics: list[Array]  # moving mean and variance of each layer normalized by batches
-    before: Affine | None  # units of the input, which is centred and scaled first
-    after: Affine | None  # units of the output, to which that of the network is brought
-    _prepared: dict[Any, tuple[Affine | None, list[DenseLayer]]]
-
-    def __init__(
-        self,
-        coder: DenseCoder,
-        weights: Sequence[Array],
-        statistics: Sequence[Array] = (),
-        *,
-        before: Affine | None = None,
-        after: Affine | None = None,
-    ) -> None:
-        self.coder = coder
-        self.weights = list(weights)
-        self.statistics = list(statistics)
-        self.before = before
-        self.after = after
-        self._prepared = {}
+    # Moving mean and variance of each layer normalized by batches.
+    statistics: list[Array] = field(default_factory=list)
+    _: KW_ONLY
+    before: Affine | None = None  # units of the input, which is centred and scaled first
+    after: Affine | None = None  # units of the output, to which that of the network is brought
+    _prepared: dict[Any, Any] = field(default_factory=dict, init=False, repr=False)
 
     def __getstate__(self) -> dict[str, Any]:
         return {**vars(self), "_prepared": {}}

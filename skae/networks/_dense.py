@@ -258,15 +258,7 @@ class DenseNetwork:
             if kernel is not None:
                 bias[:] += shift @ kernel
                 kernel[:] = np.linalg.solve(matrix, kernel)
-        return narrowed(weights, self.joined(encoder, decoder))
-
-
-def narrowed(weights: Arrays, changed: Arrays) -> Weights:
-    """The changed arrays in float32, and the arrays before where nothing has changed."""
-    return [
-        old if np.array_equal(old, new) else new.astype(np.float32)
-        for old, new in zip(weights, changed, strict=True)
-    ]
+        return [array.astype(np.float32) for array in self.joined(encoder, decoder)]
 
 
 def map_code(values: NDArray[Any], matrix: NDArray[Any], code_width: int) -> NDArray[Any]:

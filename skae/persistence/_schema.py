@@ -174,6 +174,9 @@ def object_of(kind: Any, state: dict[str, Any]) -> Any:
     else:
         for name, value in state.items():
             object.__setattr__(made, name, value)
+    for each in fields(kind) if is_dataclass(kind) else ():
+        if not each.init and each.default_factory is not MISSING:
+            object.__setattr__(made, each.name, each.default_factory())
     if hasattr(kind, "__post_init__"):
         made.__post_init__()
     return made

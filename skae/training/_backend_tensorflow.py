@@ -7,7 +7,7 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from skae.training._engine import Arrays, Engine, State
-from skae.utils import _process
+from skae.utils import _rows
 
 
 class TensorFlowEngine(Engine):
@@ -17,7 +17,7 @@ class TensorFlowEngine(Engine):
 
     def _tensor(self, array: NDArray[Any]) -> Any:
         """An array of any shape on the device; on the CPU many rows are not copied."""
-        if self._is_accelerated or array.nbytes < _process.LARGE_PAGE:
+        if self._is_accelerated or array.nbytes < _rows.LARGE_PAGE:
             return tf.convert_to_tensor(array)
         return tf.experimental.dlpack.from_dlpack(array.__dlpack__())
 

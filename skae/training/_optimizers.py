@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Hashable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import keras
@@ -175,32 +175,24 @@ class Stopping:
         return float(np.mean(curve[-_WINDOW:])) > loss + tolerance
 
 
+@dataclass
 class Schedule:
-    """Learning rates and the end of a training run, whose loss is `start` at first.
+    """Learning rates and the end of a training run, whose loss is `best` at first.
 
     A rate of `stopping` rises for the first two epochs or tenth of `max_iter`. Once the loss
     makes no progress, or `max_iter` is near, it falls to zero, in three epochs for every seven
     before. Without one, training ends once the loss no longer falls.
-
-    Attributes
-    ----------
-    curve : list of float
-        The loss after each epoch.
-
-    n_held : int
-        Number of epochs before the rate begins to fall.
-
-    has_converged : bool
-        True once the loss has made no progress for `n_iter_no_change` epochs; False where the
-        rate had to fall because `max_iter` was near.
     """
 
-    def __init__(self, stopping: Stopping, start: float = np.inf) -> None:
-        self.stopping = stopping
-        self.curve: list[float] = []
-        self.n_held, self.has_converged = 0, False
-        # The best loss, epochs without progress, and those in which the rate falls.
-        self._best, self._n_slow, self._n_falling = start, 0, 0
+    stopping: Stopping
+    best: float = np.inf  # the least loss, where no rate is held
+    curve: list[float] = field(default_factory=list)  # the loss after each epoch
+    n_held: int = 0  # epochs before the rate begins to fall
+    # True once the loss has made no progress for `n_iter_no_change` epochs; False where the
+    # rate had to fall because `max_iter` was near.
+    has_converged: bool = False
+    _n_slow: int = 0  # epochs without progress
+    _n_falling: int = 0  # epochs in which the rate falls
 
     @property
     def rates(self) -> Rates:
@@ -222,8 +214,8 @@ class Schedule:
         if stopping.rate is None:
             if stopping.tol is not None:
                 self._n_slow += 1
-                if loss < self._best - stopping.tol:
-                    self._best, self._n_slow = loss, 0
+                if loss < self.best - stopping.tol:
+                    self.best, self._n_slow = loss, 0
                 self.has_converged = self._n_slow >= n
             return self.has_converged
         if self._n_falling:

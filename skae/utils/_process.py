@@ -2,14 +2,12 @@
 
 import ctypes
 import json
-import math
-import mmap
 import os
 import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, nullcontext, suppress
-from functools import cache
+from functools import cache, partial
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from pathlib import Path
@@ -30,8 +28,8 @@ _FEWEST_IN_THREADS = 2**18
 # not depend on the number of threads.
 _FEWEST_PARTS = 8
 
-#: Arrays of `mmap_zeros` of so many bytes are mapped.
-LARGE_PAGE = 2**21
+# Of matrix products.
+_ONE_THREAD: dict[str, Any] = {"limits": 1, "user_api": "blas"}
 
 _IMPORTED_IN = os.getpid()
 
@@ -62,7 +60,9 @@ def parallel_slices(
     with nullcontext() if is_small else BLAS_LIMITS.single():
         if n_threads == 1:
             return [function(part) for part in parts]
-        with ThreadPoolExecutor(n_threads, initializer=_limit_products) as pool:
+        # With some libraries the limit is that of a thread, and not of the process.
+        limit = partial(_controller().limit, **_ONE_THREAD)
+        with ThreadPoolExecutor(n_threads, initializer=limit) as pool:
             # After an error in one thread the parts that are left are cancelled.
             return list(pool.map(function, parts))
 
@@ -82,7 +82,7 @@ class _Products:
         """Limit products to one thread until the last concurrent caller leaves."""
         with self._lock:
             if self._n_inside == 0:
-                self._limits = _limit_products()
+                self._limits = _controller().limit(**_ONE_THREAD)
             self._n_inside += 1
         try:
             yield
@@ -94,11 +94,6 @@ class _Products:
 
 
 BLAS_LIMITS = _Products()
-
-
-def _limit_products() -> Any:
-    """Limit products to one thread: of the process, or with some libraries of this thread."""
-    return _controller().limit(limits=1, user_api="blas")
 
 
 def _threads_of_products() -> int:
@@ -184,25 +179,7 @@ def _is_installed(package: str) -> bool:
     return found is not None and found.origin is not None
 
 
-# Memory that is returned to the system
-
-
-def mmap_zeros(shape: tuple[int, ...], dtype: type[np.generic]) -> NDArray[Any]:
-    """Zeros, in mapped pages if they are many, which return to the system when freed.
-
-    On the heap, arrays of some megabytes fragment memory: `benchmarks/memory.py` then peaks at
-    2.7 times a table of 179 MB instead of 1.9.
-    """
-    nbytes = math.prod(shape) * np.dtype(dtype).itemsize
-    if nbytes < LARGE_PAGE:
-        return np.zeros(shape, dtype)
-    private = {"flags": mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS} if os.name == "posix" else {}
-    pages = mmap.mmap(-1, nbytes, **private)
-    if hasattr(mmap, "MADV_HUGEPAGE"):
-        # To make thousands of small pages takes a tenth of the time of training on them.
-        with suppress(OSError):
-            pages.madvise(mmap.MADV_HUGEPAGE)
-    return np.frombuffer(pages, dtype).reshape(shape)
+# Memory
 
 
 def malloc_trim() -> None:
