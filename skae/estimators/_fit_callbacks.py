@@ -67,7 +67,11 @@ def fit_monitor(estimator, given, in_parallel=False):
     See :class:`FitMonitor`, also for `given`; `in_parallel`: whether networks are.
     """
     outer, _ = getattr(estimator, "_outer", None) or (NullMonitor(), None)
-    if getattr(estimator, "verbose", 0) or hasattr(estimator, "_skl_callbacks") or outer.is_followed:
+    if (
+        getattr(estimator, "verbose", 0)
+        or hasattr(estimator, "_skl_callbacks")
+        or outer.is_followed
+    ):
         return FitMonitor(estimator, given, in_parallel)
     return NullMonitor()
 

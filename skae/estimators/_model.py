@@ -182,7 +182,7 @@ class ReconstructionModel(FittedAutoencoder):
     corruption: Corruption | None = None  # of the inputs in training
     spread: Spread | None = None  # statistics of the columns that corruptions use
     is_zero_at_pca: bool = field(init=False)
-    n_reported: int | None = field(init=False)
+    n_reported: Any = field(init=False)
     unit: float = field(init=False)
 
     def __post_init__(self) -> None:

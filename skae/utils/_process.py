@@ -14,9 +14,7 @@ from pathlib import Path
 from threading import Lock
 from typing import Any
 
-import numpy as np
 import sklearn
-from numpy.typing import NDArray
 from threadpoolctl import ThreadpoolController, threadpool_limits
 
 # With fewer multiplications further threads cost more than they save. With fewer still a
