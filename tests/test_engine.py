@@ -117,7 +117,7 @@ def test_the_cache_is_bounded_by_memory(cache, quick, digits):
     (engine,) = engines(cache)
     weights = sum(np.prod(w.shape) for w in engine.model.trainable_variables)
     # The weights and Adam's two moments of each.
-    assert 3 * 4 * weights <= cache.nbytes <= 3.1 * 4 * weights
+    assert 3 * 4 * weights <= engine.nbytes <= 3.1 * 4 * weights
 
     bounded = EngineCache(max_bytes=20)
     borrow(bounded, "a", "b", "c", nbytes=10)

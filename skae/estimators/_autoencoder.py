@@ -12,7 +12,6 @@ from sklearn.utils.validation import check_is_fitted
 
 from skae.estimators._base import BaseAutoencoder
 from skae.estimators._latent_paths import LatentPathsMixin
-from skae.estimators._model import ReconstructionModel
 from skae.estimators._ordered import MOST_ROWS, OrderedModel
 from skae.estimators._parameters import (
     CONSTRAINTS,
@@ -425,10 +424,6 @@ class AutoencoderTransformer(
             self.pca_variance_explained_ = self.pca_variance_explained_[:size]
 
     # What is trained
-
-    def _new_model(self, preprocessing, rows):
-        model = OrderedModel if self.ordered else ReconstructionModel
-        return model(preprocessing=preprocessing)
 
     def _network_spec(self, n_components, linear_path):
         if not self.ordered:

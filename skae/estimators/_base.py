@@ -57,7 +57,7 @@ class BaseAutoencoder(
     """Base class of the autoencoders.
 
     What `fit` has learned is one value, a :class:`FittedAutoencoder`. Subclasses decide what
-    it is (`_new_model`, `_settings`, `_layer_options`, `_network_spec`) and what else is
+    it is (`_new_model`, `_layer_options`, `_network_spec`) and what else is
     reported of it (`_attributes`, `_after_training`).
     """
 
@@ -193,24 +193,22 @@ class BaseAutoencoder(
         self.stop_reason_ = "pca" if is_pca else ending
         self._after_training(start, one_epoch)
         monitor.finish()
-        keeps_state = self.warm_start or one_epoch
-        self._optimizer_state = run.training.optimizer_state if keeps_state else None
+        self._optimizer_state = run.training.optimizer_state
         if self._outer is None and not one_epoch and reached_max_iter(self):
             warn_at_max_iter(self.max_iter)
         return self
 
     def _start(self, rows, weight, continues, one_epoch):
         """The initialized autoencoder, or the fitted one, for training rows."""
-        given = rows
+        given, fitted, n_before = rows, None, 0
         if continues:
-            model, n_before = self._model.trainable(), self.n_iter_
-            rows = model.preprocessing.with_targets(given)
+            fitted, n_before = self._model.trainable(), self.n_iter_
+            preprocessing = fitted.preprocessing
         else:
-            preprocessing, n_before = self._new_preprocessing(given, weight), 0
+            preprocessing = self._new_preprocessing(given, weight)
             self._output_shape = preprocessing.output_shape
-            rows = preprocessing.with_targets(given)
-            model = self._new_model(preprocessing, rows)
-        model = replace(model, **self._settings(model.preprocessing, rows))
+        rows = preprocessing.with_targets(given)
+        model = self._new_model(preprocessing, rows, fitted)
         prepare_backend()
         # Each fit that continues draws other numbers.
         rng = np.random.RandomState([draw_seed(self.random_state), n_before])
@@ -264,7 +262,9 @@ class BaseAutoencoder(
                 )
             return TablePreprocessor(self.table_, rows, self._weights_columns)
         standardize = self.standardize is True
-        preprocessing = NumericPreprocessor(rows, self._output_shape, standardize, weight)
+        preprocessing = NumericPreprocessor.from_rows(
+            rows, self._output_shape, standardize, weight
+        )
         if len(preprocessing.empty):
             warn_of_empty(self, preprocessing.empty)
         if self.standardize == "auto" and len(self._input_shape) == 1:
@@ -279,12 +279,11 @@ class BaseAutoencoder(
     # Decided by subclasses
 
     @abstractmethod
-    def _new_model(self, preprocessing, rows):
-        """A :class:`FittedAutoencoder` without network, for training rows."""
+    def _new_model(self, preprocessing, rows, fitted):
+        """A :class:`FittedAutoencoder` by the parameters, which are checked for these rows.
 
-    @abstractmethod
-    def _settings(self, preprocessing, rows):
-        """Fields of the model that each fit sets, from parameters that suit the rows."""
+        It has no network yet, or is the `fitted` one, whose training continues, if not None.
+        """
 
     @abstractmethod
     def _layer_options(self, linear_path):

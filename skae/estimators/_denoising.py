@@ -1,6 +1,7 @@
 """DenoisingAutoencoder."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from numbers import Real
 from typing import Any, Self
 
@@ -11,7 +12,6 @@ from sklearn.utils.validation import check_is_fitted
 from skae.corruption._corruptions import CORRUPTIONS, Corruption, Spread
 from skae.estimators._base import BaseAutoencoder
 from skae.estimators._latent_paths import LatentPathsMixin
-from skae.estimators._model import ReconstructionModel
 from skae.estimators._parameters import (
     CONSTRAINTS,
     ReconstructionLossMixin,
@@ -473,16 +473,14 @@ class DenoisingAutoencoder(
 
     # What is trained
 
-    def _new_model(self, preprocessing, rows):
-        groups = preprocessing.value_groups if preprocessing.is_table else None
-        spread = Spread.from_data(rows.inputs, rows.weight, groups)
-        return ReconstructionModel(preprocessing=preprocessing, spread=spread)
-
-    def _settings(self, preprocessing, rows):
-        settings = super()._settings(preprocessing, rows)
-        corruption = self.corruption
+    def _new_model(self, preprocessing, rows, fitted):
+        model = super()._new_model(preprocessing, rows, fitted)
+        spread, corruption = model.spread, self.corruption
+        if spread is None:
+            groups = preprocessing.value_groups if preprocessing.is_table else None
+            spread = Spread.from_data(rows.inputs, rows.weight, groups)
         if corruption == "auto":
             corruption = "gaussian" if rows.has_own_targets else None
         if isinstance(corruption, str):
             corruption = CORRUPTIONS[corruption](self.corruption_level)
-        return {**settings, "corruption": corruption}
+        return replace(model, spread=spread, corruption=corruption)

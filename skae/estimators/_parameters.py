@@ -1,11 +1,14 @@
 """Parameters that autoencoders share: their constraints, and what follows from them."""
 
+from dataclasses import replace
 from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
+from skae.estimators._model import ReconstructionModel
+from skae.estimators._ordered import OrderedModel
 from skae.estimators._validation import check_bounded
 from skae.losses._penalties import PENALTIES, Penalty
 from skae.losses._reconstruction import LOSSES, make_loss
@@ -133,7 +136,7 @@ class TableTagsMixin:
 class ReconstructionLossMixin:
     """Decisions of the autoencoders that are trained by a reconstruction loss."""
 
-    def _settings(self, preprocessing, rows):
+    def _new_model(self, preprocessing, rows, fitted):
         image_shape = self._output_shape
         if self.network is not None:
             image_shape = self.network.row_shapes(self._input_shape, image_shape)[1]
@@ -150,8 +153,12 @@ class ReconstructionLossMixin:
             raise ValueError(
                 f"tied_weights=True is for dense networks only; got network={self.network!r}."
             )
-        by_name = isinstance(self.penalty, str)
-        return {"loss": loss, "penalty": PENALTIES[self.penalty]() if by_name else self.penalty}
+        penalty = self.penalty
+        if isinstance(penalty, str):
+            penalty = PENALTIES[penalty]()
+        kind = OrderedModel if getattr(self, "ordered", False) else ReconstructionModel
+        model = kind(preprocessing=preprocessing) if fitted is None else fitted
+        return replace(model, loss=loss, penalty=penalty)
 
     def _layer_options(self, linear_path):
         output = self.output_activation

@@ -1,7 +1,7 @@
 """Rows to inputs and targets of the networks, and outputs to rows: of numbers, of tables."""
 
-from copy import copy
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 
@@ -43,76 +43,75 @@ class Preprocessor:
         return loss
 
 
+@dataclass(eq=False)
 class NumericPreprocessor(Preprocessor):
     """Rows of numbers: centred, and divided by one scale or by one for each column.
 
     A missing value is at the mean of its column where it is an input; as a target it is NaN.
-    `weight` is the total weight of the training rows; None: unknown.
     """
 
+    output_shape: tuple
+    units: Affine
+    target_units: Affine  # the units themselves where the targets are the inputs
     _moments: tuple
     _target_moments: tuple
-
     # Share of the values of each column that were observed, (n_features,); None: all.
-    _observed_share: object = None
+    _observed_share: Any = None
     _standardize: bool = False
+    weight_seen: float | None = None  # total weight of the rows so far; None: unknown
 
-    #: Total weight of the rows so far; None: unknown.
-    weight_seen: float | None = None
+    # Standard deviation of each input column, (n_features,).
+    deviation: np.ndarray = field(init=False)
+    # Positions of the columns without an observed value.
+    empty: np.ndarray = field(init=False)
 
-    def __init__(self, rows, output_shape, standardize=False, weight=None):
-        self.output_shape = output_shape
-        self.weight_seen = weight
-        self._standardize = standardize
-        self._observed_share = rows.observed_share
-        self._moments = self._target_moments = moments(rows.inputs, rows.weight)
-        self.units = self.target_units = self._units_of("X", self._moments, rows.inputs)
+    def __post_init__(self) -> None:
+        self.deviation = self._moments[1]
+        self.empty = np.flatnonzero(self._observed_share == 0)
+
+    @classmethod
+    def from_rows(cls, rows, output_shape, standardize, weight):
+        """The preprocessing of training rows of this total weight; None: unknown."""
+        share = rows.observed_share
+        found = target_found = moments(rows.inputs, rows.weight)
+        units = target_units = _units_of("X", found, rows.inputs.dtype, standardize, share)
         if rows.targets is not None:
-            self._target_moments = moments(rows.targets, rows.weight)
-            self.target_units = self._units_of("target", self._target_moments, rows.targets)
-
-    def _units_of(self, name, moments, X):
-        """Centre and scale, (n_features,), of X; columns without a value do not count."""
-        mean, deviation = moments
-        scale = scale_of(np.delete(deviation, self.empty) if name == "X" else deviation)
-        if self._standardize:
-            scale = np.where(deviation > 0, deviation, 1.0)
-        check_scale(name, scale, X.dtype)
-        return Affine(mean, scale)
-
-    @property
-    def deviation(self):
-        """Standard deviation of each input column, (n_features,)."""
-        return self._moments[1]
-
-    @property
-    def empty(self):
-        """Positions of the columns without an observed value."""
-        return np.flatnonzero(self._observed_share == 0)
+            target_found = moments(rows.targets, rows.weight)
+            target_units = _units_of("target", target_found, rows.targets.dtype, standardize)
+        return cls(
+            output_shape, units, target_units, found, target_found, share, standardize, weight
+        )
 
     def with_more(self, rows, weight):
         """The preprocessing of these rows, in the units of the data, and of those before."""
-        both = copy(self)
-        both.weight_seen = self.weight_seen + weight
+        weight_seen = self.weight_seen + weight
         # Of these rows, in the weight of all of them, and in each column.
-        share = shares = weight / both.weight_seen
-        before, more = self._observed_share, rows.observed_share
+        share = shares = weight / weight_seen
+        before, more, seen = self._observed_share, rows.observed_share, None
         if before is not None or more is not None:
             before, more = (1.0 if part is None else part for part in (before, more))
-            seen = both._observed_share = (1 - share) * before + share * more
+            seen = (1 - share) * before + share * more
             shares = np.where(seen > 0, share * more / np.where(seen > 0, seen, 1.0), share)
 
-        def joined(before, name, X):
+        def joined(before, name, X, share=None):
             joint = joined_moments(before, moments(X, rows.weight), shares)
-            return joint, self._units_of(name, joint, X)
+            return _units_of(name, joint, X.dtype, self._standardize, share), joint
 
         inputs = rows.outputs if rows.has_own_targets else rows.inputs
-        both._moments, both.units = joined(self._moments, "X", inputs)
-        both._target_moments, both.target_units = both._moments, both.units
+        units, found = target_units, target_found = joined(
+            self._moments, "X", inputs, self._observed_share
+        )
         if not rows.has_own_targets or self.target_units is not self.units:
-            target = joined(self._target_moments, "target", rows.outputs)
-            both._target_moments, both.target_units = target
-        return both
+            target_units, target_found = joined(self._target_moments, "target", rows.outputs)
+        return replace(
+            self,
+            units=units,
+            target_units=target_units,
+            _moments=found,
+            _target_moments=target_found,
+            _observed_share=seen,
+            weight_seen=weight_seen,
+        )
 
     def filled(self, X):
         """Rows with missing values at the mean of their column, (n_samples, n_features)."""
@@ -181,6 +180,17 @@ class NumericPreprocessor(Preprocessor):
         log_scale = np.log(self.target_units.scale)
         observed = np.ones(rows.outputs.shape) if rows.observed is None else rows.observed
         return (observed * log_scale).sum(axis=1)
+
+
+def _units_of(name, moments, dtype, standardize, observed_share=None):
+    """Centre and scale of columns, (n_features,); those without a value do not count."""
+    mean, deviation = moments
+    if standardize:
+        scale = np.where(deviation > 0, deviation, 1.0)
+    else:
+        scale = scale_of(np.delete(deviation, np.flatnonzero(observed_share == 0)))
+    check_scale(name, scale, dtype)
+    return Affine(mean, scale)
 
 
 class TablePreprocessor(Preprocessor):

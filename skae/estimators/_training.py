@@ -115,7 +115,7 @@ class TrainingPlan:
     start: Start
     batch_size: int
     stopping: Any
-    optimizer: dict  # arguments of `skae.training._train.train`
+    options: dict  # arguments of `skae.training._train.train`: of the optimizer
     monitor: Any  # see `fit_monitor`
     attributes: Any  # function that returns the fitted attributes of a run
 
@@ -143,7 +143,7 @@ class TrainingPlan:
             statistics=model.statistics,
             training=model.as_trained(rows),
             validation=None if validation is None else model.as_trained(validation),
-            **self.optimizer,
+            **self.options,
             optimizer_state=earlier.optimizer_state,
             batch_size=self.batch_size,
             stopping=self.stopping,
@@ -193,6 +193,7 @@ def training_plan(params, start, monitor, attributes, one_epoch):
         "learning_rate": float(rate) if isinstance(rate, Real) else rate,
         "weight_decay": float(params["weight_decay"]),
         "clip_norm": _CLIP_NORM if is_auto else None,
+        "keeps_state": one_epoch or params["warm_start"],
     }
     return TrainingPlan(start, batch_size, stopping, options, monitor, attributes)
 

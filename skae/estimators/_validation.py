@@ -170,7 +170,6 @@ def _check_needs_no_target(estimator):
 
 def check_features(estimator, X, **options):
     """Rows as scikit-learn checks them, in one layout; NaN where a value is missing."""
-    refuse_masked(X, "X", takes_missing=True)
     options = {**LAYOUT, **options}
     is_sparse = sparse.issparse(X)
     reads_sparse = is_sparse and getattr(estimator, "_reads_lazily", False)

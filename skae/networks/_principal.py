@@ -58,7 +58,7 @@ def linear_map(
         args = (n_components, first.weight, rng)
         encoder, decoder = reduced_rank_map(inputs, first.targets, *args)
     else:
-        ordered = rows.in_order()
+        ordered = rows.in_order() if rows.is_lazy else rows
         encoder, _ = principal_axes(ordered.inputs, n_components, ordered.weight, rng)
         decoder = encoder.T
         if corrupted is not None:

@@ -211,7 +211,7 @@ class TabularEncoder(TransformerMixin, BaseEstimator):
             Columns named in `categorical_features` have none.
         """
         X = self._checked(X, reset=True)
-        weight = check_weight(sample_weight, X.shape[0])
+        weight = None if sample_weight is None else check_weight(sample_weight, X.shape[0])
         table = list(read_columns(X))
         names = [data.name for data in table]
         is_named = hasattr(self, "feature_names_in_")

@@ -45,7 +45,12 @@ def columns_of_frame(X: Any) -> list[nw.Series[Any]]:
 
 
 def _refuse_no_table(X: Any) -> None:
-    """Raise if columns share a name, or if NumPy makes no rows of columns of X or its items."""
+    """Raise if columns share a name, or if NumPy makes no rows of columns of X or its items.
+
+    And if values of a masked array are masked.
+    """
+    if isinstance(X, np.ma.MaskedArray):
+        refuse_masked(X, "X", takes_missing=True)
     if is_frame(X):
         # Other libraries have refused them.
         if hasattr(X, "iloc") and not X.columns.is_unique:
@@ -84,7 +89,6 @@ def checked_table(X: Any) -> Any:
     _refuse_no_table(X)
     if is_frame(X):
         return X
-    refuse_masked(X, "X", takes_missing=True)
     if getattr(getattr(X, "dtype", None), "kind", "") == "T":
         X = X.astype(object)
     if not hasattr(X, "dtype") and np.asarray(X, dtype=object).ndim == 2:

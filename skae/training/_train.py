@@ -45,8 +45,10 @@ class Training:
     validation_parts: Arrays = field(default_factory=list)  # first those of the initialization
     ending: Ending = "max_iter"  # why training ended
     n_held: int = 0  # epochs before the learning rate began to fall, where it does
-    optimizer_state: Arrays = field(default_factory=list)  # for a warm start
+    optimizer_state: Arrays | None = None  # for a warm start
     seconds: float = 0.0  # with compilation
+    # Mean validation loss: of the initialization, then of each epoch.
+    validation_curve: list[float] = field(default_factory=list)
 
     @property
     def weights(self) -> Arrays:
@@ -57,11 +59,6 @@ class Training:
     def loss_curve(self) -> list[float]:
         """Mean training loss of each epoch."""
         return [float(parts.sum()) for parts in self.parts]
-
-    @property
-    def validation_curve(self) -> list[float]:
-        """Mean validation loss: of the initialization, then of each epoch."""
-        return [float(parts.sum()) for parts in self.validation_parts]
 
 
 class EngineCache:
@@ -80,11 +77,6 @@ class EngineCache:
     def __len__(self) -> int:
         return len(self._idle)
 
-    @property
-    def nbytes(self) -> int:
-        """Memory that the idle engines hold."""
-        return sum(engine.nbytes for _, engine in self._idle)
-
     @contextmanager
     def borrow(self, key: Hashable | None, make: Callable[[], Engine]) -> Iterator[Engine]:
         """An engine for this key, made if none is idle; None is never kept.
@@ -102,8 +94,9 @@ class EngineCache:
             return
         with self._lock:
             self._idle.append((key, engine))
-            while len(self._idle) > self.max_size or self.nbytes > self.max_bytes:
-                del self._idle[0]
+            nbytes = sum(engine.nbytes for _, engine in self._idle)
+            while len(self._idle) > self.max_size or nbytes > self.max_bytes:
+                nbytes -= self._idle.pop(0)[1].nbytes
 
 
 CACHE = EngineCache()
@@ -138,6 +131,7 @@ def train(
     settings: Sequence[NDArray[Any]] = (),
     statistics: Sequence[NDArray[Any]] = (),
     optimizer_state: Arrays | None = None,  # of an earlier fit, for a warm start
+    keeps_state: bool = False,  # whether the optimizer's state is a part of the result
     allow_xla: bool = True,  # whether the network gains from XLA
     n_fits: int = 1,  # fits like this one that share a compilation
     first: Sequence[float] = (),  # losses from another initialization: see `is_hopeless`
@@ -179,6 +173,8 @@ def train(
         engine.put(training, validation)
         del training, validation  # the engine has its own
         done = run(engine, n_rows, stopping, rng, monitor, first)
+        if keeps_state:
+            done.optimizer_state = engine.optimizer_state()
     done.seconds = time.perf_counter() - began
     return done
 
@@ -201,6 +197,7 @@ def run(
     order = np.zeros(engine.epoch_length, np.int32)
     _, start = engine.epoch(order, 0)
     training.validation_parts.append(start)
+    training.validation_curve.append(float(start.sum()))
     best = start.sum() if validated else np.inf
     schedule = _optimizers.Schedule(stopping, best)
     try:
@@ -214,6 +211,7 @@ def run(
                 break
             training.parts.append(loss)
             training.validation_parts.append(validation)
+            training.validation_curve.append(float(validation.sum()))
             if monitored < best or not stopping.keep_best:
                 best = monitored
                 training.best_iter = epoch
@@ -232,7 +230,6 @@ def run(
     finally:
         monitor.close(training)
     training.n_held = schedule.n_held
-    training.optimizer_state = engine.optimizer_state()
     return training
 
 

@@ -77,6 +77,8 @@ class Rows:
 
     def dense(self) -> "Rows":
         """The same rows in memory."""
+        if not self.is_lazy:
+            return self
         return replace(self, inputs=dense(self.inputs), targets=dense(self.targets))
 
     def parts(self) -> Iterator["Rows"]:
@@ -157,7 +159,7 @@ def moments(
     else:
         n_rows = max(_CHUNK_ENTRIES // X.shape[1], 1)
         chunks = parallel_slices(
-            lambda at: _moments_of(dense(X[at]), weight, at),
+            lambda at: _moments_of(X[at], weight, at),
             len(X),
             n_rows,
             len(X) * X.shape[1],
@@ -205,6 +207,7 @@ class _Moments(NamedTuple):
 
 def _moments_of(rows: Any, weight: NDArray[Any] | None, at: slice) -> _Moments:
     """Moments of rows, (n_rows, n_features), dense or CSR, at these positions in `weight`."""
+    rows = rows.dense() if isinstance(rows, LazyRows) else rows
     rows, is_sparse = rows.astype(np.float64), bool(sparse.issparse(rows))
     high, low = rows.max(axis=0), rows.min(axis=0)
     if is_sparse:

@@ -1,5 +1,6 @@
 """VAETransformer."""
 
+from dataclasses import replace
 from numbers import Integral, Real
 from typing import Any
 
@@ -397,10 +398,7 @@ class VAETransformer(
     # Columns of a table have a likelihood, and no weights.
     _weights_columns = False
 
-    def _new_model(self, preprocessing, rows):
-        return VariationalModel(preprocessing=preprocessing)
-
-    def _settings(self, preprocessing, rows):
+    def _new_model(self, preprocessing, rows, fitted):
         likelihood = LIKELIHOODS[self.likelihood]
         if preprocessing.is_table:
             likelihood = preprocessing.likelihood(likelihood)
@@ -410,14 +408,16 @@ class VAETransformer(
         if rows.observed is not None and not likelihood.bounded:
             volumes = preprocessing.log_volumes(rows)
             volume = float(np.average(volumes, weights=rows.weight))
-        return {
-            "likelihood": likelihood,
-            "noise_floor": float(self.noise_floor),
-            "beta": float(self.beta),
-            "warm_up": int(self.warm_up),
-            "free_bits": float(self.free_bits),
-            "mean_log_volume": volume,
-        }
+        model = VariationalModel(preprocessing=preprocessing) if fitted is None else fitted
+        return replace(
+            model,
+            likelihood=likelihood,
+            noise_floor=float(self.noise_floor),
+            beta=float(self.beta),
+            warm_up=int(self.warm_up),
+            free_bits=float(self.free_bits),
+            mean_log_volume=volume,
+        )
 
     def _layer_options(self, linear_path):
         return LayerOptions(
