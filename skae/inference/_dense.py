@@ -34,18 +34,16 @@ class Affine(NamedTuple):
         """From the units of the data to the network's."""
         if isinstance(X, LazyRows):
             return replace(X, units=self)
-        rows = self.centred(X)
+        rows = X - self.centre.astype(X.dtype, copy=False)
+        if self.is_far_for(X.dtype):
+            rows -= self.remainder
         rows /= X.dtype.type(self.scale)
         return rows
 
-    def centred(self, X: Array) -> Array:
-        """Rows less the centre."""
-        centre = self.centre.astype(X.dtype, copy=False)
-        rows = X - centre
-        if self.is_far_for(X.dtype):
-            # What float32 does not hold of the centre may be a scale and more.
-            rows -= (self.centre - centre).astype(X.dtype)
-        return rows
+    @property
+    def remainder(self) -> Array:
+        """What float32 does not hold of the centre, which may be a scale and more."""
+        return (self.centre - self.centre.astype(np.float32)).astype(np.float32)
 
     def is_far_for(self, dtype: np.dtype[Any]) -> bool:
         """True if the centre is too far from zero for rows of this dtype."""
@@ -96,8 +94,10 @@ class DenseForward:
 
         def compute(at: slice) -> None:
             # Columns of inputs, (n_inputs, n_samples), then of the units of each layer.
-            rows = (X[at] if before is None else before.centred(X[at])).T
-            units = rows
+            rows = X[at]
+            for part in before:
+                rows = rows - part
+            units = rows = rows.T
             for one in hidden:
                 units = one.kernel @ units
                 units += one.bias
@@ -120,10 +120,10 @@ class DenseForward:
 
     def prepared(
         self, dtype: np.dtype[Any], scaled: bool = True
-    ) -> tuple[Affine | None, list[DenseLayer]]:
-        """Units that centre rows of this dtype beforehand, and the layers for these rows.
+    ) -> tuple[list[Array], list[DenseLayer]]:
+        """What is subtracted from rows of this dtype beforehand, and the layers for them.
 
-        Without such units the centre is part of the biases. Kernels have the shape (n_outputs,
+        If nothing is, the centre is part of the biases. Kernels have the shape (n_outputs,
         n_inputs) and vectors (n_outputs, 1); batch normalization, the units of the input and,
         if the output is to be `scaled`, its units are folded in.
         """
@@ -139,13 +139,14 @@ class DenseForward:
                 scale = scale / np.sqrt(variance + NORMALIZATION_EPSILON)
                 layers[i] = DenseLayer(kernel * scale, (bias - mean) * scale + shift)
         first, final = layers[0], layers[-1]
-        before = None
+        before: list[Array] = []
         if self.before is not None:
-            before = self.before if self.before.is_far_for(dtype) else None
+            if self.before.is_far_for(dtype):
+                before = [self.before.centre.astype(dtype), self.before.remainder]
             for kernel, bias in ((first.kernel, first.bias), (final.path, final.bias)):
                 if kernel is not None:
                     kernel /= np.reshape(self.before.scale, (-1, 1))
-                    if before is None:
+                    if not before:
                         bias -= self.before.centre @ kernel
         if scaled and self.after is not None:
             for array in final:

@@ -127,9 +127,8 @@ class Engine(ABC):
         """An array of any shape on the device, or on each of them."""
         return ops.convert_to_tensor(array)
 
-    def _copies(self, tensors: Sequence[Any]) -> list[Any]:
-        """Copies that later epochs do not change."""
-        return values(tensors)
+    #: Copies of tensors that later epochs do not change.
+    _copies: Callable[..., list[Any]] = staticmethod(values)
 
     def _repeat(self, times: Any, function: Callable[..., Any], *carried: Any) -> Any:
         """Call a function of the number of the call and of the results of the one before."""

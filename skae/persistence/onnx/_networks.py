@@ -29,9 +29,8 @@ def network_output(forward: Any, rows: Tensor, scaled: bool = True) -> Tensor:
         return _keras_output(forward, rows, scaled)
     coder = forward.coder
     before, (*hidden_layers, final) = forward.prepared(rows.dtype, scaled)
-    if before is not None:
-        # Units of the data take tensors as they take arrays.
-        rows = before.centred(rows)  # type: ignore[arg-type, assignment]
+    for part in before:
+        rows = rows - part
     hidden = rows
     for kernel, bias, scale, shift, _ in hidden_layers:
         hidden = affine(hidden, kernel.T, bias.ravel())
