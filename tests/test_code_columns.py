@@ -245,9 +245,7 @@ def test_a_rotation_of_the_code_of_tied_weights_by_hand():
     (encoder, _), (decoder, _) = network.split(weights)
     after = network.split(network.with_linear_code(weights, matrix, shift))
     plain = DenseNetwork(4, 2, hidden=(3,))
-    expected = plain.split(
-        plain.with_linear_code(plain.joined(encoder, decoder), matrix, shift)
-    )
+    expected = plain.split(plain.with_linear_code([*encoder, *decoder], matrix, shift))
     for (mapped, _), (wanted, _) in zip(after, expected, strict=True):
         for one, other in zip(mapped, wanted, strict=True):
             assert_allclose(one, other, atol=1e-6)

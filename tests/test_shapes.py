@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
-from skae.networks._base import output_with_channels, whole_numbers, with_channels
+from skae.networks._base import output_with_channels, with_channels
 from skae.networks._dense import DenseNetwork
+from skae.utils._arrays import whole_numbers
 
 pytestmark = [pytest.mark.any_backend, pytest.mark.any_data]
 

@@ -20,8 +20,8 @@ from skae.anomaly._folds import Folds, trim_mask
 from skae.anomaly._neighbors import NearestRows
 from skae.anomaly._training import DenoiserTraining
 from skae.inference._dense import DenseForward
-from skae.networks._base import whole_numbers
 from skae.tables._layout import ColumnLayout
+from skae.utils._arrays import whole_numbers
 from skae.utils._rows import Rows, filled
 
 Array = NDArray[Any]

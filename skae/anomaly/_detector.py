@@ -416,7 +416,8 @@ class AEAnomalyDetector(TableTagsMixin, DetectionMixin, CallbackSupportMixin, Ba
         if self.table_ is None:
             if rows.observed is not None:
                 self._observed = rows.observed.any(axis=0)
-                warn_of_empty(self, np.flatnonzero(~self._observed))
+                if not self._observed.all():
+                    warn_of_empty(self, np.flatnonzero(~self._observed))
             return rows
         self._encoding = TableEncoding.from_encoder(self.table_, X, sample_weight)
         return Rows(self._encoding.join(rows.inputs, rows.observed), None, rows.weight)

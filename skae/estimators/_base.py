@@ -37,10 +37,9 @@ from skae.estimators._validation import (
     warn_of_empty,
 )
 from skae.metrics import lazy_variance_explained, share_explained, variance_explained
-from skae.networks._base import whole_numbers
 from skae.networks._dense import DenseNetwork
 from skae.tables import TabularEncoder
-from skae.utils._arrays import check_floats
+from skae.utils._arrays import check_floats, whole_numbers
 from skae.utils._calls import draw_seed, restores_state_on_error
 from skae.utils._process import prepare_backend
 from skae.utils._rows import Rows

@@ -14,7 +14,7 @@ from skae.estimators._fit_callbacks import fit_monitor
 from skae.estimators._parameters import CONSTRAINTS
 from skae.imputation._predictors import Layout
 from skae.imputation._stacking import Imputation, ImputationTraining
-from skae.networks._base import SYNONYMS, whole_numbers
+from skae.networks._base import SYNONYMS
 from skae.tables import TabularEncoder
 from skae.tables._frames import checked_table, is_frame
 from skae.tables._missing_values import (
@@ -28,7 +28,7 @@ from skae.tables._missing_values import (
     without_sparse,
     without_values,
 )
-from skae.utils._arrays import unique_names
+from skae.utils._arrays import unique_names, whole_numbers
 from skae.utils._calls import draw_seed, generator, restores_state_on_error, warn_user
 from skae.utils._process import prepare_backend
 from skae.utils._sklearn import (

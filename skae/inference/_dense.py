@@ -42,7 +42,7 @@ class Affine(NamedTuple):
 
     @property
     def remainder(self) -> Array:
-        """What float32 does not hold of the centre, which may be a scale and more."""
+        """Part of the centre that float32 does not hold: it may be a scale and more."""
         return (self.centre - self.centre.astype(np.float32)).astype(np.float32)
 
     def is_far_for(self, dtype: np.dtype[Any]) -> bool:
@@ -121,9 +121,9 @@ class DenseForward:
     def prepared(
         self, dtype: np.dtype[Any], scaled: bool = True
     ) -> tuple[list[Array], list[DenseLayer]]:
-        """What is subtracted from rows of this dtype beforehand, and the layers for them.
+        """Parts of the centre to subtract from rows of this dtype, and the layers for the rest.
 
-        If nothing is, the centre is part of the biases. Kernels have the shape (n_outputs,
+        Without such parts the centre is in the biases. Kernels have the shape (n_outputs,
         n_inputs) and vectors (n_outputs, 1); batch normalization, the units of the input and,
         if the output is to be `scaled`, its units are folded in.
         """

@@ -81,18 +81,6 @@ class Network(ABC, BaseEstimator):
         """
 
 
-def whole_numbers(name: str, given: Any, fewest: int) -> tuple[int, ...]:
-    """A parameter that is an integer of at least 1, or several: one for each layer."""
-    numbers = np.atleast_1d(np.asarray(given))
-    wrong = numbers.size and (numbers.dtype.kind not in "iu" or numbers.min() < 1)
-    if wrong or numbers.ndim > 1 or numbers.size < fewest:
-        raise ValueError(
-            f"{name} must be integers of at least 1, one for each layer of the encoder"
-            f"{' and at least one' if fewest else ''}; got {given!r}."
-        )
-    return tuple(map(int, numbers))
-
-
 def with_channels(name: str, given: Any, rows: Shape, n_axes: int) -> Shape:
     """Shape of a row, its channels last: as given by parameter `name`, or else that of `rows`.
 

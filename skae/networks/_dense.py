@@ -167,8 +167,8 @@ class DenseNetwork:
             output_activation=self.output_activation,
         )
         object.__setattr__(self, "coders", (encoder, decoder))
-        own = [shape for shape in decoder.shapes if len(shape) == 1 or not self.tied]
-        object.__setattr__(self, "shapes", encoder.shapes + own)
+        untied = [shape for shape in decoder.shapes if len(shape) == 1 or not self.tied]
+        object.__setattr__(self, "shapes", encoder.shapes + untied)
         object.__setattr__(self, "has_linear_code", self.code_activation == "linear")
 
     def resized(self, n_components: int) -> "DenseNetwork":
@@ -198,10 +198,6 @@ class DenseNetwork:
                 for shape in of_decoder.shapes
             ]
         return (encoder, list(statistics[:n_moments])), (decoder, list(statistics[n_moments:]))
-
-    def joined(self, encoder: Weights, decoder: Weights) -> Weights:
-        """Weights of both in one list: the inverse of `split`."""
-        return encoder + [w for w in decoder if w.ndim == 1 or not self.tied]
 
     def initial_values(
         self,
@@ -233,7 +229,8 @@ class DenseNetwork:
                 path[: len(matrix), : matrix.shape[1]] = matrix
         widths = self.hidden + self.hidden[::-1] if self.normalization == "batch" else ()
         statistics = [np.full(width, i, np.float32) for width in widths for i in (0, 1)]
-        return self.joined(*parts), statistics
+        untied = [w for w in parts[1] if w.ndim == 1 or not self.tied]
+        return parts[0] + untied, statistics
 
     def with_linear_code(
         self, weights: Arrays, matrix: NDArray[Any], shift: NDArray[Any]
@@ -258,7 +255,8 @@ class DenseNetwork:
             if kernel is not None:
                 bias[:] += shift @ kernel
                 kernel[:] = np.linalg.solve(matrix, kernel)
-        return [array.astype(np.float32) for array in self.joined(encoder, decoder)]
+        untied = [array for array in decoder if array.ndim == 1 or not self.tied]
+        return [array.astype(np.float32) for array in (*encoder, *untied)]
 
 
 def map_code(values: NDArray[Any], matrix: NDArray[Any], code_width: int) -> NDArray[Any]:

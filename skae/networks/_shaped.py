@@ -11,11 +11,11 @@ from skae.networks._base import (
     Network,
     Shape,
     output_with_channels,
-    whole_numbers,
     with_channels,
 )
 from skae.networks._layers import after_hidden_layer, dense, layer
 from skae.networks._stacked import Stack, StackedNetwork
+from skae.utils._arrays import whole_numbers
 from skae.utils._sklearn import Interval, StrOptions, validate_parameters
 
 

@@ -1,6 +1,7 @@
 """JAX: weights are values, the epoch is one pure function."""
 
 from collections.abc import Callable, Hashable
+from functools import cached_property
 from typing import Any
 
 import jax
@@ -73,7 +74,7 @@ class JaxEngine(Engine):
         )
         return {"params": params, "optimizer": slots, "others": list(others)}, parts
 
-    @property
+    @cached_property
     def _is_accelerated(self) -> bool:
         return any(device.platform != "cpu" for device in self._params[0].value.devices())
 
@@ -84,7 +85,7 @@ class JaxEngine(Engine):
         )
         return result
 
-    _copies = staticmethod(list)  # no JAX array ever changes
+    _copies: Callable[..., list[Any]] = staticmethod(list)  # no JAX array ever changes
 
     def _mapped(self, schedule: Callable[[Any], Any]) -> Callable[[NDArray[Any]], Any]:
         return jax.jit(jax.vmap(schedule))

@@ -10,7 +10,7 @@ import numpy as np
 from keras import ops
 from numpy.typing import NDArray
 
-from skae.utils._rows import Rows, pad
+from skae.utils._rows import Rows
 
 # Size of a chunk, on which training runs while the next is read.
 _CHUNK_BYTES = 2**24
@@ -86,11 +86,7 @@ class Stream:
         visited = np.zeros(self.n_rows, np.int32)
         visited[by_place] = np.arange(len(places), dtype=np.int32)
         rows = self.rows.take(places[by_place])
-        arrays = [
-            pad(array, self.n_rows)
-            for array in (rows.inputs, rows.targets, rows.weight)
-            if array is not None
-        ]
+        arrays = rows.padded(self.n_rows, rows.weight)
         is_last = start + counted == n_rows
         return Chunk(arrays, visited, counted, start // self.batch_size, n_steps, is_last)
 

@@ -4,6 +4,7 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Hashable, Iterable, Sequence
 from contextlib import closing
+from functools import cached_property
 from typing import Any
 
 import keras
@@ -117,7 +118,7 @@ class Engine(ABC):
         """Devices for which a program is made, where a backend distributes."""
         return None
 
-    @property
+    @cached_property
     def _is_accelerated(self) -> bool:
         """True if the device is not the CPU."""
         device = getattr(self._params[0].value, "device", "cpu")

@@ -60,6 +60,18 @@ def check_weight(
     return np.asarray(weight)
 
 
+def whole_numbers(name: str, given: Any, fewest: int) -> tuple[int, ...]:
+    """A parameter that is an integer of at least 1, or several: one for each layer."""
+    numbers = np.atleast_1d(np.asarray(given))
+    wrong = numbers.size and (numbers.dtype.kind not in "iu" or numbers.min() < 1)
+    if wrong or numbers.ndim > 1 or numbers.size < fewest:
+        raise ValueError(
+            f"{name} must be integers of at least 1, one for each layer of the encoder"
+            f"{' and at least one' if fewest else ''}; got {given!r}."
+        )
+    return tuple(map(int, numbers))
+
+
 def refuse_masked(values: Any, name: str, takes_missing: bool = False) -> None:
     """Raise if entries of a masked array are masked: they are missing, as NaN is."""
     n_masked = np.ma.getmaskarray(values).sum() if isinstance(values, np.ma.MaskedArray) else 0

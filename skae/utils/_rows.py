@@ -110,35 +110,35 @@ class Rows:
             return np.ones(len(self), np.float32)
         return (self.weight / np.mean(self.weight)).astype(np.float32)
 
-    def padded(self, length: int) -> list[NDArray[np.float32]]:
-        """Inputs, targets if they differ, and weights of mean one, with rows of zeros."""
-        arrays = [self.inputs, self.targets, self.weights()]
-        return [pad(array, length) for array in arrays if array is not None]
+    def padded(self, length: int, weight: Any = None) -> list[NDArray[np.float32]]:
+        """Inputs, targets if they differ, and weights, (n_samples,), with rows of zeros.
 
-
-def pad(array: Any, length: int) -> NDArray[np.float32]:
-    """Rows, and zeros up to a length, in mapped pages if they are many.
-
-    These return to the system when freed. On the heap, arrays of some megabytes fragment
-    memory: `benchmarks/memory.py` then peaks at 2.7 times a table of 179 MB instead of 1.9.
-    """
-    shape = length, *array.shape[1:]
-    nbytes = _FLOAT_BYTES * math.prod(shape)
-    if nbytes < LARGE_PAGE:
-        padded = np.zeros(shape, np.float32)
-    else:
-        private = {"flags": mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS}
-        pages = mmap.mmap(-1, nbytes, **(private if os.name == "posix" else {}))
-        if hasattr(mmap, "MADV_HUGEPAGE"):
-            # To make thousands of small pages takes a tenth of the time of training on them.
-            with suppress(OSError):
-                pages.madvise(mmap.MADV_HUGEPAGE)
-        padded = np.frombuffer(pages, np.float32).reshape(shape)
-    if isinstance(array, LazyRows):
-        array.dense(out=padded)
-    else:
-        padded[: len(array)] = array
-    return padded
+        Without `weight` the weights have mean one. Large arrays are mapped pages, which return
+        to the system when freed. On the heap, arrays of some megabytes fragment memory:
+        `benchmarks/memory.py` then peaks at 2.7 times a table of 179 MB instead of 1.9.
+        """
+        arrays = []
+        for array in (self.inputs, self.targets, self.weights() if weight is None else weight):
+            if array is None:
+                continue
+            shape = length, *array.shape[1:]
+            nbytes = _FLOAT_BYTES * math.prod(shape)
+            if nbytes < LARGE_PAGE:
+                padded = np.zeros(shape, np.float32)
+            else:
+                private = {"flags": mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS}
+                pages = mmap.mmap(-1, nbytes, **(private if os.name == "posix" else {}))
+                if hasattr(mmap, "MADV_HUGEPAGE"):
+                    # To make thousands of small pages takes a tenth of the time of training.
+                    with suppress(OSError):
+                        pages.madvise(mmap.MADV_HUGEPAGE)
+                padded = np.frombuffer(pages, np.float32).reshape(shape)
+            if isinstance(array, LazyRows):
+                array.dense(out=padded)
+            else:
+                padded[: len(array)] = array
+            arrays.append(padded)
+        return arrays
 
 
 def moments(
