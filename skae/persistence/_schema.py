@@ -141,6 +141,10 @@ def state_of(value: Any) -> dict[str, Any]:
 def object_of(kind: Any, state: dict[str, Any]) -> Any:
     """An object with these fields, made without calling its class."""
     known = _fields(kind)
+    computed = [f for f in fields(kind) if not f.init] if is_dataclass(kind) else []
+    for each in computed:
+        # Files of earlier versions have some of them.
+        state.pop(each.name, None)
     required = {name for name, default in known.items() if default is MISSING}
     if is_estimator(kind):
         parameters = set(_parameters(kind))
@@ -174,8 +178,8 @@ def object_of(kind: Any, state: dict[str, Any]) -> Any:
     else:
         for name, value in state.items():
             object.__setattr__(made, name, value)
-    for each in fields(kind) if is_dataclass(kind) else ():
-        if not each.init and each.default_factory is not MISSING:
+    for each in computed:
+        if each.default_factory is not MISSING:
             object.__setattr__(made, each.name, each.default_factory())
     if hasattr(kind, "__post_init__"):
         made.__post_init__()
