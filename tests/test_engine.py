@@ -696,3 +696,20 @@ def test_xla_with_many_weights_updates_array_by_array(monkeypatch, cache, quick,
     assert [len(engine._params) for engine in engines(cache)] == [1]
     assert [len(engine._params) for engine in engines(_train.CACHE)] == [8]
     assert_allclose(by_array, together, atol=1e-4)
+
+
+@pytest.mark.xla
+@pytest.mark.any_data
+@only_tensorflow
+def test_large_steps_are_shared_among_the_cores(monkeypatch, cache, quick, digits):
+    """XLA's program has one thread on a CPU, and suits a GPU."""
+    monkeypatch.setattr(_train, "_XLA_MIN_STEPS", 0)
+    monkeypatch.setattr(_train, "_GRAPH_PRODUCTS", 1)
+    monkeypatch.setattr(_train, "_GRAPH_ROWS", 33)
+    few = quick(max_iter=1, batch_size=64)
+    few.fit(digits)
+    (engine,) = engines(cache)
+    assert not engine.whole_program
+    monkeypatch.setattr(type(engine), "has_accelerator", classmethod(lambda cls: True))
+    few.fit(digits)
+    assert [engine.whole_program for engine in engines(cache)] == [False, True]

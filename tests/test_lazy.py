@@ -214,7 +214,7 @@ def test_a_stream_goes_on(many, quick, digits):
 @pytest.mark.any_backend
 def test_few_rows_are_held_out_of_many(monkeypatch, many, quick, digits):
     monkeypatch.setattr(_validation, "_MOST_HELD_OUT", 0)
-    monkeypatch.setattr(_validation, "_FEWEST_HELD_OUT", 7)
+    monkeypatch.setattr(_validation, "_HELD_OUT", (7, 20))
     rows, held_out = _validation.split_rows(
         Rows(LazyRows(digits)), 0.1, np.random.RandomState(0), True
     )

@@ -127,3 +127,58 @@ def test_auto_is_told_from_numbers(digits, kind):
 def test_a_bound_has_no_share(digits):
     with pytest.raises(ValueError, match="The 'learning_rate' parameter"):
         VAETransformer(2, learning_rate="auto").fit(digits)
+
+
+def test_batches_grow_with_the_rows():
+    """And an epoch of very many rows has several rounds, each of which the schedule counts."""
+    from types import SimpleNamespace
+
+    from skae.estimators._training import Start, training_plan
+    from skae.utils._rows import Rows
+
+    def plan(n, n_features=30, **params):
+        network = SimpleNamespace(has_dense_path=True, gains_from_xla=True)
+        rows = Rows(np.broadcast_to(np.float32(0), (n, n_features)))
+        start = Start(SimpleNamespace(network=network), rows, rows, None, None, "pca")
+        return training_plan(
+            AutoencoderTransformer(**params).get_params(), start, None, None, False
+        )
+
+    rows = [1000, 8192, 9999, 20_000, 50_000, 100_000, 10**6]
+    plans = [plan(n) for n in rows]
+    assert [each.batch_size for each in plans] == [32, 32, 39, 90, 439, 1024, 1024]
+    # The rate follows the batch up to 128 rows.
+    assert plans[3].stopping.rate < plans[4].stopping.rate == plans[6].stopping.rate
+    assert [each.stopping.n_rounds for each in plans] == [1, 1, 1, 1, 1, 1, 3]
+    # A step of a wide network costs much, however few its rows.
+    assert [plan(n, 2000).batch_size for n in (100, 1999, 2000)] == [32, 128, 32]
+    # A constant rate is not chosen for so many rows.
+    constant = plan(10**6, learning_rate=0.001)
+    assert (constant.batch_size, constant.stopping.n_rounds) == (128, 1)
+
+
+def test_the_schedule_counts_rounds_and_the_user_passes(monkeypatch, digits):
+    from skae.estimators import _training
+    from skae.training._engine import Engine
+
+    calls, epoch = [], Engine.epoch
+
+    def counted(engine, order, n_rows, rates=None):
+        calls.append(n_rows)
+        return epoch(engine, order, n_rows, rates)
+
+    monkeypatch.setattr(Engine, "epoch", counted)
+    monkeypatch.setattr(_training, "_ROWS_A_ROUND", 50)
+    params = {"hidden_layer_sizes": (8,), "random_state": 0, "init": "random"}
+    ae = AutoencoderTransformer(2, max_iter=4, **params).fit(digits)
+    # 270 training rows are five rounds of 54, in batches of 32; none before training.
+    assert calls == [0, *[64, 64, 64, 64, 14] * 4]
+    assert ae.n_iter_ == len(ae.loss_curve_) == len(ae.validation_loss_curve_) == 4
+    assert ae.best_loss_ == min(ae.validation_loss_curve_)
+    assert 0 < ae.best_iter_ <= 4
+    again = AutoencoderTransformer(2, max_iter=4, **params).fit(digits)
+    assert again.loss_curve_ == ae.loss_curve_
+    # A run may end within a pass.
+    calls.clear()
+    few = AutoencoderTransformer(2, tol=10, **params).fit(digits)
+    assert few.n_iter_ < 16 <= len(calls) - 1 <= 5 * few.n_iter_

@@ -94,9 +94,9 @@ def test_bucket_is_monotone(n, more):
 def test_shuffled_visits_every_row_once_and_only_then_again(n, more, seed):
     from skae.training._engine import Engine
 
-    engine = SimpleNamespace(_stream=None, epoch_length=n + more)
-    order = Engine.order(engine, np.random.RandomState(seed), n)
-    assert len(order) == n + more
+    engine = SimpleNamespace(_stream=None, epoch_length=n + more, round_rows=n)
+    ((order, n_counted),) = Engine.orders(engine, np.random.RandomState(seed), n)
+    assert (len(order), n_counted) == (n + more, n)
     assert sorted(order[:n]) == list(range(n))
     assert_array_equal(order[n:], np.resize(order[:n], n + more)[n:])
 

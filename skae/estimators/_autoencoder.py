@@ -125,16 +125,18 @@ class AutoencoderTransformer(
         held as long as the loss makes progress and then falls to zero, in three epochs for
         every seven before [2]_. It is 0.002 for networks with dense hidden layers, rising
         to 0.003 between one and four thousand training rows, and 0.001 for others, times the
-        root of `batch_size` over 32. Gradients are cut to a norm of 1. `partial_fit` takes
-        0.001.
+        root of `batch_size` over 32, of at most 128. Gradients are cut to a norm of 1.
+        `partial_fit` takes 0.001.
 
     weight_decay : float, default=0.0
         Share of the learning rate by which all weights shrink in a step, for an optimizer
         given by name.
 
     batch_size : int or "auto", default="auto"
-        Rows in a training step. "auto": 32 for up to 8,000 rows, growing to 128; with
-        a ConvNetwork or a RecurrentNetwork beside dense layers, for up to 320.
+        Rows in a training step. "auto": 32 for up to 8,000 training rows, and of more one in
+        256, at most 128. With ``learning_rate="auto"`` the batch grows to 1,024 for 64,000
+        rows, and is 128 or more where columns outnumber rows. With a ConvNetwork or a
+        RecurrentNetwork beside dense layers one row in ten, at least 32 and at most 128.
 
     max_iter : int, default=100
         Epochs at most, from each start.
@@ -145,11 +147,13 @@ class AutoencoderTransformer(
         when its own loss makes no progress, and the last epoch is kept.
 
     validation_fraction : float, default=0.1
-        Share of the rows that are held out; of more than 64 MiB of rows, at most 32 MiB.
+        Share of the rows that are held out; of more than 64 MiB of rows, at most 32 MiB and
+        20,000 rows.
 
     n_iter_no_change : int, default=10
         Epochs without progress after which training stops, or with
-        ``learning_rate="auto"`` the rate begins to fall.
+        ``learning_rate="auto"`` the rate begins to fall: of more than half a million rows
+        parts of an epoch, each of a quarter of a million rows or more.
 
     tol : float or None, default=5e-4
         What counts as progress: for the squared error, a share of the variance. With

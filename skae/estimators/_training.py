@@ -13,9 +13,22 @@ from skae.networks._dense import AffineChange, is_rescalable, rescale_weights, r
 from skae.utils._rows import Rows, significantly_lower
 
 # Rows in a training step where the user leaves the choice to us: few for small tables,
-# which want many steps an epoch, and many for large ones, which want quick steps.
+# which want many steps an epoch, and more for large ones, which want quick steps.
 _BATCH_SIZES = (32, 128)
 _STEPS_AN_EPOCH = 256
+
+# Where the rate is ours, too, the steps of an epoch become fewer between these numbers of rows.
+# Chosen with `benchmarks/growth.py`.
+_MOST_IN_BATCH = 1024
+_SOME_AND_MANY, _FEWER_STEPS = (10_000, 64_000), (256, 64)
+
+# And at least so many rows are in a step where columns outnumber rows: such networks have many
+# weights, whose update takes most of a step, and learn little from more steps.
+_LEAST_OF_WIDE = 128
+
+# An epoch of more rows is several rounds: the schedule and the end of training follow the
+# number of steps and not that of passes.
+_ROWS_A_ROUND = 2**18
 
 # Steps of an epoch where convolutions or recurrent layers stand beside dense ones: a step with
 # more rows takes hardly longer. Chosen with `benchmarks/shaped.py`.
@@ -28,8 +41,9 @@ _LARGE_BATCH = 128
 
 # Learning rates of batches of so many rows where the choice is ours: of networks with dense
 # hidden layers, which on few rows learn them by heart when they learn fast, and of any others.
-# They grow with the root of the batch. Chosen with `benchmarks/patience.py`.
-_ROWS_IN_BATCH = 32
+# They grow with the root of the batch, up to some size. Chosen with `benchmarks/patience.py`,
+# the largest with `benchmarks/growth.py`.
+_ROWS_IN_BATCH = (32, 128)
 _FEW_AND_MANY, _DENSE_RATES = (1000, 4000), (0.002, 0.003)
 _RATE = 0.001
 
@@ -162,24 +176,30 @@ def training_plan(params, start, monitor, attributes, one_epoch):
     n_samples, batch_size = len(start.train), params["batch_size"]
     network = start.model.network
     has_dense_path = getattr(network, "has_dense_path", False)
-    if batch_size == "auto":
-        is_stack = has_dense_path and not network.gains_from_xla
-        n_steps = _FEW_STEPS if is_stack else _STEPS_AN_EPOCH
-        batch_size = int(np.clip(n_samples // n_steps, *_BATCH_SIZES))
-    else:
-        # A batch may have room to spare: tables of a few rows then share a compilation.
-        batch_size = min(int(batch_size), max(n_samples, _BATCH_SIZES[0]))
     # Where the rate is ours to choose, gradients are clipped and the rate is held and falls;
     # an optimizer object brings its own.
     rate, optimizer, held_rate = params["learning_rate"], params["optimizer"], None
     is_auto = isinstance(rate, str) and isinstance(optimizer, str)
     if is_auto:
         rate = _RATE
-    if is_auto and not one_epoch:
+    is_held = is_auto and not one_epoch
+    if batch_size == "auto":
+        n_steps, (least, most) = _STEPS_AN_EPOCH, _BATCH_SIZES
+        if has_dense_path and not network.gains_from_xla:
+            n_steps = _FEW_STEPS
+        elif is_held:
+            n_steps, most = np.interp(n_samples, _SOME_AND_MANY, _FEWER_STEPS), _MOST_IN_BATCH
+            if has_dense_path and start.train.inputs.shape[1] > n_samples > _LEAST_OF_WIDE:
+                least = _LEAST_OF_WIDE
+        batch_size = int(np.clip(n_samples // n_steps, least, most))
+    else:
+        # A batch may have room to spare: tables of a few rows then share a compilation.
+        batch_size = min(int(batch_size), max(n_samples, _BATCH_SIZES[0]))
+    if is_held:
         held_rate = _RATE
         if has_dense_path:
             held_rate = float(np.interp(n_samples, _FEW_AND_MANY, _DENSE_RATES))
-        held_rate *= np.sqrt(max(batch_size / _ROWS_IN_BATCH, 1))
+        held_rate *= np.sqrt(np.clip(batch_size, *_ROWS_IN_BATCH) / _ROWS_IN_BATCH[0])
     stopping = Stopping(
         max_iter=1 if one_epoch else int(params["max_iter"]),
         n_iter_no_change=int(params["n_iter_no_change"]),
@@ -187,6 +207,7 @@ def training_plan(params, start, monitor, attributes, one_epoch):
         keep_best=start.validation is not None,
         rate=held_rate,
         share=_SHARE,
+        n_rounds=1 if held_rate is None else max(n_samples // _ROWS_A_ROUND, 1),
     )
     options = {
         "optimizer": optimizer,
@@ -219,7 +240,7 @@ def best_run(plan):
     if start.random_rng is None or ending not in ("max_iter", "converged"):
         return best, [first]
     model, _ = start.model.initialized(start.train, start.random_rng, "random")
-    held = first.training.validation_curve[1 : first.training.n_held + 1]
+    held = first.training.held_curve
     second = plan.run(model, start.random_rng, "random", first=held)
     is_better = second.attributes["best_loss_"] < best.attributes["best_loss_"]
     if is_better:

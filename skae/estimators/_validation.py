@@ -30,9 +30,9 @@ from skae.utils._rows import Rows, has_missing
 # Scales whose squares, the unit of errors, are numbers of the dtype with room to spare.
 _SCALES = {np.dtype(np.float32): (1e-15, 1e15), np.dtype(np.float64): (1e-140, 1e140)}
 
-# Of rows that are read lazily, so many bytes in float32 are held out at most, or so many rows:
-# more would not change the validation loss.
-_MOST_HELD_OUT, _FEWEST_HELD_OUT = 2**25, 1000
+# Of rows that are read lazily, so many bytes in float32 are held out at most, and rows in this
+# range: more would not change the validation loss.
+_MOST_HELD_OUT, _HELD_OUT = 2**25, (1000, 20_000)
 
 _FLOAT_BYTES = 4
 
@@ -286,8 +286,8 @@ def split_rows(rows, validation_fraction, rng, early_stopping):
         return rows, rows
     n_held_out = math.ceil(float(validation_fraction) * n_samples)
     if rows.is_lazy:
-        most = max(_MOST_HELD_OUT // rows.row_bytes, _FEWEST_HELD_OUT)
-        n_held_out = min(n_held_out, most)
+        most = np.clip(_MOST_HELD_OUT // rows.row_bytes, *_HELD_OUT)
+        n_held_out = min(n_held_out, int(most))
     if n_held_out > n_samples - 2:
         raise ValueError(
             f"validation_fraction={validation_fraction} leaves "

@@ -15,6 +15,11 @@ class TensorFlowEngine(Engine):
 
     _function: Any = None
 
+    @classmethod
+    def has_accelerator(cls) -> bool:
+        """True if TensorFlow has a GPU."""
+        return bool(tf.config.list_logical_devices("GPU"))
+
     def _tensor(self, array: NDArray[Any]) -> Any:
         """An array of any shape on the device; on the CPU many rows are not copied."""
         if self._is_accelerated or array.nbytes < _rows.LARGE_PAGE:

@@ -2,7 +2,7 @@
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Hashable, Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from contextlib import closing
 from functools import cached_property
 from typing import Any
@@ -107,7 +107,8 @@ class Engine(ABC):
         """Release the data and whatever else `load` and `put` set."""
         self._state: State = {}
         self._learning_rate: LearningRate = 0.0
-        self._n_settings = self._n_steps = self.n_validation = self.epoch_length = 0
+        self._n_settings = self._n_steps = self.n_validation = 0
+        self.epoch_length = self.round_rows = 0  # rows of a round, with padding and without
         self._data: list[Any] = []
         self._stream: Stream | None = None
 
@@ -117,6 +118,11 @@ class Engine(ABC):
     def devices(cls) -> Hashable:
         """Devices for which a program is made, where a backend distributes."""
         return None
+
+    @classmethod
+    def has_accelerator(cls) -> bool:
+        """True if programs run on a GPU, where the backend asks before it compiles them."""
+        return False
 
     @cached_property
     def _is_accelerated(self) -> bool:
@@ -203,10 +209,14 @@ class Engine(ABC):
                 slots[position] = value
         self._begin(params, slots, others)
 
-    def put(self, training: Rows, validation: Rows | None) -> None:
-        """Move the data to the device, once for a fit, or prepare to do so in chunks."""
+    def put(self, training: Rows, validation: Rows | None, n_rounds: int = 1) -> None:
+        """Move the data to the device, once for a fit, or prepare to do so in chunks.
+
+        An epoch has `n_rounds` calls of the program, each of so many batches.
+        """
         n_rows = len(training)
-        self.epoch_length = bucket(n_rows, self.batch_size)
+        self.round_rows = -(-n_rows // (n_rounds * self.batch_size)) * self.batch_size
+        self.epoch_length = bucket(min(n_rows, self.round_rows), self.batch_size)
         # The largest size of lazy rows that this device holds as a whole.
         most = _MOST_ON_ACCELERATOR if self._is_accelerated else FEW_BYTES
         if training.is_lazy and n_rows * training.row_bytes > most:
@@ -220,24 +230,29 @@ class Engine(ABC):
         length = bucket(max(self.n_validation, 1), self._validation_batch)
         self._data += [self._tensor(array) for array in validation.padded(length)]
 
-    def order(self, rng: np.random.RandomState, n_rows: int) -> NDArray[np.int32]:
-        """Rows of an epoch in the order in which they are visited, up to its padded length.
+    def orders(
+        self, rng: np.random.RandomState, n_rows: int
+    ) -> Iterator[tuple[NDArray[np.int32], int]]:
+        """Rows of each round of an epoch in the order in which they are visited, padded.
 
-        Repeated rows do not count in the loss; they complete the last batch with rows like
-        the others, for batch normalization.
+        And the number of rows that count. Repeated rows do not count in the loss; they complete
+        the last batch with rows like the others, for batch normalization.
         """
         order = rng.permutation(n_rows) if self._stream is None else self._stream.order(rng)
-        return np.resize(order.astype(np.int32), self.epoch_length)
+        for start in range(0, n_rows, self.round_rows):
+            part = order[start : start + self.round_rows].astype(np.int32)
+            yield np.resize(part, self.epoch_length), len(part)
 
     def epoch(
         self, order: NDArray[np.int32], n_rows: int, rates: Rates = None
     ) -> tuple[NDArray[Any], NDArray[Any]]:
-        """Train on `n_rows` rows in this order; mean losses of training and validation.
+        """Train on `n_rows` rows in this order, an epoch or a round of it; mean losses.
 
-        Each is an array (n_parts,), of NaN without rows. With ``n_rows=0`` the weights stay.
-        `rates` are the learning rates at the beginning and at the end; None: as loaded.
+        Those of training and of validation, each an array (n_parts,), of NaN without rows. With
+        ``n_rows=0`` the weights stay. `rates` are the learning rates at the beginning and at
+        the end; None: as loaded.
         """
-        # Learning rates of the steps, zero up to the length of a full epoch.
+        # Learning rates of the steps, zero up to the length of a full round.
         steps = np.zeros(self.epoch_length // self.batch_size, np.float32)
         n_steps = -(-n_rows // self.batch_size)
         if rates is not None:

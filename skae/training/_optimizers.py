@@ -156,6 +156,13 @@ class Stopping:
     keep_best: bool  # whether the result is the best epoch, or the last
     rate: float | None = None
     share: float = 0.0  # of the loss that counts as progress, if more than `tol`
+    # Parts of an epoch, each of which is one to the schedule: many rows need fewer epochs.
+    n_rounds: int = 1
+
+    @property
+    def max_rounds(self) -> int:
+        """Rounds at most."""
+        return self.max_iter * self.n_rounds
 
     def progress(self, loss: float) -> float:
         """Decrease of a loss that counts."""
@@ -203,14 +210,14 @@ class Schedule:
         if self._n_falling:
             n, n_left = self._n_falling, self.n_held + self._n_falling - done
             return rate * n_left / n, rate * (n_left - 1) / n
-        rise = min(_RISE, self.stopping.max_iter / 10)
+        rise = min(_RISE, self.stopping.max_rounds / 10)
         return rate * min(done / rise, 1), rate * min((done + 1) / rise, 1)
 
     def update(self, loss: float) -> bool:
         """Append the loss of an epoch; True ends training."""
         self.curve.append(loss)
         stopping, done = self.stopping, len(self.curve)
-        n, most = stopping.n_iter_no_change, stopping.max_iter
+        n, most = stopping.n_iter_no_change, stopping.max_rounds
         if stopping.rate is None:
             if stopping.tol is not None:
                 self._n_slow += 1

@@ -26,6 +26,10 @@ _ENGINES = {"tensorflow": "TensorFlowEngine", "jax": "JaxEngine", "torch": "Torc
 _XLA_MIN_STEPS = 2000
 _XLA_MANY_WEIGHTS = 100_000
 
+# XLA's program has one thread on a CPU. A step of so many rows and so many products of a row
+# and a weight, or more, takes no longer in TensorFlow's own graph, which has all cores.
+_GRAPH_ROWS, _GRAPH_PRODUCTS = 128, 4e7
+
 # A program for a table of ten thousand columns holds a hundred megabytes of weights.
 _MOST_ENGINES = 32
 _MOST_BYTES = 2**29
@@ -44,7 +48,8 @@ class Training:
     parts: Arrays = field(default_factory=list)  # training losses
     validation_parts: Arrays = field(default_factory=list)  # first those of the initialization
     ending: Ending = "max_iter"  # why training ended
-    n_held: int = 0  # epochs before the learning rate began to fall, where it does
+    # Validation losses until the learning rate began to fall, where it does.
+    held_curve: list[float] = field(default_factory=list)
     optimizer_state: Arrays | None = None  # for a warm start
     seconds: float = 0.0  # with compilation
     # Mean validation loss: of the initialization, then of each epoch.
@@ -149,6 +154,9 @@ def train(
     if stopping.rate is not None:
         n_epochs = min(n_epochs, _optimizers.TYPICAL_EPOCHS)
     steps = -(-n_rows // batch_size) * n_epochs * n_fits
+    n_weights = sum(map(np.size, weights))
+    if batch_size >= _GRAPH_ROWS and batch_size * n_weights >= _GRAPH_PRODUCTS:
+        allow_xla = allow_xla and kind.has_accelerator()
     options: dict[str, Any] = {
         "batch_size": batch_size,
         "clip_norm": clip_norm,
@@ -156,7 +164,7 @@ def train(
             training.targets is not None,
             validation is not None and validation.targets is not None,
         ),
-        "whole_program": _compiles_whole(allow_xla, steps, sum(map(np.size, weights))),
+        "whole_program": _compiles_whole(allow_xla, steps, n_weights),
     }
     devices, optimizer_key = kind.devices(), _optimizers.key(optimizer, weight_decay)
     if key is not None:
@@ -170,7 +178,7 @@ def train(
 
     with CACHE.borrow(key, make) as engine:
         engine.load(weights, settings, statistics, optimizer_state, learning_rate, rng)
-        engine.put(training, validation)
+        engine.put(training, validation, stopping.n_rounds)
         del training, validation  # the engine has its own
         done = run(engine, n_rows, stopping, rng, monitor, first)
         if keeps_state:
@@ -203,9 +211,15 @@ def run(
     try:
         for epoch in range(1, stopping.max_iter + 1):
             monitor.begin(training)
-            order = engine.order(rng, n_rows)
-            loss, validation = engine.epoch(order, n_rows, schedule.rates)
-            monitored = (validation if validated else loss).sum()
+            total, n_done, is_over = 0.0, 0, False
+            for order, n in engine.orders(rng, n_rows):
+                loss, validation = engine.epoch(order, n, schedule.rates)
+                monitored = (validation if validated else loss).sum()
+                total, n_done = total + n * loss, n_done + n
+                is_over = not np.isfinite(loss.sum() + monitored) or schedule.update(monitored)
+                if is_over or stopping.is_hopeless(schedule.curve, first):
+                    break
+            loss = loss if n_done == n else total / n_done
             if not np.isfinite(loss.sum() + monitored):
                 training.ending = "diverged"
                 break
@@ -219,7 +233,7 @@ def run(
             if monitor.end(training):
                 training.ending = "callback"
                 break
-            if schedule.update(monitored):
+            if is_over:
                 training.ending = "converged" if schedule.has_converged else "max_iter"
                 break
             if stopping.is_hopeless(schedule.curve, first):
@@ -229,7 +243,7 @@ def run(
         training.ending = "interrupted"
     finally:
         monitor.close(training)
-    training.n_held = schedule.n_held
+    training.held_curve = schedule.curve[: schedule.n_held]
     return training
 
 

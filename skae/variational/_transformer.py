@@ -136,7 +136,8 @@ class VAETransformer(
         when its own loss makes no progress, and the last epoch is kept.
 
     validation_fraction : float, default=0.1
-        Share of the rows that are held out; of more than 64 MiB of rows, at most 32 MiB.
+        Share of the rows that are held out; of more than 64 MiB of rows, at most 32 MiB and
+        20,000 rows.
 
     n_iter_no_change : int, default=20
         Epochs without progress after which training stops.
