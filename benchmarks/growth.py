@@ -7,7 +7,7 @@ Every estimator at its defaults, and PCA, IsolationForest, LocalOutlierFactor,
 IterativeImputer and KNNImputer at those of scikit-learn. Rows have 30 columns, ten directions
 through a tanh and noise, and codes have five; columns are varied on 2,000 rows; of the columns
 of a table, on 2,000 rows too, every third is a category. Each fit is the first in a fresh
-process, without imports. Quality is that of 20,000 further rows, or as many as were fitted where
+process, without imports. Quality is that of 20,000 further rows, or as many as were fitted if
 these are fewer: the share of the variance that is explained (transformers) or recovered where
 one value in ten is removed (imputers), or the AUROC of rows with a third of their columns
 exchanged (detectors). An estimator that took more than `--most` seconds is not fitted on more.

@@ -149,7 +149,10 @@ def test_batches_grow_with_the_rows():
     assert [each.batch_size for each in plans] == [32, 32, 39, 90, 439, 1024, 1024]
     # The rate follows the batch up to 128 rows.
     assert plans[3].stopping.rate < plans[4].stopping.rate == plans[6].stopping.rate
-    assert [each.stopping.n_rounds for each in plans] == [1, 1, 1, 1, 1, 1, 3]
+    assert [each.stopping.n_rounds for each in plans] == [1, 1, 1, 1, 1, 1, 7]
+    # Random weights must lead where rows are many.
+    curves = np.full(14, 0.099), np.full(40, 0.1)
+    assert [plans[i].stopping.is_hopeless(*curves) for i in (0, 6)] == [False, True]
     # A step of a wide network costs much, however few its rows.
     assert [plan(n, 2000).batch_size for n in (100, 1999, 2000)] == [32, 128, 32]
     # A constant rate is not chosen for so many rows.

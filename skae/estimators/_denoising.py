@@ -141,8 +141,8 @@ class DenoisingAutoencoder(
 
     n_iter_no_change : int, default=10
         Epochs without progress after which training stops, or with
-        ``learning_rate="auto"`` the rate begins to fall: of more than half a million rows
-        parts of an epoch, each of a quarter of a million rows or more.
+        ``learning_rate="auto"`` the rate begins to fall: of more than a quarter of a million
+        training rows parts of an epoch, each of 131,072 rows or more.
 
     tol : float or None, default=5e-4
         What counts as progress: for the squared error, a share of the variance. With

@@ -28,7 +28,11 @@ _LEAST_OF_WIDE = 128
 
 # An epoch of more rows is several rounds: the schedule and the end of training follow the
 # number of steps and not that of passes.
-_ROWS_A_ROUND = 2**18
+_ROWS_A_ROUND = 2**17
+
+# Random weights may at first be behind the components by so many times the progress that counts
+# where rows are few, and must lead where they are many: there each epoch costs much.
+_TOLERANCES = (2.5, -1.0)
 
 # Steps of an epoch where convolutions or recurrent layers stand beside dense ones: a step with
 # more rows takes hardly longer. Chosen with `benchmarks/shaped.py`.
@@ -207,6 +211,7 @@ def training_plan(params, start, monitor, attributes, one_epoch):
         keep_best=start.validation is not None,
         rate=held_rate,
         share=_SHARE,
+        tolerance=float(np.interp(n_samples, _SOME_AND_MANY, _TOLERANCES)),
         n_rounds=1 if held_rate is None else max(n_samples // _ROWS_A_ROUND, 1),
     )
     options = {

@@ -34,10 +34,6 @@ _FALLING = 0.3
 # Typical number of epochs where a rate is held.
 TYPICAL_EPOCHS = 40
 
-# The loss from a second initialization may at first be larger by so many times the progress
-# that counts; where the rate of the first began to fall it must not.
-_TOLERANCE = 2.5
-
 
 class Rate:
     """The learning rate of the current step, `value`, which an optimizer calls.
@@ -158,6 +154,10 @@ class Stopping:
     share: float = 0.0  # of the loss that counts as progress, if more than `tol`
     # Parts of an epoch, each of which is one to the schedule: many rows need fewer epochs.
     n_rounds: int = 1
+    # The loss from a second initialization may at first be larger by so many times the progress
+    # that counts, or must be smaller; where the rate of the first began to fall it must not be
+    # larger.
+    tolerance: float = 2.5
 
     @property
     def max_rounds(self) -> int:
@@ -178,7 +178,7 @@ class Stopping:
         if self.tol is None or not self.n_iter_no_change + _WINDOW <= n <= len(first):
             return False
         loss = float(np.mean(first[n - _WINDOW : n]))
-        tolerance = _TOLERANCE * (1 - n / len(first)) * self.progress(loss)
+        tolerance = self.tolerance * (1 - n / len(first)) * self.progress(loss)
         return float(np.mean(curve[-_WINDOW:])) > loss + tolerance
 
 
