@@ -321,9 +321,9 @@ def imputation():
     corrector, kernel = linear(9, 3)
     settings = {
         "rate": 2.0, "uniform_pool": [0.0], "table": TABLE, "reference": REFERENCE,
-        "targets": MEANS_OF, "masked": MASKED,
+        "targets": MEANS_OF, "masked": MASKED, "kernels": TABLE,
     }  # fmt: skip
-    objective = made(ImputationObjective, corrector, 2, 3, settings=settings)
+    objective = made(ImputationObjective, corrector, settings=settings)
     log_weight = np.array([[0.1, -0.2, 0.3], [0.2, 0.1, -0.3]])
     objective.log_weight.assign(log_weight)
     return objective, np.exp(2 * log_weight), kernel

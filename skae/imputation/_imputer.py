@@ -8,6 +8,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.utils import gen_batches
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from skae.estimators._fit_callbacks import fit_monitor
@@ -43,6 +44,9 @@ from skae.utils._sklearn import (
 
 # Kinds of columns that are squashed: flags are not.
 _NUMBERS = ("numeric", "integer", "date", "constant")
+
+# Values of the rows that are filled at a time, and the least number of rows.
+_PART_VALUES, _LEAST_PART = 2**18, 1000
 
 
 class AEImputer(TransformerMixin, CallbackSupportMixin, BaseEstimator):
@@ -310,8 +314,15 @@ class AEImputer(TransformerMixin, CallbackSupportMixin, BaseEstimator):
         filled, missing = X, missing_mask(X)
         if missing.any() and self._imputation is not None:
             full, columns, _ = self._layout()
-            imputation, rows = self._imputation, (Z[:, columns], observed[:, full])
-            Z[:, columns] = imputation(*rows) if rng is None else imputation.draw(*rows, rng)
+            # A part at a time: predictions take many times the memory of the rows.
+            for part in gen_batches(len(Z), max(_PART_VALUES // len(columns), _LEAST_PART)):
+                rows = Z[part][:, columns], observed[part][:, full]
+                imputed = (
+                    self._imputation(*rows)
+                    if rng is None
+                    else self._imputation.draw(*rows, rng)
+                )
+                Z[part, columns] = imputed
             is_full = np.isin(np.arange(missing.shape[1]), full)
             # Arrays of numbers are filled with the prediction, which need not be whole.
             rounded = not self._of_numbers or is_frame(X) or X.dtype.kind != "f"

@@ -15,14 +15,15 @@ from skae.networks._layers import SINGLE
 class ImputationObjective(keras.Model):
     """Squared error of hidden values, filled by a kernel regression and by a network.
 
-    For each column of the table, reference rows are weighted by their distance over the visible
-    values, in which every column has a weight; the corrector takes the weighted means, the
-    visible values and their mask, and corrects the means, at first by zero.
+    For each kernel, reference rows are weighted by their distance over the visible values, in
+    which every column has a weight; the corrector takes the weighted means, the visible values
+    and their mask, and corrects the means, at first by zero.
 
     `settings` gives the shapes of "rate", how much faster than the network the kernels are
     trained; "uniform_pool"; "table", 1 where a column of the matrix belongs to a column of the
-    table; and of the reference rows, "reference", their "targets", of which means are taken,
-    and "masked", 1 where a reference row misses a column of the table.
+    table, and "kernels", 1 where it belongs to a kernel; and of the reference rows,
+    "reference", their "targets", of which means are taken, and "masked", 1 where a reference
+    row is not used by a kernel.
     """
 
     n_parts = 2
@@ -30,15 +31,13 @@ class ImputationObjective(keras.Model):
     def __init__(
         self,
         corrector: Any,
-        n_columns: int,
-        n_values: int,
         settings: Mapping[str, tuple[int, ...]],
     ) -> None:
         super().__init__(dtype=SINGLE)
         self.settings = Settings(settings)
-        # Weights of all columns in the distances of each column of the table.
+        # Weights of all columns in the distances of each kernel.
         self.log_weight = self.add_weight(
-            name="log_weight", shape=(n_columns, n_values), initializer="zeros"
+            name="log_weight", shape=settings["kernels"], initializer="zeros"
         )
         self.corrector = corrector
         self.seed_generator = keras.random.SeedGenerator(0)
@@ -61,7 +60,7 @@ class ImputationObjective(keras.Model):
         hidden = ops.matmul(observed - visible, table)
         visible = ops.matmul(visible, table)
         scores = x[:, :n_values] * visible
-        # Weighted means over the reference rows, with a kernel for each column of the table.
+        # Weighted means over the reference rows, of each kernel.
         weight = ops.exp(settings["rate"] * self.log_weight)
         reference = settings["reference"]
         features = ops.concatenate(
@@ -72,7 +71,7 @@ class ImputationObjective(keras.Model):
         number = ops.arange(reference.shape[0], dtype=SINGLE)
         logit += MASKED * ops.cast(self_index == number[None], SINGLE)[:, None]
         means = ops.matmul(ops.softmax(logit, axis=2), settings["targets"])
-        means = ops.sum(means * table[None], axis=1)
+        means = ops.sum(means * settings["kernels"][None], axis=1)
         means = ops.where(visible > 0, target, means)
         # The network does not train the kernels: only their own error does.
         fixed = ops.stop_gradient(means)

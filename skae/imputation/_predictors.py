@@ -2,11 +2,12 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtri
+from sklearn.utils.extmath import randomized_svd
 
 from skae.corruption._corruptions import Draws, NumpyDraws
 from skae.tables._squashing_scaler import unsquash
@@ -24,9 +25,16 @@ _MOST_BESIDES, _MOST = 0.3, 0.7
 _ENOUGH_ROWS, _ROWS_A_COLUMN = 1000, 20
 _ROUNDS = 12
 
-# Entries of the matrices that are solved at a time, and of the matrix of rows and reference
-# rows that is computed at a time.
-_CHUNK_ENTRIES = 2**22
+# With more columns than this, only the rows and columns of missing values are solved.
+_NARROW = 32
+
+# With more columns than this in all, they are fitted in blocks of like columns, each together
+# with factors of the columns outside: chosen on MNIST and on made tables, `imputation.py`.
+_MOST_TOGETHER, _FACTORS = 128, 32
+
+# Entries of the matrices that are solved at a time, where few have the size of all columns and
+# where they are small, and of the matrix of rows and reference rows that is computed at a time.
+_CHUNK_ENTRIES, _SMALL_CHUNK_ENTRIES = 2**22, 2**16
 _KERNEL_ENTRIES = 2**18
 
 # Added to variances: covariances of equal columns stay invertible.
@@ -34,11 +42,6 @@ _LEAST_VARIANCE = 1e-6
 
 # Points of the curve of a column.
 _MOST_POINTS = 200
-
-# Initial weights of the columns in distances that are tried, times the root of the number of
-# columns; and the rows that choose.
-_INITIAL_WEIGHTS = (0.5, 1.0, 2.0, 4.0, 8.0, 16.0)
-_ROWS_TO_TRY = 300
 
 # Logit of a reference row that is masked.
 MASKED = -1e9
@@ -72,11 +75,29 @@ class Layout:
     """Columns of a matrix that belong to the columns of a table.
 
     `column_of` : (n_values,), the column of the table that each column of the matrix belongs
-    to; `is_number` : (n_values,), True for numbers, which are squashed beyond three deviations.
+    to; `is_number` : (n_values,), True for numbers, which are squashed beyond three deviations;
+    `shared_kernels` : (n_columns,), the kernel of each column of the table, None: its own.
     """
 
     column_of: Array
     is_number: Array
+    shared_kernels: Any = None
+
+    @property
+    def kernel_of(self) -> Array:
+        """The kernel of each column of the table, (n_columns,)."""
+        own = np.arange(self.column_of.max() + 1)
+        return own if self.shared_kernels is None else np.asarray(self.shared_kernels)
+
+    def of_kernels(self, mask: Array) -> Array:
+        """Whether any of the columns of a kernel is in a mask; (n_samples, n_kernels).
+
+        mask : (n_samples, n_columns).
+        """
+        if self.shared_kernels is None:
+            return mask
+        kernels = np.arange(self.kernel_of.max() + 1)
+        return np.asarray(mask @ (self.kernel_of[:, np.newaxis] == kernels))
 
     def stretched(self, X: Array) -> Array:
         """Numbers before they were squashed, of which errors are squared; (..., n_values)."""
@@ -88,7 +109,8 @@ class TrainingRows:
     """Values squashed, not squashed, and as normal scores, (n_samples, n_values).
 
     They are zero where missing; `filled` has the conditional mean of missing scores.
-    `observed` : (n_samples, n_columns).
+    `observed` : (n_samples, n_columns). `targets`, of which means over near rows are taken, are
+    X; where columns share kernels, with `filled` as values where X is missing.
     """
 
     X: Array
@@ -96,6 +118,13 @@ class TrainingRows:
     scores: Array
     filled: Array
     observed: Array
+    targets: Array
+
+    def masked(self, layout: Layout) -> Array:
+        """Rows that are no reference for a kernel, (n_kernels, n_samples)."""
+        if layout.shared_kernels is None:
+            return ~self.observed.T
+        return np.zeros((layout.kernel_of.max() + 1, len(self.X)), dtype=bool)
 
 
 @dataclass(frozen=True)
@@ -106,16 +135,14 @@ class Gaussian:
     covariance: Array
 
     @classmethod
+    @BLAS_LIMITS.single()  # small products, as in KernelRegression
     def from_data(cls, X: Array, observed: Array, rng: np.random.RandomState) -> "Gaussian":
         """Fit by expectation maximisation, shrunk a little to independent columns.
 
         X, and the mask of observed values : (n_samples, n_features). `rng` chooses rows where
         there are many.
         """
-        enough = max(_ENOUGH_ROWS, _ROWS_A_COLUMN * X.shape[1])
-        if len(X) > enough:
-            chosen = rng.permutation(len(X))[:enough]
-            X, observed = X[chosen], observed[chosen]
+        X, observed = enough_rows(X, observed, X.shape[1], rng)
         n, p = X.shape
         count = np.maximum(observed.sum(axis=0), 1)
         mean = np.where(observed, X, 0).sum(axis=0) / count
@@ -134,6 +161,7 @@ class Gaussian:
             model = cls(mean, covariance)
         return model
 
+    @BLAS_LIMITS.single()
     def fill(self, X: Array, observed: Array, remaining: Array | None = None) -> Array:
         """X with the conditional mean where a value is missing; all (n_samples, n_features).
 
@@ -142,26 +170,155 @@ class Gaussian:
         """
         p = X.shape[1]
         filled = np.array(X, dtype=np.float64)
-        incomplete = np.flatnonzero(~observed.all(axis=1))
+        n_missing = np.count_nonzero(~observed, axis=1)
+        incomplete = np.flatnonzero(n_missing)
+        is_narrow = p <= _NARROW
+        if not is_narrow:
+            # Rows that miss about as many values are solved together.
+            incomplete = incomplete[np.argsort(-n_missing[incomplete], kind="stable")]
         precision = np.linalg.inv(self.covariance)
-        size = max(_CHUNK_ENTRIES // (p * p), 1)
-        diagonal = np.arange(p)
-        for start in range(0, len(incomplete), size):
-            index = incomplete[start : start + size]
-            known, unknown = observed[index], ~observed[index]
-            pulls = np.where(known, X[index] - self.mean, 0) @ precision * unknown
+        start = 0
+        while start < len(incomplete):
+            m = p if is_narrow else n_missing[incomplete[start]]
+            entries = _CHUNK_ENTRIES if is_narrow else _SMALL_CHUNK_ENTRIES
+            index = incomplete[start : start + max(entries // (m * m), 1)]
+            start += len(index)
+            known = observed[index]
+            pulls = np.where(known, X[index] - self.mean, 0) @ precision * ~known
+            # Missing values first, and observed ones where other rows miss more.
+            columns = np.tile(np.arange(p), (len(index), 1))
+            matrix = precision
+            if not is_narrow:
+                columns = np.argsort(known, axis=1, kind="stable")[:, :m]
+                pulls = np.take_along_axis(pulls, columns, axis=1)
+                matrix = precision[columns[:, :, np.newaxis], columns[:, np.newaxis, :]]
+            unknown = ~np.take_along_axis(known, columns, axis=1)
             # Rows and columns of observed values become those of the unit matrix.
             both = unknown[:, :, np.newaxis] & unknown[:, np.newaxis, :]
-            matrix = precision * both
-            matrix[:, diagonal, diagonal] += known
+            matrix = matrix * both
+            diagonal = np.arange(m)
+            matrix[:, diagonal, diagonal] += ~unknown
             if remaining is None:
                 shift = np.linalg.solve(matrix, pulls[:, :, np.newaxis])
             else:
                 inverse = np.linalg.inv(matrix)
-                remaining += (inverse * both).sum(axis=0)
+                at = columns[:, :, np.newaxis] * p + columns[:, np.newaxis, :]
+                sums = np.bincount(at.ravel(), (inverse * both).ravel(), p * p)
+                remaining += sums.reshape(p, p)
                 shift = inverse @ pulls[:, :, np.newaxis]
-            filled[index] = np.where(known, X[index], self.mean - shift[:, :, 0])
+            row, place = np.nonzero(unknown)
+            column = columns[row, place]
+            filled[index[row], column] = self.mean[column] - shift[row, place, 0]
         return filled
+
+
+@dataclass(frozen=True)
+class BlockGaussian:
+    """Normal distributions of blocks of like columns, for tables with many columns.
+
+    The columns of a block are distributed together with factors of all columns outside of the
+    block, which each row has by its observed values; time is linear in the columns.
+
+    `center`, `scale` : (n_features,); `loadings` : (n_features, n_factors), of standardised
+    columns, and `noise` : their mean variance besides; `blocks` : (n_features,), the number of
+    each column's block; `gaussians` : of each block, and after its columns the factors.
+    """
+
+    center: Array
+    scale: Array
+    loadings: Array
+    noise: float
+    blocks: Array
+    gaussians: tuple[Gaussian, ...]
+
+    @classmethod
+    def from_data(cls, X: Array, observed: Array, rng: np.random.RandomState) -> Self:
+        """Fit to rows, of which some are chosen by `rng` where there are many.
+
+        X, and the mask of observed values : (n_samples, n_features).
+        """
+        X, observed = enough_rows(X, observed, _MOST_TOGETHER, rng)
+        count = np.maximum(observed.sum(axis=0), 1)
+        center = np.where(observed, X, 0).sum(axis=0) / count
+        centred = np.where(observed, X - center, 0)
+        scale = np.sqrt(np.square(centred).sum(axis=0) / count + _LEAST_VARIANCE)
+        Z = centred / scale
+        _, singular, directions = randomized_svd(
+            Z, min(_FACTORS, len(Z)), random_state=rng.randint(2**31 - 1)
+        )
+        loadings = directions.T * singular / np.sqrt(len(Z))
+        noise = max(1 - float(np.square(loadings).sum(axis=1).mean()), 0.1)
+        blocks = like_columns(np.abs(Z.T @ Z), _MOST_TOGETHER - _FACTORS)
+        model = cls(center, scale, loadings, noise, blocks, ())
+        gaussians = tuple(
+            Gaussian.from_data(rows, mask, rng)
+            for _, rows, mask in model._with_factors(X, observed)
+        )
+        return cls(center, scale, loadings, noise, blocks, gaussians)
+
+    def fill(self, X: Array, observed: Array) -> Array:
+        """X with the conditional mean where a value is missing; all (n_samples, n_features)."""
+        filled = np.array(X, dtype=np.float64)
+        size = max(_CHUNK_ENTRIES // self.loadings.shape[1] ** 2, 1)
+        for start in range(0, len(X), size):
+            part = slice(start, start + size)
+            blocks = self._with_factors(X[part], observed[part])
+            for gaussian, (columns, rows, mask) in zip(self.gaussians, blocks, strict=True):
+                filled[part, columns] = gaussian.fill(rows, mask)[:, : len(columns)]
+        return filled
+
+    def _with_factors(self, X: Array, observed: Array) -> Iterator[tuple[Array, Array, Array]]:
+        """Columns of each block; rows with them and the factors; the mask of observed values.
+
+        The factors have their conditional mean given the observed values outside the block.
+        """
+        n, k = len(X), self.loadings.shape[1]
+        Z = np.where(observed, (X - self.center) / self.scale, 0)
+        squares = self.loadings[:, :, np.newaxis] * self.loadings[:, np.newaxis]
+        squares, mask = squares.reshape(-1, k * k), observed.astype(np.float64)
+        precision, pulls = mask @ squares, Z @ self.loadings
+        for block in range(self.blocks.max() + 1):
+            columns = np.flatnonzero(self.blocks == block)
+            outside = precision - mask[:, columns] @ squares[columns]
+            matrix = outside.reshape(n, k, k) + self.noise * np.eye(k)
+            pull = pulls - Z[:, columns] @ self.loadings[columns]
+            factors = np.linalg.solve(matrix, pull[:, :, np.newaxis])[:, :, 0]
+            known = np.hstack([observed[:, columns], np.ones(factors.shape, dtype=bool)])
+            yield columns, np.hstack([X[:, columns], factors]), known
+
+
+def enough_rows(
+    X: Array, observed: Array, n_columns: int, rng: np.random.RandomState
+) -> tuple[Array, Array]:
+    """Rows of X and of the mask, chosen at random where there are more than are needed."""
+    enough = max(_ENOUGH_ROWS, _ROWS_A_COLUMN * n_columns)
+    if len(X) <= enough:
+        return X, observed
+    chosen = rng.permutation(len(X))[:enough]
+    return X[chosen], observed[chosen]
+
+
+def normal_distribution(
+    X: Array, observed: Array, rng: np.random.RandomState
+) -> Gaussian | BlockGaussian:
+    """Normal distribution of all columns, or of blocks of them; X : (n_samples, n_features)."""
+    kind = Gaussian if X.shape[1] <= _MOST_TOGETHER else BlockGaussian
+    return kind.from_data(X, observed, rng)
+
+
+def like_columns(similarity: Array, size: int) -> Array:
+    """Groups of at most `size` columns that are like each other, their numbers (n_columns,).
+
+    The column that is most like all others and those nearest to it are a group, and so on.
+    """
+    remaining, group = np.arange(len(similarity)), np.zeros(len(similarity), dtype=int)
+    number = 0
+    while len(remaining):
+        among = similarity[np.ix_(remaining, remaining)]
+        nearest = np.argsort(-among[among.sum(axis=1).argmax()], kind="stable")[:size]
+        group[remaining[nearest]] = number
+        remaining, number = np.delete(remaining, nearest), number + 1
+    return group
 
 
 @dataclass(frozen=True)
@@ -206,16 +363,16 @@ class NormalScores:
 
 @dataclass(frozen=True, eq=False)
 class KernelRegression:
-    """Weighted means over reference rows, with a kernel for each column of a table.
+    """Weighted means over reference rows, with a kernel for each column of a table or several.
 
     The logarithm of the weight of a reference row is minus the squared distance over the
     observed values of a row, in which every column has a weight.
 
-    `weight` : (n_columns, n_values), of the columns of the matrix in the distances of each
-    column of the table; `reference` : (n_reference, n_values), rows without missing values,
-    between which distances are measured; `targets` : (n_reference, n_targets), values of which
-    means are taken, all float32; `column_of` : (n_targets,), the columns of the table that
-    these belong to; `observed` : (n_reference, n_columns), mask of the targets.
+    `weight` : (n_kernels, n_values), of the columns of the matrix in the distances of each
+    kernel; `reference` : (n_reference, n_values), rows without missing values, between which
+    distances are measured; `targets` : (n_reference, n_targets), values of which means are
+    taken, all float32; `column_of` : (n_targets,), the kernels that these belong to;
+    `observed` : (n_reference, n_kernels), mask of the targets.
     """
 
     weight: Array
@@ -228,19 +385,20 @@ class KernelRegression:
     def from_rows(
         cls, layout: Layout, rows: TrainingRows, reference: Array, weight: Array
     ) -> "KernelRegression":
-        """Kernel regression on (n_reference,) rows by weights (n_columns, n_values)."""
+        """Kernel regression on (n_reference,) rows by weights (n_kernels, n_values)."""
+        targets = rows.targets[reference]
         return cls(
             weight.astype(np.float32),
-            np.tile(layout.column_of, 2),
+            np.tile(layout.kernel_of[layout.column_of], 2),
             rows.filled[reference].astype(np.float32),
-            np.hstack([rows.X[reference], rows.stretched[reference]]).astype(np.float32),
-            rows.observed[reference],
+            np.hstack([targets, layout.stretched(targets)]).astype(np.float32),
+            ~rows.masked(layout)[:, reference].T,
         )
 
     def __call__(
         self, X: Array, visible: Array, target_mask: Array, self_index: Array | None = None
     ) -> Array:
-        """Means where the target mask, (n_samples, n_columns), is true; zero elsewhere.
+        """Means where the target mask, (n_samples, n_kernels), is true; zero elsewhere.
 
         X, and the mask of the values that distances depend on : (n_samples, n_values);
         self_index : (n_samples,), the reference row that a row is itself, which is masked,
@@ -263,10 +421,10 @@ class KernelRegression:
     def draw(
         self, X: Array, visible: Array, j: int, rng: np.random.RandomState
     ) -> tuple[Array, Array]:
-        """Values of one column of the table in a reference row drawn by weight, and their mean.
+        """Targets of kernel j in a reference row that is drawn by weight, and their mean.
 
         X, visible : (n_samples, n_values), as above; both results : (n_samples, n_targets of
-        column j).
+        the kernel).
         """
         X = np.where(visible, X, 0).astype(np.float32)
         values = np.zeros((len(X), np.count_nonzero(self.column_of == j)))
@@ -281,9 +439,9 @@ class KernelRegression:
     def _kernel(
         self, j: int, X: Array, visible: Array, self_index: Array | None
     ) -> Iterator[tuple[slice, Array, Array, Array]]:
-        """Kernel (n_part, n_usable) of column j, its sums, and targets, some rows at a time.
+        """Kernel j (n_part, n_usable), its sums, and targets, some rows at a time.
 
-        X, visible : (n_samples, n_values); targets : (n_usable, n_targets of the column).
+        X, visible : (n_samples, n_values); targets : (n_usable, n_targets of the kernel).
         """
         usable = np.flatnonzero(self.observed[:, j])
         targets = self.targets[np.ix_(usable, self.column_of == j)]
@@ -299,26 +457,3 @@ class KernelRegression:
             logit -= logit.max(axis=1, keepdims=True)
             kernel = np.exp(logit, out=logit)
             yield part, kernel, kernel.sum(axis=1, keepdims=True), targets
-
-
-def initial_weight(layout: Layout, rows: TrainingRows, rng: np.random.RandomState) -> Array:
-    """The best of a few weights for each column, shape (n_columns, n_values).
-
-    In the distances of a column of the table all columns have the same weight.
-    """
-    (n, p), c = rows.X.shape, rows.observed.shape[1]
-    order = rng.permutation(n)
-    # The first of the reference rows are the rows themselves.
-    index, reference = order[:_ROWS_TO_TRY], order[: 2 * _ROWS_TO_TRY]
-    visible = hide_values(rows.observed, rng)[index]
-    hidden = rows.observed[index] & ~visible
-    visible_values, hidden_values = visible[:, layout.column_of], hidden[:, layout.column_of]
-    errors: list[Array] = []
-    tried = np.array(_INITIAL_WEIGHTS) / np.sqrt(p)
-    for weight in tried:
-        neighbors = KernelRegression.from_rows(layout, rows, reference, np.full((c, p), weight))
-        means = neighbors(rows.scores[index], visible_values, hidden, np.arange(len(index)))
-        squares = np.square(means[:, :p] - rows.X[index]) * hidden_values
-        errors.append(np.bincount(layout.column_of, squares.sum(axis=0), c))
-    best = tried[np.argmin(errors, axis=0)]
-    return np.repeat(best[:, np.newaxis], p, axis=1)

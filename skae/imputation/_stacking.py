@@ -9,13 +9,15 @@ from scipy.optimize import nnls
 
 from skae.corruption._corruptions import draw_pool
 from skae.imputation._predictors import (
+    BlockGaussian,
     Gaussian,
     KernelRegression,
     Layout,
     NormalScores,
     TrainingRows,
     hide_values,
-    initial_weight,
+    like_columns,
+    normal_distribution,
 )
 from skae.inference._dense import DenseForward
 from skae.networks._dense import DenseCoder
@@ -38,13 +40,25 @@ _ROWS_A_COLUMN = 30
 # Strength of the prior of equal weights: as a share of the hidden values, and in values.
 _PRIOR_SHARE, _PRIOR_VALUES = 0.005, 1.25
 
-# Reference rows in training, where entries of rows, columns and reference rows allow it, and
-# in imputation.
-_MOST_REFERENCES, _MOST_ENTRIES = 500, 2**23
+# Reference rows in training, where their values and the entries of rows, kernels and reference
+# rows allow it, and in imputation.
+_MOST_REFERENCES, _MOST_ENTRIES, _MOST_VALUES = 500, 2**23, 2**17
 _MOST_FINAL_REFERENCES = 3000
+
+# With more columns than this they share kernels, about this many over the number of columns.
+_OWN_KERNELS, _SHARED_KERNELS, _LEAST_KERNELS = 32, 1024, 4
+
+# Initial weights of the columns in distances that are tried, times the root of the number of
+# columns; and the rows that choose.
+_INITIAL_WEIGHTS = (0.5, 1.0, 2.0, 4.0, 8.0, 16.0)
+_ROWS_TO_TRY = 300
 
 # Small tables are repeated to about this many rows.
 _ROWS_AN_EPOCH = 2048
+
+# Distributions and networks are fitted to this many rows at most, or to as many as make twice
+# the steps of training.
+_MOST_ROWS = 2**15
 
 # How much faster than the network the logarithms of the weights of columns are trained.
 _RATE = 30.0
@@ -93,7 +107,7 @@ class Imputation:
     low: Array
     high: Array
     scores: NormalScores
-    gaussians: tuple[Gaussian, ...]
+    gaussians: tuple[Gaussian | BlockGaussian, ...]
     fold_models: list[FoldModel]
 
     @classmethod
@@ -112,17 +126,26 @@ class Imputation:
         observed : (n_samples, n_columns). Returns also the loss curve of each network.
         """
         mask = observed[:, layout.column_of]
-        low = np.where(mask, X, np.inf).min(axis=0)
-        high = np.where(mask, X, -np.inf).max(axis=0)
+        low = X.min(axis=0, where=mask, initial=np.inf)
+        high = X.max(axis=0, where=mask, initial=-np.inf)
+        enough = max(_MOST_ROWS, 2 * config.n_steps * config.batch_size)
+        if len(X) > enough:
+            chosen = rng.permutation(len(X))[:enough]
+            X, observed, mask = X[chosen], observed[chosen], mask[chosen]
         X = np.where(mask, X, 0.0)
         normal_scores = NormalScores.from_data(X, mask)
         scores = np.where(mask, normal_scores.transform(X), 0.0)
-        gaussians = tuple(Gaussian.from_data(each, mask, rng) for each in (X, scores))
+        gaussians = tuple(normal_distribution(each, mask, rng) for each in (X, scores))
         imputation = cls(layout, low, high, normal_scores, gaussians, [])
         if len(X) < _LEAST_ROWS or observed.shape[1] < 2:
             return imputation, []
-        filled = gaussians[1].fill(scores, mask)
-        rows = TrainingRows(X, layout.stretched(X), scores, filled, observed)
+        filled, targets = gaussians[1].fill(scores, mask), X
+        layout = replace(layout, shared_kernels=shared_kernels(layout, filled))
+        if layout.shared_kernels is not None:
+            values = normal_scores.inverse_transform(filled).clip(low, high)
+            targets = np.where(mask, X, values)
+        imputation = replace(imputation, layout=layout)
+        rows = TrainingRows(X, layout.stretched(X), scores, filled, observed, targets)
         fold = rng.permutation(len(X)) % _FOLDS
         weight = initial_weight(layout, rows, rng)
         loss_curves = []
@@ -153,30 +176,32 @@ class Imputation:
 
         One column is drawn after the other, given those before, so that the values of a row
         belong together: a category is that of a near row, a number the prediction and the
-        residual of a near row.
+        residual of a near row. Columns that share a kernel are drawn at once, by the same row.
         """
         if not self.fold_models:
             return self(X, observed)
         layout, visible = self.layout, observed.copy()
         filled = np.where(observed[:, layout.column_of], X, 0.0)
-        for j in rng.permutation(observed.shape[1]):
-            index = np.flatnonzero(~observed[:, j])
+        for k in rng.permutation(layout.kernel_of.max() + 1):
+            target_mask = ~observed & (layout.kernel_of == k)
+            index = np.flatnonzero(target_mask.any(axis=1))
             if not len(index):
                 continue
-            columns = np.flatnonzero(layout.column_of == j)
-            n = len(columns)
+            target_mask = target_mask[index]
+            columns = np.flatnonzero(layout.kernel_of[layout.column_of] == k)
+            n, is_number = len(columns), layout.is_number[columns]
             rows, mask = filled[index], visible[index][:, layout.column_of]
             neighbors = self.fold_models[rng.randint(len(self.fold_models))].neighbors
-            drawn, mean = neighbors.draw(self.scores.transform(rows), mask, j, rng)
+            drawn, mean = neighbors.draw(self.scores.transform(rows), mask, k, rng)
             values = drawn[:, :n]
-            if layout.is_number[columns].all():
-                target_mask = np.zeros_like(visible[index])
-                target_mask[:, j] = True
+            if is_number.any():
                 prediction = self._predict(rows, visible[index], target_mask)[:, columns]
-                values = squash(prediction + drawn[:, n:] - mean[:, n:])
-                values = values.clip(self.low[columns], self.high[columns])
-            filled[np.ix_(index, columns)] = values
-            visible[index, j] = True
+                numbers = squash(prediction + drawn[:, n:] - mean[:, n:])
+                numbers = numbers.clip(self.low[columns], self.high[columns])
+                values = np.where(is_number, numbers, values)
+            is_drawn = target_mask[:, layout.column_of[columns]]
+            filled[np.ix_(index, columns)] = np.where(is_drawn, values, rows[:, columns])
+            visible[index] |= target_mask
         return filled
 
     def _predict(self, X: Array, visible: Array, target_mask: Array) -> Array:
@@ -197,7 +222,11 @@ class Imputation:
         return total / len(self.fold_models)
 
     def _linear_predictions(
-        self, X: Array, scores: Array, mask: Array, gaussians: tuple[Gaussian, ...]
+        self,
+        X: Array,
+        scores: Array,
+        mask: Array,
+        gaussians: tuple[Gaussian | BlockGaussian, ...],
     ) -> list[Array]:
         """Conditional means by both normal distributions; all arrays (n_samples, n_values)."""
         by_values = gaussians[0].fill(X, mask)
@@ -219,6 +248,7 @@ class Imputation:
         X, scores, mask : (n_samples, n_values); target_mask : (n_samples, n_columns);
         self_index : (n_samples,).
         """
+        target_mask = self.layout.of_kernels(target_mask)
         means, n_values = model.neighbors(scores, mask, target_mask, self_index), X.shape[1]
         known = np.where(mask, X, means[:, :n_values])
         inputs = np.hstack([known, np.where(mask, scores, 0.0), mask]).astype(np.float32)
@@ -243,7 +273,7 @@ class Imputation:
             used = np.setdiff1d(np.arange(len(rows.X)), out)
             mask = rows.observed[used][:, column_of]
             gaussians = tuple(
-                Gaussian.from_data(each[used], mask, rng) for each in (rows.X, rows.scores)
+                normal_distribution(each[used], mask, rng) for each in (rows.X, rows.scores)
             )
         X, scores, parts = rows.X[out], rows.scores[out], []
         for _ in range(int(np.clip(_STACKING_ROWS // len(out), 1, 20))):
@@ -265,6 +295,51 @@ class Imputation:
         return weights
 
 
+def shared_kernels(layout: Layout, filled: Array) -> Array | None:
+    """The kernel of each column of the table, (n_columns,), by rows without missing values.
+
+    Like columns share one; None: there are few, and each has its own. Their number falls with
+    that of the columns: the time of a step does not grow with its square.
+    """
+    n_columns = int(layout.column_of.max()) + 1
+    if n_columns <= _OWN_KERNELS:
+        return None
+    deviations = filled - filled.mean(axis=0)
+    deviations /= np.sqrt(np.square(deviations).sum(axis=0) + 1e-6)
+    table = (layout.column_of == np.arange(n_columns)[:, np.newaxis]).astype(np.float64)
+    similarity = table @ np.abs(deviations.T @ deviations) @ table.T
+    similarity /= np.outer(table.sum(axis=1), table.sum(axis=1))
+    n_kernels = max(_SHARED_KERNELS // n_columns, _LEAST_KERNELS)
+    return like_columns(similarity, -(-n_columns // n_kernels))
+
+
+def initial_weight(layout: Layout, rows: TrainingRows, rng: np.random.RandomState) -> Array:
+    """The best of a few weights for each kernel, shape (n_kernels, n_values).
+
+    In the distances of a kernel all columns have the same weight.
+    """
+    n, p = rows.X.shape
+    kernel_of = layout.kernel_of[layout.column_of]
+    n_kernels = kernel_of.max() + 1
+    order = rng.permutation(n)
+    # The first of the reference rows are the rows themselves.
+    index, reference = order[:_ROWS_TO_TRY], order[: 2 * _ROWS_TO_TRY]
+    visible = hide_values(rows.observed, rng)[index]
+    hidden = rows.observed[index] & ~visible
+    visible_values, hidden_values = visible[:, layout.column_of], hidden[:, layout.column_of]
+    targets = layout.of_kernels(hidden)
+    errors: list[Array] = []
+    tried = np.array(_INITIAL_WEIGHTS) / np.sqrt(p)
+    for weight in tried:
+        weights = np.full((n_kernels, p), weight)
+        neighbors = KernelRegression.from_rows(layout, rows, reference, weights)
+        means = neighbors(rows.scores[index], visible_values, targets, np.arange(len(index)))
+        squares = np.square(means[:, :p] - rows.X[index]) * hidden_values
+        errors.append(np.bincount(kernel_of, squares.sum(axis=0), n_kernels))
+    best = tried[np.argmin(errors, axis=0)]
+    return np.repeat(best[:, np.newaxis], p, axis=1)
+
+
 def _train_fold_model(
     layout: Layout,
     rows: TrainingRows,
@@ -276,23 +351,26 @@ def _train_fold_model(
 ) -> tuple[FoldModel, Array, list[float]]:
     """Train a kernel regression and its corrector on the rows of `train_mask`, (n_samples,).
 
-    Any row may be a reference row. `initial_weight` : (n_columns, n_values), weights of the
+    Any row may be a reference row. `initial_weight` : (n_kernels, n_values), weights of the
     columns in distances. Returns the model without stacking weights, the reference row that
     each row is itself, (n_samples,), or a larger number, and the loss of each epoch.
     """
     from skae.training._train import train_for
 
     (n, p), c = rows.X.shape, rows.observed.shape[1]
-    most = _MOST_ENTRIES // (c * config.batch_size)
+    kernel_of = layout.kernel_of[layout.column_of]
+    n_kernels = kernel_of.max() + 1
+    most = min(_MOST_ENTRIES // (n_kernels * config.batch_size), _MOST_VALUES // p)
     order = rng.permutation(n)
     reference = order[: int(np.clip(most, 64, _MOST_REFERENCES))]
     numbers: dict[str, Any] = {
         "rate": _RATE,
         "uniform_pool": draw_pool("uniform", rng, (config.batch_size, c)),
         "table": layout.column_of == np.arange(c)[:, np.newaxis],
+        "kernels": kernel_of == np.arange(n_kernels)[:, np.newaxis],
         "reference": rows.filled[reference],
-        "targets": rows.X[reference],
-        "masked": ~rows.observed[reference].T,
+        "targets": rows.targets[reference],
+        "masked": rows.masked(layout)[:, reference],
     }
     settings = {name: np.asarray(value, np.float32) for name, value in numbers.items()}
     shapes = {name: value.shape for name, value in settings.items()}
@@ -301,7 +379,7 @@ def _train_fold_model(
     def build() -> Any:
         from skae.imputation._objective import ImputationObjective
 
-        return ImputationObjective(coder.build("corrector"), c, p, shapes)
+        return ImputationObjective(coder.build("corrector"), shapes)
 
     weights = coder.random_weights(rng)
     coder.layers(weights)[-1].kernel[:] = 0
