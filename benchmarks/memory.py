@@ -47,7 +47,8 @@ TABLES = {
 FILE_ROWS, FILE_COLUMNS = 1_310_720, 784  # 4.1 GB in float32
 SUBSET_ROWS = 60_000
 DETECTOR_ROWS, DETECTOR_COLUMNS = 5_000_000, 30  # 0.6 GB in float32
-PARTS = ("tables", "file", "detector")
+IMPUTER_ROWS, IMPUTER_COLUMNS = 500_000, 20
+PARTS = ("tables", "file", "detector", "imputer")
 _RANK = 16
 _BLOCK = 8192
 _MB = 2**20
@@ -171,6 +172,26 @@ def detector_worker(path):
     return {**sizes, "fit_s": seconds, "n_used": fitted.n_samples_fit_}
 
 
+def imputer_worker(n_rows):
+    """Worker: an imputer on an array of which a fifth of the values are missing."""
+    from skae import AEImputer
+
+    def array(n_rows):
+        rng = np.random.RandomState(0)
+        X = rng.normal(size=(n_rows, 5)) @ rng.normal(size=(5, IMPUTER_COLUMNS))
+        X += rng.normal(size=X.shape)
+        X[rng.uniform(size=X.shape) < 0.2] = np.nan
+        return X
+
+    AEImputer(random_state=0).fit_transform(array(2000))
+    X = array(n_rows)
+    before = anonymous_mb()
+    with watched() as most:
+        seconds, _ = clock(AEImputer(random_state=0).fit_transform, X)
+    sizes = {"before_mb": before, "data_mb": X.nbytes / _MB, "peak_mb": most[0]}
+    return {**sizes, "fit_s": seconds}
+
+
 # Parts
 
 
@@ -257,6 +278,19 @@ def detector(args, figures):
     return times
 
 
+def imputer(args, figures):
+    """An imputer on a long array: memory besides the array, as a multiple of it."""
+    m = run_worker(__file__, "imputer", n_rows=IMPUTER_ROWS // (50 if args.quick else 1))
+    times = (m["peak_mb"] - m["before_mb"]) / m["data_mb"]
+    figures.add("imputer", "array", "times", [times])
+    print_table(
+        f"AEImputer.fit_transform, {IMPUTER_ROWS:,} x {IMPUTER_COLUMNS}, a fifth missing, MB",
+        ["array", "before", "peak", "(peak - before) / array", "s"],
+        [(m["data_mb"], m["before_mb"], m["peak_mb"], times, m["fit_s"])],
+    )
+    return times
+
+
 def main(args):
     """Run the selected parts and print."""
     figures = Figures()
@@ -264,17 +298,24 @@ def main(args):
     worst = tables(args, figures) if "tables" in args.parts else None
     peak, slower = file(args, figures) if "file" in args.parts else (None, None)
     most = detector(args, figures) if "detector" in args.parts else None
+    copies = imputer(args, figures) if "imputer" in args.parts else None
     bars = [
         ("float32 tables in memory: peak / table", "<=", 2, worst),
         ("file of 4 GB: peak memory in all, MB", "<=", 1500, peak),
         ("a detector on a file: memory of the fit / file", "<=", 1.5, most),
+        ("an imputer: memory besides the array / array", "<=", 3, copies),
         ("file: s an epoch / GB, relative to rows on the device", "<=", 1.3, slower),
     ]
     print_bars(bars, figures)
     figures.save(args.output)
 
 
-WORKERS = {"table": table_worker, "file": file_worker, "detector": detector_worker}
+WORKERS = {
+    "table": table_worker,
+    "file": file_worker,
+    "detector": detector_worker,
+    "imputer": imputer_worker,
+}
 
 if __name__ == "__main__":
     parser = parse(__doc__.split("\n\n")[0], repeats=1, parts=PARTS)

@@ -6,7 +6,16 @@ from numpy.testing import assert_allclose, assert_array_equal
 from scipy.stats import norm
 
 from data import data_rng
-from skae.imputation._predictors import Gaussian, NormalScores
+from skae.imputation import _predictors
+from skae.imputation._predictors import (
+    BlockGaussian,
+    Gaussian,
+    Layout,
+    NormalScores,
+    like_columns,
+    normal_distribution,
+)
+from skae.imputation._stacking import shared_kernels
 
 pytestmark = pytest.mark.any_backend
 
@@ -83,6 +92,85 @@ def test_incomplete_rows_by_expectation_and_maximisation():
     mean, covariance = by_hand(X, observed, 12)
     assert_allclose(model.mean, mean)
     assert_allclose(model.covariance, covariance)
+
+
+def test_many_columns_by_expectation_and_maximisation(monkeypatch):
+    """Only the missing values of a row are solved for, and rows with as many together."""
+    X, observed = incomplete_rows(n=50, p=_predictors._NARROW + 1)
+    observed[:3], observed[3] = True, False
+    monkeypatch.setattr(_predictors, "_SMALL_CHUNK_ENTRIES", 700)
+    model = Gaussian.from_data(np.where(observed, X, -1e3), observed, None)
+    mean, covariance = by_hand(X, observed, 12)
+    assert_allclose(model.mean, mean, atol=1e-8)
+    assert_allclose(model.covariance, covariance, atol=1e-8)
+
+
+def blocks_of_columns(monkeypatch, n=200, p=24):
+    """Columns of three factors, a mask, and distributions of blocks of six."""
+    monkeypatch.setattr(_predictors, "_MOST_TOGETHER", 9)
+    monkeypatch.setattr(_predictors, "_FACTORS", 3)
+    rng = data_rng()
+    X = rng.normal(size=(n, 3)) @ rng.normal(size=(3, p)) + 0.5 * rng.normal(size=(n, p))
+    X += np.arange(p)
+    observed = rng.random_sample((n, p)) > 0.2
+    return X, observed, normal_distribution(np.where(observed, X, -1e3), observed, rng)
+
+
+def test_blocks_of_columns_are_distributed_with_factors_of_the_others(monkeypatch):
+    X, observed, model = blocks_of_columns(monkeypatch)
+    assert isinstance(model, BlockGaussian)
+    assert_array_equal(np.bincount(model.blocks), [6, 6, 6, 6])
+    monkeypatch.setattr(_predictors, "_CHUNK_ENTRIES", 9 * 40)
+    filled = model.fill(np.where(observed, X, 1e3), observed)
+    assert_array_equal(filled[observed], X[observed])
+    for i, block in ((0, 0), (57, 2), (199, 3)):
+        inside = model.blocks == block
+        known = observed[i] & ~inside
+        loadings, z = model.loadings[known], ((X[i] - model.center) / model.scale)[known]
+        precision = model.noise * np.eye(3) + loadings.T @ loadings
+        row = np.concatenate([X[i, inside], np.linalg.solve(precision, loadings.T @ z)])
+        mask = np.concatenate([observed[i, inside], [True] * 3])
+        gaussian = model.gaussians[block]
+        expected, _ = conditional(gaussian.mean, gaussian.covariance, row, mask)
+        assert_allclose(filled[i, inside], expected[:6])
+
+
+def test_blocks_of_columns_of_few_factors_are_as_good_as_all_columns(monkeypatch):
+    X, observed, model = blocks_of_columns(monkeypatch)
+    known = np.where(observed, X, 0)
+    together = Gaussian.from_data(known, observed, None).fill(known, observed)
+    errors = [np.square(filled - X)[~observed].mean() for filled in (
+        model.fill(known, observed), together)]  # fmt: skip
+    assert errors[0] < 1.1 * errors[1]
+    assert errors[0] < 0.2 * X[~observed].var()
+
+
+def test_like_columns_are_together():
+    kind = np.array([0, 1, 2, 0, 1, 2, 0, 1, 0])
+    similarity = np.where(kind[:, None] == kind, 0.9, 0.1)
+    groups = like_columns(similarity, 4)
+    # The largest group first; then the others, of which one has a place left for none.
+    assert_array_equal(groups == 0, kind == 0)
+    assert [len(set(groups[kind == k])) for k in (1, 2)].count(1) >= 1
+    assert np.bincount(groups).max() <= 4
+
+
+def test_columns_share_kernels_where_there_are_many():
+    rng = data_rng()
+    rows = np.repeat(rng.normal(size=(50, 10)), 10, axis=1) + 0.1 * rng.normal(size=(50, 100))
+    layout = Layout(np.arange(100), np.ones(100, bool))
+    shared = shared_kernels(layout, rows)
+    assert_array_equal(np.bincount(shared), [10] * 10)
+    assert all(len(set(shared[j : j + 10])) == 1 for j in range(0, 100, 10))
+    few = Layout(np.arange(32), np.ones(32, bool))
+    assert shared_kernels(few, rows[:, :32]) is None
+    assert_array_equal(few.kernel_of, np.arange(32))
+
+
+def test_a_kernel_is_used_where_any_of_its_columns_is():
+    mask = np.array([[1, 0, 0, 0], [0, 0, 1, 1], [0, 0, 0, 0]], bool)
+    layout = Layout(np.arange(4), np.ones(4, bool), np.array([1, 0, 0, 1]))
+    assert_array_equal(layout.of_kernels(mask), np.array([[0, 1], [1, 1], [0, 0]], bool))
 
 
 def test_the_mean_of_a_column_without_a_value_is_zero():

@@ -416,6 +416,47 @@ def test_linear_columns_are_as_good_as_linear():
     assert error(filled, true, gone) < 1.1 * error(linear, true, gone)
 
 
+@pytest.mark.any_backend
+def test_many_columns():
+    rng = data_rng()
+    true = np.tanh(rng.normal(size=(90, 4)) @ rng.normal(size=(4, 140)))
+    true += 0.3 * rng.normal(size=true.shape)
+    X, gone = holed(true)
+    imputer = AEImputer(**QUICK).fit(X)
+    filled = imputer.transform(X)
+    assert np.isfinite(filled).all()
+    assert_array_equal(filled[~gone], X[~gone])
+    mean = np.broadcast_to(np.nanmean(X, axis=0), X.shape)
+    assert error(filled, true, gone) < 0.7 * error(mean, true, gone)
+    first, second = imputer.sample(X, 2, random_state=0)
+    assert_array_equal(first[~gone], X[~gone])
+    assert np.isfinite(first).all()
+    assert (first != second)[gone].mean() > 0.9
+
+
+@pytest.mark.any_backend
+def test_of_very_many_rows_some_are_used_and_the_range_of_all(numbers, monkeypatch):
+    X, gone = holed(numbers)
+    monkeypatch.setattr("skae.imputation._stacking._MOST_ROWS", 100)
+    imputer = AEImputer(**QUICK | {"n_steps": 1, "batch_size": 60}).fit(X)
+    neighbors = imputer._imputation.fold_models[0].neighbors
+    assert len(neighbors.reference) == 120  # twice the rows of the steps
+    Z, blocks = imputer.encoder_.transform(X), imputer.encoder_.blocks_
+    observed = [Z[~gone[:, j], blocks[j].start] for j in range(4)]
+    assert_array_equal(imputer._imputation.low, [column.min() for column in observed])
+    assert_array_equal(imputer._imputation.high, [column.max() for column in observed])
+
+
+@pytest.mark.any_backend
+def test_rows_are_filled_a_part_at_a_time(numbers, monkeypatch):
+    X, _ = holed(numbers)
+    imputer = AEImputer(**QUICK).fit(X)
+    filled = imputer.transform(X)
+    monkeypatch.setattr("skae.imputation._imputer._PART_VALUES", 4 * 70)
+    monkeypatch.setattr("skae.imputation._imputer._LEAST_PART", 10)
+    assert_allclose(imputer.transform(X), filled, atol=1e-6)
+
+
 # Draws
 
 
@@ -510,3 +551,20 @@ def test_stacking_weights_are_those_of_a_ridge_regression():
     matrix[2, :2] = matrix[:2, 2] = 1
     expected = np.linalg.solve(matrix, [*(predictions.T @ target + prior / 2), 1])[:2]
     assert_allclose(stacking_weights(predictions, target), expected, atol=1e-4)
+
+
+@pytest.mark.any_backend
+def test_the_weights_of_the_predictions_of_each_column(numbers):
+    X, _ = holed(np.column_stack([numbers, np.full(len(numbers), np.nan)]))
+    with pytest.raises(NotFittedError):
+        _ = AEImputer().stacking_weights_
+    imputer = AEImputer(**QUICK | {"n_estimators": 2}).fit(X)
+    weights = imputer.stacking_weights_
+    assert weights.shape == (5, 4)
+    assert np.isnan(weights[4]).all()
+    models = imputer._imputation.fold_models
+    expected = np.mean([model.stacking_weights for model in models], axis=0).T
+    assert_allclose(weights[:4], expected)
+    # The normal distributions alone: too few rows.
+    few = AEImputer(**QUICK).fit(numbers[:5])
+    assert_allclose(few.stacking_weights_, [[0.5, 0.5, 0, 0]] * 4)

@@ -115,6 +115,11 @@ class AEImputer(TransformerMixin, CallbackSupportMixin, BaseEstimator):
     encoder_ : TabularEncoder
         Encodes the table.
 
+    stacking_weights_ : ndarray of shape (n_features, 4)
+        Weights of the four predictions of each column, which add up to one: by the normal
+        distribution of values, by that of ranks, by near rows, and by the network. NaN in
+        columns that are empty or identifiers.
+
     n_features_in_ : int
         Number of columns seen during fit.
 
@@ -238,12 +243,34 @@ class AEImputer(TransformerMixin, CallbackSupportMixin, BaseEstimator):
                 batch_size=int(self.batch_size),
                 learning_rate=float(self.learning_rate),
             )
+            present = (
+                Z[observed[:, full[j]], i]
+                for i, j in zip(columns, layout.column_of, strict=True)
+            )
+            limits = np.array(
+                [(v.min(initial=np.inf), v.max(initial=-np.inf)) for v in present]
+            )
+            # The matrix of a long table is released before networks are trained.
+            rows: Any = slice(None)
+            if len(Z) > config.most_rows:
+                rows = rng.permutation(len(Z))[: config.most_rows]
+            Z, observed = Z[rows][:, columns], observed[rows][:, full]
             self._imputation, curves = Imputation.from_data(
-                layout, Z[:, columns], observed[:, full], config, rng, monitor
+                layout, limits.T, Z, observed, config, rng, monitor
             )
             self.loss_curve_ = [float(np.mean(losses)) for losses in zip(*curves, strict=False)]
         monitor.finish()
         return self
+
+    @property
+    def stacking_weights_(self) -> np.ndarray:
+        check_is_fitted(self)
+        weights = np.full((len(self.encoder_.blocks_), 4), np.nan)
+        if self._imputation is not None:
+            full, _, layout = self._layout()
+            first = np.searchsorted(layout.column_of, np.arange(len(full)))
+            weights[full] = self._imputation.stacking_weights()[:, first].T
+        return weights
 
     def _layout(self):
         """Columns of the table that have values, their columns of the matrix, and a Layout."""
@@ -307,27 +334,18 @@ class AEImputer(TransformerMixin, CallbackSupportMixin, BaseEstimator):
         """X, (n_samples, n_features), filled by predictions, or with a generator by draws."""
         check_is_fitted(self)
         given, X = self._checked(X, reset=False)
-        with warnings.catch_warnings():
-            # `_checked` has given the warnings about names.
-            warnings.filterwarnings("ignore", "X (has|does not have valid) feature names")
-            Z, observed = self.encoder_.encode(X)
         filled, missing = X, missing_mask(X)
+        sections = [X]  # the types of other tables depend on all rows
+        if not is_frame(X) and X.dtype.kind == "f":
+            sections = [X[part] for part in gen_batches(len(X), self._part_size())]
+        parts = [self._decoded(section, rng) for section in sections]
         if missing.any() and self._imputation is not None:
-            full, columns, _ = self._layout()
-            # A part at a time: predictions take many times the memory of the rows.
-            for part in gen_batches(len(Z), max(_PART_VALUES // len(columns), _LEAST_PART)):
-                rows = Z[part][:, columns], observed[part][:, full]
-                imputed = (
-                    self._imputation(*rows)
-                    if rng is None
-                    else self._imputation.draw(*rows, rng)
-                )
-                Z[part, columns] = imputed
-            is_full = np.isin(np.arange(missing.shape[1]), full)
-            # Arrays of numbers are filled with the prediction, which need not be whole.
-            rounded = not self._of_numbers or is_frame(X) or X.dtype.kind != "f"
-            decoded = zip(self.encoder_.decoded_cells(Z, rounded), is_full, strict=True)
-            values = [replace(each, observed=np.full(len(Z), has)) for each, has in decoded]
+            is_full = np.isin(np.arange(missing.shape[1]), self._layout()[0])
+            values = []
+            for cells, has in zip(zip(*parts, strict=True), is_full, strict=True):
+                column = np.concatenate([each.values for each in cells])
+                full = np.full(len(column), has)
+                values.append(replace(cells[0], values=column, observed=full))
             filled = with_values(X, values, missing & is_full, self.encoder_._form)
         names, is_empty = self.get_feature_names_out(), self._is_empty()
         if is_empty.any() and self.keep_empty_features:
@@ -343,6 +361,28 @@ class AEImputer(TransformerMixin, CallbackSupportMixin, BaseEstimator):
             flags = missing[:, self._had_missing]
             filled = with_flags(filled, flags, names[len(names) - flags.shape[1] :])
         return given_back(filled, given, names, library)
+
+    def _decoded(self, X, rng):
+        """Values of all columns of X, imputed or drawn where they are missing."""
+        with warnings.catch_warnings():
+            # `_checked` has given the warnings about names.
+            warnings.filterwarnings("ignore", "X (has|does not have valid) feature names")
+            Z, observed = self.encoder_.encode(X)
+        imputation = self._imputation
+        if imputation is not None:
+            full, columns, _ = self._layout()
+            # A part at a time: predictions take many times the memory of the rows.
+            for part in gen_batches(len(Z), self._part_size()):
+                rows = Z[part][:, columns], observed[part][:, full]
+                imputed = imputation(*rows) if rng is None else imputation.draw(*rows, rng)
+                Z[part, columns] = imputed
+        # Arrays of numbers are filled with the prediction, which need not be whole.
+        rounded = not self._of_numbers or is_frame(X) or X.dtype.kind != "f"
+        return self.encoder_.decoded_cells(Z, rounded)
+
+    def _part_size(self):
+        """Rows that are filled at a time."""
+        return max(_PART_VALUES // max(self.encoder_.n_numbers, 1), _LEAST_PART)
 
     def _is_empty(self):
         """Mask (n_features,) of the columns in which no value was observed in fit."""

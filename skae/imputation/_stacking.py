@@ -75,6 +75,11 @@ class ImputationTraining:
     batch_size: int
     learning_rate: float
 
+    @property
+    def most_rows(self) -> int:
+        """Rows that are used at most: more than the steps of a network take."""
+        return max(_MOST_ROWS, 2 * self.n_steps * self.batch_size)
+
 
 @dataclass(frozen=True, eq=False)
 class FoldModel:
@@ -114,6 +119,7 @@ class Imputation:
     def from_data(
         cls,
         layout: Layout,
+        limits: Array,
         X: Array,
         observed: Array,
         config: ImputationTraining,
@@ -122,16 +128,11 @@ class Imputation:
     ) -> tuple["Imputation", list[list[float]]]:
         """Fit the distributions, train networks and set the stacking weights.
 
-        X : (n_samples, n_values), of which entries at missing values are not used;
-        observed : (n_samples, n_columns). Returns also the loss curve of each network.
+        limits : (2, n_values), the least and the largest value of each column; X : (n_samples,
+        n_values), of which entries at missing values are not used; observed : (n_samples,
+        n_columns). Returns also the loss curve of each network.
         """
-        mask = observed[:, layout.column_of]
-        low = X.min(axis=0, where=mask, initial=np.inf)
-        high = X.max(axis=0, where=mask, initial=-np.inf)
-        enough = max(_MOST_ROWS, 2 * config.n_steps * config.batch_size)
-        if len(X) > enough:
-            chosen = rng.permutation(len(X))[:enough]
-            X, observed, mask = X[chosen], observed[chosen], mask[chosen]
+        mask, (low, high) = observed[:, layout.column_of], limits
         X = np.where(mask, X, 0.0)
         normal_scores = NormalScores.from_data(X, mask)
         scores = np.where(mask, normal_scores.transform(X), 0.0)
@@ -170,6 +171,12 @@ class Imputation:
             prediction = np.where(self.layout.is_number, squash(prediction), prediction)
             filled[index] = np.where(visible[:, self.layout.column_of], rows, prediction)
         return filled
+
+    def stacking_weights(self) -> Array:
+        """Weights of the predictions, the mean over the fold models, (4, n_values)."""
+        if not self.fold_models:
+            return np.repeat([[0.5], [0.5], [0.0], [0.0]], len(self.low), axis=1)
+        return np.mean([model.stacking_weights for model in self.fold_models], axis=0)
 
     def draw(self, X: Array, observed: Array, rng: np.random.RandomState) -> Array:
         """X (n_samples, n_values), drawn where `observed` (n_samples, n_columns) is False.
