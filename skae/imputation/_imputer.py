@@ -338,14 +338,15 @@ class AEImputer(TransformerMixin, CallbackSupportMixin, BaseEstimator):
         sections = [X]  # the types of other tables depend on all rows
         if not is_frame(X) and X.dtype.kind == "f":
             sections = [X[part] for part in gen_batches(len(X), self._part_size())]
-        parts = [self._decoded(section, rng) for section in sections]
+        parts = zip(*[self._decoded(section, rng) for section in sections], strict=True)
         if missing.any() and self._imputation is not None:
             is_full = np.isin(np.arange(missing.shape[1]), self._layout()[0])
-            values = []
-            for cells, has in zip(zip(*parts, strict=True), is_full, strict=True):
-                column = np.concatenate([each.values for each in cells])
-                full = np.full(len(column), has)
-                values.append(replace(cells[0], values=column, observed=full))
+            columns, values = [*parts], []
+            for has in is_full:
+                first, *others = columns.pop(0)  # released once they are joined
+                joined = np.concatenate([first.values, *(each.values for each in others)])
+                observed = np.full(len(joined), has)
+                values.append(replace(first, values=joined, observed=observed))
             filled = with_values(X, values, missing & is_full, self.encoder_._form)
         names, is_empty = self.get_feature_names_out(), self._is_empty()
         if is_empty.any() and self.keep_empty_features:

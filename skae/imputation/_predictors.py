@@ -86,11 +86,12 @@ class Layout:
     @property
     def kernel_of(self) -> Array:
         """The kernel of each column of the table, (n_columns,)."""
-        own = np.arange(self.column_of.max() + 1)
-        return own if self.shared_kernels is None else np.asarray(self.shared_kernels)
+        if self.shared_kernels is None:
+            return np.arange(self.column_of.max() + 1)
+        return np.asarray(self.shared_kernels)
 
     def of_kernels(self, mask: Array) -> Array:
-        """Whether any of the columns of a kernel is in a mask; (n_samples, n_kernels).
+        """Mask of the kernels of which any column is in a mask; (n_samples, n_kernels).
 
         mask : (n_samples, n_columns).
         """
