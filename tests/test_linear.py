@@ -61,7 +61,7 @@ def test_corrupted_rows_call_for_a_decoder_that_shrinks():
     assert_allclose(model.encoder, clean.encoder)
     code = corrupted @ model.encoder
     root = np.sqrt(WEIGHT[:30])[:, None]
-    assert_allclose(model.decoder, np.linalg.lstsq(root * code, root * X[:30])[0])
+    assert_allclose(model.decoder, np.linalg.lstsq(root * code, root * X[:30], rcond=None)[0])
     missed = X[:30] - code @ model.decoder
     lost, total = (
         np.average(np.square(A), axis=0, weights=WEIGHT[:30]).sum() for A in (missed, X[:30])

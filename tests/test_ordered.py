@@ -247,7 +247,7 @@ def test_goes_with_other_parameters(quick, pixels, params):
 
 @pytest.mark.any_backend
 def test_tables(quick, blob):
-    table = pd.DataFrame(blob, columns=list("abcde"))
+    table = pd.DataFrame(blob.copy(), columns=list("abcde"))
     table["kind"] = np.where(blob[:, 0] > blob[:, 0].mean(), "high", "low")
     table.loc[3, "b"] = np.nan
     ae = quick(**{**PARAMS, "n_components": 3}).fit(table)

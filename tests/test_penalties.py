@@ -110,7 +110,10 @@ def test_linear_code_of_a_fit(quick, pixels):
     def unexplained(weight):
         ae = quick(penalty=LinearCode(weight), max_iter=20, learning_rate=0.01).fit(pixels)
         train = ae._model.preprocessing.units.transform(pixels)
-        code, line = ae.transform(pixels), np.linalg.lstsq(train, ae.transform(pixels))[0]
+        code, line = (
+            ae.transform(pixels),
+            np.linalg.lstsq(train, ae.transform(pixels), rcond=None)[0],
+        )
         assert_allclose(ae.loss_curve_[-1], -ae.score_samples(pixels).mean(), rtol=0.1)
         return np.square(code - train @ line).mean() / np.square(code).mean()
 
