@@ -1,7 +1,12 @@
 """The service of `examples/serve`: what it answers, what it refuses, that it keeps running."""
 
 import asyncio
+import base64
+import contextlib
 import json
+import os
+import shutil
+import socket
 import subprocess
 import sys
 from collections import Counter
@@ -23,6 +28,7 @@ FOLDER = Path(__file__).resolve().parent.parent / "examples" / "serve"
 ROW = {"items": 3, "amount": 120.5, "method": "card", "paid": True, "day": "2024-03-05"}
 N_REQUESTS = 10_000
 N_CONNECTIONS = 16
+SECONDS = 3  # in which a body must arrive
 
 # Scores are none of these tests' business, and what scores is tried elsewhere.
 pytestmark = [pytest.mark.any_data, pytest.mark.any_backend]
@@ -169,19 +175,24 @@ print([name for name in ("keras", "tensorflow", "jax", "torch") if name in sys.m
     assert process.returncode == 0
 
 
-@pytest.fixture
-def port(saved):
-    """Where a server runs, in a process of its own, for as long as a test takes."""
-    code = """
+SERVER = """
 import socket, sys, uvicorn
 sys.path.insert(0, sys.argv[1])
 import app
+app.MOST_SECONDS = float(sys.argv[3])
 sock = socket.create_server(("127.0.0.1", 0))
 print(sock.getsockname()[1], flush=True)
-config = uvicorn.Config(app.create_app(app.skae.load(sys.argv[2])), log_level="error")
-uvicorn.Server(config).run(sockets=[sock])
+served = app.create_app(app.skae.load(sys.argv[2]))
+# All that a server can log, in the output.
+uvicorn.config.LOGGING_CONFIG["handlers"]["default"]["stream"] = "ext://sys.stdout"
+uvicorn.Server(uvicorn.Config(served, log_level=sys.argv[4])).run(sockets=[sock])
 """
-    with run(code, saved) as process:
+
+
+@pytest.fixture
+def port(saved):
+    """Where a server runs, in a process of its own, for as long as a test takes."""
+    with run(SERVER, saved, SECONDS, "error") as process:
         try:
             yield int(process.stdout.readline())
             assert process.poll() is None
@@ -198,10 +209,11 @@ class Connection:
         connection.streams = await asyncio.open_connection("127.0.0.1", port)
         return connection
 
-    async def ask(self, method, path, sent=b""):
+    async def ask(self, method, path, sent=b"", length=None, head=""):
         reader, writer = self.streams
-        head = f"{method} {path} HTTP/1.1\r\nHost: here\r\nContent-Length: {len(sent)}\r\n\r\n"
-        writer.write(head.encode() + sent)
+        length = len(sent) if length is None else length
+        first = f"{method} {path} HTTP/1.1\r\nHost: here\r\nContent-Length: {length}\r\n"
+        writer.write(f"{first}{head}\r\n".encode() + sent)
         await writer.drain()
         first, *lines = (await reader.readuntil(b"\r\n\r\n")).decode().lower().splitlines()
         length = next(int(line.split(":")[1]) for line in lines if "content-length" in line)
@@ -209,7 +221,8 @@ class Connection:
 
     async def close(self):
         self.streams[1].close()
-        await self.streams[1].wait_closed()
+        with contextlib.suppress(ConnectionError):
+            await self.streams[1].wait_closed()
 
 
 @pytest.mark.slow
@@ -244,6 +257,174 @@ def test_many_requests_and_no_error(port):
     asyncio.run(asyncio.wait_for(load(), 500))
     assert sum(seen.values()) == N_REQUESTS
     assert seen.keys() == {200, 422}
+
+
+@pytest.mark.slow
+def test_slow_clients_are_answered_and_others_do_not_wait(port):
+    """A hundred bodies that never end, one that is given up, and one row beside them."""
+
+    async def load():
+        slow = [await Connection.to(port) for _ in range(100)]
+        waiting = [asyncio.ensure_future(c.ask("POST", "/score", b"{", 10)) for c in slow]
+        gone = await Connection.to(port)
+        gone.streams[1].write(
+            b"POST /score HTTP/1.1\r\nHost: here\r\nContent-Length: 9\r\n\r\n{"
+        )
+        await gone.close()
+        quick = await Connection.to(port)
+        assert (await quick.ask("POST", "/score", body(ROW)))[0] == 200
+        assert not any(each.done() for each in waiting)
+        answers = await asyncio.gather(*waiting)
+        assert {status for status, _ in answers} == {408}
+        assert f"within {SECONDS} seconds" in json.loads(answers[0][1])["error"]
+        assert (await quick.ask("POST", "/score", body(ROW)))[0] == 200
+        for connection in (*slow, quick):
+            await connection.close()
+
+    asyncio.run(asyncio.wait_for(load(), 60))
+
+
+@pytest.mark.slow
+def test_huge_bodies_take_no_memory(port):
+    """Sixteen of 15 MB at once, and one that only claims to be of a terabyte."""
+
+    async def status(sent, length=None):
+        connection = await Connection.to(port)
+        try:
+            return (await connection.ask("POST", "/score", sent, length))[0]
+        except (ConnectionError, asyncio.IncompleteReadError):
+            return None  # closed before all was sent, as it took too long
+        finally:
+            await connection.close()
+
+    async def load():
+        sent = b" " * 15_000_000
+        assert {*await asyncio.gather(*(status(sent) for _ in range(16)))} <= {422, 408, None}
+        assert await status(b"{", 10**12) == 408
+        assert await status(body(ROW)) == 200
+
+    if not Path("/proc").exists():
+        pytest.skip("no /proc")
+    before = peak_memory(port)
+    asyncio.run(asyncio.wait_for(load(), 60))
+    assert peak_memory(port) - before < 50e6
+
+
+def peak_memory(port):
+    """Bytes of the process that listens at a port."""
+    address = f"0100007F:{port:04X}"
+    lines = (line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:])
+    (inode,) = (fields[9] for fields in lines if fields[1] == address and fields[3] == "0A")
+    for link in Path("/proc").glob("[0-9]*/fd/*"):
+        try:
+            if link.readlink() == Path(f"socket:[{inode}]"):
+                status = link.parents[1].joinpath("status").read_text()
+                return 1024 * int(status.partition("VmHWM:")[2].split()[0])
+        except OSError:
+            continue
+    raise AssertionError(f"nobody listens at {port}")
+
+
+SECRET = "b7c1e9"
+
+
+def secret_bodies():
+    """Requests of every kind whose values, names and bytes hold a secret."""
+    for kind in BAD:
+        yield BAD[kind].replace(b"card", SECRET.encode()).replace(b"colour", SECRET.encode())
+    yield changed(amount=SECRET)
+    yield changed(day=SECRET)
+    yield changed(**{SECRET: 1})
+    yield SECRET.encode()
+    yield changed(method=SECRET)
+    yield changed(method=SECRET, amount=9120.0)
+
+
+@pytest.mark.slow
+def test_the_log_has_no_values_of_the_rows(saved):
+    """Not of rows that are refused, nor of rows whose scoring fails."""
+
+    async def load(port):
+        connection = await Connection.to(port)
+        for sent in secret_bodies():
+            await connection.ask("POST", "/score", sent)
+        await connection.close()
+
+    with run(SERVER, saved, SECONDS, "trace") as process:
+        port = int(process.stdout.readline())
+        asyncio.run(asyncio.wait_for(load(port), 60))
+        process.terminate()
+        log = process.stdout.read()
+    assert "POST" in log
+    assert SECRET not in log
+
+
+def test_an_error_of_the_server_is_logged_without_its_message(app, caplog):
+    """A message may quote a value."""
+
+    class Broken:
+        columns_ = {"method": "categorical"}
+
+        def score_samples(self, X):
+            raise KeyError(X[0, 0])
+
+    transport = httpx.ASGITransport(app.create_app(Broken()))
+
+    async def send():
+        async with httpx.AsyncClient(transport=transport, base_url="http://app") as client:
+            return await client.post("/score", content=body({"method": SECRET}))
+
+    answer = asyncio.run(send())
+    assert answer.status_code == 500
+    assert SECRET not in answer.text
+    assert "KeyError in score_samples, line" in caplog.text
+    assert SECRET not in caplog.text
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not shutil.which("nginx"), reason="no nginx")
+def test_the_proxy_asks_for_a_password(port, tmp_path):
+    """The file beside the app, without its TLS, and limits of requests, size and time."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        outside = free.getsockname()[1]
+    text = (FOLDER / "nginx.conf").read_text()
+    text = text.replace("listen 443 ssl", f"listen 127.0.0.1:{outside}")
+    text = text.replace("127.0.0.1:8000", f"127.0.0.1:{port}").replace("time 10s", "time 1s")
+    text = "".join(line for line in text.splitlines(True) if "ssl_" not in line)
+    # Else root's workers are another user, who may not see this folder.
+    user = "user root;" if os.name == "posix" and os.geteuid() == 0 else ""
+    (tmp_path / "nginx.conf").write_text(f"daemon off; {user}\n{text}")
+    (tmp_path / "users").write_text("anna:{PLAIN}word\n")
+    process = subprocess.Popen(["nginx", "-p", tmp_path, "-c", "nginx.conf"])
+
+    def key(word):
+        return f"Authorization: Basic {base64.b64encode(f'anna:{word}'.encode()).decode()}\r\n"
+
+    async def ask(sent, head="", path="/score"):
+        connection = await Connection.to(outside)
+        status, _ = await connection.ask("POST", path, sent, head=head)
+        await connection.close()
+        return status
+
+    async def load():
+        while True:
+            try:
+                assert await ask(body(ROW)) == 401
+                break
+            except ConnectionError:
+                await asyncio.sleep(0.05)
+        assert await ask(body(ROW), key("wrong")) == 401
+        assert await ask(body(ROW), key("word")) == 200
+        assert await ask(body(ROW), key("word"), "/other") == 404
+        assert await ask(b" " * 1_100_000, key("word")) == 413
+        many = await asyncio.gather(*(ask(body(ROW), key("word")) for _ in range(30)))
+        assert Counter(many).keys() == {200, 429}
+
+    try:
+        asyncio.run(asyncio.wait_for(load(), 30))
+    finally:
+        process.terminate()
+        process.wait()
 
 
 def test_dates_as_they_are_in_json(app):

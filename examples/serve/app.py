@@ -5,18 +5,25 @@
 
 `POST /score` accepts ``{"rows": [{"column": value, ...}, ...]}`` and returns, for each row,
 ``score``, ``p_value``, ``anomaly`` and ``reason``, which is null for rows that are not marked.
-Invalid requests get status 422 and the reason. `GET /health` reports that the service runs,
-and its columns. Neither loading nor scoring imports Keras.
+Invalid requests get status 422 and the reason, a body that arrives too slowly 408. The reason
+names values of the request, the log none. `GET /health` reports that the service runs, and its
+columns. Neither loading nor scoring imports Keras.
+
+Whoever reaches the app may use it: `nginx.conf` beside it is a proxy that asks for a password.
 """
 
+import asyncio
 import json
+import logging
 import os
+import traceback
 
 import numpy as np
 import pandas as pd
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 from starlette.responses import JSONResponse
 from starlette.routing import Route
 
@@ -24,6 +31,7 @@ import skae
 
 MOST_ROWS = 1_000
 MOST_BYTES = 1_000_000
+MOST_SECONDS = 10.0  # for the whole body
 
 
 class BadRowsError(ValueError):
@@ -43,10 +51,20 @@ def create_app(detector):
 
     async def score(request):
         try:
-            rows = parse(await limited_body(request))
+            async with asyncio.timeout(MOST_SECONDS):
+                body = await limited_body(request)
+            rows = parse(body)
             return JSONResponse({"rows": await run_in_threadpool(score_rows, detector, rows)})
         except BadRowsError as error:
             raise HTTPException(422, str(error)) from None
+        except TimeoutError:
+            message = f"The body must arrive within {MOST_SECONDS:g} seconds."
+            raise HTTPException(408, message, {"connection": "close"}) from None
+        except ClientDisconnect:
+            raise HTTPException(400, "The body is not complete.") from None
+        except Exception as error:
+            log_without_values(error)
+            raise HTTPException(500, "The rows could not be scored.") from None
 
     async def refused(request, error):
         return JSONResponse({"error": error.detail}, error.status_code, error.headers)
@@ -54,6 +72,18 @@ def create_app(detector):
     return Starlette(
         routes=[Route("/health", health), Route("/score", score, methods=["POST"])],
         exception_handlers={HTTPException: refused},
+    )
+
+
+def log_without_values(error):
+    """Log the type and the place of an error, whose message may have values of the rows."""
+    place = traceback.extract_tb(error.__traceback__)[-1]
+    logging.getLogger("uvicorn.error").error(
+        "%s in %s, line %s of %s",
+        type(error).__name__,
+        place.name,
+        place.lineno,
+        place.filename,
     )
 
 
