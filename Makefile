@@ -12,7 +12,7 @@ export TF_CPP_MIN_LOG_LEVEL ?= 3
 .DEFAULT_GOAL := help
 .PHONY: help setup check demo test test-slow test-data test-kernels test-clients test-install \
 	test-oldest test-backends test-jax test-torch release-check lint-workflows mutants lint format \
-	types imports doctest docs site bench clean
+	types imports doctest docs site bench bench-smoke clean
 
 help: ## Show the targets
 	@grep -E '^[a-z-]+:.*## ' Makefile | sed -E 's/^([a-z-]+):.*## (.*)/\1|\2/' \
@@ -189,6 +189,10 @@ bench: .venv/.stamp ## Compare with PCA and with other packages, the short way
 	$(BIN)/python benchmarks/reconstruction.py
 	$(BIN)/python benchmarks/speed.py --quick
 	$(BIN)/python benchmarks/search.py --quick
+
+# The suite of airspeed velocity compares versions; here it only has to run.
+bench-smoke: .venv/.stamp ## Run each of the benchmarks that compare versions once, on few rows
+	OMP_NUM_THREADS=1 $(BIN)/python -W ignore benchmarks/asv/suite/core.py
 
 clean: ## Delete what was built; .venv stays
 	rm -rf build dist demo docs/_build docs/api/generated docs/gallery .*_cache .hypothesis

@@ -100,7 +100,8 @@ def is_passed(folder, backend):
         left_out = HEAVY if backend == "none" else HEAVY[1:]
         packages = [one for one in needed["dependencies"] if not one.startswith(left_out)]
         run(python, "-m", "pip", "install", "-q", *PACKAGES[backend], *packages)
-        print(f"{backend}: {megabytes(place):.0f} MB", flush=True)
+        bytecode = megabytes(place, "*.pyc")
+        print(f"{backend}: {megabytes(place):.0f} MB, bytecode {bytecode:.0f}", flush=True)
         run(python, "-m", "pip", "install", "-q", "skl2onnx>=1.19")
     run(python, "-m", "pip", "install", "-q", "--no-deps", "--force-reinstall", str(ROOT))
     env = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
@@ -122,9 +123,9 @@ def run(*command):
     subprocess.run(command, check=True)
 
 
-def megabytes(folder):
-    """Size of the packages without pip."""
-    files = (path for path in folder.rglob("site-packages/**/*") if path.is_file())
+def megabytes(folder, name="*"):
+    """Size of the packages without pip, of the files with a name."""
+    files = (path for path in folder.rglob(f"site-packages/**/{name}") if path.is_file())
     ours = (path for path in files if not {"pip", "setuptools"} & set(path.parts))
     return sum(path.stat().st_size for path in ours) / 1e6
 
