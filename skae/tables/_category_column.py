@@ -96,9 +96,10 @@ class CategoryColumn(Column):
 
     def encode(self, data: ColumnValues) -> tuple[Array, Array]:
         """See :class:`Column`."""
-        values = self.in_unit(data).tolist()
-        flags = np.fromiter((self.flag_of.get(v, -1) for v in values), np.intp, len(values))
-        flags[~data.observed] = -1
+        # Not every missing value can be looked up: a signaling NaN has no hash.
+        cells = zip(self.in_unit(data).tolist(), data.observed.tolist(), strict=True)
+        of_each = (self.flag_of.get(v, -1) if observed else -1 for v, observed in cells)
+        flags = np.fromiter(of_each, np.intp, len(data.observed))
         known = flags >= 0
         if len(self.flag_of) > len(self.categories):
             # What was not seen is as rare as those that share a flag.

@@ -104,6 +104,7 @@ class NumberColumn(Column):
     decimals: int | None  # to which numbers were rounded
 
     @classmethod
+    @np.errstate(over="ignore")  # numbers near the largest have no decimals
     def from_data(
         cls, data: ColumnValues, values: Array, weight: Array | None, squash: bool
     ) -> "NumberColumn":
@@ -157,6 +158,7 @@ class NumberColumn(Column):
         z = (np.where(data.observed, numbers, self.centre) - self.centre) / self.scale
         return (squash(z) if self.squash else z)[:, np.newaxis], data.observed
 
+    @np.errstate(over="ignore")
     def decode(self, numbers: Array, clip: bool, rounded: bool = True) -> Array:
         """See :class:`Column`."""
         z = unsquash(numbers[:, 0]) if self.squash else numbers[:, 0]

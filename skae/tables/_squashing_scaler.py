@@ -103,6 +103,7 @@ def squash(z: Array) -> Array:
     return np.where(np.abs(z) > THRESHOLD, squashed, z)
 
 
+@np.errstate(over="ignore")  # of outputs of networks that are far from any row
 def unsquash(z: Array) -> Array:
     """Inverse of `squash`, of any shape."""
     size = np.maximum(np.abs(z), THRESHOLD)
