@@ -47,7 +47,9 @@ objects = st.one_of(
     st.sampled_from([decimal.Decimal("1E+999999"), fractions.Fraction(1, 3), 10**400, 1j]),
     st.binary(max_size=3),
     st.sampled_from([pd.NA, pd.NaT, pd.Period("2024-01", "M"), pd.Interval(0, 1)]),
-    st.sampled_from([np.float32("nan"), np.int8(-128), np.datetime64("NaT"), np.str_("a")]),
+    st.sampled_from(
+        [np.float32("nan"), np.int8(-128), np.datetime64("NaT", "D"), np.str_("a")]
+    ),
     st.just([]) | st.just(()) | st.just({"a": 1}) | st.just(object),
 )
 

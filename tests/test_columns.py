@@ -175,7 +175,7 @@ def test_missing_objects_of_all_sorts():
         np.nan,
         np.float64("nan"),
         Decimal("nan"),
-        np.datetime64("nat"),
+        np.datetime64("nat", "D"),
     ]
     for values in (
         [datetime.date(2024, 1, 1), datetime.date(2024, 2, 1)],

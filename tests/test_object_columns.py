@@ -55,8 +55,8 @@ def test_known_types(value, name):
 
 
 def test_objects_that_are_missing():
-    missing = [None, pd.NA, pd.NaT, np.nan, float("nan"), Decimal("nan"), np.ma.masked,
-            np.float32("nan"), np.datetime64("NaT"), np.timedelta64("NaT")]  # fmt: skip
+    missing = [None, pd.NA, pd.NaT, np.nan, float("nan"), Decimal("nan"), np.ma.masked]
+    missing += [np.float32("nan"), np.datetime64("NaT", "D"), np.timedelta64("NaT", "s")]
     observed = [0, "", False, b"", Decimal("inf"), Fraction(0), NOON, NOON.date(), int, float,
              np.array([1.0, np.nan]), np.inf]  # fmt: skip
     assert all(map(is_missing, missing))

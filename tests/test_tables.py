@@ -389,5 +389,5 @@ def test_times_come_back_in_the_step_that_they_had(step, unit):
     Z = encoder.transform(pd.DataFrame({"at": times[1:3]}))
     back = encoder.inverse_transform(Z.mean(axis=0, keepdims=True))["at"].to_numpy()
     apart = back - np.array("2024-01-01", "M8[us]")
-    assert apart % np.timedelta64(1, unit) == np.timedelta64(0)
+    assert apart % np.timedelta64(1, unit) == np.timedelta64(0, unit)
     assert times[1] <= back <= times[2]
