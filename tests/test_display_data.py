@@ -243,9 +243,6 @@ def test_columns_that_cannot_be_drawn_are_named():
     message = r"originals must hold numbers only; these columns hold others: 'sex', 'boarded'"
     with pytest.raises(ValueError, match=message):
         ReconstructionDisplay.from_arrays(table, table, kind="series")
-    ae = AutoencoderTransformer(2, **SMALL).fit(table)
-    with pytest.raises(ValueError, match="X must hold numbers only; these columns"):
-        LatentPathDisplay.from_traversal(ae, table)
 
 
 @pytest.mark.parametrize("library", LIBRARIES)
@@ -284,8 +281,61 @@ def test_columns_and_images_of_nothing():
 def test_paths_of_nullable_integers():
     X = pd.DataFrame(CODES.round(), columns=list("abc")).astype("Int64").mask(CODES > 1.5)
     ae = AutoencoderTransformer(2, **SMALL).fit(X)
-    assert LatentPathDisplay.from_traversal(ae, X, n_values=3).axes_.shape == (2, 3)
-    assert LatentPathDisplay.from_estimator(ae, X[:1], X[1:2], n_steps=4).axes_.size == 4
+    strips = LatentPathDisplay.from_traversal(ae, X, n_values=3).axes_
+    assert strips.shape == (1, 2)
+    (panel,) = LatentPathDisplay.from_estimator(ae, X[:1], X[1:2], n_steps=4).axes_.flat
+    assert texts(panel.get_yticklabels()) == list("abc")
+
+
+@pytest.mark.parametrize("library", LIBRARIES)
+def test_paths_of_tables(library):
+    frame = people()[["age", "sex", "deck", "boarded", "alone"]]
+    table = LIBRARIES[library](frame)
+    ae = AutoencoderTransformer(2, **SMALL).fit(table)
+    display = LatentPathDisplay.from_traversal(ae, table, n_values=3)
+    first, second = display.axes_.flat
+    assert texts(first.get_yticklabels()) == list(frame)
+    assert first.get_title() == "Component of the code 0"
+    rows = display.rows
+    assert rows.shape == (2, 3, 5)
+    cells = np.reshape(texts(second.texts), (5, 3))
+    assert_array_equal(cells[1], rows[1, :, 1])
+    assert_array_equal(cells[3], [str(value)[:10] for value in rows[1, :, 3]])
+    ages = rows[:, :, 0].astype(float)
+    assert_array_equal(cells[0], [f"{age:.3g}" for age in ages[1]])
+    drawn = np.ma.filled(second.images[0].get_array(), np.nan)
+    assert_allclose(drawn[0], (ages[1] - ages.mean()) / frame["age"].std(ddof=0))
+    days = rows[:, :, 3].astype("M8[us]").astype(float)
+    spread = (frame["boarded"].astype("int64")).std(ddof=0)
+    assert_allclose(drawn[3], (days[1] - days.mean()) / spread, rtol=1e-6, atol=1e-9)
+    # Categories have no distance.
+    assert_array_equal(np.isnan(drawn).all(axis=1), [False, True, True, False, False])
+    grid = LatentPathDisplay.from_grid(ae, table, n_values=2)
+    assert [panel.get_title() for panel in grid.axes_.flat[:5]] == list(frame)
+    assert texts(grid.axes_[0, 1].texts) == grid.rows[:, :, 1].ravel().tolist()
+    path = LatentPathDisplay.from_estimator(ae, table[:2], table[2:4], n_steps=2)
+    assert path.axes_.size == 2
+
+
+def test_paths_of_wide_tables_show_what_changes():
+    rows = np.zeros((1, 4, 200))
+    rows[0, :, 150:180] = np.arange(4)[:, np.newaxis] * np.arange(1, 31)
+    names = [f"c{j}" for j in range(200)]
+    display = LatentPathDisplay.from_arrays(
+        rows, feature_names=names, deviations=np.ones(200), title="Path"
+    )
+    (panel,) = display.axes_.flat
+    assert texts(panel.get_yticklabels()) == names[150:180]
+    assert panel.get_title() == "Path\nthe 30 of 200 columns that change most"
+    display = LatentPathDisplay.from_arrays(
+        rows, feature_names=names, deviations=np.ones(200), by_column=True
+    )
+    assert [panel.get_title() for panel in display.axes_.flat[:12]] == names[168:180]
+    given = rows.astype(object)
+    given[0, :, 3] = ["x", "x", None, "y"]
+    (panel,) = LatentPathDisplay.from_arrays(given, deviations=np.ones(200)).axes_.flat
+    assert texts(panel.get_yticklabels())[0] == "x3"
+    assert texts(panel.texts)[:4] == ["x", "x", "missing", "y"]
 
 
 @pytest.mark.parametrize("library", LIBRARIES)
@@ -301,9 +351,37 @@ def test_explanations_name_the_columns_of_every_library(library):
     assert notes["ship"] == "Titanic (expected Titanic)"
     boarded = people()["boarded"].iloc[-1]
     assert notes["boarded"].startswith(f"{boarded:%Y-%m-%d} (expected 1912-04-")
-    for row in (60, 1.5):
-        with pytest.raises(ValueError, match=f"row must be the position of a row .*got {row}"):
+    for row in (60, 1.5, [0, 60], [], np.zeros(60, bool)):
+        with pytest.raises(ValueError, match="row must be the position of a row"):
             AnomalyScoreDisplay.from_estimator(detector, table, row=row)
+
+
+def test_shares_of_several_rows():
+    """Each row counts the same, whatever its score."""
+    parts = np.array([[1.0, 3.0], [10.0, 0.0], [0.0, 0.0]])
+    display = AnomalyScoreDisplay.from_scores([-4.0, -10.0, 0.0], explanation=parts)
+    assert_allclose([bar.get_width() for bar in display.bars_], [1.25 / 3, 0.75 / 3])
+    assert display.axes_[1].get_xlabel() == "Mean share in the scores of 3 rows"
+    X = CODES.copy()
+    X[3, 1] = 50
+    detector = AEAnomalyDetector(novelty=True, **QUICK_DETECTOR).fit(CODES)
+    mask = detector.predict(X) == -1
+    display = AnomalyScoreDisplay.from_estimator(detector, X, row=mask)
+    assert_allclose(display.explanation, detector.explain(X)[mask])
+    positions = np.flatnonzero(mask)
+    same = AnomalyScoreDisplay.from_estimator(detector, X, row=positions - len(X))
+    assert_allclose(same.explanation, display.explanation)
+
+
+def test_scores_of_several_detectors_share_axes():
+    first = AnomalyScoreDisplay.from_scores([-1.0, -2.0], -1.5, name="a")
+    other = AnomalyScoreDisplay.from_scores([-3.0], -2.0, name="b", ax=first.ax_, alpha=0.3)
+    legend = texts(other.ax_.get_legend().get_texts())
+    assert legend[0] == "a: 2 rows"
+    assert legend[2:] == ["b: 1 rows", "b: Threshold 2, 100.0% beyond"]
+    colors = [line.get_color()[:3] for line in other.ax_.lines]
+    assert colors[0] != colors[1]
+    assert other.ax_.patches[-1].get_alpha() == 0.3
 
 
 def test_the_legend_of_scores_covers_nothing():

@@ -250,10 +250,10 @@ def test_the_last_line_of_verbose(quick, digits, capsys, params, ending):
 def test_every_reason_has_its_words(quick, digits, capsys):
     from typing import get_args
 
-    from skae.estimators._fit_callbacks import _ENDINGS
+    from skae.estimators._fit_callbacks import ENDINGS
     from skae.training._train import Ending
 
-    assert {*_ENDINGS, "max_iter"} == {*get_args(Ending), "pca"}
+    assert {*ENDINGS, "max_iter"} == {*get_args(Ending), "pca"}
     quick(verbose=1, max_iter=100, learning_rate=1e-12).fit(digits)
     assert capsys.readouterr().out.endswith("; converged, no better than the start.\n")
 

@@ -1,15 +1,18 @@
 """Displays: what is drawn, with which labels, and what is refused."""
 
 import sys
+from copy import copy
 
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.decomposition import PCA
-from sklearn.pipeline import make_pipeline
+from sklearn.model_selection import GridSearchCV
+from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import Normalizer, StandardScaler
 
 from data import data_rng
+from skae.metrics import reconstruction_score
 from skae.plotting import (
     ComponentCurveDisplay,
     LatentPathDisplay,
@@ -46,14 +49,59 @@ def test_without_matplotlib_the_error_says_how_to_get_it(monkeypatch):
 
 def test_losses_of_an_estimator(fitted):
     display = LossCurveDisplay.from_estimator(fitted)
-    training, validation = display.lines_
+    training, validation, *_ = display.lines_
     assert_allclose(training.get_xydata(), np.c_[[1, 2, 3], fitted.loss_curve_])
     held_out = [fitted.start_loss_, *fitted.validation_loss_curve_]
     assert_allclose(validation.get_xydata(), np.c_[[0, 1, 2, 3], held_out])
     assert "squared units of X" in display.ax_.get_ylabel()
     legend = texts(display.ax_.get_legend().get_texts())
     assert legend[:2] == ["Training", "Validation"]
-    assert legend[2].startswith(f"Kept: epoch {fitted.best_iter_}, ")
+    assert legend[-1].startswith(f"Kept: epoch {fitted.best_iter_}, ")
+    assert display.ax_.get_title() == "Loss by epoch: stopped at max_iter"
+
+
+def test_losses_of_both_starts(quick, digits):
+    """The start that was not kept is grey, with the reason why its training ended."""
+    ae = quick(n_components=1).fit(digits)
+    other = {"pca": "random", "random": "pca"}[ae.init_]
+    display = LossCurveDisplay.from_estimator(ae)
+    assert_allclose(display.lines_[2].get_ydata(), ae.starts_[other]["validation_loss_curve"])
+    name = "PCA" if other == "pca" else other
+    ending = {"max_iter": "stopped at max_iter", "behind": "behind the first start"}
+    ending = ending[ae.starts_[other]["ending"]]
+    assert display.lines_[2].get_label() == f"{name} start: {ending}"
+    assert len(LossCurveDisplay.from_estimator(ae.set_params(warm_start=True)).lines_) == 2
+
+
+@pytest.mark.parametrize(
+    ("params", "label"),
+    [
+        ({"standardize": True}, "Squared error (squared standard deviations)"),
+        ({"loss": "absolute_error"}, "Absolute error (units of X)"),
+        ({"table_": object()}, "Loss of the table (weighted over its columns)"),
+    ],
+)
+def test_the_unit_of_the_loss(fitted, params, label):
+    estimator = copy(fitted)
+    vars(estimator).update(params)
+    assert LossCurveDisplay.from_estimator(estimator).ax_.get_ylabel() == label
+
+
+def test_losses_of_several_estimators_share_axes():
+    parts = {"reconstruction": [2, 1], "kl": [1, 2]}
+    first = LossCurveDisplay.from_curves([3, 2], [4, 3], best=(2, 3), parts=parts, name="a")
+    other = LossCurveDisplay.from_curves(
+        [5, 4], [6, 5], parts=parts, name="b", ax=first.axes_, lw=3
+    )
+    assert list(other.axes_) == list(first.axes_)
+    legend = texts(other.ax_.get_legend().get_texts())
+    kept = "a: Kept: epoch 2, 3"
+    assert legend == ["a: Training", "a: Validation", kept, "b: Training", "b: Validation"]
+    colors = [{line.get_color() for line in each.lines_} for each in (first, other)]
+    assert len(set.union(*colors)) == 2
+    assert {line.get_linewidth() for line in other.lines_} == {3}
+    with pytest.raises(ValueError, match="ax must be one matplotlib Axes or 1; got 3"):
+        LossCurveDisplay.from_curves([3, 2], ax=first.axes_)
 
 
 def test_losses_inside_a_pipeline(fitted):
@@ -130,6 +178,43 @@ def test_the_size_that_is_enough():
     texts = [text.get_text() for text in display.ax_.get_legend().get_texts()]
     assert texts == ["Network", "PCA", "45% by 2 columns"]
     assert ComponentCurveDisplay.from_curves([0.2], share=0.9).n_components_ is None
+
+
+def test_curves_of_pca(digits):
+    pca = PCA(6).fit(digits)
+    display = ComponentCurveDisplay.from_estimator(pca)
+    assert_allclose(display.lines_[0].get_ydata(), np.cumsum(pca.explained_variance_ratio_))
+    pipeline = make_pipeline(StandardScaler(), PCA(6)).fit(digits)
+    scaled = pipeline[:-1].transform(digits)
+    other = ComponentCurveDisplay.from_estimator(
+        pipeline, digits, name="scaled", ax=display.ax_, ls=":"
+    )
+    assert_allclose(
+        other.lines_[0].get_ydata(), np.cumsum(PCA(6).fit(scaled).explained_variance_ratio_)
+    )
+    assert texts(display.ax_.get_legend().get_texts()) == ["PCA", "scaled"]
+    assert other.lines_[0].get_linestyle() == ":"
+    assert other.lines_[0].get_color() != display.lines_[0].get_color()
+
+
+def test_curves_of_searches(digits):
+    pipeline = Pipeline([("scale", StandardScaler()), ("pca", PCA())])
+    grid = {"pca__n_components": [8, 2, 4, 0.5], "pca__whiten": [True, False]}
+    search = GridSearchCV(pipeline, grid, cv=3, scoring=reconstruction_score).fit(digits)
+    display = ComponentCurveDisplay.from_estimator(search, name="PCA")
+    results = search.cv_results_
+    sizes = np.array([given["pca__n_components"] for given in results["params"]])
+    best = [results["mean_test_score"][sizes == size].max() for size in (2, 4, 8)]
+    assert_allclose(display.lines_[0].get_xydata(), np.c_[[2, 4, 8], best])
+    assert display.ax_.get_ylabel() == "Mean test score"
+    # With rows, and of one size alone, what the best estimator explains.
+    some = ComponentCurveDisplay.from_estimator(search, digits).lines_[0].get_ydata()
+    assert len(some) == search.best_estimator_[-1].n_components_
+    one = GridSearchCV(PCA(3), {"whiten": [True]}, cv=3).fit(digits)
+    assert_allclose(
+        ComponentCurveDisplay.from_estimator(one).explained,
+        np.cumsum(one.best_estimator_.explained_variance_ratio_),
+    )
 
 
 def test_no_curve_of_a_code_without_order(fitted, ordered, digits):
@@ -297,17 +382,48 @@ def test_which_plane(blob):
     display = LatentSpaceDisplay.from_codes(blob, components=(3, 1), color="black")
     assert_allclose(display.scatters_[0].get_offsets(), blob[:, [3, 1]])
     assert display.ax_.get_xlabel() == "Component 3 of the code"
+    assert display.ax_.get_title() == "Codes"
     display = LatentSpaceDisplay.from_codes(blob, list("abc") * 20, components="pca")
     assert "of its variance" in display.ax_.get_xlabel()
     assert len(display.scatters_) == 3
 
 
+def test_codes_of_one_number_lie_along_lines(blob):
+    y = [None if i % 5 == 0 else "ab"[i % 2] for i in range(60)]
+    display = LatentSpaceDisplay.from_codes(blob[:, :1], y, y_name="Group", name="PCA")
+    assert texts(display.ax_.get_yticklabels()) == ["missing", "b", "a"]
+    assert display.ax_.get_title() == "Codes by PCA"
+    assert display.ax_.get_ylabel() == "Group"
+    assert display.legend_ is None
+    a, b, missing = (np.asarray(each.get_offsets()) for each in display.scatters_)
+    assert_allclose(a[:, 0], blob[[label == "a" for label in y], 0])
+    for points, line in ((missing, 0), (b, 1), (a, 2)):
+        assert np.abs(points[:, 1] - line).max() <= 0.4
+        assert len(set(points[:, 1])) == len(points)
+    measured = LatentSpaceDisplay.from_codes(blob, blob[:, 1], components=4)
+    assert_allclose(measured.scatters_[0].get_offsets()[:, 0], blob[:, 4])
+    assert measured.colorbar_ is not None
+    assert len(LatentSpaceDisplay.from_codes(blob[:, :1], components="pca").scatters_) == 1
+
+
+def test_each_pair_of_several_components_has_a_panel(blob):
+    y = ["ab"[i % 2] for i in range(60)]
+    display = LatentSpaceDisplay.from_codes(blob, y, components=(0, 3, 2))
+    assert display.axes_.shape == (2, 2)
+    assert not display.axes_[0, 1].axison
+    pairs = [(0, 3), (0, 2), (3, 2)]
+    for i, pair in enumerate(pairs):
+        assert_allclose(display.scatters_[2 * i].get_offsets(), blob[::2, pair])
+    assert display.axes_[1, 1].get_xlabel() == "Component 3 of the code"
+    assert display.axes_[1, 0].get_ylabel() == "Component 2 of the code"
+    assert texts(display.legend_.get_texts()) == ["a", "b"]
+    assert LatentSpaceDisplay.from_codes(blob, blob[:, 0], components=(0, 1, 2)).colorbar_
+
+
 @pytest.mark.parametrize(
     ("params", "match"),
     [
-        ({"codes": np.ones((5, 1))}, "minimum of 2 is required"),
         ({"components": (0, 5)}, r"components.*0 to 4.*got \(0, 5\)"),
-        ({"components": (0, 1, 2)}, "components must be 2 columns"),
         ({"components": "tsne"}, "or 'pca'; got 'tsne'"),
         ({"y": [0, 1]}, "inconsistent numbers of samples"),
     ],

@@ -8,7 +8,7 @@ from sklearn.exceptions import ConvergenceWarning
 from skae.utils._calls import warn_user
 
 # The last line of `verbose` for each `stop_reason_` but "max_iter".
-_ENDINGS = {
+ENDINGS = {
     "converged": "converged",
     "pca": "converged, no better than the start",
     "behind": "behind the first start",
@@ -185,7 +185,7 @@ class FitMonitor:
             run = len(self.names) == 2 and fitted.init_ == "random"
             epoch = fitted.best_iter_ - self.n_before
             seconds = time.monotonic() - self.began
-            ending = _ENDINGS.get(fitted.stop_reason_)
+            ending = ENDINGS.get(fitted.stop_reason_)
             if ending is None:
                 progress = ", not converged" * reached_max_iter(fitted)
                 ending = f"stopped at max_iter={fitted.max_iter}{progress}"

@@ -129,7 +129,9 @@ class LatentPathsMixin:
         return decode(self, traversal_codes(self, X, start, components, n_values, values)[0])
 
 
-def interpolate(estimator, X_start, X_end, n_steps, weights, method):
+def interpolate(
+    estimator: Any, X_start: Any, X_end: Any, n_steps: int, weights: Any, method: str
+) -> np.ndarray:
     """The method of that name, for any transformer that goes back."""
     given = {"n_steps": n_steps, "method": method}
     validate_parameter_constraints(_CONSTRAINTS, given, "interpolate")
@@ -149,7 +151,15 @@ def interpolate(estimator, X_start, X_end, n_steps, weights, method):
     return decode(estimator, path(start[:, np.newaxis], end[:, np.newaxis], shares))
 
 
-def traversal_codes(estimator, X, start, components, n_values, values, together=False):
+def traversal_codes(
+    estimator: Any,
+    X: Any,
+    start: Any,
+    components: Any,
+    n_values: int,
+    values: Any,
+    together: bool = False,
+) -> tuple[np.ndarray, np.ndarray]:
     """Codes of a traversal, and the values in them.
 
     With `together`, of two components at once: shape (n_values, n_values, n_components_).
@@ -181,7 +191,7 @@ def traversal_codes(estimator, X, start, components, n_values, values, together=
     return codes, values
 
 
-def encode(estimator, X, name):
+def encode(estimator: Any, X: Any, name: str) -> np.ndarray:
     """Codes of rows; the error names the parameter that the rows came in."""
     if hasattr(X, "__len__") and not len(X):
         raise ValueError(f"{name} must have at least one row; got none.")
@@ -193,14 +203,16 @@ def encode(estimator, X, name):
         raise ValueError(f"{name} cannot be encoded: {error}") from error
 
 
-def decode(estimator, codes):
+def decode(estimator: Any, codes: np.ndarray) -> np.ndarray:
     """Rows for an array of codes with any number of axes before the last."""
     check_inverse(estimator)
     rows = np.asarray(estimator.inverse_transform(codes.reshape(-1, codes.shape[-1])))
     return rows.reshape(*codes.shape[:-1], *rows.shape[1:])
 
 
-def check_components(components, n_components, how_many=None):
+def check_components(
+    components: Any, n_components: int, how_many: int | None = None
+) -> np.ndarray:
     """Positions of columns of the code, as an array."""
     if components is None:
         return np.arange(n_components)
@@ -216,7 +228,7 @@ def check_components(components, n_components, how_many=None):
     return chosen
 
 
-def numbers(name, values):
+def numbers(name: str, values: Any) -> np.ndarray:
     """A one-dimensional array of finite numbers."""
     values = check_floats(values, name, dtype=np.float64, ensure_2d=False)
     if values.ndim != 1:

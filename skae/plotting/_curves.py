@@ -1,28 +1,44 @@
 """LossCurveDisplay and ComponentCurveDisplay."""
 
 from dataclasses import KW_ONLY, dataclass
+from numbers import Integral
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike
 
+from skae.estimators._fit_callbacks import ENDINGS
 from skae.metrics import reconstruction_score, variance_explained
-from skae.plotting._drawing import COLORS, GREY, add_grid, axes_for, panels_for, unwrap
+from skae.plotting._drawing import (
+    GREY,
+    Array,
+    Display,
+    add_grid,
+    axes_for,
+    last_step,
+    panels_for,
+    setting,
+    unwrap,
+)
 
+# Of each loss its name, and its unit for columns in the unit that is filled in.
 _LOSS_NAMES = {
-    "squared_error": "Squared error (squared units of X)",
-    "absolute_error": "Absolute error (units of X)",
-    "huber": "Huber loss (squared units of X)",
+    "squared_error": "Squared error (squared {})",
+    "absolute_error": "Absolute error ({})",
+    "huber": "Huber loss (squared {})",
     "binary_crossentropy": "Binary cross-entropy (nats a column)",
     "cosine": "1 - cosine",
     "ssim": "1 - structural similarity",
 }
+_SHARE = "Share of variance explained"
 
 
 @dataclass(eq=False, repr=False)
-class LossCurveDisplay:
-    """Training and validation loss by epoch.
+class LossCurveDisplay(Display):
+    """Training and validation loss by epoch, and why training ended.
 
-    Make it by `from_estimator` or `from_curves`.
+    Make it by `from_estimator` or `from_curves`. To compare estimators in the same axes, give
+    each a name, and the `axes_` of the first display as `ax` of the others.
 
     Parameters
     ----------
@@ -41,8 +57,17 @@ class LossCurveDisplay:
     parts : dict of str to array-like of shape (n_epochs,), default=None
         Parts of the training loss, each drawn in a panel of its own.
 
+    others : dict of str to array-like of shape (n_epochs,), default=None
+        Losses from other starts, which were not kept, by label.
+
     loss_name : str, default="Loss"
         What the loss is, and its unit.
+
+    ending : str, default=""
+        Why training ended.
+
+    name : str, default=None
+        Name of the estimator, before the labels of its lines.
 
     Attributes
     ----------
@@ -56,7 +81,7 @@ class LossCurveDisplay:
         The figure.
 
     lines_ : list of matplotlib Line2D
-        Training loss, validation loss where there is one, and the parts.
+        Training loss, validation loss where there is one, other starts and the parts.
 
     See Also
     --------
@@ -80,98 +105,163 @@ class LossCurveDisplay:
     start_loss: float | None = None
     best: tuple[int, float] | None = None
     parts: dict[str, ArrayLike] | None = None
+    others: dict[str, ArrayLike] | None = None
     loss_name: str = "Loss"
+    ending: str = ""
+    name: str | None = None
 
     @classmethod
-    def from_estimator(cls, estimator, *, ax=None, log_scale=False):
+    def from_estimator(
+        cls,
+        estimator: Any,
+        *,
+        name: str | None = None,
+        ax: Any = None,
+        log_scale: bool = False,
+        **line_params: Any,
+    ) -> Self:
         """Draw the losses that a fitted estimator has kept, and return the display.
 
         Parameters
         ----------
         estimator : fitted estimator
-            With `loss_curve_`; or a Pipeline or search around one.
+            With `loss_curve_`; or a Pipeline or search around one. Of one with `starts_`, the
+            start that was not kept is drawn, too, with the reason why its training ended.
 
-        ax, log_scale
-            As in `plot`.
+        name, ax, log_scale, **line_params
+            As in the class and in `plot`.
         """
         estimator = unwrap(estimator, "loss_curve_")
         best = getattr(estimator, "best_iter_", None), getattr(estimator, "best_loss_", None)
-        # Of a warm start, the start loss may be that of a later epoch.
-        continues_training = getattr(estimator, "warm_start", False)
+        # Of a warm start, the start loss may be that of a later epoch, and so with the starts.
+        is_first = not getattr(estimator, "warm_start", False)
+        starts = getattr(estimator, "starts_", {}) if is_first else {}
+        ending = getattr(estimator, "stop_reason_", "")
         return cls.from_curves(
             estimator.loss_curve_,
             getattr(estimator, "validation_loss_curve_", None),
-            start_loss=None if continues_training else getattr(estimator, "start_loss_", None),
+            start_loss=getattr(estimator, "start_loss_", None) if is_first else None,
             best=None if None in best else best,
             parts=getattr(estimator, "loss_parts_", None),
-            loss_name=_LOSS_NAMES.get(str(getattr(estimator, "loss", "")), "Loss"),
+            others={
+                f"{'PCA' if key == 'pca' else key} start: {_ending(start['ending'])}": start[
+                    "validation_loss_curve"
+                ]
+                for key, start in starts.items()
+                if key != estimator.init_
+            },
+            loss_name=_loss_name(estimator),
+            ending=_ending(ending),
+            name=name,
             ax=ax,
             log_scale=log_scale,
+            **line_params,
         )
 
     @classmethod
-    def from_curves(cls, training, validation=None, *, ax=None, log_scale=False, **params):
+    def from_curves(
+        cls,
+        training: ArrayLike,
+        validation: ArrayLike | None = None,
+        *,
+        start_loss: float | None = None,
+        best: Any = None,
+        parts: dict[str, ArrayLike] | None = None,
+        others: dict[str, ArrayLike] | None = None,
+        loss_name: str = "Loss",
+        ending: str = "",
+        name: str | None = None,
+        ax: Any = None,
+        log_scale: bool = False,
+        **line_params: Any,
+    ) -> Self:
         """Draw losses that came from anywhere, and return the display.
 
         Parameters are those of the class and of `plot`.
         """
-        return cls(training, validation, **params).plot(ax, log_scale=log_scale)
+        display = cls(
+            training, validation, start_loss=start_loss, best=best, parts=parts,
+            others=others, loss_name=loss_name, ending=ending, name=name,
+        )  # fmt: skip
+        return display.plot(ax, log_scale=log_scale, **line_params)
 
-    def plot(self, ax=None, *, log_scale=False):
+    def plot(self, ax: Any = None, *, log_scale: bool = False, **line_params: Any) -> Self:
         """Draw, and return the display.
 
         Parameters
         ----------
-        ax : matplotlib Axes, default=None
-            Where to draw. None: in a new figure.
+        ax : matplotlib Axes or array of them, default=None
+            Where to draw: one that may be divided, or `axes_` of another display. None: in a
+            new figure.
 
         log_scale : bool, default=False
             Whether the axis of the loss is logarithmic.
+
+        **line_params : dict
+            For matplotlib's `plot`.
         """
         parts = self.parts or {}
         size = (4 * (1 + len(parts)), 3.8) if parts else (6.4, 4.2)
-        (self.axes_,) = panels_for(self, ax, size, "Loss by epoch", 1, 1 + len(parts))
+        title = "Loss by epoch" + f": {self.ending}" * bool(self.ending and not self.name)
+        (self.axes_,) = panels_for(self, ax, size, title, 1, 1 + len(parts))
         first, *others = self.axes_
-        self.lines_ = _line(first, self.training, COLORS[0], "Training")
-        if self.validation is not None:
+        label = f"{self.name}: {{}}" if self.name else "{}"
+        is_alone = self.validation is None
+        style: dict[str, Any] = ({} if is_alone else {"ls": "--", "lw": 1.2}) | line_params
+        self.lines_ = _line(first, self.training, label.format("Training"), style)
+        same = {"color": self.lines_[0].get_color()} | line_params
+        if not is_alone:
             has_start = self.start_loss is not None and np.isfinite(self.start_loss)
             start = [self.start_loss] if has_start else []
-            curve = [*start, *self.validation]
-            self.lines_ += _line(first, curve, COLORS[1], "Validation", 1 - len(start))
+            curve, text = [*start, *np.asarray(self.validation)], label.format("Validation")
+            self.lines_ += _line(first, curve, text, same, 1 - len(start))
+        for text, other in (self.others or {}).items():
+            style = {"color": GREY, "lw": 1.2} | line_params
+            self.lines_ += _line(first, other, label.format(text), style)
         if self.best is not None and np.isfinite(self.best[1]):
             epoch, loss = self.best
             first.axvline(epoch, color=GREY, ls=":", lw=1, zorder=1)
-            _mark(first, epoch, loss, f"Kept: epoch {epoch}, {loss:.4g}")
+            _mark(first, epoch, loss, label.format(f"Kept: epoch {epoch}, {loss:.4g}"))
         first.set_ylabel(self.loss_name)
         first.legend()
-        # The first two colours mean training and validation.
-        for i, (panel, (name, part)) in enumerate(zip(others, parts.items(), strict=True)):
-            self.lines_ += _line(panel, part, COLORS[2 + i % 6], name)
+        for panel, (name, part) in zip(others, parts.items(), strict=True):
+            self.lines_ += _line(panel, part, name, same)
             panel.set_ylabel(f"Part: {name}")
         for panel in self.axes_:
             panel.set_xlabel("Epoch")
-            panel.set_yscale("log" if log_scale else "linear")
+            if log_scale:
+                panel.set_yscale("log")
             panel.xaxis.get_major_locator().set_params(integer=True)
             add_grid(panel, alpha=0.3)
         return self
 
 
 @dataclass(eq=False, repr=False)
-class ComponentCurveDisplay:
-    """Share of variance explained by the first columns of an ordered code, beside PCA's.
+class ComponentCurveDisplay(Display):
+    """Share of variance explained by the first columns of a code, beside PCA's.
 
-    Make it by `from_estimator` or `from_curves`.
+    Make it by `from_estimator` or `from_curves`. To compare estimators in the same axes, give
+    each a name, and the `ax_` of the first display as `ax` of the others.
 
     Parameters
     ----------
-    explained : array-like of shape (n_components,)
+    explained : array-like of shape (n_sizes,)
         What the first column explains, the first two, and so on.
 
-    pca : array-like of shape (n_components,), default=None
+    pca : array-like of shape (n_sizes_of_pca,), default=None
         The same of principal components.
+
+    sizes : array-like of shape (n_sizes,), default=None
+        Numbers of columns that `explained` belongs to. None: 1, 2, and so on.
 
     share : float, default=None
         A share of variance to reach: the least size that does is marked.
+
+    score_name : str, default="Share of variance explained"
+        What `explained` is.
+
+    name : str, default="Network"
+        Name of the estimator.
 
     Attributes
     ----------
@@ -182,7 +272,7 @@ class ComponentCurveDisplay:
         The figure.
 
     lines_ : list of matplotlib Line2D
-        The network's curve and, where there is one, PCA's.
+        The estimator's curve and, where there is one, PCA's.
 
     n_components_ : int or None
         The least size that reaches `share`; None where there is none.
@@ -206,96 +296,200 @@ class ComponentCurveDisplay:
     explained: ArrayLike
     pca: ArrayLike | None = None
     _: KW_ONLY
+    sizes: ArrayLike | None = None
     share: float | None = None
+    score_name: str = _SHARE
+    name: str = "Network"
 
     @classmethod
-    def from_estimator(cls, estimator, X=None, *, pca=None, share=None, ax=None):
+    def from_estimator(
+        cls,
+        estimator: Any,
+        X: Any = None,
+        *,
+        pca: Any = None,
+        share: float | None = None,
+        name: str | None = None,
+        ax: Any = None,
+        **line_params: Any,
+    ) -> Self:
         """Draw what the columns of a fitted estimator explain, and return the display.
 
         Parameters
         ----------
-        estimator : AutoencoderTransformer
-            Fitted with ``ordered=True``; or, without `X`, a Pipeline or search around one.
+        estimator : AutoencoderTransformer, PCA or search
+            An autoencoder fitted with ``ordered=True``, or PCA; or a Pipeline that ends in one.
+            Or a search over `n_components`, of which the best mean test score of each size is
+            drawn; with `X`, or where it had one size alone, what its best estimator explains.
 
         X : data frame or array-like of shape (n_samples, n_features), default=None
             Rows to score by. None: those held out in `fit`, as in `variance_explained_`,
-            beside `pca_variance_explained_`.
+            beside `pca_variance_explained_`; of PCA, the training rows.
 
         pca : sklearn.decomposition.PCA, default=None
             Fitted on the same training rows, to be scored on `X` too.
 
-        share, ax
-            As in the class and in `plot`.
+        share, name, ax, **line_params
+            As in the class and in `plot`. By default the name is "Network" or "PCA".
         """
-        if X is None:
-            if pca is not None:
-                raise ValueError("pca is scored on X: give X too, or neither.")
-            estimator = unwrap(estimator, "variance_explained_")
-            curves = estimator.variance_explained_, estimator.pca_variance_explained_
+        if X is None and pca is not None:
+            raise ValueError("pca is scored on X: give X too, or neither.")
+        curve_of_pca, score_name = None, _SHARE
+        sizes, explained = (None, None) if X is not None else _curve_of_search(estimator)
+        if sizes is not None:
+            score_name = "Mean test score"
+            if isinstance(estimator.scoring, str):
+                score_name += f" ({estimator.scoring})"
         else:
-            if not hasattr(estimator, "variance_explained_"):
+            estimator, rows = last_step(estimator, X)
+            is_pca = hasattr(estimator, "components_")
+            is_pca = is_pca and hasattr(estimator, "explained_variance_ratio_")
+            if not is_pca and not hasattr(estimator, "variance_explained_"):
                 raise TypeError(
-                    "estimator must be an AutoencoderTransformer fitted with ordered=True; "
+                    "estimator must be an AutoencoderTransformer fitted with ordered=True, "
+                    "which has variance_explained_, or PCA, or a search over n_components; "
                     f"got {estimator!r}."
                 )
-            sizes = range(1, estimator.n_components_ + 1)
-            explained = [reconstruction_score(estimator.truncated(k), X) for k in sizes]
-            curves = explained, None if pca is None else _curve_of_pca(pca, X, sizes)
-        return cls.from_curves(*curves, share=share, ax=ax)
+            name = name or ("PCA" if is_pca else "Network")
+            sizes = np.arange(
+                1, 1 + (len(estimator.components_) if is_pca else estimator.n_components_)
+            )
+            if X is None and is_pca:
+                explained = np.cumsum(estimator.explained_variance_ratio_)
+            elif X is None:
+                explained = estimator.variance_explained_
+                curve_of_pca = estimator.pca_variance_explained_
+            elif is_pca:
+                explained = _curve_of_pca(estimator, rows, sizes)
+            else:
+                explained = [reconstruction_score(estimator.truncated(k), rows) for k in sizes]
+            if pca is not None:
+                curve_of_pca = _curve_of_pca(pca, rows, sizes)
+        return cls.from_curves(
+            explained,
+            curve_of_pca,
+            sizes=sizes,
+            share=share,
+            score_name=score_name,
+            name=name or "Network",
+            ax=ax,
+            **line_params,
+        )
 
     @classmethod
-    def from_curves(cls, explained, pca=None, *, share=None, ax=None):
+    def from_curves(
+        cls,
+        explained: Any,
+        pca: Any = None,
+        *,
+        sizes: Any = None,
+        share: float | None = None,
+        score_name: str = _SHARE,
+        name: str = "Network",
+        ax: Any = None,
+        **line_params: Any,
+    ) -> Self:
         """Draw curves that came from anywhere, and return the display.
 
         Parameters are those of the class and of `plot`.
         """
-        return cls(explained, pca, share=share).plot(ax)
+        display = cls(
+            explained, pca, sizes=sizes, share=share, score_name=score_name, name=name
+        )
+        return display.plot(ax, **line_params)
 
-    def plot(self, ax=None):
+    def plot(self, ax: Any = None, **line_params: Any) -> Self:
         """Draw, and return the display.
 
         Parameters
         ----------
         ax : matplotlib Axes, default=None
             Where to draw. None: in a new figure.
+
+        **line_params : dict
+            For matplotlib's `plot`.
         """
         ax = axes_for(self, ax, (6.4, 4.2))
         explained = np.asarray(self.explained, dtype=np.float64)
-        self.lines_ = _line(ax, explained, COLORS[0], "Network", most_marked=40)
+        sizes = 1 + np.arange(len(explained)) if self.sizes is None else np.asarray(self.sizes)
+        self.lines_ = _line(ax, explained, self.name, line_params, sizes, 40)
         if self.pca is not None:
-            self.lines_ += _line(ax, self.pca, COLORS[1], "PCA", most_marked=40)
+            style = {"color": self.lines_[0].get_color(), "ls": "--", "lw": 1.2} | line_params
+            label = "PCA" if self.name == "Network" else f"PCA beside {self.name}"
+            self.lines_ += _line(ax, self.pca, label, style, 1, 40)
         self.n_components_ = None
         if self.share is not None:
             ax.axhline(self.share, color=GREY, ls=":", lw=1, zorder=1)
             reached = explained >= self.share
             if reached.any():
-                self.n_components_ = size = int(np.argmax(reached)) + 1
-                _mark(ax, size, explained[size - 1], f"{self.share:.0%} by {size} columns")
+                at = int(np.argmax(reached))
+                self.n_components_ = size = int(sizes[at])
+                _mark(ax, size, explained[at], f"{self.share:.0%} by {size} columns")
         title = "What the first columns explain"
-        ax.set(xlabel="Columns of the code", ylabel="Share of variance explained", title=title)
-        ax.set_ylim(top=1)
+        if self.score_name != _SHARE:
+            title = "Score by number of columns"
+        ax.set(xlabel="Columns of the code", ylabel=self.score_name, title=title)
+        if self.score_name == _SHARE:
+            ax.set_ylim(top=1)
         ax.xaxis.get_major_locator().set_params(integer=True)
         add_grid(ax, alpha=0.3)
         ax.legend(loc="lower right")
         return self
 
 
-def _line(ax, curve, color, label, first=1, most_marked=14):
-    """A curve (n_points,) over whole numbers, with markers where it has few points."""
+def _line(
+    ax: Any,
+    curve: Any,
+    label: str,
+    style: dict[str, Any],
+    first: Any = 1,
+    most_marked: int = 14,
+) -> list[Any]:
+    """A curve (n_points,) from `first` on, or over such an array; markers on few points."""
     curve = np.asarray(curve, dtype=np.float64)
     marker = "." if len(curve) <= most_marked else None
-    positions = np.arange(first, first + len(curve))
-    return ax.plot(positions, curve, color=color, label=label, marker=marker)
+    at = first if np.ndim(first) else np.arange(first, first + len(curve))
+    return list(ax.plot(at, curve, **{"label": label, "marker": marker} | style))
 
 
-def _mark(ax, x, y, label):
+def _mark(ax: Any, x: float, y: float, label: str) -> None:
     """A star at the point that was chosen."""
-    ax.plot(x, y, "*", ms=13, color="black", mec="white", zorder=4, ls="none", label=label)
+    colors = {"color": setting("text.color"), "mec": setting("axes.facecolor")}
+    ax.plot(x, y, "*", ms=13, zorder=4, ls="none", label=label, **colors)
 
 
-def _curve_of_pca(pca, X, sizes):
+def _loss_name(estimator: Any) -> str:
+    """Name and unit of the losses that an estimator has kept."""
+    if getattr(estimator, "table_", None) is not None:
+        return "Loss of the table (weighted over its columns)"
+    name = _LOSS_NAMES.get(str(getattr(estimator, "loss", "")), "Loss")
+    is_standardized = getattr(estimator, "standardize", None) is True
+    return name.format("standard deviations" if is_standardized else "units of X")
+
+
+def _ending(reason: str) -> str:
+    return ENDINGS.get(reason, f"stopped at {reason}" * bool(reason))
+
+
+def _curve_of_pca(pca: Any, X: Any, sizes: Array) -> list[float]:
     """Variance of X (n_samples, n_features) explained by the first components, (n_sizes,)."""
     code = np.ascontiguousarray(pca.transform(X))
     columns = np.arange(code.shape[1])
     truncated = (np.where(columns < k, code, 0) for k in sizes if k <= len(columns))
     return [variance_explained(X, pca.inverse_transform(codes)) for codes in truncated]
+
+
+def _curve_of_search(search: Any) -> tuple[Any, Any]:
+    """Sizes (n_sizes,) of a search over `n_components`, and the best mean score of each."""
+    results = getattr(search, "cv_results_", {})
+    refit = getattr(search, "refit", True)
+    scores = results.get(f"mean_test_{refit if isinstance(refit, str) else 'score'}")
+    params = results.get("params", [])
+    for key in {name for given in params for name in given if name.endswith("n_components")}:
+        # Not shares of variance, nor their absence.
+        values = [given.get(key) for given in params]
+        values = np.array([v if isinstance(v, Integral) else 0 for v in values])
+        sizes = np.unique(values[values > 0])
+        if len(sizes) > 1 and scores is not None:
+            return sizes, [np.max(scores[values == size]) for size in sizes]
+    return None, None

@@ -1,30 +1,45 @@
 """Axes, colours and mosaics of images, and the arrays that displays draw."""
 
-from typing import NamedTuple
+from importlib import import_module
+from math import lcm
+from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
+from skae.tables._column_values import in_microseconds
 from skae.tables._frames import is_frame, read_columns
 from skae.utils._arrays import column_names
 from skae.utils._calls import missing_package
 
-# Okabe and Ito, "Color Universal Design", 2008; the yellow, pale on white, comes last.
-COLORS = (
-    "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#F0E442",
-)  # fmt: skip
-# As many as make each pair of colour and marker come up once in 72 classes.
+Array = NDArray[Any]
+
+# Beside the colours of matplotlib's cycle, whose number is of no consequence: see `look`.
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", ">")
 
+# Legible on white and on black.
 GREY = "0.55"
 
 # Text of a missing value.
 MISSING = "missing"
 
+# More names of columns, or numbers, than these are not legible.
+MOST_NAMES = 30
+MOST_NUMBERS = 120
+
 # Between two images of a mosaic, as a share of their height.
 _GAP = 0.08
 
 
-def axes_for(display, ax, size=None):
+class Display:
+    """What is set when a display is drawn."""
+
+    ax_: Any
+    axes_: Any
+    figure_: Any
+
+
+def axes_for(display: Display, ax: Any, size: Any = None) -> Any:
     """The axes given, or those of a new figure of this size in inches, as attributes."""
     try:
         import matplotlib.pyplot as plt
@@ -36,8 +51,27 @@ def axes_for(display, ax, size=None):
     return ax
 
 
-def panels_for(display, ax, size, title, n_rows, n_columns, **shared):
-    """As `axes_for`, divided into a grid of `axes_`, (n_rows, n_columns), under one title."""
+def panels_for(
+    display: Display,
+    ax: Any,
+    size: tuple[float, float],
+    title: str,
+    n_rows: int,
+    n_columns: int,
+    **shared: Any,
+) -> Array:
+    """As `axes_for`, divided into a grid of `axes_`, (n_rows, n_columns), under one title.
+
+    Where `ax` is an array, these are the panels.
+    """
+    if isinstance(ax, np.ndarray):
+        if ax.size != n_rows * n_columns:
+            raise ValueError(
+                f"ax must be one matplotlib Axes or {n_rows * n_columns}; got {ax.size}."
+            )
+        display.axes_ = ax.reshape(n_rows, n_columns)
+        axes_for(display, ax.flat[0])
+        return display.axes_
     ax = axes_for(display, ax, size)
     if n_rows == n_columns == 1:
         ax.set_title(title)
@@ -58,7 +92,48 @@ def panels_for(display, ax, size, title, n_rows, n_columns, **shared):
     return axes
 
 
-def labels_of_columns(names, rows, n_columns, columns="{} columns"):
+def setting(name: str) -> Any:
+    """One of matplotlib's settings, which a style sets."""
+    settings: Any = import_module("matplotlib").rcParams
+    return settings[name]
+
+
+def look(i: int) -> dict[str, Any]:
+    """Colour, of matplotlib's cycle, and marker of class number `i`: no pair comes up twice."""
+    n_colors, n_markers = len(setting("axes.prop_cycle")), len(MARKERS)
+    # Once all pairs of numbers that go on together are used, the markers move on by one.
+    marker = MARKERS[(i + i // lcm(n_colors, n_markers)) % n_markers]
+    return {"color": f"C{i}", "marker": marker}
+
+
+def draw_cells(panel: Any, values: Array, most: float, cells: Array | None = None) -> Any:
+    """Colours for values (n_rows, n_columns) up to `most`, with a text in each cell."""
+    scale = {"vmin": -most, "vmax": most, "cmap": "PuOr_r"}
+    picture = panel.imshow(np.minimum(values, most), aspect="auto", **scale)
+    if cells is None:
+        return picture
+    for (i, j), text in np.ndenumerate(cells):
+        color = "white" if abs(values[i, j]) > 0.6 * most else "black"
+        style = {"fontsize": 7, "linespacing": 1.0, "ha": "center", "va": "center"}
+        panel.text(j, i, text, color=None if np.isnan(values[i, j]) else color, **style)
+    panel.set_xticks(np.arange(values.shape[1] + 1) - 0.5, minor=True)
+    panel.set_yticks(np.arange(values.shape[0] + 1) - 0.5, minor=True)
+    panel.grid(which="minor", color=GREY, lw=0.4)
+    panel.tick_params(which="minor", length=0)
+    return picture
+
+
+def spreads_of(rows: Array) -> Array:
+    """Standard deviations of columns, (n_columns,); 1 of constant ones: their own units."""
+    n_observed = np.maximum((~np.isnan(rows)).sum(axis=0), 1)
+    residuals = rows - np.nansum(rows, axis=0) / n_observed
+    spread = np.sqrt(np.nansum(np.square(residuals), axis=0) / n_observed)
+    return np.where(spread > 0, spread, 1)
+
+
+def labels_of_columns(
+    names: Any, rows: Any, n_columns: int, columns: str = "{} columns"
+) -> list[str]:
     """Names as given, or those of a data frame, or x0, x1, ...; `columns` is for the error."""
     labels = column_names(rows, n_columns) if names is None else list(map(str, names))
     if len(labels) != n_columns:
@@ -68,7 +143,7 @@ def labels_of_columns(names, rows, n_columns, columns="{} columns"):
     return labels
 
 
-def add_grid(panel, alpha):
+def add_grid(panel: Any, alpha: float) -> None:
     """A pale grid, and axes at the left and the bottom only."""
     panel.grid(alpha=alpha)
     panel.spines[["top", "right"]].set_visible(False)
@@ -78,11 +153,19 @@ class Band(NamedTuple):
     """Images (n_images, height, width[, channels]) in a row of a mosaic, under one label."""
 
     label: str
-    images: np.ndarray
+    images: Array
     is_error: bool = False
 
 
-def draw_mosaic(display, ax, bands, limits, title, cmap="gray", step_labels=None):
+def draw_mosaic(
+    display: Display,
+    ax: Any,
+    bands: list[Band],
+    limits: tuple[float, float],
+    title: str,
+    cmap: str = "gray",
+    step_labels: list[str] | None = None,
+) -> None:
     """Draw bands one under the other in one `axes_`: errors on a scale that starts at zero."""
     n_columns, height, width = bands[0].images.shape[:3]
     gap = _GAP * height
@@ -99,7 +182,7 @@ def draw_mosaic(display, ax, bands, limits, title, cmap="gray", step_labels=None
     ax = axes_for(display, ax, size)
     display.axes_ = np.array([[ax]])
     for i, band in enumerate(bands):
-        scale = {"cmap": cmap, "vmin": low, "vmax": high}
+        scale: dict[str, Any] = {"cmap": cmap, "vmin": low, "vmax": high}
         if band.is_error:
             scale = {"cmap": "magma", "vmin": 0, "vmax": most}
         top = i * (height + gap)
@@ -126,7 +209,17 @@ def draw_mosaic(display, ax, bands, limits, title, cmap="gray", step_labels=None
     ax.spines[:].set_visible(False)
 
 
-def unwrap(estimator, attribute):
+def last_step(estimator: Any, X: Any) -> tuple[Any, Any]:
+    """The last step of a pipeline, of the best one of a search too, and the rows it gets."""
+    estimator = getattr(estimator, "best_estimator_", estimator)
+    if not hasattr(estimator, "steps"):
+        return estimator, X
+    if X is not None and len(estimator) > 1:
+        X = estimator[:-1].transform(X)
+    return estimator.steps[-1][1], X
+
+
+def unwrap(estimator: Any, attribute: str) -> Any:
     """The estimator, or the last one inside a pipeline or search, that has `attribute`."""
     if hasattr(estimator, attribute):
         return estimator
@@ -141,13 +234,14 @@ def unwrap(estimator, attribute):
     )
 
 
-def numeric(name, rows, texts=None):
+def numeric(name: str, rows: Any, texts: dict[int, tuple[Array, bool]] | None = None) -> Array:
     """An array of float64 with two axes or more; missing values are NaN.
 
-    With a dictionary `texts`, data frames may have categories, which are NaN, and times: it
-    gets their texts, (n_samples,), by position, and whether they are categories.
+    With a dictionary `texts`, tables may have categories, which are NaN, and times: it gets
+    their texts, (n_samples,), by position, and whether they are categories.
     """
-    if is_frame(rows):
+    has_objects = isinstance(rows, np.ndarray) and rows.ndim == 2 and rows.dtype.kind == "O"
+    if is_frame(rows) or (has_objects and texts is not None):
         columns, others = [], []
         for j, data in enumerate(read_columns(rows)):
             values = data.values[data.observed]
@@ -159,8 +253,10 @@ def numeric(name, rows, texts=None):
                 is_category = data.family == "category"
                 written = [str(v) for v in (data.values if is_category else data.times())]
                 texts[j] = np.where(data.observed, written, MISSING), is_category
-                values = np.nan if is_category else values
-            columns.append(spread(values, data.observed))
+                # In microseconds, as in other tables of the same display.
+                missing = np.full(len(values), np.nan)
+                values = missing if is_category else in_microseconds(values, data.unit)
+            columns.append(at_observed(values, data.observed))
         if others:
             raise ValueError(
                 f"{name} must hold numbers only; these columns hold others: "
@@ -178,21 +274,21 @@ def numeric(name, rows, texts=None):
     return rows
 
 
-def spread(values, observed):
+def at_observed(values: Any, observed: Array) -> Array:
     """Numbers (n_observed,) where the mask (n_samples,) is True, NaN elsewhere."""
     result = np.full(len(observed), np.nan)
     result[observed] = values
     return result
 
 
-def limits_of(*arrays):
+def limits_of(*arrays: Array) -> tuple[float, float]:
     """Least and greatest of the finite values of arrays; 0 and 1 where there are none."""
     values = np.concatenate([np.ravel(array) for array in arrays])
     values = values[np.isfinite(values)]
     return (values.min(), values.max()) if len(values) else (0.0, 1.0)
 
 
-def as_images(rows, image_shape):
+def as_images(rows: Array, image_shape: tuple[int, ...] | None) -> Array:
     """Rows as (n, height, width) or (n, height, width, 3 or 4)."""
     if image_shape is not None:
         shape, n_numbers = tuple(np.atleast_1d(image_shape)), np.prod(rows.shape[1:])

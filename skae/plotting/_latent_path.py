@@ -1,6 +1,7 @@
 """LatentPathDisplay."""
 
 from dataclasses import KW_ONLY, dataclass
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -14,19 +15,31 @@ from skae.estimators._latent_paths import (
     traversal_codes,
 )
 from skae.plotting._drawing import (
-    COLORS,
+    MISSING,
+    MOST_NAMES,
+    Array,
     Band,
+    Display,
     add_grid,
     as_images,
+    draw_cells,
     draw_mosaic,
+    labels_of_columns,
     limits_of,
     numeric,
     panels_for,
+    spreads_of,
 )
+from skae.tables._frames import is_frame
+from skae.utils._arrays import column_names
+
+# Width and height of a cell of a table, in inches, and panels where each column has one.
+_CELL = 0.62, 0.26
+_MOST_COLUMNS = 12
 
 
 @dataclass(eq=False, repr=False)
-class LatentPathDisplay:
+class LatentPathDisplay(Display):
     """Decoded rows along paths through the code: strips, or a grid.
 
     Make it by `from_estimator` (interpolation), `from_traversal` (one number of the code
@@ -36,11 +49,11 @@ class LatentPathDisplay:
     ----------
     rows : array-like of shape (n_strips, n_steps, n_features) or \
             (n_strips, n_steps, height, width[, channels])
-        Decoded rows.
+        Decoded rows; objects, where those of a table have categories or dates.
 
     image_shape : tuple of int, default=None
         (height, width) or (height, width, channels) of the image in each row. Without
-        it rows of one axis are drawn as lines.
+        it rows of one axis are drawn as lines, or as a table.
 
     strip_labels : list of str, default=None
         Labels of the strips.
@@ -54,10 +67,23 @@ class LatentPathDisplay:
     xlabel, ylabel, title : str, default=""
         What the steps are, what the strips are, and what all of it is.
 
+    feature_names : list of str, default=None
+        Names of the columns of a table, of which values are drawn in cells. At most 30 columns
+        are drawn: those that change most. None: rows are images or lines, unless they are
+        objects.
+
+    deviations : array-like of shape (n_features,), default=None
+        Standard deviations of the columns of a table, in which its colours show differences
+        from the mean of what is drawn. None: those of `rows`.
+
+    by_column : bool, default=False
+        Whether a table has a panel for each column, with strips and steps, and not one for
+        each strip, with columns and steps.
+
     Attributes
     ----------
     ax_ : matplotlib Axes
-        The axes given, or those made; divided where rows are drawn as lines.
+        The axes given, or those made; divided where rows are drawn as lines or tables.
 
     axes_ : ndarray of matplotlib Axes
         Those drawn in.
@@ -78,7 +104,7 @@ class LatentPathDisplay:
     (1, 10, 64)
     """
 
-    rows: ArrayLike
+    rows: Any
     _: KW_ONLY
     image_shape: tuple[int, ...] | None = None
     strip_labels: list[str] | None = None
@@ -87,11 +113,25 @@ class LatentPathDisplay:
     xlabel: str = ""
     ylabel: str = ""
     title: str = ""
+    feature_names: list[str] | None = None
+    deviations: ArrayLike | None = None
+    by_column: bool = False
 
     @classmethod
     def from_estimator(
-        cls, estimator, X_start, X_end, *, n_steps=10, weights=None, method="auto", **params
-    ):
+        cls,
+        estimator: Any,
+        X_start: Any,
+        X_end: Any,
+        *,
+        n_steps: int = 10,
+        weights: Any = None,
+        method: str = "auto",
+        image_shape: tuple[int, ...] | None = None,
+        feature_names: list[str] | None = None,
+        cmap: str = "gray",
+        ax: Any = None,
+    ) -> Self:
         """Draw the paths from rows to other rows, and return the display.
 
         Parameters
@@ -102,26 +142,40 @@ class LatentPathDisplay:
         X_start, X_end, n_steps, weights, method
             As in :meth:`skae.AutoencoderTransformer.interpolate`.
 
-        **params : dict
-            `image_shape` and `ax`, as in the class and in `plot`.
+        image_shape, feature_names, cmap, ax
+            As in the class and in `plot`. Data frames have the names of their columns.
         """
         rows = interpolate(estimator, X_start, X_end, n_steps, weights, method)
         shares = np.linspace(0, 1, n_steps) if weights is None else numbers("weights", weights)
         return cls.from_arrays(
             rows,
+            image_shape=image_shape,
             step_labels=[f"{share:.0%}" for share in shares],
             strip_labels=[f"Pair {i}" for i in range(len(rows))] if len(rows) > 1 else None,
             # Of the rows behind the path: grey means the same in both.
-            value_range=limits_of(numeric("X", X_start), numeric("X", X_end)),
+            **_scales(X_start, X_end),
             xlabel="Share of the way through the code",
             title="From row to row through the code",
-            **params,
+            feature_names=_names(feature_names, X_start),
+            cmap=cmap,
+            ax=ax,
         )
 
     @classmethod
     def from_traversal(
-        cls, estimator, X, *, start=None, components=None, n_values=7, values=None, **params
-    ):
+        cls,
+        estimator: Any,
+        X: Any,
+        *,
+        start: Any = None,
+        components: Any = None,
+        n_values: int = 7,
+        values: Any = None,
+        image_shape: tuple[int, ...] | None = None,
+        feature_names: list[str] | None = None,
+        cmap: str = "gray",
+        ax: Any = None,
+    ) -> Self:
         """Draw what each number of the code does, a strip for each, and return the display.
 
         Parameters
@@ -132,8 +186,8 @@ class LatentPathDisplay:
         X, start, components, n_values, values
             As in :meth:`skae.AutoencoderTransformer.latent_traversal`.
 
-        **params : dict
-            `image_shape` and `ax`, as in the class and in `plot`.
+        image_shape, feature_names, cmap, ax
+            As in the class and in `plot`. Data frames have the names of their columns.
         """
         codes, used = traversal_codes(estimator, X, start, components, n_values, values)
         chosen = check_components(components, codes.shape[-1])
@@ -144,19 +198,33 @@ class LatentPathDisplay:
             steps, xlabel = [f"{value:.3g}" for value in used[0]], "Value of the component"
         return cls.from_arrays(
             decode(estimator, codes),
+            image_shape=image_shape,
             strip_labels=[str(component) for component in chosen],
             step_labels=steps,
-            value_range=limits_of(numeric("X", X)),
+            **_scales(X),
             xlabel=xlabel,
             ylabel="Component of the code",
             title="One number of the code varies",
-            **params,
+            feature_names=_names(feature_names, X),
+            cmap=cmap,
+            ax=ax,
         )
 
     @classmethod
     def from_grid(
-        cls, estimator, X, *, start=None, components=(0, 1), n_values=9, values=None, **params
-    ):
+        cls,
+        estimator: Any,
+        X: Any,
+        *,
+        start: Any = None,
+        components: Any = (0, 1),
+        n_values: int = 9,
+        values: Any = None,
+        image_shape: tuple[int, ...] | None = None,
+        feature_names: list[str] | None = None,
+        cmap: str = "gray",
+        ax: Any = None,
+    ) -> Self:
         """Draw rows decoded from a plane of the code, and return the display.
 
         Parameters
@@ -170,8 +238,8 @@ class LatentPathDisplay:
         components : (int, int), default=(0, 1)
             The columns of the code that vary: along the strips, and from bottom to top.
 
-        **params : dict
-            `image_shape` and `ax`, as in the class and in `plot`.
+        image_shape, feature_names, cmap, ax
+            As in the class and in `plot`. Data frames have the names of their columns.
         """
         across, up = check_components(components, encode(estimator, X, "X").shape[1], 2)
         codes, used = traversal_codes(
@@ -180,24 +248,50 @@ class LatentPathDisplay:
         return cls.from_arrays(
             # Upwards, as in a scatter plot of the codes.
             decode(estimator, codes)[::-1],
+            image_shape=image_shape,
             strip_labels=[f"{value:.2g}" for value in used[1, ::-1]],
             step_labels=[f"{value:.2g}" for value in used[0]],
-            value_range=limits_of(numeric("X", X)),
+            **_scales(X),
             xlabel=f"Component {across} of the code",
             ylabel=f"Component {up} of the code",
             title="A plane of the code, decoded",
-            **params,
+            feature_names=_names(feature_names, X),
+            by_column=True,
+            cmap=cmap,
+            ax=ax,
         )
 
     @classmethod
-    def from_arrays(cls, rows, *, ax=None, **params):
+    def from_arrays(
+        cls,
+        rows: ArrayLike,
+        *,
+        image_shape: tuple[int, ...] | None = None,
+        strip_labels: list[str] | None = None,
+        step_labels: list[str] | None = None,
+        value_range: tuple[float, float] | None = None,
+        xlabel: str = "",
+        ylabel: str = "",
+        title: str = "",
+        feature_names: list[str] | None = None,
+        deviations: ArrayLike | None = None,
+        by_column: bool = False,
+        cmap: str = "gray",
+        ax: Any = None,
+    ) -> Self:
         """Draw decoded rows that came from anywhere, and return the display.
 
         Parameters are those of the class and of `plot`.
         """
-        return cls(rows, **params).plot(ax)
+        display = cls(
+            rows, image_shape=image_shape, strip_labels=strip_labels,
+            step_labels=step_labels, value_range=value_range, xlabel=xlabel, ylabel=ylabel,
+            title=title, feature_names=feature_names, deviations=deviations,
+            by_column=by_column,
+        )  # fmt: skip
+        return display.plot(ax, cmap=cmap)
 
-    def plot(self, ax=None, *, cmap="gray"):
+    def plot(self, ax: Any = None, *, cmap: str = "gray") -> Self:
         """Draw, and return the display.
 
         Parameters
@@ -208,6 +302,11 @@ class LatentPathDisplay:
         cmap : str, default="gray"
             Colour map of images of one channel.
         """
+        rows = np.asarray(self.rows)
+        are_named = self.feature_names is not None or rows.dtype.kind == "O"
+        if are_named and rows.ndim == 3 and self.image_shape is None:
+            self._draw_table(ax, rows)
+            return self
         rows = numeric("rows", self.rows)
         if rows.ndim < 3:
             raise ValueError(
@@ -226,7 +325,7 @@ class LatentPathDisplay:
             shared = {"sharex": True, "sharey": True}
             axes = panels_for(self, ax, size, self.title, n_strips, n_steps, **shared)
             for panel, line in zip(axes.flat, rows.reshape(-1, rows.shape[2]), strict=True):
-                panel.plot(line, color=COLORS[0])
+                panel.plot(line, color="C0")
                 add_grid(panel, alpha=0.25)
             for panel, label in zip(axes[-1], self.step_labels or [""] * n_steps, strict=True):
                 panel.set(xlabel=label, xticks=[])
@@ -237,3 +336,78 @@ class LatentPathDisplay:
             if self.ylabel:
                 left.set_ylabel(f"{self.ylabel}\n{left.get_ylabel()}")
         return self
+
+    def _draw_table(self, ax: Any, rows: Array) -> None:
+        """Draw values of a table, (n_strips, n_steps, n_features)."""
+        n_strips, n_steps, n_features = rows.shape
+        names = labels_of_columns(self.feature_names, None, n_features)
+        n_panels = min(n_features, _MOST_COLUMNS) if self.by_column else n_strips
+        across = min(n_panels, max(int(13 // (_CELL[0] * n_steps)), 1))
+        down = -(-n_panels // across)
+        n_shown = n_panels if self.by_column else max(MOST_NAMES // down, 6)
+        texts: dict[int, tuple[Array, bool]] = {}
+        values = numeric("rows", rows.reshape(-1, n_features), texts)
+        cells = np.array([[f"{v:.3g}" for v in row] for row in values], dtype=object)
+        cells[np.isnan(values)] = MISSING
+        n_observed = np.maximum((~np.isnan(values)).sum(axis=0), 1)
+        deviations = spreads_of(values) if self.deviations is None else self.deviations
+        values = (values - np.nansum(values, axis=0) / n_observed) / deviations
+        low, high = (f(np.nan_to_num(values), axis=0) for f in (np.min, np.max))
+        change = high - low
+        for j, (written, is_category) in texts.items():
+            cells[:, j] = [text[:10] for text in written]
+            if is_category:
+                change[j] = np.inf if len(set(written)) > 1 else 0
+        shown = np.sort(np.argsort(-change, kind="stable")[:n_shown])
+        title = self.title
+        if len(shown) < n_features:
+            title += f"\nthe {len(shown)} of {n_features} columns that change most"
+        order = (2, 0, 1) if self.by_column else (0, 2, 1)
+        blocks, written = (
+            each[:, shown].reshape(n_strips, n_steps, -1).transpose(order)
+            for each in (values, cells)
+        )
+        strips, steps = self.strip_labels or [""] * n_strips, self.step_labels or []
+        labels, titles = (
+            [names[j] for j in shown],
+            [f"{self.ylabel} {s}".strip() for s in strips],
+        )
+        if self.by_column:
+            labels, titles = strips, labels
+        size = (
+            _CELL[0] * n_steps * across + 2.6,
+            max((_CELL[1] * blocks.shape[1] + 0.5) * down + 1.2, 3),
+        )
+        shared = {"sharex": True, "sharey": True}
+        axes = panels_for(self, ax, size, title, down, across, **shared)
+        most = max(np.abs(limits_of(blocks))) or 1
+        for panel, block, text, of_panel in zip(
+            axes.flat, blocks, written, titles, strict=False
+        ):
+            picture = draw_cells(panel, block, most, text)
+            panel.set_xticks(range(len(steps)), steps)
+            panel.set_yticks(range(len(labels)), labels)
+            if axes.size > 1:
+                panel.set_title("\n".join(filter(None, (panel.get_title(), of_panel))))
+        for spare in axes.flat[len(blocks) :]:
+            spare.set_axis_off()
+        for panel in axes[-1]:
+            panel.set_xlabel(self.xlabel)
+        for panel in axes[:, 0] if self.by_column else ():
+            panel.set_ylabel(self.ylabel)
+        label = "Difference from the mean\n(standard deviations of the column)"
+        self.figure_.colorbar(picture, ax=list(axes.flat), label=label, pad=0.02)
+
+
+def _names(given: Any, X: Any) -> list[str] | None:
+    """Names as given, or those of a data frame."""
+    return column_names(X, 0) if given is None and is_frame(X) else given
+
+
+def _scales(*given: Any) -> dict[str, Any]:
+    """Least and greatest value of rows, and the standard deviations of their columns."""
+    rows = np.concatenate([numeric("X", X, {}) for X in given])
+    return {
+        "value_range": limits_of(rows),
+        "deviations": spreads_of(rows) if rows.ndim == 2 else None,
+    }

@@ -1,11 +1,12 @@
-"""LatentSpaceDisplay: codes in the plane, coloured by labels, some of them missing."""
+"""LatentSpaceDisplay: codes coloured by labels, some of them missing."""
 
 from collections import Counter
 from dataclasses import KW_ONLY, dataclass
 from datetime import date, timedelta
 from decimal import Decimal
+from importlib import import_module
 from numbers import Real
-from typing import NamedTuple
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -13,11 +14,21 @@ from sklearn.decomposition import PCA
 from sklearn.utils import check_array, check_consistent_length, column_or_1d
 
 from skae.estimators._latent_paths import check_components
-from skae.plotting._drawing import COLORS, MARKERS, MISSING, axes_for, spread
+from skae.plotting._drawing import (
+    GREY,
+    MISSING,
+    Array,
+    Display,
+    add_grid,
+    at_observed,
+    look,
+    panels_for,
+    setting,
+)
 from skae.tables._objects import is_missing
 
 # Points without a label lie below the others.
-_MISSING = {"color": "0.85", "marker": "o", "zorder": 0.5, "label": MISSING}
+_MISSING = {"color": GREY, "alpha": 0.4, "marker": "o", "zorder": 0.5, "label": MISSING}
 
 # Whole numbers with more distinct values than this are measured, not classes.
 _MOST_CLASSES = 20
@@ -29,15 +40,15 @@ _UNITS = {"days": 86400, "hours": 3600, "minutes": 60, "seconds": 1}
 
 
 @dataclass(eq=False, repr=False)
-class LatentSpaceDisplay:
-    """Codes in the plane, coloured by y.
+class LatentSpaceDisplay(Display):
+    """Codes coloured by y: in the plane, along a line, or each component against each.
 
     Make it by `from_estimator` or `from_codes`.
 
     Parameters
     ----------
     codes : array-like of shape (n_samples, n_components)
-        The codes, of two columns or more.
+        The codes.
 
     y : array-like of shape (n_samples,), default=None
         What colours the points: classes (strings, categories, booleans, or up to 20
@@ -45,24 +56,32 @@ class LatentSpaceDisplay:
         bar. Points whose label is missing (None, NaN, NaT, NA) are grey. Of more than 30
         classes, all but the 29 most frequent are drawn as one.
 
-    components : (int, int) or "pca", default=(0, 1)
-        The columns of the code to draw. "pca": the first two principal components of
-        the codes, which show as much of their variance as a plane can.
+    components : int, sequence of int or "pca", default=None
+        The columns of the code to draw. Of one, the points lie along a line, spread by how many
+        there are, with a line for each class; of three or more, each pair has a panel. None:
+        the first two, or the only one. "pca": the first two principal components of the codes,
+        which show as much of their variance as a plane can.
 
     y_name : str, default=None
         Name of y, title of the legend or the colour bar.
 
+    name : str, default=None
+        Name of the estimator, for the title.
+
     Attributes
     ----------
     ax_ : matplotlib Axes
+        The axes given, or those made; divided where there are three components or more.
+
+    axes_ : ndarray of matplotlib Axes
         Those drawn in.
 
     figure_ : matplotlib Figure
         The figure.
 
     scatters_ : list of matplotlib PathCollection
-        The points: one collection for each class, or one for all, and one for those whose
-        label is missing.
+        The points of each panel: one collection for each class, or one for all, and one for
+        those whose label is missing.
 
     legend_ : matplotlib Legend or None
         The legend, where y has classes or missing labels.
@@ -83,13 +102,25 @@ class LatentSpaceDisplay:
     """
 
     codes: ArrayLike
-    y: ArrayLike | None = None
+    y: Any = None
     _: KW_ONLY
-    components: tuple[int, int] | str = (0, 1)
+    components: Any = None
     y_name: str | None = None
+    name: str | None = None
 
     @classmethod
-    def from_estimator(cls, estimator, X, y=None, **params):
+    def from_estimator(
+        cls,
+        estimator: Any,
+        X: Any,
+        y: Any = None,
+        *,
+        components: Any = None,
+        y_name: str | None = None,
+        name: str | None = None,
+        ax: Any = None,
+        **scatter_params: Any,
+    ) -> Self:
         """Draw the codes of X, and return the display.
 
         Parameters
@@ -100,22 +131,39 @@ class LatentSpaceDisplay:
         X : array-like of shape (n_samples, n_features)
             Rows.
 
-        y, **params
-            As in `from_codes`.
+        y, components, y_name, name, ax, **scatter_params
+            As in the class and in `plot`.
         """
-        return cls.from_codes(estimator.transform(X), y, **params)
+        return cls.from_codes(
+            estimator.transform(X),
+            y,
+            components=components,
+            y_name=y_name,
+            name=name,
+            ax=ax,
+            **scatter_params,
+        )
 
     @classmethod
     def from_codes(
-        cls, codes, y=None, *, components=(0, 1), y_name=None, ax=None, **scatter_params
-    ):
+        cls,
+        codes: ArrayLike,
+        y: Any = None,
+        *,
+        components: Any = None,
+        y_name: str | None = None,
+        name: str | None = None,
+        ax: Any = None,
+        **scatter_params: Any,
+    ) -> Self:
         """Draw codes that came from anywhere, and return the display.
 
         Parameters are those of the class and of `plot`.
         """
-        return cls(codes, y, components=components, y_name=y_name).plot(ax, **scatter_params)
+        display = cls(codes, y, components=components, y_name=y_name, name=name)
+        return display.plot(ax, **scatter_params)
 
-    def plot(self, ax=None, **scatter_params):
+    def plot(self, ax: Any = None, **scatter_params: Any) -> Self:
         """Draw, and return the display.
 
         Parameters
@@ -126,95 +174,140 @@ class LatentSpaceDisplay:
         **scatter_params : dict
             For matplotlib's `scatter`.
         """
-        points, labels = self._plane()
-        y = None if self.y is None else _read_labels(self.y)
-        check_consistent_length(points, None if y is None else y.observed)
-        style = {"s": 18, "alpha": 0.7, "edgecolors": "0.2", "linewidths": 0.3}
-        style |= scatter_params
-        ax = axes_for(self, ax)
-        self.scatters_, self.legend_, self.colorbar_ = [], None, None
-        if y is None:
-            self.scatters_.append(ax.scatter(*points.T, **{"color": COLORS[0], **style}))
-        elif y.classes is None:
-            self._draw_measured(points, y, style)
-        else:
-            for i, (label, rows) in enumerate(y.classes.items()):
-                look = {"color": COLORS[i % len(COLORS)], "marker": MARKERS[i % len(MARKERS)]}
-                artist = ax.scatter(*points[rows].T, label=label, **{**look, **style})
-                self.scatters_.append(artist)
-        if y is not None:
-            missing = points[~y.observed]
-            if len(missing):
-                self.scatters_.append(ax.scatter(*missing.T, **{**style, **_MISSING}))
-            if y.classes is not None:
-                self.legend_ = ax.legend(
-                    title=self.y_name, loc="upper left", bbox_to_anchor=(1.01, 1),
-                    frameon=False, ncols=-(-len(self.scatters_) // 16),
-                )  # fmt: skip
-            elif len(missing):
-                self.legend_ = ax.legend(frameon=False)
-            for handle in self.legend_.legend_handles if self.legend_ else ():
+        points, labels = self._points()
+        y = _Labels(np.ones(len(points), bool)) if self.y is None else _read_labels(self.y)
+        check_consistent_length(points, y.observed)
+        if points.shape[1] == 1:
+            points = np.column_stack([points, y.heights(points[:, 0])])
+        n_pairs = points.shape[1] - 1
+        style: dict[str, Any] = {"s": 18, "alpha": 0.7, "linewidths": 0.3}
+        side = np.clip(11 / n_pairs, 2, 4.8) if n_pairs > 1 else 4.8
+        size = (side * n_pairs + 1.6, side * n_pairs)
+        title = f"Codes by {self.name}" if self.name else "Codes"
+        shared = {"sharex": "col", "sharey": "row"}
+        panels = panels_for(self, ax, size, title, n_pairs, n_pairs, **shared)
+        style |= {"edgecolors": setting("axes.facecolor")} | scatter_params
+        self.scatters_: list[Any] = []
+        self.legend_ = self.colorbar_ = None
+        for (i, j), panel in np.ndenumerate(panels):
+            if j > i:
+                panel.set_axis_off()
+                continue
+            self._draw(panel, points[:, [j, i + 1]], y, style)
+            panel.set_xlabel(labels[j] if i == n_pairs - 1 else "")
+            panel.set_ylabel(labels[i + 1] if j == 0 and len(labels) > 1 else "")
+            add_grid(panel, alpha=0.25)
+        if y.values is not None:
+            label = (self.y_name or "y") + (f" ({y.unit})" if y.unit else "")
+            axes = list(panels.flat)
+            bar = self.colorbar_ = self.figure_.colorbar(
+                self.scatters_[0], ax=axes, label=label
+            )
+            bar.solids.set(alpha=1)
+            if y.are_dates:
+                dates: Any = import_module("matplotlib.dates")
+                bar.locator = locator = dates.AutoDateLocator()
+                bar.formatter = dates.ConciseDateFormatter(locator)
+                bar.update_ticks()
+        names = list(y.lines)
+        if len(labels) == 1:
+            panels[0, 0].set_yticks(range(len(names)), names)
+            panels[0, 0].set_ylabel(self.y_name if y.classes and self.y_name else "")
+            panels[0, 0].tick_params(axis="y", length=0)
+        elif y.classes is not None or MISSING in names:
+            # Beside the points, which it would cover.
+            place: dict[str, Any] = {"loc": "upper left", "bbox_to_anchor": (1.01, 1)}
+            if n_pairs > 1:
+                place = {"loc": "upper right"}
+            elif self.colorbar_ is not None:
+                place = {"loc": "lower right", "bbox_to_anchor": (1, 1), "borderaxespad": 0}
+            handles, names = panels[0, 0].get_legend_handles_labels()
+            self.legend_ = panels[0, -1].legend(
+                handles, names, title=self.y_name if y.classes else None,
+                frameon=False, ncols=-(-len(names) // 16), **place,
+            )  # fmt: skip
+            for handle in self.legend_.legend_handles:
                 handle.set(alpha=1, sizes=[36])
-        ax.set(xlabel=labels[0], ylabel=labels[1], title="Codes in the plane")
-        ax.grid(alpha=0.25)
         return self
 
-    def _plane(self):
-        """Two columns, (n_samples, 2), and their labels."""
-        codes = check_array(self.codes, order="C", ensure_min_features=2, input_name="codes")
+    def _points(self) -> tuple[Array, list[str]]:
+        """Columns of the code to draw, (n_samples, n_drawn), and their labels."""
+        codes = check_array(self.codes, order="C", input_name="codes")
         if isinstance(self.components, str):
             if self.components != "pca":
                 raise ValueError(
-                    f"components must be two columns or 'pca'; got {self.components!r}."
+                    f"components must be columns of the code or 'pca'; got {self.components!r}."
                 )
             if (codes == codes[0]).all():
                 raise ValueError("components='pca' needs codes of two rows that differ.")
-            pca = PCA(2, svd_solver="full").set_output(transform="default").fit(codes)
+            n_components = min(2, codes.shape[1])
+            pca = PCA(n_components, svd_solver="full").set_output(transform="default")
             labels = [
                 f"Principal component {i + 1} of the code ({share:.0%} of its variance)"
-                for i, share in enumerate(pca.explained_variance_ratio_)
+                for i, share in enumerate(pca.fit(codes).explained_variance_ratio_)
             ]
             return pca.transform(codes), labels
-        chosen = check_components(self.components, codes.shape[1], how_many=2)
+        first = range(min(2, codes.shape[1]))
+        chosen = first if self.components is None else self.components
+        chosen = check_components(chosen, codes.shape[1])
         return codes[:, chosen], [f"Component {i} of the code" for i in chosen]
 
-    def _draw_measured(self, points, y, style):
-        """Draw points (n_samples, 2) by their values, and the colour bar."""
-        from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
-
-        points, values = points[y.observed], y.values[y.observed]
-        artist = self.ax_.scatter(*points.T, c=values, **{"cmap": "viridis", **style})
-        label = (self.y_name or "y") + (f" ({y.unit})" if y.unit else "")
-        self.colorbar_ = self.figure_.colorbar(artist, ax=self.ax_, label=label)
-        self.colorbar_.solids.set(alpha=1)
-        if y.are_dates:
-            self.colorbar_.locator = locator = AutoDateLocator()
-            self.colorbar_.formatter = ConciseDateFormatter(locator)
-            self.colorbar_.update_ticks()
-        self.scatters_.append(artist)
+    def _draw(self, panel: Any, points: Array, y: "_Labels", style: dict[str, Any]) -> None:
+        """Draw points (n_samples, 2) by their labels."""
+        if y.values is not None:
+            look_of = {"c": y.values[y.observed], "cmap": "viridis"}
+            artists = [panel.scatter(*points[y.observed].T, **{**look_of, **style})]
+        elif y.classes is None:
+            artists = [panel.scatter(*points.T, **{"color": "C0", **style})]
+        else:
+            artists = [
+                panel.scatter(*points[rows].T, label=label, **{**look(i), **style})
+                for i, (label, rows) in enumerate(y.classes.items())
+            ]
+        missing = points[~y.observed]
+        if len(missing):
+            artists.append(panel.scatter(*missing.T, **{**style, **_MISSING}))
+        self.scatters_ += artists
 
 
 class _Labels(NamedTuple):
-    """Labels of rows: classes, or measured values where `classes` is None."""
+    """Labels of rows: classes, or measured values where `classes` is None, or neither."""
 
     # Which rows have a label, (n_samples,).
-    observed: np.ndarray
+    observed: Array
     # The rows of each class by its name, each (n_samples,).
-    classes: dict | None = None
+    classes: dict[str, Array] | None = None
     # Measured labels (n_samples,), NaN where missing; dates as matplotlib counts them.
-    values: np.ndarray | None = None
+    values: Array | None = None
     # Of durations, else empty.
     unit: str = ""
     are_dates: bool = False
 
+    @property
+    def lines(self) -> dict[str, Array]:
+        """Rows of each line from bottom to top, where codes of one number are drawn."""
+        classes = {"": self.observed} if self.classes is None else self.classes
+        lines = {MISSING: ~self.observed, **dict(reversed(classes.items()))}
+        return {name: rows for name, rows in lines.items() if rows.any()}
 
-def _read_labels(y):
+    def heights(self, code: Array) -> Array:
+        """Heights (n_samples,) of codes in their lines, wider where there are more."""
+        heights, rng = np.empty(len(code)), np.random.RandomState(0)
+        for i, rows in enumerate(self.lines.values()):
+            counts, edges = np.histogram(code[rows], bins=30)
+            width = 0.4 * counts / counts.max()
+            width = width[np.digitize(code[rows], edges[1:-1])]
+            heights[rows] = i + width * rng.uniform(-1, 1, len(width))
+        return heights
+
+
+def _read_labels(y: Any) -> _Labels:
     """Labels (n_samples,) of any library: None, NaN, NaT and NA are missing."""
     labels = _as_list(y)
     observed = np.array([not is_missing(label) for label in labels], dtype=bool)
     present = [label for label, is_present in zip(labels, observed, strict=True) if is_present]
 
-    def are_all(*kinds):
+    def are_all(*kinds: type) -> bool:
         return all(isinstance(label, kinds) for label in present)
 
     if are_all(Real, Decimal) and not any(isinstance(v, bool | np.bool_) for v in present):
@@ -223,20 +316,19 @@ def _read_labels(y):
             raise ValueError("y must hold finite numbers; it has infinite ones.")
         distinct = np.unique(numbers)
         if len(distinct) > _MOST_CLASSES or (distinct != np.round(distinct)).any():
-            return _Labels(observed, values=spread(numbers, observed))
+            return _Labels(observed, values=at_observed(numbers, observed))
     elif are_all(date):
-        from matplotlib.dates import date2num
-
-        days = spread([date2num(label) for label in present], observed)
+        dates: Any = import_module("matplotlib.dates")
+        days = at_observed([dates.date2num(label) for label in present], observed)
         return _Labels(observed, values=days, are_dates=True)
     elif are_all(timedelta):
-        seconds = spread([label.total_seconds() for label in present], observed)
+        seconds = at_observed([label.total_seconds() for label in present], observed)
         longest = np.nanmax(np.abs(seconds))
         unit = next((u for u, size in _UNITS.items() if longest >= 2 * size), "seconds")
         return _Labels(observed, values=seconds / _UNITS[unit], unit=unit)
     counts = Counter(present)
     # The order of a categorical dtype.
-    order = getattr(getattr(y, "dtype", None), "categories", None)
+    order: Any = getattr(getattr(y, "dtype", None), "categories", None)
     if not hasattr(order, "__len__"):
         try:
             order = sorted(counts)
@@ -253,7 +345,7 @@ def _read_labels(y):
     return _Labels(observed, {name: rows for name, rows in classes.items() if rows.any()})
 
 
-def _as_list(y):
+def _as_list(y: Any) -> list[Any]:
     """Labels as a list of Python's objects, of length n_samples."""
     for name in ("to_pylist", "to_list", "tolist"):
         if hasattr(y, name) and getattr(y, "ndim", 1) == 1 and not isinstance(y, np.ndarray):

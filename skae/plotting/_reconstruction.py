@@ -1,35 +1,35 @@
 """ReconstructionDisplay: images, series and tables beside their reconstructions."""
 
 from dataclasses import KW_ONLY, dataclass
+from typing import Any, Self
 
 import numpy as np
-from numpy.typing import ArrayLike
 
 from skae.plotting._drawing import (
-    COLORS,
     GREY,
     MISSING,
+    MOST_NAMES,
+    MOST_NUMBERS,
+    Array,
     Band,
+    Display,
     add_grid,
     as_images,
+    draw_cells,
     draw_mosaic,
     labels_of_columns,
     limits_of,
     numeric,
     panels_for,
+    spreads_of,
 )
-from skae.tables._frames import is_frame
 
 # Panels of series in one line.
 _MOST_ACROSS = 5
-# More values than this in a table are not legible with numbers in them, nor more names of
-# columns below it.
-_MOST_NUMBERS = 120
-_MOST_NAMES = 30
 
 
 @dataclass(eq=False, repr=False)
-class ReconstructionDisplay:
+class ReconstructionDisplay(Display):
     """Rows, their reconstructions, and what lies between the two.
 
     Make it by `from_estimator` or `from_arrays`.
@@ -90,8 +90,8 @@ class ReconstructionDisplay:
     ['Original', 'PCA', 'Error']
     """
 
-    originals: ArrayLike
-    reconstructions: dict[str, ArrayLike]
+    originals: Any
+    reconstructions: dict[str, Any]
     _: KW_ONLY
     kind: str = "auto"
     image_shape: tuple[int, ...] | None = None
@@ -99,7 +99,19 @@ class ReconstructionDisplay:
     n_samples: int = 10
 
     @classmethod
-    def from_estimator(cls, estimator, X, *, name=None, **params):
+    def from_estimator(
+        cls,
+        estimator: Any,
+        X: Any,
+        *,
+        kind: str = "auto",
+        image_shape: tuple[int, ...] | None = None,
+        feature_names: list[str] | None = None,
+        n_samples: int = 10,
+        errors: bool = True,
+        name: str | None = None,
+        ax: Any = None,
+    ) -> Self:
         """Reconstruct X, draw, and return the display.
 
         Parameters
@@ -111,12 +123,11 @@ class ReconstructionDisplay:
         X : array-like
             Rows, as the estimator takes them. All of them are reconstructed.
 
+        kind, image_shape, feature_names, n_samples, errors, ax
+            As in the class and in `plot`.
+
         name : str, default=None
             What to call the reconstructions. None: by the class of the estimator.
-
-        **params : dict
-            `n_samples`, `kind`, `image_shape`, `feature_names`, `errors`, `ax`: as in the
-            class and in `plot`.
         """
         if hasattr(estimator, "reconstruct"):
             rows = estimator.reconstruct(X)
@@ -129,10 +140,24 @@ class ReconstructionDisplay:
             )
         steps = getattr(estimator, "steps", None)
         name = name or type(steps[-1][1] if steps else estimator).__name__
-        return cls.from_arrays(X, {name: rows}, **params)
+        return cls.from_arrays(
+            X, {name: rows}, kind=kind, image_shape=image_shape, feature_names=feature_names,
+            n_samples=n_samples, errors=errors, ax=ax,
+        )  # fmt: skip
 
     @classmethod
-    def from_arrays(cls, originals, reconstructions, *, ax=None, errors=True, **params):
+    def from_arrays(
+        cls,
+        originals: Any,
+        reconstructions: Any,
+        *,
+        kind: str = "auto",
+        image_shape: tuple[int, ...] | None = None,
+        feature_names: list[str] | None = None,
+        n_samples: int = 10,
+        errors: bool = True,
+        ax: Any = None,
+    ) -> Self:
         """Draw reconstructions by any methods, several at once, and return the display.
 
         Parameters
@@ -140,14 +165,18 @@ class ReconstructionDisplay:
         reconstructions : array-like, or dict of str to array-like
             As in the class; an array is one reconstruction without a name.
 
-        originals, ax, errors, **params
+        originals, kind, image_shape, feature_names, n_samples, errors, ax
             As in the class and in `plot`.
         """
         if not isinstance(reconstructions, dict):
             reconstructions = {"Reconstruction": reconstructions}
-        return cls(originals, reconstructions, **params).plot(ax, errors=errors)
+        display = cls(
+            originals, reconstructions, kind=kind, image_shape=image_shape,
+            feature_names=feature_names, n_samples=n_samples,
+        )  # fmt: skip
+        return display.plot(ax, errors=errors)
 
-    def plot(self, ax=None, *, errors=True):
+    def plot(self, ax: Any = None, *, errors: bool = True) -> Self:
         """Draw, and return the display.
 
         Parameters
@@ -161,20 +190,22 @@ class ReconstructionDisplay:
         if self.n_samples < 1:
             raise ValueError(f"n_samples must be at least 1; got {self.n_samples!r}.")
         can_be_table = self.kind in ("auto", "table") and self.image_shape is None
-        texts = {} if can_be_table else None
-        originals = numeric("originals", self.originals, texts)
+        texts: dict[int, tuple[Array, bool]] = {}
+        originals = numeric("originals", self.originals, texts if can_be_table else None)
         if not self.reconstructions:
             raise ValueError("reconstructions must hold at least one; got none.")
-        others, texts_of = {}, {}
+        others: dict[str, Array] = {}
+        texts_of: dict[str, dict[int, tuple[Array, bool]]] = {}
         for name, rows in self.reconstructions.items():
-            texts_of[str(name)] = {} if can_be_table else None
-            rows = numeric(f"reconstructions[{name!r}]", rows, texts_of[str(name)])
+            found: dict[int, tuple[Array, bool]] = {}
+            texts_of[str(name)] = found
+            rows = numeric(f"reconstructions[{name!r}]", rows, found if can_be_table else None)
             if rows.shape != originals.shape:
                 raise ValueError(
                     f"reconstructions must have the shape of the originals, "
                     f"{originals.shape}; {str(name)!r} has {rows.shape}."
                 )
-            if can_be_table and texts_of[str(name)].keys() != texts.keys():
+            if found.keys() != texts.keys():
                 raise ValueError(
                     f"reconstructions must have columns of the types of the originals; "
                     f"those of {str(name)!r} differ."
@@ -191,10 +222,12 @@ class ReconstructionDisplay:
         elif kind == "series":
             self._draw_series(ax, originals[: self.n_samples], others)
         else:
-            self._draw_table(ax, originals, others, texts or {}, texts_of)
+            self._draw_table(ax, originals, others, texts, texts_of)
         return self
 
-    def _draw_images(self, ax, shown, others, errors):
+    def _draw_images(
+        self, ax: Any, shown: Array, others: dict[str, Array], errors: bool
+    ) -> None:
         """Draw images (n_shown, ...) over reconstructions of that shape and their errors."""
         shown = as_images(shown, self.image_shape)
         bands = [Band("Original", shown)]
@@ -212,7 +245,7 @@ class ReconstructionDisplay:
             label, picture = "Absolute error (units of X)", self.ax_.images[-len(shown)]
             self.colorbar_ = self.figure_.colorbar(picture, ax=self.ax_, label=label, pad=0.02)
 
-    def _draw_series(self, ax, shown, others):
+    def _draw_series(self, ax: Any, shown: Array, others: dict[str, Array]) -> None:
         """Draw reconstructions over series (n_shown, n_steps[, n_channels])."""
         if shown.ndim > 3:
             raise ValueError(
@@ -231,7 +264,7 @@ class ReconstructionDisplay:
         shared = {"sharex": True, "sharey": "row" if has_channels else True}
         axes = panels_for(self, ax, size, title, n_rows, n_columns, **shared)
         for i, (name, rows) in enumerate(zip(["Original", *others], lines, strict=True)):
-            color = COLORS[(i - 1) % len(COLORS)] if i else GREY
+            color = f"C{i - 1}" if i else GREY
             for panel, line in zip(axes.flat, rows, strict=False):
                 panel.plot(line, label=name, color=color, lw=1.5 if i else 2.5)
         for panel in axes.flat[: len(lines[0])]:
@@ -250,7 +283,14 @@ class ReconstructionDisplay:
         )
         self.colorbar_ = None
 
-    def _draw_table(self, ax, originals, others, texts, texts_of):
+    def _draw_table(
+        self,
+        ax: Any,
+        originals: Array,
+        others: dict[str, Array],
+        texts: dict[int, tuple[Array, bool]],
+        texts_of: dict[str, dict[int, tuple[Array, bool]]],
+    ) -> None:
         """Draw differences of the first rows of a table (n_samples, n_features).
 
         `texts`, and `texts_of` each reconstruction, are those of columns without numbers.
@@ -260,14 +300,8 @@ class ReconstructionDisplay:
                 f"kind='table' needs rows of two axes; got shape {originals.shape}."
             )
         n_columns = originals.shape[1]
-        frame = self.originals if is_frame(self.originals) else None
-        names = labels_of_columns(self.feature_names, frame, n_columns)
-        n_observed = np.maximum((~np.isnan(originals)).sum(axis=0), 1)
-        residuals = originals - np.nansum(originals, axis=0) / n_observed
-        spread = np.sqrt(np.nansum(np.square(residuals), axis=0) / n_observed)
-        # A constant column has no standard deviation to measure by: its own units are left.
-        spread = np.where(spread > 0, spread, 1)
-        shown = originals[: self.n_samples]
+        names = labels_of_columns(self.feature_names, self.originals, n_columns)
+        spread, shown = spreads_of(originals), originals[: self.n_samples]
         differences = {name: (rows - shown) / spread for name, rows in others.items()}
         categories = [j for j, (_, is_category) in texts.items() if is_category]
         for name, values in differences.items():
@@ -276,37 +310,27 @@ class ReconstructionDisplay:
                 values[given == other, j], values[given != other, j] = 0, np.inf
                 values[given == MISSING, j] = np.nan
         most = max(np.abs(limits_of(*differences.values()))) or 1
-        title, has_numbers = "Table rows and their reconstructions", shown.size <= _MOST_NUMBERS
+        title, has_numbers = "Table rows and their reconstructions", shown.size <= MOST_NUMBERS
         if has_numbers:
-            title += ": original, and below it what became of it"
-        step = -(-n_columns // _MOST_NAMES)
+            title = "Table rows, each over its reconstruction"
+        step = -(-n_columns // MOST_NAMES)
         columns = "Column" if step == 1 else f"{n_columns} columns, one of {step} named"
         width = np.clip(0.62 * n_columns * len(others) + 2.6, 7.2, 16)
         size = (width, 0.42 * len(shown) + 2.0)
         axes = panels_for(self, ax, size, title, 1, len(others), sharey=True)
         for panel, (name, values) in zip(axes[0], differences.items(), strict=True):
-            values = np.minimum(values, most)
-            picture = panel.imshow(values, cmap="PuOr_r", vmin=-most, vmax=most, aspect="auto")
+            cells = None
+            if has_numbers:
+                cells = np.empty(shown.shape, dtype=object)
+                for (i, j), value in np.ndenumerate(shown):
+                    both = f"{value:.3g}", f"{others[name][i, j]:.3g}"
+                    if j in texts:
+                        both = str(texts[j][0][i])[:10], str(texts_of[name][j][0][i])[:10]
+                    cells[i, j] = "\n".join(both)
+            picture = draw_cells(panel, values, most, cells)
             slanted = {"rotation": 35, "ha": "right", "rotation_mode": "anchor"}
             panel.set_xticks(range(0, n_columns, step), names[::step], **slanted)
             panel.set(xlabel=f"{columns}, by {name}", yticks=range(len(shown)))
-            if not has_numbers:
-                continue
-            for (i, j), value in np.ndenumerate(shown):
-                color = "white" if abs(values[i, j]) > 0.6 * most else "black"
-                color = None if np.isnan(values[i, j]) else color
-                cells = f"{value:.3g}\n{others[name][i, j]:.3g}"
-                if j in texts:
-                    both = texts[j][0][i], texts_of[name][j][0][i]
-                    cells = "\n".join(text[:10] for text in both)
-                panel.text(
-                    j, i, cells, ha="center", va="center",
-                    fontsize=7, color=color, linespacing=1.0,
-                )  # fmt: skip
-            panel.set_xticks(np.arange(n_columns + 1) - 0.5, minor=True)
-            panel.set_yticks(np.arange(len(shown) + 1) - 0.5, minor=True)
-            panel.grid(which="minor", color=GREY, lw=0.4)
-            panel.tick_params(which="minor", length=0)
         axes[0, 0].set_ylabel("Row")
         label = "Reconstruction minus original\n(standard deviations of the column)"
         if categories:

@@ -73,12 +73,12 @@ display = ReconstructionDisplay.from_arrays(
 
 ae = AutoencoderTransformer(8, random_state=0).fit(train)
 zeros, ones = test[y_test == 0][:3], test[y_test == 1][:3]
-display = LatentPathDisplay.from_estimator(ae, zeros, ones, image_shape=(8, 8))
+path = LatentPathDisplay.from_estimator(ae, zeros, ones, image_shape=(8, 8))
 
 # %%
 # What the first three numbers of the code do, the others at their mean:
 
-display = LatentPathDisplay.from_traversal(
+path = LatentPathDisplay.from_traversal(
     ae, test, components=[0, 1, 2], image_shape=(8, 8)
 )
 

@@ -61,7 +61,7 @@ images = {
     f"{size} numbers": ordered.truncated(size).reconstruct(X_test)
     for size in (2, 6, 24)
 }
-display = ReconstructionDisplay.from_arrays(
+digits = ReconstructionDisplay.from_arrays(
     X_test, images, image_shape=(8, 8), n_samples=8, errors=False
 )
 
