@@ -330,7 +330,7 @@ def test_paths_of_wide_tables_show_what_changes():
     display = LatentPathDisplay.from_arrays(
         rows, feature_names=names, deviations=np.ones(200), by_column=True
     )
-    assert [panel.get_title() for panel in display.axes_.flat[:12]] == names[168:180]
+    assert [panel.get_title() for panel in display.axes_.flat[:9]] == names[171:180]
     given = rows.astype(object)
     given[0, :, 3] = ["x", "x", None, "y"]
     (panel,) = LatentPathDisplay.from_arrays(given, deviations=np.ones(200)).axes_.flat

@@ -1,6 +1,7 @@
 """What is printed of a fit: how far it is, how good, how long it may take, what it keeps."""
 
 import io
+import itertools
 import re
 import sys
 from types import SimpleNamespace
@@ -8,7 +9,13 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from skae import AEAnomalyDetector, AEImputer, DenoisingAutoencoder, VAETransformer
+from skae import (
+    AEAnomalyDetector,
+    AEClassifier,
+    AEImputer,
+    DenoisingAutoencoder,
+    VAETransformer,
+)
 from skae.estimators import _base
 from skae.training import _progress
 from skae.training._progress import Progress, ProgressFormat
@@ -53,6 +60,7 @@ def fake(*losses, validation=(), max_iter=100):
         validation_parts=[np.array([loss]) for loss in validation],
         validation_curve=list(validation) or [np.nan] * (1 + len(losses)),
         max_iter=max_iter,
+        seconds=0.0,
     )
 
 
@@ -65,9 +73,10 @@ def clock(monkeypatch):
     return clock
 
 
-def trained(progress, clock, n_epochs, max_iter, seconds):
+def trained(progress, clock, n_epochs, max_iter, seconds, compiled=0.0):
     """A run of so many epochs, of so many seconds each."""
     training = fake(max_iter=max_iter)
+    training.seconds = compiled
     for epoch in range(n_epochs):
         progress.begin(training)
         clock.now += seconds
@@ -199,11 +208,28 @@ def test_other_estimators(digits, lines):
         assert re.search(told, lines()[0])
     VAETransformer(3, max_iter=1, **few).fit(digits)
     assert re.search(r"held-out loss -?[\d.]+ \(start -?[\d.]+\)", lines()[0])
-    AEAnomalyDetector(n_steps=5, cv=2, **few).fit(digits[:60])
-    assert lines()[0].startswith("Network 1 of 2, epoch 1/")
+    detector = AEAnomalyDetector(n_steps=5, cv=2, **few).fit(digits[:60])
+    first, *_, last = lines()
+    assert first.startswith("Network 1 of 2, epoch 1/")
+    loss = f"{detector.loss_curve_[-1]:.5g}"
+    assert re.fullmatch(rf"Fitted 2 networks: loss {loss}, [\d.]+ s\.", last)
     table = np.where(np.arange(300)[:, np.newaxis] % 7 == np.arange(6), np.nan, digits[:, 2:8])
     AEImputer(n_steps=5, n_estimators=2, **few).fit(table)
-    assert any(line.startswith("Network 2 of 2, epoch 1/") for line in lines())
+    *networks, last = lines()
+    assert any(line.startswith("Network 2 of 2, epoch 1/") for line in networks)
+    assert re.fullmatch(r"Fitted 2 networks: loss [\d.]+, [\d.]+ s\.", last)
+    AEImputer(n_estimators=1, **few).fit(table[:, :1])
+    assert re.fullmatch(r"Fitted no network: [\d.]+ s\.", lines()[-1])
+
+
+def test_networks_that_report_themselves(quick, digits, lines):
+    y = digits[:, 20] > 8
+    AEClassifier(quick(verbose=1, max_iter=1)).fit(digits, y)
+    *networks, last = lines()
+    assert sum(line.startswith("Kept ") for line in networks) == 2
+    assert re.fullmatch(r"Fitted 2 networks: [\d.]+ s\.", last)
+    AEClassifier(quick(max_iter=1)).fit(digits, y)
+    assert lines() == []
 
 
 # How often, and how long
@@ -252,6 +278,30 @@ def test_seconds_left_are_those_of_all_starts(clock, lines):
     assert told[-1] == "Random start, epoch 10/10: loss 10"
 
 
+def test_seconds_left_include_the_compilation_of_later_runs(clock, lines):
+    progress = Progress(True, ["first", "second", "third"], ProgressFormat(1.0))
+    trained(progress, clock, 1, 1, seconds=1, compiled=10)
+    trained(progress, clock, 1, 1, seconds=1, compiled=0.5)
+    trained(progress, clock, 1, 1, seconds=1, compiled=99)
+    told = lines()
+    assert told[0].startswith("First, epoch 1/1: at most 22 s left")
+    assert told[1].startswith("Second, epoch 1/1: at most 1.5 s left")
+    assert told[2] == "Third, epoch 1/1: loss 1"
+
+
+def test_the_compilation_is_measured(quick, digits, monkeypatch):
+    from skae.training import _train
+
+    seconds = []
+    begin = Progress.begin
+    monkeypatch.setattr(_train.time, "perf_counter", itertools.count().__next__)
+    monkeypatch.setattr(
+        Progress, "begin", lambda self, run: (seconds.append(run.seconds), begin(self, run))
+    )
+    quick(verbose=1, max_iter=1).fit(digits)
+    assert set(seconds) == {1}
+
+
 @pytest.mark.parametrize(
     ("seconds", "told"), [(0.2, "0.2 s"), (59, "59 s"), (600, "10 min"), (10_800, "3.0 h")]
 )
@@ -272,6 +322,18 @@ def test_one_line_that_is_updated(quick, digits, terminal):
     assert kept.startswith("Kept ")
     assert rest == ""
     assert screen.getvalue().count("\r") == 6
+
+
+@pytest.mark.one_start
+def test_a_notebook_updates_its_line_too(quick, digits, monkeypatch):
+    """Its stream is no terminal."""
+    stream = type("OutStream", (Terminal,), {"isatty": lambda self: False})
+    for module, n_lines in [("ipykernel.iostream", 2), ("somewhere", 4)]:
+        stream.__module__ = module
+        screen = stream()
+        monkeypatch.setattr(sys, "stdout", screen)
+        quick(verbose=1).fit(digits)
+        assert len(screen.lines) == n_lines + 1
 
 
 def test_a_shorter_line_leaves_nothing_of_a_longer_one(clock, terminal):

@@ -59,7 +59,7 @@ def fresh(monkeypatch, tmp_path):
 
 def chosen():
     """The backend that Keras is told, if any."""
-    _process.choose_backend()
+    _process._set_backend()
     return os.environ.pop("KERAS_BACKEND", None)
 
 
@@ -114,7 +114,58 @@ def test_a_backend_that_is_missing_is_named(fresh, monkeypatch, tmp_path, quick,
 def test_once_keras_is_imported_nothing_is_chosen(fresh, monkeypatch):
     monkeypatch.setitem(sys.modules, "keras", keras)
     fresh("torch")
-    assert chosen() is None
+    _process.choose_backend()
+    assert "KERAS_BACKEND" not in os.environ
+
+
+REMARKS = (
+    b"WARNING: All log messages before absl::InitializeLog() is called are written to STDERR\n",
+    b"I0000 00:00:1.2    8449 port.cc:153] oneDNN custom operations are on.\n",
+    b"E0000 00:00:1.2    8449 cuda_dnn.cc:8579] Unable to register cuDNN factory\n",
+    b"To enable the following instructions: AVX2, in other operations, rebuild TensorFlow.\n",
+)
+
+
+@pytest.mark.parametrize("given", [None, "1", "0"])
+def test_remarks_of_tensorflow_are_left_out(given, monkeypatch, capfd):
+    if given is None:
+        monkeypatch.delenv("TF_CPP_MIN_LOG_LEVEL", raising=False)
+    else:
+        monkeypatch.setenv("TF_CPP_MIN_LOG_LEVEL", given)
+    with _process._quiet_stderr():
+        assert os.environ["TF_CPP_MIN_LOG_LEVEL"] == (given or "3")
+        os.write(2, b"".join([b"first\n", *REMARKS, b"last\n"]))
+    assert os.environ.get("TF_CPP_MIN_LOG_LEVEL") == given
+    os.write(2, REMARKS[1])
+    shown = "".join(line.decode() for line in REMARKS) if given == "0" else ""
+    assert capfd.readouterr().err == f"first\n{shown}last\n{REMARKS[1].decode()}"
+
+
+def test_an_import_that_fails_shows_everything(monkeypatch, capfd):
+    def fails(name):
+        os.write(2, REMARKS[1])
+        raise ImportError("broken")
+
+    monkeypatch.delitem(sys.modules, "keras")
+    monkeypatch.setattr(_process, "import_module", fails)
+    with pytest.raises(ImportError, match="broken"):
+        _process.choose_backend()
+    assert capfd.readouterr().err == REMARKS[1].decode()
+
+
+@pytest.mark.slow
+def test_the_first_fit_writes_nothing_to_standard_error():
+    code = """
+import os, numpy as np, skae
+skae.AutoencoderTransformer(2, max_iter=1, tol=None).fit(np.random.normal(size=(99, 5)))
+print(os.environ.get("TF_CPP_MIN_LOG_LEVEL"))
+"""
+    environment = {k: v for k, v in os.environ.items() if k != "TF_CPP_MIN_LOG_LEVEL"}
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=environment, capture_output=True, text=True,
+        timeout=120,
+    )  # fmt: skip
+    assert (done.stdout, done.stderr) == ("None\n", "")
 
 
 def test_an_installed_package_has_files(monkeypatch, tmp_path):

@@ -149,10 +149,7 @@ class FitMonitor:
     def begin(self, training):
         """Report the beginning of an epoch."""
         if self.estimator.verbose and self.progress is None:
-            from skae.training._progress import Progress, ProgressFormat
-
-            form = ProgressFormat(**self.terms)
-            self.progress = Progress(int(self.estimator.verbose) > 1, self.names, form)
+            self.progress = self._new_progress()
         if self.progress is not None:
             self.progress.begin(training)
         if self.has_networks and training is not self.training:
@@ -162,6 +159,12 @@ class FitMonitor:
         task = self.network if self.has_networks else self.fit
         self.epoch = task.subtask("epoch")
         self.outer_epoch = self.outer_network.subtask("epoch")
+
+    def _new_progress(self):
+        from skae.training._progress import Progress, ProgressFormat
+
+        is_long = int(getattr(self.estimator, "verbose", 0)) > 1
+        return Progress(is_long, self.names, ProgressFormat(**self.terms))
 
     def end(self, training):
         """Report the end of an epoch; True when a callback asks to stop."""
@@ -180,8 +183,15 @@ class FitMonitor:
     def finish(self):
         """Report the end of the fit, once the estimator has its attributes."""
         self.network.end()
-        if self.progress is not None and not self.has_networks:
-            fitted = self.estimator
+        fitted = self.estimator
+        if self.has_networks:
+            # Autoencoders inside report their epochs, by a parameter of their own.
+            inner = (getattr(fitted, "estimators_", None) or [])[:1]
+            if any(getattr(each, "verbose", False) for each in (fitted, *inner)):
+                progress = self.progress or self._new_progress()
+                losses = getattr(fitted, "loss_curve_", None)
+                progress.finish_networks(losses, time.monotonic() - self.began)
+        elif self.progress is not None:
             run = len(self.names) == 2 and fitted.init_ == "random"
             epoch = fitted.best_iter_ - self.n_before
             seconds = time.monotonic() - self.began

@@ -485,10 +485,10 @@ def _curve_of_search(search: Any) -> tuple[Any, Any]:
     refit = getattr(search, "refit", True)
     scores = results.get(f"mean_test_{refit if isinstance(refit, str) else 'score'}")
     params = results.get("params", [])
-    for key in {name for given in params for name in given if name.endswith("n_components")}:
+    for key in {name for each in params for name in each if name.endswith("n_components")}:
         # Not shares of variance, nor their absence.
-        values = [given.get(key) for given in params]
-        values = np.array([v if isinstance(v, Integral) else 0 for v in values])
+        given = [each.get(key) for each in params]
+        values = np.array([value if isinstance(value, Integral) else 0 for value in given])
         sizes = np.unique(values[values > 0])
         if len(sizes) > 1 and scores is not None:
             return sizes, [np.max(scores[values == size]) for size in sizes]

@@ -23,8 +23,9 @@ GREY = "0.55"
 # Text of a missing value.
 MISSING = "missing"
 
-# More names of columns, or numbers, than these are not legible.
+# More names of columns, in one panel or in all, or numbers, than these are not legible.
 MOST_NAMES = 30
+MOST_IN_ALL = 45
 MOST_NUMBERS = 120
 
 # Between two images of a mosaic, as a share of their height.
@@ -32,7 +33,7 @@ _GAP = 0.08
 
 
 class Display:
-    """What is set when a display is drawn."""
+    """Attributes that drawing sets."""
 
     ax_: Any
     axes_: Any

@@ -33,9 +33,11 @@ from skae.plotting._drawing import (
 from skae.tables._frames import is_frame
 from skae.utils._arrays import column_names
 
-# Width and height of a cell of a table, in inches, and panels where each column has one.
+# Width and height of a cell of a table, and width of all panels, in inches; panels where each
+# column has one.
 _CELL = 0.62, 0.26
-_MOST_COLUMNS = 12
+_WIDTH = 17
+_MOST_COLUMNS = 9
 
 
 @dataclass(eq=False, repr=False)
@@ -195,7 +197,7 @@ class LatentPathDisplay(Display):
             steps = [f"{step:+.2g}" if step else "0" for step in np.linspace(-2, 2, n_values)]
             xlabel = "Standard deviations from the mean of each component"
         else:
-            steps, xlabel = [f"{value:.3g}" for value in used[0]], "Value of the component"
+            steps, xlabel = _short(used[0]), "Value of the component"
         return cls.from_arrays(
             decode(estimator, codes),
             image_shape=image_shape,
@@ -249,8 +251,8 @@ class LatentPathDisplay(Display):
             # Upwards, as in a scatter plot of the codes.
             decode(estimator, codes)[::-1],
             image_shape=image_shape,
-            strip_labels=[f"{value:.2g}" for value in used[1, ::-1]],
-            step_labels=[f"{value:.2g}" for value in used[0]],
+            strip_labels=_short(used[1, ::-1]),
+            step_labels=_short(used[0]),
             **_scales(X),
             xlabel=f"Component {across} of the code",
             ylabel=f"Component {up} of the code",
@@ -342,7 +344,7 @@ class LatentPathDisplay(Display):
         n_strips, n_steps, n_features = rows.shape
         names = labels_of_columns(self.feature_names, None, n_features)
         n_panels = min(n_features, _MOST_COLUMNS) if self.by_column else n_strips
-        across = min(n_panels, max(int(13 // (_CELL[0] * n_steps)), 1))
+        across = min(n_panels, max(int(_WIDTH / (_CELL[0] * n_steps)), 1))
         down = -(-n_panels // across)
         n_shown = n_panels if self.by_column else max(MOST_NAMES // down, 6)
         texts: dict[int, tuple[Array, bool]] = {}
@@ -402,6 +404,12 @@ class LatentPathDisplay(Display):
 def _names(given: Any, X: Any) -> list[str] | None:
     """Names as given, or those of a data frame."""
     return column_names(X, 0) if given is None and is_frame(X) else given
+
+
+def _short(values: Array) -> list[str]:
+    """Numbers as short texts; one that is zero but for rounding is 0."""
+    most = np.abs(values).max()
+    return [f"{0 if abs(v) < 1e-9 * most else v:.{2 if most < 100 else 4}g}" for v in values]
 
 
 def _scales(*given: Any) -> dict[str, Any]:

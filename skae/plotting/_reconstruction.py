@@ -8,6 +8,7 @@ import numpy as np
 from skae.plotting._drawing import (
     GREY,
     MISSING,
+    MOST_IN_ALL,
     MOST_NAMES,
     MOST_NUMBERS,
     Array,
@@ -313,7 +314,7 @@ class ReconstructionDisplay(Display):
         title, has_numbers = "Table rows and their reconstructions", shown.size <= MOST_NUMBERS
         if has_numbers:
             title = "Table rows, each over its reconstruction"
-        step = -(-n_columns // MOST_NAMES)
+        step = -(-n_columns * len(others) // (MOST_NAMES if len(others) == 1 else MOST_IN_ALL))
         columns = "Column" if step == 1 else f"{n_columns} columns, one of {step} named"
         width = np.clip(0.62 * n_columns * len(others) + 2.6, 7.2, 16)
         size = (width, 0.42 * len(shown) + 2.0)

@@ -35,8 +35,8 @@ class Progress:
     Parameters
     ----------
     every_epoch : bool
-        Whether every epoch has a line. Otherwise a terminal has one that is updated, and
-        any other output about ten for each run.
+        Whether every epoch has a line. Otherwise a terminal and a notebook have one that is
+        updated, and any other output about ten for each run.
 
     names : sequence of str
         Labels of the runs; empty if there is one.
@@ -50,7 +50,9 @@ class Progress:
         self.names = names
         self.form = form
         self.runs: list[Training] = []
-        self._updates = not every_epoch and getattr(sys.stdout, "isatty", bool)()
+        is_notebook = type(sys.stdout).__module__.startswith("ipykernel")
+        is_updatable = is_notebook or getattr(sys.stdout, "isatty", bool)()
+        self._updates = not every_epoch and is_updatable
         self._spent, self._n_epochs = 0.0, 0
         self._begun = self._last_line = time.monotonic()
         self._pending_line, self._width = "", 0
@@ -68,9 +70,10 @@ class Progress:
         epoch, n_runs = len(training.parts), len(self.names)
         name = self.names[len(self.runs) - 1]
         where = f"epoch {epoch}/{training.max_iter}"
-        # Seconds if no run stops early, without compilation.
-        n_left = training.max_iter * (1 + n_runs - len(self.runs)) - epoch
-        seconds = n_left * self._spent / self._n_epochs
+        # Seconds if no run stops early, and each is compiled as long as this one was.
+        n_runs_left = n_runs - len(self.runs)
+        n_left = training.max_iter * (1 + n_runs_left) - epoch
+        seconds = n_left * self._spent / self._n_epochs + n_runs_left * training.seconds
         # The most important first.
         parts = [
             f"{name}, {where}" if name else where,
@@ -112,6 +115,14 @@ class Progress:
             self._write(
                 _sentence([f"kept {result}", loss, _duration(seconds)]) + f"; {ending}."
             )
+
+    def finish_networks(self, losses: Sequence[float] | None, seconds: float) -> None:
+        """Print that the networks are fitted, and the mean of their last losses, if any."""
+        n_networks = f"{len(self.names)} network" + "s" * (len(self.names) > 1)
+        if losses is not None and not len(losses):
+            n_networks = "no network"
+        loss = f"loss {losses[-1] * self.form.unit:.5g}" if losses else ""
+        self._write(_sentence([f"fitted {n_networks}", loss, _duration(seconds)]) + ".")
 
     def _loss(self, training: Training, epoch: int) -> str:
         loss = float(training.parts[epoch - 1][: self.form.n_parts].sum())

@@ -51,7 +51,7 @@ class Training:
     # Validation losses until the learning rate began to fall, where it does.
     held_curve: list[float] = field(default_factory=list)
     optimizer_state: Arrays | None = None  # for a warm start
-    seconds: float = 0.0  # with compilation
+    seconds: float = 0.0  # with compilation; until training ends, those of the compilation
     # Mean validation loss: of the initialization, then of each epoch.
     validation_curve: list[float] = field(default_factory=list)
 
@@ -200,10 +200,12 @@ def run(
     A loss that is not finite or a KeyboardInterrupt ends training with the best epoch until
     then. See :func:`train` for the other arguments.
     """
+    began = time.perf_counter()
     training = Training(engine.snapshot(), engine.unpacked, stopping.max_iter)
     validated = engine.n_validation > 0
     order = np.zeros(engine.epoch_length, np.int32)
     _, start = engine.epoch(order, 0)
+    training.seconds = time.perf_counter() - began
     training.validation_parts.append(start)
     training.validation_curve.append(float(start.sum()))
     best = start.sum() if validated else np.inf

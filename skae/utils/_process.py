@@ -3,14 +3,17 @@
 import ctypes
 import json
 import os
+import re
 import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, nullcontext, suppress
 from functools import cache, partial
+from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from pathlib import Path
+from tempfile import TemporaryFile
 from threading import Lock
 from typing import Any
 
@@ -30,6 +33,10 @@ _FEWEST_PARTS = 8
 _ONE_THREAD: dict[str, Any] = {"limits": 1, "user_api": "blas"}
 
 _IMPORTED_IN = os.getpid()
+
+# Two threads must not divert standard error at once.
+_IMPORTING = Lock()
+_REMARKS = re.compile(rb"WARNING: All log messages before absl::|[IWE]0000 00:00:|To enable ")
 
 # Of Keras, in the order in which one is chosen.
 _BACKENDS = ("tensorflow", "jax", "torch")
@@ -137,13 +144,54 @@ def safe_openmp() -> Any:
 
 
 def choose_backend() -> None:
-    """Choose Keras' backend where nobody has; to be called before Keras is imported.
+    """Choose Keras' backend where nobody has, and import Keras; nobody should before.
 
     `KERAS_BACKEND` decides, and else Keras' file of settings. TensorFlow is what Keras writes
     into that file by itself: where it is not installed, another backend is taken.
     """
     if "keras" in sys.modules:
         return
+    with _IMPORTING:
+        _set_backend()
+        with _quiet_stderr():
+            import_module("keras")
+
+
+@contextmanager
+def _quiet_stderr() -> Iterator[None]:
+    """Without TensorFlow's remarks about this machine, unless TF_CPP_MIN_LOG_LEVEL is 0.
+
+    TensorFlow takes its level from there once, but writes the first of them before: they are
+    taken out of what is written meanwhile to the file behind standard error.
+    """
+    given = os.environ.get("TF_CPP_MIN_LOG_LEVEL")
+    try:
+        stderr = os.dup(2) if given != "0" else None
+    except OSError:  # in windows without a console
+        stderr = None
+    if stderr is None:
+        yield
+        return
+    remarks = None
+    with TemporaryFile() as file:
+        os.dup2(file.fileno(), 2)
+        os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+        try:
+            yield
+            remarks = _REMARKS
+        finally:
+            if given is None:
+                os.environ.pop("TF_CPP_MIN_LOG_LEVEL", None)
+            os.dup2(stderr, 2)
+            os.close(stderr)
+            file.seek(0)
+            for line in file:
+                if remarks is None or not remarks.match(line):
+                    os.write(2, line)
+
+
+def _set_backend() -> None:
+    """Set `KERAS_BACKEND` where the backend that Keras would take is not installed."""
     named = os.environ.get("KERAS_BACKEND")
     backend = named or _backend_in_settings()
     if backend not in _BACKENDS or _is_installed(backend):
