@@ -139,8 +139,8 @@ class AEAnomalyDetector(TableTagsMixin, DetectionMixin, CallbackSupportMixin, Ba
 
     verbose : bool or int, default=False
         If true, progress is printed: network, epoch, seconds left at most and loss. True or
-        1: a line that is updated in a terminal, and a few lines elsewhere; 2: a line for
-        every epoch.
+        1: a line that is updated in a terminal or notebook, and a few lines elsewhere; 2: a
+        line for every epoch. The last line is about the whole fit.
 
     Attributes
     ----------

@@ -185,8 +185,8 @@ class AutoencoderTransformer(
         Whether progress is printed: the epoch, the seconds that remain at most, the loss, and
         the share of variance explained of held-out rows beside PCA's (for other losses than the
         squared error, their loss beside that of the start); in the end, what is kept and why
-        training ended. True or 1: a line that is updated in a terminal, and about ten lines for
-        each start elsewhere; 2: a line for every epoch.
+        training ended. True or 1: a line that is updated in a terminal or notebook, and about
+        ten lines for each start elsewhere; 2: a line for every epoch.
 
     Attributes
     ----------
