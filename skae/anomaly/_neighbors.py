@@ -80,8 +80,8 @@ class NearestRows:
             score = mean / (self.unit[j] or 1.0)
             if self.own_distance is not None:
                 least = self.least_distance[j] or 1.0
-                neighbors = np.take_along_axis(position, chosen, axis=1)
-                theirs = self.own_distance[j][neighbors].mean(axis=1)
+                row = np.arange(len(Z))[:, np.newaxis]
+                theirs = self.own_distance[j][position[row, chosen]].mean(axis=1)
                 score = score * np.sqrt((mean + least) / (theirs + least))
             scores.append(score)
         return np.stack(scores)
@@ -105,6 +105,7 @@ class NearestRows:
         the reference, (n_samples, n_candidates).
         """
         Z, at_models = np.ascontiguousarray(Z), list(models)
+        row = np.arange(len(Z))[:, np.newaxis]
         n_entries = len(Z) * len(self.rows) * (Z.shape[1] + _ENTRIES_BESIDE)
         every = cdist(Z, self.rows, "sqeuclidean") if n_entries <= _FEW_ENTRIES else None
         found = []
@@ -113,8 +114,9 @@ class NearestRows:
                 continue
             k = min(self.n_neighbors + 1, len(at))
             if every is not None:
-                order = np.argpartition(every[:, at], k - 1, axis=1)[:, :k]
-                distance = np.take_along_axis(every[:, at], order, axis=1)
+                distance = every[:, at]
+                order = distance.argpartition(k - 1, axis=1)[:, :k]
+                distance = distance[row, order]
             else:
                 distance, order = nearest(Z, self.rows[at], k)
                 distance = np.square(distance)
@@ -123,11 +125,12 @@ class NearestRows:
         distance, position, candidate_of = map(np.hstack, zip(*found, strict=True))
         for is_candidate in candidate_of:
             at, k = np.flatnonzero(is_candidate), self.n_neighbors + self.leaves_out
-            order = np.argpartition(distance[:, at], k - 1, axis=1)[:, :k]
+            candidates = distance[:, at]
+            order = candidates.argpartition(k - 1, axis=1)[:, :k]
             if self.leaves_out:
-                theirs = np.take_along_axis(distance[:, at], order, axis=1)
-                order = np.take_along_axis(order, theirs.argsort(axis=1), axis=1)
+                theirs = candidates[row, order]
+                order = order[row, theirs.argsort(axis=1)]
                 same = theirs.min(axis=1, keepdims=True) < SAME
                 order = np.where(same, order[:, 1:], order[:, :-1])
             chosen = at[order]
-            yield np.take_along_axis(distance, chosen, axis=1).mean(axis=1), chosen, position
+            yield distance[row, chosen].mean(axis=1), chosen, position

@@ -122,7 +122,7 @@ class NumericPreprocessor(Preprocessor):
 
     def _without_empty(self, X):
         """Rows, (n_samples, n_features), whose columns without a value in fit are missing."""
-        if not len(self.empty):
+        if self._observed_share is None or not len(self.empty):
             return X
         return np.where(self._observed_share == 0, X.dtype.type(np.nan), dense(X))
 

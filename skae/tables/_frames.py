@@ -35,8 +35,11 @@ _PLAIN = re.compile(r"U?Int(8|16|32|64)|Float(32|64)")
 # Bytes of the largest number that scikit-learn's checks keep.
 _LARGEST_ITEM = 8
 
-#: True for a data frame or table of a library that narwhals supports.
-is_frame = nw.dependencies.is_into_dataframe
+
+def is_frame(X: Any) -> bool:
+    """True for a data frame or table of a library that narwhals supports."""
+    # What narwhals looks for takes a third of the time in which a row is encoded.
+    return not isinstance(X, np.ndarray) and nw.dependencies.is_into_dataframe(X)
 
 
 def columns_of_frame(X: Any) -> list[nw.Series[Any]]:
