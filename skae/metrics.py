@@ -1,13 +1,16 @@
-"""Scores of the reconstruction of X, and of the code, by any transformer."""
+"""Scores of the reconstruction of X, of the code, and of sampled rows, by any model."""
 
 from collections.abc import Callable
 from functools import partial
-from numbers import Integral
+from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import sparse
+from sklearn.base import clone
+from sklearn.ensemble import RandomForestClassifier
+from sklearn.model_selection import StratifiedKFold, cross_val_score
 from sklearn.neighbors import NearestNeighbors
 from sklearn.utils import check_array, check_scalar, gen_batches
 
@@ -19,7 +22,13 @@ from skae.utils._arrays import check_floats, check_weight
 from skae.utils._lazy import LazyRows, canonical
 from skae.utils._rows import Rows, moments
 
-__all__ = ["neighbor_recall", "reconstruction_error", "reconstruction_score"]
+__all__ = [
+    "closest_record_share",
+    "neighbor_recall",
+    "reconstruction_error",
+    "reconstruction_score",
+    "two_sample_score",
+]
 
 # Entries of rows and their neighbours that are compared at a time.
 _CHUNK_ENTRIES = 2**22
@@ -316,7 +325,7 @@ def neighbor_recall(transformer: Any, X_train: Any, X_test: Any, k: int = 15) ->
         check_array(transformer.transform(X), accept_sparse="csr", input_name="code")
         for X in (X_train, X_test)
     ]
-    train, test = _comparable(X_train, X_test)
+    train, test = _comparable(("X_train", "X_test"), X_train, X_test)
     check_scalar(k, "k", Integral, min_val=1, max_val=train.shape[0])
     found, nearest = (
         NearestNeighbors(n_neighbors=int(k)).fit(rows).kneighbors(others, return_distance=False)
@@ -331,21 +340,153 @@ def neighbor_recall(transformer: Any, X_train: Any, X_test: Any, k: int = 15) ->
     return float(np.concatenate(counts).mean() / k)
 
 
-def _comparable(X_train: Any, X_test: Any) -> list[Any]:
-    """Training rows and test rows, (n_samples, n_numbers) each, between which distances are."""
+def two_sample_score(
+    X: Any, X_sampled: Any, *, classifier: Any = None, cv: int = 3, random_state: Any = None
+) -> float:
+    """Area under the ROC curve of a classifier that distinguishes sampled rows from real ones.
+
+    The classifier two-sample test [1]_: cross-validated, on as many real rows as sampled ones.
+
+    Parameters
+    ----------
+    X : array-like or data frame of shape (n_samples, ...)
+        Real rows, at best some that the model of the sampled rows was not fitted on. Missing
+        values of numbers are at the mean; tables with columns that are not numeric are encoded
+        by :class:`~skae.tables.TabularEncoder`.
+
+    X_sampled : array-like or data frame of shape (n_sampled, ...)
+        Sampled rows of the same columns. Of the longer of the two the first rows are compared.
+
+    classifier : classifier, default=None
+        With the method `predict_proba` or `decision_function`; None:
+        :class:`~sklearn.ensemble.RandomForestClassifier` of 150 trees.
+
+    cv : int, default=3
+        Number of stratified folds, at least 2.
+
+    random_state : int, RandomState instance or None, default=None
+        Shuffles the rows and seeds the forest.
+
+    Returns
+    -------
+    float
+        0.5, but for chance, if the rows cannot be distinguished; 1 if they always can.
+
+    References
+    ----------
+    .. [1] D. Lopez-Paz and M. Oquab, "Revisiting Classifier Two-Sample Tests", ICLR 2017.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from sklearn.mixture import GaussianMixture
+    >>> from skae.metrics import two_sample_score
+    >>> X = load_iris().data
+    >>> X_sampled, _ = GaussianMixture(3, random_state=0).fit(X).sample(150)
+    >>> two_sample_score(X, X_sampled, random_state=0) < 0.9
+    True
+    """
+    check_scalar(cv, "cv", Integral, min_val=2)
+    real, sampled = _comparable(("X", "X_sampled"), X, X_sampled)
+    n_rows = min(len(real), len(sampled))
+    rows = np.concatenate([real[:n_rows], sampled[:n_rows]])
+    is_sampled = np.repeat([0, 1], n_rows)
+    if classifier is None:
+        classifier = RandomForestClassifier(150, random_state=random_state)
+    folds = StratifiedKFold(int(cv), shuffle=True, random_state=random_state)
+    scores = cross_val_score(
+        clone(classifier), rows, is_sampled, cv=folds, scoring="roc_auc", error_score="raise"
+    )
+    return float(scores.mean())
+
+
+def closest_record_share(
+    X_train: Any, X_test: Any, X_sampled: Any, quantile: float = 0.05
+) -> float:
+    """Share of sampled rows that are as near to a training row as the nearest real rows are.
+
+    The distance to the closest record [1]_: of each row to the nearest training row, in
+    standard deviations of the training rows' columns.
+
+    Parameters
+    ----------
+    X_train : array-like or data frame of shape (n_train, ...)
+        Rows that the model was fitted on. Missing values of numbers are at the mean; tables
+        with columns that are not numeric are encoded by :class:`~skae.tables.TabularEncoder`.
+
+    X_test : array-like or data frame of shape (n_test, ...)
+        Real rows that the model was not fitted on.
+
+    X_sampled : array-like or data frame of shape (n_sampled, ...)
+        Rows that were sampled.
+
+    quantile : float, default=0.05
+        Share of the real rows that are at most so near, in (0, 1).
+
+    Returns
+    -------
+    float
+        Share of the sampled rows that are nearer to their nearest training row than the
+        quantile of the distances of real rows, of those at this distance as many as of real
+        rows: `quantile` for sampled rows that are as near as real ones, up to one for a model
+        that copies training rows.
+
+    References
+    ----------
+    .. [1] Z. Zhao, A. Kunar, R. Birke and L. Y. Chen, "CTAB-GAN: Effective Table Data
+       Synthesizing", ACML 2021.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from sklearn.mixture import GaussianMixture
+    >>> from sklearn.model_selection import train_test_split
+    >>> from skae.metrics import closest_record_share
+    >>> X_train, X_test = train_test_split(load_iris().data, random_state=0)
+    >>> X_sampled, _ = GaussianMixture(3, random_state=0).fit(X_train).sample(150)
+    >>> closest_record_share(X_train, X_test, X_sampled) < 0.2
+    True
+    >>> closest_record_share(X_train, X_test, X_train)
+    1.0
+    """
+    check_scalar(quantile, "quantile", Real, min_val=0, max_val=1, include_boundaries="neither")
+    names = "X_train", "X_test", "X_sampled"
+    train, *others = _comparable(names, X_train, X_test, X_sampled)
+    deviation = train.std(axis=0)
+    deviation[deviation == 0] = 1.0
+    search = NearestNeighbors(n_neighbors=1).fit(train / deviation)
+    real, sampled = (search.kneighbors(rows / deviation)[0] for rows in others)
+    limit = np.quantile(real, quantile, method="inverted_cdf")
+    (real_near, real_equal), (near, equal) = (
+        ((d < limit * (1 - _TOLERANCE)).mean(), np.isclose(d, limit, _TOLERANCE, 0).mean())
+        for d in (real, sampled)
+    )
+    return float(near + equal * (quantile - real_near) / real_equal)
+
+
+def _comparable(names: Any, X_train: Any, *others: Any) -> list[Any]:
+    """Training rows and others, (n_samples, n_numbers) each, between which distances are."""
+    given = X_train, *others
     if sparse.issparse(X_train):
-        return [check_array(X, accept_sparse="csr") for X in (X_train, X_test)]
-    numbers = [numbers_of(X, unknown=True) for X in (X_train, X_test)]
+        return [check_array(X, accept_sparse="csr") for X in given]
+    numbers = [numbers_of(X, unknown=True) for X in given]
     if any(X is None for X in numbers):
         encoder = TabularEncoder().fit(X_train)
-        return [np.asarray(encoder.transform(X)) for X in (X_train, X_test)]
-    train, test = (
+        return [np.asarray(encoder.transform(X)) for X in given]
+    arrays = [
         _checked_numbers(X, name).reshape(len(X), -1)
-        for X, name in zip(numbers, ("X_train", "X_test"), strict=True)
-    )
+        for X, name in zip(numbers, names, strict=True)
+    ]
+    width = arrays[0].shape[1]
+    for name, rows in zip(names, arrays, strict=True):
+        if rows.shape[1] != width:
+            raise ValueError(
+                f"{name} must have as many columns as {names[0]}, {width}; it has "
+                f"{rows.shape[1]}."
+            )
     # Columns without observed values are zero in all rows.
-    mean = np.nan_to_num(moments(train)[0])
-    return [np.where(np.isnan(rows), mean, rows) for rows in (train, test)]
+    mean = np.nan_to_num(moments(arrays[0])[0])
+    return [np.where(np.isnan(rows), mean, rows) for rows in arrays]
 
 
 def _squares(train: Any, rows: Any, index: NDArray[np.intp]) -> NDArray[np.float64]:

@@ -6,6 +6,7 @@ import pytest
 from numpy.testing import assert_allclose
 from scipy import sparse
 from sklearn.decomposition import NMF, PCA, FastICA, KernelPCA, TruncatedSVD
+from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import r2_score
 from sklearn.model_selection import cross_val_score
 from sklearn.pipeline import make_pipeline
@@ -13,7 +14,13 @@ from sklearn.preprocessing import FunctionTransformer, Normalizer, StandardScale
 
 from data import data_rng
 from skae import AutoencoderTransformer, VAETransformer
-from skae.metrics import neighbor_recall, reconstruction_error, reconstruction_score
+from skae.metrics import (
+    closest_record_share,
+    neighbor_recall,
+    reconstruction_error,
+    reconstruction_score,
+    two_sample_score,
+)
 from skae.tables import TabularEncoder
 
 pytestmark = pytest.mark.any_backend
@@ -240,3 +247,76 @@ def test_recall_of_another_number_of_neighbours(k):
     error = TypeError if isinstance(k, float) else ValueError
     with pytest.raises(error, match="k"):
         neighbor_recall(FIRST, np.zeros((5, 2)), np.zeros((3, 2)), k=k)
+
+
+# Sampled rows
+
+
+def test_rows_of_one_distribution_cannot_be_distinguished():
+    rng = data_rng()
+    X, same, shifted, far = (rng.normal(mean, size=(300, 4)) for mean in (0, 0, 0.7, 9))
+    scores = [two_sample_score(X, rows, random_state=0) for rows in (same, shifted, far)]
+    assert abs(scores[0] - 0.5) < 0.08
+    assert scores[0] + 0.15 < scores[1] < scores[2] == 1
+    logistic = two_sample_score(X, far, classifier=LogisticRegression(), cv=5, random_state=0)
+    assert logistic == 1
+
+
+def test_the_longer_of_two_samples_is_cut(blob):
+    score = two_sample_score(blob, np.vstack([blob, blob + 99]), random_state=0)
+    assert score < 0.6
+
+
+def test_sampled_tables_are_compared():
+    rng = data_rng()
+
+    def table(share, n_samples=200):
+        columns = {
+            "x": rng.normal(size=n_samples),
+            "c": rng.choice(["a", "b"], n_samples, p=share),
+        }
+        return pd.DataFrame(columns)
+
+    even, again, uneven = table([0.5, 0.5]), table([0.5, 0.5]), table([0.97, 0.03])
+    assert two_sample_score(even, again, random_state=0) < 0.6
+    assert two_sample_score(even, uneven, random_state=0) > 0.65
+    assert closest_record_share(even, again, even) == 1
+
+
+def test_a_copy_is_nearer_than_real_rows_are():
+    rng = data_rng()
+    train, test, sampled = (rng.normal(size=(400, 3)) * [1, 100, 1] for _ in range(3))
+    assert closest_record_share(train, test, sampled) < 0.12
+    assert closest_record_share(train, test, train + 1e-6) == 1
+    assert closest_record_share(train, test, train + 50) == 0
+    assert closest_record_share(train, test, test, quantile=0.25) == 0.25
+
+
+@pytest.mark.parametrize(
+    ("real", "sampled", "quantile", "expected"),
+    [
+        ([1, 3, 5, 7], [0.5, 2, 4, 6], 0.5, 1 / 2),
+        ([1, 3, 5, 7], [0.5, 3, 3, 6], 0.25, 1 / 4),
+        # Half of the real rows at zero count, and of the sampled ones as many.
+        ([0, 0, 1, 2], [0, 0, 0, 5], 0.25, 3 / 8),
+        ([0, 0, 1, 2], [0, 3, 3, 3], 0.5, 1 / 4),
+    ],
+)
+def test_share_of_closest_records(real, sampled, quantile, expected):
+    train = np.array([[0.0], [1000.0]])
+    real, sampled = (np.array([distances]).T * 1.0 for distances in (real, sampled))
+    share = closest_record_share(train, real, sampled, quantile=quantile)
+    assert_allclose(share, expected)
+
+
+@pytest.mark.parametrize("quantile", [0, 1, -0.1])
+def test_quantiles_of_closest_records(blob, quantile):
+    with pytest.raises(ValueError, match="quantile"):
+        closest_record_share(blob, blob, blob, quantile=quantile)
+
+
+def test_sampled_rows_have_the_columns_of_the_real_ones(blob):
+    with pytest.raises(ValueError, match="as many columns as X, 5; it has 4"):
+        two_sample_score(blob, blob[:, :4])
+    with pytest.raises(ValueError, match="cv"):
+        two_sample_score(blob, blob, cv=1)

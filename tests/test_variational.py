@@ -13,6 +13,7 @@ from sklearn.base import clone
 from sklearn.decomposition import PCA
 from sklearn.exceptions import ConvergenceWarning, NotFittedError
 
+import skae
 from data import data_rng
 from settings import QUICK
 from skae import AEClassifier, VAETransformer
@@ -22,6 +23,7 @@ from skae.networks import ConvNetwork, KerasNetwork
 from skae.utils._arrays import as_array
 from skae.utils._rows import Rows
 from skae.variational import _importance
+from skae.variational._generative import _coupled, _quantile
 
 # One epoch in which nothing moves: what is kept is the start.
 START = {
@@ -245,13 +247,86 @@ def test_posterior(fitted_vae, digits):
 
 
 @pytest.mark.any_backend
-def test_samples_have_the_moments_of_the_data(quick_vae, blob):
-    vae = quick_vae(n_components=2, **START).fit(blob)
+@pytest.mark.parametrize("sampling", ["residuals", "likelihood"])
+def test_samples_have_the_moments_of_the_data(quick_vae, blob, sampling):
+    vae = quick_vae(n_components=2, sampling=sampling, **START).fit(blob)
     rows = vae.sample(20_000, random_state=0)
     assert_allclose(rows.mean(axis=0), blob.mean(axis=0), atol=0.1)
     assert_allclose(np.cov(rows.T), np.cov(blob.T), atol=0.15)
     quiet = vae.sample(20_000, random_state=0, noise=False)
-    assert (quiet.var(axis=0) < rows.var(axis=0)).all()
+    assert (quiet.var(axis=0) < rows.var(axis=0)).all() or sampling == "residuals"
+
+
+def payments(n_samples):
+    """A spike at zero, whole numbers, two columns never positive together, their sum."""
+    rng = data_rng()
+    kind = rng.randint(3, size=n_samples)
+    amount = rng.gamma(2.0, 20.0, size=n_samples).round(2)
+    first, second = (np.where(kind == i, amount, 0.0) for i in (1, 2))
+    whole = rng.poisson(3, n_samples) + 5 * kind
+    return np.column_stack([first, second, whole, first + second])
+
+
+@pytest.mark.any_backend
+def test_samples_have_the_spikes_and_the_dependencies_of_the_rows():
+    X = payments(600)
+    vae = VAETransformer(3, max_iter=15, random_state=0).fit(X)
+    drawn = vae.sample(2000, random_state=0)
+    assert_allclose((drawn == 0).mean(axis=0), (X == 0).mean(axis=0), atol=0.07)
+    assert set(np.unique(drawn[:, 2])) <= set(np.arange(X[:, 2].max() + 1))
+    assert (drawn.min(axis=0) >= X.min(axis=0)).all()
+    assert (drawn.max(axis=0) <= X.max(axis=0)).all()
+    assert (drawn[:, :2] > 0).all(axis=1).mean() < 0.05
+    vae = VAETransformer(3, max_iter=15, sampling="likelihood", random_state=0).fit(X)
+    assert (vae.sample(2000, random_state=0)[:, :2] > 0).all(axis=1).mean() > 0.2
+
+
+@pytest.mark.any_backend
+def test_rows_without_weight_are_not_sampled(blob):
+    far = np.vstack([blob, blob + 100])
+    weight = np.repeat([1.0, 0.0], len(blob))
+    vae = VAETransformer(2, max_iter=3, tol=None, random_state=0).fit(far, sample_weight=weight)
+    assert vae.sample(500, random_state=0).max() <= blob.max() + 1e-6
+    assert len(vae._residuals.rows) <= len(blob)
+
+
+@pytest.mark.any_backend
+def test_no_row_is_kept_for_the_noise_of_the_likelihood(quick_vae, blob, tmp_path):
+    vae = quick_vae(n_components=2, **START).fit(blob)
+    assert np.isin(vae._residuals.rows.inputs, blob).all()
+    drawn = vae.sample(5, random_state=0)
+    path = tmp_path / "vae.skae"
+    skae.save(vae, path)
+    assert_array_equal(skae.load(path).sample(5, random_state=0), drawn)
+    vae.set_params(sampling="likelihood").fit(blob)
+    assert vae._residuals is None
+    assert vae.partial_fit(blob).sample(3, random_state=0).shape == (3, blob.shape[1])
+
+
+def test_quantiles_keep_ties_and_lie_between_single_values():
+    values = np.array([0.0, 0, 0, 0, 1, 2, 4, 4, 7, 9])
+    share = np.array([0, 0.3, 0.39, 0.4, 0.45, 0.5, 0.65, 0.85, 0.999])
+    expected = [0, 0, 0, 1, 1.5, 2, 4, 8, 9]
+    assert_allclose(_quantile(values, share), expected)
+
+
+@pytest.mark.parametrize("binary", [False, True])
+def test_coupled_flags_have_the_new_probabilities_and_mostly_the_old_values(binary):
+    n_samples, rng = 40_000, np.random.RandomState(0)
+    before, after = (
+        np.array([[0.7], [0.45]]) if binary else np.array([[0.6, 0.3, 0.1], [0.3, 0.4, 0.3]])
+    )
+    if binary:
+        flags = (rng.uniform(size=(n_samples, 1)) < before).astype(float)
+        common = 1 - abs(before - after)[0]
+    else:
+        flags = np.eye(3)[rng.choice(3, n_samples, p=before)]
+        common = np.minimum(before, after).sum()
+    shared = rng.uniform(size=(n_samples, 1))
+    shares = (np.tile(share, (n_samples, 1)) for share in (before, after))
+    coupled = _coupled(flags, *shares, shared, rng, binary)
+    assert_allclose(coupled.mean(axis=0), after, atol=0.01)
+    assert abs((coupled == flags).all(axis=1).mean() - common) < 0.01
 
 
 def test_samples_come_from_random_state(fitted_vae):

@@ -171,6 +171,25 @@ class NumericPreprocessor(Preprocessor):
             output[:, self.empty] = np.nan
         return output.reshape(len(output), *self.output_shape)
 
+    def parts(self, noise):
+        """Slices of the output, and the numbers of flags of a category in them.
+
+        None for numbers, whose noise is known, one for a probability.
+        """
+        return [(slice(None), int(noise is None))]
+
+    def targets(self, rows):
+        """Targets of the outputs of rows, and a mask of those that were observed."""
+        return rows.outputs, ~np.isnan(rows.outputs)
+
+    def expected(self, output):
+        """Numbers and probabilities of the decoder's output, (n_samples, n_outputs)."""
+        return output
+
+    def of_values(self, values):
+        """The data of numbers and of flags, (n_samples, n_outputs)."""
+        return self.shaped(values)
+
     def by_column(self, noise):
         """The noise of each column, in the units of the data."""
         return None if noise is None else noise.reshape(self.output_shape)
@@ -330,22 +349,22 @@ class TablePreprocessor(Preprocessor):
 
         A data frame of pandas as `like` gives its index to the result.
         """
-        return self._decoded(probabilities(self.outputs, output), index_of(like))
+        return self.of_values(self.expected(output), index_of(like))
 
-    def sampled(self, output, noise, rng):
-        """A table drawn around outputs, (n_samples, n_outputs), with noise (n_outputs,)."""
-        values = probabilities(self.outputs, output)
-        for _, part, width in self._parts():
-            share = values[:, part]
-            if not width:
-                share += noise[part.start] * rng.standard_normal(share.shape)
-                continue
-            below = np.cumsum(share, axis=1) if width > 1 else share
-            index = (rng.uniform(size=(len(share), 1)) >= below).sum(axis=1, keepdims=True)
-            share[:] = index == (np.arange(width) if width > 1 else 0)
-        return self._decoded(values)
+    def parts(self, noise):
+        """Outputs and number of flags of each column with outputs, as of numbers."""
+        return [(part, width) for _, part, width in self._parts()]
 
-    def _decoded(self, values, index=None):
+    def targets(self, rows):
+        """Targets of the outputs of rows, and a mask, as of numbers."""
+        observed = np.repeat(rows.observed[:, self._columns], self._sizes, axis=1)
+        return self._target_values(rows.inputs), observed
+
+    def expected(self, output):
+        """Numbers and probabilities of the decoder's output, (n_samples, n_outputs)."""
+        return probabilities(self.outputs, output)
+
+    def of_values(self, values, index=None):
         """The table of numbers and shares of categories, (n_samples, n_outputs)."""
         _, share, unit = self.encoder._flags()
         Z = np.tile(-share / unit, (len(values), 1))

@@ -17,7 +17,7 @@ from skae.networks import KerasNetwork
 from skae.networks._base import SYNONYMS, LayerOptions, Network
 from skae.utils._calls import warn_user
 from skae.utils._sklearn import Interval, StrOptions
-from skae.variational._generative import LikelihoodMixin, fit_prior
+from skae.variational._generative import LikelihoodMixin, Residuals, fit_prior
 from skae.variational._model import ACTIVE, LatentNetwork, VariationalModel
 
 # The parts of the loss, in the order of the objective.
@@ -105,6 +105,12 @@ class VAETransformer(
         from the posteriors of the training rows, the best prior for what was trained
         [5]_, and used if it raises the lower bound of the rows held out by more than
         chance explains. "normal": the standard normal of training.
+
+    sampling : {"residuals", "likelihood"}, default="residuals"
+        What `sample` adds to the decoder's output. "residuals": those of a training row with a
+        near code, which have dependencies between columns and their ties; up to 5,000
+        training rows are kept, and saved with the estimator. "likelihood": independent noise
+        in each column, exactly the model of `score_samples`; no row is kept.
 
     n_draws : int, default=48
         Codes drawn for each row by `score` and `score_samples`, in three rounds [6]_.
@@ -317,6 +323,7 @@ class VAETransformer(
     noise_: object
     prior_: object
     validation_loss_parts_: dict
+    _residuals: Residuals | None = None  # of `sampling`
 
     _parameter_constraints: dict = {
         **{k: v for k, v in BaseAutoencoder._parameter_constraints.items() if k not in _GIVEN},
@@ -328,6 +335,7 @@ class VAETransformer(
         "free_bits": [Interval(Real, 0, None, closed="left")],
         "noise_floor": [Interval(Real, 0, None, closed="neither")],
         "prior": [StrOptions({"mixture", "normal"})],
+        "sampling": [StrOptions({"residuals", "likelihood"})],
         "n_draws": [Interval(Integral, 1, None, closed="left")],
     }
 
@@ -346,6 +354,7 @@ class VAETransformer(
         warm_up: int = 0,
         free_bits: float = 0.0,
         prior: str = "mixture",
+        sampling: str = "residuals",
         n_draws: int = 48,
         init: str = "pca",
         optimizer: Any = "adam",
@@ -376,6 +385,7 @@ class VAETransformer(
         self.warm_up = warm_up
         self.free_bits = free_bits
         self.prior = prior
+        self.sampling = sampling
         self.n_draws = n_draws
         self.init = init
         self.optimizer = optimizer
@@ -457,6 +467,7 @@ class VAETransformer(
             **super()._attributes(run),
             "noise_": model.preprocessing.by_column(model.noise),
             "prior_": None,
+            "_residuals": None,
             "loss_parts_": by_name(training.parts, earlier.loss_parts),
             "validation_loss_parts_": validation,
         }
@@ -467,6 +478,8 @@ class VAETransformer(
         self.divergence_ = model.mean_divergence(start.rows)
         if self.prior == "mixture" and not one_epoch:
             self.prior_ = fit_prior(model.posterior, start.train, start.validation, start.rng)
+        if self.sampling == "residuals" and not one_epoch:
+            self._residuals = Residuals(start.train, start.rng)
         active = self.divergence_ > ACTIVE
         self.n_active_ = int(active.sum())
         collapsed = np.flatnonzero(model.supported & ~active)
