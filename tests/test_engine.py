@@ -287,7 +287,7 @@ def test_the_limit_of_gradients_is_one_where_the_rate_is_ours(quick, pixels, mon
     limits, run = [], _training.TrainingPlan.run
 
     def recorded(self, *args, **kwargs):
-        limits.append(self.optimizer["clip_norm"])
+        limits.append(self.options["clip_norm"])
         return run(self, *args, **kwargs)
 
     monkeypatch.setattr(_training.TrainingPlan, "run", recorded)
