@@ -58,7 +58,8 @@ SEARCHES = {
     "memory": "user_guide/scaling",
 }
 
-# Text whose edge lies beside the screen, unless an element around it scrolls or hides it.
+# Text whose edge lies beside the screen, unless an element around it scrolls or hides it; and
+# text beside its cell of a table.
 LOOK = """(async () => {
   for (const image of document.images) image.loading = "eager";
   await Promise.all([...document.images].map(image => image.decode().catch(() => 0)));
@@ -78,6 +79,9 @@ LOOK = """(async () => {
     if (box.width && box.right > WIDTH + 1 && !clipped(node.parentElement))
       wide.push(node.data.trim().slice(0, 50));
   }
+  for (const cell of document.querySelectorAll("article :is(td, th)"))
+    if (cell.scrollWidth > cell.clientWidth + 1)
+      wide.push(`beside its cell: ${cell.innerText.trim().slice(0, 50)}`);
   const article = document.querySelector("article");
   // Of what was printed, long lines are wrapped; where there are prompts, the rest is output.
   const code = [...document.querySelectorAll("article pre")]

@@ -87,8 +87,9 @@ class Measured(SphinxDirective):
             )
             for row in rows(name)
         }
-        where = ". ".join(sorted(filter(None, found))) or "The machine was not recorded"
-        text = f"{where}. Figures: :download:`{name}.csv </../benchmarks/results/{name}.csv>`"
+        where = "; ".join(sorted(filter(None, found))) or "machine and versions not recorded"
+        text = f"Measured: {where}. Figures: "
+        text += f":download:`{name}.csv </../benchmarks/results/{name}.csv>`"
         if (FOLDER.parent / "notes" / f"{name}.md").exists():
             text += f"; notes: :download:`{name}.md </../benchmarks/notes/{name}.md>`"
         node = nodes.container(classes=["measured"])

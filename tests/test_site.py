@@ -18,6 +18,8 @@ PAGES = {
     "picture": '<article><img alt="a" src="none.png"></article>',
     "nameless": '<article><img src="data:image/gif;base64,R0lGODlhAQABAAAAACw="></article>',
     "wide": f"<article><p style='white-space: nowrap'>{'word ' * 90}</p></article>",
+    "cell": f"<article><table style='table-layout: fixed; width: 90px'><tr>"
+    f"<td>{'x' * 40}</td><td>y</td></tr></table></article>",
     "elsewhere": '<article><script src="http://localhost:1/a.js"></script></article>',
     "code": f"<article><pre style='overflow-x: auto'>{'x' * 80}</pre></article>",
     "right": f"<article><pre style='overflow-x: auto'>{'x' * 79}</pre></article>",
@@ -29,6 +31,7 @@ EXPECTED = {
     "picture": "picture is missing",
     "nameless": "picture has no description",
     "wide": "text beside the screen: word",
+    "cell": "beside its cell: xxx",
     "elsewhere": "loads http://localhost:1/a.js",
     "code": "code of 80 characters: xxx",
     "gallery/reduce/plot_one": "an example without pictures",
