@@ -100,8 +100,8 @@ class LatentPathDisplay(Display):
     >>> from skae.plotting import LatentPathDisplay
     >>> X = load_digits().data
     >>> ae = AutoencoderTransformer(8, max_iter=5, tol=None, random_state=0).fit(X)
-    >>> zero, one = X[[0]], X[[1]]
-    >>> display = LatentPathDisplay.from_estimator(ae, zero, one, image_shape=(8, 8))
+    >>> ends = X[[0]], X[[1]]
+    >>> display = LatentPathDisplay.from_estimator(ae, *ends, image_shape=(8, 8))
     >>> display.rows.shape
     (1, 10, 64)
     """
