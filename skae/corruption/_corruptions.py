@@ -325,7 +325,7 @@ class SwapNoise(Corruption):
 
 def _as_positions(xp: Any, numbers: Any) -> Any:
     """Whole numbers as integers."""
-    return xp.cast(numbers, "int32") if hasattr(xp, "cast") else numbers.astype(np.int32)
+    return numbers.astype(np.int32) if xp is np else xp.cast(numbers, "int32")
 
 
 CORRUPTIONS: dict[str, Any] = {
