@@ -213,7 +213,8 @@ def run(
     try:
         for epoch in range(1, stopping.max_iter + 1):
             monitor.begin(training)
-            total, n_done, is_over = 0.0, 0, False
+            total: Any = 0.0
+            n_done, is_over = 0, False
             for order, n in engine.orders(rng, n_rows):
                 loss, validation = engine.epoch(order, n, schedule.rates)
                 monitored = (validation if validated else loss).sum()
