@@ -221,8 +221,8 @@ def _determined(a: Array, b: Array, weight: Array, n_codes: int) -> tuple[Array,
     From codes and weights, (n_samples,) each; -1 for codes of a that few rows have.
     """
     both = (a >= 0) & (b >= 0)
-    counts = np.bincount(a[both] * n_codes + b[both], weight[both], minlength=n_codes**2)
-    counts = counts.reshape(n_codes, n_codes)
+    pairs = a[both] * n_codes + b[both]
+    counts = np.bincount(pairs, weight[both], n_codes**2).reshape(n_codes, n_codes)
     totals = counts.sum(axis=1)
     enough = totals >= _FEWEST_ROWS
     total = totals[enough].sum()

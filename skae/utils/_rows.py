@@ -126,8 +126,10 @@ class Rows:
             if nbytes < LARGE_PAGE:
                 padded = np.zeros(shape, np.float32)
             else:
-                private = {"flags": mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS}
-                pages = mmap.mmap(-1, nbytes, **(private if os.name == "posix" else {}))
+                private: Any = {}
+                if os.name == "posix":
+                    private = {"flags": mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS}
+                pages = mmap.mmap(-1, nbytes, **private)
                 if hasattr(mmap, "MADV_HUGEPAGE"):
                     # To make thousands of small pages takes a tenth of the time of training.
                     with suppress(OSError):
