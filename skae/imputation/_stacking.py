@@ -42,11 +42,11 @@ _PRIOR_SHARE, _PRIOR_VALUES = 0.005, 1.25
 
 # Reference rows in training, where their values and the entries of rows, kernels and reference
 # rows allow it, and in imputation.
-_MOST_REFERENCES, _MOST_ENTRIES, _MOST_VALUES = 500, 2**23, 2**17
+_MOST_REFERENCES, _MOST_ENTRIES, _MOST_VALUES = 500, 2**23, 2**14
 _MOST_FINAL_REFERENCES = 3000
 
 # With more columns than this they share kernels, about this many over the number of columns.
-_OWN_KERNELS, _SHARED_KERNELS, _LEAST_KERNELS = 32, 1024, 4
+_OWN_KERNELS, _SHARED_KERNELS, _LEAST_KERNELS = 32, 512, 4
 
 # Initial weights of the columns in distances that are tried, times the root of the number of
 # columns; and the rows that choose.
