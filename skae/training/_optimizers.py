@@ -159,11 +159,6 @@ class Stopping:
     # larger.
     tolerance: float = 2.5
 
-    @property
-    def max_rounds(self) -> int:
-        """Rounds at most."""
-        return self.max_iter * self.n_rounds
-
     def progress(self, loss: float) -> float:
         """Decrease of a loss that counts."""
         return max(self.tol or 0.0, self.share * abs(loss))
@@ -210,14 +205,14 @@ class Schedule:
         if self._n_falling:
             n, n_left = self._n_falling, self.n_held + self._n_falling - done
             return rate * n_left / n, rate * (n_left - 1) / n
-        rise = min(_RISE, self.stopping.max_rounds / 10)
+        rise = min(_RISE, self.stopping.max_iter * self.stopping.n_rounds / 10)
         return rate * min(done / rise, 1), rate * min((done + 1) / rise, 1)
 
     def update(self, loss: float) -> bool:
         """Append the loss of an epoch; True ends training."""
         self.curve.append(loss)
         stopping, done = self.stopping, len(self.curve)
-        n, most = stopping.n_iter_no_change, stopping.max_rounds
+        n, most = stopping.n_iter_no_change, stopping.max_iter * stopping.n_rounds
         if stopping.rate is None:
             if stopping.tol is not None:
                 self._n_slow += 1
