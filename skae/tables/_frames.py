@@ -203,7 +203,7 @@ def numbers_of(X: Any, unknown: bool = False, refuse: bool = False) -> Any:
     same library or an array, with floats and NaN where a value is missing. With `refuse`,
     there is an error in place of None, which names the first column that is not.
     """
-    if isinstance(X, np.ndarray) and X.ndim > 1 and X.dtype.kind in "biuf":
+    if type(X) is np.ndarray and X.ndim > 1 and X.dtype.kind in "biuf":
         # To look for a data frame takes a third of the time in which a row is encoded.
         return X
     _refuse_no_table(X)
