@@ -67,11 +67,10 @@ def fit_monitor(estimator, given, in_parallel=False):
     See :class:`FitMonitor`, also for `given`; `in_parallel`: whether networks are.
     """
     outer, _ = getattr(estimator, "_outer", None) or (NullMonitor(), None)
-    if (
-        getattr(estimator, "verbose", 0)
-        or hasattr(estimator, "_skl_callbacks")
-        or outer.is_followed
-    ):
+    # Autoencoders inside may report their epochs, by a parameter of their own.
+    reporting = (estimator, getattr(estimator, "estimator", None))
+    is_verbose = any(getattr(each, "verbose", 0) for each in reporting)
+    if is_verbose or hasattr(estimator, "_skl_callbacks") or outer.is_followed:
         return FitMonitor(estimator, given, in_parallel)
     return NullMonitor()
 

@@ -256,7 +256,15 @@ class DenseNetwork:
                 bias[:] += shift @ kernel
                 kernel[:] = np.linalg.solve(matrix, kernel)
         untied = [array for array in decoder if array.ndim == 1 or not self.tied]
-        return [array.astype(np.float32) for array in (*encoder, *untied)]
+        return narrowed(weights, [*encoder, *untied])
+
+
+def narrowed(weights: Arrays, changed: Arrays) -> Weights:
+    """The changed arrays in float32, and the arrays before where nothing has changed."""
+    return [
+        old if np.array_equal(old, new) else new.astype(np.float32)
+        for old, new in zip(weights, changed, strict=True)
+    ]
 
 
 def map_code(values: NDArray[Any], matrix: NDArray[Any], code_width: int) -> NDArray[Any]:

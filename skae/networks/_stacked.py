@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from skae.networks._base import LayerOptions, Shape
-from skae.networks._dense import map_code
+from skae.networks._dense import map_code, narrowed
 from skae.networks._layers import (
     Arrays,
     Halves,
@@ -241,4 +241,4 @@ class StackedNetwork(BuiltNetwork):
                 bias = arrays[next(j for j in range(i, len(paths)) if paths[j][-1] == "bias")]
                 (bias if bias.ndim == 1 else bias[0])[:] += shift @ array
                 array[:] = np.linalg.solve(matrix, array)
-        return [array.astype(np.float32) for array in arrays]
+        return narrowed(weights, arrays)
