@@ -157,11 +157,11 @@ def test_like_columns_are_together():
 
 def test_columns_share_kernels_where_there_are_many():
     rng = data_rng()
-    rows = np.repeat(rng.normal(size=(50, 10)), 10, axis=1) + 0.1 * rng.normal(size=(50, 100))
+    rows = np.repeat(rng.normal(size=(50, 5)), 20, axis=1) + 0.1 * rng.normal(size=(50, 100))
     layout = Layout(np.arange(100), np.ones(100, bool))
     shared = shared_kernels(layout, rows)
-    assert_array_equal(np.bincount(shared), [10] * 10)
-    assert all(len(set(shared[j : j + 10])) == 1 for j in range(0, 100, 10))
+    assert_array_equal(np.bincount(shared), [20] * 5)
+    assert all(len(set(shared[j : j + 20])) == 1 for j in range(0, 100, 20))
     few = Layout(np.arange(32), np.ones(32, bool))
     assert shared_kernels(few, rows[:, :32]) is None
     assert_array_equal(few.kernel_of, np.arange(32))
