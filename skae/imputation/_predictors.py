@@ -233,6 +233,7 @@ class BlockGaussian:
     gaussians: tuple[Gaussian, ...]
 
     @classmethod
+    @BLAS_LIMITS.single()
     def from_data(cls, X: Array, observed: Array, rng: np.random.RandomState) -> Self:
         """Fit to rows, of which some are chosen by `rng` where there are many.
 
@@ -257,6 +258,7 @@ class BlockGaussian:
         )
         return cls(center, scale, loadings, noise, blocks, gaussians)
 
+    @BLAS_LIMITS.single()
     def fill(self, X: Array, observed: Array) -> Array:
         """X with the conditional mean where a value is missing; all (n_samples, n_features)."""
         filled = np.array(X, dtype=np.float64)
