@@ -454,7 +454,8 @@ def test_rows_are_filled_a_part_at_a_time(numbers, monkeypatch):
     filled = imputer.transform(X)
     monkeypatch.setattr("skae.imputation._imputer._PART_VALUES", 4 * 70)
     monkeypatch.setattr("skae.imputation._imputer._LEAST_PART", 10)
-    assert_allclose(imputer.transform(X), filled, atol=1e-6)
+    # Single precision in the network, whose products depend on the number of rows.
+    assert_allclose(imputer.transform(X), filled, rtol=1e-5, atol=1e-5)
 
 
 # Draws

@@ -252,7 +252,9 @@ def test_samples_have_the_moments_of_the_data(quick_vae, blob, sampling):
     vae = quick_vae(n_components=2, sampling=sampling, **START).fit(blob)
     rows = vae.sample(20_000, random_state=0)
     assert_allclose(rows.mean(axis=0), blob.mean(axis=0), atol=0.1)
-    assert_allclose(np.cov(rows.T), np.cov(blob.T), atol=0.15)
+    # Quantiles are those of a sample, too.
+    atol = 0.15 if sampling == "likelihood" else 0.3
+    assert_allclose(np.cov(rows.T), np.cov(blob.T), atol=atol)
     quiet = vae.sample(20_000, random_state=0, noise=False)
     assert (quiet.var(axis=0) < rows.var(axis=0)).all() or sampling == "residuals"
 
