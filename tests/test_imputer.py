@@ -448,6 +448,17 @@ def test_of_very_many_rows_some_are_used_and_the_range_of_all(numbers, monkeypat
 
 
 @pytest.mark.any_backend
+def test_complete_rows_are_not_imputed(numbers, monkeypatch):
+    imputer = AEImputer(**QUICK).fit(holed(numbers)[0])
+
+    def fail(*_):
+        raise AssertionError("complete rows need no prediction")
+
+    monkeypatch.setattr("skae.imputation._imputer.Imputation.__call__", fail)
+    assert_array_equal(imputer.transform(numbers), numbers)
+
+
+@pytest.mark.any_backend
 def test_rows_are_filled_a_part_at_a_time(numbers, monkeypatch):
     X, _ = holed(numbers)
     imputer = AEImputer(**QUICK).fit(X)

@@ -71,7 +71,7 @@ def fit_monitor(estimator, given, in_parallel=False):
     reporting = (estimator, getattr(estimator, "estimator", None))
     is_verbose = any(getattr(each, "verbose", 0) for each in reporting)
     if is_verbose or hasattr(estimator, "_skl_callbacks") or outer.is_followed:
-        return FitMonitor(estimator, given, in_parallel)
+        return FitMonitor(estimator, given, in_parallel, is_verbose)
     return NullMonitor()
 
 
@@ -96,8 +96,9 @@ class FitMonitor:
     estimator holds the autoencoder (see `fit_network`), they are reported to that one as well.
     """
 
-    def __init__(self, estimator, given, in_parallel=False):
+    def __init__(self, estimator, given, in_parallel=False, is_verbose=False):
         self.estimator = estimator
+        self.is_verbose = is_verbose  # the estimator, or the autoencoders that it holds
         self.began = time.monotonic()
         # Tasks: the fit, and its current network and epoch.
         self.fit = self.network = self.epoch = NullTask()
@@ -184,9 +185,7 @@ class FitMonitor:
         self.network.end()
         fitted = self.estimator
         if self.has_networks:
-            # Autoencoders inside report their epochs, by a parameter of their own.
-            inner = (getattr(fitted, "estimators_", None) or [])[:1]
-            if any(getattr(each, "verbose", False) for each in (fitted, *inner)):
+            if self.is_verbose:
                 progress = self.progress or self._new_progress()
                 losses = getattr(fitted, "loss_curve_", None)
                 progress.finish_networks(losses, time.monotonic() - self.began)

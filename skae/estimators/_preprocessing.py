@@ -171,6 +171,9 @@ class NumericPreprocessor(Preprocessor):
             output[:, self.empty] = np.nan
         return output.reshape(len(output), *self.output_shape)
 
+    #: The data of numbers and of flags, (n_samples, n_outputs).
+    of_values = shaped
+
     def parts(self, noise):
         """Slices of the output, and the numbers of flags of a category in them.
 
@@ -185,10 +188,6 @@ class NumericPreprocessor(Preprocessor):
     def expected(self, output):
         """Numbers and probabilities of the decoder's output, (n_samples, n_outputs)."""
         return output
-
-    def of_values(self, values):
-        """The data of numbers and of flags, (n_samples, n_outputs)."""
-        return self.shaped(values)
 
     def by_column(self, noise):
         """The noise of each column, in the units of the data."""

@@ -338,10 +338,12 @@ class AEImputer(TransformerMixin, CallbackSupportMixin, BaseEstimator):
         sections = [X]  # the types of other tables depend on all rows
         if not is_frame(X) and X.dtype.kind == "f":
             sections = [X[part] for part in gen_batches(len(X), self._part_size())]
-        parts = zip(*[self._decoded(section, rng) for section in sections], strict=True)
-        if missing.any() and self._imputation is not None:
+        imputes = self._imputation is not None and bool(missing.any())
+        parts = [self._decoded(section, rng, imputes) for section in sections]
+        if imputes:
             is_full = np.isin(np.arange(missing.shape[1]), self._layout()[0])
-            columns, values = [*parts], []
+            columns, values = [*zip(*parts, strict=True)], []
+            del parts
             for has in is_full:
                 first, *others = columns.pop(0)  # released once they are joined
                 joined = np.concatenate([first.values, *(each.values for each in others)])
@@ -363,20 +365,20 @@ class AEImputer(TransformerMixin, CallbackSupportMixin, BaseEstimator):
             filled = with_flags(filled, flags, names[len(names) - flags.shape[1] :])
         return given_back(filled, given, names, library)
 
-    def _decoded(self, X, rng):
-        """Values of all columns of X, imputed or drawn where they are missing."""
+    def _decoded(self, X, rng, imputes):
+        """Values of all columns of X, imputed or drawn; X is only checked if none are to be."""
         with warnings.catch_warnings():
             # `_checked` has given the warnings about names.
             warnings.filterwarnings("ignore", "X (has|does not have valid) feature names")
             Z, observed = self.encoder_.encode(X)
-        imputation = self._imputation
-        if imputation is not None:
-            full, columns, _ = self._layout()
-            # A part at a time: predictions take many times the memory of the rows.
-            for part in gen_batches(len(Z), self._part_size()):
-                rows = Z[part][:, columns], observed[part][:, full]
-                imputed = imputation(*rows) if rng is None else imputation.draw(*rows, rng)
-                Z[part, columns] = imputed
+        if not imputes:
+            return []
+        imputation, (full, columns, _) = self._imputation, self._layout()
+        # A part at a time: predictions take many times the memory of the rows.
+        for part in gen_batches(len(Z), self._part_size()):
+            rows = Z[part][:, columns], observed[part][:, full]
+            imputed = imputation(*rows) if rng is None else imputation.draw(*rows, rng)
+            Z[part, columns] = imputed
         # Arrays of numbers are filled with the prediction, which need not be whole.
         rounded = not self._of_numbers or is_frame(X) or X.dtype.kind != "f"
         return self.encoder_.decoded_cells(Z, rounded)

@@ -214,16 +214,18 @@ def run(
         for epoch in range(1, stopping.max_iter + 1):
             monitor.begin(training)
             total: Any = 0.0
-            n_done, is_over = 0, False
+            n_done, is_over, is_behind = 0, False, False
             for order, n in engine.orders(rng, n_rows):
                 loss, validation = engine.epoch(order, n, schedule.rates)
                 monitored = (validation if validated else loss).sum()
                 total, n_done = total + n * loss, n_done + n
-                is_over = not np.isfinite(loss.sum() + monitored) or schedule.update(monitored)
-                if is_over or stopping.is_hopeless(schedule.curve, first):
+                diverged = not np.isfinite(loss.sum() + monitored)
+                is_over = diverged or schedule.update(monitored)
+                is_behind = not is_over and stopping.is_hopeless(schedule.curve, first)
+                if is_over or is_behind:
                     break
             loss = loss if n_done == n else total / n_done
-            if not np.isfinite(loss.sum() + monitored):
+            if diverged:
                 training.ending = "diverged"
                 break
             training.parts.append(loss)
@@ -239,7 +241,7 @@ def run(
             if is_over:
                 training.ending = "converged" if schedule.has_converged else "max_iter"
                 break
-            if stopping.is_hopeless(schedule.curve, first):
+            if is_behind:
                 training.ending = "behind"
                 break
     except KeyboardInterrupt:
