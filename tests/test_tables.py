@@ -14,7 +14,7 @@ from sklearn.compose import make_column_transformer
 from sklearn.decomposition import PCA
 from sklearn.pipeline import make_pipeline
 
-from skae.tables import TabularEncoder
+from skae.tables import TabularEncoder, _encoder
 from tables import LIBRARIES, columns_of, people, rows_of
 
 pytestmark = pytest.mark.any_backend
@@ -109,6 +109,25 @@ def test_rare_levels_share_a_flag():
     assert_array_equal(unknown[1], 0)
     assert not observed.any()
     assert TabularEncoder(max_categories=None).fit_transform(X).shape[1] == 30
+
+
+@pytest.mark.parametrize("sample_weight", [None, [1.0, 0.0, 2.0, 1.0]])
+def test_a_fit_that_encodes_reads_each_column_once(monkeypatch, sample_weight):
+    X = pd.DataFrame({
+        "n": [1.5, None, 3.0, 4.0], "s": ["a", "b", None, "a"],
+        "d": ["2020-01-31", "2020-02-29", "2021-03-31", None],
+    })  # fmt: skip
+    expected = TabularEncoder().fit(X, sample_weight=sample_weight).encode(X)
+    reads = []
+    read = _encoder.read_columns
+    monkeypatch.setattr(_encoder, "read_columns", lambda X: reads.append(X) or read(X))
+    found = TabularEncoder()._fit_encode(X, sample_weight)
+    assert len(reads) == 1
+    assert_array_equal(found[0], expected[0])
+    assert_array_equal(found[1], expected[1])
+    Z = TabularEncoder().fit_transform(X, sample_weight=sample_weight)
+    assert len(reads) == 2
+    assert_array_equal(Z, expected[0])
 
 
 def test_numbers_stay_in_the_range_and_the_decimals_seen():

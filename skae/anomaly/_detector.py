@@ -28,7 +28,6 @@ from skae.estimators._base import BaseAutoencoder
 from skae.estimators._fit_callbacks import fit_monitor, reached_max_iter, warn_at_max_iter
 from skae.estimators._parameters import TableTagsMixin
 from skae.estimators._validation import check_features, check_training_rows, warn_of_empty
-from skae.tables import TabularEncoder
 from skae.tables._squashing_scaler import SquashingScaler
 from skae.utils._arrays import check_weight
 from skae.utils._calls import draw_seed, restores_state_on_error
@@ -421,9 +420,6 @@ class AEAnomalyDetector(TableTagsMixin, DetectionMixin, CallbackSupportMixin, Ba
             return rows
         self._encoding = TableEncoding.from_encoder(self.table_, X, sample_weight)
         return Rows(self._encoding.join(rows.inputs, rows.observed), None, rows.weight)
-
-    def _new_encoder(self):
-        return TabularEncoder(categorical_features=self.categorical_features)
 
     def _splitter(self):
         """`cv`, or the splits of an iterator, which gives them once."""

@@ -239,13 +239,13 @@ class AEClassifier(
                 f"that of {type(self.estimator).__name__} is a log-likelihood."
             )
         refuse_masked(y, "y")
-        fit_table(self, X, sample_weight)
-        if self.table_ is None:
+        table = fit_table(self, X, sample_weight)
+        if table is None:
             X, y = check_features(self, X, y=y, ensure_min_samples=2)
             remedy = "Scale the columns, for example by a StandardScaler in a Pipeline."
             warn_if_dominated(self, moments(X)[1], remedy)
         else:
-            X, _ = check_table(self, X, fewest=2)
+            X, _ = table
             check_consistent_length(X, y)
             y = column_or_1d(y, warn=True)
             assert_all_finite(y, input_name="y")
@@ -262,10 +262,6 @@ class AEClassifier(
             return rows, y
         counts = rows.weight > 0
         return rows.take(counts), y[counts]
-
-    def _new_encoder(self):
-        """The encoder of tables."""
-        return TabularEncoder(categorical_features=self.categorical_features)
 
     def _train(self, rows, train, rng, monitor):
         """Train an autoencoder on the rows of each class, at positions `train`."""

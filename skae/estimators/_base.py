@@ -317,14 +317,6 @@ class BaseAutoencoder(
     def _after_training(self, start, one_epoch):
         """Set further attributes once training from this :class:`Start` has ended."""
 
-    def _new_encoder(self):
-        """Encoder of tables, not fitted."""
-        return TabularEncoder(
-            categorical_features=self.categorical_features,
-            standardize=self.standardize is not False,
-            clip=self.clip,
-        )
-
     # Encoding and decoding
 
     def transform(self, X: Any) -> Any:

@@ -11,6 +11,7 @@ from skae.losses._likelihood import Likelihood, ObservedLikelihood
 from skae.losses._mixed import MixedLikelihood, MixedLoss, Outputs, probabilities
 from skae.losses._reconstruction import LOSSES, EntrywiseLoss, ObservedLoss
 from skae.tables import TabularEncoder
+from skae.tables._category_column import flag_units
 from skae.utils._arrays import index_of
 from skae.utils._lazy import LazyRows, dense
 from skae.utils._rows import Rows, has_missing, joined_moments, moments, scale_of
@@ -239,7 +240,7 @@ class TablePreprocessor(Preprocessor):
         self._columns = [j for j, block in positions if block.stop > block.start]
         blocks = [encoder.blocks_[j] for j in self._columns]
         self.values = np.array([i for b in blocks for i in range(b.start, b.stop)], np.intp)
-        is_flag, share, unit = encoder._flags()
+        is_flag, share, unit = flag_units(encoder)
         self._flag_share, self._flag_unit = share[self.values], unit[self.values]
         self.outputs = Outputs(
             tuple((b.stop - b.start) * bool(is_flag[b.start]) for b in blocks)
@@ -365,7 +366,7 @@ class TablePreprocessor(Preprocessor):
 
     def of_values(self, values, index=None):
         """The table of numbers and shares of categories, (n_samples, n_outputs)."""
-        _, share, unit = self.encoder._flags()
+        _, share, unit = flag_units(self.encoder)
         Z = np.tile(-share / unit, (len(values), 1))
         Z[:, self.values] = (values - self._flag_share) / self._flag_unit
         return self.encoder.decode(Z, index=index)

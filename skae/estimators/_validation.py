@@ -12,6 +12,7 @@ from sklearn.utils.validation import (
     validate_data,
 )
 
+from skae.tables import TabularEncoder
 from skae.tables._column_values import ColumnValues
 from skae.tables._columns import check_finite
 from skae.tables._frames import checked_table, numbers_of
@@ -39,20 +40,22 @@ _FLOAT_BYTES = 4
 # With fewer rows than this none are held out: all of them validate.
 _FEWEST_TO_SPLIT = 10
 
+# Rows that a first fit needs.
+_FEWEST = 2
+
 # Share of the variance of X from which on one column is named in a warning.
 _DOMINANT_SHARE = 0.999
 
 
-def check_training_rows(estimator, X, target, sample_weight, reset, fewest=2):
+def check_training_rows(estimator, X, target, sample_weight, reset, fewest=_FEWEST):
     """Flat rows to train on, in the units of the data, without those of weight zero.
 
     With `reset` the estimator gets what its rows look like: number and names of the columns,
     `_input_shape` and `_output_shape`, and `table_`, the encoder of a table, or None.
     """
-    if reset:
-        fit_table(estimator, X, sample_weight)
+    table = fit_table(estimator, X, sample_weight) if reset else None
     if estimator.table_ is not None:
-        X, observed = check_table(estimator, X, fewest)
+        X, observed = table or check_table(estimator, X, fewest)
     elif reset:
         X = check_features(estimator, X, ensure_min_samples=fewest, allow_nd=True)
     else:
@@ -98,7 +101,8 @@ def _numeric_rows(estimator, X, target=None):
 def fit_table(estimator, X, sample_weight):
     """Fit the encoder of X, `table_`, if a column is no number, or declared to be categorical.
 
-    None: rows as they are. Numbers are, in a data frame and with missing values too.
+    Otherwise it is None: numbers are rows as they are, in a data frame and with missing values
+    too. Returns what `check_table` does for the table, or None.
     """
     estimator.table_ = None
     estimator._labels = column_labels(X)
@@ -111,9 +115,20 @@ def fit_table(estimator, X, sample_weight):
                 f"only; got {categorical!r}."
             )
     elif declares or numbers_of(X) is None:
-        validate_data(estimator, checked_table(X), skip_check_array=True)
-        estimator.table_ = estimator._new_encoder().fit(X, sample_weight=sample_weight)
-        estimator.table_.check_learnable()
+        X = checked_table(X, estimator)
+        encoder = TabularEncoder(
+            categorical_features=categorical,
+            standardize=getattr(estimator, "standardize", True) is not False,
+            clip=getattr(estimator, "clip", True),
+        )
+        Z, observed = encoder._fit_encode(X, sample_weight)
+        if Z.shape[1] == 0:
+            encoder.check_learnable()
+        if len(Z) < _FEWEST:
+            raise _too_few(estimator, len(Z), _FEWEST)
+        estimator.table_ = encoder
+        return Z, observed
+    return None
 
 
 def check_table(estimator, X, fewest=1):
@@ -125,11 +140,16 @@ def check_table(estimator, X, fewest=1):
         )
     Z, observed = estimator.table_.encode(X)
     if len(Z) < fewest:
-        raise ValueError(
-            f"Found array with {len(Z)} sample(s) while a minimum of {fewest} is required by "
-            f"{type(estimator).__name__}."
-        )
+        raise _too_few(estimator, len(Z), fewest)
     return Z, observed
+
+
+def _too_few(estimator, n_samples, fewest):
+    """The error for fewer rows of a table than are needed."""
+    return ValueError(
+        f"Found array with {n_samples} sample(s) while a minimum of {fewest} is required by "
+        f"{type(estimator).__name__}."
+    )
 
 
 def _check_target(estimator, X, target, reset):

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils import gen_batches
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted
 
 from skae.estimators._fit_callbacks import fit_monitor
 from skae.estimators._parameters import CONSTRAINTS
@@ -226,7 +226,7 @@ class AEImputer(TransformerMixin, CallbackSupportMixin, BaseEstimator):
         prepare_backend()
         rng = np.random.RandomState(draw_seed(self.random_state))
         self.encoder_ = TabularEncoder(categorical_features=self.categorical_features)
-        Z, observed = self.encoder_.fit(X).encode(X)
+        Z, observed = self.encoder_._fit_encode(X)
         given = self.categorical_features
         has_categories = not isinstance(given, str) and len(np.atleast_1d(given)) > 0
         self._of_numbers = not is_frame(X) and X.dtype.kind in "fiu" and not has_categories
@@ -420,8 +420,7 @@ class AEImputer(TransformerMixin, CallbackSupportMixin, BaseEstimator):
 
     def _checked(self, X, reset):
         """X, (n_samples, n_features), as given, and with NaN, None or NA for missing values."""
-        given = checked_table(X)
-        validate_data(self, given, reset=reset, skip_check_array=True)
+        given = checked_table(X, self, reset)
         X = without_sparse(given)  # nothing can be assigned to sparse columns
         if self._missing_is_nan():
             return given, X

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from skae.tables._column_values import ISO, ColumnValues
-from skae.tables._columns import Column, IgnoredColumn, NumberColumn
+from skae.tables._columns import Column, IgnoredColumn, NumberColumn, check_finite
 from skae.utils._calls import warn_user
 
 Array = NDArray[Any]
@@ -39,6 +39,8 @@ class CategoryColumn(Column):
     Flags are centred and have one unit for the column, in which they vary in all as much
     as a number does.
     """
+
+    family = "category"
 
     categories: tuple[Any, ...]  # in the order of the flags
     flag_of: dict[Any, int] = field(repr=False)  # the rarest categories may share the last one
@@ -97,7 +99,7 @@ class CategoryColumn(Column):
     def encode(self, data: ColumnValues) -> tuple[Array, Array]:
         """See :class:`Column`."""
         # Not every missing value can be looked up: a signaling NaN has no hash.
-        cells = zip(self.in_unit(data).tolist(), data.observed.tolist(), strict=True)
+        cells = zip(data.values.tolist(), data.observed.tolist(), strict=True)
         of_each = (self.flag_of.get(v, -1) if observed else -1 for v, observed in cells)
         flags = np.fromiter(of_each, np.intp, len(data.observed))
         known = flags >= 0
@@ -120,6 +122,25 @@ class CategoryColumn(Column):
         return np.fromiter(self.categories, object)[which].astype(self.dtype)
 
 
+def flag_units(encoder: Any) -> tuple[Array, Array, Array]:
+    """Mask of flags, the share in which each was on in fit, and its unit, (n_numbers,) each.
+
+    Of the columns of the matrix of a fitted encoder; share 0 and unit 1 for numbers.
+    """
+    is_flag = np.zeros(encoder.n_numbers, dtype=bool)
+    share, unit = np.zeros(len(is_flag)), np.ones(len(is_flag))
+    parts = zip(encoder._columns, encoder.blocks_, encoder._missing_share, strict=True)
+    for column, block, missing in parts:
+        if isinstance(column, CategoryColumn):
+            values = slice(block.start, block.stop)
+            is_flag[values], unit[values] = True, flag_unit(column.share)
+            share[values] = column.share
+        if block.indicator is not None:
+            at = block.indicator
+            is_flag[at], share[at], unit[at] = True, missing, flag_unit(missing)
+    return is_flag, share, unit
+
+
 # The choice of an encoding
 
 
@@ -132,8 +153,9 @@ def make_column(
 ) -> Column:
     """Encoding of a column by its observed values in rows of positive weight, (n_samples,).
 
-    `declared`: the user declares that it is categorical.
+    Raises if values are infinite. `declared`: the user declares that it is categorical.
     """
+    check_finite(data)
     counts = data.observed if weight is None else data.observed & (weight > 0)
     values = data.values[counts]
     weight = None if weight is None else weight[counts]

@@ -52,6 +52,7 @@ class Column(ABC):
     type: str
 
     width: ClassVar[Any] = 1  # numbers that encode one value
+    family: ClassVar[str] = "number"  # as in ColumnValues, of a column without a unit
 
     @abstractmethod
     def encode(self, data: ColumnValues) -> tuple[Array, Array]:
@@ -66,12 +67,6 @@ class Column(ABC):
 
         Without rounding, they may lie between those that the column can hold.
         """
-
-    def in_unit(self, data: ColumnValues) -> Array:
-        """Values, (n_samples,), where times are counted in the unit of this column."""
-        if data.unit == self.unit or data.unit is None:
-            return data.values
-        return data.values * 1000 if self.unit == "ns" else data.values // 1000
 
 
 class IgnoredColumn(Column):
@@ -153,7 +148,7 @@ class NumberColumn(Column):
 
     def encode(self, data: ColumnValues) -> tuple[Array, Array]:
         """See :class:`Column`."""
-        values = np.where(data.observed, self.in_unit(data), 0)  # pandas.NA is no float
+        values = np.where(data.observed, data.values, 0)  # pandas.NA is no float
         numbers = counted(values, self.origin, self.step)
         z = (np.where(data.observed, numbers, self.centre) - self.centre) / self.scale
         return (squash(z) if self.squash else z)[:, np.newaxis], data.observed
@@ -269,16 +264,35 @@ def check_finite(data: ColumnValues) -> None:
         )
 
 
-def check_type(column: Column, data: ColumnValues) -> None:
-    """Raise if values are infinite, or not of the type that was seen in fit."""
+def as_in_fit(column: Column, data: ColumnValues, form: Any = None) -> ColumnValues:
+    """Values in the type and unit of a column, strings as times by `form`.
+
+    Raises if values are infinite, or of another type than in fit.
+    """
+    data = strings_as_times(column, data, form)
     check_finite(data)
-    if column.width == 0 or not data.observed.any() or data.type == column.type:
-        return
-    if {data.type, column.type} != {"bool", "number"}:
+    may_differ = column.width == 0 or not data.observed.any() or data.type == column.type
+    if not may_differ and {data.type, column.type} != {"bool", "number"}:
         raise ValueError(
             f"Column {column.name!r} had values of type {column.type} in fit, and has values "
             f"of type {data.type} now."
         )
+    if data.unit in (None, column.unit):
+        return data
+    values = data.values * 1000 if column.unit == "ns" else data.values // 1000
+    return replace(data, values=values, unit=column.unit)
+
+
+def check_learnable(columns: Sequence[Column]) -> None:
+    """Raise if all columns are ignored: they are empty or identifiers."""
+    if any(column.width for column in columns):
+        return
+    reasons = {"empty": "no observed value", "identifier": "values nearly all different"}
+    found = [f"{column.name!r} ({reasons[column.kind]})" for column in columns]
+    raise ValueError(
+        f"X must have a column to learn from; got {', '.join(found[:MOST_NAMED])}"
+        f"{' and others' if len(found) > MOST_NAMED else ''}."
+    )
 
 
 def check_known(column: Column, data: ColumnValues, known: Array) -> None:

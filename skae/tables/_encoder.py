@@ -1,28 +1,29 @@
 """TabularEncoder."""
 
+from collections.abc import Iterable
 from numbers import Integral
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, TransformerMixin
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted
 
 from skae.tables._category_column import (
     CategoryColumn,
     declared_columns,
     flag_unit,
+    flag_units,
     make_column,
     warn_of_strings,
 )
 from skae.tables._column_values import ColumnValues, iso_times
 from skae.tables._columns import (
-    MOST_NAMED,
     Block,
     NumberColumn,
-    check_finite,
+    as_in_fit,
     check_known,
-    check_type,
+    check_learnable,
     strings_as_times,
     with_one_scale,
 )
@@ -177,8 +178,6 @@ class TabularEncoder(TransformerMixin, BaseEstimator):
         self.squash = squash
         self.clip = clip
 
-    @restores_state_on_error
-    @fit_context(prefer_skip_nested_validation=True)
     def fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> "TabularEncoder":
         """Learn the kind, the categories and the scale of each column.
 
@@ -210,16 +209,47 @@ class TabularEncoder(TransformerMixin, BaseEstimator):
             strings look like numbers, or like dates that are not all in one format.
             Columns named in `categorical_features` have none.
         """
-        X = self._checked(X, reset=True)
+        self._fit(X, sample_weight)
+        return self
+
+    def fit_transform(self, X: Any, y: Any = None, sample_weight: Any = None) -> Array:
+        """Fit the encoder and encode the same table, whose columns are read once.
+
+        Parameters
+        ----------
+        X : data frame or array-like of shape (n_samples, n_features)
+            A table.
+
+        y : Ignored
+            Not used, present for API consistency by convention.
+
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights of the rows, as in `fit`.
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_features_out)
+            As `transform` returns them.
+        """
+        return self._fit_encode(X, sample_weight)[0]
+
+    def _fit_encode(self, X: Any, sample_weight: Any = None) -> tuple[Array, Array]:
+        """Fit the encoder; return what `encode` does for the same table."""
+        table = self._fit(X, sample_weight)
+        return self._encoded(len(table[0].values), zip(table, table, strict=True))
+
+    @restores_state_on_error
+    @fit_context(prefer_skip_nested_validation=True)
+    def _fit(self, X: Any, sample_weight: Any) -> list[ColumnValues]:
+        """Learn the columns of a table; return their values, with strings as times."""
+        X = checked_table(X, self)
         weight = None if sample_weight is None else check_weight(sample_weight, X.shape[0])
         table = list(read_columns(X))
-        names = [data.name for data in table]
-        is_named = hasattr(self, "feature_names_in_")
+        names, is_named = [data.name for data in table], hasattr(self, "feature_names_in_")
         declared = declared_columns(self.categorical_features, names, is_named)
         columns, blocks, shares, start = [], [], [], 0
         for j, is_declared in enumerate(declared):
             data = table[j] = table[j] if is_declared else iso_times(table[j])
-            check_finite(data)
             column = make_column(data, weight, is_declared, self.max_categories, self.squash)
             share = np.average(~data.observed, weights=weight)
             stop = start + column.width
@@ -234,7 +264,7 @@ class TabularEncoder(TransformerMixin, BaseEstimator):
         self._labels = column_labels(X)
         self.blocks_ = tuple(blocks)
         warn_of_strings((table[j], columns[j]) for j in np.flatnonzero(~declared))
-        return self
+        return table
 
     def transform(self, X: Any) -> Array:
         """Encode a table.
@@ -268,14 +298,22 @@ class TabularEncoder(TransformerMixin, BaseEstimator):
             Values that are observed, and no category that was not seen in fit.
         """
         check_is_fitted(self)
-        X = self._checked(X, reset=False)
-        n_samples = X.shape[0]
+        X = checked_table(X, self, reset=False)
+        values = (
+            (given, as_in_fit(self._columns[j], given, self._form.formats.get(j)))
+            for j, given in enumerate(read_columns(X))
+        )
+        return self._encoded(X.shape[0], values)
+
+    def _encoded(self, n_samples: int, values: Iterable[Any]) -> tuple[Array, Array]:
+        """Matrix (n_samples, n_numbers) and mask of values that count (n_samples, n_columns).
+
+        Of the values of each column, as they were read, and in the type and unit of fit.
+        """
         Z = np.empty((n_samples, self.n_numbers))
         observed = np.empty((n_samples, len(self.blocks_)), dtype=bool)
-        parts = zip(self._columns, self.blocks_, read_columns(X), strict=True)
-        for j, (column, block, given) in enumerate(parts):
-            data = strings_as_times(column, given, self._form.formats.get(j))
-            check_type(column, data)
+        parts = zip(self._columns, self.blocks_, values, strict=True)
+        for j, (column, block, (given, data)) in enumerate(parts):
             Z[:, block.start : block.stop], observed[:, j] = column.encode(data)
             if block.indicator is not None:
                 share = self._missing_share[j]
@@ -372,8 +410,7 @@ class TabularEncoder(TransformerMixin, BaseEstimator):
             if block.indicator is not None:
                 share = self._missing_share[j]
                 observed = Z[:, block.indicator] * flag_unit(share) + share <= 0.5
-            family = "category" if isinstance(column, CategoryColumn) else "number"
-            family = family if column.unit is None else "time"
+            family = column.family if column.unit is None else "time"
             typed = family, column.unit, column.type, self._form.formats.get(j)
             decoded.append(ColumnValues(column.name, values, observed, *typed))
         return decoded
@@ -415,14 +452,7 @@ class TabularEncoder(TransformerMixin, BaseEstimator):
     def check_learnable(self) -> None:
         """Raise if all columns are ignored: they are empty or identifiers."""
         self._check_fitted()
-        if any(column.width for column in self._columns):
-            return
-        reasons = {"empty": "no observed value", "identifier": "values nearly all different"}
-        found = [f"{column.name!r} ({reasons[column.kind]})" for column in self._columns]
-        raise ValueError(
-            f"X must have a column to learn from; got {', '.join(found[:MOST_NAMED])}"
-            f"{' and others' if len(found) > MOST_NAMED else ''}."
-        )
+        check_learnable(self._columns)
 
     @property
     def n_numbers(self) -> int:
@@ -434,17 +464,17 @@ class TabularEncoder(TransformerMixin, BaseEstimator):
     @property
     def is_flag(self) -> Array:
         """Mask of the columns of the matrix that are flags, of categories or missing values."""
-        return self._flags()[0]
+        return flag_units(self)[0]
 
     @property
     def flag_share(self) -> Array:
         """Share of the rows of fit in which each flag was on; 0 for numbers."""
-        return self._flags()[1]
+        return flag_units(self)[1]
 
     @property
     def flag_unit(self) -> Array:
         """Divisor of each flag after its share is subtracted; 1 for numbers."""
-        return self._flags()[2]
+        return flag_units(self)[2]
 
     def log_unit(self, column: int, z: Array) -> Array:
         """Logarithm of the derivative of a column of numbers by those of the matrix, at `z`."""
@@ -456,32 +486,6 @@ class TabularEncoder(TransformerMixin, BaseEstimator):
     def _check_fitted(self) -> None:
         if not hasattr(self, "blocks_"):
             check_is_fitted(self)  # slow
-
-    def _flags(self) -> tuple[Array, Array, Array]:
-        """Values of `is_flag`, `flag_share` and `flag_unit`."""
-        is_flag = np.zeros(self.n_numbers, dtype=bool)
-        share, unit = np.zeros(self.n_numbers), np.ones(self.n_numbers)
-        for j, (column, block) in enumerate(zip(self._columns, self.blocks_, strict=True)):
-            if isinstance(column, CategoryColumn):
-                values = slice(block.start, block.stop)
-                is_flag[values], unit[values] = True, flag_unit(column.share)
-                share[values] = column.share
-            if block.indicator is not None:
-                is_flag[block.indicator] = True
-                share[block.indicator] = self._missing_share[j]
-                unit[block.indicator] = flag_unit(self._missing_share[j])
-        return is_flag, share, unit
-
-    def _checked(self, X: Any, reset: bool) -> Any:
-        """X as a table, (n_samples, n_columns), both positive; columns as in fit."""
-        X = checked_table(X)
-        validate_data(self, X, reset=reset, skip_check_array=True)
-        if X.shape[0] == 0 or X.shape[1] == 0:
-            raise ValueError(
-                f"Found array with {X.shape[0]} sample(s) and {X.shape[1]} feature(s) (shape="
-                f"{tuple(X.shape)}) while a minimum of 1 is required by {type(self).__name__}."
-            )
-        return X
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

@@ -9,7 +9,7 @@ import narwhals.stable.v2 as nw
 import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import issparse
-from sklearn.utils.validation import check_array
+from sklearn.utils.validation import check_array, validate_data
 
 from skae.tables._column_values import (
     EXACT,
@@ -81,23 +81,33 @@ def _refuse_no_table(X: Any) -> None:
         )
 
 
-def checked_table(X: Any) -> Any:
+def checked_table(X: Any, estimator: Any = None, reset: bool = True) -> Any:
     """A data frame as it is, and anything else as a two-dimensional array of any dtype.
 
     Arrays of NumPy's StringDType become arrays of objects. Raises for mappings, structured
-    arrays and the like, for repeated names, and for what is no table.
+    arrays and the like, for repeated names, and for what is no table. For an estimator it also
+    raises for a table without rows or columns; number and names of the columns are stored on
+    it, or compared with those that it has.
     """
     _refuse_no_table(X)
-    if is_frame(X):
-        return X
-    if getattr(getattr(X, "dtype", None), "kind", "") == "T":
-        X = X.astype(object)
-    if not hasattr(X, "dtype") and np.asarray(X, dtype=object).ndim == 2:
-        # NumPy makes strings of everything in a list that has one.
-        inferred = np.asarray(X)
-        X = inferred if inferred.dtype.kind not in "US" else np.asarray(X, dtype=object)
-    # An infinite value may mark missing ones, and is otherwise refused with its column.
-    return check_array(X, dtype=None, ensure_all_finite=False, input_name="X")
+    if not is_frame(X):
+        if getattr(getattr(X, "dtype", None), "kind", "") == "T":
+            X = X.astype(object)
+        if not hasattr(X, "dtype") and np.asarray(X, dtype=object).ndim == 2:
+            # NumPy makes strings of everything in a list that has one.
+            inferred = np.asarray(X)
+            X = inferred if inferred.dtype.kind not in "US" else np.asarray(X, dtype=object)
+        # An infinite value may mark missing ones, and is otherwise refused with its column.
+        X = check_array(X, dtype=None, ensure_all_finite=False, input_name="X")
+    if estimator is not None:
+        validate_data(estimator, X, reset=reset, skip_check_array=True)
+        if 0 in X.shape:
+            raise ValueError(
+                f"Found array with {X.shape[0]} sample(s) and {X.shape[1]} feature(s) "
+                f"(shape={tuple(X.shape)}) while a minimum of 1 is required by "
+                f"{type(estimator).__name__}."
+            )
+    return X
 
 
 def read_columns(X: Any) -> Iterator[ColumnValues]:
