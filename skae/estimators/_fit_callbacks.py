@@ -18,34 +18,22 @@ ENDINGS = {
 }
 
 
-class NullTask:
-    """A task that nobody follows."""
-
-    def begin(self, n_subtasks):
-        """Report nothing."""
-
-    def subtask(self, name, n_subtasks=0, position=None):
-        """Nobody follows its subtasks either."""
-        return self
-
-    def end(self, attributes=None):
-        """Nobody asks to stop."""
-        return False
-
-
 class FitTask(NamedTuple):
-    """A task that callbacks follow: a fit, one of its networks, or an epoch."""
+    """A task that callbacks may follow: a fit, one of its networks, or an epoch."""
 
-    context: Any  # scikit-learn's
-    arguments: dict[str, Any]  # of the hooks: the estimator, X, y and metadata
+    context: Any = None  # scikit-learn's; None: nobody follows the task
+    arguments: dict[str, Any] = {}  # of the hooks: the estimator, X, y and metadata
 
     def begin(self, n_subtasks):
         """Report the beginning of a task that has so many subtasks, at most."""
-        self.context.max_subtasks = n_subtasks
-        self.context.call_on_fit_task_begin(**self.arguments)
+        if self.context is not None:
+            self.context.max_subtasks = n_subtasks
+            self.context.call_on_fit_task_begin(**self.arguments)
 
     def subtask(self, name, n_subtasks=0, position=None):
         """Begin a subtask: the next one, or that of a position if they run in parallel."""
+        if self.context is None:
+            return self
         task = self._replace(context=self.context.subcontext(task_name=name, task_id=position))
         task.begin(n_subtasks)
         return task
@@ -56,7 +44,7 @@ class FitTask(NamedTuple):
         `attributes` returns the fitted attributes were training to end now; None: no fitted
         estimator can be made yet.
         """
-        return self.context.call_on_fit_task_end(
+        return self.context is not None and self.context.call_on_fit_task_end(
             **self.arguments, reconstruction_attributes=attributes
         )
 
@@ -101,9 +89,9 @@ class FitMonitor:
         self.is_verbose = is_verbose  # the estimator, or the autoencoders that it holds
         self.began = time.monotonic()
         # Tasks: the fit, and its current network and epoch.
-        self.fit = self.network = self.epoch = NullTask()
+        self.fit = self.network = self.epoch = FitTask()
         # The same network and epoch in the estimator that holds this one.
-        self.outer_network = self.outer_epoch = NullTask()
+        self.outer_network = self.outer_epoch = FitTask()
         # Without callbacks there is no order in which networks must be trained.
         self.is_followed = hasattr(estimator, "_skl_callbacks")
         if self.is_followed:

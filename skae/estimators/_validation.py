@@ -53,26 +53,20 @@ def check_training_rows(estimator, X, target, sample_weight, reset, fewest=_FEWE
     With `reset` the estimator gets what its rows look like: number and names of the columns,
     `_input_shape` and `_output_shape`, and `table_`, the encoder of a table, or None.
     """
-    table = fit_table(estimator, X, sample_weight) if reset else None
-    if estimator.table_ is not None:
-        X, observed = table or check_table(estimator, X, fewest)
-    elif reset:
-        X = check_features(estimator, X, ensure_min_samples=fewest, allow_nd=True)
-    else:
-        X = check_rows(estimator, X, ensure_min_samples=fewest)
     if reset:
-        estimator._input_shape = X.shape[1:]
+        table = fit_table(estimator, X, sample_weight)
+        if table is None:
+            X = check_features(estimator, X, ensure_min_samples=fewest, allow_nd=True)
+        else:
+            X, observed = table
+        estimator._input_shape = estimator._output_shape = X.shape[1:]
         X = X if X.ndim == 2 else X.reshape(len(X), -1)
-    if target is not None:
-        target = _check_target(estimator, X, target, reset)
-    elif reset:
-        estimator._output_shape = estimator._input_shape
+        if target is not None:
+            target = _check_target(estimator, X, target, reset)
+        is_table = table is not None
+        rows = Rows(X, observed=observed) if is_table else _numeric_rows(estimator, X, target)
     else:
-        _check_needs_no_target(estimator)
-    if estimator.table_ is not None:
-        rows = Rows(X, observed=observed)
-    else:
-        rows = _numeric_rows(estimator, X, target)
+        rows = read_rows(estimator, X, target, fewest)
     if sample_weight is None:
         return rows
     weight = check_weight(sample_weight, len(rows), fewest)
@@ -178,16 +172,6 @@ def _check_target(estimator, X, target, reset):
     return target.reshape(len(target), -1)
 
 
-def _check_needs_no_target(estimator):
-    """Raise if a fitted estimator needs a target other than X."""
-    if estimator.table_ is None and estimator._output_shape != estimator._input_shape:
-        raise ValueError(
-            f"target must be given: rows of X have shape {estimator._input_shape}, but "
-            f"{type(estimator).__name__} was trained on targets of shape "
-            f"{estimator._output_shape}."
-        )
-
-
 def check_features(estimator, X, **options):
     """Rows as scikit-learn checks them, in one layout; NaN where a value is missing."""
     options = {**LAYOUT, **options}
@@ -256,16 +240,21 @@ def check_rows(estimator, X, **options):
     return X.reshape(len(X), -1)
 
 
-def read_rows(estimator, X, target=None):
+def read_rows(estimator, X, target=None, fewest=1):
     """Rows for a fitted estimator, with a target or the mask of their observed values."""
+    if target is None and estimator.table_ is not None:
+        Z, observed = check_table(estimator, X, fewest)
+        return Rows(Z, observed=observed)
+    shapes = estimator._input_shape, estimator._output_shape
+    if target is None and shapes[0] != shapes[1]:
+        raise ValueError(
+            f"target must be given: rows of X have shape {shapes[0]}, but "
+            f"{type(estimator).__name__} was trained on targets of shape {shapes[1]}."
+        )
+    X = check_rows(estimator, X, ensure_min_samples=fewest)
     if target is not None:
-        X = check_rows(estimator, X)
-        return _numeric_rows(estimator, X, _check_target(estimator, X, target, reset=False))
-    _check_needs_no_target(estimator)
-    if estimator.table_ is None:
-        return _numeric_rows(estimator, check_rows(estimator, X))
-    Z, observed = check_table(estimator, X)
-    return Rows(Z, observed=observed)
+        target = _check_target(estimator, X, target, reset=False)
+    return _numeric_rows(estimator, X, target)
 
 
 def check_bounded(parameter, value, instead, rows):

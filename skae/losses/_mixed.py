@@ -67,21 +67,14 @@ def cross_entropy(xp: Any, outputs: Outputs, target: Any, weight: Any, output: A
     `weight` and `output`, (n_samples, n_outputs), are flags, 0 or 1, their weights, and logits;
     columns of numbers are ignored.
     """
-    flags, column_mask, first, base = (
-        _constant(xp, array)
-        for array in (outputs.is_flag, outputs.column_mask, outputs.first, outputs.base)
-    )
+    arrays = outputs.is_flag, outputs.column_mask, outputs.first, outputs.base
+    constant = getattr(xp, "convert_to_tensor", np.asarray)
+    flags, column_mask, first, base = (constant(array.astype(np.float32)) for array in arrays)
     # Smooth, so that a large wrong logit still has a gradient.
     logits = _MOST_CERTAIN * xp.tanh(output / _MOST_CERTAIN) * flags
     total = xp.matmul(xp.exp(logits) * flags, column_mask) + base
     log_total = xp.sum(xp.log(total) * xp.matmul(weight, first), axis=1)
     return log_total - xp.sum(weight * target * logits, axis=1)
-
-
-def _constant(xp: Any, array: NDArray[Any]) -> Any:
-    """A constant array, of any shape, for the functions of `xp`."""
-    array = array.astype(np.float32)
-    return xp.convert_to_tensor(array) if hasattr(xp, "convert_to_tensor") else array
 
 
 @dataclass(frozen=True)
@@ -96,7 +89,8 @@ class MixedLoss(Loss):
         """Sum over the observed values, (n_samples,); see the module for the target."""
         outputs, n = self.outputs, self.outputs.n_outputs
         target, weight = target[:, :n], target[:, n:]
-        numbers = _constant(xp, self.factor * ~outputs.is_flag)
+        constant = getattr(xp, "convert_to_tensor", np.asarray)
+        numbers = constant((self.factor * ~outputs.is_flag).astype(np.float32))
         error = xp.sum(numbers * weight * self.entry(xp, target, output), axis=1)
         if not outputs.is_flag.any():
             return error

@@ -7,24 +7,15 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import _fit_context
 from sklearn.metrics._pairwise_distances_reduction import ArgKmin
-from sklearn.model_selection._search import BaseSearchCV
-from sklearn.utils import _param_validation
-from sklearn.utils import _safe_indexing as safe_indexing
-from sklearn.utils._param_validation import (
-    HasMethods,
-    MissingValues,
-    StrOptions,
-    validate_parameter_constraints,
-)
+from sklearn.model_selection import _search
+from sklearn.utils import _param_validation, _safe_indexing, validation
 from sklearn.utils._set_output import _get_output_config
-from sklearn.utils.validation import _check_feature_names_in as check_feature_names_in
-from sklearn.utils.validation import _check_sample_weight as check_sample_weight
 
 from skae.utils._calls import Method
 from skae.utils._process import safe_openmp
 
 try:
-    from sklearn.callback import CallbackSupportMixin
+    from sklearn.callback import CallbackSupportMixin as CallbackSupportMixin
 
     HAS_CALLBACKS = True
 except ImportError:  # scikit-learn < 1.9 has no callbacks
@@ -33,6 +24,15 @@ except ImportError:  # scikit-learn < 1.9 has no callbacks
     class CallbackSupportMixin:  # type: ignore[no-redef]
         """Stands in where scikit-learn has no callbacks: adds nothing."""
 
+
+BaseSearchCV = _search.BaseSearchCV
+HasMethods = _param_validation.HasMethods
+MissingValues = _param_validation.MissingValues
+StrOptions = _param_validation.StrOptions
+check_feature_names_in = validation._check_feature_names_in
+check_sample_weight = validation._check_sample_weight
+safe_indexing = _safe_indexing
+validate_parameter_constraints = _param_validation.validate_parameter_constraints
 
 #: Attributes that scikit-learn sets on an estimator, and not always.
 SKLEARN_ATTRIBUTES = (
@@ -91,24 +91,3 @@ def validate_parameters(part: Any) -> None:
     validate_parameter_constraints(
         part._parameter_constraints, part.get_params(deep=False), type(part).__name__
     )
-
-
-__all__ = [
-    "HAS_CALLBACKS",
-    "SKLEARN_ATTRIBUTES",
-    "BaseSearchCV",
-    "CallbackSupportMixin",
-    "HasMethods",
-    "Interval",
-    "MissingValues",
-    "StrOptions",
-    "check_feature_names_in",
-    "check_sample_weight",
-    "column_positions",
-    "fit_context",
-    "nearest",
-    "output_library",
-    "safe_indexing",
-    "validate_parameter_constraints",
-    "validate_parameters",
-]
