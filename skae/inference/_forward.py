@@ -30,25 +30,15 @@ _MOST_PROGRAMS = 32
 class CompiledForward:
     """An encoder or a decoder with its weights, as a function of rows.
 
-    Holds arrays; Keras is imported and the program compiled when it is called.
+    Holds arrays; the program is compiled when it is called.
     """
 
     network: BuiltNetwork
     position: int  # 0: encoder; 1: decoder
-    all_weights: Sequence[Array]  # float32, of both
-    all_statistics: Sequence[Array]
+    weights: list[Array]  # float32
+    statistics: list[Array]  # moving ones
     before: Affine | None = None  # units of the input, which is centred and scaled first
     after: Affine | None = None  # units of the output
-
-    @property
-    def weights(self) -> list[Array]:
-        """Weights of this encoder or decoder."""
-        return self.network.split(self.all_weights)[self.position][0]
-
-    @property
-    def statistics(self) -> list[Array]:
-        """Moving statistics of this encoder or decoder."""
-        return self.network.split((), self.all_statistics)[self.position][1]
 
     def keras_model(self, name: str) -> Any:
         """Keras model with these weights, in the units of the network, which names it."""
@@ -118,17 +108,18 @@ def forward(
     `weights` are of the shapes `network.shapes`; `before` and `after` the units of the
     encoder's input and of the decoder's output, None: those of the network.
     """
+    if not isinstance(network, DenseNetwork | BuiltNetwork):
+        network, weights, statistics = network.inside(weights, statistics)
+        return forward(network, weights, statistics, before, after)
+    if isinstance(network, BuiltNetwork):
+        prepare_backend()  # Keras knows the shapes by which weights are split
+    encoder, decoder = network.split(weights, statistics)
     if isinstance(network, DenseNetwork):
-        encoder, decoder = network.split(weights, statistics)
         return (
             DenseForward(network.coders[0], *encoder, before=before),
             DenseForward(network.coders[1], *decoder, after=after),
         )
-    if isinstance(network, BuiltNetwork):
-        parts = list(weights), list(statistics)
-        return (
-            CompiledForward(network, 0, *parts, before=before),
-            CompiledForward(network, 1, *parts, after=after),
-        )
-    inside, weights, statistics = network.inside(weights, statistics)
-    return forward(inside, weights, statistics, before, after)
+    return (
+        CompiledForward(network, 0, *encoder, before=before),
+        CompiledForward(network, 1, *decoder, after=after),
+    )

@@ -209,7 +209,7 @@ class TabularEncoder(TransformerMixin, BaseEstimator):
             strings look like numbers, or like dates that are not all in one format.
             Columns named in `categorical_features` have none.
         """
-        self._fit(X, sample_weight)
+        self._fit_encode(X, sample_weight, encodes=False)
         return self
 
     def fit_transform(self, X: Any, y: Any = None, sample_weight: Any = None) -> Array:
@@ -233,15 +233,10 @@ class TabularEncoder(TransformerMixin, BaseEstimator):
         """
         return self._fit_encode(X, sample_weight)[0]
 
-    def _fit_encode(self, X: Any, sample_weight: Any = None) -> tuple[Array, Array]:
-        """Fit the encoder; return what `encode` does for the same table."""
-        table = self._fit(X, sample_weight)
-        return self._encoded(len(table[0].values), zip(table, table, strict=True))
-
     @restores_state_on_error
     @fit_context(prefer_skip_nested_validation=True)
-    def _fit(self, X: Any, sample_weight: Any) -> list[ColumnValues]:
-        """Learn the columns of a table; return their values, with strings as times."""
+    def _fit_encode(self, X: Any, sample_weight: Any = None, encodes: bool = True) -> Any:
+        """Learn the columns of a table; return what `encode` does for it, or None."""
         X = checked_table(X, self)
         weight = None if sample_weight is None else check_weight(sample_weight, X.shape[0])
         table = list(read_columns(X))
@@ -264,7 +259,7 @@ class TabularEncoder(TransformerMixin, BaseEstimator):
         self._labels = column_labels(X)
         self.blocks_ = tuple(blocks)
         warn_of_strings((table[j], columns[j]) for j in np.flatnonzero(~declared))
-        return table
+        return self._encoded(X.shape[0], zip(table, table, strict=True)) if encodes else None
 
     def transform(self, X: Any) -> Array:
         """Encode a table.
