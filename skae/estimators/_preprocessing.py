@@ -12,6 +12,7 @@ from skae.losses._mixed import MixedLikelihood, MixedLoss, Outputs, probabilitie
 from skae.losses._reconstruction import LOSSES, EntrywiseLoss, ObservedLoss
 from skae.tables import TabularEncoder
 from skae.tables._category_column import flag_units
+from skae.tables._layout import ColumnLayout
 from skae.utils._arrays import index_of
 from skae.utils._lazy import LazyRows, dense
 from skae.utils._rows import Rows, has_missing, joined_moments, moments, scale_of
@@ -275,11 +276,8 @@ class TablePreprocessor(Preprocessor):
     @property
     def value_groups(self):
         """First of the matrix columns that encode the same value, (n_inputs,)."""
-        first = np.arange(self.encoder.n_numbers)
-        for block in self.encoder.blocks_:
-            stop = block.stop if block.indicator is None else block.indicator + 1
-            first[block.start : stop] = block.start
-        return first
+        layout = ColumnLayout.from_encoder(self.encoder)
+        return layout.starts[layout.column]
 
     def with_targets(self, rows):
         """Rows and targets: values, and the weight of each."""

@@ -18,7 +18,6 @@ _BATCH_SIZES = (32, 128)
 _STEPS_AN_EPOCH = 256
 
 # Where the rate is ours, too, the steps of an epoch become fewer between these numbers of rows.
-# .
 _MOST_IN_BATCH = 1024
 _SOME_AND_MANY, _FEWER_STEPS = (10_000, 64_000), (256, 64)
 
