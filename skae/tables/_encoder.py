@@ -325,7 +325,7 @@ class TabularEncoder(TransformerMixin, BaseEstimator):
         X : data frame or array-like of shape (n_samples, n_features)
             A table with the columns that were seen in fit.
         """
-        self._check_fitted()
+        check_is_fitted(self)
         cells = []
         for j, given in enumerate(read_columns(checked_table(X))):
             data = strings_as_times(self._columns[j], given, self._form.formats.get(j))
@@ -397,7 +397,7 @@ class TabularEncoder(TransformerMixin, BaseEstimator):
             Whether numbers are rounded to those that the columns hold. False: for a table
             whose columns are all numbers.
         """
-        self._check_fitted()
+        check_is_fitted(self)
         decoded = []
         for j, (column, block) in enumerate(zip(self._columns, self.blocks_, strict=True)):
             values = column.decode(Z[:, block.start : block.stop], self.clip, rounded)
@@ -439,20 +439,20 @@ class TabularEncoder(TransformerMixin, BaseEstimator):
     @property
     def columns_(self) -> dict[Any, str]:
         """Kind of each column, by its name as it came."""
-        self._check_fitted()
+        check_is_fitted(self)
         labels = self._labels or [column.name for column in self._columns]
         kinds = [column.kind for column in self._columns]
         return dict(zip(labels, kinds, strict=True))
 
     def check_learnable(self) -> None:
         """Raise if all columns are ignored: they are empty or identifiers."""
-        self._check_fitted()
+        check_is_fitted(self)
         check_learnable(self._columns)
 
     @property
     def n_numbers(self) -> int:
         """Columns of the matrix."""
-        self._check_fitted()
+        check_is_fitted(self)
         last = self.blocks_[-1]
         return last.stop if last.indicator is None else last.indicator + 1
 
@@ -473,14 +473,10 @@ class TabularEncoder(TransformerMixin, BaseEstimator):
 
     def log_unit(self, column: int, z: Array) -> Array:
         """Logarithm of the derivative of a column of numbers by those of the matrix, at `z`."""
-        self._check_fitted()
+        check_is_fitted(self)
         described = self._columns[column]
         assert isinstance(described, NumberColumn)
         return described.log_unit(z)
-
-    def _check_fitted(self) -> None:
-        if not hasattr(self, "blocks_"):
-            check_is_fitted(self)  # slow
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

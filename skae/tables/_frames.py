@@ -117,28 +117,25 @@ def read_columns(X: Any) -> Iterator[ColumnValues]:
             yield _of_array(f"x{j}", X[:, j])
     elif hasattr(X, "iloc"):
         for name, column in X.items():
-            yield _of_pandas(str(name), column)
+            kind, frequency = type(column.dtype).__name__, None
+            if kind == "SparseDtype":
+                column = column.sparse.to_dense()
+            elif kind == "PeriodDtype":
+                frequency, column = column.array.freqstr, column.dt.to_timestamp()
+            if not isinstance(column.dtype, np.dtype):
+                yield _of_series(str(name), nw.from_native(column, series_only=True))
+                continue
+            # Those of NumPy without a detour.
+            data = _of_array(str(name), column.to_numpy())
+            if data.values.dtype.kind == "f":
+                data = replace(data, values=data.values.astype(np.float64))
+            if frequency is not None:
+                form = ObjectFormat("Period", frequency=frequency)
+                data = replace(data, type="period", format=form)
+            yield data
     else:
         for series in columns_of_frame(X):
             yield _of_series(str(series.name), series)
-
-
-def _of_pandas(name: str, column: Any) -> ColumnValues:
-    """Values of a column of pandas, by its dtype; those of NumPy without a detour."""
-    dtype = column.dtype
-    if isinstance(dtype, np.dtype):
-        data = _of_array(name, column.to_numpy())
-        if data.values.dtype.kind == "f":
-            return replace(data, values=data.values.astype(np.float64))
-        return data
-    kind = type(dtype).__name__
-    if kind == "SparseDtype":
-        return _of_pandas(name, column.sparse.to_dense())
-    if kind == "PeriodDtype":
-        form = ObjectFormat("Period", frequency=column.array.freqstr)
-        starts = _of_pandas(name, column.dt.to_timestamp())
-        return replace(starts, type="period", format=form)
-    return _of_series(name, nw.from_native(column, series_only=True))
 
 
 def _of_array(name: str, values: Array) -> ColumnValues:
