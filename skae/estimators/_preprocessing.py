@@ -254,8 +254,8 @@ class TablePreprocessor(Preprocessor):
         # One over what a column has to lose: variance of numbers, entropy of categories.
         self._column_weight = np.zeros(len(blocks))
         values = self._target_values(rows.inputs)
-        for j, (column, part, width) in enumerate(self._parts()):
-            observed = rows.observed[:, column]
+        for j, (part, width) in enumerate(self.outputs.parts):
+            observed = rows.observed[:, self._columns[j]]
             if not observed.any():
                 continue
             weight = None if rows.weight is None else rows.weight[observed]
@@ -268,10 +268,6 @@ class TablePreprocessor(Preprocessor):
             elif encoder.standardize:
                 loss = max(deviation[0] ** 2, _LEAST_VARIANCE)
             self._column_weight[j] = 1 / loss
-
-    def _parts(self):
-        """Position in the table, outputs, and number of flags of each column with outputs."""
-        return zip(self._columns, self.outputs.parts, self.outputs.widths, strict=True)
 
     @property
     def value_groups(self):
@@ -333,7 +329,7 @@ class TablePreprocessor(Preprocessor):
         values = self._target_values(rows.inputs[some])
         encoder, decoder = linear
         flags = rows.inputs[some] @ (encoder @ decoder) * unit + share
-        for column, part, width in self._parts():
+        for column, (part, width) in zip(self._columns, self.outputs.parts, strict=True):
             if width:
                 observed = rows.observed[some, column]
                 middle = 0.5 if width == 1 else 0.0
@@ -351,7 +347,7 @@ class TablePreprocessor(Preprocessor):
 
     def parts(self, noise):
         """Outputs and number of flags of each column with outputs, as of numbers."""
-        return [(part, width) for _, part, width in self._parts()]
+        return list(self.outputs.parts)
 
     def targets(self, rows):
         """Targets of the outputs of rows, and a mask, as of numbers."""
@@ -375,7 +371,7 @@ class TablePreprocessor(Preprocessor):
         Of the numbers that are there; values that are drawn in have larger units.
         """
         volumes = np.zeros(len(rows))
-        for column, part, width in self._parts():
+        for column, (part, width) in zip(self._columns, self.outputs.parts, strict=True):
             if not width:
                 z = rows.inputs[:, self.values[part.start]]
                 volumes += rows.observed[:, column] * self.encoder.log_unit(column, z)
@@ -384,7 +380,7 @@ class TablePreprocessor(Preprocessor):
     def by_column(self, noise):
         """Of each column of the table, the noise in its units; NaN for categories."""
         values = np.full(len(self.encoder.blocks_), np.nan)
-        for column, part, width in self._parts():
+        for column, (part, width) in zip(self._columns, self.outputs.parts, strict=True):
             if not width:
                 (log_unit,) = self.encoder.log_unit(column, np.zeros(1))
                 values[column] = noise[part.start] * np.exp(log_unit)

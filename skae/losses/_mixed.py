@@ -29,8 +29,8 @@ class Outputs:
     widths: tuple[int, ...]
 
     n_outputs: int = field(init=False, repr=False, compare=False)
-    # The outputs of each column of the table.
-    parts: tuple[slice, ...] = field(init=False, repr=False, compare=False)
+    # The outputs of each column of the table, and its width.
+    parts: tuple[tuple[slice, int], ...] = field(init=False, repr=False, compare=False)
     # Mask of the outputs that are flags, (n_outputs,).
     is_flag: NDArray[np.bool_] = field(init=False, repr=False, compare=False)
     # One where an output is a flag of a column, (n_outputs, n_categorical_columns).
@@ -50,7 +50,10 @@ class Outputs:
         first[starts[categorical], np.arange(len(categorical))] = 1
         values = {
             "n_outputs": len(column),
-            "parts": tuple(map(slice, starts.tolist(), np.cumsum(sizes).tolist())),
+            "parts": tuple(
+                (slice(start, start + max(width, 1)), width)
+                for start, width in zip(starts.tolist(), self.widths, strict=True)
+            ),
             "is_flag": np.repeat(widths > 0, sizes),
             "column_mask": column_mask,
             "first": first,
@@ -60,26 +63,13 @@ class Outputs:
             object.__setattr__(self, name, value)
 
 
-def cross_entropy(xp: Any, outputs: Outputs, target: Any, weight: Any, output: Any) -> Any:
-    """Minus the log-probability of the categories of each row, weighted sums, (n_samples,).
-
-    Softmax over the flags of a column, or the logistic function of a single one. `target`,
-    `weight` and `output`, (n_samples, n_outputs), are flags, 0 or 1, their weights, and logits;
-    columns of numbers are ignored.
-    """
-    arrays = outputs.is_flag, outputs.column_mask, outputs.first, outputs.base
-    constant = getattr(xp, "convert_to_tensor", np.asarray)
-    flags, column_mask, first, base = (constant(array.astype(np.float32)) for array in arrays)
-    # Smooth, so that a large wrong logit still has a gradient.
-    logits = _MOST_CERTAIN * xp.tanh(output / _MOST_CERTAIN) * flags
-    total = xp.matmul(xp.exp(logits) * flags, column_mask) + base
-    log_total = xp.sum(xp.log(total) * xp.matmul(weight, first), axis=1)
-    return log_total - xp.sum(weight * target * logits, axis=1)
-
-
 @dataclass(frozen=True)
 class MixedLoss(Loss):
-    """A loss of numbers and the cross-entropy of categories, with the weights of columns."""
+    """A loss of numbers and the cross-entropy of categories, with the weights of columns.
+
+    Categories have a softmax over the flags of a column, or the logistic function of a single
+    flag.
+    """
 
     outputs: Outputs
     entry: EntryLoss  # of numbers
@@ -90,11 +80,21 @@ class MixedLoss(Loss):
         outputs, n = self.outputs, self.outputs.n_outputs
         target, weight = target[:, :n], target[:, n:]
         constant = getattr(xp, "convert_to_tensor", np.asarray)
-        numbers = constant((self.factor * ~outputs.is_flag).astype(np.float32))
+        arrays = (
+            self.factor * ~outputs.is_flag,
+            *(outputs.is_flag, outputs.column_mask, outputs.first, outputs.base),
+        )
+        numbers, flags, column_mask, first, base = (
+            constant(array.astype(np.float32)) for array in arrays
+        )
         error = xp.sum(numbers * weight * self.entry(xp, target, output), axis=1)
         if not outputs.is_flag.any():
             return error
-        return error + cross_entropy(xp, outputs, target, weight, output)
+        # Smooth, so that a large wrong logit still has a gradient.
+        logits = _MOST_CERTAIN * xp.tanh(output / _MOST_CERTAIN) * flags
+        total = xp.matmul(xp.exp(logits) * flags, column_mask) + base
+        log_total = xp.sum(xp.log(total) * xp.matmul(weight, first), axis=1)
+        return error + (log_total - xp.sum(weight * target * logits, axis=1))
 
 
 @dataclass(frozen=True)
