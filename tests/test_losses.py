@@ -188,8 +188,9 @@ def category_losses(said):
 
 def test_outputs_of_columns():
     assert OUTPUTS.n_outputs == 6
-    assert [part.start for part in OUTPUTS.parts] == [0, 1, 4, 5]
-    assert [part.stop for part in OUTPUTS.parts] == [1, 4, 5, 6]
+    assert [part.start for part, _ in OUTPUTS.parts] == [0, 1, 4, 5]
+    assert [part.stop for part, _ in OUTPUTS.parts] == [1, 4, 5, 6]
+    assert [width for _, width in OUTPUTS.parts] == [0, 3, 1, 0]
     assert_array_equal(OUTPUTS.is_flag, [False, True, True, True, True, False])
     assert_array_equal(OUTPUTS.column_mask.T, [[0, 1, 1, 1, 0, 0], [0, 0, 0, 0, 1, 0]])
     assert_array_equal(OUTPUTS.first.T, [[0, 1, 0, 0, 0, 0], [0, 0, 0, 0, 1, 0]])
