@@ -239,13 +239,12 @@ class AEClassifier(
                 f"that of {type(self.estimator).__name__} is a log-likelihood."
             )
         refuse_masked(y, "y")
-        table = fit_table(self, X, sample_weight)
-        if table is None:
+        X, _ = fit_table(self, X, sample_weight)
+        if self.table_ is None:
             X, y = check_features(self, X, y=y, ensure_min_samples=2)
             remedy = "Scale the columns, for example by a StandardScaler in a Pipeline."
             warn_if_dominated(self, moments(X)[1], remedy)
         else:
-            X, _ = table
             check_consistent_length(X, y)
             y = column_or_1d(y, warn=True)
             assert_all_finite(y, input_name="y")

@@ -54,17 +54,17 @@ def check_training_rows(estimator, X, target, sample_weight, reset, fewest=_FEWE
     `_input_shape` and `_output_shape`, and `table_`, the encoder of a table, or None.
     """
     if reset:
-        table = fit_table(estimator, X, sample_weight)
-        if table is None:
+        X, observed = fit_table(estimator, X, sample_weight)
+        if estimator.table_ is None:
             X = check_features(estimator, X, ensure_min_samples=fewest, allow_nd=True)
-        else:
-            X, observed = table
         estimator._input_shape = estimator._output_shape = X.shape[1:]
         X = X if X.ndim == 2 else X.reshape(len(X), -1)
         if target is not None:
             target = _check_target(estimator, X, target, reset)
-        is_table = table is not None
-        rows = Rows(X, observed=observed) if is_table else _numeric_rows(estimator, X, target)
+        if estimator.table_ is None:
+            rows = _numeric_rows(estimator, X, target)
+        else:
+            rows = Rows(X, observed=observed)
     else:
         rows = read_rows(estimator, X, target, fewest)
     if sample_weight is None:
@@ -96,7 +96,8 @@ def fit_table(estimator, X, sample_weight):
     """Fit the encoder of X, `table_`, if a column is no number, or declared to be categorical.
 
     Otherwise it is None: numbers are rows as they are, in a data frame and with missing values
-    too. Returns what `check_table` does for the table, or None.
+    too. Returns what `check_table` does for the table, or X as numbers, not yet checked, and
+    None.
     """
     estimator.table_ = None
     estimator._labels = column_labels(X)
@@ -108,21 +109,23 @@ def fit_table(estimator, X, sample_weight):
                 "categorical_features must be 'from_dtype' for sparse X, which has numbers "
                 f"only; got {categorical!r}."
             )
-    elif declares or numbers_of(X) is None:
-        X = checked_table(X, estimator)
-        encoder = TabularEncoder(
-            categorical_features=categorical,
-            standardize=getattr(estimator, "standardize", True) is not False,
-            clip=getattr(estimator, "clip", True),
-        )
-        Z, observed = encoder._fit_encode(X, sample_weight)
-        if Z.shape[1] == 0:
-            encoder.check_learnable()
-        if len(Z) < _FEWEST:
-            raise _too_few(estimator, len(Z), _FEWEST)
-        estimator.table_ = encoder
-        return Z, observed
-    return None
+        return X, None
+    numbers = None if declares else numbers_of(X)
+    if numbers is not None:
+        return numbers, None
+    X = checked_table(X, estimator)
+    encoder = TabularEncoder(
+        categorical_features=categorical,
+        standardize=getattr(estimator, "standardize", True) is not False,
+        clip=getattr(estimator, "clip", True),
+    )
+    Z, observed = encoder._fit_encode(X, sample_weight)
+    if Z.shape[1] == 0:
+        encoder.check_learnable()
+    if len(Z) < _FEWEST:
+        raise _too_few(estimator, len(Z), _FEWEST)
+    estimator.table_ = encoder
+    return Z, observed
 
 
 def check_table(estimator, X, fewest=1):
