@@ -7,7 +7,6 @@ interpreter and reads the JSON line that comes back.
 
 import argparse
 import contextlib
-import csv
 import gc
 import importlib.metadata
 import json
@@ -62,7 +61,7 @@ def parse(description, repeats, parts=()):
     parser = argparse.ArgumentParser(description=description)
     parser.add_argument("--quick", action="store_true", help="tiny sizes, as a test")
     parser.add_argument("--repeats", type=int, default=repeats, help="runs per measurement")
-    parser.add_argument("--output", type=Path, help="FILE.csv or FILE.json for all figures")
+    parser.add_argument("--output", type=Path, help="FILE.csv for all figures")
     if parts:
         parser.add_argument("--parts", nargs="+", choices=parts, default=list(parts))
     parser.add_argument("--worker", help=argparse.SUPPRESS)
@@ -194,34 +193,26 @@ class Figures:
         self.records = []
 
     def add(self, part, name, metric, runs):
-        """Store the runs of one metric; return their median."""
+        """Store median, least and most of the runs of one metric; return their median."""
         runs = [run for run in runs if run is not None]
-        middle = median(runs)
+        of_runs = {"": median(runs)}
+        if len(runs) > 1:
+            of_runs |= {": least": min(runs), ": most": max(runs)}
         if runs:
-            self.records.append(
-                {
-                    "part": part,
-                    "name": name,
-                    "metric": metric,
-                    "median": middle,
-                    "least": min(runs),
-                    "most": max(runs),
-                    "runs": len(runs),
-                }
-            )
-        return middle
+            self.records += [
+                {"part": part, "name": name, "metric": f"{metric}{suffix}", "value": value}
+                for suffix, value in of_runs.items()
+            ]
+        return of_runs[""]
 
     def save(self, path):
-        """Write CSV or JSON, by the suffix of the name."""
+        """Write all figures as `save.py` does."""
         if path is None:
             return
-        with open(path, "w", newline="") as file:
-            if path.suffix == ".json":
-                json.dump(self.records, file, indent=1)
-            else:
-                writer = csv.DictWriter(file, list(self.records[0]))
-                writer.writeheader()
-                writer.writerows(self.records)
+        from save import origin, write
+
+        now = origin()
+        write(path, [record | now for record in self.records])
         note("written:", path)
 
 
@@ -246,6 +237,6 @@ def print_bars(bars, figures):
         else:
             met = measured >= bar if sign == ">=" else measured <= bar
             verdict = "met" if met else "NOT met"
-            figures.add("bars", claim, f"bar {sign} {bar}", [measured])
+            figures.add("bars", claim, f"{sign} {bar:g}", [measured])
         rows.append((claim, f"{sign} {bar:g}", measured, verdict))
     print_table("Bars", ["claim", "bar", "measured", ""], rows)

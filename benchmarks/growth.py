@@ -15,19 +15,15 @@ exchanged (detectors). An estimator that took more than `--most` seconds is not 
 With an output file that exists, cells of the same name are replaced and the others kept.
 """
 
-import csv
-import datetime
-import importlib.metadata
 import os
-import platform
-import subprocess
 import time
 
 os.environ.setdefault("KERAS_BACKEND", "tensorflow")
 
 import numpy as np
 
-from _common import ROOT, note, parse, peak_mb, print_table, run_worker, serve
+from _common import note, parse, peak_mb, print_table, run_worker, serve
+from save import origin, write
 
 ROWS = (1000, 3000, 10_000, 30_000, 100_000, 300_000, 1_000_000)
 COLUMNS = (10, 30, 100, 300, 1000, 5000)
@@ -38,7 +34,6 @@ TRANSFORMERS = ("AutoencoderTransformer", "DenoisingAutoencoder", "VAETransforme
 DETECTORS = ("AEAnomalyDetector", "IsolationForest", "LocalOutlierFactor")
 IMPUTERS = ("AEImputer", "IterativeImputer", "KNNImputer")
 OURS = (*TRANSFORMERS[:3], DETECTORS[0], IMPUTERS[0])
-FIELDS = ("part", "name", "metric", "value", "machine", "versions", "commit", "date")
 
 
 def matrix(n, d, seed=0):
@@ -144,40 +139,9 @@ def cells(args):
                 yield part, name, sorted(sizes[part])
 
 
-def described():
-    """Machine, versions, commit and date, as in the other result files."""
-    versions = [
-        f"{package} {importlib.metadata.version(package)}"
-        for package in ("numpy", "scikit-learn", "keras", "tensorflow")
-    ]
-    command = ["git", "rev-parse", "--short", "HEAD"]
-    commit = subprocess.run(command, cwd=ROOT, capture_output=True, text=True).stdout.strip()
-    return {
-        "machine": f"{platform.machine()}, {os.cpu_count()} cores, busy",
-        "versions": f"Python {platform.python_version()}, " + ", ".join(versions),
-        "commit": commit,
-        "date": datetime.date.today().isoformat(),
-    }
-
-
-def save(path, records):
-    """Write figures, and keep those of other cells."""
-    kept = []
-    if path.exists():
-        new = {(record["part"], record["name"]) for record in records}
-        with open(path, newline="") as file:
-            kept = [
-                row for row in csv.DictReader(file) if (row["part"], row["name"]) not in new
-            ]
-    with open(path, "w", newline="") as file:
-        writer = csv.DictWriter(file, FIELDS, lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(kept + records)
-
-
 def main(args):
     """Measure all cells, print."""
-    records, common = [], described()
+    records, common = [], origin()
     for part, name, sizes in cells(args):
         rows = []
         for size in sizes:
@@ -194,7 +158,7 @@ def main(args):
                 if value is not None
             ]
             if args.output:
-                save(args.output, records)
+                write(args.output, records, by_row=True)
             if figures["seconds"] > args.most:
                 break
         print_table(f"{part}, {name}", ["rows x columns", *figures], rows)

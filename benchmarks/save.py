@@ -88,14 +88,22 @@ def commit():
     return done.stdout.strip()
 
 
-def write(path, records):
-    """Replace the parts of a file that the records have, and keep the others."""
+def origin():
+    """Machine, versions, commit and date of figures that are measured now."""
+    date = datetime.date.today().isoformat()
+    return {"machine": machine(), "versions": versions(), "commit": commit(), "date": date}
+
+
+def write(path, records, by_row=False):
+    """Replace the parts of a file that the records have, or their rows, and keep the others."""
     known = []
     if path.exists():
         with path.open(newline="", encoding="utf-8") as file:
             known = list(csv.DictReader(file))
     # A new bar replaces an old one of the same claim; other parts are replaced as a whole.
-    keys = {(r["part"], r["name"]) for r in records} | {r["part"] for r in records} - {"bars"}
+    keys = {(r["part"], r["name"]) for r in records}
+    if not by_row:
+        keys |= {r["part"] for r in records} - {"bars"}
     known = [r for r in known if r["part"] not in keys and (r["part"], r["name"]) not in keys]
     with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, FIELDS, restval="", lineterminator="\n")
@@ -110,9 +118,7 @@ def main():
     parser.add_argument("--values", nargs="+", default=(), help="names of numbers in one cell")
     parser.add_argument("--keys", type=int, default=1, help="columns that name a row")
     args = parser.parse_args()
-    meta = {"machine": machine(), "versions": versions(), "commit": commit()}
-    meta["date"] = datetime.date.today().isoformat()
-    found = []
+    meta, found = origin(), []
     for title, header, rows in tables(sys.stdin.read()):
         one = (
             bars(rows)
