@@ -12,7 +12,7 @@ from skae.estimators._ordered import OrderedModel
 from skae.estimators._validation import check_bounded
 from skae.losses._penalties import PENALTIES, Penalty
 from skae.losses._reconstruction import LOSSES, make_loss
-from skae.networks._base import ACTIVATIONS, SYNONYMS, LayerOptions, Network
+from skae.networks._base import ACTIVATIONS, SYNONYMS, LayerOptions, Network, keras_name
 from skae.networks._principal import MOST_EXACT, principal_axes
 from skae.utils._arrays import column_names
 from skae.utils._sklearn import HasMethods, Interval, StrOptions
@@ -166,9 +166,9 @@ class ReconstructionLossMixin:
             known = isinstance(self.loss, str) and LOSSES[self.loss].bounded
             output = "sigmoid" if known else "linear"
         return LayerOptions(
-            activation=SYNONYMS.get(self.activation, self.activation),
-            code_activation=SYNONYMS.get(self.code_activation, self.code_activation),
-            output_activation=SYNONYMS.get(output, output),
+            activation=keras_name(self.activation),
+            code_activation=keras_name(self.code_activation),
+            output_activation=keras_name(output),
             linear_path=linear_path,
             normalization=self.normalization,
             dropout=float(self.dropout),

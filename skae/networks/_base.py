@@ -45,6 +45,11 @@ ACTIVATIONS: dict[str, Callable[[Array], Array]] = {
 SYNONYMS = {"identity": "linear", "logistic": "sigmoid"}
 
 
+def keras_name(activation: str) -> str:
+    """Keras' name of an activation, by that name or by scikit-learn's."""
+    return SYNONYMS.get(activation, activation)
+
+
 @dataclass(frozen=True)
 class LayerOptions:
     """The estimator's parameters that apply to every network; activations by Keras' names."""
