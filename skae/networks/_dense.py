@@ -113,6 +113,15 @@ class DenseCoder:
         return keras.Model(inputs, outputs, name=name)
 
 
+class LinearStart(NamedTuple):
+    """A linear autoencoder as initial weights, whose hidden layers add zero; None: random."""
+
+    encoder: Any = None  # (n_features, k); the other columns of the code are zero at first
+    decoder: Any = None  # (k, n_outputs)
+    offset: Any = 0.0  # of what is decoded, a number or (n_outputs,)
+    code_bias: Any = 0.0  # of what is encoded, a number or (n_components * code_width,)
+
+
 @dataclass(frozen=True)
 class DenseNetwork:
     """A dense autoencoder as a value: encoder, and the decoder that mirrors it.
@@ -200,24 +209,16 @@ class DenseNetwork:
         return (encoder, list(statistics[:n_moments])), (decoder, list(statistics[n_moments:]))
 
     def initial_values(
-        self,
-        rng: np.random.RandomState,
-        encoder: NDArray[Any] | None = None,
-        decoder: NDArray[Any] | None = None,
-        offset: NDArray[Any] | float = 0.0,
-        code_bias: NDArray[Any] | float = 0.0,
+        self, rng: np.random.RandomState, *linear: Any
     ) -> tuple[Weights, Weights]:
         """Initial weights, and moving means and variances before training.
 
-        Weights are random, or with matrices a linear autoencoder: hidden layers add zero.
-        `encoder` is of shape (n_features, k): with ``k < n_components`` the other columns of
-        the code are zero at first. `decoder` is of shape (k, n_outputs). `offset`, a number or
-        (n_outputs,), is added to what is decoded, `code_bias`, a number or (n_components *
-        code_width,), to what is encoded. `rng` draws the kernels.
+        Weights are random, or those of a :class:`LinearStart`; `rng` draws the kernels.
         """
         parts: list[Weights] = []
-        linear = (encoder, self.code_width, code_bias), (decoder, 1, offset)
-        for coder, (matrix, width, bias) in zip(self.coders, linear, strict=True):
+        encoder, decoder, offset, code_bias = LinearStart(*linear)
+        maps = (encoder, self.code_width, code_bias), (decoder, 1, offset)
+        for coder, (matrix, width, bias) in zip(self.coders, maps, strict=True):
             arrays = coder.random_weights(rng)
             parts.append(arrays)
             if matrix is not None:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from skae.networks._base import LayerOptions, Shape
-from skae.networks._dense import map_code, narrowed
+from skae.networks._dense import LinearStart, map_code, narrowed
 from skae.networks._layers import (
     Arrays,
     Halves,
@@ -178,12 +178,7 @@ class StackedNetwork(BuiltNetwork):
         return outputs
 
     def initial_values(
-        self,
-        rng: np.random.RandomState,
-        encoder: NDArray[Any] | None = None,
-        decoder: NDArray[Any] | None = None,
-        offset: NDArray[Any] | float = 0.0,
-        code_bias: NDArray[Any] | float = 0.0,
+        self, rng: np.random.RandomState, *linear: Any
     ) -> tuple[Weights, Weights]:
         """Initial weights, the random ones without linear path, and values not trained.
 
@@ -199,7 +194,8 @@ class StackedNetwork(BuiltNetwork):
                 weights.append(np.zeros(shape, np.float32))
             else:
                 weights.append(initial_kernel(rng, path, shape))
-        if encoder is None or decoder is None:
+        encoder, decoder, offset, code_bias = LinearStart(*linear)
+        if encoder is None:
             return weights, statistics
         for i, (path, array) in enumerate(zip(spec.paths, weights, strict=True)):
             name, is_encoder = path.split("/")[0], i < spec.n_encoder
