@@ -1,6 +1,6 @@
 """AnomalyScoreDisplay."""
 
-from dataclasses import KW_ONLY, dataclass
+from dataclasses import KW_ONLY
 from numbers import Real
 from typing import Any, Self
 
@@ -12,6 +12,7 @@ from skae.plotting._drawing import (
     MISSING,
     Array,
     Display,
+    display,
     labels_of_columns,
     last_step,
     panels_for,
@@ -27,7 +28,7 @@ from skae.utils._sklearn import safe_indexing
 _LAST_BIN = 0.995
 
 
-@dataclass(eq=False, repr=False)
+@display("from_scores")
 class AnomalyScoreDisplay(Display):
     """Scores of rows, the threshold, and why one row, or several, have the scores they have.
 
@@ -170,31 +171,12 @@ class AnomalyScoreDisplay(Display):
         )
 
     @classmethod
-    def from_scores(
-        cls,
-        scores: ArrayLike,
-        offset: float | None = None,
-        *,
-        false_alarm_rate: float | None = None,
-        held_out: ArrayLike | None = None,
-        explanation: Any = None,
-        feature_names: list[str] | None = None,
-        notes: list[str] | None = None,
-        n_columns: int = 10,
-        name: str | None = None,
-        ax: Any = None,
-        **hist_params: Any,
-    ) -> Self:
+    def from_scores(cls, *args: Any, **params: Any) -> Self:
         """Draw scores that came from anywhere, and return the display.
 
         Parameters are those of the class and of `plot`.
         """
-        display = cls(
-            scores, offset, false_alarm_rate=false_alarm_rate, held_out=held_out,
-            explanation=explanation, feature_names=feature_names, notes=notes,
-            n_columns=n_columns, name=name,
-        )  # fmt: skip
-        return display.plot(ax, **hist_params)
+        return cls._draw_new(*args, **params)
 
     def plot(self, ax: Any = None, **hist_params: Any) -> Self:
         """Draw, and return the display.

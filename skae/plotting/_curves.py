@@ -1,6 +1,6 @@
 """LossCurveDisplay and ComponentCurveDisplay."""
 
-from dataclasses import KW_ONLY, dataclass
+from dataclasses import KW_ONLY
 from numbers import Integral
 from typing import Any, Self
 
@@ -15,6 +15,7 @@ from skae.plotting._drawing import (
     Display,
     add_grid,
     axes_for,
+    display,
     last_step,
     panels_for,
     setting,
@@ -33,7 +34,7 @@ _LOSS_NAMES = {
 _SHARE = "Share of variance explained"
 
 
-@dataclass(eq=False, repr=False)
+@display("from_curves")
 class LossCurveDisplay(Display):
     """Training and validation loss by epoch, and why training ended.
 
@@ -159,31 +160,12 @@ class LossCurveDisplay(Display):
         )
 
     @classmethod
-    def from_curves(
-        cls,
-        training: ArrayLike,
-        validation: ArrayLike | None = None,
-        *,
-        start_loss: float | None = None,
-        best: Any = None,
-        parts: dict[str, ArrayLike] | None = None,
-        others: dict[str, ArrayLike] | None = None,
-        loss_name: str = "Loss",
-        ending: str = "",
-        name: str | None = None,
-        ax: Any = None,
-        log_scale: bool = False,
-        **line_params: Any,
-    ) -> Self:
+    def from_curves(cls, *args: Any, **params: Any) -> Self:
         """Draw losses that came from anywhere, and return the display.
 
         Parameters are those of the class and of `plot`.
         """
-        display = cls(
-            training, validation, start_loss=start_loss, best=best, parts=parts,
-            others=others, loss_name=loss_name, ending=ending, name=name,
-        )  # fmt: skip
-        return display.plot(ax, log_scale=log_scale, **line_params)
+        return cls._draw_new(*args, **params)
 
     def plot(self, ax: Any = None, *, log_scale: bool = False, **line_params: Any) -> Self:
         """Draw, and return the display.
@@ -236,7 +218,7 @@ class LossCurveDisplay(Display):
         return self
 
 
-@dataclass(eq=False, repr=False)
+@display("from_curves")
 class ComponentCurveDisplay(Display):
     """Share of variance explained by the first columns of a code, beside PCA's.
 
@@ -351,52 +333,29 @@ class ComponentCurveDisplay(Display):
                     f"got {estimator!r}."
                 )
             name = name or ("PCA" if is_pca else "Network")
-            sizes = np.arange(
-                1, 1 + (len(estimator.components_) if is_pca else estimator.n_components_)
-            )
-            if X is None and is_pca:
+            n_sizes = len(estimator.components_) if is_pca else estimator.n_components_
+            sizes = np.arange(1, n_sizes + 1)
+            if X is not None:
+                explained = _explained(estimator, rows, sizes)
+            elif is_pca:
                 explained = np.cumsum(estimator.explained_variance_ratio_)
-            elif X is None:
+            else:
                 explained = estimator.variance_explained_
                 curve_of_pca = estimator.pca_variance_explained_
-            elif is_pca:
-                explained = _curve_of_pca(estimator, rows, sizes)
-            else:
-                explained = [reconstruction_score(estimator.truncated(k), rows) for k in sizes]
             if pca is not None:
-                curve_of_pca = _curve_of_pca(pca, rows, sizes)
+                curve_of_pca = _explained(pca, rows, sizes)
         return cls.from_curves(
-            explained,
-            curve_of_pca,
-            sizes=sizes,
-            share=share,
-            score_name=score_name,
-            name=name or "Network",
-            ax=ax,
-            **line_params,
-        )
+            explained, curve_of_pca, sizes=sizes, share=share, score_name=score_name,
+            name=name or "Network", ax=ax, **line_params,
+        )  # fmt: skip
 
     @classmethod
-    def from_curves(
-        cls,
-        explained: Any,
-        pca: Any = None,
-        *,
-        sizes: Any = None,
-        share: float | None = None,
-        score_name: str = _SHARE,
-        name: str = "Network",
-        ax: Any = None,
-        **line_params: Any,
-    ) -> Self:
+    def from_curves(cls, *args: Any, **params: Any) -> Self:
         """Draw curves that came from anywhere, and return the display.
 
         Parameters are those of the class and of `plot`.
         """
-        display = cls(
-            explained, pca, sizes=sizes, share=share, score_name=score_name, name=name
-        )
-        return display.plot(ax, **line_params)
+        return cls._draw_new(*args, **params)
 
     def plot(self, ax: Any = None, **line_params: Any) -> Self:
         """Draw, and return the display.
@@ -471,12 +430,14 @@ def _ending(reason: str) -> str:
     return ENDINGS.get(reason, f"stopped at {reason}" * bool(reason))
 
 
-def _curve_of_pca(pca: Any, X: Any, sizes: Array) -> list[float]:
+def _explained(estimator: Any, X: Any, sizes: Array) -> list[float]:
     """Variance of X (n_samples, n_features) explained by the first components, (n_sizes,)."""
-    code = np.ascontiguousarray(pca.transform(X))
+    if hasattr(estimator, "truncated"):
+        return [reconstruction_score(estimator.truncated(k), X) for k in sizes]
+    code = np.ascontiguousarray(estimator.transform(X))
     columns = np.arange(code.shape[1])
     truncated = (np.where(columns < k, code, 0) for k in sizes if k <= len(columns))
-    return [variance_explained(X, pca.inverse_transform(codes)) for codes in truncated]
+    return [variance_explained(X, estimator.inverse_transform(codes)) for codes in truncated]
 
 
 def _curve_of_search(search: Any) -> tuple[Any, Any]:

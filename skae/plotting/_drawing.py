@@ -1,8 +1,11 @@
 """Axes, colours and mosaics of images, and the arrays that displays draw."""
 
+from collections.abc import Callable
+from dataclasses import dataclass, fields
 from importlib import import_module
+from inspect import Parameter, Signature, signature
 from math import lcm
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, dataclass_transform
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +14,7 @@ from skae.tables._column_values import in_microseconds
 from skae.tables._frames import is_frame, read_columns
 from skae.utils._arrays import column_names
 from skae.utils._calls import missing_package
+from skae.utils._rows import moments
 
 Array = NDArray[Any]
 
@@ -33,11 +37,34 @@ _GAP = 0.08
 
 
 class Display:
-    """Attributes that drawing sets."""
+    """Attributes that drawing sets, and the method that draws."""
 
     ax_: Any
     axes_: Any
     figure_: Any
+    plot: Callable[..., Any]
+
+    @classmethod
+    def _draw_new(cls, *args: Any, ax: Any = None, **params: Any) -> Any:
+        """Draw a new display; `params` are those of the class and those of `plot`."""
+        names = {field.name for field in fields(cls)} & params.keys()  # type: ignore[arg-type]
+        of_class = {name: params.pop(name) for name in names}
+        return cls(*args, **of_class).plot(ax, **params)
+
+
+@dataclass_transform(eq_default=False)
+def display(method: str) -> Callable[[type[Display]], type[Any]]:
+    """Make a class a dataclass, and give a method of it its signature: fields, then `plot`."""
+
+    def decorate(kind: type[Any]) -> type[Any]:
+        kind = dataclass(eq=False, repr=False)(kind)
+        first, *of_plot = signature(kind.plot).parameters.values()
+        of_plot = [p.replace(kind=max(p.kind, Parameter.KEYWORD_ONLY)) for p in of_plot]
+        params = [first, *signature(kind).parameters.values(), *of_plot]
+        getattr(kind, method).__func__.__signature__ = Signature(params)
+        return kind
+
+    return decorate
 
 
 def axes_for(display: Display, ax: Any, size: Any = None) -> Any:
@@ -126,9 +153,7 @@ def draw_cells(panel: Any, values: Array, most: float, cells: Array | None = Non
 
 def spreads_of(rows: Array) -> Array:
     """Standard deviations of columns, (n_columns,); 1 of constant ones: their own units."""
-    n_observed = np.maximum((~np.isnan(rows)).sum(axis=0), 1)
-    residuals = rows - np.nansum(rows, axis=0) / n_observed
-    spread = np.sqrt(np.nansum(np.square(residuals), axis=0) / n_observed)
+    spread = moments(rows)[1]
     return np.where(spread > 0, spread, 1)
 
 
@@ -235,30 +260,52 @@ def unwrap(estimator: Any, attribute: str) -> Any:
     )
 
 
-def numeric(name: str, rows: Any, texts: dict[int, tuple[Array, bool]] | None = None) -> Array:
-    """An array of float64 with two axes or more; missing values are NaN.
+class Numbers(NamedTuple):
+    """Rows as numbers, NaN where a value is missing, and the columns that are no numbers."""
 
-    With a dictionary `texts`, tables may have categories, which are NaN, and times: it gets
-    their texts, (n_samples,), by position, and whether they are categories.
-    """
+    values: Array  # (n_samples, n_features, ...)
+    # Texts, (n_samples,), of a column, by position, and whether they are categories, of which
+    # the values are NaN; others are times.
+    texts: dict[int, tuple[Array, bool]]
+
+    @property
+    def categories(self) -> list[int]:
+        """Positions of the columns of categories."""
+        return [j for j, (_, is_category) in self.texts.items() if is_category]
+
+    def first(self, n_samples: int) -> "Numbers":
+        """The first rows."""
+        texts = {j: (column[:n_samples], kind) for j, (column, kind) in self.texts.items()}
+        return Numbers(self.values[:n_samples], texts)
+
+    def written(self, missing: str) -> Array:
+        """Short texts of all values of a table, (n_samples, n_features)."""
+        texts = [[f"{value:.3g}" for value in row] for row in self.values]
+        cells = np.array(texts, dtype=object)
+        cells[np.isnan(self.values)] = missing
+        for j, (column, _) in self.texts.items():
+            cells[:, j] = [text[:10] for text in column]
+        return cells
+
+
+def numeric(name: str, rows: Any, takes_texts: bool = False) -> Numbers:
+    """Rows of two axes or more as numbers; with `takes_texts` tables may have other columns."""
     has_objects = isinstance(rows, np.ndarray) and rows.ndim == 2 and rows.dtype.kind == "O"
-    if is_frame(rows) or (has_objects and texts is not None):
+    texts: dict[int, tuple[Array, bool]] = {}
+    if is_frame(rows) or (has_objects and takes_texts):
         columns, others = [], []
         for j, data in enumerate(read_columns(rows)):
-            values = data.values[data.observed]
-            are_flags = data.family == "category" and all(isinstance(v, bool) for v in values)
+            values: Any = data.values
+            is_category, present = data.family == "category", values[data.observed]
+            are_flags = is_category and all(isinstance(value, bool) for value in present)
             if data.family != "number" and not are_flags:
-                if texts is None:
-                    others.append(data.name)
-                    continue
-                is_category = data.family == "category"
-                written = [str(v) for v in (data.values if is_category else data.times())]
+                others.append(data.name)
+                written = [str(v) for v in (values if is_category else data.times())]
                 texts[j] = np.where(data.observed, written, MISSING), is_category
                 # In microseconds, as in other tables of the same display.
-                missing = np.full(len(values), np.nan)
-                values = missing if is_category else in_microseconds(values, data.unit)
-            columns.append(at_observed(values, data.observed))
-        if others:
+                values = np.nan if is_category else in_microseconds(values, data.unit)
+            columns.append(np.where(data.observed, values, np.nan).astype(np.float64))
+        if others and not takes_texts:
             raise ValueError(
                 f"{name} must hold numbers only; these columns hold others: "
                 f"{', '.join(map(repr, others))}."
@@ -272,7 +319,7 @@ def numeric(name: str, rows: Any, texts: dict[int, tuple[Array, bool]] | None = 
         raise ValueError(
             f"{name} must be rows, an array of two to four axes; got shape {rows.shape}."
         )
-    return rows
+    return Numbers(rows, texts)
 
 
 def at_observed(values: Any, observed: Array) -> Array:

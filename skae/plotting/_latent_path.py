@@ -1,6 +1,6 @@
 """LatentPathDisplay."""
 
-from dataclasses import KW_ONLY, dataclass
+from dataclasses import KW_ONLY
 from typing import Any, Self
 
 import numpy as np
@@ -22,6 +22,7 @@ from skae.plotting._drawing import (
     Display,
     add_grid,
     as_images,
+    display,
     draw_cells,
     draw_mosaic,
     labels_of_columns,
@@ -40,7 +41,7 @@ _WIDTH = 17
 _MOST_COLUMNS = 9
 
 
-@dataclass(eq=False, repr=False)
+@display("from_arrays")
 class LatentPathDisplay(Display):
     """Decoded rows along paths through the code: strips, or a grid.
 
@@ -264,34 +265,12 @@ class LatentPathDisplay(Display):
         )
 
     @classmethod
-    def from_arrays(
-        cls,
-        rows: ArrayLike,
-        *,
-        image_shape: tuple[int, ...] | None = None,
-        strip_labels: list[str] | None = None,
-        step_labels: list[str] | None = None,
-        value_range: tuple[float, float] | None = None,
-        xlabel: str = "",
-        ylabel: str = "",
-        title: str = "",
-        feature_names: list[str] | None = None,
-        deviations: ArrayLike | None = None,
-        by_column: bool = False,
-        cmap: str = "gray",
-        ax: Any = None,
-    ) -> Self:
+    def from_arrays(cls, *args: Any, **params: Any) -> Self:
         """Draw decoded rows that came from anywhere, and return the display.
 
         Parameters are those of the class and of `plot`.
         """
-        display = cls(
-            rows, image_shape=image_shape, strip_labels=strip_labels,
-            step_labels=step_labels, value_range=value_range, xlabel=xlabel, ylabel=ylabel,
-            title=title, feature_names=feature_names, deviations=deviations,
-            by_column=by_column,
-        )  # fmt: skip
-        return display.plot(ax, cmap=cmap)
+        return cls._draw_new(*args, **params)
 
     def plot(self, ax: Any = None, *, cmap: str = "gray") -> Self:
         """Draw, and return the display.
@@ -309,7 +288,7 @@ class LatentPathDisplay(Display):
         if are_named and rows.ndim == 3 and self.image_shape is None:
             self._draw_table(ax, rows)
             return self
-        rows = numeric("rows", self.rows)
+        rows = numeric("rows", self.rows).values
         if rows.ndim < 3:
             raise ValueError(
                 f"rows must be (n_strips, n_steps, n_features, ...); got shape {rows.shape}."
@@ -347,19 +326,14 @@ class LatentPathDisplay(Display):
         across = min(n_panels, max(int(_WIDTH / (_CELL[0] * n_steps)), 1))
         down = -(-n_panels // across)
         n_shown = n_panels if self.by_column else max(MOST_NAMES // down, 6)
-        texts: dict[int, tuple[Array, bool]] = {}
-        values = numeric("rows", rows.reshape(-1, n_features), texts)
-        cells = np.array([[f"{v:.3g}" for v in row] for row in values], dtype=object)
-        cells[np.isnan(values)] = MISSING
-        n_observed = np.maximum((~np.isnan(values)).sum(axis=0), 1)
-        deviations = spreads_of(values) if self.deviations is None else self.deviations
-        values = (values - np.nansum(values, axis=0) / n_observed) / deviations
-        low, high = (f(np.nan_to_num(values), axis=0) for f in (np.min, np.max))
-        change = high - low
-        for j, (written, is_category) in texts.items():
-            cells[:, j] = [text[:10] for text in written]
-            if is_category:
-                change[j] = np.inf if len(set(written)) > 1 else 0
+        table = numeric("rows", rows.reshape(-1, n_features), takes_texts=True)
+        n_observed = np.maximum((~np.isnan(table.values)).sum(axis=0), 1)
+        values = table.values - np.nansum(table.values, axis=0) / n_observed
+        given = self.deviations
+        values /= spreads_of(table.values) if given is None else np.asarray(given)
+        change = np.ptp(np.nan_to_num(values), axis=0)
+        for j in table.categories:
+            change[j] = np.inf if len(set(table.texts[j][0])) > 1 else 0
         shown = np.sort(np.argsort(-change, kind="stable")[:n_shown])
         title = self.title
         if len(shown) < n_features:
@@ -367,13 +341,11 @@ class LatentPathDisplay(Display):
         order = (2, 0, 1) if self.by_column else (0, 2, 1)
         blocks, written = (
             each[:, shown].reshape(n_strips, n_steps, -1).transpose(order)
-            for each in (values, cells)
+            for each in (values, table.written(MISSING))
         )
         strips, steps = self.strip_labels or [""] * n_strips, self.step_labels or []
-        labels, titles = (
-            [names[j] for j in shown],
-            [f"{self.ylabel} {s}".strip() for s in strips],
-        )
+        labels = [names[j] for j in shown]
+        titles = [f"{self.ylabel} {strip}".strip() for strip in strips]
         if self.by_column:
             labels, titles = strips, labels
         size = (
@@ -414,7 +386,7 @@ def _short(values: Array) -> list[str]:
 
 def _scales(*given: Any) -> dict[str, Any]:
     """Least and greatest value of rows, and the standard deviations of their columns."""
-    rows = np.concatenate([numeric("X", X, {}) for X in given])
+    rows = np.concatenate([numeric("X", X, takes_texts=True).values for X in given])
     return {
         "value_range": limits_of(rows),
         "deviations": spreads_of(rows) if rows.ndim == 2 else None,

@@ -1,7 +1,7 @@
 """LatentSpaceDisplay: codes coloured by labels, some of them missing."""
 
 from collections import Counter
-from dataclasses import KW_ONLY, dataclass
+from dataclasses import KW_ONLY
 from datetime import date, timedelta
 from decimal import Decimal
 from importlib import import_module
@@ -21,6 +21,7 @@ from skae.plotting._drawing import (
     Display,
     add_grid,
     at_observed,
+    display,
     look,
     panels_for,
     setting,
@@ -39,7 +40,7 @@ _MOST_SHOWN = 30
 _UNITS = {"days": 86400, "hours": 3600, "minutes": 60, "seconds": 1}
 
 
-@dataclass(eq=False, repr=False)
+@display("from_codes")
 class LatentSpaceDisplay(Display):
     """Codes coloured by y: in the plane, along a line, or each component against each.
 
@@ -145,23 +146,12 @@ class LatentSpaceDisplay(Display):
         )
 
     @classmethod
-    def from_codes(
-        cls,
-        codes: ArrayLike,
-        y: Any = None,
-        *,
-        components: Any = None,
-        y_name: str | None = None,
-        name: str | None = None,
-        ax: Any = None,
-        **scatter_params: Any,
-    ) -> Self:
+    def from_codes(cls, *args: Any, **params: Any) -> Self:
         """Draw codes that came from anywhere, and return the display.
 
         Parameters are those of the class and of `plot`.
         """
-        display = cls(codes, y, components=components, y_name=y_name, name=name)
-        return display.plot(ax, **scatter_params)
+        return cls._draw_new(*args, **params)
 
     def plot(self, ax: Any = None, **scatter_params: Any) -> Self:
         """Draw, and return the display.

@@ -1,6 +1,6 @@
 """ReconstructionDisplay: images, series and tables beside their reconstructions."""
 
-from dataclasses import KW_ONLY, dataclass
+from dataclasses import KW_ONLY
 from typing import Any, Self
 
 import numpy as np
@@ -14,8 +14,10 @@ from skae.plotting._drawing import (
     Array,
     Band,
     Display,
+    Numbers,
     add_grid,
     as_images,
+    display,
     draw_cells,
     draw_mosaic,
     labels_of_columns,
@@ -29,7 +31,7 @@ from skae.plotting._drawing import (
 _MOST_ACROSS = 5
 
 
-@dataclass(eq=False, repr=False)
+@display("from_arrays")
 class ReconstructionDisplay(Display):
     """Rows, their reconstructions, and what lies between the two.
 
@@ -41,8 +43,8 @@ class ReconstructionDisplay(Display):
             (n_samples, height, width, channels) or (n_samples, n_steps, n_features)
         The rows.
 
-    reconstructions : dict of str to array-like of the shape of `originals`
-        Reconstructions by the name of what made them.
+    reconstructions : array-like of the shape of `originals`, or dict of str to such
+        Reconstructions by the name of what made them; an array is one without a name.
 
     kind : {"auto", "image", "series", "table"}, default="auto"
         "image": originals over reconstructions over the absolute error of each pixel.
@@ -92,12 +94,16 @@ class ReconstructionDisplay(Display):
     """
 
     originals: Any
-    reconstructions: dict[str, Any]
+    reconstructions: Any
     _: KW_ONLY
     kind: str = "auto"
     image_shape: tuple[int, ...] | None = None
     feature_names: list[str] | None = None
     n_samples: int = 10
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.reconstructions, dict):
+            self.reconstructions = {"Reconstruction": self.reconstructions}
 
     @classmethod
     def from_estimator(
@@ -147,35 +153,12 @@ class ReconstructionDisplay(Display):
         )  # fmt: skip
 
     @classmethod
-    def from_arrays(
-        cls,
-        originals: Any,
-        reconstructions: Any,
-        *,
-        kind: str = "auto",
-        image_shape: tuple[int, ...] | None = None,
-        feature_names: list[str] | None = None,
-        n_samples: int = 10,
-        errors: bool = True,
-        ax: Any = None,
-    ) -> Self:
+    def from_arrays(cls, *args: Any, **params: Any) -> Self:
         """Draw reconstructions by any methods, several at once, and return the display.
 
-        Parameters
-        ----------
-        reconstructions : array-like, or dict of str to array-like
-            As in the class; an array is one reconstruction without a name.
-
-        originals, kind, image_shape, feature_names, n_samples, errors, ax
-            As in the class and in `plot`.
+        Parameters are those of the class and of `plot`.
         """
-        if not isinstance(reconstructions, dict):
-            reconstructions = {"Reconstruction": reconstructions}
-        display = cls(
-            originals, reconstructions, kind=kind, image_shape=image_shape,
-            feature_names=feature_names, n_samples=n_samples,
-        )  # fmt: skip
-        return display.plot(ax, errors=errors)
+        return cls._draw_new(*args, **params)
 
     def plot(self, ax: Any = None, *, errors: bool = True) -> Self:
         """Draw, and return the display.
@@ -191,39 +174,38 @@ class ReconstructionDisplay(Display):
         if self.n_samples < 1:
             raise ValueError(f"n_samples must be at least 1; got {self.n_samples!r}.")
         can_be_table = self.kind in ("auto", "table") and self.image_shape is None
-        texts: dict[int, tuple[Array, bool]] = {}
-        originals = numeric("originals", self.originals, texts if can_be_table else None)
+        originals = numeric("originals", self.originals, can_be_table)
         if not self.reconstructions:
             raise ValueError("reconstructions must hold at least one; got none.")
-        others: dict[str, Array] = {}
-        texts_of: dict[str, dict[int, tuple[Array, bool]]] = {}
+        shape, others = originals.values.shape, {}
         for name, rows in self.reconstructions.items():
-            found: dict[int, tuple[Array, bool]] = {}
-            texts_of[str(name)] = found
-            rows = numeric(f"reconstructions[{name!r}]", rows, found if can_be_table else None)
-            if rows.shape != originals.shape:
+            other = numeric(f"reconstructions[{name!r}]", rows, can_be_table)
+            if other.values.shape != shape:
                 raise ValueError(
-                    f"reconstructions must have the shape of the originals, "
-                    f"{originals.shape}; {str(name)!r} has {rows.shape}."
+                    f"reconstructions must have the shape of the originals, {shape}; "
+                    f"{str(name)!r} has {other.values.shape}."
                 )
-            if found.keys() != texts.keys():
+            if other.texts.keys() != originals.texts.keys():
                 raise ValueError(
                     f"reconstructions must have columns of the types of the originals; "
                     f"those of {str(name)!r} differ."
                 )
-            others[str(name)] = rows[: self.n_samples]
+            others[str(name)] = other.first(self.n_samples)
         kind, allowed = self.kind, ("auto", "image", "series", "table")
         if kind not in allowed:
             raise ValueError(f"kind must be one of {allowed}; got {kind!r}.")
         if kind == "auto":
-            is_image = self.image_shape is not None or originals.ndim > 2
+            is_image = self.image_shape is not None or len(shape) > 2
             kind = "image" if is_image else "table"
+        if kind == "table":
+            self._draw_table(ax, originals, others)
+            return self
+        shown = originals.values[: self.n_samples]
+        arrays = {name: other.values for name, other in others.items()}
         if kind == "image":
-            self._draw_images(ax, originals[: self.n_samples], others, errors)
-        elif kind == "series":
-            self._draw_series(ax, originals[: self.n_samples], others)
+            self._draw_images(ax, shown, arrays, errors)
         else:
-            self._draw_table(ax, originals, others, texts, texts_of)
+            self._draw_series(ax, shown, arrays)
         return self
 
     def _draw_images(
@@ -284,30 +266,18 @@ class ReconstructionDisplay(Display):
         )
         self.colorbar_ = None
 
-    def _draw_table(
-        self,
-        ax: Any,
-        originals: Array,
-        others: dict[str, Array],
-        texts: dict[int, tuple[Array, bool]],
-        texts_of: dict[str, dict[int, tuple[Array, bool]]],
-    ) -> None:
-        """Draw differences of the first rows of a table (n_samples, n_features).
-
-        `texts`, and `texts_of` each reconstruction, are those of columns without numbers.
-        """
-        if originals.ndim > 2:
-            raise ValueError(
-                f"kind='table' needs rows of two axes; got shape {originals.shape}."
-            )
-        n_columns = originals.shape[1]
+    def _draw_table(self, ax: Any, table: Numbers, others: dict[str, Numbers]) -> None:
+        """Draw differences of the first rows of a table (n_samples, n_features)."""
+        spread, shape = spreads_of(table.values), table.values.shape
+        if len(shape) > 2:
+            raise ValueError(f"kind='table' needs rows of two axes; got shape {shape}.")
+        n_columns, first = shape[1], table.first(self.n_samples)
         names = labels_of_columns(self.feature_names, self.originals, n_columns)
-        spread, shown = spreads_of(originals), originals[: self.n_samples]
-        differences = {name: (rows - shown) / spread for name, rows in others.items()}
-        categories = [j for j, (_, is_category) in texts.items() if is_category]
+        shown = first.values
+        differences = {name: (other.values - shown) / spread for name, other in others.items()}
         for name, values in differences.items():
-            for j in categories:
-                given, other = texts[j][0][: len(shown)], texts_of[name][j][0][: len(shown)]
+            for j in table.categories:
+                given, other = first.texts[j][0], others[name].texts[j][0]
                 values[given == other, j], values[given != other, j] = 0, np.inf
                 values[given == MISSING, j] = np.nan
         most = max(np.abs(limits_of(*differences.values()))) or 1
@@ -322,18 +292,13 @@ class ReconstructionDisplay(Display):
         for panel, (name, values) in zip(axes[0], differences.items(), strict=True):
             cells = None
             if has_numbers:
-                cells = np.empty(shown.shape, dtype=object)
-                for (i, j), value in np.ndenumerate(shown):
-                    both = f"{value:.3g}", f"{others[name][i, j]:.3g}"
-                    if j in texts:
-                        both = str(texts[j][0][i])[:10], str(texts_of[name][j][0][i])[:10]
-                    cells[i, j] = "\n".join(both)
+                cells = first.written("nan") + "\n" + others[name].written("nan")
             picture = draw_cells(panel, values, most, cells)
             slanted = {"rotation": 35, "ha": "right", "rotation_mode": "anchor"}
             panel.set_xticks(range(0, n_columns, step), names[::step], **slanted)
             panel.set(xlabel=f"{columns}, by {name}", yticks=range(len(shown)))
         axes[0, 0].set_ylabel("Row")
         label = "Reconstruction minus original\n(standard deviations of the column)"
-        if categories:
+        if table.categories:
             label += "\nor the largest, of another category"
         self.colorbar_ = self.figure_.colorbar(picture, ax=list(axes[0]), label=label, pad=0.02)
