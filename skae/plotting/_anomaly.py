@@ -1,6 +1,6 @@
 """AnomalyScoreDisplay."""
 
-from dataclasses import KW_ONLY
+from dataclasses import KW_ONLY, dataclass
 from numbers import Real
 from typing import Any, Self
 
@@ -12,7 +12,7 @@ from skae.plotting._drawing import (
     MISSING,
     Array,
     Display,
-    display,
+    Drawing,
     labels_of_columns,
     last_step,
     panels_for,
@@ -28,7 +28,7 @@ from skae.utils._sklearn import safe_indexing
 _LAST_BIN = 0.995
 
 
-@display("from_scores")
+@dataclass(eq=False, repr=False)
 class AnomalyScoreDisplay(Display):
     """Scores of rows, the threshold, and why one row, or several, have the scores they have.
 
@@ -170,13 +170,7 @@ class AnomalyScoreDisplay(Display):
             **hist_params,
         )
 
-    @classmethod
-    def from_scores(cls, *args: Any, **params: Any) -> Self:
-        """Draw scores that came from anywhere, and return the display.
-
-        Parameters are those of the class and of `plot`.
-        """
-        return cls._draw_new(*args, **params)
+    from_scores = Drawing("scores that came from anywhere")
 
     def plot(self, ax: Any = None, **hist_params: Any) -> Self:
         """Draw, and return the display.

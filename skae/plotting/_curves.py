@@ -1,6 +1,6 @@
 """LossCurveDisplay and ComponentCurveDisplay."""
 
-from dataclasses import KW_ONLY
+from dataclasses import KW_ONLY, dataclass
 from numbers import Integral
 from typing import Any, Self
 
@@ -13,9 +13,9 @@ from skae.plotting._drawing import (
     GREY,
     Array,
     Display,
+    Drawing,
     add_grid,
     axes_for,
-    display,
     last_step,
     panels_for,
     setting,
@@ -34,7 +34,7 @@ _LOSS_NAMES = {
 _SHARE = "Share of variance explained"
 
 
-@display("from_curves")
+@dataclass(eq=False, repr=False)
 class LossCurveDisplay(Display):
     """Training and validation loss by epoch, and why training ended.
 
@@ -159,13 +159,7 @@ class LossCurveDisplay(Display):
             **line_params,
         )
 
-    @classmethod
-    def from_curves(cls, *args: Any, **params: Any) -> Self:
-        """Draw losses that came from anywhere, and return the display.
-
-        Parameters are those of the class and of `plot`.
-        """
-        return cls._draw_new(*args, **params)
+    from_curves = Drawing("losses that came from anywhere")
 
     def plot(self, ax: Any = None, *, log_scale: bool = False, **line_params: Any) -> Self:
         """Draw, and return the display.
@@ -218,7 +212,7 @@ class LossCurveDisplay(Display):
         return self
 
 
-@display("from_curves")
+@dataclass(eq=False, repr=False)
 class ComponentCurveDisplay(Display):
     """Share of variance explained by the first columns of a code, beside PCA's.
 
@@ -349,13 +343,7 @@ class ComponentCurveDisplay(Display):
             name=name or "Network", ax=ax, **line_params,
         )  # fmt: skip
 
-    @classmethod
-    def from_curves(cls, *args: Any, **params: Any) -> Self:
-        """Draw curves that came from anywhere, and return the display.
-
-        Parameters are those of the class and of `plot`.
-        """
-        return cls._draw_new(*args, **params)
+    from_curves = Drawing("curves that came from anywhere")
 
     def plot(self, ax: Any = None, **line_params: Any) -> Self:
         """Draw, and return the display.

@@ -1,11 +1,12 @@
 """Axes, colours and mosaics of images, and the arrays that displays draw."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from importlib import import_module
 from inspect import Parameter, Signature, signature
 from math import lcm
-from typing import Any, NamedTuple, dataclass_transform
+from types import MethodType
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +18,8 @@ from skae.utils._calls import missing_package
 from skae.utils._rows import moments
 
 Array = NDArray[Any]
+
+D = TypeVar("D", bound="Display")
 
 # Beside the colours of matplotlib's cycle, whose number is of no consequence: see `look`.
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", ">")
@@ -37,34 +40,37 @@ _GAP = 0.08
 
 
 class Display:
-    """Attributes that drawing sets, and the method that draws."""
+    """Attributes that drawing sets."""
 
     ax_: Any
     axes_: Any
     figure_: Any
-    plot: Callable[..., Any]
-
-    @classmethod
-    def _draw_new(cls, *args: Any, ax: Any = None, **params: Any) -> Any:
-        """Draw a new display; `params` are those of the class and those of `plot`."""
-        names = {field.name for field in fields(cls)} & params.keys()  # type: ignore[arg-type]
-        of_class = {name: params.pop(name) for name in names}
-        return cls(*args, **of_class).plot(ax, **params)
 
 
-@dataclass_transform(eq_default=False)
-def display(method: str) -> Callable[[type[Display]], type[Any]]:
-    """Make a class a dataclass, and give a method of it its signature: fields, then `plot`."""
+class Drawing:
+    """A class method of a display, whose parameters are those of the class and of `plot`."""
 
-    def decorate(kind: type[Any]) -> type[Any]:
-        kind = dataclass(eq=False, repr=False)(kind)
-        first, *of_plot = signature(kind.plot).parameters.values()
+    def __init__(self, drawn: str) -> None:
+        same = "Parameters are those of the class and of `plot`."
+        self.__doc__ = f"Draw {drawn}, and return the display.\n\n{same}"
+
+    def __set_name__(self, kind: type[Display], name: str) -> None:
+        self.__name__ = name
+
+    def __get__(self, _: object, kind: type[D]) -> Callable[..., D]:
+        first, *of_plot = signature(kind.plot).parameters.values()  # type: ignore[attr-defined]
         of_plot = [p.replace(kind=max(p.kind, Parameter.KEYWORD_ONLY)) for p in of_plot]
-        params = [first, *signature(kind).parameters.values(), *of_plot]
-        getattr(kind, method).__func__.__signature__ = Signature(params)
-        return kind
 
-    return decorate
+        def draw(cls: Any, *args: Any, ax: Any = None, **params: Any) -> Any:
+            names = {field.name for field in fields(cls)} & params.keys()
+            of_class = {name: params.pop(name) for name in names}
+            return cls(*args, **of_class).plot(ax, **params)
+
+        draw.__name__, draw.__doc__ = self.__name__, self.__doc__
+        draw.__qualname__ = f"{kind.__qualname__}.{self.__name__}"
+        parameters = [first, *signature(kind).parameters.values(), *of_plot]
+        draw.__signature__ = Signature(parameters, return_annotation=kind)  # type: ignore[attr-defined]
+        return MethodType(draw, kind)
 
 
 def axes_for(display: Display, ax: Any, size: Any = None) -> Any:

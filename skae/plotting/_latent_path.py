@@ -1,6 +1,6 @@
 """LatentPathDisplay."""
 
-from dataclasses import KW_ONLY
+from dataclasses import KW_ONLY, dataclass
 from typing import Any, Self
 
 import numpy as np
@@ -20,9 +20,9 @@ from skae.plotting._drawing import (
     Array,
     Band,
     Display,
+    Drawing,
     add_grid,
     as_images,
-    display,
     draw_cells,
     draw_mosaic,
     labels_of_columns,
@@ -41,7 +41,7 @@ _WIDTH = 17
 _MOST_COLUMNS = 9
 
 
-@display("from_arrays")
+@dataclass(eq=False, repr=False)
 class LatentPathDisplay(Display):
     """Decoded rows along paths through the code: strips, or a grid.
 
@@ -264,13 +264,7 @@ class LatentPathDisplay(Display):
             ax=ax,
         )
 
-    @classmethod
-    def from_arrays(cls, *args: Any, **params: Any) -> Self:
-        """Draw decoded rows that came from anywhere, and return the display.
-
-        Parameters are those of the class and of `plot`.
-        """
-        return cls._draw_new(*args, **params)
+    from_arrays = Drawing("decoded rows that came from anywhere")
 
     def plot(self, ax: Any = None, *, cmap: str = "gray") -> Self:
         """Draw, and return the display.

@@ -1,7 +1,7 @@
 """LatentSpaceDisplay: codes coloured by labels, some of them missing."""
 
 from collections import Counter
-from dataclasses import KW_ONLY
+from dataclasses import KW_ONLY, dataclass
 from datetime import date, timedelta
 from decimal import Decimal
 from importlib import import_module
@@ -19,9 +19,9 @@ from skae.plotting._drawing import (
     MISSING,
     Array,
     Display,
+    Drawing,
     add_grid,
     at_observed,
-    display,
     look,
     panels_for,
     setting,
@@ -40,7 +40,7 @@ _MOST_SHOWN = 30
 _UNITS = {"days": 86400, "hours": 3600, "minutes": 60, "seconds": 1}
 
 
-@display("from_codes")
+@dataclass(eq=False, repr=False)
 class LatentSpaceDisplay(Display):
     """Codes coloured by y: in the plane, along a line, or each component against each.
 
@@ -145,13 +145,7 @@ class LatentSpaceDisplay(Display):
             **scatter_params,
         )
 
-    @classmethod
-    def from_codes(cls, *args: Any, **params: Any) -> Self:
-        """Draw codes that came from anywhere, and return the display.
-
-        Parameters are those of the class and of `plot`.
-        """
-        return cls._draw_new(*args, **params)
+    from_codes = Drawing("codes that came from anywhere")
 
     def plot(self, ax: Any = None, **scatter_params: Any) -> Self:
         """Draw, and return the display.

@@ -1,6 +1,6 @@
 """ReconstructionDisplay: images, series and tables beside their reconstructions."""
 
-from dataclasses import KW_ONLY
+from dataclasses import KW_ONLY, dataclass
 from typing import Any, Self
 
 import numpy as np
@@ -14,10 +14,10 @@ from skae.plotting._drawing import (
     Array,
     Band,
     Display,
+    Drawing,
     Numbers,
     add_grid,
     as_images,
-    display,
     draw_cells,
     draw_mosaic,
     labels_of_columns,
@@ -31,7 +31,7 @@ from skae.plotting._drawing import (
 _MOST_ACROSS = 5
 
 
-@display("from_arrays")
+@dataclass(eq=False, repr=False)
 class ReconstructionDisplay(Display):
     """Rows, their reconstructions, and what lies between the two.
 
@@ -152,13 +152,7 @@ class ReconstructionDisplay(Display):
             n_samples=n_samples, errors=errors, ax=ax,
         )  # fmt: skip
 
-    @classmethod
-    def from_arrays(cls, *args: Any, **params: Any) -> Self:
-        """Draw reconstructions by any methods, several at once, and return the display.
-
-        Parameters are those of the class and of `plot`.
-        """
-        return cls._draw_new(*args, **params)
+    from_arrays = Drawing("reconstructions by any methods, several at once")
 
     def plot(self, ax: Any = None, *, errors: bool = True) -> Self:
         """Draw, and return the display.
