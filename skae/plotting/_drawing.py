@@ -5,7 +5,6 @@ from dataclasses import fields
 from importlib import import_module
 from inspect import Parameter, Signature, signature
 from math import lcm
-from types import MethodType
 from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
@@ -47,30 +46,29 @@ class Display:
     figure_: Any
 
 
-class Drawing:
+class Drawing(classmethod):  # type: ignore[type-arg]
     """A class method of a display, whose parameters are those of the class and of `plot`."""
 
     def __init__(self, drawn: str) -> None:
-        same = "Parameters are those of the class and of `plot`."
-        self.__doc__ = f"Draw {drawn}, and return the display.\n\n{same}"
-
-    def __set_name__(self, kind: type[Display], name: str) -> None:
-        self.__name__ = name
-
-    def __get__(self, _: object, kind: type[D]) -> Callable[..., D]:
-        first, *of_plot = signature(kind.plot).parameters.values()  # type: ignore[attr-defined]
-        of_plot = [p.replace(kind=max(p.kind, Parameter.KEYWORD_ONLY)) for p in of_plot]
-
         def draw(cls: Any, *args: Any, ax: Any = None, **params: Any) -> Any:
             names = {field.name for field in fields(cls)} & params.keys()
             of_class = {name: params.pop(name) for name in names}
             return cls(*args, **of_class).plot(ax, **params)
 
-        draw.__name__, draw.__doc__ = self.__name__, self.__doc__
-        draw.__qualname__ = f"{kind.__qualname__}.{self.__name__}"
-        parameters = [first, *signature(kind).parameters.values(), *of_plot]
-        draw.__signature__ = Signature(parameters, return_annotation=kind)  # type: ignore[attr-defined]
-        return MethodType(draw, kind)
+        same = "Parameters are those of the class and of `plot`."
+        draw.__doc__ = f"Draw {drawn}, and return the display.\n\n{same}"
+        super().__init__(draw)
+
+    def __set_name__(self, kind: type[Display], name: str) -> None:
+        self.__func__.__name__ = name
+        self.__func__.__qualname__ = f"{kind.__qualname__}.{name}"
+
+    def __get__(self, display: Any, kind: type[D]) -> Callable[..., D]:  # type: ignore[override]
+        first, *of_plot = signature(kind.plot).parameters.values()  # type: ignore[attr-defined]
+        of_plot = [p.replace(kind=max(p.kind, Parameter.KEYWORD_ONLY)) for p in of_plot]
+        params = [first, *signature(kind).parameters.values(), *of_plot]
+        vars(self.__func__)["__signature__"] = Signature(params, return_annotation=kind)
+        return super().__get__(display, kind)
 
 
 def axes_for(display: Display, ax: Any, size: Any = None) -> Any:

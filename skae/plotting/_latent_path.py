@@ -150,16 +150,16 @@ class LatentPathDisplay(Display):
         """
         rows = interpolate(estimator, X_start, X_end, n_steps, weights, method)
         shares = np.linspace(0, 1, n_steps) if weights is None else numbers("weights", weights)
-        return cls.from_arrays(
+        # On the scales of the rows behind the path: grey means the same in both.
+        return cls._of_data(
+            (X_start, X_end),
             rows,
             image_shape=image_shape,
             step_labels=[f"{share:.0%}" for share in shares],
             strip_labels=[f"Pair {i}" for i in range(len(rows))] if len(rows) > 1 else None,
-            # Of the rows behind the path: grey means the same in both.
-            **_scales(X_start, X_end),
             xlabel="Share of the way through the code",
             title="From row to row through the code",
-            feature_names=_names(feature_names, X_start),
+            feature_names=feature_names,
             cmap=cmap,
             ax=ax,
         )
@@ -199,16 +199,16 @@ class LatentPathDisplay(Display):
             xlabel = "Standard deviations from the mean of each component"
         else:
             steps, xlabel = _short(used[0]), "Value of the component"
-        return cls.from_arrays(
+        return cls._of_data(
+            (X,),
             decode(estimator, codes),
             image_shape=image_shape,
             strip_labels=[str(component) for component in chosen],
             step_labels=steps,
-            **_scales(X),
             xlabel=xlabel,
             ylabel="Component of the code",
             title="One number of the code varies",
-            feature_names=_names(feature_names, X),
+            feature_names=feature_names,
             cmap=cmap,
             ax=ax,
         )
@@ -248,21 +248,31 @@ class LatentPathDisplay(Display):
         codes, used = traversal_codes(
             estimator, X, start, components, n_values, values, together=True
         )
-        return cls.from_arrays(
+        return cls._of_data(
+            (X,),
             # Upwards, as in a scatter plot of the codes.
             decode(estimator, codes)[::-1],
             image_shape=image_shape,
             strip_labels=_short(used[1, ::-1]),
             step_labels=_short(used[0]),
-            **_scales(X),
             xlabel=f"Component {across} of the code",
             ylabel=f"Component {up} of the code",
             title="A plane of the code, decoded",
-            feature_names=_names(feature_names, X),
+            feature_names=feature_names,
             by_column=True,
             cmap=cmap,
             ax=ax,
         )
+
+    @classmethod
+    def _of_data(cls, given: tuple[Any, ...], rows: Array, **params: Any) -> Self:
+        """Draw decoded rows on the scales of given ones, with the names of their columns."""
+        values = np.concatenate([numeric("X", X, takes_texts=True).values for X in given])
+        if params["feature_names"] is None and is_frame(given[0]):
+            params["feature_names"] = column_names(given[0], 0)
+        deviations = spreads_of(values) if values.ndim == 2 else None
+        scales = {"value_range": limits_of(values), "deviations": deviations}
+        return cls.from_arrays(rows, **scales, **params)
 
     from_arrays = Drawing("decoded rows that came from anywhere")
 
@@ -367,21 +377,7 @@ class LatentPathDisplay(Display):
         self.figure_.colorbar(picture, ax=list(axes.flat), label=label, pad=0.02)
 
 
-def _names(given: Any, X: Any) -> list[str] | None:
-    """Names as given, or those of a data frame."""
-    return column_names(X, 0) if given is None and is_frame(X) else given
-
-
 def _short(values: Array) -> list[str]:
     """Numbers as short texts; one that is zero but for rounding is 0."""
     most = np.abs(values).max()
     return [f"{0 if abs(v) < 1e-9 * most else v:.{2 if most < 100 else 4}g}" for v in values]
-
-
-def _scales(*given: Any) -> dict[str, Any]:
-    """Least and greatest value of rows, and the standard deviations of their columns."""
-    rows = np.concatenate([numeric("X", X, takes_texts=True).values for X in given])
-    return {
-        "value_range": limits_of(rows),
-        "deviations": spreads_of(rows) if rows.ndim == 2 else None,
-    }
