@@ -14,7 +14,6 @@ from skae.tables._column_values import in_microseconds
 from skae.tables._frames import is_frame, read_columns
 from skae.utils._arrays import column_names
 from skae.utils._calls import missing_package
-from skae.utils._rows import moments
 
 Array = NDArray[Any]
 
@@ -155,9 +154,14 @@ def draw_cells(panel: Any, values: Array, most: float, cells: Array | None = Non
     return picture
 
 
+def means_of(rows: Array) -> Array:
+    """Means of the observed values of columns, (n_columns,); 0 where there are none."""
+    return np.nansum(rows, axis=0) / np.maximum((~np.isnan(rows)).sum(axis=0), 1)
+
+
 def spreads_of(rows: Array) -> Array:
     """Standard deviations of columns, (n_columns,); 1 of constant ones: their own units."""
-    spread = moments(rows)[1]
+    spread = np.sqrt(means_of(np.square(rows - means_of(rows))))
     return np.where(spread > 0, spread, 1)
 
 

@@ -27,6 +27,7 @@ from skae.plotting._drawing import (
     draw_mosaic,
     labels_of_columns,
     limits_of,
+    means_of,
     numeric,
     panels_for,
     spreads_of,
@@ -331,8 +332,7 @@ class LatentPathDisplay(Display):
         down = -(-n_panels // across)
         n_shown = n_panels if self.by_column else max(MOST_NAMES // down, 6)
         table = numeric("rows", rows.reshape(-1, n_features), takes_texts=True)
-        n_observed = np.maximum((~np.isnan(table.values)).sum(axis=0), 1)
-        values = table.values - np.nansum(table.values, axis=0) / n_observed
+        values = table.values - means_of(table.values)
         given = self.deviations
         values /= spreads_of(table.values) if given is None else np.asarray(given)
         change = np.ptp(np.nan_to_num(values), axis=0)
