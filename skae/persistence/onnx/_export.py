@@ -324,7 +324,7 @@ def _common_dtype(operator: Any) -> Any:
 
 def _dtype_of(variable: Any) -> Any:
     """The dtype of an input; booleans and integers of any size are cast like int64."""
-    from skl2onnx.common.data_types import DoubleTensorType, FloatTensorType, StringTensorType
+    from skl2onnx.common.data_types import StringTensorType
 
     if isinstance(variable.type, StringTensorType):
         raise NotImplementedError(
@@ -332,8 +332,8 @@ def _dtype_of(variable: Any) -> Any:
             "autoencoder: encode them before, for example with OneHotEncoder in a "
             "ColumnTransformer."
         )
-    dtypes = {FloatTensorType: np.float32, DoubleTensorType: np.float64}
-    return np.dtype(dtypes.get(type(variable.type), np.int64))
+    floats = {_tensor_type(dtype): dtype for dtype in (np.float32, np.float64)}
+    return np.dtype(floats.get(type(variable.type), np.int64))
 
 
 def _tensor_type(dtype: Any) -> Any:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from skae.inference._dense import DenseForward
 from skae.inference._forward import CompiledForward
-from skae.networks._layers import NORMALIZATION_EPSILON, load, values
+from skae.networks._layers import NORMALIZATION_EPSILON, values
 from skae.persistence.onnx._tensors import ACTIVATIONS, Tensor, activate, affine
 
 
@@ -44,9 +44,8 @@ def network_output(forward: Any, rows: Tensor, scaled: bool = True) -> Tensor:
 
 
 def _keras_output(forward: CompiledForward, rows: Tensor, scaled: bool) -> Tensor:
-    model = forward.network.build()[forward.position]
-    load(model, forward.weights, forward.statistics)
     inputs = rows if forward.before is None else forward.before.transform(rows)
+    model = forward.keras_model("model")
     output = _model_output(model, inputs.astype(np.float32)).astype(rows.dtype)
     if scaled and forward.after is not None:
         output = output * forward.after.scale + forward.after.centre
