@@ -43,18 +43,18 @@ def data():
 
 def scored(vae, X, n_draws, n_rounds, seed):
     """Scores with a number of samples and rounds, by the random numbers of a seed."""
-    from skae.variational import _importance, _model
+    from skae.variational import _model
 
     def points(n_draws, n_components):
         sequence = qmc.Sobol(n_components, seed=seed)
         return norm.ppf(sequence.random_base2((n_draws - 1).bit_length())[:n_draws])
 
-    kept = _importance._ROUNDS, _model.normal_points
-    _importance._ROUNDS, _model.normal_points = n_rounds, points
+    kept = _model._ROUNDS, _model.normal_points
+    _model._ROUNDS, _model.normal_points = n_rounds, points
     try:
         return vae.set_params(n_draws=n_draws).score_samples(X)
     finally:
-        _importance._ROUNDS, _model.normal_points = kept
+        _model._ROUNDS, _model.normal_points = kept
 
 
 def main():

@@ -19,6 +19,18 @@ training rows ("real") or sampled ones. "people" and "orders" are made by the sc
 that are zero in most rows, two that are never positive together, columns that determine each
 other, an end after its start, a total that is a sum.
 
+Then half of the columns of each of 1,000 real rows, at random, are drawn given the others, with
+``sample(given=...)`` of both kinds of sampling, and by
+
+- mixture of rows: its conditional distribution;
+- hot deck: the values of one of the 5 nearest training rows, at random;
+- imputer: `AEImputer.sample`, fitted to the training rows;
+- not given: the values of a row of `VAETransformer.sample`.
+
+The forest classifies such rows and the other real ones; and five draws of each value are
+compared with the real one by the continuous ranked probability score (CRPS, in its unbiased
+energy form), of numbers in standard deviations, of categories with a distance of one.
+
     python benchmarks/samples.py --data FOLDER
 
 FOLDER holds `adbench/*.npz` (https://github.com/Minqi824/ADBench, "Classical" tables) and
@@ -31,15 +43,17 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from scipy.linalg import cho_factor, cho_solve
 from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import roc_auc_score
 from sklearn.mixture import GaussianMixture
+from sklearn.neighbors import NearestNeighbors
 from sklearn.preprocessing import StandardScaler
 
 from _common import print_table
 from likelihood import MIXTURES, SIZE
-from skae import VAETransformer
+from skae import AEImputer, VAETransformer
 from skae.metrics import closest_record_share, two_sample_score
 from skae.tables import TabularEncoder
 
@@ -52,6 +66,8 @@ MIXED = {
     "diamonds": ("cut", []),
 }
 MOST_ROWS = 2000
+# Rows with values that are drawn given others, draws of each, and rows of the hot deck.
+GIVEN_ROWS, DRAWS, DONORS = 1000, 5, 5
 
 
 def people(rng, n):
@@ -147,6 +163,150 @@ class MixtureOfRows:
         rows, _ = self.mixture.set_params(random_state=random_state).sample(n_samples)
         return rows if self.encoder is None else self.encoder.inverse_transform(rows)
 
+    def sample_given(self, rows, given, rng):
+        """Rows, (n_rows, n_columns), with values drawn where the mask `given` is False."""
+        Z, mask = matrix(self.encoder, rows, given)
+        mixture, drawn = self.mixture, Z.copy()
+        for i, known in enumerate(mask):
+            parts = []
+            for mean, covariance in zip(mixture.means_, mixture.covariances_, strict=True):
+                factor = cho_factor(covariance[np.ix_(known, known)], lower=True)
+                residual = Z[i, known] - mean[known]
+                solved = cho_solve(factor, residual)
+                size = np.log(np.diagonal(factor[0])).sum()
+                parts.append((-0.5 * residual @ solved - size, factor, solved))
+            weight = np.log(mixture.weights_) + [part[0] for part in parts]
+            weight = np.exp(weight - weight.max())
+            k = rng.choice(len(weight), p=weight / weight.sum())
+            mean, covariance = mixture.means_[k], mixture.covariances_[k]
+            slope = covariance[np.ix_(~known, known)]
+            rest = covariance[np.ix_(~known, ~known)]
+            rest = rest - slope @ cho_solve(parts[k][1], slope.T)
+            centre = mean[~known] + slope @ parts[k][2]
+            variance, axes = np.linalg.eigh(rest)
+            noise = np.sqrt(variance.clip(0)) * rng.standard_normal(len(variance))
+            drawn[i, ~known] = centre + axes @ noise
+        if self.encoder is not None:
+            drawn = self.encoder.inverse_transform(drawn)
+        return joined(rows, given, drawn)
+
+
+def matrix(encoder, rows, given):
+    """Rows as numbers, and the mask of given values for these."""
+    if encoder is None:
+        return np.asarray(rows), given
+    of = np.zeros(encoder.n_numbers, int)
+    for j, block in enumerate(encoder.blocks_):
+        of[block.start : block.stop] = j
+    return encoder.transform(rows), given[:, of]
+
+
+def joined(rows, given, drawn):
+    """Real rows where values are given, and drawn ones elsewhere."""
+    if isinstance(rows, np.ndarray):
+        return np.where(given, rows, drawn)
+    drawn = drawn.set_axis(rows.columns, axis=1).reset_index(drop=True)
+    return pd.DataFrame(
+        {
+            name: drawn[name].astype(rows[name].dtype).where(~given[:, j], rows[name])
+            for j, name in enumerate(rows)
+        }
+    )
+
+
+class HotDeck:
+    """Values of one of the nearest training rows by the given columns."""
+
+    def __init__(self, train):
+        self.encoder = TabularEncoder().fit(train) if isinstance(train, pd.DataFrame) else None
+        self.train = train
+        self.Z = train if self.encoder is None else self.encoder.transform(train)
+
+    def sample_given(self, rows, given, rng):
+        Z, mask = matrix(self.encoder, rows, given)
+        donors = []
+        for row, known in zip(Z, mask, strict=True):
+            search = NearestNeighbors(n_neighbors=DONORS).fit(self.Z[:, known])
+            near = search.kneighbors(row[known][np.newaxis], return_distance=False)[0]
+            donors.append(rng.choice(near))
+        is_frame = isinstance(rows, pd.DataFrame)
+        return joined(rows, given, self.train.iloc[donors] if is_frame else self.train[donors])
+
+
+def as_numbers(rows, real):
+    """Columns of rows in units of distance, (n_rows, n_columns), and which are categories."""
+    if isinstance(rows, np.ndarray):
+        return rows / real.std(axis=0), np.zeros(rows.shape[1], bool)
+    columns, are_categories = [], []
+    for name in real:
+        is_time = real[name].dtype.kind == "M"
+        is_number = real[name].dtype.kind in "iuf"
+        if is_time or is_number:
+            values, others = (
+                rows_[name].astype("int64" if is_time else "float64").to_numpy(float)
+                for rows_ in (rows, real)
+            )
+            columns.append(values / others.std())
+        else:
+            known = {value: i for i, value in enumerate(sorted(set(map(str, real[name]))))}
+            columns.append(rows[name].astype(str).map(known).fillna(-1).to_numpy(float))
+        are_categories.append(not (is_time or is_number))
+    return np.column_stack(columns), np.array(are_categories)
+
+
+def crps(draws, real, given):
+    """Mean continuous ranked probability score of the values that were drawn."""
+    truth, are_categories = as_numbers(real, real)
+    values = [as_numbers(drawn, real)[0] for drawn in draws]
+
+    def distance(a, b):
+        between = np.abs(a - b)
+        return np.where(are_categories, between > 0, between)[~given].mean()
+
+    n = len(values)
+    pairs = [distance(values[i], values[j]) for i in range(n) for j in range(i)]
+    return np.mean([distance(value, truth) for value in values]) - np.mean(pairs) / 2
+
+
+def given_half(vae, mixture, train, real, seed):
+    """Figures of rows of which half of the columns are drawn given the others."""
+    rng, n_columns = np.random.RandomState(seed), real.shape[1]
+    rows, others = real[: len(real) // 2], real[len(real) // 2 :]
+    rows = rows[:GIVEN_ROWS]
+    others = others.reset_index(drop=True) if isinstance(real, pd.DataFrame) else others
+    order = rng.uniform(size=(len(rows), n_columns)).argsort(axis=1)
+    given = order < (n_columns + 1) // 2
+    if isinstance(rows, pd.DataFrame):
+        holed = pd.DataFrame({n: rows[n].where(given[:, j]) for j, n in enumerate(rows)})
+    else:
+        holed = np.where(given, rows, np.nan)
+    draws, residuals = {}, vae._residuals
+
+    def of_vae():
+        seeds = range(seed, seed + DRAWS)
+        return [vae.sample(random_state=each, given=holed) for each in seeds]
+
+    draws["residuals"] = [joined(rows, given, drawn) for drawn in of_vae()]
+    vae._residuals = None
+    draws["likelihood"] = [joined(rows, given, drawn) for drawn in of_vae()]
+    vae._residuals = residuals
+    for name, method in (("mixture of rows", mixture), ("hot deck", HotDeck(train))):
+        draws[name] = [method.sample_given(rows, given, rng) for _ in range(DRAWS)]
+    imputer = AEImputer(random_state=seed).fit(train)
+    drawn = imputer.sample(holed, DRAWS, random_state=seed)
+    draws["imputer"] = [joined(rows, given, each) for each in drawn]
+    draws["not given"] = [
+        joined(rows, given, vae.sample(len(rows), random_state=seed + i)) for i in range(DRAWS)
+    ]
+    figures = {}
+    for method, drawn in draws.items():
+        score = two_sample_score(others, drawn[0], random_state=seed)
+        figures[f"given, AUC, {method}"] = score
+        figures[f"given, CRPS, {method}"] = crps(drawn, rows, given)
+        near = closest_record_share(train, others, drawn[0])
+        figures[f"given, near, {method}"] = 100 * near
+    return figures
+
 
 def usefulness(rows, real, target):
     """AUC on real rows of a classifier of one column that is fitted to other rows."""
@@ -193,7 +353,7 @@ def evaluate(name, folder, seed):
         figures[f"near, {method}"] = 100 * near
         if target is not None and method in ("residuals", "mixture of rows"):
             figures[f"useful, {method}"] = usefulness(sampled, real, target)
-    return figures
+    return figures | given_half(vae, mixture, train, real, seed)
 
 
 def line(name, figures, keys):
@@ -202,7 +362,7 @@ def line(name, figures, keys):
     for key in keys:
         value = figures.get(key)
         form = "{:.0f}" if key in ("rows", "columns") else "{:.2f}"
-        form = "{:.1f}" if key.startswith("near") else form
+        form = "{:.1f}" if "near" in key else form
         cells.append("" if value is None else form.format(value))
     return [name, *cells]
 
@@ -229,6 +389,9 @@ def main():
         ("Share near a training row, %", ("near",)),
         ("Nats of a real row", ("nats",)),
         ("AUC for a column of real rows", ("useful",)),
+        ("AUC of a forest, half of the columns given", ("given, AUC",)),
+        ("CRPS of values, half of the columns given", ("given, CRPS",)),
+        ("Share near a training row, %, half of the columns given", ("given, near",)),
     ):
         chosen = [key for key in keys if key.startswith(start)]
         shown = [n for n, f in results.items() if any(k in f for k in chosen)]

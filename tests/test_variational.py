@@ -22,8 +22,8 @@ from skae.metrics import reconstruction_score
 from skae.networks import ConvNetwork, KerasNetwork
 from skae.utils._arrays import as_array
 from skae.utils._rows import Rows
-from skae.variational import _importance
-from skae.variational._generative import _coupled, _quantile
+from skae.variational import _model
+from skae.variational._sampling import _coupled, _quantile
 
 # One epoch in which nothing moves: what is kept is the start.
 START = {
@@ -153,9 +153,9 @@ def test_draws_go_where_the_encoder_did_not_see_the_row(monkeypatch):
     mean, std = rng.normal(size=(20, 2)), np.full((20, 2), 0.5)
     points = rng.standard_normal((48, 2))
     log_joint = partial(normal_rows, centre=mean + 1.5, spread=0.8 * std)
-    off = np.abs(_importance.log_likelihood(mean, std, log_joint, points) - 3)
-    monkeypatch.setattr(_importance, "_ROUNDS", 1)
-    off_before = np.abs(_importance.log_likelihood(mean, std, log_joint, points) - 3)
+    off = np.abs(_model.log_likelihood(mean, std, log_joint, points) - 3)
+    monkeypatch.setattr(_model, "_ROUNDS", 1)
+    off_before = np.abs(_model.log_likelihood(mean, std, log_joint, points) - 3)
     assert off.mean() < 0.5 * off_before.mean()
 
 
@@ -166,7 +166,7 @@ def test_an_exact_posterior_is_left_alone(n_draws):
     mean, std = rng.normal(size=(5, 3)), rng.uniform(0.1, 2, size=(5, 3))
     log_joint = partial(normal_rows, centre=mean, spread=std)
     points = rng.standard_normal((n_draws, 3))
-    found = _importance.log_likelihood(mean, std, log_joint, points)
+    found = _model.log_likelihood(mean, std, log_joint, points)
     assert_allclose(found, np.full(5, 3.0), rtol=1e-10)
 
 

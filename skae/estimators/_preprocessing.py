@@ -173,8 +173,11 @@ class NumericPreprocessor(Preprocessor):
             output[:, self.empty] = np.nan
         return output.reshape(len(output), *self.output_shape)
 
-    #: The data of numbers and of flags, (n_samples, n_outputs).
-    of_values = shaped
+    inputs_of = filled
+
+    def of_values(self, values, observed=None, index=None):
+        """The data of numbers, (n_samples, n_outputs), NaN where they are not `observed`."""
+        return self.shaped(values if observed is None else np.where(observed, values, np.nan))
 
     def parts(self, noise):
         """Slices of the output, and the numbers of flags of a category in them.
@@ -343,7 +346,7 @@ class TablePreprocessor(Preprocessor):
 
         A data frame of pandas as `like` gives its index to the result.
         """
-        return self.of_values(self.expected(output), index_of(like))
+        return self.of_values(self.expected(output), index=index_of(like))
 
     def parts(self, noise):
         """Outputs and number of flags of each column with outputs, as of numbers."""
@@ -358,12 +361,23 @@ class TablePreprocessor(Preprocessor):
         """Numbers and probabilities of the decoder's output, (n_samples, n_outputs)."""
         return probabilities(self.outputs, output)
 
-    def of_values(self, values, index=None):
-        """The table of numbers and shares of categories, (n_samples, n_outputs)."""
+    def inputs_of(self, values, observed=None):
+        """The matrix of numbers and shares of categories, (n_samples, n_outputs).
+
+        With flags of missing values where `observed`, a mask of the same shape, is False.
+        """
         _, share, unit = flag_units(self.encoder)
         Z = np.tile(-share / unit, (len(values), 1))
         Z[:, self.values] = (values - self._flag_share) / self._flag_unit
-        return self.encoder.decode(Z, index=index)
+        for column, (part, _) in zip(self._columns, self.outputs.parts, strict=True):
+            flag = self.encoder.blocks_[column].indicator
+            if observed is not None and flag is not None:
+                Z[:, flag] = (~observed[:, part.start] - share[flag]) / unit[flag]
+        return Z
+
+    def of_values(self, values, observed=None, index=None):
+        """The table of numbers and shares of categories, (n_samples, n_outputs), and a mask."""
+        return self.encoder.decode(self.inputs_of(values, observed), index=index)
 
     def log_volumes(self, rows):
         """Logarithm of a unit of the matrix in the units of the data, of each row.

@@ -1,6 +1,5 @@
 """The generative model: a mixture as the prior of codes, samples of rows, log-likelihoods."""
 
-from dataclasses import replace
 from numbers import Integral
 from typing import Any
 
@@ -17,8 +16,8 @@ from skae.utils._arrays import check_weight
 from skae.utils._calls import generator
 from skae.utils._lazy import dense
 from skae.utils._process import BLAS_LIMITS
-from skae.utils._rows import Rows
 from skae.utils._sklearn import Interval, validate_parameter_constraints
+from skae.variational._sampling import GivenRows, RowSampler
 
 # Numbers of components that are tried, until one is no better than the one before.
 _SIZES = (2, 4, 8, 16, 32)
@@ -40,12 +39,6 @@ _K_MEANS_STEPS, _MOST_STEPS, _PROGRESS = 10, 20, 0.01
 
 # Codes whose density is computed at a time.
 _CHUNK = 2048
-
-# Training rows whose residuals are drawn, and numbers of these, at most (but a few hundred
-# rows); and rows at random of which the one with the nearest code is drawn, chosen by
-# `benchmarks/samples.py`.
-_MOST_RESIDUALS, _MOST_NUMBERS, _FEWEST_RESIDUALS = 5_000, 2**21, 500
-_CANDIDATES = 10
 
 # Added to the variances of a component, in units of their mean where that is above 1.
 _LEAST_VARIANCE = 1e-4
@@ -82,41 +75,74 @@ class LikelihoodMixin:
         return np.ascontiguousarray(mean), np.exp(0.5 * log_variance)
 
     def sample(
-        self: Any, n_samples: int = 1, random_state: Any = None, *, noise: bool = True
+        self: Any,
+        n_samples: int = 1,
+        random_state: Any = None,
+        *,
+        given: Any = None,
+        noise: bool = True,
+        draw_missing: bool = False,
     ) -> Any:
         """Draw rows from the model: codes from the prior, `prior_`, and rows from them.
 
         Parameters
         ----------
         n_samples : int, default=1
-            Number of rows.
+            Number of rows; with `given`, of draws of each given row.
 
         random_state : int, RandomState instance or None, default=None
             Draws codes and noise.
 
+        given : data frame, array-like, Series or dict, default=None
+            Rows with missing values, which are drawn given the others: rows in the shape the
+            estimator was fitted on, or one row, or some columns of a data frame, or values of
+            one row by the names of columns (by position, where X had none). A row without any
+            value is drawn as without `given`.
+
         noise : bool, default=True
             Whether what `sampling` names is added to the decoder's output: residuals, or the
             noise of the likelihood (for a Bernoulli likelihood, zeros and ones are drawn).
-            False: the means of rows given codes drawn from the prior.
+            False: the means of rows given codes.
+
+        draw_missing : bool, default=False
+            Whether values that are not given are missing where the training row is, whose
+            residuals are drawn: as often as in training rows, and in the same columns together.
 
         Returns
         -------
         ndarray of shape (n_samples, n_features) or (n_samples, ...), or data frame
             Rows in the units of the data. Of a table, a data frame as X, without missing
             values: integers are whole, numbers in the range seen, categories are categories.
+            With `given`, `n_samples` rows for each given row, one after the other, with the
+            values that were given as they are; a data frame of pandas has its index.
+
+        See Also
+        --------
+        skae.AEImputer.sample : Fills missing values by draws, for multiple imputation.
         """
         check_is_fitted(self)
-        allowed = {"n_samples": [Interval(Integral, 1, None, closed="left")]}
-        validate_parameter_constraints(allowed, {"n_samples": n_samples}, caller_name="sample")
+        allowed = {
+            "n_samples": [Interval(Integral, 1, None, closed="left")],
+            "noise": ["boolean"],
+            "draw_missing": ["boolean"],
+        }
+        found = {"n_samples": n_samples, "noise": noise, "draw_missing": draw_missing}
+        validate_parameter_constraints(allowed, found, caller_name="sample")
+        if draw_missing and not (noise and self._residuals is not None):
+            raise ValueError(
+                "draw_missing=True needs noise=True and the training rows of "
+                "sampling='residuals', which partial_fit does not keep."
+            )
         rng, model = generator(random_state), self._model
-        codes = _draw_codes(self.prior_, n_samples, self.n_components_, rng)
-        values = model.preprocessing.expected(model.decoder(codes))
-        if noise and self._residuals is not None:
-            values = self._residuals.draw(model, self.prior_, codes, values, rng)
-        elif noise:
-            parts = model.preprocessing.parts(model.noise)
-            values = _draw(values, parts, model.noise, rng)
-        return model.preprocessing.of_values(values)
+        sampler = RowSampler(model, self.prior_, self._residuals, noise)
+        if given is None:
+            values, observed = sampler.from_prior(n_samples, rng)
+            return model.preprocessing.of_values(values, observed if draw_missing else None)
+        rows = GivenRows(self, given)
+        values, observed = sampler.given(rows.targets, rows.observed, n_samples, rng)
+        observed = observed if draw_missing else None
+        drawn = model.preprocessing.of_values(values, observed, rows.index(n_samples))
+        return rows.put_into(drawn, n_samples)
 
     def score_samples(self: Any, X: Any) -> np.ndarray:
         """Log-likelihood of each row, estimated by weighted draws of codes.
@@ -182,163 +208,6 @@ class LikelihoodMixin:
         """
         scores = self.score_samples(X)
         return float(np.average(scores, weights=check_weight(sample_weight, len(scores))))
-
-
-class Residuals:
-    """Training rows whose residuals are drawn with rows that are sampled.
-
-    The noise of a likelihood is normal, and independent in each column; real rows deviate from
-    what is decoded in several columns together, and their values have ties. So a row is the
-    decoder's output for a code from the prior, and the residuals of a training row with a near
-    code, the nearest of a few at random [1]_. Of categories the value of that row is drawn as
-    often as its probabilities and those of the new code have it in common (the maximal
-    coupling [2]_), in all columns by one uniform number. Then the numbers of a column are
-    mapped by their ranks among such rows to the quantiles of the training rows, with linear
-    interpolation between values that occur once: ties, whole numbers and bounds come back.
-
-    References
-    ----------
-    .. [1] B. Efron, "Bootstrap Methods: Another Look at the Jackknife", Annals of Statistics 7,
-       1979.
-
-    .. [2] H. Thorisson, "Coupling, Stationarity, and Regeneration", Springer, 2000.
-    """
-
-    rows: Rows  # as the encoder accepts them, (n_reference, n_inputs)
-    seed: int  # of what is drawn for these rows
-
-    # Codes and outputs of the rows, and the quantiles, for one model: never saved.
-    _reference = None
-
-    def __init__(self, rows, rng):
-        n_rows = max(min(_MOST_RESIDUALS, _MOST_NUMBERS // rows.inputs.shape[1]), 1)
-        n_rows = min(max(n_rows, _FEWEST_RESIDUALS), len(rows))
-        if rows.weight is None:
-            index = rng.permutation(len(rows))[:n_rows]
-        else:
-            index = rng.choice(len(rows), n_rows, p=rows.weight / rows.weight.sum())
-        self.rows = replace(rows.take(np.sort(index)), weight=None).dense()
-        self.seed = int(rng.randint(2**31))
-
-    def __getstate__(self):
-        return {"rows": self.rows, "seed": self.seed}
-
-    def draw(self, model, prior, codes, values, rng):
-        """Rows around outputs, (n_samples, n_outputs), of codes, (n_samples, n_components)."""
-        known = self._reference
-        if known is None or known.model is not model or known.prior is not prior:
-            known = self._reference = _Reference(model, prior, self.rows, self.seed)
-        return known.draw(codes, values, rng)
-
-
-class _Reference:
-    """Codes, outputs, targets and quantiles of :class:`Residuals` for a model and a prior."""
-
-    def __init__(self, model, prior, rows, seed):
-        rng, preprocessing = np.random.RandomState(seed), model.preprocessing
-        self.model, self.prior = model, prior
-        mean, log_variance = model.posterior(rows.inputs)
-        codes = mean + np.exp(0.5 * log_variance) * rng.standard_normal(mean.shape)
-        self.codes = codes
-        self.outputs = preprocessing.expected(model.decoder(codes))
-        self.parts = preprocessing.parts(model.noise)
-        self.targets, self.observed = preprocessing.targets(rows)
-        n_draws, size = max(_MOST_NUMBERS // self.outputs.shape[1], len(codes)), codes.shape[1]
-        n_draws = min(n_draws, _MOST_RESIDUALS)
-        drawn = _draw_codes(prior, n_draws, size, rng)
-        drawn = self._around(drawn, preprocessing.expected(model.decoder(drawn)), rng)
-        self.quantiles = {
-            j: (np.sort(drawn[:, j]), np.sort(self.targets[self.observed[:, j], j]))
-            for part, width in self.parts
-            for j in np.arange(drawn.shape[1])[part]
-            if not width
-        }
-
-    def draw(self, codes, values, rng):
-        """Rows around outputs, (n_samples, n_outputs), with the quantiles of training rows."""
-        drawn = self._around(codes, values, rng)
-        for j, (model_values, targets) in self.quantiles.items():
-            rank = np.searchsorted(model_values, drawn[:, j]) + rng.uniform(size=len(drawn))
-            drawn[:, j] = _quantile(targets, rank / (len(model_values) + 1))
-        return drawn
-
-    def _around(self, codes, values, rng):
-        """Rows with the residuals of training rows, before their numbers are mapped."""
-        row = rng.randint(len(self.codes), size=(len(codes), _CANDIDATES))
-        distance = np.square(self.codes[row] - codes[:, np.newaxis]).sum(axis=2)
-        row = row[np.arange(len(row)), distance.argmin(axis=1)]
-        seen, target, output = (a[row] for a in (self.observed, self.targets, self.outputs))
-        drawn = _draw(values, self.parts, self.model.noise, rng)
-        shared = rng.uniform(size=(len(row), 1))
-        for part, width in self.parts:
-            observed, goal = seen[:, part], target[:, part]
-            new, old = values[:, part], output[:, part]
-            if not width:
-                drawn[:, part] = np.where(observed, new + goal - old, drawn[:, part])
-                continue
-            flags = _coupled(goal, old, new, shared, rng, width == 1)
-            drawn[:, part] = np.where(observed, flags, drawn[:, part])
-        return drawn
-
-
-def _draw(values, parts, noise, rng):
-    """Rows around outputs, (n_samples, n_outputs), with the noise of the likelihood."""
-    drawn = values.copy()
-    for part, width in parts:
-        share = values[:, part]
-        if not width:
-            drawn[:, part] += noise[part] * rng.standard_normal(share.shape)
-        elif width == 1:
-            drawn[:, part] = rng.uniform(size=share.shape) < share
-        else:
-            drawn[:, part] = _one_of(share, rng)
-    return drawn
-
-
-def _coupled(flags, before, after, shared, rng, binary):
-    """Flags whose probabilities are `after`, as often as possible those given, of `before`.
-
-    All of shape (n_samples, width), of one column of several categories, or `binary` ones.
-    `shared` : (n_samples, 1), uniform numbers that decide which are the same.
-    """
-    if binary:
-        old, new = (np.where(flags == 1, share, 1 - share) for share in (before, after))
-        other = 1 - flags
-    else:
-        old, new = ((flags * p).sum(axis=1, keepdims=True) for p in (before, after))
-        other = _one_of((after - before).clip(0), rng)
-    return np.where(shared * old < new, flags, other)
-
-
-def _one_of(weight, rng):
-    """Flags of one column for each row, drawn in proportion to weights (n_samples, width)."""
-    below = np.cumsum(weight, axis=1)
-    index = (rng.uniform(size=(len(weight), 1)) * below[:, -1:] >= below).sum(axis=1)
-    return index.clip(max=weight.shape[1] - 1)[:, np.newaxis] == np.arange(weight.shape[1])
-
-
-def _quantile(values, share):
-    """Quantiles of sorted values, (n_values,), for shares in [0, 1), (n_samples,)."""
-    if not len(values):
-        return np.full(len(share), np.nan)
-    place = share * len(values)
-    low = place.astype(int).clip(max=len(values) - 1)
-    high = (low + 1).clip(max=len(values) - 1)
-    repeated = np.r_[False, values[1:] == values[:-1]]
-    repeated |= np.r_[repeated[1:], False]
-    between = np.where(repeated[low] | repeated[high], 0.0, place - low)
-    return values[low] + between * (values[high] - values[low])
-
-
-def _draw_codes(prior, n_samples, n_components, rng):
-    """Codes from the prior, (n_samples, n_components); None: the standard normal."""
-    codes = rng.standard_normal((n_samples, n_components))
-    if prior is not None:
-        component = rng.choice(prior.n_components, n_samples, p=prior.weights_)
-        for i in np.unique(component):
-            factor, chosen = np.linalg.cholesky(prior.covariances_[i]), component == i
-            codes[chosen] = prior.means_[i] + codes[chosen] @ factor.T
-    return codes
 
 
 def fit_prior(posterior, train, held_out, rng):

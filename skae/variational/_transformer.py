@@ -17,8 +17,9 @@ from skae.networks import KerasNetwork
 from skae.networks._base import LayerOptions, Network, keras_name
 from skae.utils._calls import warn_user
 from skae.utils._sklearn import Interval, StrOptions
-from skae.variational._generative import LikelihoodMixin, Residuals, fit_prior
+from skae.variational._generative import LikelihoodMixin, fit_prior
 from skae.variational._model import ACTIVE, LatentNetwork, VariationalModel
+from skae.variational._sampling import Residuals
 
 # The parts of the loss, in the order of the objective.
 _PARTS = ("reconstruction", "kl")

@@ -28,7 +28,7 @@ from skae.persistence.onnx._networks import network_output
 from skae.persistence.onnx._tensors import Tensor
 from skae.tables._squashing_scaler import VALUE_TOLERANCE, squash
 from skae.variational import VAETransformer
-from skae.variational._importance import log_likelihood, normal_points
+from skae.variational._model import log_likelihood, normal_points
 
 # As functions of tensors the types of NumPy's are not known.
 xp: Any = np
