@@ -428,8 +428,7 @@ def closest_record_share(
     float
         Share of the sampled rows that are nearer to their nearest training row than the
         quantile of the distances of real rows, of those at this distance as many as of real
-        rows: `quantile` for sampled rows that are as near as real ones, up to one for a model
-        that copies training rows.
+        rows: `quantile` for rows that are as near as real ones, one for copies.
 
     References
     ----------
@@ -440,9 +439,8 @@ def closest_record_share(
     --------
     >>> from sklearn.datasets import load_iris
     >>> from sklearn.mixture import GaussianMixture
-    >>> from sklearn.model_selection import train_test_split
     >>> from skae.metrics import closest_record_share
-    >>> X_train, X_test = train_test_split(load_iris().data, random_state=0)
+    >>> X_train, X_test = load_iris().data[::2], load_iris().data[1::2]
     >>> X_sampled, _ = GaussianMixture(3, random_state=0).fit(X_train).sample(150)
     >>> closest_record_share(X_train, X_test, X_sampled) < 0.2
     True
@@ -451,17 +449,21 @@ def closest_record_share(
     """
     check_scalar(quantile, "quantile", Real, min_val=0, max_val=1, include_boundaries="neither")
     names = "X_train", "X_test", "X_sampled"
-    train, *others = _comparable(names, X_train, X_test, X_sampled)
-    deviation = train.std(axis=0)
-    deviation[deviation == 0] = 1.0
-    search = NearestNeighbors(n_neighbors=1).fit(train / deviation)
-    real, sampled = (search.kneighbors(rows / deviation)[0] for rows in others)
+    real, sampled = closest_distances(names, X_train, X_test, X_sampled)
     limit = np.quantile(real, quantile, method="inverted_cdf")
     (real_near, real_equal), (near, equal) = (
         ((d < limit * (1 - _TOLERANCE)).mean(), np.isclose(d, limit, _TOLERANCE, 0).mean())
         for d in (real, sampled)
     )
     return float(near + equal * (quantile - real_near) / real_equal)
+
+
+def closest_distances(names: Any, X_train: Any, *others: Any) -> list[NDArray[Any]]:
+    """Distances of other rows to the nearest training row, (n_samples,) each."""
+    train, *rest = _comparable(names, X_train, *others)
+    deviation = np.where(train.std(axis=0) > 0, train.std(axis=0), 1.0)
+    search = NearestNeighbors(n_neighbors=1).fit(train / deviation)
+    return [search.kneighbors(rows / deviation)[0][:, 0] for rows in rest]
 
 
 def _comparable(names: Any, X_train: Any, *others: Any) -> list[Any]:

@@ -19,6 +19,7 @@ from skae.plotting import (
     LatentPathDisplay,
     LatentSpaceDisplay,
     ReconstructionDisplay,
+    SampleQualityDisplay,
 )
 from tables import LIBRARIES, people
 
@@ -409,3 +410,19 @@ def test_curves_that_are_series():
     explained = pd.Series([0.2, 0.6, 0.7], index=[4, 5, 6])
     display = ComponentCurveDisplay.from_curves(explained, pl.Series([0.1, 0.2]), share=0.5)
     assert display.n_components_ == 2
+
+
+# Sampled rows
+
+
+@pytest.mark.parametrize("library", LIBRARIES)
+def test_sampled_rows_of_every_library(library):
+    X, make = people(60), LIBRARIES[library]
+    shuffled = X.sample(frac=1, random_state=0).reset_index(drop=True)
+    display = SampleQualityDisplay.from_samples(make(X), make(shuffled), X_train=make(X))
+    marginals = display.axes_[0, 0]
+    assert texts(marginals.get_yticklabels()) == list(X.columns)
+    line = marginals.lines[-1]
+    distances = np.array(line.get_xdata(), dtype=float)
+    # An empty column has no distribution.
+    assert_allclose(distances[:-1], 0, atol=1e-12)

@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from skae.plotting import (
@@ -18,6 +19,7 @@ from skae.plotting import (
     LatentSpaceDisplay,
     LossCurveDisplay,
     ReconstructionDisplay,
+    SampleQualityDisplay,
 )
 
 pytestmark = [pytest.mark.any_data, pytest.mark.any_backend]
@@ -76,6 +78,15 @@ def shares(n_columns):
     )
 
 
+def sampled(n_columns):
+    X, names = table(n_columns, 120)
+    frame = pd.DataFrame(X, columns=names).assign(kind=np.where(X[:, 0] > 0, "a", "b"))
+    first, second = frame[80:], 0.8 * frame.drop(columns="kind")
+    return SampleQualityDisplay.from_samples(
+        frame[:40], {"A": first, "B": second.assign(kind="a")}, X_train=frame[40:80]
+    )
+
+
 def losses():
     falls = 0.8 ** np.arange(20)
     first = LossCurveDisplay.from_curves(
@@ -118,7 +129,7 @@ def series():
 
 DISPLAYS = {
     f"{draw.__name__} {width}": (draw, width)
-    for draw in (reconstruction, path, anomaly, shares)
+    for draw in (reconstruction, path, anomaly, shares, sampled)
     for width in WIDTHS
 } | {
     "losses": (losses,),

@@ -7,8 +7,16 @@ from numpy.testing import assert_allclose, assert_array_equal
 from scipy.stats import norm
 
 from data import data_rng
-from skae.losses._likelihood import LIKELIHOODS, divergence, noise_variance, posterior
-from skae.losses._mixed import MixedLikelihood, MixedLoss, Outputs, probabilities
+from skae.losses._likelihood import (
+    LIKELIHOODS,
+    MixedLikelihood,
+    MixedLoss,
+    Outputs,
+    divergence,
+    noise_variance,
+    posterior,
+    probabilities,
+)
 from skae.losses._reconstruction import LOSSES, KerasLoss, huber, make_loss, squared_error
 from skae.utils._arrays import as_array
 

@@ -4,6 +4,7 @@ import sys
 from copy import copy
 
 import numpy as np
+import pandas as pd
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.decomposition import PCA
@@ -19,6 +20,7 @@ from skae.plotting import (
     LatentSpaceDisplay,
     LossCurveDisplay,
     ReconstructionDisplay,
+    SampleQualityDisplay,
 )
 
 pytestmark = [
@@ -498,3 +500,77 @@ def test_decoded_rows_that_came_from_anywhere(digits):
     assert display.ax_.get_title() == "Digits"
     with pytest.raises(ValueError, match=r"n_strips.*got shape \(300, 64\)"):
         LatentPathDisplay.from_arrays(digits)
+
+
+# Sampled rows
+
+
+def drawn_lines(panel, *labels):
+    """Data of the lines with these labels, (2, n_points) each."""
+    by_label = {line.get_label(): line for line in panel.lines}
+    return [np.array(by_label[label].get_data()) for label in labels]
+
+
+def test_marginals_and_correlations_of_sampled_rows_by_hand():
+    x = np.arange(10.0)
+    X = pd.DataFrame({"a": x, "b": -x, "kind": ["u"] * 5 + ["v"] * 5})
+    sampled = pd.DataFrame({"a": x + 3, "b": x, "kind": ["u", "w"] * 5})
+    display = SampleQualityDisplay.from_samples(X, {"one": sampled, "same": X[::-1]})
+    marginals, pairs = display.axes_[0]
+    one, same = drawn_lines(marginals, "one", "same")
+    assert texts(marginals.get_yticklabels()) == ["a", "b", "kind"]
+    # Three of ten values are below all others; half of the categories are new.
+    assert_allclose(one, [[0.3, 0.9, 0.5], [0, 1, 2]])
+    assert_allclose(same, [[0, 0, 0], [0, 1, 2]], atol=1e-12)
+    one, same = drawn_lines(pairs, "one", "same")
+    with_v = np.corrcoef(x, x >= 5)[0, 1]
+    real = [-1, with_v, -with_v]
+    assert_allclose(same, [real, real])
+    # Of two categories one has all there is; the sampled rows have none of it.
+    assert_allclose(one, [real, [1, np.nan, np.nan]])
+
+
+def test_distances_of_sampled_rows_to_training_rows(plt):
+    rng = data_rng()
+    train, real, sampled = rng.normal(size=(3, 40, 4))
+    _, axes = plt.subplots(1, 3)
+    display = SampleQualityDisplay.from_samples(real, {"A": sampled}, X_train=train, ax=axes)
+    assert display.axes_[0, 2] is axes[2]
+    scaled = [rows / train.std(axis=0) for rows in (train, real, sampled)]
+    lines = [np.array(line.get_data()) for line in axes[2].lines]
+    for line, rows in zip(lines, scaled[1:], strict=True):
+        nearest = np.sqrt(np.square(rows[:, np.newaxis] - scaled[0]).sum(axis=2)).min(axis=1)
+        assert_allclose(line, [np.sort(nearest), (1 + np.arange(40)) / 40])
+    # Training rows are a reference in the other panels.
+    assert texts(axes[1].get_legend().get_texts()) == ["Training rows", "A"]
+    assert_allclose(drawn_lines(axes[0], "Training rows")[0][1], np.arange(4))
+
+
+def test_rows_are_sampled_by_any_model(fitted, digits):
+    from sklearn.mixture import GaussianMixture
+    from sklearn.neighbors import KernelDensity
+
+    X = digits[:, 20:24]
+    for model in (GaussianMixture(2, random_state=0), KernelDensity()):
+        display = SampleQualityDisplay.from_estimator(model.fit(X), X, random_state=0)
+        (rows,) = display.samples.values()
+        assert rows.shape == X.shape
+        assert texts(display.axes_[0, 1].get_legend().get_texts()) == [type(model).__name__]
+    display = SampleQualityDisplay.from_estimator(
+        model, X, n_samples=7, random_state=1, name="A"
+    )
+    assert_array_equal(display.samples["A"], model.sample(7, random_state=1))
+    with pytest.raises(TypeError, match="must have the method sample; AutoencoderTransformer"):
+        SampleQualityDisplay.from_estimator(fitted, digits)
+
+
+def test_what_are_no_samples(digits):
+    with pytest.raises(ValueError, match="at least; got none"):
+        SampleQualityDisplay.from_samples(digits, {})
+    with pytest.raises(
+        ValueError, match=r"samples\['Sampled rows'\] must have the columns of X"
+    ):
+        SampleQualityDisplay.from_samples(digits, digits[:, :3])
+    X = pd.DataFrame({"a": [1.0, 2], "b": ["u", "v"]})
+    with pytest.raises(ValueError, match="2 of which 1 are numbers; it has 2, of which 2 are"):
+        SampleQualityDisplay.from_samples(X, X.assign(b=1.0))

@@ -9,7 +9,7 @@ import numpy as np
 
 from skae.corruption._corruptions import Corruption, Spread, draw_pool
 from skae.inference._forward import forward
-from skae.losses._mixed import probabilities
+from skae.losses._likelihood import probabilities
 from skae.losses._penalties import LinearCode, Penalty
 from skae.losses._reconstruction import LOSSES, Loss
 from skae.networks._dense import DenseNetwork, resize

@@ -7,8 +7,14 @@ import numpy as np
 
 from skae.estimators._validation import check_scale
 from skae.inference._dense import Affine
-from skae.losses._likelihood import Likelihood, ObservedLikelihood
-from skae.losses._mixed import MixedLikelihood, MixedLoss, Outputs, probabilities
+from skae.losses._likelihood import (
+    Likelihood,
+    MixedLikelihood,
+    MixedLoss,
+    ObservedLikelihood,
+    Outputs,
+    probabilities,
+)
 from skae.losses._reconstruction import LOSSES, EntrywiseLoss, ObservedLoss
 from skae.tables import TabularEncoder
 from skae.tables._category_column import flag_units

@@ -5,6 +5,7 @@ from skae.plotting._curves import ComponentCurveDisplay, LossCurveDisplay
 from skae.plotting._latent_path import LatentPathDisplay
 from skae.plotting._latent_space import LatentSpaceDisplay
 from skae.plotting._reconstruction import ReconstructionDisplay
+from skae.plotting._samples import SampleQualityDisplay
 
 __all__ = [
     "AnomalyScoreDisplay",
@@ -13,4 +14,5 @@ __all__ = [
     "LatentSpaceDisplay",
     "LossCurveDisplay",
     "ReconstructionDisplay",
+    "SampleQualityDisplay",
 ]
