@@ -165,6 +165,23 @@ def test_numbers_come_back_as_arrays(blob):
 
 
 @pytest.mark.any_backend
+def test_columns_far_from_zero_empty_ones_and_values_far_from_all_rows():
+    rng = data_rng()
+    X = rng.normal(size=(500, 1)) + 0.1 * rng.normal(size=(500, 4)) + [0, 1e9, 0, 0]
+    X[:, 2] = np.nan
+    with pytest.warns(UserWarning, match=r"without any observed values: \['x2'\]"):
+        vae = VAETransformer(1, standardize=True, **START).fit(X)
+    drawn = vae.sample(100, random_state=0, given={1: 1e9 + 1.5})
+    assert_allclose(drawn[:, [0, 3]].mean(axis=0), 1.5, atol=0.3)
+    assert np.isnan(drawn[:, 2]).all()
+    assert (vae.sample(random_state=0, given={0: 1.0, 2: 7.0})[:, 2] == 7).all()
+    for value in (1e30, -1e300):
+        far = vae.sample(3, random_state=0, given={0: value})
+        assert (far[:, 0] == value).all()
+        assert np.isfinite(far[:, [1, 3]]).all()
+
+
+@pytest.mark.any_backend
 def test_pixels_are_drawn_given_others(digits):
     images = (digits > 8).astype(float).reshape(-1, 8, 8)
     vae = quick_vae(likelihood="bernoulli").fit(images)

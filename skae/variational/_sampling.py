@@ -166,8 +166,7 @@ class RowSampler:
         """As `from_prior`, draws of each row with such values, (n_rows, n_outputs), in turn."""
         near = self._near(targets, observed, n_draws, rng)
         targets, observed = (np.repeat(a, n_draws, axis=0) for a in (targets, observed))
-        rows = self.model.preprocessing.inputs_of(np.where(observed, targets, near))
-        mean, log_variance = self.model.posterior(rows)
+        mean, log_variance = self.model.posterior(self.model.preprocessing.inputs_of(near))
         codes = mean + np.exp(0.5 * log_variance) * rng.standard_normal(mean.shape)
         values, seen = self._around(codes, rng)
         seen = None if seen is None else seen | observed
@@ -183,16 +182,18 @@ class RowSampler:
         return self.residuals.draw(self.model, self.prior, codes, values, rng)
 
     def _near(self, targets, observed, n_draws, rng):
-        """Drawn rows, (n_rows * n_draws, n_outputs), near to rows with missing values."""
+        """Drawn rows near to given ones, (n_rows * n_draws, n_outputs), with their values."""
         n_drawn = np.clip(_MOST_DRAWN_NUMBERS // targets.shape[1], _NEAREST[1], _MOST_DRAWN)
         drawn, _ = self.from_prior(int(n_drawn), rng)
-        spread = drawn.std(axis=0)
+        drawn[np.isnan(drawn)] = 0.0  # columns that were empty in fit
+        mean, spread = drawn.mean(axis=0), drawn.std(axis=0)
         for part, width in self.parts:
             if width > 1:
                 spread[part] = np.sqrt(np.square(spread[part]).sum())
         spread[spread == 0] = 1.0
-        scaled = drawn / spread
-        values = np.where(observed, targets / spread, 0.0).clip(-_FARTHEST, _FARTHEST)
+        targets = targets.clip(mean - _FARTHEST * spread, mean + _FARTHEST * spread)
+        scaled = (drawn - mean) / spread
+        values = np.where(observed, (targets - mean) / spread, 0.0)
         n_near, chosen = int(np.clip(n_draws, *_NEAREST)), []
         for some in gen_batches(len(values), max(_CHUNK_ENTRIES // len(drawn), 1)):
             # Squared distances less the squares of the given values.
@@ -201,7 +202,8 @@ class RowSampler:
             for is_near in squares <= limit + _ROUNDING * (1 + np.abs(limit)):
                 index = np.flatnonzero(is_near)
                 chosen.append(rng.choice(index, n_draws, replace=len(index) < n_draws))
-        return drawn[np.concatenate(chosen)]
+        targets, observed = (np.repeat(a, n_draws, axis=0) for a in (targets, observed))
+        return np.where(observed, targets, drawn[np.concatenate(chosen)])
 
 
 def _draw(values, parts, noise, rng):
