@@ -129,6 +129,14 @@ def test_values_come_back_as_given_in_every_library(library):
     assert set(sex) == {"female", "male"}
     assert found["boarded"] == np.repeat(given["boarded"], 2).tolist()
     assert set(map(str, found["port"])) <= {"0", "1", "2"}
+    # A missing value makes floats of NumPy's integers, and objects of booleans.
+    holed = table.iloc[:4].where(np.tile(np.arange(4)[:, np.newaxis] != 1, 10))
+    drawn = vae.sample(random_state=0, given=holed)
+    assert type(drawn) is type(X)
+    for name in ("survived", "alone", "boarded", "port"):
+        values, expected = columns_of(drawn)[name], columns_of(X[:4])[name]
+        assert values[::2] == expected[::2]
+        assert type(values[1]) is type(expected[1])
     # A table of the library itself.
     again = columns_of(vae.sample(random_state=0, given=X[:4]))
     for name in ("fare", "sex", "alone", "survived", "boarded", "ship"):

@@ -309,8 +309,10 @@ class GivenRows:
             return np.where(mask, given, drawn)
         cells, columns = self.encoder.cells(self.table), []
         for data in cells:
-            values, seen = (np.repeat(a, n_draws) for a in (data.values, data.observed))
-            columns.append(replace(data, values=values, observed=seen))
+            values = np.repeat(data.values, n_draws)
+            # Whatever stands for missing values is not used.
+            has = np.full(len(values), data.observed.any())
+            columns.append(replace(data, values=values, observed=has))
         return with_values(drawn, columns, mask, FrameSchema(self.table, cells))
 
 
