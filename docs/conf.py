@@ -1,7 +1,9 @@
 """Sphinx configuration; the build needs no network."""
 
+import inspect
 import re
 import sys
+import tomllib
 from importlib import import_module
 from pathlib import Path
 
@@ -87,6 +89,40 @@ html_theme_options = {
     "footer_start": ["copyright"],
     "footer_end": [],
 }
+ROOT = Path(__file__).parents[1]
+URLS = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]["urls"]
+
+
+def published(urls):
+    """Address of the site, its links for editing, and the theme's: none with a placeholder."""
+    if any("OWNER" in url for url in urls.values()):
+        return "", {}, {}
+    edit = {
+        "edit_page_provider_name": "GitHub",
+        "edit_page_url_template": urls["Repository"] + "/edit/main/{{ source_of(file_name) }}",
+    }
+    theme = {"github_url": urls["Repository"], "use_edit_page_button": True}
+    return f"{urls['Documentation']}/", edit, theme
+
+
+def source_of(page):
+    """File in the repository of which a page is made; of a class or a function, its module."""
+    page = page.removesuffix(".rst")
+    if page == "changelog":
+        return "CHANGELOG.md"
+    if page.startswith("api/generated/"):
+        module, _, name = page.rpartition("/")[2].rpartition(".")
+        path = Path(inspect.getsourcefile(getattr(import_module(module), name)))
+        return path.relative_to(Path(skae.__file__).parents[1]).as_posix()
+    if page.startswith("gallery/"):
+        path = page.removesuffix("index") + "GALLERY_HEADER.rst"
+        return f"examples/{path if page.endswith('/index') else page + '.py'}"
+    return f"docs/{page}.rst"
+
+
+html_baseurl, edit_context, theme_options = published(URLS)
+html_context |= edit_context
+html_theme_options |= theme_options
 
 
 def escape_shapes(app, what, name, obj, options, lines):
@@ -123,6 +159,7 @@ def external_link(app, env, node, contnode):
 
 def describe_page(app, pagename, templatename, context, doctree):
     """The first paragraph of a page describes it to search engines and in previews."""
+    context["source_of"] = source_of
     paragraph = next(iter(doctree.findall(nodes.paragraph)), None) if doctree else None
     if paragraph is not None:
         text = " ".join(paragraph.astext().split()).replace('"', "&quot;")[:200]

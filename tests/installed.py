@@ -1,9 +1,11 @@
 """skae in environments of their own: without Keras and backends, with JAX, with PyTorch alone.
 
-    python tests/installed.py FOLDER [none] [jax] [torch]     # `make test-install`
+    python tests/installed.py FOLDER [none] [jax] [small] [torch]     # `make test-install`
 
 makes them in the folder, installs a wheel of this checkout and what it needs, tries it there
-and prints the size of each. The tests have TensorFlow, and cannot miss what it brings.
+and prints the size of each, by package. "small" is the smallest with JAX that the guide
+describes, and must stay below its bound. The tests have TensorFlow, and cannot miss what it
+brings.
 """
 
 import json
@@ -14,14 +16,17 @@ import sys
 import tempfile
 import tomllib
 import venv
+from importlib.metadata import distributions
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGES = {
     "none": [],
     "jax": [os.environ.get("JAX", "jax>=0.4.30")],
+    "small": ["--no-compile", "jax<0.9"],
     "torch": [os.environ.get("TORCH", "torch==2.13.0")],
 }
+BOUNDS = {"small": 600}  # MB
 HEAVY = ("keras", "tensorflow", "jax", "torch")
 SAVED = Path(__file__).resolve().parent / "saved" / "0.1.0"
 
@@ -100,8 +105,10 @@ def is_passed(folder, backend):
         left_out = HEAVY if backend == "none" else HEAVY[1:]
         packages = [one for one in needed["dependencies"] if not one.startswith(left_out)]
         run(python, "-m", "pip", "install", "-q", *PACKAGES[backend], *packages)
-        bytecode = megabytes(place, "*.pyc")
-        print(f"{backend}: {megabytes(place):.0f} MB, bytecode {bytecode:.0f}", flush=True)
+        total = print_sizes(backend, place)
+        if total > BOUNDS.get(backend, total):
+            print(f"{backend}: failed, more than {BOUNDS[backend]} MB", flush=True)
+            return False
         run(python, "-m", "pip", "install", "-q", "skl2onnx>=1.19")
     run(python, "-m", "pip", "install", "-q", "--no-deps", "--force-reinstall", str(ROOT))
     env = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
@@ -110,7 +117,7 @@ def is_passed(folder, backend):
         env |= {"KERAS_HOME": home, "TF_CPP_MIN_LOG_LEVEL": "3"}
         env.pop("KERAS_BACKEND", None)
         for _ in range(2):
-            command = [python, __file__, "--attempt", backend]
+            command = [python, __file__, "--attempt", backend.replace("small", "jax")]
             code = subprocess.run(command, env=env, cwd=home).returncode
             settings = Path(home, "keras.json")
             if settings.exists():
@@ -123,11 +130,22 @@ def run(*command):
     subprocess.run(command, check=True)
 
 
-def megabytes(folder, name="*"):
-    """Size of the packages without pip, of the files with a name."""
-    files = (path for path in folder.rglob(f"site-packages/**/{name}") if path.is_file())
-    ours = (path for path in files if not {"pip", "setuptools"} & set(path.parts))
-    return sum(path.stat().st_size for path in ours) / 1e6
+def print_sizes(backend, place):
+    """Print MB of each package but pip and setuptools, and return their sum."""
+    sizes, bytecode = {}, 0.0
+    for package in distributions(path=map(str, place.rglob("site-packages"))):
+        if package.name in ("pip", "setuptools"):
+            continue
+        files = map(Path, map(package.locate_file, package.files or ()))
+        # Bytecode of the modules is listed, too, where it was written.
+        found = {path: path.stat().st_size / 1e6 for path in files if path.is_file()}
+        sizes[package.name] = sum(found.values())
+        bytecode += sum(size for path, size in found.items() if path.suffix == ".pyc")
+    total = sum(sizes.values())
+    print(f"{backend}: {total:.0f} MB, bytecode {bytecode:.0f}", flush=True)
+    for name in sorted(sizes, key=sizes.get, reverse=True):
+        print(f"    {sizes[name]:6.1f} {name}")
+    return total
 
 
 if __name__ == "__main__":

@@ -134,11 +134,43 @@ def test_the_oldest_versions_are_those_of_the_project(project):
 
 
 def test_the_owner_of_the_repository_is_stated_in_one_place(project):
-    (owner,) = {url.split("/")[3] for url in project["urls"].values()}
+    hosts = r"https://(?:github\.com/([\w-]+)|([\w-]+)\.github\.io)/skae\b"
+    found = [re.match(hosts, url) for url in project["urls"].values()]
+    (owner,) = {one[1] or one[2] for one in found}
     written = [*ROOT.glob("*.md"), *ROOT.glob("*.cff"), *ROOT.glob(".github/**/*.*"), *GUIDE]
     assert not [
-        path for path in written if path.is_file() and f"{owner}/skae" in path.read_text()
+        path
+        for path in written
+        if path.is_file() and re.search(rf"\b{owner}(/|\.github\.io/)skae", path.read_text())
     ]
+
+
+@pytest.fixture(scope="module")
+def conf():
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(str(ROOT / "docs"))
+        yield importlib.import_module("conf")
+
+
+def test_pages_link_to_the_repository_once_it_has_an_owner(conf, project):
+    assert conf.published(project["urls"]) == ("", {}, {})
+    known = {name: url.replace("OWNER", "someone") for name, url in project["urls"].items()}
+    base, edit, theme = conf.published(known)
+    assert base == "https://someone.github.io/skae/"
+    assert edit["edit_page_url_template"].startswith("https://github.com/someone/skae/edit/")
+    assert theme == {
+        "github_url": "https://github.com/someone/skae", "use_edit_page_button": True
+    }  # fmt: skip
+
+
+def test_each_page_has_a_source_that_can_be_edited(conf):
+    pages = [path.relative_to(ROOT / "docs") for path in ROOT.glob("docs/**/*.rst")]
+    pages = [str(path) for path in pages if path.parts[0] in (path.name, "user_guide")]
+    pages += [f"gallery{name}/index.rst" for name in ("", "/reduce")]
+    pages += ["gallery/detect/plot_fraud.rst", "api/generated/skae.networks.ConvNetwork.rst"]
+    assert {page for page in pages if not (ROOT / conf.source_of(page)).is_file()} == set()
+    assert conf.source_of("api/generated/skae.AEImputer.rst") == "skae/imputation/_imputer.py"
+    assert conf.source_of("changelog.rst") == "CHANGELOG.md"
 
 
 @pytest.mark.parametrize(

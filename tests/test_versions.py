@@ -3,11 +3,17 @@
 import os
 import subprocess
 import sys
+from email.message import Message
+from importlib.metadata import PackageNotFoundError
 
 import keras
 import pytest
 
 import skae
+from skae.corruption import GaussianNoise
+from skae.losses import L1Sparsity
+from skae.networks import ConvNetwork
+from skae.tables import TabularEncoder
 from skae.utils import _process
 
 pytestmark = pytest.mark.any_data
@@ -175,3 +181,64 @@ def test_an_installed_package_has_files(monkeypatch, tmp_path):
     monkeypatch.syspath_prepend(tmp_path)
     found = [_process._is_installed(name) for name in ("complete", "left_behind", "nowhere")]
     assert found == [True, False, False]
+
+
+@pytest.fixture
+def published(monkeypatch):
+    """A function that gives the installed package an address of its documentation, or none."""
+
+    def publish(*urls):
+        message = Message()
+        for url in urls:
+            message["Project-URL"] = url
+        monkeypatch.setattr(_process, "metadata", lambda name: message)
+        _process.documentation.cache_clear()
+
+    yield publish
+    _process.documentation.cache_clear()
+
+
+ESTIMATORS = {
+    "skae.AutoencoderTransformer": skae.AutoencoderTransformer,
+    "skae.AEAnomalyDetector": skae.AEAnomalyDetector,
+    "skae.AEImputer": skae.AEImputer,
+    "skae.AEClassifier": skae.AEClassifier,
+    "skae.VAETransformer": skae.VAETransformer,
+    "skae.tables.TabularEncoder": TabularEncoder,
+    "skae.networks.ConvNetwork": ConvNetwork,
+    "skae.corruption.GaussianNoise": GaussianNoise,
+    "skae.losses.L1Sparsity": L1Sparsity,
+}
+
+
+@pytest.mark.parametrize("name", ESTIMATORS)
+def test_displays_link_to_the_documentation(published, name):
+    published("Issues, https://a.org/issues", "Documentation, https://a.org/skae/")
+    page = f"https://a.org/skae/api/generated/{name}.html"
+    assert f'href="{page}"' in ESTIMATORS[name]()._repr_html_()
+
+
+@pytest.mark.parametrize("urls", [[], ["Documentation, https://OWNER.github.io/skae"]])
+def test_without_an_address_displays_link_nowhere(published, urls):
+    published(*urls)
+    ae = skae.AutoencoderTransformer()
+    assert ae._get_doc_link() == ""
+    assert 'href="' not in ae._repr_html_()
+
+
+def test_a_package_that_is_not_installed_has_no_address(published, monkeypatch):
+    published()
+    monkeypatch.setattr(_process, "metadata", version_of_nothing)
+    assert _process.documentation() == ""
+
+
+def version_of_nothing(name):
+    raise PackageNotFoundError(name)
+
+
+def test_classes_of_users_do_not_link_to_the_documentation(published):
+    class Own(skae.AutoencoderTransformer):
+        pass
+
+    published("Documentation, https://a.org/skae")
+    assert Own()._get_doc_link() == ""

@@ -7,7 +7,7 @@ from typing import Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike
-from sklearn.base import BaseEstimator, clone
+from sklearn.base import clone
 from sklearn.utils import get_tags
 
 from skae.anomaly._calibration import BinaryEffects, Calibration
@@ -34,6 +34,7 @@ from skae.utils._calls import draw_seed, restores_state_on_error
 from skae.utils._process import prepare_backend
 from skae.utils._rows import Rows
 from skae.utils._sklearn import (
+    BaseEstimator,
     CallbackSupportMixin,
     Interval,
     StrOptions,

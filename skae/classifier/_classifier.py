@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike
 from scipy import linalg
 from scipy.optimize import minimize
 from scipy.special import log_softmax, softmax
-from sklearn.base import BaseEstimator, ClassifierMixin, MetaEstimatorMixin, clone
+from sklearn.base import ClassifierMixin, MetaEstimatorMixin, clone
 from sklearn.utils import assert_all_finite
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_consistent_length, check_is_fitted, column_or_1d
@@ -35,7 +35,7 @@ from skae.tables import TabularEncoder
 from skae.utils._arrays import check_weight, refuse_masked
 from skae.utils._calls import draw_seed, generator, restores_state_on_error
 from skae.utils._rows import Rows, moments
-from skae.utils._sklearn import CallbackSupportMixin, Interval, fit_context
+from skae.utils._sklearn import BaseEstimator, CallbackSupportMixin, Interval, fit_context
 
 # A class with fewer rows than this has no validation rows.
 _FEWEST_TO_VALIDATE = 10

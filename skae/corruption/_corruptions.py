@@ -13,12 +13,11 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.base import BaseEstimator
 
 from skae.utils._arrays import check_floats
 from skae.utils._calls import generator
 from skae.utils._rows import moments
-from skae.utils._sklearn import Interval, StrOptions, validate_parameters
+from skae.utils._sklearn import BaseEstimator, Interval, StrOptions, validate_parameters
 
 Array = NDArray[Any]
 

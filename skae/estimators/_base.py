@@ -8,7 +8,7 @@ from numbers import Integral
 from typing import Any, Self
 
 import numpy as np
-from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
+from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
 from skae.estimators._fit_callbacks import fit_monitor, reached_max_iter, warn_at_max_iter
@@ -43,7 +43,7 @@ from skae.utils._arrays import check_floats, whole_numbers
 from skae.utils._calls import draw_seed, restores_state_on_error
 from skae.utils._process import prepare_backend
 from skae.utils._rows import Rows
-from skae.utils._sklearn import CallbackSupportMixin, fit_context
+from skae.utils._sklearn import BaseEstimator, CallbackSupportMixin, fit_context
 
 # Below this share of variance explained, the principal components may lead training into
 # a poor optimum: random weights are tried as well.

@@ -7,7 +7,7 @@ from typing import Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike
-from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.base import TransformerMixin
 from sklearn.utils import gen_batches
 from sklearn.utils.validation import check_is_fitted
 
@@ -33,6 +33,7 @@ from skae.utils._arrays import unique_names, whole_numbers
 from skae.utils._calls import draw_seed, generator, restores_state_on_error, warn_user
 from skae.utils._process import prepare_backend
 from skae.utils._sklearn import (
+    BaseEstimator,
     CallbackSupportMixin,
     Interval,
     MissingValues,

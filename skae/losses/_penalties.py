@@ -5,9 +5,7 @@ from collections.abc import Callable
 from numbers import Real
 from typing import Any
 
-from sklearn.base import BaseEstimator
-
-from skae.utils._sklearn import Interval, validate_parameters
+from skae.utils._sklearn import BaseEstimator, Interval, validate_parameters
 
 _EPSILON = 1e-6
 # Length of the step that stands for an infinitesimal one, in standardised data.

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from scipy import special
-from sklearn.base import BaseEstimator
+
+from skae.utils._sklearn import BaseEstimator
 
 Shape = tuple[int, ...]
 Array = NDArray[Any]

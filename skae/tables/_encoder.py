@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.base import TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
 from skae.tables._category_column import (
@@ -31,7 +31,13 @@ from skae.tables._frame_schema import FrameSchema
 from skae.tables._frames import checked_table, read_columns
 from skae.utils._arrays import check_floats, check_weight, column_labels, index_of, unique_names
 from skae.utils._calls import restores_state_on_error
-from skae.utils._sklearn import Interval, StrOptions, check_feature_names_in, fit_context
+from skae.utils._sklearn import (
+    BaseEstimator,
+    Interval,
+    StrOptions,
+    check_feature_names_in,
+    fit_context,
+)
 
 Array = NDArray[Any]
 

@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, nullcontext, suppress
 from functools import cache, partial
 from importlib import import_module
-from importlib.metadata import PackageNotFoundError, version
+from importlib.metadata import PackageNotFoundError, metadata, version
 from importlib.util import find_spec
 from pathlib import Path
 from tempfile import TemporaryFile
@@ -264,6 +264,18 @@ def _version(package: str) -> str | None:
         return version(package)
     except PackageNotFoundError:
         return None
+
+
+@cache
+def documentation() -> str:
+    """Address of the documentation, from the metadata of the installed package, or nothing."""
+    try:
+        urls = metadata("skae").get_all("Project-URL", [])
+    except PackageNotFoundError:
+        return ""
+    address: str = dict(url.split(", ", 1) for url in urls).get("Documentation", "")
+    # The placeholder of pyproject.toml is no account.
+    return "" if "OWNER" in address else address.rstrip("/")
 
 
 def _devices(backend: str) -> list[str]:

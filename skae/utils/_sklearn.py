@@ -1,10 +1,12 @@
 """The one place that imports scikit-learn's private names."""
 
+import sys
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from sklearn import base
 from sklearn.base import _fit_context
 from sklearn.metrics._pairwise_distances_reduction import ArgKmin
 from sklearn.model_selection import _search
@@ -12,7 +14,7 @@ from sklearn.utils import _param_validation, _safe_indexing, validation
 from sklearn.utils._set_output import _get_output_config
 
 from skae.utils._calls import Method
-from skae.utils._process import safe_openmp
+from skae.utils._process import documentation, safe_openmp
 
 try:
     from sklearn.callback import CallbackSupportMixin as CallbackSupportMixin
@@ -42,6 +44,21 @@ SKLEARN_ATTRIBUTES = (
     "feature_names_in_",
     "n_features_in_",
 )
+
+
+class BaseEstimator(base.BaseEstimator):
+    """scikit-learn's, whose display in a notebook links to the documentation of skae."""
+
+    _doc_link_module = "skae"
+
+    @property
+    def _doc_link_template(self) -> str:
+        """Address of the class in the reference; empty, and no link, where none is known."""
+        module = type(self).__module__.partition("._")[0]
+        if type(self).__name__ in sys.modules["skae"].__all__:
+            module = "skae"
+        page = f"{module}.{type(self).__name__}.html"
+        return f"{documentation()}/api/generated/{page}" if documentation() else ""
 
 
 class Interval(_param_validation.Interval):
