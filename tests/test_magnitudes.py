@@ -164,6 +164,15 @@ def test_the_detector_has_no_bounds(iris, power):
     assert np.isfinite(detector.expected(large)).all()
 
 
+def test_the_detector_has_scores_of_rows_whose_deviations_overflow(iris):
+    X = iris[0] * [1e-20, 1, 1, 1]
+    detector = AEAnomalyDetector(hidden_layer_sizes=(8,), n_steps=20, random_state=0).fit(X)
+    far = np.array([[1e300, 0, 0, 0], [-1e300, 0, 0, 0]])
+    scores = detector.score_samples(far)
+    assert np.isfinite(scores).all()
+    assert scores.max() < detector.score_samples(X).min()
+
+
 @pytest.mark.parametrize("power", [5, 50, 200])
 def test_rows_far_from_every_class_have_probabilities(iris, power):
     X, y = iris

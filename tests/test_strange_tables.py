@@ -38,6 +38,18 @@ def test_what_was_found(name):
     assert strange_tables.check_encoder(FOUND[name], FOUND[name]) == "encoded"
 
 
+def test_numbers_far_beyond_those_of_fit_are_finite():
+    """Found by `fuzz.py`: a quotient by a tiny deviation, and a difference, that overflow."""
+    for values, other in (([0, 1e-20, 0, 0], 1e300), ([-1.7e308, -1.6e308, -1e308], 1.7e308)):
+        table, new = pd.DataFrame({"a": values}), pd.DataFrame({"a": [other, -other]})
+        assert strange_tables.check_encoder(table, new) == "encoded"
+        for squash in (True, False):
+            encoder = skae.tables.TabularEncoder(squash=squash).fit(table)
+            high, low = encoder.transform(new)[:, 0]
+            assert np.isfinite([high, low]).all()
+            assert high > encoder.transform(table).max() > low
+
+
 @few
 @given(strange_tables.tables(labels=["a", "b"]), strange_tables.tables(labels=["a", "b"]))
 def test_any_table_is_refused_or_encoded(table, other):

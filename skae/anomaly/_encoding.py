@@ -16,7 +16,7 @@ from skae.tables._category_column import unseen_share
 from skae.tables._column_values import ColumnValues
 from skae.tables._columns import number_units
 from skae.tables._layout import ColumnLayout
-from skae.tables._squashing_scaler import SquashingScaler, squash, unsquash
+from skae.tables._squashing_scaler import SquashingScaler, deviations, squash, unsquash
 from skae.utils._rows import Rows, filled
 
 Array = NDArray[Any]
@@ -107,7 +107,8 @@ class NumberEncoding:
 
     def to_plain(self, X: Array) -> Array:
         """Rows X, (n_samples, n_features), in standard deviations."""
-        return X if self.scaler is None else (X - self.scaler.centre) / self.scaler.scale
+        scaler = self.scaler
+        return X if scaler is None else deviations(X, scaler.centre, scaler.scale)
 
     def to_points(self, plain: Array) -> Array:
         """Rows in comparable units, of standard deviations `plain`, (n_samples, n_features)."""

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from skae.tables._column_values import EXACT, ColumnValues, IsoFormat, as_times
 from skae.tables._squashing_scaler import (
+    deviations,
     is_narrow,
     narrow_moments,
     squash,
@@ -150,7 +151,7 @@ class NumberColumn(Column):
         """See :class:`Column`."""
         values = np.where(data.observed, data.values, 0)  # pandas.NA is no float
         numbers = counted(values, self.origin, self.step)
-        z = (np.where(data.observed, numbers, self.centre) - self.centre) / self.scale
+        z = deviations(np.where(data.observed, numbers, self.centre), self.centre, self.scale)
         return (squash(z) if self.squash else z)[:, np.newaxis], data.observed
 
     @np.errstate(over="ignore")

@@ -96,6 +96,14 @@ class SquashingScaler:
         return unsquash(Z) * self.scale + self.centre
 
 
+@np.errstate(over="ignore")
+def deviations(X: Array, centre: Array | float, scale: Array | float) -> Array:
+    """Standard deviations of X, of any shape; of what overflows, the largest number."""
+    z = np.asarray((X - centre) / scale)
+    largest = np.finfo(z.dtype).max
+    return z.clip(-largest, largest)
+
+
 def squash(z: Array) -> Array:
     """Standard deviations, of any shape, logarithmic beyond three."""
     size = np.maximum(np.abs(z), THRESHOLD)
