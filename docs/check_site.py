@@ -1,11 +1,12 @@
-"""Open each page of the built documentation in Chromium, on a phone and on a desktop.
+"""Open each page of the built documentation in Chromium, on a dark phone and a light desktop.
 
     python docs/check_site.py docs/_build/html [--only NAME ...] [--pictures FOLDER]
 
 No page may log an error, load something from elsewhere, lack a picture or have text beside
-the screen; each example has pictures, no line of code has more than 79 characters, and each of
-the searches finds its page. Chromium is driven through its debugging pipe: nothing but
-the browser is needed. ``--pictures`` also saves a picture of each page.
+the screen; in the dark style no picture is white; each example has pictures, no line of code
+has more than 79 characters, and each of the searches finds its page. Chromium is driven through
+its debugging pipe: nothing but the browser is needed. ``--pictures`` also saves a picture of
+each page.
 """
 
 import argparse
@@ -29,7 +30,7 @@ FLAGS = (
     "--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run",
     "--disable-background-networking", "--hide-scrollbars", "--remote-debugging-pipe",
 )  # fmt: skip
-SCREENS = {"phone": (390, 844), "desktop": (1400, 1000)}
+SCREENS = {"phone": (390, 844, "dark"), "desktop": (1400, 1000, "light")}
 # What people type, and the page that must be among the first five.
 SEARCHES = {
     "variational autoencoder": "user_guide/variational",
@@ -96,6 +97,9 @@ LOOK = """(async () => {
     code: code.map(line => `${line.length} characters: ${line.slice(0, 60)}`),
     broken: [...document.images].filter(i => !i.naturalWidth).map(i => i.currentSrc),
     nameless: article ? [...article.querySelectorAll("img:not([alt])")].map(i => i.src) : [],
+    bright: article && document.documentElement.dataset.theme === "dark"
+      ? [...article.querySelectorAll("img")].filter(
+          i => !getComputedStyle(i).filter.includes("invert")).map(i => i.src) : [],
     pictures: document.querySelectorAll("img[class*=sphx-glr]").length,
     width: document.scrollingElement.scrollWidth,
     height: document.scrollingElement.scrollHeight,
@@ -221,16 +225,19 @@ def serve(folder):
 
 def look(browser, base, page, screen, pictures=None):
     """Errors of a page on a screen."""
-    width, height = SCREENS[screen]
+    width, height, style = SCREENS[screen]
     browser.call(
         "Emulation.setDeviceMetricsOverride",
         width=width, height=height, deviceScaleFactor=1, mobile=screen == "phone",
     )  # fmt: skip
+    scheme = {"name": "prefers-color-scheme", "value": style}
+    browser.call("Emulation.setEmulatedMedia", features=[scheme])
     browser.open(base + page)
     seen = browser.evaluate(LOOK.replace("WIDTH", str(width)))
     yield from browser.logged(base)
     yield from (f"picture is missing: {url}" for url in seen["broken"])
     yield from (f"picture has no description: {url}" for url in seen["nameless"])
+    yield from (f"picture is white in the dark style: {url}" for url in seen["bright"])
     yield from (f"text beside the screen: {text}" for text in seen["wide"])
     yield from (f"code of {line}" for line in seen["code"])
     if seen["width"] > width:

@@ -69,7 +69,7 @@ sphinx_gallery_conf = {
 html_theme = "pydata_sphinx_theme"
 html_title = f"skae {release}"
 html_static_path = ["_static"]
-html_css_files = ["narrow.css"]
+html_css_files = ["narrow.css", "dark.css"]
 html_favicon = "_static/icon.svg"
 # Else the theme logs that it has none.
 html_context = {"default_mode": "auto"}

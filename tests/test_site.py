@@ -17,6 +17,10 @@ PAGES = {
     "logged": '<article><script>console.error("bad")</script></article>',
     "picture": '<article><img alt="a" src="none.png"></article>',
     "nameless": '<article><img src="data:image/gif;base64,R0lGODlhAQABAAAAACw="></article>',
+    "bright": """<article><script>
+        const dark = matchMedia("(prefers-color-scheme: dark)").matches;
+        document.documentElement.dataset.theme = dark ? "dark" : "light";
+        </script><img alt="a" src="data:image/gif;base64,R0lGODlhAQABAAAAACw="></article>""",
     "wide": f"<article><p style='white-space: nowrap'>{'word ' * 90}</p></article>",
     "cell": f"<article><table style='table-layout: fixed; width: 90px'><tr>"
     f"<td>{'x' * 40}</td><td>y</td></tr></table></article>",
@@ -30,6 +34,7 @@ EXPECTED = {
     "logged": "bad",
     "picture": "picture is missing",
     "nameless": "picture has no description",
+    "bright": "phone: picture is white in the dark style",
     "wide": "text beside the screen: word",
     "cell": "beside its cell: xxx",
     "elsewhere": "loads http://localhost:1/a.js",
