@@ -1,6 +1,7 @@
 """Sentences of README and guide that a script can compare with what they speak of."""
 
 import importlib.util
+import inspect
 import re
 import shutil
 import tomllib
@@ -229,6 +230,51 @@ def test_a_missing_package_names_its_extra(extras):
         assert extra in extras
         assert message.startswith(f"{caller} needs {package}")
         assert f"pip install -e '.[{extra}]'" in message
+
+
+@pytest.fixture(scope="module")
+def arrived(digits):
+    """Fitted estimators of each section of "Coming from", and what is no part of them."""
+    X, few = digits[:60], {"max_iter": 2, "tol": None}
+    ae = skae.AutoencoderTransformer(2, **few).fit(X)
+    ordered = skae.AutoencoderTransformer(2, ordered=True, **few).fit(X)
+    vae = skae.VAETransformer(2, max_iter=2, tol=None).fit(X)
+    denoiser = skae.DenoisingAutoencoder(2, **few).fit(X)
+    detector = skae.AEAnomalyDetector(novelty=True, n_steps=5).fit(X)
+    return {
+        "From PCA": ([ae, ordered], {"StandardScaler"}),
+        "From hand-written Keras, or SciKeras": ([ae, denoiser], {"compile", "GridSearchCV"}),
+        "From PyOD or IsolationForest": (
+            [detector, skae.AEAnomalyDetector(n_steps=5).fit(X)], {"a", "auto"}
+        ),
+        "From KNNImputer or IterativeImputer": ([skae.AEImputer(n_steps=5).fit(X)], set()),
+        "From CTGAN or TVAE": ([vae], set()),
+    }  # fmt: skip
+
+
+def test_those_who_come_from_elsewhere_find_what_the_tables_name(arrived):
+    """Each parameter, attribute, method and argument in the last column of each row."""
+    page = (ROOT / "docs" / "coming_from.rst").read_text()
+    found = re.split(r"^(From .+)\n-+$", page, flags=re.M)
+    sections = dict(zip(found[1::2], found[2::2], strict=True))
+    assert sections.keys() == arrived.keys()
+    for title, section in sections.items():
+        estimators, others = arrived[title]
+        rows = re.findall(r"^   \* - .*(?:\n     .*)*", section, re.M)
+        assert len(rows) > 5
+        cells = [re.split(r"\n     - ", row)[-1] for row in rows[1:]]
+        text = re.sub(r":\w+:`[^`]+`", "", "\n".join(cells))
+        for term in re.findall(r"``?([^`]+)``?", text):
+            name, bracket, arguments = re.match(r"\W*(\w+)(\(?)(.*)", term).groups()
+            made = getattr(skae, name, None)
+            at = [made] if made else [one for one in estimators if hasattr(one, name)]
+            assert at or name in others, f"{title}: {term}"
+            if bracket:
+                functions = [made or getattr(one, name) for one in at]
+                known = {
+                    each for one in functions for each in inspect.signature(one).parameters
+                }
+                assert set(re.findall(r"(\w+)=", arguments)) <= known, term
 
 
 def test_recipes_name_what_is_there():
