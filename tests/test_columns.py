@@ -6,6 +6,7 @@ import pickle
 import uuid
 from decimal import Decimal
 from fractions import Fraction
+from io import StringIO
 from zoneinfo import ZoneInfo
 
 import numpy as np
@@ -633,6 +634,17 @@ def test_what_is_an_identifier(values):
 )
 def test_what_is_no_identifier(values):
     assert TabularEncoder().fit(pd.DataFrame({"c": values})).columns_ == {"c": "categorical"}
+
+
+def test_row_numbers_that_pandas_wrote_are_named():
+    table = pd.DataFrame({"kind": ["a", "b"] * 20, "size": np.arange(40) / 3})
+    again = pd.read_csv(StringIO(table.to_csv()))
+    with pytest.warns(UserWarning, match=r"without a name: 'Unnamed: 0'\. If .*index_col=0"):
+        encoder = TabularEncoder().fit(again)
+    assert encoder.columns_["Unnamed: 0"] == "integer"
+    for quiet in (table, again.rename(columns={"Unnamed: 0": "row"}), table.add_prefix("Un")):
+        TabularEncoder().fit(quiet)
+    TabularEncoder().fit(pd.read_csv(StringIO(table.to_csv()), index_col=0))
 
 
 @pytest.mark.parametrize("dtype", ["U", "S", object])

@@ -308,6 +308,17 @@ def warn_of_strings(columns: Iterable[tuple[ColumnValues, Column]]) -> None:
         )
 
 
+def warn_of_row_numbers(columns: Iterable[Column]) -> None:
+    """Warn of whole numbers in columns that had no name in a CSV file that pandas read."""
+    whole = (column.name for column in columns if column.kind == "integer")
+    names = [repr(name) for name in whole if re.fullmatch(r"Unnamed: \d+", str(name))]
+    if names:
+        warn_user(
+            f"X has columns of whole numbers without a name: {', '.join(names)}. If they are "
+            "row numbers, drop them, or read the file with index_col=0: they count as data."
+        )
+
+
 def _look(counts: Counter[str]) -> tuple[str, str]:
     """The look of most strings, "numbers", "dates" or "", and an example."""
     dates = [text for text in counts if _DATE.fullmatch(text) or ISO.fullmatch(text)]

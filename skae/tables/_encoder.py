@@ -15,6 +15,7 @@ from skae.tables._category_column import (
     flag_unit,
     flag_units,
     make_column,
+    warn_of_row_numbers,
     warn_of_strings,
 )
 from skae.tables._column_values import ColumnValues, iso_times
@@ -212,7 +213,8 @@ class TabularEncoder(TransformerMixin, BaseEstimator):
         -----
         UserWarning
             If columns are identifiers or free text, which are ignored, or if most of their
-            strings look like numbers, or like dates that are not all in one format.
+            strings look like numbers, or like dates that are not all in one format, or if a
+            column looks like the row numbers of a CSV file.
             Columns named in `categorical_features` have none.
         """
         self._fit_encode(X, sample_weight, encodes=False)
@@ -264,6 +266,7 @@ class TabularEncoder(TransformerMixin, BaseEstimator):
         self._form = FrameSchema(X, table)
         self._labels = column_labels(X)
         self.blocks_ = tuple(blocks)
+        warn_of_row_numbers(columns)
         warn_of_strings((table[j], columns[j]) for j in np.flatnonzero(~declared))
         return self._encoded(X.shape[0], zip(table, table, strict=True)) if encodes else None
 
