@@ -55,11 +55,12 @@ print(f"variance of new rows explained: {whole:.2f}")
 
 by_chunks = AutoencoderTransformer(3, random_state=0)
 pca = IncrementalPCA(3)
-scores = {"autoencoder, by chunks": [], "IncrementalPCA": []}
-for chunk in np.array_split(train, 20):
+names = "autoencoder, by chunks", "IncrementalPCA"
+scores = {name: np.zeros(20) for name in names}
+for i, chunk in enumerate(np.array_split(train, 20)):
     for model, curve in zip((by_chunks, pca), scores.values(), strict=True):
         model.partial_fit(chunk)
-        curve.append(reconstruction_score(model, new))
+        curve[i] = reconstruction_score(model, new)
 
 fig, ax = plt.subplots(figsize=(6.4, 3.6))
 seen = 2_500 * np.arange(1, 21)
