@@ -3,10 +3,10 @@
     python docs/check_site.py docs/_build/html [--only NAME ...] [--pictures FOLDER]
 
 No page may log an error, load something from elsewhere, lack a picture or have text beside
-the screen; in the dark style no picture is white; each example has pictures, no line of code
-has more than 79 characters, and each of the searches finds its page. Chromium is driven through
-its debugging pipe: nothing but the browser is needed. ``--pictures`` also saves a picture of
-each page.
+the screen; in the dark style no picture is white; each example has pictures and each class a
+table of its methods, no line of code has more than 79 characters, and each of the searches
+finds its page. Chromium is driven through its debugging pipe: nothing but the browser is
+needed. ``--pictures`` also saves a picture of each page.
 """
 
 import argparse
@@ -100,6 +100,8 @@ LOOK = """(async () => {
     bright: article && document.documentElement.dataset.theme === "dark"
       ? [...article.querySelectorAll("img")].filter(
           i => !getComputedStyle(i).filter.includes("invert")).map(i => i.src) : [],
+    untold: [...document.querySelectorAll("dl.py.class:has(dl.py.method)")]
+      .filter(one => !one.querySelector("table.autosummary")).length,
     pictures: document.querySelectorAll("img[class*=sphx-glr]").length,
     width: document.scrollingElement.scrollWidth,
     height: document.scrollingElement.scrollHeight,
@@ -240,6 +242,8 @@ def look(browser, base, page, screen, pictures=None):
     yield from (f"picture is white in the dark style: {url}" for url in seen["bright"])
     yield from (f"text beside the screen: {text}" for text in seen["wide"])
     yield from (f"code of {line}" for line in seen["code"])
+    if seen["untold"]:
+        yield "a class without a table of its methods"
     if seen["width"] > width:
         yield f"{seen['width']} pixels wide"
     if re.fullmatch(r"gallery/\w+/plot_\w+\.html", page) and not seen["pictures"]:

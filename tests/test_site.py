@@ -26,6 +26,7 @@ PAGES = {
     f"<td>{'x' * 40}</td><td>y</td></tr></table></article>",
     "elsewhere": '<article><script src="http://localhost:1/a.js"></script></article>',
     "code": f"<article><pre style='overflow-x: auto'>{'x' * 80}</pre></article>",
+    "methods": "<article><dl class='py class'><dl class='py method'></dl></dl></article>",
     "right": f"<article><pre style='overflow-x: auto'>{'x' * 79}</pre></article>",
     "gallery/reduce/plot_one": "<article>An example.</article>",
 }
@@ -39,6 +40,7 @@ EXPECTED = {
     "cell": "beside its cell: xxx",
     "elsewhere": "loads http://localhost:1/a.js",
     "code": "code of 80 characters: xxx",
+    "methods": "a class without a table of its methods",
     "gallery/reduce/plot_one": "an example without pictures",
 }
 
