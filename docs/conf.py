@@ -42,6 +42,15 @@ plot_html_show_formats = False
 plot_html_show_source_link = False
 numpydoc_show_class_members = False
 numpydoc_class_members_toctree = False
+# Types of parameters are links, where it is known to what.
+numpydoc_xref_param_type = True
+numpydoc_xref_ignore = "all"
+numpydoc_xref_aliases = {name: f"skae.{name}" for name in skae.__all__ if name[0].isupper()} | {
+    "Axes": "matplotlib.axes.Axes",
+    "TabularEncoder": "skae.tables.TabularEncoder",
+    "array-like": "sklearn.array_like",
+    "ndarray": "numpy.ndarray",
+}
 
 # Prompts and outputs stay on the page when an example is copied.
 copybutton_prompt_text = r">>> |\.\.\. |\$ "
@@ -141,12 +150,37 @@ EXTERNAL = {
     "skl2onnx": "https://onnx.ai/sklearn-onnx/api_summary.html",
     "enum": "https://docs.python.org/3/library/enum.html#{name}",
     "datetime": "https://docs.python.org/3/library/datetime.html",
+    "numpy": "https://numpy.org/doc/stable/reference/generated/{name}.html",
+    "matplotlib": "https://matplotlib.org/stable/api/_as_gen/{name}.html",
+}
+# Types by the names that numpydoc gives them.
+TYPES = {
+    "python:int": "https://docs.python.org/3/library/functions.html#int",
+    "python:float": "https://docs.python.org/3/library/functions.html#float",
+    "python:callable": "https://docs.python.org/3/glossary.html#term-callable",
+    "python:bltin-boolean-values": "https://docs.python.org/3/library/functions.html#bool",
+    **{
+        f"python:{name}": f"https://docs.python.org/3/glossary.html#term-{name}"
+        for name in ("generator", "iterable", "iterator", "sequence")
+    },
+    "python:None": "https://docs.python.org/3/library/constants.html#None",
+    **{
+        f"python:{name}": f"https://docs.python.org/3/library/stdtypes.html#{name}"
+        for name in ("dict", "list", "str", "tuple")
+    },
+    "numpy.ndarray": "https://numpy.org/doc/stable/reference/generated/numpy.ndarray.html",
+    "numpy.random.RandomState": "https://numpy.org/doc/stable/reference/random/legacy.html",
+    "sklearn.array_like": "https://scikit-learn.org/stable/glossary.html#term-array-like",
 }
 
 
 def external_link(app, env, node, contnode):
     """Link to an object of another package, if there is one of this name."""
     name = node.get("reftarget", "")
+    if name in TYPES:
+        # Plain text, as the rest of the line.
+        text = nodes.inline("", contnode.astext().rpartition(":")[2])
+        return nodes.reference("", "", text, internal=False, refuri=TYPES[name])
     package = name.partition(".")[0]
     if node.get("refdomain") != "py" or package not in EXTERNAL:
         return None
