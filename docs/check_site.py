@@ -42,6 +42,8 @@ SEARCHES = {
     "imputation": "user_guide/imputation",
     "KNNImputer": "coming_from",
     "IsolationForest": "coming_from",
+    "CTGAN": "coming_from",
+    "large data": "gallery/networks/plot_large_data",
     "p-values": "user_guide/anomalies",
     "ONNX": "user_guide/onnx",
     "latent size": "user_guide/latent_size",
