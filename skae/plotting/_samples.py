@@ -199,11 +199,10 @@ def _columns_of(tables: dict[str, Any]) -> list[list[Array]]:
     """Columns, (n_samples,), of each table: numbers, or texts of categories."""
     columns: list[list[Array]] = []
     for name, rows in tables.items():
-        texts: dict[int, tuple[Array, bool]] = {}
-        numbers = numeric(name, rows, texts)
-        found = list(numbers.reshape(len(numbers), -1).T)
-        for j, (values, is_category) in texts.items():
-            found[j] = values if is_category else found[j]
+        numbers = numeric(name, rows, takes_texts=True)
+        found = list(numbers.values.reshape(len(numbers.values), -1).T)
+        for j in numbers.categories:
+            found[j] = numbers.texts[j][0]
         columns.append(found)
         kinds, expected = ([c.dtype.kind == "f" for c in each] for each in (found, columns[0]))
         if kinds != expected:
