@@ -128,7 +128,7 @@ def read_columns(X: Any) -> Iterator[ColumnValues]:
             # Those of NumPy without a detour.
             data = _of_array(str(name), column.to_numpy())
             if data.values.dtype.kind == "f":
-                data = replace(data, values=data.values.astype(np.float64))
+                data = replace(data, values=data.values.astype(np.float64, copy=False))
             if frequency is not None:
                 form = ObjectFormat("Period", frequency=frequency)
                 data = replace(data, type="period", format=form)
