@@ -29,12 +29,9 @@ _FLOATS = (int, float, np.integer, np.floating)
 # Family, unit and type of columns of numbers.
 _NUMBERS = ("number", None, "number")
 
-# Dtypes of polars and PyArrow that every consumer of arrays turns into the same floats.
-_PLAIN = re.compile(r"U?Int(8|16|32|64)|Float(32|64)")
-
-# Bytes of the largest number that scikit-learn's checks keep.
-_LARGEST_ITEM = 8
-
+# Names of dtypes that scikit-learn converts to the same floats, missing values to NaN: of NumPy
+# and, nullable ones too, of pandas; and of polars and PyArrow, as narwhals names them.
+_PLAIN = re.compile(r"[uU]?[iI]nt(8|16|32|64)|float16|[fF]loat(32|64)|bool(ean)?")
 
 #: True for a data frame or table of a library that narwhals supports.
 is_frame = nw.dependencies.is_into_dataframe
@@ -215,8 +212,11 @@ def numbers_of(X: Any, unknown: bool = False, refuse: bool = False) -> Any:
         return X
     _refuse_no_table(X)
     if is_frame(X):
-        dtypes = X.dtypes if hasattr(X, "iloc") else [s.dtype for s in columns_of_frame(X)]
-        if all(map(_is_plain, dtypes)):
+        if hasattr(X, "iloc"):
+            names = [dtype.name for dtype in X.dtypes]
+        else:
+            names = [str(series.dtype) for series in columns_of_frame(X)]
+        if all(map(_PLAIN.fullmatch, names)):
             return X
     else:
         if isinstance(X, list | tuple):
@@ -245,13 +245,3 @@ def numbers_of(X: Any, unknown: bool = False, refuse: bool = False) -> Any:
             return None
         columns.append(np.where(data.observed, data.values, np.nan).astype(np.float64))
     return in_the_form_of(X, np.column_stack(columns))
-
-
-def _is_plain(dtype: Any) -> bool:
-    """Return True if scikit-learn converts such columns to floats, missing values to NaN."""
-    if not hasattr(dtype, "pyarrow_dtype"):
-        # The nullable dtypes of pandas are scikit-learn's own concern.
-        dtype = getattr(dtype, "numpy_dtype", dtype)
-    if isinstance(dtype, np.dtype):
-        return dtype.kind in "iufb" and dtype.itemsize <= _LARGEST_ITEM
-    return bool(_PLAIN.fullmatch(str(dtype)))
