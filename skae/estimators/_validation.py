@@ -20,7 +20,6 @@ from skae.utils._arrays import (
     LAYOUT,
     check_floats,
     check_weight,
-    column_labels,
     column_names,
     refuse_masked,
 )
@@ -100,7 +99,8 @@ def fit_table(estimator, X, sample_weight):
     None.
     """
     estimator.table_ = None
-    estimator._labels = column_labels(X)
+    is_pandas = hasattr(X, "iloc") and hasattr(X, "columns")  # and no series
+    estimator._labels = list(X.columns) if is_pandas else None
     categorical = estimator.categorical_features
     declares = not isinstance(categorical, str) and np.size(categorical) > 0
     if sparse.issparse(X):

@@ -30,7 +30,7 @@ from skae.tables._columns import (
 )
 from skae.tables._frame_schema import FrameSchema
 from skae.tables._frames import checked_table, read_columns
-from skae.utils._arrays import check_floats, check_weight, column_labels, index_of, unique_names
+from skae.utils._arrays import check_floats, check_weight, index_of, unique_names
 from skae.utils._calls import restores_state_on_error
 from skae.utils._sklearn import (
     BaseEstimator,
@@ -264,7 +264,7 @@ class TabularEncoder(TransformerMixin, BaseEstimator):
         self._columns = columns if self.standardize else with_one_scale(columns)
         self._missing_share = np.array(shares)
         self._form = FrameSchema(X, table)
-        self._labels = column_labels(X)
+        self._labels = list(X.columns) if hasattr(X, "iloc") else None
         self.blocks_ = tuple(blocks)
         warn_of_row_numbers(columns)
         warn_of_strings((table[j], columns[j]) for j in np.flatnonzero(~declared))

@@ -100,11 +100,6 @@ def column_names(X: Any, n_columns: int) -> list[str]:
     return [str(name) for name in columns]
 
 
-def column_labels(X: Any) -> list[Any] | None:
-    """Those of a data frame of pandas, of whatever type, else None."""
-    return list(X.columns) if hasattr(X, "iloc") and hasattr(X, "columns") else None
-
-
 def index_of(X: Any) -> Any:
     """The index of a data frame of pandas, else None."""
     return X.index if hasattr(X, "iloc") and hasattr(X, "columns") else None
