@@ -357,6 +357,24 @@ def test_saving_replaces_the_parts_that_are_new(save, tmp_path):
     ]
 
 
+def test_a_script_writes_its_figures_in_the_same_form(save, tmp_path):
+    path = tmp_path / "one.csv"
+    figures = importlib.import_module("_common").Figures()
+    assert figures.add("a", "x", "seconds", [3.0, None, 1.0, 2.0]) == 2.0
+    figures.add("a", "y", "seconds", [5.0])
+    figures.save(path)
+    header, *lines = (line.split(",")[:4] for line in path.read_text().splitlines())
+    assert header == list(save.FIELDS[:4])
+    assert lines == [
+        ["a", "x", "seconds", "2.0"],
+        ["a", "x", "seconds: least", "1.0"],
+        ["a", "x", "seconds: most", "3.0"],
+        ["a", "y", "seconds", "5.0"],
+    ]
+    save.write(path, [{"part": "a", "name": "x", "value": 4}], by_row=True)
+    assert [line.split(",")[1] for line in path.read_text().splitlines()[1:]] == ["y", "x"]
+
+
 def test_each_benchmark_is_listed_with_its_files():
     folder = ROOT / "benchmarks"
     text = (folder / "README.md").read_text()

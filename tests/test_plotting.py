@@ -2,6 +2,7 @@
 
 import sys
 from copy import copy
+from inspect import Parameter, signature
 
 import numpy as np
 import pandas as pd
@@ -15,6 +16,7 @@ from sklearn.preprocessing import Normalizer, StandardScaler
 from data import data_rng
 from skae.metrics import reconstruction_score
 from skae.plotting import (
+    AnomalyScoreDisplay,
     ComponentCurveDisplay,
     LatentPathDisplay,
     LatentSpaceDisplay,
@@ -44,6 +46,32 @@ def test_without_matplotlib_the_error_says_how_to_get_it(monkeypatch):
     monkeypatch.setitem(sys.modules, "matplotlib.pyplot", None)
     with pytest.raises(ImportError, match=r"LossCurveDisplay.*pip install -e '\.\[plot\]'"):
         LossCurveDisplay.from_curves([3, 2, 1])
+
+
+@pytest.mark.parametrize(
+    "method",
+    [
+        AnomalyScoreDisplay.from_scores,
+        ComponentCurveDisplay.from_curves,
+        LatentPathDisplay.from_arrays,
+        LatentSpaceDisplay.from_codes,
+        LossCurveDisplay.from_curves,
+        ReconstructionDisplay.from_arrays,
+    ],
+    ids=lambda method: method.__qualname__,
+)
+def test_what_draws_arrays_lists_the_parameters_of_class_and_plot(method):
+    display = method.__self__
+    of_class, of_plot = signature(display).parameters, dict(signature(display.plot).parameters)
+    del of_plot["self"]
+    listed = dict(signature(method).parameters)
+    assert listed.keys() == of_class.keys() | of_plot.keys()
+    assert of_class.items() <= listed.items()
+    assert {listed[name].kind for name in of_plot} <= {
+        Parameter.KEYWORD_ONLY,
+        Parameter.VAR_KEYWORD,
+    }
+    assert all(listed[name].default == of_plot[name].default for name in of_plot)
 
 
 # Loss curves
