@@ -339,9 +339,15 @@ class ComponentCurveDisplay(Display):
             if pca is not None:
                 curve_of_pca = _explained(pca, rows, sizes)
         return cls.from_curves(
-            explained, curve_of_pca, sizes=sizes, share=share, score_name=score_name,
-            name=name or "Network", ax=ax, **line_params,
-        )  # fmt: skip
+            explained,
+            curve_of_pca,
+            sizes=sizes,
+            share=share,
+            score_name=score_name,
+            name=name or "Network",
+            ax=ax,
+            **line_params,
+        )
 
     from_curves = Drawing("curves that came from anywhere")
 
