@@ -48,7 +48,6 @@ from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import roc_auc_score
 from sklearn.mixture import GaussianMixture
-from sklearn.neighbors import NearestNeighbors
 from sklearn.preprocessing import StandardScaler
 
 from _common import print_table
@@ -166,7 +165,7 @@ class MixtureOfRows:
     def sample_given(self, rows, given, rng):
         """Rows, (n_rows, n_columns), with values drawn where the mask `given` is False."""
         Z, mask = matrix(self.encoder, rows, given)
-        mixture, drawn = self.mixture, Z.copy()
+        mixture, draws = self.mixture, [Z.copy() for _ in range(DRAWS)]
         for i, known in enumerate(mask):
             parts = []
             for mean, covariance in zip(mixture.means_, mixture.covariances_, strict=True):
@@ -177,18 +176,19 @@ class MixtureOfRows:
                 parts.append((-0.5 * residual @ solved - size, factor, solved))
             weight = np.log(mixture.weights_) + [part[0] for part in parts]
             weight = np.exp(weight - weight.max())
-            k = rng.choice(len(weight), p=weight / weight.sum())
-            mean, covariance = mixture.means_[k], mixture.covariances_[k]
-            slope = covariance[np.ix_(~known, known)]
-            rest = covariance[np.ix_(~known, ~known)]
-            rest = rest - slope @ cho_solve(parts[k][1], slope.T)
-            centre = mean[~known] + slope @ parts[k][2]
-            variance, axes = np.linalg.eigh(rest)
-            noise = np.sqrt(variance.clip(0)) * rng.standard_normal(len(variance))
-            drawn[i, ~known] = centre + axes @ noise
+            share = weight / weight.sum()
+            for drawn in draws:
+                k = rng.choice(len(share), p=share)
+                mean, covariance = mixture.means_[k], mixture.covariances_[k]
+                slope = covariance[np.ix_(~known, known)]
+                rest = covariance[np.ix_(~known, ~known)]
+                rest = rest - slope @ cho_solve(parts[k][1], slope.T)
+                variance, axes = np.linalg.eigh(rest)
+                noise = np.sqrt(variance.clip(0)) * rng.standard_normal(len(variance))
+                drawn[i, ~known] = mean[~known] + slope @ parts[k][2] + axes @ noise
         if self.encoder is not None:
-            drawn = self.encoder.inverse_transform(drawn)
-        return joined(rows, given, drawn)
+            draws = [self.encoder.inverse_transform(drawn) for drawn in draws]
+        return [joined(rows, given, drawn) for drawn in draws]
 
 
 def matrix(encoder, rows, given):
@@ -226,11 +226,13 @@ class HotDeck:
         Z, mask = matrix(self.encoder, rows, given)
         donors = []
         for row, known in zip(Z, mask, strict=True):
-            search = NearestNeighbors(n_neighbors=DONORS).fit(self.Z[:, known])
-            near = search.kneighbors(row[known][np.newaxis], return_distance=False)[0]
-            donors.append(rng.choice(near))
+            squares = np.square(self.Z[:, known] - row[known]).sum(axis=1)
+            donors.append(rng.choice(np.argsort(squares)[:DONORS], DRAWS))
         is_frame = isinstance(rows, pd.DataFrame)
-        return joined(rows, given, self.train.iloc[donors] if is_frame else self.train[donors])
+        return [
+            joined(rows, given, self.train.iloc[index] if is_frame else self.train[index])
+            for index in np.transpose(donors)
+        ]
 
 
 def as_numbers(rows, real):
@@ -291,7 +293,7 @@ def given_half(vae, mixture, train, real, seed):
     draws["likelihood"] = [joined(rows, given, drawn) for drawn in of_vae()]
     vae._residuals = residuals
     for name, method in (("mixture of rows", mixture), ("hot deck", HotDeck(train))):
-        draws[name] = [method.sample_given(rows, given, rng) for _ in range(DRAWS)]
+        draws[name] = method.sample_given(rows, given, rng)
     imputer = AEImputer(random_state=seed).fit(train)
     drawn = imputer.sample(holed, DRAWS, random_state=seed)
     draws["imputer"] = [joined(rows, given, each) for each in drawn]

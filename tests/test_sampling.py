@@ -288,7 +288,7 @@ def test_values_are_missing_as_often_and_together_as_in_the_rows(as_table):
     vae = VAETransformer(2, max_iter=15, random_state=0).fit(data)
     drawn = vae.sample(4000, random_state=0, draw_missing=True)
     missing = np.isnan(np.asarray(drawn.iloc[:, :5] if as_table else drawn, dtype=float))
-    assert_allclose(missing.mean(axis=0), np.isnan(X).mean(axis=0), atol=0.06)
+    assert_allclose(missing.mean(axis=0), np.isnan(X).mean(axis=0), atol=0.03)
     assert_array_equal(missing[:, 1], missing[:, 2])
     assert not missing[:, [0, 3]].any()
     values = np.asarray(drawn)

@@ -18,10 +18,14 @@ from skae.utils._arrays import index_of
 from skae.utils._rows import Rows
 
 # Training rows whose residuals are drawn, and numbers of these, at most (but a few hundred
-# rows); and rows at random of which the one with the nearest code is drawn, chosen by
-# `benchmarks/samples.py`.
+# rows); and rows at random of which the one with the nearest code and the same categories is
+# drawn, chosen by `benchmarks/samples.py`.
 _MOST_RESIDUALS, _MOST_NUMBERS, _FEWEST_RESIDUALS = 5_000, 2**21, 500
-_CANDIDATES = 10
+_CANDIDATES = 6
+
+# Rounds in which rows with the same missing values get their share of the candidates, and a
+# number that is added to theirs: of few rows the share is left to chance.
+_PATTERN_ROUNDS, _LEAST_COUNT = 3, 20
 
 # Rows that are drawn to find some near given values, and numbers of these, at most; and so many
 # of the nearest as there are draws of a row, within these bounds. By `benchmarks/samples.py`.
@@ -43,9 +47,11 @@ class Residuals:
     decoder's output for a code from the prior, and the residuals of a training row with a near
     code, the nearest of a few at random [1]_. Of categories the value of that row is drawn as
     often as its probabilities and those of the new code have it in common (the maximal
-    coupling [2]_), in all columns by one uniform number. Then the numbers of a column are
-    mapped by their ranks among such rows to the quantiles of the training rows, with linear
-    interpolation between values that occur once: ties, whole numbers and bounds come back.
+    coupling [2]_), in all columns by one uniform number; a row whose categories are all drawn
+    comes before nearer ones, whose residuals would belong to other categories. Then the numbers
+    of a column are mapped by their ranks among such rows to the quantiles of the training rows,
+    with linear interpolation between values that occur once: ties, whole numbers and bounds
+    come back.
 
     References
     ----------
@@ -100,7 +106,21 @@ class _Reference:
         n_draws, size = max(_MOST_NUMBERS // self.outputs.shape[1], len(codes)), codes.shape[1]
         n_draws = min(n_draws, _MOST_RESIDUALS)
         drawn = draw_codes(prior, n_draws, size, rng)
-        drawn, _ = self._around(drawn, preprocessing.expected(model.decoder(drawn)), rng)
+        values = preprocessing.expected(model.decoder(drawn))
+        self.share = np.full(len(codes), 1 / len(codes))  # of the candidates
+        if not self.observed.all():
+            # The same values are missing as often in chosen rows as in all.
+            _, pattern = np.unique(self.observed, axis=0, return_inverse=True)
+            pattern = pattern.reshape(-1)
+            expected = np.bincount(pattern) * n_draws / len(pattern) + _LEAST_COUNT
+            for _ in range(_PATTERN_ROUNDS):
+                chosen = pattern[
+                    self._chosen(drawn, values, rng.uniform(size=(n_draws, 1)), rng)
+                ]
+                found = np.bincount(chosen, minlength=len(expected)) + _LEAST_COUNT
+                self.share *= (expected / found)[pattern]
+                self.share /= self.share.sum()
+        drawn, _ = self._around(drawn, values, rng)
         self.quantiles = {
             j: (np.sort(drawn[:, j]), np.sort(self.targets[self.observed[:, j], j]))
             for part, width in self.parts
@@ -118,11 +138,9 @@ class _Reference:
 
     def _around(self, codes, values, rng):
         """Rows with the residuals of training rows, before their numbers are mapped."""
-        row = rng.randint(len(self.codes), size=(len(codes), _CANDIDATES))
-        distance = np.square(self.codes[row] - codes[:, np.newaxis]).sum(axis=2)
-        row = row[np.arange(len(row)), distance.argmin(axis=1)]
+        shared = rng.uniform(size=(len(codes), 1))
+        row = self._chosen(codes, values, shared, rng)
         observed, target, output = (a[row] for a in (self.observed, self.targets, self.outputs))
-        shared = rng.uniform(size=(len(row), 1))
         drawn = values + target - output
         for part, width in self.parts:
             if width:
@@ -134,6 +152,21 @@ class _Reference:
             noisy = _draw(values, self.parts, self.model.noise, rng)
             drawn = np.where(observed, drawn, noisy)
         return drawn, observed
+
+    def _chosen(self, codes, values, shared, rng):
+        """Positions of training rows, (n_samples,), with near codes and the same categories."""
+        row = rng.choice(len(self.codes), (len(codes), _CANDIDATES), p=self.share)
+        distance = np.square(self.codes[row] - codes[:, np.newaxis]).sum(axis=2)
+        for part, width in self.parts:
+            for i, index in enumerate(row.T if width else ()):
+                observed, flags, before = (
+                    a[index, part] for a in (self.observed, self.targets, self.outputs)
+                )
+                remain = _remain(flags, before, values[:, part], shared, width == 1)
+                changed = observed[:, : remain.shape[1]] & ~remain
+                # No distance of codes outweighs a category that changes.
+                distance[:, i] += _FARTHEST * changed.sum(axis=1)
+        return row[np.arange(len(row)), distance.argmin(axis=1)]
 
 
 class RowSampler:
@@ -226,13 +259,17 @@ def _coupled(flags, before, after, shared, rng, binary):
     All of shape (n_samples, width), of one column of several categories, or `binary` ones.
     `shared` : (n_samples, 1), uniform numbers that decide which are the same.
     """
+    other = 1 - flags if binary else _one_of((after - before).clip(0), rng)
+    return np.where(_remain(flags, before, after, shared, binary), flags, other)
+
+
+def _remain(flags, before, after, shared, binary):
+    """Mask of the flags that remain, (n_samples, width) if binary and (n_samples, 1) if not."""
     if binary:
         old, new = (np.where(flags == 1, share, 1 - share) for share in (before, after))
-        other = 1 - flags
     else:
         old, new = ((flags * p).sum(axis=1, keepdims=True) for p in (before, after))
-        other = _one_of((after - before).clip(0), rng)
-    return np.where(shared * old < new, flags, other)
+    return shared * old < new
 
 
 def _one_of(weight, rng):
