@@ -6,16 +6,15 @@ from numpy.testing import assert_allclose, assert_array_equal
 from scipy.stats import norm
 
 from data import data_rng
-from skae.imputation import _predictors
+from skae.imputation import _predictors, _stacking
 from skae.imputation._predictors import (
     BlockGaussian,
     Gaussian,
     Layout,
     NormalScores,
     like_columns,
-    normal_distribution,
 )
-from skae.imputation._stacking import shared_kernels
+from skae.imputation._stacking import normal_distribution, selection_slopes, shared_kernels
 
 pytestmark = pytest.mark.any_backend
 
@@ -76,6 +75,69 @@ def test_several_missing_values_have_their_joint_conditional_mean(monkeypatch):
     assert_allclose(model.fill(X, observed), expected)
 
 
+def test_each_value_has_its_regression_on_the_others(monkeypatch):
+    X, observed = incomplete_rows()
+    monkeypatch.setattr(_predictors, "_CHUNK_ENTRIES", 9 * 7)
+    root = data_rng().normal(size=(3, 3))
+    model = Gaussian(np.array([1.0, 2.0, 3.0]), root @ root.T + np.eye(3))
+    means = model.by_others(np.where(observed, X, 1e3), observed)
+    for i, j in np.ndindex(X.shape):
+        known = observed[i] & (np.arange(3) != j)
+        filled, _ = conditional(model.mean, model.covariance, X[i], known)
+        assert_allclose(means[i, j], filled[j], atol=1e-10)
+
+
+def rows_missing_by(slope, column, n=2000):
+    """Normal rows of three columns, and a mask; the log-odds of the first to be missing.
+
+    They have a slope in a column: missing rows are those of the observed ones' distribution
+    tilted exponentially, which is normal with another mean.
+    """
+    rng = data_rng()
+    covariance = np.array([[1, 0.6, 0.5], [0.6, 1, 0.2], [0.5, 0.2, 1]])
+    scores = rng.multivariate_normal(np.zeros(3), covariance, size=n)
+    scores[::2] += slope * covariance[column]
+    observed = np.ones(scores.shape, dtype=bool)
+    observed[::2, 0] = False
+    return np.where(observed, scores, 0), observed, Gaussian(np.zeros(3), covariance)
+
+
+def slopes_of(scores, observed, gaussian, is_number=True):
+    layout = Layout(np.arange(3), np.full(3, is_number))
+    return selection_slopes(layout, gaussian, scores, observed, data_rng())
+
+
+@pytest.mark.parametrize("slope", [1.0, -0.6])
+def test_values_missing_by_their_size_have_the_slope_of_the_log_odds(slope):
+    scores, observed, gaussian = rows_missing_by(slope, column=0)
+    slopes = slopes_of(scores, observed, gaussian)
+    assert_allclose(slopes, [slope, 0, 0], atol=0.25)
+    assert_array_equal(slopes[1:], 0)
+    assert slopes_of(scores, observed, gaussian, is_number=False) is None
+
+
+def test_values_missing_by_another_column_have_no_slope():
+    scores, observed, gaussian = rows_missing_by(1.0, column=1)
+    assert slopes_of(scores, observed, gaussian) is None
+
+
+def test_values_missing_with_those_of_another_column_have_no_slope():
+    scores, observed, gaussian = rows_missing_by(1.0, column=0)
+    observed[:, 2] = observed[:, 0]
+    scores[:, 2] *= observed[:, 2]
+    assert slopes_of(scores, observed, gaussian) is None
+
+
+def test_values_missing_at_random_have_no_slope():
+    assert slopes_of(*rows_missing_by(0.0, column=0)) is None
+
+
+def test_few_missing_values_have_no_slope():
+    scores, observed, gaussian = rows_missing_by(1.0, column=0)
+    observed[18:, 0] = True
+    assert slopes_of(scores, observed, gaussian) is None
+
+
 def test_complete_rows_have_their_mean_and_covariance():
     X, _ = incomplete_rows()
     observed = np.ones(X.shape, bool)
@@ -107,7 +169,8 @@ def test_many_columns_by_expectation_and_maximisation(monkeypatch):
 
 def blocks_of_columns(monkeypatch, n=200, p=24):
     """Columns of three factors, a mask, and distributions of blocks of six."""
-    monkeypatch.setattr(_predictors, "_MOST_TOGETHER", 9)
+    for module in (_predictors, _stacking):
+        monkeypatch.setattr(module, "MOST_TOGETHER", 9)
     monkeypatch.setattr(_predictors, "_FACTORS", 3)
     rng = data_rng()
     X = rng.normal(size=(n, 3)) @ rng.normal(size=(3, p)) + 0.5 * rng.normal(size=(n, p))

@@ -417,6 +417,24 @@ def test_linear_columns_are_as_good_as_linear():
 
 
 @pytest.mark.any_backend
+def test_values_missing_by_their_size_are_less_biased():
+    rng = data_rng()
+    true = rng.normal(size=(600, 1)) + 0.7 * rng.normal(size=(600, 4))
+    gone = np.zeros(true.shape, dtype=bool)
+    gone[:, 0] = rng.uniform(size=600) < 0.8 / (1 + np.exp(-3 * true[:, 0]))
+    X = np.where(gone, np.nan, true)
+    imputer = AEImputer(n_steps=50, n_estimators=1, random_state=0).fit(X)
+    filled = imputer.transform(X)[gone].mean()
+    draws = np.mean([drawn[gone].mean() for drawn in imputer.sample(X, 5, random_state=0)])
+    model = imputer._imputation.fold_models[0]
+    object.__setattr__(model.neighbors, "log_odds", None)
+    plain = imputer.transform(X)[gone].mean()
+    assert plain < filled
+    assert abs(filled - true[gone].mean()) < 0.7 * abs(plain - true[gone].mean())
+    assert abs(draws - filled) < 0.15
+
+
+@pytest.mark.any_backend
 def test_many_columns():
     rng = data_rng()
     true = np.tanh(rng.normal(size=(90, 4)) @ rng.normal(size=(4, 140)))

@@ -223,6 +223,13 @@ def test_numbers_of_a_layout_are_drawn_in_and_flags_are_not():
     assert_allclose(squash(layout.stretched(rows))[:, 0], rows[:, 0])
 
 
+class EqualWeights(np.random.RandomState):
+    """A generator by which a Bayesian bootstrap weights all rows alike."""
+
+    def exponential(self, scale=1.0, size=None):
+        return np.ones(size)
+
+
 def test_means_over_near_rows():
     reference = np.array([[0.0, 1], [1, 0], [2, 2]])
     values = np.array([[10.0, 20], [11, 21], [12, 22]])
@@ -241,15 +248,50 @@ def test_means_over_near_rows():
     expected[0, 0] = first[0] @ values[:, 0] / first[0].sum()
     expected[:, 1] = second @ values[:, 1] / second.sum(axis=1)
     assert_allclose(means, expected, rtol=1e-5)
-    samples, mean = neighbors.draw(
-        np.tile(rows[:1], (4000, 1)), np.ones((4000, 2), bool), 1, RNG
-    )
+    many, rng = (np.tile(rows[:1], (4000, 1)), np.ones((4000, 2), bool)), EqualWeights()
+    samples, mean = neighbors.draw(*many, 1, rng)
     assert_allclose(mean, expected[0, 1], rtol=1e-5)
     assert_allclose(
         [(samples == value).mean() for value in values[:, 1]],
         second[0] / second[0].sum(),
         atol=0.03,
     )
+
+
+def test_near_rows_are_drawn_by_a_bootstrap_of_their_own():
+    """The share of each row varies between draws as that of a Dirichlet distribution."""
+    reference, values = np.zeros((3, 1)), np.arange(3.0)[:, np.newaxis]
+    neighbors = KernelRegression(
+        np.ones((1, 1)), np.array([0]), reference, values, np.ones((3, 1), bool)
+    )
+    rows, visible = np.zeros((300, 1)), np.ones((300, 1), bool)
+    drawn = [neighbors.draw(rows, visible, 0, RNG) for _ in range(400)]
+    assert_allclose([mean for _, mean in drawn], 1)
+    shares = np.array([[(samples == k).mean() for k in range(3)] for samples, _ in drawn])
+    assert_allclose(shares.mean(axis=0), 1 / 3, atol=0.05)
+    assert_allclose(shares.var(axis=0), 1 / 18, atol=0.015)  # of a Dirichlet of three ones
+
+
+def test_means_of_missing_values_weight_near_rows_by_their_odds():
+    reference, rows = np.array([[0.0, 1], [1, 0], [2, 2]]), np.array([[0.5, 1.0]])
+    values, log_odds = np.array([[10.0], [11], [12]]), np.array([[-1.0], [0.5], [2.0]])
+    neighbors = KernelRegression(
+        np.array([[1.0, 0.5]]),
+        np.array([0]),
+        reference,
+        values,
+        np.ones((3, 1), bool),
+        log_odds,
+    )
+    mask = np.array([[True]])
+    weight = np.exp(-np.square(rows - reference) @ [1.0, 0.5])
+    plain = neighbors(rows, np.ones((1, 2), bool), mask)
+    assert_allclose(plain[0], weight @ values / weight.sum(), rtol=1e-5)
+    tilted = neighbors(rows, np.ones((1, 2), bool), mask, tilted=True)
+    weight *= np.exp(log_odds[:, 0])
+    assert_allclose(tilted[0], weight @ values / weight.sum(), rtol=1e-5)
+    _, mean = neighbors.draw(rows, np.ones((1, 2), bool), 0, RNG)
+    assert_allclose(mean, tilted, rtol=1e-5)
 
 
 @pytest.mark.parametrize("tied", [False, True])

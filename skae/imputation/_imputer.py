@@ -58,7 +58,8 @@ class AEImputer(TransformerMixin, CallbackSupportMixin, BaseEstimator):
     a normal distribution of the columns [2]_, and by one of their ranks; a mean over the
     nearest rows, by distances in which the weights of the columns are trained; and the
     correction of that mean by a network. Their weights are set on rows that were left out,
-    so that where nothing else helps the linear prediction remains.
+    so that where nothing else helps the linear prediction remains. Where numbers are missing
+    by their own size, near rows are weighted by the odds of theirs to be missing [3]_.
 
     Parameters
     ----------
@@ -140,6 +141,9 @@ class AEImputer(TransformerMixin, CallbackSupportMixin, BaseEstimator):
 
     .. [2] R. J. A. Little and D. B. Rubin, "Statistical Analysis with Missing Data",
        Wiley, 2019, chapter 11.
+
+    .. [3] J. K. Kim and C. L. Yu, "A Semiparametric Estimation of Mean Functionals with
+       Nonignorable Missing Data", Journal of the American Statistical Association, 2011.
 
     Examples
     --------

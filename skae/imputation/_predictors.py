@@ -7,6 +7,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtri
+from sklearn.utils import gen_batches
 from sklearn.utils.extmath import randomized_svd
 
 from skae.corruption._corruptions import Draws, NumpyDraws
@@ -30,7 +31,7 @@ _NARROW = 32
 
 # With more columns than this in all, they are fitted in blocks of like columns, each together
 # with factors of the columns outside: chosen on MNIST and on made tables, `imputation.py`.
-_MOST_TOGETHER, _FACTORS = 128, 32
+MOST_TOGETHER, _FACTORS = 128, 32
 
 # Entries of the matrices that are solved at a time, where few have the size of all columns and
 # where they are small, and of the matrix of rows and reference rows that is computed at a time.
@@ -212,6 +213,24 @@ class Gaussian:
             filled[index[row], column] = self.mean[column] - shift[row, place, 0]
         return filled
 
+    @BLAS_LIMITS.single()
+    def by_others(self, X: Array, observed: Array) -> Array:
+        """Conditional mean of each value given the other observed ones of its row.
+
+        All arrays : (n_samples, n_features).
+        """
+        means, diagonal = np.empty(X.shape), np.arange(X.shape[1])
+        for part in gen_batches(len(X), max(_CHUNK_ENTRIES // X.shape[1] ** 2, 1)):
+            known = observed[part]
+            matrix = self.covariance * (known[:, :, np.newaxis] & known[:, np.newaxis, :])
+            matrix[:, diagonal, diagonal] += ~known
+            inverse = np.linalg.inv(matrix)
+            centred = np.where(known, X[part] - self.mean, 0)
+            pulls = (inverse @ centred[:, :, np.newaxis])[:, :, 0]
+            shift = centred - pulls / inverse[:, diagonal, diagonal]
+            means[part] = self.mean + np.where(known, shift, pulls @ self.covariance)
+        return means
+
 
 @dataclass(frozen=True)
 class BlockGaussian:
@@ -239,7 +258,7 @@ class BlockGaussian:
 
         X, and the mask of observed values : (n_samples, n_features).
         """
-        X, observed = enough_rows(X, observed, _MOST_TOGETHER, rng)
+        X, observed = enough_rows(X, observed, MOST_TOGETHER, rng)
         count = np.maximum(observed.sum(axis=0), 1)
         center = np.where(observed, X, 0).sum(axis=0) / count
         centred = np.where(observed, X - center, 0)
@@ -250,7 +269,7 @@ class BlockGaussian:
         )
         loadings = directions.T * singular / np.sqrt(len(Z))
         noise = max(1 - float(np.square(loadings).sum(axis=1).mean()), 0.1)
-        blocks = like_columns(np.abs(Z.T @ Z), _MOST_TOGETHER - _FACTORS)
+        blocks = like_columns(np.abs(Z.T @ Z), MOST_TOGETHER - _FACTORS)
         model = cls(center, scale, loadings, noise, blocks, ())
         gaussians = tuple(
             Gaussian.from_data(rows, mask, rng)
@@ -299,14 +318,6 @@ def enough_rows(
         return X, observed
     chosen = rng.permutation(len(X))[:enough]
     return X[chosen], observed[chosen]
-
-
-def normal_distribution(
-    X: Array, observed: Array, rng: np.random.RandomState
-) -> Gaussian | BlockGaussian:
-    """Normal distribution of all columns, or of blocks of them; X : (n_samples, n_features)."""
-    kind = Gaussian if X.shape[1] <= _MOST_TOGETHER else BlockGaussian
-    return kind.from_data(X, observed, rng)
 
 
 def like_columns(similarity: Array, size: int) -> Array:
@@ -375,7 +386,8 @@ class KernelRegression:
     kernel; `reference` : (n_reference, n_values), rows without missing values, between which
     distances are measured; `targets` : (n_reference, n_targets), values of which means are
     taken, all float32; `column_of` : (n_targets,), the kernels that these belong to;
-    `observed` : (n_reference, n_kernels), mask of the targets.
+    `observed` : (n_reference, n_kernels), mask of the targets; `log_odds` : (n_reference,
+    n_kernels), of a value to be missing, by which rows are weighted besides for missing values.
     """
 
     weight: Array
@@ -383,25 +395,45 @@ class KernelRegression:
     reference: Array
     targets: Array
     observed: Array
+    log_odds: Any = None
 
     @classmethod
     def from_rows(
-        cls, layout: Layout, rows: TrainingRows, reference: Array, weight: Array
+        cls,
+        layout: Layout,
+        rows: TrainingRows,
+        reference: Array,
+        weight: Array,
+        slopes: Array | None = None,
     ) -> "KernelRegression":
-        """Kernel regression on (n_reference,) rows by weights (n_kernels, n_values)."""
-        targets = rows.targets[reference]
+        """Kernel regression on (n_reference,) rows by weights (n_kernels, n_values).
+
+        slopes : (n_columns,), of the log-odds to be missing in scores, where any is not zero.
+        """
+        targets, log_odds = rows.targets[reference], None
+        if slopes is not None:
+            first = np.searchsorted(layout.column_of, np.arange(len(slopes)))
+            log_odds = (rows.scores[np.ix_(reference, first)] * slopes).astype(np.float32)
         return cls(
             weight.astype(np.float32),
             np.tile(layout.kernel_of[layout.column_of], 2),
             rows.filled[reference].astype(np.float32),
             np.hstack([targets, layout.stretched(targets)]).astype(np.float32),
             ~rows.masked(layout)[:, reference].T,
+            log_odds,
         )
 
     def __call__(
-        self, X: Array, visible: Array, target_mask: Array, self_index: Array | None = None
+        self,
+        X: Array,
+        visible: Array,
+        target_mask: Array,
+        self_index: Array | None = None,
+        tilted: bool = False,
     ) -> Array:
         """Means where the target mask, (n_samples, n_kernels), is true; zero elsewhere.
+
+        They are those of observed values, or if `tilted` those of missing ones.
 
         X, and the mask of the values that distances depend on : (n_samples, n_values);
         self_index : (n_samples,), the reference row that a row is itself, which is masked,
@@ -416,7 +448,7 @@ class KernelRegression:
                 index = np.flatnonzero(target_mask[:, j])
                 at = None if self_index is None else self_index[index]
                 columns = np.flatnonzero(self.column_of == j)
-                parts = self._kernel(j, X[index], visible[index], at)
+                parts = self._kernel(j, X[index], visible[index], at, tilted)
                 for part, kernel, total, targets in parts:
                     means[np.ix_(index[part], columns)] = kernel @ targets / total
         return means
@@ -426,21 +458,24 @@ class KernelRegression:
     ) -> tuple[Array, Array]:
         """Targets of kernel j in a reference row that is drawn by weight, and their mean.
 
-        X, visible : (n_samples, n_values), as above; both results : (n_samples, n_targets of
-        the kernel).
+        Both are those of missing values. The reference rows are weighted at random besides, as
+        in a Bayesian bootstrap (Rubin, 1981), so that samples vary by as much as is unknown.
+        X, visible : (n_samples, n_values); both results : (n_samples, n_targets of the kernel).
         """
         X = np.where(visible, X, 0).astype(np.float32)
         values = np.zeros((len(X), np.count_nonzero(self.column_of == j)))
         mean = np.zeros_like(values)
-        for part, kernel, total, targets in self._kernel(j, X, visible, None):
-            point = total * rng.uniform(size=total.shape)
-            row = (np.cumsum(kernel, axis=1) < point).sum(axis=1)
-            values[part] = targets[row.clip(0, len(targets) - 1)]
+        weight = rng.exponential(size=np.count_nonzero(self.observed[:, j]))
+        for part, kernel, total, targets in self._kernel(j, X, visible, None, True):
             mean[part] = kernel @ targets / total
+            cumulative = np.cumsum(kernel * weight, axis=1)
+            point = cumulative[:, -1:] * rng.uniform(size=total.shape)
+            row = (cumulative < point).sum(axis=1)
+            values[part] = targets[row.clip(0, len(targets) - 1)]
         return values, mean
 
     def _kernel(
-        self, j: int, X: Array, visible: Array, self_index: Array | None
+        self, j: int, X: Array, visible: Array, self_index: Array | None, tilted: bool
     ) -> Iterator[tuple[slice, Array, Array, Array]]:
         """Kernel j (n_part, n_usable), its sums, and targets, some rows at a time.
 
@@ -457,6 +492,8 @@ class KernelRegression:
             logit = weight * np.tile(self.weight[j], 2) @ rows
             if self_index is not None:
                 logit[self_index[part, np.newaxis] == usable] = MASKED
+            if tilted and self.log_odds is not None:
+                logit += self.log_odds[usable, j]
             logit -= logit.max(axis=1, keepdims=True)
             kernel = np.exp(logit, out=logit)
             yield part, kernel, kernel.sum(axis=1, keepdims=True), targets

@@ -6,9 +6,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import nnls
+from scipy.special import softmax
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import log_loss
 
 from skae.corruption._corruptions import draw_pool
 from skae.imputation._predictors import (
+    MOST_TOGETHER,
     BlockGaussian,
     Gaussian,
     KernelRegression,
@@ -17,7 +21,6 @@ from skae.imputation._predictors import (
     TrainingRows,
     hide_values,
     like_columns,
-    normal_distribution,
 )
 from skae.inference._dense import DenseForward
 from skae.networks._dense import DenseCoder
@@ -59,6 +62,11 @@ _ROWS_AN_EPOCH = 2048
 # Distributions and networks are fitted to this many rows at most, or to as many as make twice
 # the steps of training.
 _MOST_ROWS = 2**15
+
+# Rows that show if values are missing by their own size, the least number of missing and of
+# observed values of a column, the least slope that changes a mean, and the odds beforehand of
+# missing at random, by their size, by another column, by all: `multiple_imputation.py`.
+_SELECTION_ROWS, _LEAST_MISSING, _LEAST_SLOPE, _PRIOR = 2000, 10, 0.05, (1, 0.05, 1, 1)
 
 # How much faster than the network the logarithms of the weights of columns are trained.
 _RATE = 30.0
@@ -149,11 +157,12 @@ class Imputation:
         rows = TrainingRows(X, layout.stretched(X), scores, filled, observed, targets)
         fold = rng.permutation(len(X)) % _FOLDS
         weight = initial_weight(layout, rows, rng)
+        slopes = selection_slopes(layout, gaussians[1], scores, observed, rng)
         loss_curves = []
         for k in range(config.n_models):
             out = fold == k % _FOLDS
             model, self_index, loss_curve = _train_fold_model(
-                layout, rows, ~out, weight, config, rng, monitor
+                layout, rows, ~out, weight, slopes, config, rng, monitor
             )
             out = rng.permutation(np.flatnonzero(out))[:_STACKING_ROWS]
             stacking = imputation._weights(model, rows, out, self_index[out], rng)
@@ -226,7 +235,13 @@ class Imputation:
             others = self._model_predictions(model, X, scores, mask, target_mask)
             weights = model.stacking_weights[:, np.newaxis]
             total += (weights * [*linear, *others]).sum(axis=0)
-        return total / len(self.fold_models)
+            log_odds = model.neighbors.log_odds
+            if log_odds is not None:
+                is_tilted = target_mask & log_odds.any(axis=0)
+                tilted = model.neighbors(scores, mask, is_tilted, tilted=True)[:, X.shape[1] :]
+                total += np.where(is_tilted[:, self.layout.column_of], tilted - others[0], 0)
+        limits = self.layout.stretched(self.low), self.layout.stretched(self.high)
+        return (total / len(self.fold_models)).clip(*limits)
 
     def _linear_predictions(
         self,
@@ -302,6 +317,55 @@ class Imputation:
         return weights
 
 
+def normal_distribution(
+    X: Array, observed: Array, rng: np.random.RandomState
+) -> Gaussian | BlockGaussian:
+    """Normal distribution of all columns, or of blocks of them; X : (n_samples, n_features)."""
+    kind = Gaussian if X.shape[1] <= MOST_TOGETHER else BlockGaussian
+    return kind.from_data(X, observed, rng)
+
+
+def selection_slopes(
+    layout: Layout,
+    gaussian: Gaussian | BlockGaussian,
+    scores: Array,
+    observed: Array,
+    rng: np.random.RandomState,
+) -> Array | None:
+    """Slopes (n_columns,) of the log-odds of values to be missing in their own normal scores.
+
+    The slope of log-odds in the value itself is that in its conditional mean, where values are
+    normal, and weights rows by exponential tilting (Kim and Yu, 2011). It is multiplied by the
+    probability, by the Bayesian information criterion, that which values are missing depends
+    on their conditional mean, and not on the value or the mask of another column, on all of
+    these, or on nothing. scores : (n_samples, n_values); observed : (n_samples, n_columns).
+    None: all are near zero, or there are many columns.
+    """
+    if layout.shared_kernels is not None or isinstance(gaussian, BlockGaussian):
+        return None
+    index = rng.permutation(len(scores))[:_SELECTION_ROWS]
+    scores, observed = scores[index], observed[index]
+    means = gaussian.by_others(scores, observed[:, layout.column_of])
+    n, slopes = len(observed), np.zeros(observed.shape[1])
+    for j in range(len(slopes)):
+        columns, missing = np.flatnonzero(layout.column_of == j), ~observed[:, j]
+        few = not _LEAST_MISSING <= missing.sum() <= n - _LEAST_MISSING
+        if few or not layout.is_number[columns[0]]:
+            continue
+        others = np.hstack([np.delete(scores, columns, axis=1), np.delete(observed, j, axis=1)])
+        others = (others - others.mean(axis=0)) / np.maximum(others.std(axis=0), 1e-6)
+        nearest = np.abs(others.T @ (missing - missing.mean())).argmax()
+        criteria = [2 * log_loss(missing, np.full(n, missing.mean()), normalize=False)]
+        models: list[LogisticRegression] = []
+        for features in (means[:, columns], others[:, [nearest]], others):
+            models.append(LogisticRegression(solver="newton-cholesky").fit(features, missing))
+            loss = log_loss(missing, models[-1].predict_proba(features), normalize=False)
+            criteria.append(2 * loss + features.shape[1] * np.log(n))
+        slopes[j] = softmax(np.log(_PRIOR) - np.array(criteria) / 2)[1] * models[0].coef_[0, 0]
+    slopes[np.abs(slopes) < _LEAST_SLOPE] = 0
+    return slopes if slopes.any() else None
+
+
 def shared_kernels(layout: Layout, filled: Array) -> Array | None:
     """The kernel of each column of the table, (n_columns,), by rows without missing values.
 
@@ -352,6 +416,7 @@ def _train_fold_model(
     rows: TrainingRows,
     train_mask: Array,
     initial_weight: Array,
+    slopes: Array | None,
     config: ImputationTraining,
     rng: np.random.RandomState,
     monitor: Any,
@@ -359,8 +424,9 @@ def _train_fold_model(
     """Train a kernel regression and its corrector on the rows of `train_mask`, (n_samples,).
 
     Any row may be a reference row. `initial_weight` : (n_kernels, n_values), weights of the
-    columns in distances. Returns the model without stacking weights, the reference row that
-    each row is itself, (n_samples,), or a larger number, and the loss of each epoch.
+    columns in distances; `slopes` : (n_columns,), of log-odds to be missing. Returns the model
+    without stacking weights, the reference row that each row is itself, (n_samples,), or a
+    larger number, and the loss of each epoch.
     """
     from skae.training._train import train_for
 
@@ -409,7 +475,7 @@ def _train_fold_model(
     order = rng.permutation(n)
     reference = order[:_MOST_FINAL_REFERENCES]  # more than training can afford
     weight = np.exp(_RATE * done.weights[0])
-    neighbors = KernelRegression.from_rows(layout, rows, reference, weight)
+    neighbors = KernelRegression.from_rows(layout, rows, reference, weight, slopes)
     model = FoldModel(neighbors, DenseForward(coder, done.weights[1:]))
     return model, np.argsort(order), done.loss_curve
 
