@@ -156,5 +156,16 @@ def test_central_rows_by_the_distance_to_a_neighbour(n_rows):
     assert expected.sum() == n_rows - int(0.34 * n_rows)
 
 
+def test_central_rows_of_many_columns_by_the_euclidean_distance(monkeypatch):
+    monkeypatch.setattr("skae.anomaly._folds._MANY_COLUMNS", 2)
+    rng = np.random.RandomState(5)
+    Z = rng.normal(size=(60, 2)) * np.arange(1, 61)[:, np.newaxis]
+    distances = np.sqrt(np.square(Z[:, np.newaxis] - Z).sum(axis=2))
+    expected = trim_mask(np.sort(distances, axis=1)[:, 20], Z, 0.34)
+    assert_array_equal(central_mask(Z, 0.34, rng), expected)
+    manhattan = np.abs(Z[:, np.newaxis] - Z).sum(axis=2)
+    assert (trim_mask(np.sort(manhattan, axis=1)[:, 20], Z, 0.34) != expected).any()
+
+
 def test_two_rows_are_both_central():
     assert_array_equal(central_mask(np.array([[0.0], [9.0]]), 0.5, None), [True, True])

@@ -35,8 +35,9 @@ from skae.anomaly._explanation import TableExplanation
 from skae.anomaly._folds import Folds, central_mask, trim_mask
 from skae.anomaly._neighbors import NearestRows
 from skae.anomaly._scores import CombinedScore, ReconstructionScore
-from skae.anomaly._training import DenoiserTraining, _SharedMonitor
+from skae.anomaly._training import DenoiserTraining, Projection, _SharedMonitor
 from skae.estimators._fit_callbacks import FitMonitor
+from skae.inference._dense import DenseForward
 from skae.networks._dense import DenseCoder
 from skae.tables import TabularEncoder
 from skae.tables._layout import ColumnLayout
@@ -105,6 +106,17 @@ def test_distance_to_the_nearest_rows(reference, k, relative):
     assert neighbor_distance(rows, known, k).row_entries >= k
 
 
+def test_distances_of_many_columns_are_products(reference, monkeypatch):
+    rows, known, Z = reference
+    few = NearestRows(rows, known, 3, True)
+    for name, value in {"_FEW_ENTRIES": 0, "_MANY_COLUMNS": 3, "_MOST_ROWS": 7}.items():
+        monkeypatch.setattr(f"skae.anomaly._neighbors.{name}", value)
+    monkeypatch.setattr("skae.anomaly._neighbors.nearest", None)
+    many = NearestRows(rows, known, 3, True)
+    assert_allclose(many.own_distance, few.own_distance)
+    assert_allclose(many.scores(Z, [0, 1]), distance_scores(Z, rows, known, 3, True))
+
+
 def test_a_model_that_has_few_rows_has_fewer_neighbours(reference):
     rows, _, Z = reference
     known = np.arange(30) < 3
@@ -143,7 +155,7 @@ def number_encoding(scaler=None, low=-9.0, high=9.0):
 
 def denoising_error(denoisers, rows, level=0.5, highest=2.0):
     """Errors of denoisers that are known, in units of the mean over these rows."""
-    error = DenoisingError(SimpleNamespace(noise_level=highest), None)
+    error = DenoisingError(SimpleNamespace(noise_level=highest, hidden=()), None)
     error.denoisers, error.noise, error.level = denoisers, NOISE, level
     error.layout, error.has_blanks = ColumnLayout.numeric(3), False
     data = SimpleNamespace(rows=number_encoding().encode(rows))
@@ -293,6 +305,71 @@ def test_denoisers_are_plain_networks_with_the_level_as_an_input():
     curves = detector._score.loss_curves
     assert len(curves) == 3
     assert_allclose(detector.loss_curve_, np.mean(curves, axis=0))
+
+
+def test_components_of_many_columns():
+    rng = data_rng()
+    X = rng.normal(size=(40, 2)) @ rng.normal(size=(2, 12)) + 5
+    missing = rng.random_sample(X.shape) < 0.05
+    rows = Rows(np.where(missing, 0.0, X), np.where(missing, np.nan, X), np.ones(40))
+    projection = Projection.from_data(Rows(X, None, np.ones(40)), 2, rng)
+    assert_allclose(projection.centre, X.mean(axis=0), rtol=1e-5)
+    assert_allclose(projection.axes.T @ projection.axes, np.eye(2), atol=1e-5)
+    code = projection.rows(Rows(X)).inputs
+    assert_allclose(np.square(code).mean(), 1, rtol=1e-4)
+    restored = code @ projection.axes.T * projection.scale + projection.centre
+    assert_allclose(restored, X, atol=1e-3)
+    losses = projection.losses([0.0, 2.0])
+    assert_allclose(losses, [0, 2 * np.square(X - X.mean(axis=0)).mean()], rtol=1e-3, atol=1e-6)
+    # Missing values are as all others say, as far as three rounds go, and zero in inputs.
+    found = projection.rows(rows)
+    assert_allclose(found.inputs, projection.rows(Rows(rows.inputs)).inputs)
+    error, of_zeros = (np.square(z - code).sum() for z in (found.targets, found.inputs))
+    assert error < 0.1 * of_zeros
+    # Weights count as repeated rows do.
+    weight = np.arange(40) % 3
+    weighted = Projection.from_data(Rows(X, None, weight), 2, rng)
+    repeated = Projection.from_data(Rows(np.repeat(X, weight, axis=0)), 2, rng)
+    assert_allclose(weighted.scale, repeated.scale, rtol=1e-4)
+    assert_allclose(weighted.centre, repeated.centre, rtol=1e-4)
+
+
+@pytest.mark.parametrize("hidden", [(4,), (6, 4)])
+def test_a_denoiser_of_components_is_one_of_columns(hidden):
+    rng = data_rng()
+    axes = np.linalg.qr(rng.normal(size=(12, 3)))[0]
+    projection = Projection(rng.normal(size=12), axes, 2.5, 0.0)
+    coder = DenseCoder(4, 3, hidden, "leaky_relu", "linear", linear_path=False)
+    weights = [rng.normal(size=shape).astype(np.float32) for shape in coder.shapes]
+    X, level = rng.normal(size=(5, 12)), np.full((5, 1), 0.3)
+    inputs = np.hstack([(X - projection.centre) @ axes, level]) / 2.5
+    expected = 2.5 * DenseForward(coder, weights)(inputs) @ axes.T + projection.centre
+    wide = replace(coder, n_inputs=13, n_outputs=12)
+    restored = DenseForward(wide, projection.of_columns(weights))(np.hstack([X, level]))
+    assert_allclose(restored, expected, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("hidden", [(4,), (6, 4)])
+def test_denoisers_of_many_columns(hidden):
+    X = data_rng().normal(size=(60, 3)) @ data_rng(1).normal(size=(3, 12))
+    detector = AEAnomalyDetector(**QUICK | {"hidden_layer_sizes": hidden}).fit(X)
+    denoising, encoding = detector._score.components[0], detector._score.encoding
+    coder = DenseCoder(13, 12, hidden, "leaky_relu", "linear", linear_path=False)
+    assert [each.coder for each in denoising.denoisers] == [coder] * 3
+    # First and last layer are in the same components, as many as the narrowest layer has units.
+    for denoiser in denoising.denoisers:
+        first, last = denoiser.weights[0][:-1], denoiser.weights[-2]
+        assert np.linalg.matrix_rank(np.hstack([first, last.T]), tol=1e-4) == 4
+    for dtype, rtol in ((np.float64, 1e-9), (np.float32, 1e-3)):
+        rows = encoding.encode(X.astype(dtype))
+        expected = [errors.sum(axis=1) for errors in denoising.errors(rows, [2, 0])]
+        assert_allclose(list(denoising.totals(rows, [2, 0])), expected, rtol=rtol)
+    # Values that are missing have no error.
+    X[::5, 1] = np.nan
+    rows = encoding.encode(X)
+    expected = [errors.sum(axis=1) for errors in denoising.errors(rows, [0])]
+    assert_allclose(list(denoising.totals(rows, [0])), expected)
+    assert np.isfinite(detector.fit(X).score_samples(X)).all()
 
 
 class DistanceToCentre(Component):

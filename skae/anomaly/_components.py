@@ -8,7 +8,7 @@ class here and an entry there; one that ONNX is to support has a function in
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -18,8 +18,9 @@ from skae.anomaly._calibration import lower_quantile
 from skae.anomaly._encoding import EncodedRows, NumberEncoding, TableEncoding
 from skae.anomaly._folds import Folds, trim_mask
 from skae.anomaly._neighbors import NearestRows
-from skae.anomaly._training import DenoiserTraining
+from skae.anomaly._training import DenoiserTraining, is_wide
 from skae.inference._dense import DenseForward
+from skae.networks._base import ACTIVATIONS
 from skae.tables._layout import ColumnLayout
 from skae.utils._arrays import whole_numbers
 from skae.utils._rows import Rows, filled
@@ -31,8 +32,10 @@ Array = NDArray[Any]
 _LEVEL = 0.25
 _N_PAIRS = 1
 
-# Rows over which a mean error is taken, at most.
+# Rows over which a mean error is taken, at most; entries of numeric rows, if these are rows
+# enough.
 MOST_ROWS = 2000
+_MOST_ENTRIES, _FEWEST_ROWS = 2**20, 400
 
 # Least error of a column, relative to the mean of all, that is a unit: a column that follows
 # from the others makes a row anomalous, and does not drown the others.
@@ -167,10 +170,12 @@ class DenoisingError(Component):
         """Set the unit of the errors, with the positions of the training rows of each fold."""
         self.unit = np.ones((len(self.denoisers), 1))
         if not self.has_blanks:
+            # Of many columns fewer rows have as many errors.
+            most = min(MOST_ROWS, max(_MOST_ENTRIES // self.layout.n_numbers, _FEWEST_ROWS))
             means = []
             for model, part in enumerate(parts):
-                rows = data.rows.take(part[:MOST_ROWS])
-                total = next(self.errors(rows, [model])).sum()
+                rows = data.rows.take(part[:most])
+                total = next(self.totals(rows, [model])).sum()
                 means.append(total / max(rows.n_counted.sum(), 1) or 1.0)
             self.unit = np.array(means)[:, np.newaxis]
             return
@@ -193,13 +198,13 @@ class DenoisingError(Component):
         geometric mean of the components.
         """
         n_counted, missing = np.maximum(rows.n_counted, 1), rows.missing.sum(axis=1)
+        if self.high is None:
+            return [total / n_counted + missing for total in self.totals(rows, models)]
         scores = []
         for errors in self.errors(rows, models):
             score = errors.sum(axis=1) / n_counted + missing
-            if self.high is not None:
-                largest = (errors / self.high).max(axis=1)
-                score = (score + TINY) * np.square(largest + TINY)
-            scores.append(score)
+            largest = (errors / self.high).max(axis=1)
+            scores.append((score + TINY) * np.square(largest + TINY))
         return scores
 
     def shares(self, rows: EncodedRows) -> Iterator[Array]:
@@ -221,13 +226,42 @@ class DenoisingError(Component):
         if not self.contamination_trim:
             return data.reference_mask
         errors = data.folds.held_out_values(
-            lambda j, i: next(self.errors(data.rows.take(i), [j])).sum(axis=1)
+            lambda j, i: next(self.totals(data.rows.take(i), [j]))
         )
         errors = errors / np.maximum(data.rows.n_counted, 1)
         fewer = trim_mask(errors, data.rows.points, self.contamination_trim)
         fewer &= data.reference_mask
         is_enough = (data.folds.train_mask & fewer).sum(axis=1).min() > 1
         return fewer if is_enough else data.reference_mask
+
+    def totals(self, rows: EncodedRows, models: Iterable[int]) -> Iterator[Array]:
+        """Sum of the errors of the columns by each of these fold models, (n_samples,).
+
+        In rows of many columns the restored values are not computed: the square of the distance
+        to a point in the span of the last hidden units takes two products of the rows.
+        """
+        hidden, n_numbers = self.training.hidden, rows.values.shape[1]
+        if self.has_blanks or rows.observed is not None or not is_wide(n_numbers, hidden):
+            yield from (errors.sum(axis=1) for errors in self.errors(rows, models))
+            return
+        X, dtype = rows.values.astype(rows.dtype, copy=False), rows.dtype
+        noise = np.vstack([sign * self.level * self.noise for sign in (1, -1)]).astype(dtype)
+        for model in models:
+            denoiser = self.denoisers[model]
+            _, (first, *_, last) = denoiser.prepared(dtype)
+            coder = replace(denoiser.coder, n_inputs=hidden[0], hidden=hidden[1:])
+            after_first = DenseForward(coder, denoiser.weights[2:])
+            kernel, of_level = first.kernel[:, :-1].T, self.level * first.kernel[:, -1]
+            residual = X - last.bias[:, 0]
+            along = (residual @ last.kernel).astype(np.float64)
+            inputs, squares = X @ kernel, np.square(residual).sum(axis=1, dtype=np.float64)
+            total = np.zeros(len(X))
+            for shift in noise @ kernel + of_level.astype(dtype) + first.bias[:, 0]:
+                units = ACTIVATIONS[coder.activation](inputs + shift)
+                units = after_first(units, last_layer=False).astype(np.float64)
+                total += squares + ((units @ denoiser.gram - 2 * along) * units).sum(axis=1)
+            total = total.clip(0) / len(noise)
+            yield total / self.unit[model]
 
     def errors(
         self, rows: EncodedRows, models: Iterable[int] | None = None, blank: Array | None = None

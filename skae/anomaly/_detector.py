@@ -89,7 +89,8 @@ class AEAnomalyDetector(TableTagsMixin, DetectionMixin, CallbackSupportMixin, Ba
         :class:`AutoencoderTransformer` with ``n_components=0.9``.
 
     hidden_layer_sizes : int or array-like of shape (n_layers,), default=(256, 256)
-        Widths of the hidden layers of the denoisers.
+        Widths of the hidden layers of the denoisers. Numeric rows of at least twice as many
+        columns as the narrowest has units are trained on as many principal components.
 
     noise_level : float, default=0.7
         Highest standard deviation of the noise, in those of the columns. Rows are scored at

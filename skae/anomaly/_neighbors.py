@@ -19,6 +19,11 @@ SAME = 1e-10
 _FEW_ENTRIES = 2**22
 _ENTRIES_BESIDE = 20
 
+# With so many columns one product of matrices for all blocks takes half the time of a search in
+# each of them. Rows for which distances are held at a time.
+_MANY_COLUMNS = 512
+_MOST_ROWS = 1024
+
 # Least distance of neighbours, relative to the median: the densest region is not infinitely
 # dense.
 _LEAST_DISTANCE = 0.1
@@ -60,8 +65,11 @@ class NearestRows:
             for i, models in enumerate(patterns.T)
             if models.any()
         ]
-        found = self._search(rows, range(len(masks)))
-        distance = np.stack([mean for mean, _, _ in found]) / rows.shape[1]
+        most = _MOST_ROWS if rows.shape[1] >= _MANY_COLUMNS else len(rows)
+        parts = [rows[i : i + most] for i in range(0, len(rows), most)]
+        found = [self._search(part, range(len(masks))) for part in parts]
+        means = [np.stack([mean for mean, _, _ in of_part]) for of_part in found]
+        distance = np.hstack(means) / rows.shape[1]
         of_models = [each[mask] for each, mask in zip(distance, masks, strict=True)]
         self.unit = np.array([each.mean() for each in of_models])
         self.own_distance = distance if relative else None
@@ -107,7 +115,12 @@ class NearestRows:
         Z, at_models = np.ascontiguousarray(Z), list(models)
         row = np.arange(len(Z))[:, np.newaxis]
         n_entries = len(Z) * len(self.rows) * (Z.shape[1] + _ENTRIES_BESIDE)
-        every = cdist(Z, self.rows, "sqeuclidean") if n_entries <= _FEW_ENTRIES else None
+        every = None
+        if n_entries <= _FEW_ENTRIES:
+            every = cdist(Z, self.rows, "sqeuclidean")
+        elif Z.shape[1] >= _MANY_COLUMNS:
+            squares = [np.einsum("ij,ij->i", X, X) for X in (Z, self.rows)]
+            every = (np.add.outer(*squares) - 2 * (Z @ self.rows.T)).clip(0)
         found = []
         for at, models_of_block in self.blocks:
             if not models_of_block[at_models].any():

@@ -3,11 +3,12 @@
 import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
+from sklearn.utils.extmath import randomized_svd
 
 from skae.corruption._corruptions import draw_pool
 from skae.inference._dense import DenseForward
@@ -26,6 +27,19 @@ _ROWS_PER_EPOCH = 2**13
 # itself, and each thread compiles one of its own.
 _N_WORKERS = 2
 _STEPS_TO_SHARE = 1500
+
+# Networks of so many times as many columns as units in their narrowest hidden layer, which
+# passes no more directions, are trained on as many principal components. Rows by which these
+# are found, at most, rounds of finding them, and of filling missing values.
+_WIDE = 2
+_MOST_ROWS = 2000
+_N_ROUNDS = 2
+_N_FILLINGS = 3
+
+
+def is_wide(n_numbers: int, hidden: Sequence[int]) -> bool:
+    """True if there are far more columns than units in the narrowest hidden layer."""
+    return bool(hidden) and n_numbers >= _WIDE * min(hidden)
 
 
 @dataclass(frozen=True)
@@ -58,6 +72,9 @@ class DenoiserTraining:
         from skae.training._train import train_for
 
         d, k = rows.inputs.shape[1], 0 if columns is None else len(columns)
+        projects = columns is None and is_wide(d, self.hidden)
+        if projects:
+            d = min(*self.hidden, *map(len, parts))
         coder = DenseCoder(d + k + 1, d, self.hidden, "leaky_relu", "linear", linear_path=False)
         settings: dict[str, Any] = {
             "noise_level": np.float32(self.noise_level),
@@ -68,7 +85,7 @@ class DenoiserTraining:
             settings |= {"blank_rate": np.float32(self.blank_rate), "columns": columns}
         shapes = {name: np.shape(value) for name, value in settings.items()}
         loss = LOSSES["squared_error"]
-        if columns is None and rows.targets is not None:
+        if columns is None and rows.targets is not None and not projects:
             loss = ObservedLoss(loss)
         shared_monitor = _SharedMonitor(monitor)
 
@@ -78,20 +95,28 @@ class DenoiserTraining:
             return NoiseConditionalDenoising(coder.build("denoiser"), shapes, loss)
 
         def train_one(part: Array, seed: int) -> Any:
-            rng = np.random.RandomState(seed)
-            return train_for(
+            rng, some, of_model = np.random.RandomState(seed), rows, settings
+            if projects:
+                some = rows.take(part)
+                projection = Projection.from_data(some, d, rng)
+                some, part = projection.rows(some), np.arange(len(part))
+                of_model = settings | {"noise_level": self.noise_level / projection.scale}
+            done = train_for(
                 self.n_steps,
                 self.learning_rate,
-                rows.take(part[self._epoch(len(part), rng)]),
+                some.take(part[self._epoch(len(part), rng)]),
                 build=build,
                 key=("denoiser", coder, loss, *shapes.values()),
                 weights=coder.random_weights(rng),
-                settings=[np.asarray(value, np.float32) for value in settings.values()],
+                settings=[np.asarray(value, np.float32) for value in of_model.values()],
                 batch_size=self.batch_size,
                 rng=rng,
                 monitor=shared_monitor,
                 n_fits=len(parts),
             )
+            if not projects:
+                return done.weights, done.loss_curve
+            return projection.of_columns(done.weights), projection.losses(done.loss_curve)
 
         seeds = [draw_seed(rng) for _ in parts]
         is_long = self.n_steps * len(parts) >= _STEPS_TO_SHARE
@@ -104,10 +129,11 @@ class DenoiserTraining:
                 shared_monitor.stopped = True
                 pool.shutdown(cancel_futures=True)
                 raise
-        return (
-            [DenseForward(coder, training.weights) for training in trained],
-            [training.loss_curve for training in trained],
-        )
+        if projects:
+            n = rows.inputs.shape[1]
+            coder = replace(coder, n_inputs=n + 1, n_outputs=n)
+        denoisers = [DenseForward(coder, weights) for weights, _ in trained]
+        return denoisers, [curve for _, curve in trained]
 
     def _epoch(self, n_samples: int, rng: np.random.RandomState) -> Array:
         """Positions of the rows of an epoch, each as often as any other."""
@@ -116,6 +142,64 @@ class DenoiserTraining:
             return rng.permutation(n_samples)[:most]
         repeats = max(round(min(_ROWS_PER_EPOCH, most) / n_samples), 1)
         return np.tile(np.arange(n_samples), repeats)
+
+
+@dataclass(frozen=True)
+class Projection:
+    """Principal components of many columns, in which a denoiser is trained.
+
+    Noise of equal size in all columns is noise of equal size in the components, and errors have
+    the same sum of squares in both, beside what is not in the components.
+    """
+
+    centre: Array  # (n_features,)
+    axes: Array  # (n_features, n_components), orthonormal
+    scale: float  # root of the mean variance of the components, by which they are divided
+    rest: float  # sum of the variance of the columns that is not in the components
+
+    @classmethod
+    def from_data(cls, rows: Rows, n_components: int, rng: np.random.RandomState) -> Self:
+        """Components of the rows, or of some of them."""
+        some = rows.take(rng.permutation(len(rows))[:_MOST_ROWS])
+        centre = np.average(some.inputs, axis=0, weights=some.weight).astype(np.float32)
+        X = some.inputs.astype(np.float32, copy=False) - centre
+        weight = np.ones(len(X)) if some.weight is None else some.weight / some.weight.mean()
+        X *= np.sqrt(weight)[:, np.newaxis].astype(np.float32)
+        _, size, axes = randomized_svd(X, n_components, n_iter=_N_ROUNDS, random_state=rng)
+        variance = np.square(size, dtype=np.float64) / len(X)
+        rest = np.square(X, dtype=np.float64).sum() / len(X) - variance.sum()
+        return cls(centre, axes.T, float(np.sqrt(variance.mean())) or 1.0, float(max(rest, 0)))
+
+    def rows(self, rows: Rows) -> Rows:
+        """Rows in components, (n_samples, n_components); missing values are zero.
+
+        The targets, where some are missing, have them as the components complete them.
+        """
+        X = (rows.inputs - self.centre).astype(np.float32, copy=False)
+        inputs = targets = X @ self.axes
+        if rows.targets is not None:
+            missing = np.isnan(rows.targets)
+            for _ in range(_N_FILLINGS):
+                X = np.where(missing, targets @ self.axes.T, X)
+                targets = X @ self.axes
+        targets = None if rows.targets is None else targets / self.scale
+        return Rows(inputs / self.scale, targets, rows.weight)
+
+    def losses(self, curve: Sequence[float]) -> list[float]:
+        """Mean losses of columns from those of components, which are those of each epoch."""
+        n_features, n_components = self.axes.shape
+        variance = n_components * self.scale**2
+        return [(variance * loss + self.rest) / n_features for loss in curve]
+
+    def of_columns(self, weights: Sequence[Array]) -> list[Array]:
+        """Weights of a denoiser of columns, from those of one of components."""
+        kernel, bias, *others, last_kernel, last_bias = weights
+        kernel = kernel / self.scale
+        of_rows = self.axes @ kernel[:-1]
+        first = [np.vstack([of_rows, kernel[-1:]]), bias - self.centre @ of_rows]
+        back = self.scale * self.axes.T
+        last = [last_kernel @ back, last_bias @ back + self.centre]
+        return [array.astype(np.float32) for array in (*first, *others, *last)]
 
 
 class _SharedMonitor:

@@ -78,6 +78,14 @@ class DenseForward:
         load(model, self.weights, self.statistics)
         return model
 
+    @property
+    def gram(self) -> Array:
+        """Products of the last layer's kernel with itself, (n_hidden, n_hidden), in float64."""
+        if "gram" not in self._prepared:
+            kernel = self.coder.layers(self.weights)[-1].kernel.astype(np.float64)
+            self._prepared["gram"] = kernel @ kernel.T
+        return np.asarray(self._prepared["gram"])
+
     def __call__(self, X: Array, *, scaled: bool = True, last_layer: bool = True) -> Array:
         """Output for rows X (n_samples, n_inputs), float32 or float64, in the dtype of X.
 
