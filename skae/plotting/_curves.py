@@ -13,7 +13,6 @@ from skae.plotting._drawing import (
     GREY,
     Array,
     Display,
-    Drawing,
     add_grid,
     axes_for,
     last_step,
@@ -133,7 +132,10 @@ class LossCurveDisplay(Display):
             As in the class and in `plot`.
         """
         estimator = unwrap(estimator, "loss_curve_")
-        best = getattr(estimator, "best_iter_", None), getattr(estimator, "best_loss_", None)
+        best: Any = (
+            getattr(estimator, "best_iter_", None),
+            getattr(estimator, "best_loss_", None),
+        )
         # Of a warm start, the start loss may be that of a later epoch, and so with the starts.
         is_first = not getattr(estimator, "warm_start", False)
         starts = getattr(estimator, "starts_", {}) if is_first else {}
@@ -159,7 +161,32 @@ class LossCurveDisplay(Display):
             **line_params,
         )
 
-    from_curves = Drawing("losses that came from anywhere")
+    @classmethod
+    def from_curves(
+        cls,
+        training: ArrayLike,
+        validation: ArrayLike | None = None,
+        *,
+        start_loss: float | None = None,
+        best: tuple[int, float] | None = None,
+        parts: dict[str, ArrayLike] | None = None,
+        others: dict[str, ArrayLike] | None = None,
+        loss_name: str = "Loss",
+        ending: str = "",
+        name: str | None = None,
+        ax: Any = None,
+        log_scale: bool = False,
+        **line_params: Any,
+    ) -> Self:
+        """Draw losses that came from anywhere, and return the display.
+
+        Parameters are those of the class and of `plot`.
+        """
+        display = cls(
+            training, validation, start_loss=start_loss, best=best, parts=parts,
+            others=others, loss_name=loss_name, ending=ending, name=name,
+        )  # fmt: skip
+        return display.plot(ax, log_scale=log_scale, **line_params)
 
     def plot(self, ax: Any = None, *, log_scale: bool = False, **line_params: Any) -> Self:
         """Draw, and return the display.
@@ -311,6 +338,7 @@ class ComponentCurveDisplay(Display):
         if X is None and pca is not None:
             raise ValueError("pca is scored on X: give X too, or neither.")
         curve_of_pca, score_name = None, _SHARE
+        explained: Any
         sizes, explained = (None, None) if X is not None else _curve_of_search(estimator)
         if sizes is not None:
             score_name = "Mean test score"
@@ -349,7 +377,27 @@ class ComponentCurveDisplay(Display):
             **line_params,
         )
 
-    from_curves = Drawing("curves that came from anywhere")
+    @classmethod
+    def from_curves(
+        cls,
+        explained: ArrayLike,
+        pca: ArrayLike | None = None,
+        *,
+        sizes: ArrayLike | None = None,
+        share: float | None = None,
+        score_name: str = _SHARE,
+        name: str = "Network",
+        ax: Any = None,
+        **line_params: Any,
+    ) -> Self:
+        """Draw curves that came from anywhere, and return the display.
+
+        Parameters are those of the class and of `plot`.
+        """
+        display = cls(
+            explained, pca, sizes=sizes, share=share, score_name=score_name, name=name
+        )
+        return display.plot(ax, **line_params)
 
     def plot(self, ax: Any = None, **line_params: Any) -> Self:
         """Draw, and return the display.

@@ -1,11 +1,8 @@
 """Axes, colours and mosaics of images, and the arrays that displays draw."""
 
-from collections.abc import Callable
-from dataclasses import fields
 from importlib import import_module
-from inspect import Parameter, Signature, signature
 from math import lcm
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,8 +13,6 @@ from skae.utils._arrays import column_names
 from skae.utils._calls import missing_package
 
 Array = NDArray[Any]
-
-D = TypeVar("D", bound="Display")
 
 # Beside the colours of matplotlib's cycle, whose number is of no consequence: see `look`.
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", ">")
@@ -43,31 +38,6 @@ class Display:
     ax_: Any
     axes_: Any
     figure_: Any
-
-
-class Drawing(classmethod):  # type: ignore[type-arg]
-    """A class method of a display, whose parameters are those of the class and of `plot`."""
-
-    def __init__(self, drawn: str) -> None:
-        def draw(cls: Any, *args: Any, ax: Any = None, **params: Any) -> Any:
-            names = {field.name for field in fields(cls)} & params.keys()
-            of_class = {name: params.pop(name) for name in names}
-            return cls(*args, **of_class).plot(ax, **params)
-
-        same = "Parameters are those of the class and of `plot`."
-        draw.__doc__ = f"Draw {drawn}, and return the display.\n\n{same}"
-        super().__init__(draw)
-
-    def __set_name__(self, kind: type[Display], name: str) -> None:
-        self.__func__.__name__ = name
-        self.__func__.__qualname__ = f"{kind.__qualname__}.{name}"
-
-    def __get__(self, display: Any, kind: type[D]) -> Callable[..., D]:  # type: ignore[override]
-        first, *of_plot = signature(kind.plot).parameters.values()  # type: ignore[attr-defined]
-        of_plot = [p.replace(kind=max(p.kind, Parameter.KEYWORD_ONLY)) for p in of_plot]
-        params = [first, *signature(kind).parameters.values(), *of_plot]
-        vars(self.__func__)["__signature__"] = Signature(params, return_annotation=kind)
-        return super().__get__(display, kind)
 
 
 def axes_for(display: Display, ax: Any, size: Any = None) -> Any:
