@@ -5,6 +5,9 @@ reclaim, are not counted. The table is counted; the memory before it (Python, Te
 shown separately. The memory for XLA's compilation is part of the fit, and the same for tables
 of any size. Epochs are measured in wall-clock and in processor seconds of all threads: the
 latter include all reading in the background thread, and not other work on the machine.
+
+`--parts programs` is the growth of a process that fits tables of different widths, with XLA and
+without.
 """
 
 import os
@@ -28,6 +31,7 @@ from _common import (
     print_machine,
     print_table,
     ratio,
+    rss_mb,
     run_worker,
     serve,
 )
@@ -48,7 +52,8 @@ FILE_ROWS, FILE_COLUMNS = 1_310_720, 784  # 4.1 GB in float32
 SUBSET_ROWS = 60_000
 DETECTOR_ROWS, DETECTOR_COLUMNS = 5_000_000, 30  # 0.6 GB in float32
 IMPUTER_ROWS, IMPUTER_COLUMNS = 500_000, 20
-PARTS = ("tables", "file", "detector", "imputer")
+WIDTHS = 200  # tables of different widths, each with a program of its own
+PARTS = ("tables", "file", "detector", "imputer", "programs")
 _RANK = 16
 _BLOCK = 8192
 _MB = 2**20
@@ -291,6 +296,37 @@ def imputer(args, figures):
     return times
 
 
+def programs_worker(n, whole):
+    """Worker: growth from the third table to the last of `n`, with XLA (`whole`) or without."""
+    from skae import AutoencoderTransformer
+    from skae.training import _train
+    from skae.utils._process import malloc_trim
+
+    _train._XLA_MIN_STEPS = 0 if whole else np.inf
+    X = np.random.default_rng(0).normal(size=(64, 10 + n))
+    options = {"hidden_layer_sizes": (32,), "init": "random", "max_iter": 2, "tol": None}
+    sizes = []
+    for i in range(n):
+        AutoencoderTransformer(2, **options, random_state=0).fit(X[:, : 10 + i])
+        if i in (2, n - 1):
+            malloc_trim()
+            sizes.append(rss_mb())
+    return {"growth_mb": sizes[1] - sizes[0]}
+
+
+def programs(args, figures):
+    """Growth over tables of different widths."""
+    n = 6 if args.quick else args.widths
+    rows = []
+    for name, whole in {"with XLA": True, "without": False}.items():
+        note(name)
+        growth = run_worker(__file__, "programs", n=n, whole=whole)["growth_mb"]
+        figures.add("programs", name, "growth_mb", [growth])
+        rows.append((name, growth, growth / (n - 3)))
+    print_table(f"growth over {n} widths", ["", "MB", "MB a program"], rows)
+    return rows[0][1]
+
+
 def main(args):
     """Run the selected parts and print."""
     figures = Figures()
@@ -299,7 +335,9 @@ def main(args):
     peak, slower = file(args, figures) if "file" in args.parts else (None, None)
     most = detector(args, figures) if "detector" in args.parts else None
     copies = imputer(args, figures) if "imputer" in args.parts else None
+    growth = programs(args, figures) if "programs" in args.parts else None
     bars = [
+        (f"tables of {args.widths} widths: growth, MB", "<=", 300, growth),
         ("float32 tables in memory: peak / table", "<=", 2, worst),
         ("file of 4 GB: peak memory in all, MB", "<=", 1500, peak),
         ("a detector on a file: memory of the fit / file", "<=", 1.5, most),
@@ -315,11 +353,13 @@ WORKERS = {
     "file": file_worker,
     "detector": detector_worker,
     "imputer": imputer_worker,
+    "programs": programs_worker,
 }
 
 if __name__ == "__main__":
     parser = parse(__doc__.split("\n\n")[0], repeats=1, parts=PARTS)
     parser.add_argument("--epochs", type=int, default=6, help="epochs of the smaller fits")
+    parser.add_argument("--widths", type=int, default=WIDTHS, help="tables of the last part")
     parser.add_argument("--folder", help="where the file of 4 GB is written")
     arguments = parser.parse_args()
     if arguments.worker:

@@ -1,18 +1,25 @@
 """A grid search over the latent size: skae and a hand-written Keras estimator.
 
     python benchmarks/search.py [--quick] [--repeats N] [--peer-repeats N] [--output FILE]
+        [--parts search folds rows halving]
 
 Five latent sizes, five folds and the final refit: 26 fits of 50 epochs on the digits, one
-after another, each search in a fresh process. Ratios are Keras estimator / skae.
+after another, each search in a fresh process. Ratios are Keras estimator / skae. The other
+parts count processor seconds: `folds` are the fits alone, with the learning rate of the
+defaults and `tol=0` (of the Keras estimator five are timed), `rows` is a refit by the number of
+rows, and `halving` a search in which scikit-learn stops hopeless candidates after a few epochs.
 """
 
 import os
+import time
+from itertools import pairwise
 
 os.environ.setdefault("KERAS_BACKEND", "tensorflow")
 
 from _common import (
     Figures,
     clock,
+    median,
     medians_of,
     parse,
     peak_mb,
@@ -25,6 +32,10 @@ from _common import (
 
 SIDES = ("skae", "Keras estimator")
 SIZES = [2, 4, 8, 16, 32]
+PARTS = ("search", "folds", "rows", "halving")
+ROWS = (500, 1000, 1437, 1797, 3000)
+ENDING = {"tol": 0, "learning_rate": "auto"}  # a fit may end early
+RATES = [0.0003, 0.001, 0.003]  # of the search that is halved
 
 
 def skae_estimator(epochs):
@@ -92,6 +103,83 @@ def keras_estimator(epochs):
     return KerasAutoencoder(epochs=epochs)
 
 
+def digits(n_rows=None):
+    """Standardised digits, as many as wanted."""
+    import numpy as np
+    from sklearn.datasets import load_digits
+    from sklearn.preprocessing import StandardScaler
+
+    X = StandardScaler().fit_transform(load_digits().data)
+    return np.concatenate([X, X])[: n_rows or len(X)]
+
+
+def spent(function, *args):
+    """Processor seconds of a call, in all threads."""
+    start = time.process_time()
+    function(*args)
+    return time.process_time() - start
+
+
+def folds_worker(side, quick):
+    """Worker: processor seconds of a fit, the first with its compilation, on average."""
+    from sklearn.model_selection import KFold
+
+    X = digits(300 if quick else None)
+    make = {"skae": skae_estimator, "Keras estimator": keras_estimator}[side]
+    estimator = make(2 if quick else 50)
+    if side == "skae":
+        estimator.set_params(**ENDING)
+    folds = [train for train, _ in KFold(2 if quick else 5).split(X)]
+    # Each fit of the Keras estimator takes as long as the others.
+    folds = folds if side == "skae" else folds[:1]
+    seconds = [
+        spent(estimator.set_params(n_components=size).fit, X[train])
+        for size in SIZES
+        for train in folds
+    ]
+    return {"seconds": sum(seconds) / len(seconds)}
+
+
+def rows_worker(quick):
+    """Worker: processor seconds of a refit, by the number of rows."""
+    seconds = {}
+    for n_rows in ROWS:
+        estimator, X = skae_estimator(2 if quick else 50).set_params(**ENDING), digits(n_rows)
+        estimator.fit(X)
+        seconds[str(n_rows)] = median([spent(estimator.fit, X) for _ in range(5)])
+    return seconds
+
+
+def halving_worker(halved, quick):
+    """Worker: one search over sizes and learning rates, each with all epochs or halved."""
+    from sklearn.experimental import enable_halving_search_cv  # noqa: F401
+    from sklearn.model_selection import GridSearchCV, HalvingGridSearchCV
+
+    from skae.metrics import reconstruction_score
+
+    epochs = 6 if quick else 54
+    grid = {"n_components": SIZES, "learning_rate": RATES}
+    options = {"scoring": reconstruction_score, "cv": 2 if quick else 5, "refit": False}
+    estimator = skae_estimator(epochs)
+    if halved:
+        resource = {
+            "resource": "max_iter",
+            "max_resources": epochs,
+            "min_resources": epochs // 9,
+        }
+        search = HalvingGridSearchCV(estimator, grid, random_state=0, **resource, **options)
+    else:
+        search = GridSearchCV(estimator, grid, **options)
+    seconds = spent(search.fit, digits(300 if quick else None))
+    best = search.cv_results_["params"][search.best_index_]
+    return {
+        "seconds": seconds,
+        "best_score": float(search.best_score_),
+        "best_size": best["n_components"],
+        "best_rate": best["learning_rate"],
+    }
+
+
 def search_worker(side, quick):
     """Worker: one whole search in this fresh process."""
     from sklearn.datasets import load_digits
@@ -121,29 +209,97 @@ def search_worker(side, quick):
 
 
 def main(args):
-    """Search with both, print."""
-    figures, medians = Figures(), {}
+    """Measure the selected parts, print."""
+    figures, bars = Figures(), []
     print_machine(args.quick, os.environ["KERAS_BACKEND"])
-    rows = []
+    for part in args.parts:
+        bars += {"search": search, "folds": folds, "rows": rows, "halving": halving}[part](
+            args, figures
+        )
+    print_bars(bars, figures)
+    figures.save(args.output)
+
+
+def sides_of(part, args, figures):
+    """Medians of both sides of a part, and Keras estimator / skae."""
+    medians = {}
     for side in SIDES:
         repeats = args.repeats if side == "skae" else args.peer_repeats
-        told, options = ("search", side, repeats), {"side": side, "quick": args.quick}
-        medians[side] = medians_of(figures, *told, __file__, "search", **options)
-    for side, m in medians.items():
-        times = ratio(m["seconds"], medians["skae"]["seconds"])
-        rows.append((side, m["seconds"], times, m["best_score"], m["best_size"], m["peak_mb"]))
+        options = {"side": side, "quick": args.quick}
+        medians[side] = medians_of(figures, part, side, repeats, __file__, part, **options)
+    return medians, ratio(medians["Keras estimator"]["seconds"], medians["skae"]["seconds"])
+
+
+def folds(args, figures):
+    """Fits of five sizes and five folds, without the search around them."""
+    medians, times = sides_of("folds", args, figures)
+    rows = [
+        (side, m["seconds"], ratio(m["seconds"], medians["skae"]["seconds"]))
+        for side, m in medians.items()
+    ]
+    print_table("a fit of 25, sizes and folds", ["", "CPU s", "/ skae"], rows)
+    return [("25 fits, Keras estimator / skae", ">=", 20, times)]
+
+
+def rows(args, figures):
+    """A refit by the number of rows: the seconds of a row beside those of fewer rows."""
+    seconds = medians_of(
+        figures, "rows", "skae", args.repeats, __file__, "rows", quick=args.quick
+    )
+    each = [seconds[str(n)] / n for n in ROWS]
+    steps = [None, *(b / a for a, b in pairwise(each))]
+    table = [
+        (str(n), n * e, 1e6 * e, step) for n, e, step in zip(ROWS, each, steps, strict=True)
+    ]
+    print_table("a refit by rows", ["rows", "CPU s", "us a row", "/ row above"], table)
+    largest = max(max(step, 1 / step) for step in steps[1:])
+    return [("a refit by rows: largest step besides the rows", "<=", 1.5, largest)]
+
+
+def halving(args, figures):
+    """A grid of sizes and learning rates, whole and by successive halving."""
+    table = []
+    for halved in (False, True):
+        name = "HalvingGridSearchCV" if halved else "GridSearchCV"
+        told, options = ("halving", name, args.repeats), {"halved": halved, "quick": args.quick}
+        m = medians_of(figures, *told, __file__, "halving", **options)
+        table.append((name, *m.values()))
+    header = ["", "CPU s", "best score", "at size", "at rate"]
+    print_table("15 candidates, sizes and learning rates", header, table)
+    return []
+
+
+def search(args, figures):
+    """The whole search with both."""
+    medians, times = sides_of("search", args, figures)
+    rows = [
+        (
+            side,
+            m["seconds"],
+            ratio(m["seconds"], medians["skae"]["seconds"]),
+            m["best_score"],
+            m["best_size"],
+            m["peak_mb"],
+        )
+        for side, m in medians.items()
+    ]
     print_table(
         "GridSearchCV, latent size, digits",
         ["", "seconds", "/ skae", "best score", "at size", "peak MB"],
         rows,
     )
-    measured = ratio(medians["Keras estimator"]["seconds"], medians["skae"]["seconds"])
-    print_bars([("search, Keras estimator / skae", ">=", 25, measured)], figures)
-    figures.save(args.output)
+    return [("search, Keras estimator / skae", ">=", 35, times)]
 
+
+WORKERS = {
+    "search": search_worker,
+    "folds": folds_worker,
+    "rows": rows_worker,
+    "halving": halving_worker,
+}
 
 if __name__ == "__main__":
-    parser = parse(__doc__.split("\n\n")[0], repeats=3)
+    parser = parse(__doc__.split("\n\n")[0], repeats=3, parts=PARTS)
     parser.add_argument(
         "--peer-repeats",
         type=int,
@@ -152,6 +308,6 @@ if __name__ == "__main__":
     )
     arguments = parser.parse_args()
     if arguments.worker:
-        serve({"search": search_worker}, arguments)
+        serve(WORKERS, arguments)
     else:
         main(arguments)

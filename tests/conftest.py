@@ -39,6 +39,14 @@ def one_start(request, monkeypatch):
 
 
 @pytest.fixture(scope="session", autouse=True)
+def no_programs_on_disk():
+    """Compiled programs of earlier runs are not used, and none are left."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SKAE_CACHE", "off")
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
 def small_pools():
     """A million random numbers for each fit would take longer than most fits here."""
     with pytest.MonkeyPatch.context() as patch:

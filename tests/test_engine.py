@@ -7,6 +7,7 @@ import subprocess
 import sys
 import weakref
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 
 import joblib
 import keras
@@ -642,6 +643,29 @@ def test_a_call_that_checks_its_arguments_computes_the_same():
         state, factor = _of_a_list(function)(tensors)
         assert_array_equal(state["others"][0], [2, 4])
         assert (state["others"][1], factor) == (6, -4)
+
+
+@only_tensorflow
+def test_operations_of_a_small_network_run_one_after_the_other(
+    monkeypatch, empty_cache, quick, blob
+):
+    """With the results of threads; large networks have these."""
+    import tensorflow as tf
+
+    kinds = []
+
+    def executor(kind):
+        kinds.append(kind)
+        return nullcontext()
+
+    code = quick(max_iter=2).fit_transform(blob)
+    monkeypatch.setattr(tf.experimental, "function_executor_type", executor)
+    monkeypatch.setattr(_train, "CACHE", EngineCache())
+    assert_array_equal(quick(max_iter=2).fit_transform(blob), code)
+    assert set(kinds) == {"SINGLE_THREADED_EXECUTOR"}
+    kinds.clear()
+    quick(max_iter=1, hidden_layer_sizes=(600,)).fit(blob)
+    assert not kinds
 
 
 @only_jax

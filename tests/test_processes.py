@@ -1,16 +1,19 @@
-"""Other processes: forked ones, and fresh ones in which a warning is an error."""
+"""Other processes: forked ones, fresh ones, and the programs that these leave on disk."""
 
 import multiprocessing
 import os
 import subprocess
 import sys
+from pathlib import Path
 
+import keras
 import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
 
 from skae import AEAnomalyDetector
 from skae.networks import ConvNetwork
+from skae.utils import _process
 
 pytestmark = pytest.mark.any_data
 
@@ -118,3 +121,88 @@ for estimator in (
     done = subprocess.run(command, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr[-2000:]
     assert len(done.stdout.split()) == 8
+
+
+@pytest.fixture
+def cache_folder(monkeypatch, tmp_path):
+    """The function, in a process that has not asked before; the user's caches are empty."""
+    monkeypatch.delenv("SKAE_CACHE", raising=False)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    return _process.cache_folder.__wrapped__
+
+
+@pytest.mark.any_backend
+def test_programs_are_kept_among_the_caches_of_the_user(cache_folder, monkeypatch, tmp_path):
+    folder = cache_folder()
+    assert folder.parent == tmp_path / "skae"
+    assert folder.is_dir()
+    assert list(folder.iterdir()) == []
+    monkeypatch.setattr(_process, "_processor", lambda: "another")
+    assert cache_folder() != folder
+    assert cache_folder().parent == folder.parent
+    monkeypatch.setenv("SKAE_CACHE", str(tmp_path / "mine"))
+    assert cache_folder().parent == tmp_path / "mine"
+
+
+@pytest.mark.any_backend
+def test_no_programs_are_kept_where_that_is_off_or_impossible(
+    cache_folder, monkeypatch, tmp_path
+):
+    monkeypatch.setenv("SKAE_CACHE", "off")
+    assert cache_folder() is None
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("SKAE_CACHE", str(tmp_path / "file"))
+    assert cache_folder() is None
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+@pytest.mark.any_backend
+def test_the_oldest_programs_are_removed(cache_folder, monkeypatch):
+    folder = cache_folder()
+    for day, name in enumerate(["old", "new", "other"]):
+        path = folder / f"{name}-cache"
+        path.write_bytes(bytes(100))
+        os.utime(path, (86400 * day, 86400 * day))
+    monkeypatch.setattr(_process, "_MOST_ON_DISK", 200)
+    cache_folder()
+    assert sorted(path.name for path in folder.iterdir()) == ["new-cache", "other-cache"]
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(keras.backend.backend() != "jax", reason="only JAX keeps programs on disk")
+def test_a_fresh_process_takes_programs_from_disk(tmp_path):
+    """With the same bits; settings of JAX are those of the user before and after."""
+    code = """
+import sys
+import jax
+import numpy as np
+from skae import AutoencoderTransformer
+own, kept = sys.argv[1:], jax.config.jax_compilation_cache_dir
+if own:
+    jax.config.update("jax_compilation_cache_dir", own[0])
+X = np.random.default_rng(0).normal(size=(300, 20))
+ae = AutoencoderTransformer(3, max_iter=2, tol=None, random_state=0).fit(X)
+assert jax.config.jax_compilation_cache_dir == (own[0] if own else kept)
+assert jax.config.jax_persistent_cache_min_compile_time_secs == 1.0
+jax.jit(lambda x: (x @ x.T).sum())(X)
+print(ae.transform(X).tobytes().hex())
+"""
+
+    def fit(*arguments, cache=str(tmp_path / "ours")):
+        command = [sys.executable, "-W", "error", "-c", code, *arguments]
+        env = os.environ | {"SKAE_CACHE": cache}
+        done = subprocess.run(command, capture_output=True, text=True, timeout=300, env=env)
+        assert done.returncode == 0, done.stderr[-2000:]
+        return done.stdout
+
+    def programs(folder):
+        return {path: path.stat().st_mtime_ns for path in Path(folder).glob("*/*-cache")}
+
+    code_of_none = fit(cache="off")
+    assert fit() == code_of_none
+    (kept,) = programs(tmp_path / "ours").items()
+    assert "epoch" in kept[0].name
+    assert fit() == code_of_none
+    assert dict([kept]) == programs(tmp_path / "ours")
+    assert fit(str(tmp_path / "own"), cache=str(tmp_path / "none")) == code_of_none
+    assert not programs(tmp_path / "none")

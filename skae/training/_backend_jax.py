@@ -1,15 +1,21 @@
 """JAX: weights are values, the epoch is one pure function."""
 
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Iterator
+from contextlib import contextmanager, nullcontext
 from functools import cached_property
 from typing import Any
 
 import jax
 import jax.numpy as jnp
+from jax.experimental.compilation_cache import compilation_cache
 from keras import distribution
 from numpy.typing import NDArray
 
 from skae.training._engine import Engine, State
+from skae.utils._process import cache_folder
+
+# Seconds of compilation from which a program is kept on disk.
+_LEAST_SECONDS = 0.1
 
 
 class JaxEngine(Engine):
@@ -25,6 +31,7 @@ class JaxEngine(Engine):
         # as the step: there the numbers of steps are static, with a program for each.
         static = (4, 5) if self._is_accelerated else ()
         self._function = jax.jit(self._epoch, static_argnums=static)
+        self._compiled: set[tuple[int, ...]] = set()  # static arguments of the programs
 
     @classmethod
     def devices(cls) -> Hashable:
@@ -42,9 +49,12 @@ class JaxEngine(Engine):
     def _tensor(self, array: NDArray[Any]) -> Any:
         """An array of any shape on the device, or on each of them."""
         if self._distribution is None:
-            return jnp.asarray(array)
+            return jax.device_put(array)  # NumPy's functions compile a copy for each shape
         layout = distribution.TensorLayout([None] * array.ndim, self._distribution.device_mesh)
         return distribution.distribute_tensor(array, layout)
+
+    def _rows(self, array: Any, index: Any) -> Any:
+        return array.at[index].get(mode="promise_in_bounds")
 
     def _losses(
         self, weights: Any, state: State, x: Any, target: Any, weight: Any, training: bool
@@ -80,12 +90,41 @@ class JaxEngine(Engine):
 
     def _run(self, order: Any, rates: NDArray[Any], *numbers: int) -> tuple[State, Any, Any]:
         """Call the compiled epoch; order (n_visits,), rates (n_steps,)."""
-        result: tuple[State, Any, Any] = self._function(
-            self._state, order, rates, *numbers, *self._data
-        )
+        static = numbers[1:] if self._is_accelerated else ()
+        with nullcontext() if static in self._compiled else _programs_on_disk():
+            result: tuple[State, Any, Any] = self._function(
+                self._state, order, rates, *numbers, *self._data
+            )
+        self._compiled.add(static)
         return result
 
     _copies: Callable[..., list[Any]] = staticmethod(list)  # no JAX array ever changes
 
     def _mapped(self, schedule: Callable[[Any], Any]) -> Callable[[NDArray[Any]], Any]:
         return jax.jit(jax.vmap(schedule))
+
+
+@contextmanager
+def _programs_on_disk() -> Iterator[None]:
+    """Look for programs in the folder of compiled ones, and keep them there.
+
+    JAX has this cache for all programs of the process. Where the user has set it, it is used
+    as it is; otherwise it is off again afterwards.
+    """
+    config, folder = jax.config, cache_folder()
+    if folder is None or config.jax_compilation_cache_dir is not None:
+        yield
+        return
+    names = "jax_compilation_cache_dir", "jax_persistent_cache_min_compile_time_secs"
+    before = [getattr(config, name) for name in names]
+
+    def update(values: Any) -> None:
+        for name, value in zip(names, values, strict=True):
+            config.update(name, value)
+        compilation_cache.reset_cache()  # JAX looks at its settings once
+
+    update([str(folder), _LEAST_SECONDS])
+    try:
+        yield
+    finally:
+        update(before)

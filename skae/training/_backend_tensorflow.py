@@ -1,6 +1,7 @@
 """TensorFlow: weights are variables, the epoch is one `tf.function`."""
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from typing import Any
 
 import tensorflow as tf
@@ -26,15 +27,17 @@ class TensorFlowEngine(Engine):
             return tf.convert_to_tensor(array)
         return tf.experimental.dlpack.from_dlpack(array.__dlpack__())
 
+    def _rows(self, array: Any, index: Any) -> Any:
+        return tf.gather(array, index)  # Keras' function allows negative positions
+
     def _step(self, state: State, x: Any, target: Any, weight: Any) -> tuple[State, Any]:
         """One batch: x, target : (n_rows, ...); weight : (n_rows,)."""
         weights = self._unflattened([tf.convert_to_tensor(v.value) for v in self._params])
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch(weights)
             parts, others = self._losses(weights, state, x, target, weight, training=True)
-            loss = tf.reduce_sum(parts)
-        gradients = tape.gradient(
-            loss, weights, unconnected_gradients=tf.UnconnectedGradients.ZERO
+        gradients = tape.gradient(  # of their sum
+            parts, weights, unconnected_gradients=tf.UnconnectedGradients.ZERO
         )
         # One device has nothing to reduce. TensorFlow would register a gradient of the
         # reduction, which is never freed and holds the whole graph.
@@ -44,26 +47,33 @@ class TensorFlowEngine(Engine):
 
     def _run(self, order: Any, rates: NDArray[Any], *numbers: int) -> tuple[State, Any, Any]:
         """Call the epoch, compiled the first time; order (n_visits,), rates (n_steps,)."""
-        if self._function is None:
-            others = [tf.TensorSpec(v.shape, v.dtype) for v in self._state["others"]]
-            concrete = tf.function(
-                self._epoch,
-                input_signature=[
-                    {"others": others},
-                    tf.TensorSpec([None], tf.int32),
-                    tf.TensorSpec([None], tf.float32),
-                    *[tf.TensorSpec([], tf.int32)] * 3,
-                    *[tf.TensorSpec([None, *a.shape[1:]], a.dtype) for a in self._data],
-                ],
-                jit_compile=self.whole_program,
-                autograph=False,
-            ).get_concrete_function()
-            self._function = _of_a_list(concrete)
         arguments = map(tf.constant, (order, rates, *numbers))
-        result: tuple[State, Any, Any] = self._function(
-            [*self._state["others"], *arguments, *self._data]
-        )
+        # The operations of a small network take less time than to hand them to threads.
+        is_small = self._flat and not (self.whole_program or self._is_accelerated)
+        executor = tf.experimental.function_executor_type
+        with executor("SINGLE_THREADED_EXECUTOR") if is_small else nullcontext():
+            if self._function is None:
+                self._function = _of_a_list(self._compiled())
+            result: tuple[State, Any, Any] = self._function(
+                [*self._state["others"], *arguments, *self._data]
+            )
         return result
+
+    def _compiled(self) -> Any:
+        """The epoch as a concrete function, for any number of rows."""
+        others = [tf.TensorSpec(v.shape, v.dtype) for v in self._state["others"]]
+        return tf.function(
+            self._epoch,
+            input_signature=[
+                {"others": others},
+                tf.TensorSpec([None], tf.int32),
+                tf.TensorSpec([None], tf.float32),
+                *[tf.TensorSpec([], tf.int32)] * 3,
+                *[tf.TensorSpec([None, *a.shape[1:]], a.dtype) for a in self._data],
+            ],
+            jit_compile=self.whole_program,
+            autograph=False,
+        ).get_concrete_function()
 
     def _mapped(self, schedule: Callable[[Any], Any]) -> Callable[[NDArray[Any]], Any]:
         def rate(step: Any) -> Any:

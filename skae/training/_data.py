@@ -94,10 +94,13 @@ class Stream:
 def sum_of_squares(array: Any, in_lanes: bool) -> Any:
     """Sum of the squares of all entries."""
     squares = ops.square(array)
-    if in_lanes and math.prod(array.shape) % _LANES == 0:
-        # The absolute value keeps XLA from making one sum of the two.
-        squares = ops.abs(ops.sum(ops.reshape(squares, (_LANES, -1)), axis=0))
-    return ops.sum(squares)
+    n = math.prod(array.shape) // _LANES * _LANES
+    if not in_lanes or n == 0:
+        return ops.sum(squares)
+    squares = ops.reshape(squares, (-1,))
+    lanes = ops.sum(ops.reshape(squares[:n], (_LANES, -1)), axis=0)
+    # The absolute value keeps XLA from making one sum of the two.
+    return ops.sum(ops.abs(lanes)) + ops.sum(squares[n:])
 
 
 def flatten(arrays: Sequence[Any], n_entries: int, in_place: bool) -> Any:

@@ -137,6 +137,10 @@ class Engine(ABC):
     #: Copies of tensors that later epochs do not change.
     _copies: Callable[..., list[Any]] = staticmethod(values)
 
+    def _rows(self, array: Any, index: Any) -> Any:
+        """Rows of a tensor, by positions or one, that are those of rows."""
+        return ops.take(array, index, axis=0)
+
     def _repeat(self, times: Any, function: Callable[..., Any], *carried: Any) -> Any:
         """Call a function of the number of the call and of the results of the one before."""
         _, *carried = ops.while_loop(
@@ -321,18 +325,22 @@ class Engine(ABC):
         *data: Any,
     ) -> tuple[State, Any, Any]:
         size = self.batch_size
-        n_train = 2 + self.paired[0]
-        training, validation = list(data[:n_train]), data[n_train:]
-        row_number = ops.arange(size, dtype="int32")
+        n_train = 1 + self.paired[0]
+        training, weight, validation = data[:n_train], data[n_train], data[n_train + 1 :]
+        # All that steps need besides rows and weights: in each of them a dozen operations on a
+        # few numbers would take longer than the products.
+        order = ops.reshape(order, (-1, size))
+        number = ops.reshape(ops.arange(ops.size(order), dtype="int32"), (-1, size))
+        counts = ops.cast(ops.clip(n_rows - number[:, 0], 1, size), "float32")
+        shares = self._rows(weight, order) / counts[:, None]
+        shares = ops.where(number < n_rows, shares, 0.0)
 
         def train_batch(i: Any, state: State, total: Any) -> tuple[State, Any]:
-            index = rows_from(order, i * size, size)
-            *x, weight = [ops.take(array, index, axis=0) for array in training]
-            n_remaining = n_rows - i * size
-            weight = weight * ops.cast(row_number < n_remaining, "float32")
-            count = ops.cast(ops.minimum(n_remaining, size), "float32")
-            self.rate.value = ops.reshape(rows_from(rates, i, 1), ())
-            state, parts = self._step(state, x[0], x[-1], weight / count)
+            index, share, count, self.rate.value = (
+                self._rows(array, i) for array in (order, shares, counts, rates)
+            )
+            x = [self._rows(array, index) for array in training]
+            state, parts = self._step(state, x[0], x[-1], share)
             self.rate.value = 0.0
             return state, total + parts * count
 
@@ -380,10 +388,10 @@ class Engine(ABC):
         gradients = list(gradients)
         # On a CPU the program that XLA compiles has one thread.
         is_serial = self.whole_program and not self._is_accelerated
+        if self._flat:
+            gradients = [flatten(gradients, self._params[0].shape[0], is_serial)]
         if self.clip_norm is not None:
             norm = ops.sqrt(sum(sum_of_squares(g, is_serial) for g in gradients))
             factor = self.clip_norm / ops.maximum(norm, self.clip_norm)
             gradients = [g * factor for g in gradients]
-        if not self._flat:
-            return gradients
-        return [flatten(gradients, self._params[0].shape[0], is_serial)]
+        return gradients

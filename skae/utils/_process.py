@@ -1,14 +1,16 @@
-"""Threads, forks and memory of this process, the backend and the versions in it."""
+"""Threads, forks, memory and files of this process, the backend and the versions in it."""
 
 import ctypes
 import json
 import os
+import platform
 import re
 import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, nullcontext, suppress
 from functools import cache, partial
+from hashlib import sha256
 from importlib import import_module
 from importlib.metadata import PackageNotFoundError, metadata, version
 from importlib.util import find_spec
@@ -37,6 +39,9 @@ _IMPORTED_IN = os.getpid()
 # Two threads must not divert standard error at once.
 _IMPORTING = Lock()
 _REMARKS = re.compile(rb"WARNING: All log messages before absl::|[IWE]0000 00:00:|To enable ")
+
+# Size of all compiled programs on disk.
+_MOST_ON_DISK = 2**27
 
 # Of Keras, in the order in which one is chosen.
 _BACKENDS = ("tensorflow", "jax", "torch")
@@ -232,6 +237,52 @@ def malloc_trim() -> None:
     """Return freed memory to the system, with glibc: XLA frees 100 MB after compiling."""
     with suppress(AttributeError, OSError, TypeError):  # of another library
         ctypes.CDLL(None).malloc_trim(0)
+
+
+# Compiled programs on disk
+
+
+@cache
+def cache_folder() -> Path | None:
+    """Folder for compiled programs of processors like this one; None: they are not kept.
+
+    It is in the user's folder for caches, or the one that `SKAE_CACHE` names; "off": none.
+    The programs that were not used for the longest time are removed first.
+    """
+    given = os.environ.get("SKAE_CACHE")
+    if given == "off":
+        return None
+    variables = map(os.environ.get, ("XDG_CACHE_HOME", "LOCALAPPDATA"))
+    try:
+        caches = next(filter(None, variables), None) or Path.home() / ".cache"
+        folder = Path(given or Path(caches, "skae"))
+        own = folder / sha256(_processor().encode()).hexdigest()[:16]
+        own.mkdir(parents=True, exist_ok=True)
+        with TemporaryFile(dir=own):
+            _remove_oldest(folder)
+    except (OSError, RuntimeError):  # no home, or nothing may be written
+        return None
+    return own
+
+
+def _processor() -> str:
+    """Instructions of this processor, or the machine where the system does not list them."""
+    with suppress(OSError):
+        for line in Path("/proc/cpuinfo").read_text().splitlines():
+            if line.startswith(("flags", "Features")):
+                return platform.machine() + line
+    return repr(platform.uname())
+
+
+def _remove_oldest(folder: Path) -> None:
+    """Remove programs of a folder until the others are small enough."""
+    stats = [(path, path.stat()) for path in folder.glob("*/*-cache")]
+    stats.sort(key=lambda one: max(one[1].st_atime, one[1].st_mtime), reverse=True)
+    size = 0
+    for path, stat in stats:
+        size += stat.st_size
+        if size > _MOST_ON_DISK:
+            path.unlink(missing_ok=True)
 
 
 # Versions
