@@ -256,13 +256,13 @@ def cache_folder() -> Path | None:
     try:
         caches = next(filter(None, variables), None) or Path.home() / ".cache"
         folder = Path(given or Path(caches, "skae"))
-        own = folder / sha256(_processor().encode()).hexdigest()[:16]
-        own.mkdir(parents=True, exist_ok=True)
-        with TemporaryFile(dir=own):
+        programs = folder / sha256(_processor().encode()).hexdigest()[:16]
+        programs.mkdir(parents=True, exist_ok=True)
+        with TemporaryFile(dir=programs):
             _remove_oldest(folder)
     except (OSError, RuntimeError):  # no home, or nothing may be written
         return None
-    return own
+    return programs
 
 
 def _processor() -> str:
