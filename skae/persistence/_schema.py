@@ -22,8 +22,8 @@ from skae.utils._sklearn import SKLEARN_ATTRIBUTES
 
 _REGISTRIES: tuple[dict[str, Any], ...] = (CORRUPTIONS, LIKELIHOODS, LOSSES, PENALTIES)
 
-# Folders whose objects no estimator holds.
-_OUTSIDE = ("models", "persistence", "plotting", "training")
+# Folders and modules whose objects no estimator holds.
+_OUTSIDE = ("models", "persistence", "plotting", "training", "utils._sklearn")
 
 # Classes of scikit-learn: the prior of latent codes, and values of the parameter `cv`.
 _SKLEARN = {
@@ -54,7 +54,7 @@ def _own_classes() -> Iterator[type]:
     """Classes of skae that declare fields and are not abstract."""
     for name, module in sorted(sys.modules.items()):
         package, _, rest = name.partition(".")
-        if package != "skae" or rest.partition(".")[0] in _OUTSIDE:
+        if package != "skae" or rest.startswith(_OUTSIDE):
             continue
         for kind in vars(module).values():
             if not isinstance(kind, type) or kind.__module__ != name or isabstract(kind):
