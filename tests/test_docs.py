@@ -11,6 +11,7 @@ import pytest
 
 import skae
 from skae.utils._calls import missing_package
+from skae.utils._sklearn import HAS_CALLBACKS
 
 pytestmark = [pytest.mark.any_data, pytest.mark.any_backend]
 
@@ -236,6 +237,7 @@ def test_a_missing_package_names_its_extra(extras):
 def arrived(digits):
     """Fitted estimators of each section of "Coming from", and what is no part of them."""
     X, few = digits[:60], {"max_iter": 2, "tol": None}
+    late = [] if HAS_CALLBACKS else ["set_callbacks"]
     ae = skae.AutoencoderTransformer(2, **few).fit(X)
     ordered = skae.AutoencoderTransformer(2, ordered=True, **few).fit(X)
     vae = skae.VAETransformer(2, max_iter=2, tol=None).fit(X)
@@ -243,7 +245,9 @@ def arrived(digits):
     detector = skae.AEAnomalyDetector(novelty=True, n_steps=5).fit(X)
     return {
         "From PCA": ([ae, ordered], {"StandardScaler"}),
-        "From hand-written Keras, or SciKeras": ([ae, denoiser], {"compile", "GridSearchCV"}),
+        "From hand-written Keras, or SciKeras": (
+            [ae, denoiser], {"compile", "GridSearchCV", *late}
+        ),
         "From PyOD or IsolationForest": (
             [detector, skae.AEAnomalyDetector(n_steps=5).fit(X)], {"a", "auto"}
         ),
