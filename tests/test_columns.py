@@ -241,26 +241,30 @@ def test_dtypes_of_pandas(name, tmp_path):
 _DECIMALS = [Decimal("1.25"), Decimal("2.50"), None, Decimal("7.75")] * 3
 _CLOCK = [datetime.time(1), datetime.time(2, 30), None, datetime.time(5)] * 3
 ARROW = {
-    "decimal32": pa.array(_DECIMALS, pa.decimal32(5, 2)),
     "decimal128": pa.array(_DECIMALS, pa.decimal128(20, 2)),
     "decimal256": pa.array(_DECIMALS, pa.decimal256(50, 2)),
-    "halffloat": pa.array([1.5, 2.25, None, 7.0] * 3, pa.float16()),
+    "halffloat": pa.array([*np.float16([1.5, 2.25]), None, np.float16(7)] * 3, pa.float16()),
     "date64": pa.array([TIMES[0].date(), None, TIMES[1].date()] * 4, pa.date64()),
     "time32": pa.array(_CLOCK, pa.time32("s")),
     "time64": pa.array(_CLOCK, pa.time64("ns")),
     "offset": pa.array(TIMES, pa.timestamp("us", "+02:00")),
     "binary": pa.array([b"ab", b"cd", None, b"ef"] * 3, pa.binary(2)),
-    "string_view": pa.array(["a", "b", None, "c"] * 3, pa.string_view()),
 }
+# Not in the oldest versions.
+if hasattr(pa, "decimal32"):
+    ARROW["decimal32"] = pa.array(_DECIMALS, pa.decimal32(5, 2))
+if hasattr(pa, "string_view"):
+    ARROW["string_view"] = pa.array(["a", "b", None, "c"] * 3, pa.string_view())
 POLARS = {
     "Decimal": pl.Series(_DECIMALS, dtype=pl.Decimal(10, 2)),
     "Int128": pl.Series([2**63, 2**63 + 5, None, 2**63 + 9] * 3, dtype=pl.Int128),
     "UInt64": pl.Series([2**63, 2**63 + 1, None, 2**63 + 9] * 3, dtype=pl.UInt64),
-    "Float16": pl.Series([1.5, 2.25, None, 7.0] * 3, dtype=pl.Float16),
     "Time": pl.Series(_CLOCK, dtype=pl.Time),
     "Binary": pl.Series([b"ab", b"cd", None, b"ef"] * 3, dtype=pl.Binary),
     "zone": pl.Series(TIMES, dtype=pl.Datetime("ns", "Europe/Berlin")),
 }
+if hasattr(pl, "Float16"):
+    POLARS["Float16"] = pl.Series([1.5, 2.25, None, 7.0] * 3, dtype=pl.Float16)
 OTHERS = {
     **{f"Arrow's {name}": pa.table({"c": values}) for name, values in ARROW.items()},
     **{f"polars' {name}": pl.DataFrame({"c": values}) for name, values in POLARS.items()},
