@@ -82,6 +82,15 @@ def test_one_row(digits, raises_and_keeps, fitted):
     assert fitted.transform(digits[:1]).shape == (1, 3)
 
 
+@pytest.mark.parametrize(
+    "kind", [AutoencoderTransformer, AEAnomalyDetector, AEImputer, TabularEncoder]
+)
+def test_a_table_without_rows_is_refused_by_what_was_given_it(kind):
+    X = pd.DataFrame({"n": [1.0], "s": ["a"]})[:0]
+    with pytest.raises(ValueError, match=f"a minimum of 1 is required by {kind.__name__}"):
+        kind().fit(X)
+
+
 def test_wrong_number_of_columns(digits, raises_and_keeps):
     for method in METHODS:
         raises_and_keeps(
