@@ -80,6 +80,8 @@ html_title = f"skae {release}"
 html_static_path = ["_static"]
 html_css_files = ["narrow.css", "dark.css"]
 html_favicon = "_static/icon.svg"
+# The picture of previews; the README has it too.
+html_extra_path = ["comparison.png"]
 # Else the theme logs that it has none.
 html_context = {"default_mode": "auto"}
 html_show_sourcelink = False
@@ -205,6 +207,11 @@ def describe_page(app, pagename, templatename, context, doctree):
             f'<meta property="og:site_name" content="{project}">'
             '<meta property="og:type" content="website">'
         )
+        if html_baseurl:  # a preview needs a whole address
+            context["metatags"] += (
+                f'<meta property="og:url" content="{html_baseurl}{pagename}.html">'
+                f'<meta property="og:image" content="{html_baseurl}comparison.png">'
+            )
 
 
 def show_changelog(app, docname, source):

@@ -21,7 +21,8 @@ PANELS = [
         ("anomaly", "one-class", "mean"), "Anomalies ranked above normal rows",
         "AUROC in percent",
         {"skae: AUROC": "AEAnomalyDetector", "knn: AUROC": "5th neighbour",
-         "lof: AUROC": "LocalOutlierFactor", "iforest: AUROC": "IsolationForest"},
+         "lof: AUROC": "LocalOutlierFactor", "pyod_ae: AUROC": "AutoEncoder (PyOD)",
+         "iforest: AUROC": "IsolationForest"},
     ),
     (
         ("imputation", "Normalised RMSE of numbers, 285 tasks", "mean"),
