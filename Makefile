@@ -122,7 +122,8 @@ test-install: $(BIN)/python ## Try the package without a backend, with JAX and w
 # What later versions of other packages deprecate is no fault of the oldest ones.
 test-oldest: .venv/oldest/.stamp ## Run the test suite with the oldest versions that are allowed
 	.venv/oldest/bin/python -m pytest -m "not slow" -W ignore::DeprecationWarning \
-		-W ignore::PendingDeprecationWarning $(PYTEST_ARGS)
+		-W ignore::PendingDeprecationWarning \
+		-W ignore::hypothesis.errors.HypothesisWarning $(PYTEST_ARGS)
 
 # PYTHONS="/path/to/python3.12 ..." instead of the oldest and the newest that are found.
 release-check: .venv/release/.stamp ## Build the last commit twice, install and try it

@@ -42,7 +42,8 @@ def _pandas(columns):
 
 
 def _pandas_arrow(columns):
-    return _pandas(columns).convert_dtypes(dtype_backend="pyarrow")
+    with np.errstate(invalid="ignore"):  # pandas 2.2 tries whether infinite numbers are whole
+        return _pandas(columns).convert_dtypes(dtype_backend="pyarrow")
 
 
 def _polars(columns):

@@ -263,9 +263,19 @@ def test_numbers_are_counted_from_an_origin_without_rounding(
 def test_whole_numbers_become_integers_within_the_range_of_the_dtype(
     numbers, origin, dtype, expected
 ):
-    found = _as_integers(np.array(numbers), origin, np.dtype(dtype))
+    found = _as_integers(np.array(numbers), 1, origin, np.dtype(dtype))
     assert found.dtype == dtype
     assert found.tolist() == expected
+
+
+def test_steps_are_multiplied_as_integers():
+    # Microseconds of three years in nanoseconds, which float64 does not have.
+    numbers = np.array([0.0, 94_694_399_999_999, -94_694_399_999_999])
+    expected = [5, 94_694_399_999_999_005, -94_694_399_999_998_995]
+    for dtype in (np.int64, object):
+        assert _as_integers(numbers, 1000, 5, np.dtype(dtype)).tolist() == expected
+    far = _as_integers(np.array([2.0**50, -(2.0**50)]), 86400 * 10**9, 0, np.dtype(np.int64))
+    assert far.tolist() == [2**63 - 1, -(2**63)]
 
 
 @settings(max_examples=60, deadline=None)

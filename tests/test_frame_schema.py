@@ -88,7 +88,7 @@ def test_columns_of_numbers(column, values, rounding):
         (np.array([2, "NaT"], "m8[ns]"), [2, None], "ns", "duration"),
         (pd.Series([2, None], dtype="M8[ns]"), [2, None], "ns", "time"),
         (pd.Series([2, None], dtype="M8[s]"), [2 * 10**6, None], "us", "time"),
-        (pd.Series([2, None], dtype="m8[ms]"), [2000, None], "us", "duration"),
+        (pd.Series(np.array([2, "NaT"], "m8[ms]")), [2000, None], "us", "duration"),
         (pd.Series([NOON, None]).dt.as_unit("us").dt.tz_localize("Asia/Tokyo"),
          [1.5 * DAY - 9 * 3600 * 10**6, None], "us", "time with a zone"),
         (pl.Series([NOON.date(), None]), [DAY, None], "us", "time"),

@@ -310,6 +310,14 @@ _VALUES = {
 }
 
 
+@pytest.mark.parametrize("dtype", ["M8[ns]", "m8[ns]"])
+def test_microseconds_of_years_in_nanoseconds_come_back(dtype):
+    microseconds = np.array([0, 1, 94_694_400_000_001, -94_694_399_999_999])
+    X = pd.DataFrame({"c": (1000 * microseconds).view(dtype)})
+    encoder = TabularEncoder().fit(X)
+    pd.testing.assert_frame_equal(encoder.inverse_transform(encoder.transform(X)), X)
+
+
 @settings(max_examples=30, deadline=None)
 @given(data=st.data())
 @pytest.mark.parametrize("kind", _VALUES)

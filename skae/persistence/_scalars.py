@@ -56,8 +56,10 @@ def _kind_of(value: Any) -> str | None:
     if isinstance(value, np.generic):
         is_plain = value.dtype.kind in "biufUmM" and not isinstance(value, np.longdouble)
         return "numpy" if is_plain else None
-    is_pandas = kind.__module__.partition(".")[0] == "pandas"
-    return _KIND_OF.get(kind.__name__ if is_pandas else kind)
+    package = kind.__module__.partition(".")[0]
+    if package == "pytz" and value.zone:  # of pandas before 3
+        return "zone"
+    return _KIND_OF.get(kind.__name__ if package == "pandas" else kind)
 
 
 def _pandas(kind: str, *args: Any, **options: Any) -> Any:

@@ -164,7 +164,7 @@ class NumberColumn(Column):
         if not rounded:
             return values * self.step + self.origin
         if self.dtype.kind in "iuO":
-            return _as_integers(np.round(values) * self.step, self.origin, self.dtype)
+            return _as_integers(np.round(values), self.step, self.origin, self.dtype)
         if self.origin:
             values = values + self.origin
         return values if self.decimals is None else np.round(values, self.decimals)
@@ -217,23 +217,25 @@ def counted(values: Array, origin: int, step: int) -> Array:
     if values.dtype == object:
         return (values - origin).astype(np.float64) / step
     if origin and values.dtype.kind in "iu":
-        distance = values.astype(np.float64) - origin
+        distance = values.astype(np.float64) - float(origin)
         # The difference before it is rounded, modulo 2**64 whatever the dtype.
         exact = (values.astype(np.uint64) - np.uint64(origin % 2**64)).view(np.int64)
         return np.where(np.abs(distance) < 2.0**62, exact.astype(np.float64), distance) / step
-    return (values.astype(np.float64) - origin) / step
+    return (values.astype(np.float64) - float(origin)) / step
 
 
-def _as_integers(numbers: Array, origin: int, dtype: Any) -> Array:
-    """Whole numbers counted from `origin` as integers, both of shape (n_values,)."""
+def _as_integers(numbers: Array, step: int, origin: int, dtype: Any) -> Array:
+    """Whole numbers counted from `origin` in steps as integers, both of shape (n_values,)."""
     if dtype.kind == "O":
-        return np.fromiter((int(n) + origin for n in numbers), object)
-    if np.abs(numbers).max(initial=0.0) < EXACT and -(2**63) <= origin < 2**63:
-        whole = numbers.astype(np.int64)
+        return np.fromiter((int(n) * step + origin for n in numbers), object)
+    largest = np.abs(numbers).max(initial=0.0)
+    if largest < EXACT and largest * step < 2.0**63 and -(2**63) <= origin < 2**63:
+        # The product may be one that float64 has not: nanoseconds of years.
+        whole = numbers.astype(np.int64) * step
         with np.errstate(over="ignore"):
             return np.asarray((whole + np.int64(origin)).astype(dtype))
     limits = np.iinfo(dtype)
-    exact = [min(max(int(n) + origin, limits.min), limits.max) for n in numbers]
+    exact = [min(max(int(n) * step + origin, limits.min), limits.max) for n in numbers]
     return np.array(exact, dtype)
 
 

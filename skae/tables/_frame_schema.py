@@ -152,6 +152,8 @@ def _arrow_column(dtype: Any, array: Array) -> Any:
     elif array.dtype == object:
         column = pa.array(array.tolist(), dtype)
     else:
+        if pa.types.is_float16(dtype):
+            array = array.astype(np.float16)  # which early versions do not cast
         # NaT is null in any case.
         column = pa.array(array, from_pandas=True)
     return column.cast(dtype)
