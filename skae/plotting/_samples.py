@@ -69,8 +69,11 @@ class SampleQualityDisplay(Display):
     >>> from sklearn.mixture import GaussianMixture
     >>> from skae.plotting import SampleQualityDisplay
     >>> X = load_iris().data
-    >>> mixture = GaussianMixture(3, random_state=0).fit(X[::2])
-    >>> display = SampleQualityDisplay.from_estimator(mixture, X[1::2], X_train=X[::2])
+    >>> X_train, X_test = X[::2], X[1::2]
+    >>> model = GaussianMixture(3, random_state=0).fit(X_train)
+    >>> display = SampleQualityDisplay.from_estimator(
+    ...     model, X_test, X_train=X_train
+    ... )
     >>> display.axes_.shape
     (1, 3)
     """
