@@ -144,7 +144,7 @@ def test_texts_of_a_table():
             "b": [True, False, True],
             "day": pd.Series(["2024-01-02", None, "2024-01-05"], dtype="M8[us]"),
             "at": pd.Series([moment, moment.replace(microsecond=0), None], dtype="M8[us]"),
-            "took": pd.Series([3600, None, 90061], dtype="m8[s]"),
+            "took": pd.Series(np.array([3600, "NaT", 90061], "m8[s]")),
             "clock": [datetime.time(8, 30), None, datetime.time(9, 15, 1)],
             "month": pd.PeriodIndex(["2024-01", "2024-03", "NaT"], freq="M"),
         }

@@ -5,12 +5,14 @@ import inspect
 import os
 import subprocess
 import sys
+from importlib.metadata import version
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
+from packaging.version import Version
 from sklearn.base import BaseEstimator, clone
 
 import keep_saved_files
@@ -20,7 +22,11 @@ from skae.persistence import SavedFileError, _save, _schema, trusted_types
 
 pytestmark = [pytest.mark.any_data, pytest.mark.any_backend]
 
-FILES = sorted(keep_saved_files.FOLDER.glob("*/*.skae"))
+# An earlier Keras does not know all arguments of layers that a later one wrote.
+OTHERS = {"models"} if Version(version("keras")) < Version("3.15") else set()
+FILES = [
+    file for file in sorted(keep_saved_files.FOLDER.glob("*/*.skae")) if file.stem not in OTHERS
+]
 CLASSES = {n: k for n, k in _schema.savable_classes().items() if k.__module__[:5] == "skae."}
 ESTIMATORS = {name: kind for name, kind in CLASSES.items() if _schema.is_estimator(kind)}
 
@@ -68,7 +74,7 @@ def test_kept_files(file):
 
 
 def test_every_estimator_has_a_kept_file():
-    assert {file.stem for file in FILES} == set(keep_saved_files.ESTIMATORS)
+    assert {file.stem for file in FILES} == set(keep_saved_files.ESTIMATORS) - OTHERS
     assert {type(skae.load(file)).__name__ for file in FILES} == set(ESTIMATORS)
 
 

@@ -5,6 +5,7 @@ import pickle
 
 import numpy as np
 import pandas as pd
+import polars as pl
 import pyarrow as pa
 import pytest
 from hypothesis import given, settings
@@ -308,6 +309,12 @@ _VALUES = {
     "times": _TIMES,
     "durations": st.timedeltas(datetime.timedelta(-4000), datetime.timedelta(4000)),
 }
+
+
+def test_a_column_of_polars_without_a_name_keeps_it():
+    X = pl.DataFrame({"": [0.5, 1.5], "a": [1, 2]})
+    encoder = TabularEncoder().fit(X)
+    assert encoder.inverse_transform(encoder.transform(X)).equals(X)
 
 
 @pytest.mark.parametrize("dtype", ["M8[ns]", "m8[ns]"])

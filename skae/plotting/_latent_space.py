@@ -347,7 +347,7 @@ def _read_labels(y: Any) -> _Labels:
 
 def _as_list(y: Any) -> list[Any]:
     """Labels as a list of Python's objects, of length n_samples."""
-    for name in ("to_pylist", "to_list", "tolist"):
+    for name in ("to_pylist", "tolist", "to_list"):
         if hasattr(y, name) and getattr(y, "ndim", 1) == 1 and not isinstance(y, np.ndarray):
             return getattr(y, name)()
     y = column_or_1d(np.asarray(y))

@@ -80,7 +80,7 @@ class FrameSchema:
             import polars as pl
 
             series = map(_polars_series, schema.keys(), schema.values(), arrays)
-            return pl.DataFrame(list(series))
+            return pl.DataFrame(dict(zip(schema, series, strict=True)))
         import pyarrow as pa
 
         return pa.table(list(map(_arrow_column, schema.types, arrays)), schema=schema)
