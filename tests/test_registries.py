@@ -16,7 +16,7 @@ from skae.corruption._corruptions import CORRUPTIONS, Corruption
 from skae.losses._likelihood import LIKELIHOODS, Likelihood
 from skae.losses._penalties import PENALTIES, Penalty
 from skae.losses._reconstruction import LOSSES, EntrywiseLoss, Loss
-from skae.networks._base import ACTIVATIONS, SYNONYMS, Network
+from skae.networks._base import ACTIVATIONS, KERAS_NAMES, Network
 from skae.persistence import _schema
 from skae.plotting import _curves
 from skae.tables import TabularEncoder
@@ -50,7 +50,7 @@ def entries():
         )
     for name in LIKELIHOODS:
         yield f"likelihood {name}", VAETransformer(3, likelihood=name, n_draws=4, **SMALL)
-    for name in (*ACTIVATIONS, *SYNONYMS):
+    for name in KERAS_NAMES:
         yield f"activation {name}", plain(activation=name, code_activation=name)
     for name, make in NETWORKS.items():
         yield f"network {name}", plain(network=make())
@@ -193,6 +193,8 @@ def new(request, monkeypatch):
     kind = VAETransformer if parameter == "likelihood" else DenoisingAutoencoder
     options = kind._parameter_constraints[parameter][0]
     monkeypatch.setattr(options, "options", {*options.options, name})
+    if registry is ACTIVATIONS:
+        monkeypatch.setitem(KERAS_NAMES, name, name)
     return kind(3, **SMALL, **{parameter: name})
 
 

@@ -20,7 +20,7 @@ from skae.estimators._parameters import (
     network_parameters,
 )
 from skae.losses._penalties import Penalty
-from skae.networks._base import Network, keras_name
+from skae.networks._base import KERAS_NAMES, Network
 from skae.networks._ordered import OrderedNetwork
 
 
@@ -438,7 +438,7 @@ class AutoencoderTransformer(
                 raise ValueError(
                     f"ordered=True needs {name}={values[0]}; got {getattr(self, name)!r}."
                 )
-        if keras_name(self.code_activation) != "linear":
+        if KERAS_NAMES[self.code_activation] != "linear":
             raise ValueError(
                 f"ordered=True needs code_activation='identity'; got {self.code_activation!r}."
             )

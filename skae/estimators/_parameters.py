@@ -12,7 +12,7 @@ from skae.estimators._ordered import OrderedModel
 from skae.estimators._validation import check_bounded
 from skae.losses._penalties import PENALTIES, Penalty
 from skae.losses._reconstruction import LOSSES, make_loss
-from skae.networks._base import ACTIVATIONS, SYNONYMS, LayerOptions, Network, keras_name
+from skae.networks._base import KERAS_NAMES, LayerOptions, Network
 from skae.networks._principal import MOST_EXACT, principal_axes
 from skae.utils._arrays import column_names
 from skae.utils._sklearn import HasMethods, Interval, StrOptions
@@ -29,9 +29,9 @@ CONSTRAINTS: dict = {
     ],
     "hidden_layer_sizes": ["array-like", Interval(Integral, 1, None, closed="left")],
     "network": [Network, None],
-    "activation": [StrOptions(set(ACTIVATIONS) | set(SYNONYMS))],
-    "code_activation": [StrOptions(set(ACTIVATIONS) | set(SYNONYMS))],
-    "output_activation": [StrOptions({"auto"} | set(ACTIVATIONS) | set(SYNONYMS))],
+    "activation": [StrOptions(set(KERAS_NAMES))],
+    "code_activation": [StrOptions(set(KERAS_NAMES))],
+    "output_activation": [StrOptions({"auto"} | set(KERAS_NAMES))],
     "normalization": [StrOptions({"batch", "layer"}), None],
     "dropout": [Interval(Real, 0, 1, closed="left")],
     "tied_weights": ["boolean"],
@@ -166,9 +166,9 @@ class ReconstructionLossMixin:
             known = isinstance(self.loss, str) and LOSSES[self.loss].bounded
             output = "sigmoid" if known else "linear"
         return LayerOptions(
-            activation=keras_name(self.activation),
-            code_activation=keras_name(self.code_activation),
-            output_activation=keras_name(output),
+            activation=KERAS_NAMES[self.activation],
+            code_activation=KERAS_NAMES[self.code_activation],
+            output_activation=KERAS_NAMES[output],
             linear_path=linear_path,
             normalization=self.normalization,
             dropout=float(self.dropout),

@@ -15,7 +15,7 @@ from skae.estimators._fit_callbacks import fit_monitor
 from skae.estimators._parameters import CONSTRAINTS
 from skae.imputation._predictors import Layout
 from skae.imputation._stacking import Imputation, ImputationTraining
-from skae.networks._base import keras_name
+from skae.networks._base import KERAS_NAMES
 from skae.tables import TabularEncoder
 from skae.tables._frames import checked_table, is_frame
 from skae.tables._missing_values import (
@@ -242,7 +242,7 @@ class AEImputer(TransformerMixin, CallbackSupportMixin, BaseEstimator):
             full, columns, layout = self._layout()
             config = ImputationTraining(
                 whole_numbers("hidden_layer_sizes", self.hidden_layer_sizes, 0),
-                keras_name(self.activation),
+                KERAS_NAMES[self.activation],
                 n_models=int(self.n_estimators),
                 n_steps=int(self.n_steps),
                 batch_size=int(self.batch_size),

@@ -42,13 +42,11 @@ ACTIVATIONS: dict[str, Callable[[Array], Array]] = {
     "tanh": lambda x: np.tanh(x, out=x),
 }
 
-# Keras' names by scikit-learn's, where these differ.
-SYNONYMS = {"identity": "linear", "logistic": "sigmoid"}
-
-
-def keras_name(activation: str) -> str:
-    """Keras' name of an activation, by that name or by scikit-learn's."""
-    return SYNONYMS.get(activation, activation)
+# Keras' names of activations, by these and by scikit-learn's.
+KERAS_NAMES = {name: name for name in ACTIVATIONS} | {
+    "identity": "linear",
+    "logistic": "sigmoid",
+}
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from skae.estimators._parameters import TableTagsMixin
 from skae.estimators._validation import check_bounded
 from skae.losses._likelihood import LIKELIHOODS
 from skae.networks import KerasNetwork
-from skae.networks._base import LayerOptions, Network, keras_name
+from skae.networks._base import KERAS_NAMES, LayerOptions, Network
 from skae.utils._calls import warn_user
 from skae.utils._sklearn import Interval, StrOptions
 from skae.variational._generative import LikelihoodMixin, fit_prior
@@ -433,7 +433,7 @@ class VAETransformer(
 
     def _layer_options(self, linear_path):
         return LayerOptions(
-            activation=keras_name(self.activation),
+            activation=KERAS_NAMES[self.activation],
             output_activation="sigmoid" if LIKELIHOODS[self.likelihood].bounded else "linear",
             linear_path=linear_path,
             normalization=self.normalization,
