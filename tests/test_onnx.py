@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from copy import copy
 
 import keras
 import numpy as np
@@ -20,6 +21,7 @@ from sklearn.preprocessing import MinMaxScaler, StandardScaler
 import skae
 from data import data_rng
 from skae import AEAnomalyDetector, AEClassifier, DenoisingAutoencoder, VAETransformer
+from skae.anomaly._components import NeighborDistance
 from skae.inference._dense import Affine, DenseForward
 from skae.inference._forward import forward
 from skae.networks import ConvNetwork, KerasNetwork, RecurrentNetwork
@@ -27,8 +29,8 @@ from skae.networks._base import ACTIVATIONS, LayerOptions
 from skae.networks._dense import DenseCoder
 from skae.persistence import register_converters
 from skae.persistence.onnx import _tensors
-from skae.persistence.onnx._networks import network_output
 from skae.persistence.onnx._tensors import Graph, Tensor
+from skae.utils._arrays import overridable
 
 skl2onnx = pytest.importorskip("skl2onnx")
 onnxruntime = pytest.importorskip("onnxruntime")
@@ -142,7 +144,7 @@ def network_alone(coder, X, n_outputs):
         (given,), (returned,) = operator.inputs, operator.outputs
         graph = Graph(scope, container)
         rows = Tensor(graph, given.full_name, (None, X.shape[1]), X.dtype)
-        graph.node("Identity", network_output(coder, rows), names=[returned.full_name])
+        graph.node("Identity", coder(rows), names=[returned.full_name])
 
     skl2onnx.update_registered_converter(Alone, "Alone", give_shapes, convert)
     return skl2onnx.to_onnx(Alone(), X)
@@ -164,6 +166,49 @@ def test_functions_of_numpy_that_onnx_lacks_are_refused():
     array = np.zeros(3)
     with pytest.raises(TypeError):
         array += tensor
+    # Values that are not known would be wrong without an error.
+    for function in (bool, np.asarray, np.any):
+        with pytest.raises(TypeError):
+            function(tensor)
+    with pytest.raises(AttributeError, match="ONNX tensors have no attribute 'argmax'"):
+        tensor.argmax(axis=1)
+    with pytest.raises(TypeError, match="Tensor does not support double"):
+        overridable(double)(tensor)
+
+
+def double(x):
+    return 2 * x
+
+
+@pytest.mark.any_backend
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize(
+    "function",
+    [
+        double,
+        lambda x: x - np.arange(4.0),
+        lambda x: np.isnan(x) * np.float32(0.5),
+        lambda x: (~np.isnan(x)).sum(axis=1, keepdims=True) / 3,
+        lambda x: np.where(np.isnan(x), 0, x).clip(-1, 1).mean(axis=-1)[:, np.newaxis],
+        lambda x: x[:, ::-2] + np.nansum(x, axis=1)[:, np.newaxis],
+        lambda x: np.concatenate([x[:, 1:3], np.full_like(x[:, :1], 7)], axis=1),
+        lambda x: np.stack([x[:, 0], x[:, 1].clip(0)]).T,
+        lambda x: np.square(x[:, :, np.newaxis] - np.ones(2)).sum(axis=1, dtype=np.float64),
+        lambda x: (x.T[1:] + x.T[0]).T.copy(),
+    ],
+)
+def test_tensors_have_the_values_and_the_dtypes_of_arrays(function, dtype):
+    X = data_rng().normal(size=(9, 4)).astype(dtype)
+    X[2, 1] = X[5, 3] = np.nan
+    expected, found = function(X), []
+
+    def compute(rows):
+        found.append(function(rows))
+        return found[0].astype(dtype)
+
+    (got,) = run(network_alone(compute, X, expected.shape[1]), X)
+    assert (found[0].dtype, found[0].shape[1:]) == (expected.dtype, expected.shape[1:])
+    np.testing.assert_allclose(got, expected, rtol=1e-6)
 
 
 @pytest.mark.any_data
@@ -345,6 +390,21 @@ def test_detectors_of_new_rows(detector, table):
     # Rows that were trained on are not their own neighbours, and repeated ones are.
     table = np.vstack([table, table[:7], table[:7] + 0.01])
     assert_same_output(detector, table, OF_DETECTORS)
+
+
+@pytest.mark.any_backend
+def test_a_component_that_onnx_cannot_compute_is_refused_by_name(detector):
+    class Median(NeighborDistance):
+        row_entries = 0
+
+        def scores(self, rows, models):
+            return [np.median(rows.values, axis=1) for _ in models]
+
+    wrong = copy(detector)
+    wrong._score = copy(detector._score)
+    wrong._score.components = [Median(1, 1, False)]
+    with pytest.raises(NotImplementedError, match="support Median, a part of the"):
+        skae.to_onnx(wrong)
 
 
 @pytest.mark.any_backend

@@ -169,8 +169,6 @@ COMPONENT = {
 }
 
 USE_COMPONENT = """
-import pandas as pd
-
 table = pd.DataFrame(X, columns=[f"x{i}" for i in range(X.shape[1])])
 table["kind"] = np.where(X[:, 0] > 0, "a", "b")
 for rows in (X, table):
@@ -181,6 +179,11 @@ for rows in (X, table):
     skae.save(detector, "detector.skae")
     loaded = skae.load("detector.skae")
     np.testing.assert_array_equal(loaded.score_samples(rows), detector.score_samples(rows))
+    if rows is X:
+        model = skae.to_onnx(detector, output="score_samples", dtype=np.float64)
+        session = onnxruntime.InferenceSession(model.SerializeToString())
+        (output,) = session.run(None, {session.get_inputs()[0].name: X})
+        np.testing.assert_allclose(output.ravel(), detector.score_samples(X), rtol=1e-6)
 """
 
 RECIPES = (

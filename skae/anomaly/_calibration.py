@@ -177,12 +177,14 @@ class BinaryEffects:
         )[0]
         return cls(binary, share, effect, _LARGEST_EFFECT * width)
 
-    def correction(self, X: Array) -> Array:
+    def correction(self, X: Array) -> Any:
         """Factors of the scores of rows X, (n_samples, n_features), of shape (n_samples,)."""
+        if not len(self.binary.columns):
+            return 1.0
         observed = ~np.isnan(X[:, self.binary.columns])
         difference = np.where(observed, self.binary.has_high(X) - self.share, 0.0)
         effect = difference @ self.effect
-        return np.asarray(np.exp(-effect.clip(-self.limit, self.limit)))
+        return np.exp(-effect.clip(-self.limit, self.limit))
 
 
 def logarithm(scores: Array) -> Array:

@@ -2,8 +2,8 @@
 
 A component is fitted to the training rows and returns the score of a row by each fold model,
 and the shares of the columns in it. `COMPONENTS` lists those of the detector: a new one is a
-class here and an entry there; one that ONNX is to support has a function in
-``persistence/onnx/_methods.py`` too.
+class here and an entry there. `scores` computes ONNX tensors as it does arrays, as long as it
+uses functions that ``persistence/onnx/_tensors.py`` supports, and asks for no value.
 """
 
 from abc import ABC, abstractmethod
@@ -275,7 +275,7 @@ class DenoisingError(Component):
         outputs = self.outputs(rows, models, self.level, blank)
         for model, restored in zip(models, outputs, strict=True):
             squares = np.square(restored - rows.values)
-            values = sum(squares) / rows.values.dtype.type(len(squares))
+            values = squares.sum(axis=0) / rows.values.dtype.type(squares.shape[0])
             if rows.observed is not None:
                 values = values * rows.observed
             errors = self.layout.sum_by_column(values)
@@ -302,20 +302,21 @@ class DenoisingError(Component):
         if level:
             size = dtype.type(level) * self.noise.astype(dtype)
             noise = np.stack([size, -size], axis=1).reshape(-1, 1, n_numbers)
+        values = (rows.values + noise).astype(rows.dtype, copy=False)
         # A row with noise, flags of the blank columns of a table, and the level.
-        width = n_numbers + self.layout.n_columns * self.has_blanks + 1
-        inputs = np.empty((len(noise), len(rows), width), rows.dtype)
-        values, flags = inputs[..., :n_numbers], inputs[..., n_numbers:-1]
-        np.add(rows.values, noise, out=values, casting="same_kind")
-        inputs[..., -1] = level
+        parts = [values, np.full_like(values[:, :, :1], level)]
         if self.has_blanks:
             values *= rows.observed
-            flags[:] = 0 if blank is None else blank
+            flags = np.zeros((len(noise), len(rows), self.layout.n_columns), rows.dtype)
             if blank is not None:
                 values *= ~blank[:, self.layout.column]
+                flags[:] = blank
+            parts.insert(1, flags)
+        inputs = np.concatenate(parts, axis=2)
+        inputs = inputs.reshape(-1, inputs.shape[2])
         for model in models:
-            outputs = self.denoisers[model](inputs.reshape(-1, width))
-            yield outputs.reshape(-1, *rows.values.shape).astype(dtype, copy=False)
+            outputs = self.denoisers[model](inputs).reshape(len(noise), -1, n_numbers)
+            yield outputs.astype(dtype, copy=False)
 
 
 class NeighborDistance(Component):
@@ -358,9 +359,10 @@ class NeighborDistance(Component):
         most = self.nearest.n_neighbors + 1
         return sum(min(most, len(at)) for at, _ in self.nearest.blocks)
 
-    def scores(self, rows: EncodedRows, models: Iterable[int]) -> Array:
+    def scores(self, rows: EncodedRows, models: Iterable[int]) -> list[Array]:
         """Distance of each row by each fold model, (n_models, n_samples)."""
-        return self.nearest.scores(self.points(rows), list(models)) + rows.missing.sum(axis=1)
+        missing = rows.missing.sum(axis=1)
+        return [score + missing for score in self.nearest.scores(self.points(rows), models)]
 
     def shares(self, rows: EncodedRows) -> Iterator[Array]:
         """Shares of the columns in the squared distance, a mean over fold models."""
@@ -372,7 +374,7 @@ class NeighborDistance(Component):
             shares = shares + unseen
         if missing.any():
             models = range(len(self.nearest.unit))
-            distance = self.nearest.scores(points, models).mean(axis=0)[:, np.newaxis]
+            distance = np.mean(self.nearest.scores(points, models), axis=0)[:, np.newaxis]
             total = distance + missing.sum(axis=1, keepdims=True)
             shares = (distance * shares + missing) / total
         yield shares

@@ -269,11 +269,14 @@ class DetectionMixin(OutlierMixin):
     def _rows(self, X):
         """Rows of the matrix, (n_samples, n_features): numbers, or an encoded table."""
         if not self.__sklearn_is_fitted__() or self.table_ is None:
-            rows = check_rows(self, X)
-            if self._observed is None or self._observed.all():
-                return rows
-            return np.where(self._observed, rows, rows.dtype.type(np.nan))
+            return self._without_empty(check_rows(self, X))
         return self._encoding.join(*check_table(self, X))
+
+    def _without_empty(self, rows):
+        """Rows, (n_samples, n_features), whose columns without a value in fit are missing."""
+        if self._observed is None or self._observed.all():
+            return rows
+        return np.where(self._observed, rows, rows.dtype.type(np.nan))
 
     def _in_the_form_of(self, X, values):
         """Values of columns, (n_samples, n_columns), in the shape and type of X."""

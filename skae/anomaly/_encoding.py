@@ -17,7 +17,7 @@ from skae.tables._column_values import ColumnValues
 from skae.tables._columns import number_units
 from skae.tables._layout import ColumnLayout
 from skae.tables._squashing_scaler import SquashingScaler, deviations, squash, unsquash
-from skae.utils._rows import Rows, filled
+from skae.utils._rows import Rows, has_missing
 
 Array = NDArray[Any]
 
@@ -79,12 +79,15 @@ class NumberEncoding:
     def encode(self, X: Array) -> EncodedRows:
         """Rows of the matrix, (n_samples, n_features), for the components of the score."""
         plain, missing = self.to_plain(X), np.isnan(X)
-        points = self.to_points(plain)
+        points = values = self.to_points(plain)
+        observed = ~missing if has_missing(X) else None
+        if observed is not None:
+            plain, values = (np.where(observed, Z, 0) for Z in (plain, values))
         return EncodedRows(
             points,
-            filled(plain).astype(np.float64).clip(-_MOST_DEVIATIONS, _MOST_DEVIATIONS),
-            filled(points).astype(X.dtype, copy=False),
-            observed=~missing if missing.any() else None,
+            plain.astype(np.float64).clip(-_MOST_DEVIATIONS, _MOST_DEVIATIONS),
+            values.astype(X.dtype, copy=False),
+            observed,
             unseen=None,
             missing=np.where(missing, self.missing_error, 0.0) / X.shape[1],
             n_counted=(~missing).sum(axis=1),

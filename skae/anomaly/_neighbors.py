@@ -1,12 +1,13 @@
 """Distances to the nearest reference rows, and their shares by column."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial.distance import cdist
 
+from skae.utils._arrays import overridable
 from skae.utils._sklearn import nearest
 
 Array = NDArray[Any]
@@ -76,23 +77,22 @@ class NearestRows:
         medians = [np.median(each) for each in of_models]
         self.least_distance = _LEAST_DISTANCE * np.array(medians)
 
-    def scores(self, Z: Array, models: Sequence[int]) -> Array:
+    def scores(self, Z: Array, models: Iterable[int]) -> list[Array]:
         """Mean squared difference to the neighbours of rows Z, (n_models, n_samples).
 
         In units of its mean over the reference rows; relative to the neighbours' own where
         these count.
         """
-        scores = []
+        models, scores = list(models), []
         for j, (mean, chosen, position) in zip(models, self._search(Z, models), strict=True):
             mean = mean / Z.shape[1]
             score = mean / (self.unit[j] or 1.0)
             if self.own_distance is not None:
                 least = self.least_distance[j] or 1.0
-                row = np.arange(len(Z))[:, np.newaxis]
-                theirs = self.own_distance[j][position[row, chosen]].mean(axis=1)
+                theirs = picked(self.own_distance[j], picked(position, chosen)).mean(axis=1)
                 score = score * np.sqrt((mean + least) / (theirs + least))
             scores.append(score)
-        return np.stack(scores)
+        return scores
 
     def shares(self, Z: Array) -> Array:
         """Shares of the columns in the distance of rows Z, a mean over models, as `Z`."""
@@ -106,44 +106,61 @@ class NearestRows:
         parts = np.einsum("nc,ncd->nd", weight, square) + SAME
         return np.asarray(parts / parts.sum(axis=1, keepdims=True))
 
-    def _search(self, Z: Array, models: Sequence[int]) -> Iterator[tuple[Array, Array, Array]]:
+    def _search(self, Z: Array, models: Iterable[int]) -> Iterator[tuple[Array, Array, Array]]:
         """By fold model, mean squared distances (n_samples,), and the neighbours of rows Z.
 
         As positions among candidates, (n_samples, n_neighbors), and the positions of these in
         the reference, (n_samples, n_candidates).
         """
-        Z, at_models = np.ascontiguousarray(Z), list(models)
-        row = np.arange(len(Z))[:, np.newaxis]
-        n_entries = len(Z) * len(self.rows) * (Z.shape[1] + _ENTRIES_BESIDE)
-        every = None
-        if n_entries <= _FEW_ENTRIES:
-            every = cdist(Z, self.rows, "sqeuclidean")
-        elif Z.shape[1] >= _MANY_COLUMNS:
-            squares = [np.einsum("ij,ij->i", X, X) for X in (Z, self.rows)]
-            every = (np.add.outer(*squares) - 2 * (Z @ self.rows.T)).clip(0)
-        found = []
+        at_models, every, found = list(models), self._distances(Z), []
         for at, models_of_block in self.blocks:
             if not models_of_block[at_models].any():
                 continue
             k = min(self.n_neighbors + 1, len(at))
             if every is not None:
-                distance = every[:, at]
-                order = distance.argpartition(k - 1, axis=1)[:, :k]
-                distance = distance[row, order]
+                distance, order = smallest(every[:, at], k)
             else:
                 distance, order = nearest(Z, self.rows[at], k)
                 distance = np.square(distance)
             of_models = np.repeat(models_of_block[at_models, np.newaxis], k, axis=1)
-            found.append((distance, at[order], of_models))
+            found.append((distance, picked(at, order), of_models))
         distance, position, candidate_of = map(np.hstack, zip(*found, strict=True))
         for is_candidate in candidate_of:
             at, k = np.flatnonzero(is_candidate), self.n_neighbors + self.leaves_out
-            candidates = distance[:, at]
-            order = candidates.argpartition(k - 1, axis=1)[:, :k]
+            squares, order = smallest(distance[:, at], k, ascending=self.leaves_out)
             if self.leaves_out:
-                theirs = candidates[row, order]
-                order = order[row, theirs.argsort(axis=1)]
-                same = theirs.min(axis=1, keepdims=True) < SAME
+                same = squares[:, :1] < SAME
+                squares = np.where(same, squares[:, 1:], squares[:, :-1])
                 order = np.where(same, order[:, 1:], order[:, :-1])
-            chosen = at[order]
-            yield distance[row, chosen].mean(axis=1), chosen, position
+            yield squares.mean(axis=1), picked(at, order), position
+
+    def _distances(self, Z: Array) -> Array | None:
+        """Squared distances of rows Z to the reference, (n_samples, n_reference).
+
+        None where a search in each block is faster. ONNX has none.
+        """
+        is_array, rows = isinstance(Z, np.ndarray), self.rows
+        if is_array and len(Z) * len(rows) * (Z.shape[1] + _ENTRIES_BESIDE) <= _FEW_ENTRIES:
+            return cdist(Z, rows, "sqeuclidean")
+        if is_array and Z.shape[1] < _MANY_COLUMNS:
+            return None
+        of_Z, of_rows = (np.einsum("ij,ij->i", X, X) for X in (Z, rows))
+        every: Array = of_Z[:, np.newaxis] + of_rows - 2 * (Z @ rows.T)
+        return every.clip(0)
+
+
+@overridable
+def smallest(X: Array, k: int, ascending: bool = False) -> tuple[Array, Array]:
+    """The k smallest entries of each row of X, (n_samples, k), and their positions in it."""
+    row, position = np.arange(len(X))[:, np.newaxis], X.argpartition(k - 1, axis=1)[:, :k]
+    if ascending:
+        position = position[row, X[row, position].argsort(axis=1)]
+    return X[row, position], position
+
+
+@overridable
+def picked(values: Array, position: Array) -> Array:
+    """Values (n_values,), or those of each row (n_samples, n_values), at its positions."""
+    if values.ndim == 1:
+        return values[position]
+    return values[np.arange(len(values))[:, np.newaxis], position]

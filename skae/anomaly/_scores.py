@@ -20,6 +20,7 @@ from skae.anomaly._explanation import (
 from skae.anomaly._views import fit_relations
 from skae.estimators._fit_callbacks import fit_network
 from skae.estimators._validation import reconstruction_errors
+from skae.utils._arrays import by_chunk
 from skae.utils._calls import draw_seed
 
 # Entries of arrays that are held at a time.
@@ -40,7 +41,7 @@ _UNITS_ABOVE, _TAIL_QUANTILE = 2, 0.9
 # the logarithm of the components, in their unit. Rows that are nearer than the last number, in
 # mean distances, count as this near.
 _QUANTILE_OF_DISTANCES = 0.95
-_LEAST_VIEW, _MOST_VIEW, NEAR = 0.5, 5.0, 0.01
+_LEAST_VIEW, _MOST_VIEW, _NEAR = 0.5, 5.0, 0.01
 
 # Largest logarithm of a score by a relation, which float32 holds.
 _LARGEST_LOG = 80.0
@@ -133,7 +134,11 @@ class CombinedScore:
 
     def held_out_scores(self, rows, folds, novelty):
         """Set the units, and return scores of rows by models that have not seen them."""
-        logs = folds.held_out_values(lambda j, i: self._logs_of_rows(rows.inputs[i], [j]))
+
+        def logs_of(j, i):
+            return self._by_chunk(lambda some: self.logs(some, [j]), rows.inputs[i])
+
+        logs = folds.held_out_values(logs_of)
         held_out, n_distances = ~np.isnan(logs[:, 0]), len(self.distances)
         weight = None if rows.weight is None else rows.weight[held_out]
         if n_distances:
@@ -178,20 +183,28 @@ class CombinedScore:
 
     def score(self, X, models=None):
         """Score of each row of X, (n_samples, n_features), by these fold models or by all."""
-        logs = self._logs_of_rows(X, models)
-        return np.exp(log_score(logs.T, self.distance_units, self.units))
+
+        def score(rows):
+            logs = self._logs(rows, models)
+            return np.exp(log_score(logs, self.distance_units, self.units))
+
+        return self._by_chunk(score, X)
 
     def logs(self, rows, models=None):
         """Logarithms of the components' mean, of distances and of relations, for encoded rows.
 
         By these fold models or by all, (n_samples, 1 + n_distances + n_relations).
         """
+        return np.stack(self._logs(rows, models), axis=1)
+
+    def _logs(self, rows, models):
+        """The columns of `logs`, (n_samples,) each."""
         models = range(self.n_models) if models is None else models
         scores = [score for c in self.components for score in c.scores(rows, models)]
         parts = [log_mean(scores)]
-        parts += [log_mean(each.scores(rows, models), NEAR) for each in self.distances]
-        parts += [np.mean(each.logs(rows, models), axis=0) for each in self.relations]
-        return np.stack(parts, axis=1)
+        parts += [log_mean(each.scores(rows, models), _NEAR) for each in self.distances]
+        parts += [np.mean(np.stack(each.logs(rows, models)), axis=0) for each in self.relations]
+        return parts
 
     def views(self, logs):
         """Score without relations, and these, (n_samples, 1 + n_relations).
@@ -211,28 +224,22 @@ class CombinedScore:
         added = added_by_distances(logs.T, self.distance_units)
         return np.column_stack([(logs[:, 0] - median) / unit, *added])
 
-    def _logs_of_rows(self, X, models):
-        """As `logs`, of rows X (n_samples, n_features) of the detector's matrix."""
-        chunks = self._chunks(X, self.row_entries + X.shape[1])
-        return np.concatenate([self.logs(rows, models) for rows in chunks])
-
     def shares(self, X):
         """Shares of the columns in the score of each row, (n_samples, n_columns)."""
         explanation = explanation_of(self)
-        chunks = self._chunks(X, explanation.row_entries(X.shape[1]))
-        return np.concatenate([explanation.shares(rows) for rows in chunks])
+        return self._by_chunk(explanation.shares, X, explanation.row_entries(X.shape[1]))
 
     def reasons(self, X):
         """Columns that explain the score of each row, their shares and expected values."""
         explanation = explanation_of(self)
-        chunks = self._chunks(X, explanation.row_entries(X.shape[1]))
-        reasons = [explanation.reasons(rows) for rows in chunks]
-        return Reasons(*map(np.concatenate, zip(*reasons, strict=True)))
+        row_entries = explanation.row_entries(X.shape[1])
+        return Reasons(*self._by_chunk(explanation.reasons, X, row_entries))
 
-    def _chunks(self, X, row_entries):
-        """Encoded rows of X, (n_samples, n_features), as many at a time as memory allows."""
+    def _by_chunk(self, function, X, row_entries=None):
+        """Results of a function of encoded rows of X, as many at a time as memory allows."""
+        row_entries = row_entries or self.row_entries + X.shape[1]
         n_rows = max(_CHUNK_ENTRIES // row_entries, 1)
-        return (self.encoding.encode(X[i : i + n_rows]) for i in range(0, len(X), n_rows))
+        return by_chunk(lambda part: function(self.encoding.encode(part)), n_rows, 0, X)
 
 
 def _quantiles(logs, quantile, weight):

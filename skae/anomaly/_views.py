@@ -17,6 +17,7 @@ from skae.anomaly._encoding import EncodedRows
 from skae.anomaly._rare import RareValues
 from skae.tables._layout import ColumnLayout
 from skae.tables._squashing_scaler import squash
+from skae.utils._arrays import overridable
 
 Array = NDArray[Any]
 
@@ -50,8 +51,8 @@ _RELATIVE_ROUNDING = 1e-9
 # and deviations of a value that is filled, at most.
 _N_ROUNDS = 2
 _OMITTED = 0.1
-N_FILLINGS = 3
-MOST_FILLED = 10.0
+_N_FILLINGS = 3
+_MOST_FILLED = 10.0
 
 # Share of the values of a positive column that are not positive, at most, where rows may be
 # anomalies: a wrong sign does not hide the relations of the others. The least value that has a
@@ -81,7 +82,8 @@ class RangeDistance(NeighborDistance):
 
     def points(self, rows: EncodedRows) -> Array:
         """Rows in ranges of the columns, (n_samples, n_points)."""
-        return np.asarray(rows.plain / self.range)
+        points: Array = rows.plain / self.range
+        return points
 
 
 class QuartileDistance(NeighborDistance):
@@ -134,8 +136,7 @@ class NormalScoreDistance(NeighborDistance):
 
     def points(self, rows: EncodedRows) -> Array:
         """Normal scores of the rows, (n_samples, n_points)."""
-        columns = zip(rows.plain.T, self.knots, self.heights, strict=True)
-        return np.stack([np.interp(*each) for each in columns], axis=1)
+        return interpolated(rows.plain, self.knots, self.heights)
 
 
 class ConditionalResiduals:
@@ -275,11 +276,12 @@ class ConditionalResiduals:
         """
         X, W, offset = self.values(rows), self.weights[model], self.offset[model]
         residuals = X @ W - offset
-        if rows.observed is not None and not rows.observed.all():
-            for _ in range(N_FILLINGS):
-                X = _filled(X, residuals, rows.observed)
+        observed = rows.observed
+        if observed is not None and (rows.unseen is None or not observed.all()):
+            for _ in range(_N_FILLINGS):
+                X = _filled(X, residuals, observed)
                 residuals = X @ W - offset
-            residuals = residuals * rows.observed
+            residuals = residuals * observed
         if rows.unseen is None and rows.dtype == np.float32:
             residuals = np.sign(residuals) * (np.abs(residuals) - self.rounding).clip(0)
         return residuals
@@ -406,6 +408,13 @@ def fit_relations(
     return [relation for relation in fitted if relation.applies], typical
 
 
+@overridable
+def interpolated(X: Array, knots: Array, heights: Array) -> Array:
+    """Values of X, (n_samples, n_columns), by lines between knots, (n_columns, n_knots)."""
+    columns = zip(X.T, knots, heights, strict=True)
+    return np.stack([np.interp(*each) for each in columns], axis=1)
+
+
 def _normal_scores(values: Array) -> tuple[Array, Array]:
     """Quantiles of a column, (n_samples,), and their normal scores, (_N_KNOTS,) each.
 
@@ -425,7 +434,7 @@ def _normal_scores(values: Array) -> tuple[Array, Array]:
 
 def _filled(X: Array, residuals: Array, observed: Array) -> Array:
     """Rows X with missing values nearer to their expectation, (n_samples, n_numbers)."""
-    return np.where(observed, X, (X - residuals).clip(-MOST_FILLED, MOST_FILLED))
+    return np.where(observed, X, (X - residuals).clip(-_MOST_FILLED, _MOST_FILLED))
 
 
 def _least_difference(values: Array) -> float:

@@ -390,7 +390,11 @@ class BaseAutoencoder(
             categories.
         """
         check_is_fitted(self)
-        return -self._model.unit * self._model.losses(self._rows(X))
+        return self._scores(self._rows(X))
+
+    def _scores(self, rows):
+        """Minus the loss of each of these rows, (n_samples,)."""
+        return -self._model.unit * self._model.losses(rows)
 
     def score(self, X: Any, y: Any = None, sample_weight: Any = None) -> float:
         """Share of the variance of X that the reconstruction explains.

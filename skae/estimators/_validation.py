@@ -21,6 +21,7 @@ from skae.utils._arrays import (
     check_floats,
     check_weight,
     column_names,
+    overridable,
     refuse_masked,
 )
 from skae.utils._calls import warn_user
@@ -320,6 +321,7 @@ def warn_of_empty(estimator, empty):
     )
 
 
+@overridable
 def reconstruction_errors(autoencoder, X):
     """Error of each row of X, (n_samples, ...), by an autoencoder that the user chose."""
     errors = -autoencoder.score_samples(X).astype(np.float64, copy=False)

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from skae.networks._base import ACTIVATIONS
 from skae.networks._dense import DenseCoder, DenseLayer
 from skae.networks._layers import NORMALIZATION_EPSILON, load
+from skae.utils._arrays import overridable
 from skae.utils._lazy import LazyRows
 from skae.utils._process import parallel_slices
 
@@ -86,6 +87,7 @@ class DenseForward:
             self._prepared["gram"] = kernel @ kernel.T
         return np.asarray(self._prepared["gram"])
 
+    @overridable
     def __call__(self, X: Array, *, scaled: bool = True, last_layer: bool = True) -> Array:
         """Output for rows X (n_samples, n_inputs), float32 or float64, in the dtype of X.
 

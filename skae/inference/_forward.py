@@ -14,7 +14,7 @@ from skae.inference._dense import Affine, DenseForward
 from skae.networks._dense import DenseNetwork
 from skae.networks._layers import load
 from skae.networks._stacked import BuiltNetwork
-from skae.utils._arrays import as_array
+from skae.utils._arrays import as_array, overridable
 from skae.utils._process import prepare_backend
 
 Array = NDArray[Any]
@@ -46,14 +46,19 @@ class CompiledForward:
         load(model, self.weights, self.statistics)
         return model
 
+    @overridable
+    def run(self, rows: Array) -> Array:
+        """Output for rows (n_samples, n_inputs), both in the units of the network."""
+        prepare_backend()
+        return _program(self.network, self.position).run(self, rows)
+
     def __call__(self, X: Array, *, scaled: bool = True) -> Array:
         """Output for rows X (n_samples, n_inputs), computed in float32, in the dtype of X.
 
         Not `scaled` it is in the network's units and not in those of the data.
         """
-        prepare_backend()
         rows = X if self.before is None else self.before.transform(X)
-        output = _program(self.network, self.position).run(self, rows).astype(X.dtype)
+        output = self.run(rows).astype(X.dtype)
         if scaled and self.after is not None:
             output *= X.dtype.type(self.after.scale)
             output += self.after.centre.astype(X.dtype, copy=False)

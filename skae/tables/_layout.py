@@ -91,4 +91,4 @@ class ColumnLayout:
         `values` are those of matrix columns, (n_samples, n_numbers).
         """
         is_own_column = self.n_numbers == self.n_columns and min(self.n_values) == 1
-        return values if is_own_column else np.asarray(values @ self.membership.T)
+        return values if is_own_column else values @ self.membership.T

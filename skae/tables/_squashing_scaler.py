@@ -32,7 +32,7 @@ _WHOLE_TOLERANCE = 1e-6
 
 # Distance from a value, as a share of that between the two, that counts as rounding: rows come
 # in float32 and in float64, and scaled by other steps.
-VALUE_TOLERANCE = 1e-5
+_VALUE_TOLERANCE = 1e-5
 
 
 def is_narrow(deviation: Any, largest: Any, rounding: float) -> Any:
@@ -99,7 +99,7 @@ class SquashingScaler:
 @np.errstate(over="ignore")
 def deviations(X: Array, centre: Array | float, scale: Array | float) -> Array:
     """Standard deviations of X, of any shape; of what overflows, the largest number."""
-    z = np.asarray((X - centre) / scale)
+    z: Array = (X - centre) / scale
     largest = np.finfo(z.dtype).max
     return z.clip(-largest, largest)
 
@@ -178,4 +178,5 @@ class BinaryColumns(NamedTuple):
             part.astype(np.float64) / 2
             for part in (X[:, self.columns], value, self.low, self.high)
         )
-        return np.asarray(np.abs(given - value) <= VALUE_TOLERANCE * (high - low))
+        is_equal: Array = np.abs(given - value) <= _VALUE_TOLERANCE * (high - low)
+        return is_equal

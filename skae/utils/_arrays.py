@@ -1,13 +1,17 @@
 """Validation of arrays, which are brought to one layout, and containers of rows."""
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from functools import wraps
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.utils import check_array
 
+from skae.utils._process import parallel_slices
 from skae.utils._sklearn import check_sample_weight
+
+Function = TypeVar("Function", bound=Callable[..., Any])
 
 #: Options of every check of rows; other dtypes become the first. With one layout the same rows
 #: give the same bits in any container: sums and products round by the order in memory.
@@ -22,6 +26,48 @@ def as_array(tensor: Any) -> NDArray[Any]:
     if hasattr(tensor, "detach"):  # PyTorch's, from whatever device
         tensor = tensor.detach().cpu()
     return np.array(tensor.numpy() if hasattr(tensor, "numpy") else tensor)
+
+
+def overridable(function: Function) -> Function:
+    """Function of arrays that arrays of another kind compute in a way of their own.
+
+    ONNX tensors do so where NumPy has another algorithm, or asks for values that they do not
+    have. It is the protocol of NumPy's own functions, ``__array_function__`` (NEP 18).
+    """
+
+    @wraps(function)
+    def call(*args: Any, **kwargs: Any) -> Any:
+        for each in args:
+            if not isinstance(each, np.ndarray) and hasattr(each, "__array_function__"):
+                result = each.__array_function__(call, (type(each),), args, kwargs)
+                if result is NotImplemented:
+                    raise TypeError(f"{type(each).__name__} does not support {call.__name__}")
+                return result
+        return function(*args, **kwargs)
+
+    return call  # type: ignore[return-value]
+
+
+@overridable
+def by_chunk(
+    function: Callable[..., Any], n_rows: int, n_multiplications: float, *arrays: NDArray[Any]
+) -> Any:
+    """Result of a function of rows of arrays, (n_samples, ...), at most so many at a time.
+
+    It takes about so many multiplications for a row, and returns an array or a tuple of them.
+    """
+    n_samples = len(arrays[0])
+    parts = parallel_slices(
+        lambda at: function(*(array[at] for array in arrays)),
+        n_samples,
+        n_rows,
+        n_samples * n_multiplications,
+    )
+    if len(parts) == 1:
+        return parts[0]
+    if isinstance(parts[0], tuple):
+        return tuple(map(np.concatenate, zip(*parts, strict=True)))
+    return np.concatenate(parts)
 
 
 def check_floats(values: Any, name: str, **options: Any) -> NDArray[Any]:

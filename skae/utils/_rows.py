@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
+from skae.utils._arrays import overridable
 from skae.utils._lazy import LazyRows, dense
 from skae.utils._process import parallel_slices
 
@@ -185,10 +186,10 @@ def moments(
 
 def filled(values: NDArray[Any]) -> NDArray[Any]:
     """Centred values, (n_samples, n_features), with zero in place of NaN."""
-    missing = np.isnan(values)
-    return np.where(missing, values.dtype.type(0), values) if missing.any() else values
+    return np.where(np.isnan(values), 0, values) if has_missing(values) else values
 
 
+@overridable
 def has_missing(X: Any) -> bool:
     """True if an array has NaN, found in most cases by one sum."""
     # A sum is NaN where one of its terms is, or where two are infinite.

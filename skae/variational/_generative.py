@@ -12,7 +12,7 @@ from threadpoolctl import threadpool_limits
 
 from skae.estimators._validation import split_rows
 from skae.losses._likelihood import posterior
-from skae.utils._arrays import check_weight
+from skae.utils._arrays import by_chunk, check_weight
 from skae.utils._calls import generator
 from skae.utils._lazy import dense
 from skae.utils._process import BLAS_LIMITS
@@ -181,9 +181,13 @@ class LikelihoodMixin:
            Autoencoders", ICLR 2016.
         """
         check_is_fitted(self)
+        return self._scores(self._rows(X))
+
+    def _scores(self: Any, rows: Any) -> np.ndarray:
+        """Log-likelihood of each of these rows, (n_samples,)."""
         gain = None if self.prior_ is None else log_gain(self.prior_)
-        return self._rows(X).apply(
-            lambda rows: self._model.log_likelihood(rows, int(self.n_draws), gain)
+        return rows.apply(
+            lambda part: self._model.log_likelihood(part, int(self.n_draws), gain)
         )
 
     def score(self: Any, X: Any, y: Any = None, sample_weight: Any = None) -> float:
@@ -295,13 +299,14 @@ def log_gain(mixture):
     """A function of codes (..., n_components): their log-density less the standard normal's."""
     log_joint = _log_joint(mixture.weights_, mixture.means_, mixture.precisions_cholesky_)
 
+    def gain(codes):
+        return 0.5 * np.einsum("ij,ij->i", codes, codes) + _log_sum(log_joint(codes))
+
     def of_codes(codes):
         flat = codes.reshape(-1, codes.shape[-1]).astype(np.float64, copy=False)
-        gain = 0.5 * np.einsum("ij,ij->i", flat, flat)
-        for start in range(0, len(flat), _CHUNK):
-            some = slice(start, start + _CHUNK)
-            gain[some] += _log_sum(log_joint(flat[some]))
-        return gain.reshape(codes.shape[:-1]).astype(codes.dtype, copy=False)
+        gains = by_chunk(gain, _CHUNK, 0, flat)
+        gains = gains.reshape(*codes.shape[:-2], -1)
+        return gains.astype(codes.dtype, copy=False)
 
     return of_codes
 
@@ -322,7 +327,7 @@ def _log_joint(weights, means, factors):
     coefficients = np.hstack([quadratic, linear])
 
     def of_codes(codes):
-        columns = np.ascontiguousarray(codes.T)
+        columns = codes.T.copy()
         products = [columns[i] * columns[i:] for i in range(size)]
         log_joint = coefficients @ np.concatenate([*products, columns])
         log_joint += constant[:, np.newaxis]

@@ -14,8 +14,8 @@ from skae.estimators._model import FittedAutoencoder
 from skae.losses._likelihood import ObservedLikelihood, divergence, noise_variance, posterior
 from skae.networks._layers import layer
 from skae.networks._principal import principal_axes
-from skae.utils._process import parallel_slices
-from skae.utils._rows import Rows
+from skae.utils._arrays import by_chunk
+from skae.utils._rows import Rows, has_missing
 
 #: A column of the code is active if its mean divergence from the prior, in nats, is above this.
 ACTIVE = 0.01
@@ -64,7 +64,7 @@ class VariationalModel(FittedAutoencoder):
 
     def encode(self, X):
         """Posterior mean of each row, (n_samples, n_components)."""
-        return np.ascontiguousarray(self.posterior(X)[0])
+        return self.posterior(X)[0].copy()
 
     def trained_models(self):
         """Keras models of the mean of the code and of the decoder."""
@@ -127,7 +127,11 @@ class VariationalModel(FittedAutoencoder):
             return prior - self._errors(target, codes)
 
         def scores(mean, log_variance, target):
-            moments, result = (mean, np.exp(0.5 * log_variance)), np.empty(len(target))
+            moments = mean, np.exp(0.5 * log_variance)
+            if not isinstance(target, np.ndarray):  # a tensor of ONNX, of unknown values
+                joint = partial(log_joint, target)
+                return log_likelihood(*moments, joint, points.astype(dtype))
+            result = np.empty(len(target))
             # Single precision, but for bits, whose probabilities may be next to one, and far
             # rows.
             is_exact = (np.abs(target) > _LARGEST_SINGLE).any(axis=1) | bounded
@@ -146,18 +150,16 @@ class VariationalModel(FittedAutoencoder):
 
         By a function of mean and log-variance of codes, and of targets in the network's units.
         """
-        X, result = rows.inputs, np.empty(len(rows))
 
-        def compute(at):
-            target = rows.outputs[at]
+        def compute(inputs, target):
             if self.scales_output:
                 target = self.preprocessing.units.transform(target)
-            result[at] = function(*self.posterior(X[at]), target)
+            return function(*self.posterior(inputs), target).astype(np.float64, copy=False)
 
-        n_rows = max(_CHUNK_ENTRIES // (n_draws * X.shape[1]), 1)
+        n_rows = max(_CHUNK_ENTRIES // (n_draws * rows.inputs.shape[1]), 1)
         n_weights = sum(array.size for array in self.decoder.weights)
-        parallel_slices(compute, len(X), n_rows, len(X) * n_draws * n_weights)
-        return result
+        arrays = rows.inputs, rows.outputs
+        return by_chunk(compute, n_rows, n_draws * n_weights, *arrays)
 
     def _errors(self, target, codes):
         """Minus the log-likelihood by draw and row, (n_draws, n_samples), given codes.
@@ -165,13 +167,12 @@ class VariationalModel(FittedAutoencoder):
         In the network's units; codes : (n_draws, n_samples, n_components).
         """
         outputs = self.decoder(codes.reshape(-1, codes.shape[2]), scaled=False)
-        outputs = outputs.reshape(*codes.shape[:2], -1)
+        outputs = outputs.reshape(codes.shape[0], -1, outputs.shape[1])
         variance = None if self.variance is None else self.variance.astype(target.dtype)
         likelihood = self.likelihood
-        if np.isnan(target).any():
+        if has_missing(target):
             likelihood = ObservedLikelihood(likelihood)
-        per_sample = likelihood.per_sample
-        return np.array([per_sample(np, target, output, variance) for output in outputs])
+        return likelihood.per_sample(np, target, outputs, variance)
 
     # Training
 

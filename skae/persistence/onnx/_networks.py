@@ -19,14 +19,8 @@ from skae.networks._layers import NORMALIZATION_EPSILON, values
 from skae.persistence.onnx._tensors import ACTIVATIONS, Tensor, activate, affine
 
 
-def network_output(forward: Any, rows: Tensor, scaled: bool = True) -> Tensor:
-    """Output of an encoder or a decoder with its weights, (n_samples, n_outputs).
-
-    Rows are float32 or float64, (n_samples, n_inputs). With `scaled` the output is in the
-    units of the data, and otherwise in those of the network.
-    """
-    if not isinstance(forward, DenseForward):
-        return _keras_output(forward, rows, scaled)
+def dense_output(forward: DenseForward, rows: Tensor, *, scaled: bool = True) -> Tensor:
+    """As the call of a :class:`DenseForward`."""
     coder = forward.coder
     before, (*hidden_layers, final) = forward.prepared(rows.dtype, scaled)
     for part in before:
@@ -43,13 +37,9 @@ def network_output(forward: Any, rows: Tensor, scaled: bool = True) -> Tensor:
     return activate(coder.output_activation, output)
 
 
-def _keras_output(forward: CompiledForward, rows: Tensor, scaled: bool) -> Tensor:
-    inputs = rows if forward.before is None else forward.before.transform(rows)
-    model = forward.keras_model("model")
-    output = _model_output(model, inputs.astype(np.float32)).astype(rows.dtype)
-    if scaled and forward.after is not None:
-        output = output * forward.after.scale + forward.after.centre
-    return output
+def keras_output(forward: CompiledForward, rows: Tensor) -> Tensor:
+    """Output of the model of a :class:`CompiledForward`, in its units."""
+    return _model_output(forward.keras_model("model"), rows.astype(np.float32))
 
 
 # Keras models
