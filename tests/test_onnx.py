@@ -3,7 +3,6 @@
 import os
 import subprocess
 import sys
-from copy import copy
 
 import keras
 import numpy as np
@@ -21,7 +20,6 @@ from sklearn.preprocessing import MinMaxScaler, StandardScaler
 import skae
 from data import data_rng
 from skae import AEAnomalyDetector, AEClassifier, DenoisingAutoencoder, VAETransformer
-from skae.anomaly._components import NeighborDistance
 from skae.inference._dense import Affine, DenseForward
 from skae.inference._forward import forward
 from skae.networks import ConvNetwork, KerasNetwork, RecurrentNetwork
@@ -390,21 +388,6 @@ def test_detectors_of_new_rows(detector, table):
     # Rows that were trained on are not their own neighbours, and repeated ones are.
     table = np.vstack([table, table[:7], table[:7] + 0.01])
     assert_same_output(detector, table, OF_DETECTORS)
-
-
-@pytest.mark.any_backend
-def test_a_component_that_onnx_cannot_compute_is_refused_by_name(detector):
-    class Median(NeighborDistance):
-        row_entries = 0
-
-        def scores(self, rows, models):
-            return [np.median(rows.values, axis=1) for _ in models]
-
-    wrong = copy(detector)
-    wrong._score = copy(detector._score)
-    wrong._score.components = [Median(1, 1, False)]
-    with pytest.raises(NotImplementedError, match="support Median, a part of the"):
-        skae.to_onnx(wrong)
 
 
 @pytest.mark.any_backend

@@ -421,13 +421,26 @@ def test_a_component_is_one_class_and_one_entry(monkeypatch, kind, novelty):
     assert len(detector.describe(X[:3])) == 3
 
 
-def test_a_component_without_onnx_is_refused_by_name(monkeypatch):
+class DistanceToMedian(DistanceToCentre):
+    """One that sorts the values of a row, which ONNX tensors do not."""
+
+    def scores(self, rows, models):
+        return [np.median(self._squares(rows), axis=1) for _ in models]
+
+
+def test_a_component_is_exported_or_refused_by_name(monkeypatch):
     pytest.importorskip("skl2onnx")
-    components = (*COMPONENTS, DistanceToCentre)
-    monkeypatch.setattr("skae.anomaly._detector.COMPONENTS", components)
-    detector = AEAnomalyDetector(**QUICK).fit(numbers())
-    with pytest.raises(TypeError, match="does not support DistanceToCentre"):
-        skae.to_onnx(detector)
+    runtime = pytest.importorskip("onnxruntime")
+    X, of_kind = numbers(), {}
+    for kind in (DistanceToCentre, DistanceToMedian):
+        monkeypatch.setattr("skae.anomaly._detector.COMPONENTS", (*COMPONENTS, kind))
+        of_kind[kind] = AEAnomalyDetector(**QUICK).fit(X)
+    detector = of_kind[DistanceToCentre]
+    model = skae.to_onnx(detector, output="score_samples", dtype=np.float64)
+    session = runtime.InferenceSession(model.SerializeToString())
+    assert_allclose(session.run(None, {"X": X})[0], detector.score_samples(X))
+    with pytest.raises(TypeError, match=r"does not support DistanceToMedian, .*numpy\.median"):
+        skae.to_onnx(of_kind[DistanceToMedian])
 
 
 def test_the_unit_of_a_detector_is_the_median_of_rows_held_out():

@@ -275,7 +275,7 @@ class DenoisingError(Component):
         outputs = self.outputs(rows, models, self.level, blank)
         for model, restored in zip(models, outputs, strict=True):
             squares = np.square(restored - rows.values)
-            values = squares.sum(axis=0) / rows.values.dtype.type(squares.shape[0])
+            values = sum(squares) / rows.values.dtype.type(squares.shape[0])
             if rows.observed is not None:
                 values = values * rows.observed
             errors = self.layout.sum_by_column(values)

@@ -1,14 +1,15 @@
 """Distances to the nearest reference rows, and their shares by column."""
 
 from collections.abc import Iterable, Iterator
+from itertools import compress
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial.distance import cdist
 
+from skae.utils import _sklearn
 from skae.utils._arrays import overridable
-from skae.utils._sklearn import nearest
 
 Array = NDArray[Any]
 
@@ -122,12 +123,16 @@ class NearestRows:
             else:
                 distance, order = nearest(Z, self.rows[at], k)
                 distance = np.square(distance)
-            of_models = np.repeat(models_of_block[at_models, np.newaxis], k, axis=1)
-            found.append((distance, picked(at, order), of_models))
-        distance, position, candidate_of = map(np.hstack, zip(*found, strict=True))
-        for is_candidate in candidate_of:
-            at, k = np.flatnonzero(is_candidate), self.n_neighbors + self.leaves_out
-            squares, order = smallest(distance[:, at], k, ascending=self.leaves_out)
+            found.append((distance, picked(at, order), models_of_block))
+        distances, positions, candidate_of = zip(*found, strict=True)
+        position, sizes = np.hstack(positions), [each.shape[1] for each in distances]
+        for model in at_models:
+            is_candidate = [mask[model] for mask in candidate_of]
+            at, k = np.flatnonzero(np.repeat(is_candidate, sizes)), self.n_neighbors
+            candidates = np.hstack(list(compress(distances, is_candidate)))
+            squares, order = smallest(
+                candidates, k + self.leaves_out, ascending=self.leaves_out
+            )
             if self.leaves_out:
                 same = squares[:, :1] < SAME
                 squares = np.where(same, squares[:, 1:], squares[:, :-1])
@@ -137,16 +142,22 @@ class NearestRows:
     def _distances(self, Z: Array) -> Array | None:
         """Squared distances of rows Z to the reference, (n_samples, n_reference).
 
-        None where a search in each block is faster. ONNX has none.
+        None where a search in each block is faster, or the number of rows is not known.
         """
-        is_array, rows = isinstance(Z, np.ndarray), self.rows
-        if is_array and len(Z) * len(rows) * (Z.shape[1] + _ENTRIES_BESIDE) <= _FEW_ENTRIES:
-            return cdist(Z, rows, "sqeuclidean")
-        if is_array and Z.shape[1] < _MANY_COLUMNS:
+        if not isinstance(Z, np.ndarray):
             return None
-        of_Z, of_rows = (np.einsum("ij,ij->i", X, X) for X in (Z, rows))
-        every: Array = of_Z[:, np.newaxis] + of_rows - 2 * (Z @ rows.T)
-        return every.clip(0)
+        Z = np.ascontiguousarray(Z)
+        n_entries = len(Z) * len(self.rows) * (Z.shape[1] + _ENTRIES_BESIDE)
+        if n_entries <= _FEW_ENTRIES:
+            return cdist(Z, self.rows, "sqeuclidean")
+        if Z.shape[1] < _MANY_COLUMNS:
+            return None
+        squares = [np.einsum("ij,ij->i", X, X) for X in (Z, self.rows)]
+        return (np.add.outer(*squares) - 2 * (Z @ self.rows.T)).clip(0)
+
+
+# Of rows (n_samples, n_features): an ONNX tensor has no other search.
+nearest = overridable(_sklearn.nearest)
 
 
 @overridable

@@ -134,11 +134,7 @@ class CombinedScore:
 
     def held_out_scores(self, rows, folds, novelty):
         """Set the units, and return scores of rows by models that have not seen them."""
-
-        def logs_of(j, i):
-            return self._by_chunk(lambda some: self.logs(some, [j]), rows.inputs[i])
-
-        logs = folds.held_out_values(logs_of)
+        logs = folds.held_out_values(lambda j, i: self._logs_of_rows(rows.inputs[i], [j]))
         held_out, n_distances = ~np.isnan(logs[:, 0]), len(self.distances)
         weight = None if rows.weight is None else rows.weight[held_out]
         if n_distances:
@@ -205,6 +201,10 @@ class CombinedScore:
         parts += [log_mean(each.scores(rows, models), _NEAR) for each in self.distances]
         parts += [np.mean(np.stack(each.logs(rows, models)), axis=0) for each in self.relations]
         return parts
+
+    def _logs_of_rows(self, X, models):
+        """As `logs`, of rows X (n_samples, n_features) of the detector's matrix."""
+        return self._by_chunk(lambda rows: self.logs(rows, models), X)
 
     def views(self, logs):
         """Score without relations, and these, (n_samples, 1 + n_relations).

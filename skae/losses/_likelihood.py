@@ -35,8 +35,7 @@ class Likelihood(ABC):
         """Minus the log-likelihood of each row, (n_samples,), in nats.
 
         `target` and `output` are of shape (n_samples, n_outputs), `variance`, that of the
-        noise if there is one, of shape (n_outputs,); `xp` is `numpy` or `keras.ops`. Outputs
-        in several draws, (n_draws, n_samples, n_outputs), give (n_draws, n_samples).
+        noise if there is one, of shape (n_outputs,); `xp` is `numpy` or `keras.ops`.
         """
 
 
@@ -48,7 +47,7 @@ class GaussianLikelihood(Likelihood):
 
     def per_sample(self, xp: Any, target: Any, output: Any, variance: Any) -> Any:
         """Half the squared distance in units of the noise, and the volume of the noise."""
-        distance = xp.sum(xp.square(target - output) / variance, axis=-1)
+        distance = xp.sum(xp.square(target - output) / variance, axis=1)
         return 0.5 * (distance + xp.sum(xp.log(variance)) + target.shape[1] * log(2 * pi))
 
     def per_entry(self, xp: Any, target: Any, output: Any, variance: Any) -> Any:
@@ -65,7 +64,7 @@ class BernoulliLikelihood(Likelihood):
 
     def per_sample(self, xp: Any, target: Any, output: Any, variance: Any) -> Any:
         """Binary cross-entropy, summed over the columns."""
-        return xp.sum(self.per_entry(xp, target, output, variance), axis=-1)
+        return xp.sum(self.per_entry(xp, target, output, variance), axis=1)
 
     def per_entry(self, xp: Any, target: Any, output: Any, variance: Any) -> Any:
         """Minus the log-likelihood of each entry, (n_samples, n_outputs)."""
@@ -88,7 +87,7 @@ class ObservedLikelihood(Likelihood):
         missing = xp.isnan(target)
         target = xp.where(missing, output, target)
         entries = self.likelihood.per_entry(xp, target, output, variance)
-        return xp.sum(xp.where(missing, xp.zeros_like(entries), entries), axis=-1)
+        return xp.sum(xp.where(missing, xp.zeros_like(entries), entries), axis=1)
 
 
 LIKELIHOODS: dict[str, Likelihood] = {
@@ -191,14 +190,14 @@ class MixedLoss(Loss):
         numbers, flags, column_mask, first, base = (
             constant(array.astype(np.float32)) for array in arrays
         )
-        error = xp.sum(numbers * weight * self.entry(xp, target, output), axis=-1)
+        error = xp.sum(numbers * weight * self.entry(xp, target, output), axis=1)
         if not outputs.is_flag.any():
             return error
         # Smooth, so that a large wrong logit still has a gradient.
         logits = _MOST_CERTAIN * xp.tanh(output / _MOST_CERTAIN) * flags
         total = xp.matmul(xp.exp(logits) * flags, column_mask) + base
-        log_total = xp.sum(xp.log(total) * xp.matmul(weight, first), axis=-1)
-        return error + (log_total - xp.sum(weight * target * logits, axis=-1))
+        log_total = xp.sum(xp.log(total) * xp.matmul(weight, first), axis=1)
+        return error + (log_total - xp.sum(weight * target * logits, axis=1))
 
 
 @dataclass(frozen=True)

@@ -167,12 +167,13 @@ class VariationalModel(FittedAutoencoder):
         In the network's units; codes : (n_draws, n_samples, n_components).
         """
         outputs = self.decoder(codes.reshape(-1, codes.shape[2]), scaled=False)
-        outputs = outputs.reshape(codes.shape[0], -1, outputs.shape[1])
         variance = None if self.variance is None else self.variance.astype(target.dtype)
         likelihood = self.likelihood
         if has_missing(target):
             likelihood = ObservedLikelihood(likelihood)
-        return likelihood.per_sample(np, target, outputs, variance)
+        n_draws, width = codes.shape[0], target.shape[1]
+        target = np.broadcast_to(target, (n_draws, *target.shape)).reshape(-1, width)
+        return likelihood.per_sample(np, target, outputs, variance).reshape(n_draws, -1)
 
     # Training
 

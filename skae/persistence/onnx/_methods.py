@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from sklearn.utils.validation import check_is_fitted
 
 from skae.anomaly import AEAnomalyDetector
-from skae.anomaly._neighbors import picked, smallest
+from skae.anomaly._neighbors import nearest, picked, smallest
 from skae.anomaly._scores import CombinedScore
 from skae.anomaly._views import interpolated
 from skae.estimators import AutoencoderTransformer, DenoisingAutoencoder
@@ -125,7 +125,7 @@ class _Part:
             try:
                 return list(value(*args))
             except (AttributeError, LookupError, TypeError, ValueError) as error:
-                raise NotImplementedError(
+                raise TypeError(
                     f"to_onnx does not support {type(self._part).__name__}, a part of the "
                     f"anomaly score: {error}"
                 ) from error
@@ -136,19 +136,30 @@ class _Part:
 # Where NumPy has another algorithm
 
 
+def _nearest(rows: Tensor, reference: NDArray[Any], k: int) -> tuple[Tensor, Tensor]:
+    """Distances of rows and positions of the nearest, (n_samples, k) each."""
+    squares = np.square(rows).sum(axis=1)[:, None] - (2 * rows) @ reference.T
+    values, at = _smallest((squares + np.square(reference).sum(axis=1)).clip(0), k)
+    distances: Any = np.sqrt(values)
+    return distances, at
+
+
 def _smallest(x: Tensor, k: int, ascending: bool = False) -> tuple[Tensor, Tensor]:
+    """The smallest entries of each row and their positions, (n_samples, k) each."""
     graph, size, shape = x.graph, np.array([k], np.int64), (*x.shape[:1], k)
     values, at = graph.node("TopK", x, size, n_outputs=2, largest=0, sorted=1)
     return Tensor(graph, values, shape, x.dtype), Tensor(graph, at, shape, np.int64)
 
 
 def _picked(values: Any, position: Tensor) -> Tensor:
+    """Entries at positions, (n_samples, k), of the shape of these."""
     if isinstance(values, Tensor):
         return values.apply("GatherElements", position, axis=1, shape=position.shape)
     return position.graph.constant(values).take(position, axis=0)
 
 
 def _interpolated(x: Tensor, knots: NDArray[Any], heights: NDArray[Any]) -> Tensor:
+    """Values of columns of x, of its shape, by lines between knots, (n_columns, n_knots)."""
     low, high = knots[:, :-1], knots[:, 1:]
     slope = np.diff(heights, axis=1) / np.where(high > low, high - low, 1.0)
     inside: Any = x[:, :, None].clip(low, high) - low
@@ -156,6 +167,7 @@ def _interpolated(x: Tensor, knots: NDArray[Any], heights: NDArray[Any]) -> Tens
 
 
 def _reconstruction_errors(autoencoder: Any, rows: Tensor) -> Tensor:
+    """Error of each row, (n_samples,), by an autoencoder."""
     methods, rows = methods_of(autoencoder), rows.reshape(None, prod(rows.shape[1:]))
     return -methods["score_samples"](autoencoder, rows).astype(np.float64)
 
@@ -165,6 +177,7 @@ FUNCTIONS.update(
         CompiledForward.run: keras_output,
         DenseForward.__call__: dense_output,
         interpolated: _interpolated,
+        nearest: _nearest,
         picked: _picked,
         reconstruction_errors: _reconstruction_errors,
         smallest: _smallest,

@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from copy import copy
 from functools import partial, reduce
 from itertools import zip_longest
+from operator import mul
 from typing import Any, cast
 
 import numpy as np
@@ -186,6 +187,11 @@ _OPERATORS: dict[Any, str] = {
 }  # fmt: skip
 
 
+def _broadcast_to(x: Tensor, shape: Shape) -> Tensor:
+    sizes = np.array([1 if n is None else n for n in shape], np.int64)
+    return x.apply("Expand", sizes, shape=shape)
+
+
 def _clip(x: Tensor, low: Any = None, high: Any = None) -> Tensor:
     x = x if low is None else np.maximum(x, low)
     return x if high is None else np.minimum(x, high)
@@ -238,9 +244,15 @@ def _stack(tensors: Sequence[Tensor]) -> Tensor:
 
 def _einsum(subscripts: str, *tensors: Tensor) -> Tensor:
     """Einstein summation of tensors of any shapes, with the subscripts of the result given."""
-    terms, result = subscripts.split("->")
+    given, result = subscripts.split("->")
+    terms = given.split(",")
+    if len(set(terms)) == 1:
+        # onnxruntime would multiply a matrix for each row.
+        axes = [i for i, letter in enumerate(terms[0]) if letter not in result]
+        product: Any = reduce(mul, tensors)
+        return product.sum(axis=axes)
     sizes: dict[str, Any] = {}
-    for term, tensor in zip(terms.split(","), tensors, strict=True):
+    for term, tensor in zip(terms, tensors, strict=True):
         sizes |= zip(term, tensor.shape, strict=True)
     shape = tuple(sizes[letter] for letter in result)
     return tensors[0].apply("Einsum", *tensors[1:], equation=subscripts, shape=shape)
@@ -259,6 +271,7 @@ def _matmul(x: Any, y: Any) -> Tensor:
 FUNCTIONS: dict[Any, Callable[..., Any]] = {
     by_chunk: lambda function, n_rows, n_multiplications, *arrays: function(*arrays),
     has_missing: lambda x: True,
+    np.broadcast_to: _broadcast_to,
     np.clip: _clip,
     np.concatenate: _concatenate,
     np.einsum: _einsum,
