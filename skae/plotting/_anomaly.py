@@ -12,6 +12,7 @@ from skae.plotting._drawing import (
     MISSING,
     Array,
     Display,
+    FromArrays,
     labels_of_columns,
     last_step,
     panels_for,
@@ -169,32 +170,7 @@ class AnomalyScoreDisplay(Display):
             **hist_params,
         )
 
-    @classmethod
-    def from_scores(
-        cls,
-        scores: ArrayLike,
-        offset: float | None = None,
-        *,
-        false_alarm_rate: float | None = None,
-        held_out: ArrayLike | None = None,
-        explanation: Any = None,
-        feature_names: list[str] | None = None,
-        notes: list[str] | None = None,
-        n_columns: int = 10,
-        name: str | None = None,
-        ax: Any = None,
-        **hist_params: Any,
-    ) -> Self:
-        """Draw scores that came from anywhere, and return the display.
-
-        Parameters are those of the class and of `plot`.
-        """
-        display = cls(
-            scores, offset, false_alarm_rate=false_alarm_rate, held_out=held_out,
-            explanation=explanation, feature_names=feature_names, notes=notes,
-            n_columns=n_columns, name=name,
-        )  # fmt: skip
-        return display.plot(ax, **hist_params)
+    from_scores = FromArrays("Draw scores that came from anywhere, and return the display.")
 
     def plot(self, ax: Any = None, **hist_params: Any) -> Self:
         """Draw, and return the display.

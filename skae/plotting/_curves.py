@@ -13,6 +13,7 @@ from skae.plotting._drawing import (
     GREY,
     Array,
     Display,
+    FromArrays,
     add_grid,
     axes_for,
     last_step,
@@ -161,32 +162,7 @@ class LossCurveDisplay(Display):
             **line_params,
         )
 
-    @classmethod
-    def from_curves(
-        cls,
-        training: ArrayLike,
-        validation: ArrayLike | None = None,
-        *,
-        start_loss: float | None = None,
-        best: tuple[int, float] | None = None,
-        parts: dict[str, ArrayLike] | None = None,
-        others: dict[str, ArrayLike] | None = None,
-        loss_name: str = "Loss",
-        ending: str = "",
-        name: str | None = None,
-        ax: Any = None,
-        log_scale: bool = False,
-        **line_params: Any,
-    ) -> Self:
-        """Draw losses that came from anywhere, and return the display.
-
-        Parameters are those of the class and of `plot`.
-        """
-        display = cls(
-            training, validation, start_loss=start_loss, best=best, parts=parts,
-            others=others, loss_name=loss_name, ending=ending, name=name,
-        )  # fmt: skip
-        return display.plot(ax, log_scale=log_scale, **line_params)
+    from_curves = FromArrays("Draw losses that came from anywhere, and return the display.")
 
     def plot(self, ax: Any = None, *, log_scale: bool = False, **line_params: Any) -> Self:
         """Draw, and return the display.
@@ -377,27 +353,7 @@ class ComponentCurveDisplay(Display):
             **line_params,
         )
 
-    @classmethod
-    def from_curves(
-        cls,
-        explained: ArrayLike,
-        pca: ArrayLike | None = None,
-        *,
-        sizes: ArrayLike | None = None,
-        share: float | None = None,
-        score_name: str = _SHARE,
-        name: str = "Network",
-        ax: Any = None,
-        **line_params: Any,
-    ) -> Self:
-        """Draw curves that came from anywhere, and return the display.
-
-        Parameters are those of the class and of `plot`.
-        """
-        display = cls(
-            explained, pca, sizes=sizes, share=share, score_name=score_name, name=name
-        )
-        return display.plot(ax, **line_params)
+    from_curves = FromArrays("Draw curves that came from anywhere, and return the display.")
 
     def plot(self, ax: Any = None, **line_params: Any) -> Self:
         """Draw, and return the display.

@@ -1,8 +1,12 @@
 """Axes, colours and mosaics of images, and the arrays that displays draw."""
 
+from collections.abc import Callable
+from functools import wraps
 from importlib import import_module
+from inspect import Signature, signature
 from math import lcm
-from typing import Any, NamedTuple
+from types import MethodType
+from typing import Any, NamedTuple, TypeVar, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +17,7 @@ from skae.utils._arrays import column_names
 from skae.utils._calls import missing_package
 
 Array = NDArray[Any]
+D = TypeVar("D", bound="Display")
 
 # Beside the colours of matplotlib's cycle, whose number is of no consequence: see `look`.
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", ">")
@@ -38,6 +43,33 @@ class Display:
     ax_: Any
     axes_: Any
     figure_: Any
+    plot: Any
+
+
+class FromArrays:
+    """Class method that draws arrays, with the parameters of the class and of `plot`."""
+
+    def __init__(self, summary: str) -> None:
+        self.__doc__ = f"{summary}\n\nParameters are those of the class and of `plot`."
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self.__name__, self.__qualname__ = name, f"{owner.__qualname__}.{name}"
+
+    def __get__(self, instance: Any, owner: type[D]) -> Callable[..., D]:
+        of_class, (first, *of_plot) = (
+            list(signature(function).parameters.values()) for function in (owner, owner.plot)
+        )
+        fields = {each.name for each in of_class}
+
+        @wraps(cast(Any, self), updated=())
+        def draw(cls: Any, *arrays: Any, **params: Any) -> Any:
+            display = cls(*arrays, **{name: params.pop(name) for name in fields & set(params)})
+            return display.plot(**params)
+
+        # The last one of `plot` may stand for any others.
+        of_plot = [each.replace(kind=max(each.kind, each.KEYWORD_ONLY)) for each in of_plot]
+        vars(draw)["__signature__"] = Signature([first, *of_class, *of_plot])
+        return MethodType(draw, owner)
 
 
 def axes_for(display: Display, ax: Any, size: Any = None) -> Any:

@@ -20,6 +20,7 @@ from skae.plotting._drawing import (
     Array,
     Band,
     Display,
+    FromArrays,
     add_grid,
     as_images,
     draw_cells,
@@ -274,35 +275,7 @@ class LatentPathDisplay(Display):
         scales: Any = {"value_range": limits_of(values), "deviations": deviations}
         return cls.from_arrays(rows, **scales, **params)
 
-    @classmethod
-    def from_arrays(
-        cls,
-        rows: Any,
-        *,
-        image_shape: tuple[int, ...] | None = None,
-        strip_labels: list[str] | None = None,
-        step_labels: list[str] | None = None,
-        value_range: tuple[float, float] | None = None,
-        xlabel: str = "",
-        ylabel: str = "",
-        title: str = "",
-        feature_names: list[str] | None = None,
-        deviations: ArrayLike | None = None,
-        by_column: bool = False,
-        cmap: str = "gray",
-        ax: Any = None,
-    ) -> Self:
-        """Draw decoded rows that came from anywhere, and return the display.
-
-        Parameters are those of the class and of `plot`.
-        """
-        display = cls(
-            rows, image_shape=image_shape, strip_labels=strip_labels,
-            step_labels=step_labels, value_range=value_range, xlabel=xlabel, ylabel=ylabel,
-            title=title, feature_names=feature_names, deviations=deviations,
-            by_column=by_column,
-        )  # fmt: skip
-        return display.plot(ax, cmap=cmap)
+    from_arrays = FromArrays("Draw decoded rows from anywhere, and return the display.")
 
     def plot(self, ax: Any = None, *, cmap: str = "gray") -> Self:
         """Draw, and return the display.

@@ -19,6 +19,7 @@ from skae.plotting._drawing import (
     MISSING,
     Array,
     Display,
+    FromArrays,
     add_grid,
     at_observed,
     look,
@@ -144,24 +145,7 @@ class LatentSpaceDisplay(Display):
             **scatter_params,
         )
 
-    @classmethod
-    def from_codes(
-        cls,
-        codes: ArrayLike,
-        y: Any = None,
-        *,
-        components: Any = None,
-        y_name: str | None = None,
-        name: str | None = None,
-        ax: Any = None,
-        **scatter_params: Any,
-    ) -> Self:
-        """Draw codes that came from anywhere, and return the display.
-
-        Parameters are those of the class and of `plot`.
-        """
-        display = cls(codes, y, components=components, y_name=y_name, name=name)
-        return display.plot(ax, **scatter_params)
+    from_codes = FromArrays("Draw codes that came from anywhere, and return the display.")
 
     def plot(self, ax: Any = None, **scatter_params: Any) -> Self:
         """Draw, and return the display.

@@ -14,6 +14,7 @@ from skae.plotting._drawing import (
     Array,
     Band,
     Display,
+    FromArrays,
     Numbers,
     add_grid,
     as_images,
@@ -151,28 +152,7 @@ class ReconstructionDisplay(Display):
             n_samples=n_samples, errors=errors, ax=ax,
         )  # fmt: skip
 
-    @classmethod
-    def from_arrays(
-        cls,
-        originals: Any,
-        reconstructions: Any,
-        *,
-        kind: str = "auto",
-        image_shape: tuple[int, ...] | None = None,
-        feature_names: list[str] | None = None,
-        n_samples: int = 10,
-        errors: bool = True,
-        ax: Any = None,
-    ) -> Self:
-        """Draw reconstructions by any methods, several at once, and return the display.
-
-        Parameters are those of the class and of `plot`.
-        """
-        display = cls(
-            originals, reconstructions, kind=kind, image_shape=image_shape,
-            feature_names=feature_names, n_samples=n_samples,
-        )  # fmt: skip
-        return display.plot(ax, errors=errors)
+    from_arrays = FromArrays("Draw reconstructions by any methods, and return the display.")
 
     def plot(self, ax: Any = None, *, errors: bool = True) -> Self:
         """Draw, and return the display.
