@@ -202,7 +202,8 @@ RATES = {"adadelta": 10.0, "adagrad": 0.1, "ftrl": 0.5, "sgd": 0.1, "lion": 0.00
         # Keras' own, to which all weights are one vector, as they are to others of them.
         pytest.param(
             name,
-            marks=[pytest.mark.slow] * (name in ("adadelta", "adagrad", "adamax", "rmsprop")),
+            marks=[pytest.mark.slow]
+            * (name in ("adadelta", "adagrad", "adamax", "ftrl", "nadam", "rmsprop")),
         )
         for name in sorted(OPTIMIZERS)
     ],
@@ -649,7 +650,7 @@ def test_a_call_that_checks_its_arguments_computes_the_same():
 def test_operations_of_a_small_network_run_one_after_the_other(
     monkeypatch, empty_cache, quick, blob
 ):
-    """With the results of threads; large networks have these."""
+    """With the results of threads; large networks have these, and programs with branches."""
     import tensorflow as tf
 
     kinds = []
@@ -666,6 +667,9 @@ def test_operations_of_a_small_network_run_one_after_the_other(
     kinds.clear()
     quick(max_iter=1, hidden_layer_sizes=(600,)).fit(blob)
     assert not kinds
+    accumulating = keras.optimizers.SGD(0.1, gradient_accumulation_steps=2)
+    quick(max_iter=2, optimizer=accumulating).fit(blob)
+    assert len(kinds) == 1  # to compile
 
 
 @only_jax

@@ -206,3 +206,25 @@ print(ae.transform(X).tobytes().hex())
     assert dict([kept]) == programs(tmp_path / "ours")
     assert fit(str(tmp_path / "own"), cache=str(tmp_path / "none")) == code_of_none
     assert not programs(tmp_path / "none")
+
+
+@pytest.mark.slow
+@pytest.mark.any_backend
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="no choice of processors")
+def test_one_processor_is_enough_for_programs_with_branches():
+    """TensorFlow has one thread there, which must not wait for a branch of the program."""
+    code = """if 1:
+        import os
+        os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
+        os.environ["OMP_NUM_THREADS"] = "1"
+        import keras, numpy as np, skae
+        sgd = keras.optimizers.SGD(1.0, gradient_accumulation_steps=1000)
+        X = np.random.RandomState(0).normal(size=(300, 64))
+        skae.AutoencoderTransformer(
+            3, hidden_layer_sizes=(8,), max_iter=2, batch_size=64, optimizer=sgd,
+            init="random", early_stopping=False, tol=None, random_state=0,
+        ).fit(X)
+    """
+    subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", code], check=True, timeout=4 * PATIENCE
+    )

@@ -1,12 +1,15 @@
 """TensorFlow: weights are variables, the epoch is one `tf.function`."""
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Sequence
 from contextlib import nullcontext
+from functools import partial
 from typing import Any
 
 import tensorflow as tf
 from numpy.typing import NDArray
 
+from skae.training._data import in_shape
 from skae.training._engine import Arrays, Engine, State
 from skae.utils import _rows
 
@@ -15,6 +18,7 @@ class TensorFlowEngine(Engine):
     """Trains with TensorFlow."""
 
     _function: Any = None
+    _executor: Any = nullcontext  # makes the context in which it runs
 
     @classmethod
     def has_accelerator(cls) -> bool:
@@ -29,6 +33,14 @@ class TensorFlowEngine(Engine):
 
     def _rows(self, array: Any, index: Any) -> Any:
         return tf.gather(array, index)  # Keras' function allows negative positions
+
+    def _unflattened(self, params: Sequence[Any]) -> list[Any]:
+        """The optimizer's variables as the model's weights."""
+        if not self._flat:
+            return list(params)
+        # Keras computes the sizes of the parts in the graph: a tenth of its operations.
+        parts = tf.split(params[0], [math.prod(shape) for shape in self._shapes])
+        return list(map(in_shape, parts, self._shapes))
 
     def _step(self, state: State, x: Any, target: Any, weight: Any) -> tuple[State, Any]:
         """One batch: x, target : (n_rows, ...); weight : (n_rows,)."""
@@ -48,12 +60,17 @@ class TensorFlowEngine(Engine):
     def _run(self, order: Any, rates: NDArray[Any], *numbers: int) -> tuple[State, Any, Any]:
         """Call the epoch, compiled the first time; order (n_visits,), rates (n_steps,)."""
         arguments = map(tf.constant, (order, rates, *numbers))
-        # The operations of a small network take less time than to hand them to threads.
-        is_small = self._flat and not (self.whole_program or self._is_accelerated)
-        executor = tf.experimental.function_executor_type
-        with executor("SINGLE_THREADED_EXECUTOR") if is_small else nullcontext():
-            if self._function is None:
-                self._function = _of_a_list(self._compiled())
+        if self._function is None:
+            if self._flat and not (self.whole_program or self._is_accelerated):
+                # Operations of a small network take less time than to hand them to threads.
+                executor = tf.experimental.function_executor_type
+                self._executor = partial(executor, "SINGLE_THREADED_EXECUTOR")
+            with self._executor():
+                compiled = self._compiled()
+            if _has_branches(compiled):
+                self._executor = nullcontext
+            self._function = _of_a_list(compiled)
+        with self._executor():
             result: tuple[State, Any, Any] = self._function(
                 [*self._state["others"], *arguments, *self._data]
             )
@@ -96,6 +113,16 @@ class TensorFlowEngine(Engine):
     def _complete(self, state: State) -> State:
         variables = {"params": self._params, "optimizer": self.optimizer.variables}
         return {kind: [v.value for v in held] for kind, held in variables.items()} | state
+
+
+def _has_branches(function: Any) -> bool:
+    """True if a concrete function chooses between others, as accumulated gradients do.
+
+    One thread would wait for the chosen one, which waits for a thread: on one core for ever.
+    """
+    functions = function.graph.as_graph_def().library.function
+    branches = {"If", "StatelessIf", "Case", "StatelessCase"}
+    return any(node.op in branches for each in functions for node in each.node_def)
 
 
 def _of_a_list(function: Any) -> Callable[[list[Any]], Any]:

@@ -105,7 +105,7 @@ def sum_of_squares(array: Any, in_lanes: bool) -> Any:
 
 def flatten(arrays: Sequence[Any], n_entries: int, in_place: bool) -> Any:
     """All entries as one vector, (n_entries,)."""
-    arrays = [ops.reshape(array, (-1,)) for array in arrays]
+    arrays = [in_shape(array, (math.prod(array.shape),)) for array in arrays]
     if not in_place:
         return ops.concatenate(arrays)
     # XLA's CPU code for a concatenation is, depending on where the buffers lie, up to thirty
@@ -122,6 +122,11 @@ def unflatten(xp: Any, flat: Any, shapes: Sequence[tuple[int, ...]]) -> list[Any
     ends = np.cumsum([math.prod(shape) for shape in shapes])[:-1]
     parts = xp.split(flat, ends.tolist())
     return [xp.reshape(part, shape) for part, shape in zip(parts, shapes, strict=True)]
+
+
+def in_shape(tensor: Any, shape: tuple[int, ...]) -> Any:
+    """A tensor in a shape of as many entries: itself where it has the shape."""
+    return tensor if tuple(tensor.shape) == shape else ops.reshape(tensor, shape)
 
 
 def rows_from(array: Any, start: Any, n_rows: int) -> Any:

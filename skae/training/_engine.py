@@ -332,7 +332,7 @@ class Engine(ABC):
         order = ops.reshape(order, (-1, size))
         number = ops.reshape(ops.arange(ops.size(order), dtype="int32"), (-1, size))
         counts = ops.cast(ops.clip(n_rows - number[:, 0], 1, size), "float32")
-        shares = self._rows(weight, order) / counts[:, None]
+        shares = self._rows(weight, order) / ops.expand_dims(counts, 1)
         shares = ops.where(number < n_rows, shares, 0.0)
 
         def train_batch(i: Any, state: State, total: Any) -> tuple[State, Any]:
@@ -369,7 +369,7 @@ class Engine(ABC):
             list(weights), state["others"], (x, target), training=training
         )
         losses = ops.reshape(losses, (-1, self._n_parts))
-        return ops.sum(losses * weight[:, None], axis=0), others
+        return ops.sum(losses * ops.expand_dims(weight, 1), axis=0), others
 
     def _averaged(self, state: State) -> list[Any]:
         """The optimizer's weights, or their averages if it takes them."""
