@@ -57,6 +57,7 @@ def test_without_matplotlib_the_error_says_how_to_get_it(monkeypatch):
         LatentSpaceDisplay.from_codes,
         LossCurveDisplay.from_curves,
         ReconstructionDisplay.from_arrays,
+        SampleQualityDisplay.from_samples,
     ],
     ids=lambda method: method.__qualname__,
 )

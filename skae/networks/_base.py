@@ -35,7 +35,7 @@ ACTIVATIONS: dict[str, Callable[[Array], Array]] = {
     "linear": lambda x: x,
     "relu": lambda x: np.maximum(x, 0, out=x),
     "selu": lambda x: np.multiply(_elu(x, _SELU_ALPHA), _SELU_SCALE, out=x),
-    "sigmoid": lambda x: np.asarray(special.expit(x, out=x)),
+    "sigmoid": lambda x: special.expit(x, out=x),
     "silu": lambda x: np.multiply(x, special.expit(x), out=x),
     "softplus": lambda x: np.logaddexp(x, 0, out=x),
     "softsign": lambda x: np.divide(x, 1 + np.abs(x), out=x),

@@ -14,6 +14,7 @@ from skae.plotting._drawing import (
     MOST_NAMES,
     Array,
     Display,
+    FromArrays,
     add_grid,
     labels_of_columns,
     look,
@@ -38,8 +39,9 @@ class SampleQualityDisplay(Display):
         Real rows, at best some that the models were not fitted on. Tables may have categories
         and dates.
 
-    samples : dict of str to data frame or array-like of shape (n_sampled, n_features)
-        Sampled rows by the name of what sampled them.
+    samples : data frame or array-like of shape (n_sampled, n_features), or dict of str to such
+        Sampled rows by the name of what sampled them; without a dict they are of one model
+        without a name.
 
     X_train : data frame or array-like of shape (n_train, n_features), default=None
         Rows that the models were fitted on: real rows too, as a reference. None: distances to
@@ -81,9 +83,13 @@ class SampleQualityDisplay(Display):
     """
 
     X: Any
-    samples: dict[str, Any]
+    samples: Any
     _: KW_ONLY
     X_train: Any = None
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.samples, dict):
+            self.samples = {"Sampled rows": self.samples}
 
     @classmethod
     def from_estimator(
@@ -128,21 +134,9 @@ class SampleQualityDisplay(Display):
         name = name or type(estimator).__name__
         return cls.from_samples(X, {name: rows}, X_train=X_train, ax=ax)
 
-    @classmethod
-    def from_samples(cls, X: Any, samples: Any, *, X_train: Any = None, ax: Any = None) -> Self:
-        """Draw rows that were sampled by any models, several at once, and return the display.
-
-        Parameters
-        ----------
-        samples : data frame or array-like, or dict of str to these
-            As in the class; without a dict they are of one model without a name.
-
-        X, X_train, ax
-            As in the class and in `plot`.
-        """
-        if not isinstance(samples, dict):
-            samples = {"Sampled rows": samples}
-        return cls(X, samples, X_train=X_train).plot(ax)
+    from_samples = FromArrays(
+        "Draw rows that were sampled by any models, and return the display."
+    )
 
     def plot(self, ax: Any = None) -> Self:
         """Draw, and return the display.

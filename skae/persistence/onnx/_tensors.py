@@ -307,7 +307,6 @@ def affine(x: Tensor, kernel: NDArray[Any], bias: NDArray[Any]) -> Tensor:
 ACTIVATIONS: ChainMap[str, Callable[[Any], Any]] = ChainMap(
     {
         "relu": lambda x: x.apply("Relu"),
-        "sigmoid": lambda x: x.apply("Sigmoid"),
         "softmax": lambda x: x.apply("Softmax", axis=-1),
     },
     _base.ACTIVATIONS,
