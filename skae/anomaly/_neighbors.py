@@ -113,7 +113,10 @@ class NearestRows:
         As positions among candidates, (n_samples, n_neighbors), and the positions of these in
         the reference, (n_samples, n_candidates).
         """
-        at_models, every, found = list(models), self._distances(Z), []
+        at_models, every, found = list(models), None, []
+        if isinstance(Z, np.ndarray):
+            Z = np.ascontiguousarray(Z)
+            every = self._distances(Z)
         for at, models_of_block in self.blocks:
             if not models_of_block[at_models].any():
                 continue
@@ -142,11 +145,8 @@ class NearestRows:
     def _distances(self, Z: Array) -> Array | None:
         """Squared distances of rows Z to the reference, (n_samples, n_reference).
 
-        None where a search in each block is faster, or the number of rows is not known.
+        None where a search in each block is faster.
         """
-        if not isinstance(Z, np.ndarray):
-            return None
-        Z = np.ascontiguousarray(Z)
         n_entries = len(Z) * len(self.rows) * (Z.shape[1] + _ENTRIES_BESIDE)
         if n_entries <= _FEW_ENTRIES:
             return cdist(Z, self.rows, "sqeuclidean")

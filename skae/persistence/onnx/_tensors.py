@@ -315,4 +315,4 @@ ACTIVATIONS: ChainMap[str, Callable[[Any], Any]] = ChainMap(
 
 def activate(name: str, x: Tensor) -> Tensor:
     """A tensor of any shape after an activation; those of NumPy compute in place."""
-    return cast(Tensor, ACTIVATIONS[name](copy(x)))
+    return cast(Tensor, ACTIVATIONS[name](x.copy()))
