@@ -20,8 +20,7 @@ from skae.estimators._parameters import (
     network_parameters,
 )
 from skae.losses._penalties import Penalty
-from skae.networks._base import KERAS_NAMES, Network
-from skae.networks._ordered import OrderedNetwork
+from skae.networks._base import Network
 
 
 class AutoencoderTransformer(
@@ -428,21 +427,6 @@ class AutoencoderTransformer(
             self.pca_variance_explained_ = self.pca_variance_explained_[:size]
 
     # What is trained
-
-    def _network_spec(self, n_components, linear_path):
-        if not self.ordered:
-            return super()._network_spec(n_components, linear_path)
-        allowed = {"network": [None], "tied_weights": [False], "penalty": [None, "linear"]}
-        for name, values in allowed.items():
-            if getattr(self, name) not in values:
-                raise ValueError(
-                    f"ordered=True needs {name}={values[0]}; got {getattr(self, name)!r}."
-                )
-        if KERAS_NAMES[self.code_activation] != "linear":
-            raise ValueError(
-                f"ordered=True needs code_activation='identity'; got {self.code_activation!r}."
-            )
-        return OrderedNetwork(super()._network_spec(n_components, linear_path))
 
     def _after_training(self, start, one_epoch):
         """Refit the output layers of an ordered code, and report what each size explains."""

@@ -16,6 +16,7 @@ from skae.estimators._model import FittedAutoencoder
 from skae.estimators._parameters import (
     CONSTRAINTS,
     network_parameters,
+    ordered_network,
     refuse_changes,
     size_for_share,
 )
@@ -294,14 +295,17 @@ class BaseAutoencoder(
         hidden = whole_numbers("hidden_layer_sizes", self.hidden_layer_sizes, 0)
         options = replace(self._layer_options(linear_path), hidden=hidden)
         if self.network is not None:
-            return self.network.describe(*shapes, n_components, options)
-        return DenseNetwork(
-            prod(shapes[0]),
-            n_components,
-            n_outputs=prod(shapes[1]),
-            tied=bool(getattr(self, "tied_weights", False)),
-            **asdict(options),
-        )
+            network = self.network.describe(*shapes, n_components, options)
+        else:
+            network = DenseNetwork(
+                prod(shapes[0]),
+                n_components,
+                n_outputs=prod(shapes[1]),
+                tied=bool(getattr(self, "tied_weights", False)),
+                **asdict(options),
+            )
+        is_ordered = getattr(self, "ordered", False)
+        return ordered_network(self, network) if is_ordered else network
 
     def _attributes(self, run):
         """Fitted attributes of this :class:`TrainingRun`."""

@@ -13,6 +13,7 @@ from skae.estimators._validation import check_bounded
 from skae.losses._penalties import PENALTIES, Penalty
 from skae.losses._reconstruction import LOSSES, make_loss
 from skae.networks._base import KERAS_NAMES, LayerOptions, Network
+from skae.networks._ordered import OrderedNetwork
 from skae.networks._principal import MOST_EXACT, principal_axes
 from skae.utils._arrays import column_names
 from skae.utils._sklearn import HasMethods, Interval, StrOptions
@@ -89,6 +90,24 @@ def refuse_changes(estimator, before, same_network):
         f"which cannot change: {changes or 'network was changed'}. Put that back, or fit a "
         "clone of the estimator."
     )
+
+
+def ordered_network(estimator, network):
+    """The network of an estimator, :class:`DenseNetwork`, with an ordered code.
+
+    Raises if other parameters do not allow that.
+    """
+    allowed = {"network": [None], "tied_weights": [False], "penalty": [None, "linear"]}
+    for name, values in allowed.items():
+        if getattr(estimator, name) not in values:
+            raise ValueError(
+                f"ordered=True needs {name}={values[0]}; got {getattr(estimator, name)!r}."
+            )
+    if network.code_activation != "linear":
+        raise ValueError(
+            f"ordered=True needs code_activation='identity'; got {estimator.code_activation!r}."
+        )
+    return OrderedNetwork(network)
 
 
 def size_for_share(rows, units, share, rng):

@@ -114,7 +114,9 @@ def fit_table(estimator, X, sample_weight):
     numbers = None if declares else numbers_of(X)
     if numbers is not None:
         return numbers, None
-    X = checked_table(X, estimator)
+    X = checked_table(X)
+    if X.shape[0] < _FEWEST:
+        raise _too_few(estimator, X.shape[0], _FEWEST)
     encoder = TabularEncoder(
         categorical_features=categorical,
         standardize=getattr(estimator, "standardize", True) is not False,
@@ -123,9 +125,11 @@ def fit_table(estimator, X, sample_weight):
     Z, observed = encoder._fit_encode(X, sample_weight)
     if Z.shape[1] == 0:
         encoder.check_learnable()
-    if len(Z) < _FEWEST:
-        raise _too_few(estimator, len(Z), _FEWEST)
     estimator.table_ = encoder
+    for name in ("n_features_in_", "feature_names_in_"):
+        vars(estimator).pop(name, None)
+        if hasattr(encoder, name):
+            setattr(estimator, name, getattr(encoder, name))
     return Z, observed
 
 

@@ -211,7 +211,7 @@ def unseen_share(counts: Counter[Any]) -> float:
     return sum(n == 1 for n in counts.values()) / max(counts.total(), 1)
 
 
-# Warnings at fit that name columns of strings that are hardly categories
+# Warnings at fit that name columns that are hardly what they seem
 
 # Share of the values of a column that must look like a number or a date.
 _LEAST_ALIKE = 0.5
@@ -277,10 +277,17 @@ _REMEDIES = {
 }
 
 
-def warn_of_strings(columns: Iterable[tuple[ColumnValues, Column]]) -> None:
-    """Warn once of all columns that look alike, which are not declared categorical, by name."""
+def warn_of_columns(columns: Iterable[tuple[ColumnValues, Column]]) -> None:
+    """Warn of columns, which are not declared categorical, by name.
+
+    Once of all strings that look alike, and once of whole numbers in columns that had no name
+    in a CSV file that pandas read.
+    """
     found: dict[str, list[tuple[str, str, bool]]] = {look: [] for look in _REMEDIES}
+    unnamed = []
     for data, column in columns:
+        if column.kind == "integer" and re.fullmatch(r"Unnamed: \d+", str(column.name)):
+            unnamed.append(repr(column.name))
         is_ignored = column.kind == "identifier"
         if data.family != "category" or not (is_ignored or column.width):
             continue
@@ -290,6 +297,11 @@ def warn_of_strings(columns: Iterable[tuple[ColumnValues, Column]]) -> None:
             look, example = _look(Counter(values))
         if look or is_ignored:
             found[look].append((column.name, example, is_ignored))
+    if unnamed:
+        warn_user(
+            f"X has columns of whole numbers without a name: {', '.join(unnamed)}. If they are "
+            "row numbers, drop them, or read the file with index_col=0: they count as data."
+        )
     for look, alike in found.items():
         if not alike:
             continue
@@ -305,17 +317,6 @@ def warn_of_strings(columns: Iterable[tuple[ColumnValues, Column]]) -> None:
         warn_user(
             f"X has columns that look like {what}: {shown}. {outcomes}{remedy}; or "
             "name them in categorical_features, if they are categories.",
-        )
-
-
-def warn_of_row_numbers(columns: Iterable[Column]) -> None:
-    """Warn of whole numbers in columns that had no name in a CSV file that pandas read."""
-    whole = (column.name for column in columns if column.kind == "integer")
-    names = [repr(name) for name in whole if re.fullmatch(r"Unnamed: \d+", str(name))]
-    if names:
-        warn_user(
-            f"X has columns of whole numbers without a name: {', '.join(names)}. If they are "
-            "row numbers, drop them, or read the file with index_col=0: they count as data."
         )
 
 

@@ -15,8 +15,7 @@ from skae.tables._category_column import (
     flag_unit,
     flag_units,
     make_column,
-    warn_of_row_numbers,
-    warn_of_strings,
+    warn_of_columns,
 )
 from skae.tables._column_values import ColumnValues, iso_times
 from skae.tables._columns import (
@@ -266,8 +265,7 @@ class TabularEncoder(TransformerMixin, BaseEstimator):
         self._form = FrameSchema(X, table)
         self._labels = list(X.columns) if hasattr(X, "iloc") else None
         self.blocks_ = tuple(blocks)
-        warn_of_row_numbers(columns)
-        warn_of_strings((table[j], columns[j]) for j in np.flatnonzero(~declared))
+        warn_of_columns((table[j], columns[j]) for j in np.flatnonzero(~declared))
         return self._encoded(X.shape[0], zip(table, table, strict=True)) if encodes else None
 
     def transform(self, X: Any) -> Array:

@@ -181,6 +181,10 @@ def _of_series(name: str, series: nw.Series[Any]) -> ColumnValues:
         return column_of_times(name, times, observed, type_)
     if dtype.is_nested() and not series.is_null().all():
         refuse_type(name, f"the dtype {dtype}")
+    if isinstance(dtype, nw.String) and not series.is_null().all():
+        # No look at each of the objects.
+        strings, observed = np.fromiter(series.to_list(), object), ~series.is_null().to_numpy()
+        return ColumnValues(name, strings, observed, "category", type="str")
     declared = isinstance(dtype, nw.Categorical | nw.Enum)
     data = values_of_objects(name, np.fromiter(series.to_list(), object), declared)
     if declared or data.observed.any():
