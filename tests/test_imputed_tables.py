@@ -26,7 +26,8 @@ def filled(X, others, missing):
     columns = list(read_columns(others))
     missing = np.array(missing, bool)
     missing = missing[:, np.newaxis] if missing.ndim == 1 else missing
-    return with_values(X, columns, missing, FrameSchema(others, columns))
+    needed = [data.take(mask) for data, mask in zip(columns, missing.T, strict=True)]
+    return with_values(X, needed, missing, FrameSchema(others, columns))
 
 
 def column(values, dtype=None):
@@ -65,7 +66,7 @@ def test_floats_become_objects_only_where_other_values_are_filled_in():
         ([np.int64(1), None, 5], [1.0, 2.0, 5.0], 2),
         ([1, None, 2.5], [1.0, 2.0, 2.5], 2.0),
         ([1, None, 5], [1.0, 2.25, 5.0], 2.25),
-        ([1, None, 5], [1.0, 2.0, 5.5], 2.0),
+        ([1, None, 5], [1.0, 2.0, 5.5], 2),
         ([None, None, None], [1.0, 2.0, 5.0], 2.0),
         (["a", None, "b"], ["a", "c", "b"], "c"),
     ],

@@ -1,6 +1,7 @@
 """AEImputer: what is filled, what is kept, in which form, and how well."""
 
 import pickle
+import tracemalloc
 
 import numpy as np
 import pandas as pd
@@ -485,6 +486,20 @@ def test_rows_are_filled_a_part_at_a_time(numbers, monkeypatch):
     monkeypatch.setattr("skae.imputation._imputer._LEAST_PART", 10)
     # Single precision in the network, whose products depend on the number of rows.
     assert_allclose(imputer.transform(X), filled, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.any_backend
+def test_memory_besides_a_long_array():
+    X = data_rng().normal(size=(200_000, 5))
+    X[::50, 1] = np.nan
+    imputer = AEImputer(**QUICK).fit(X[:1000])
+    tracemalloc.start()
+    filled = imputer.transform(X)
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert filled.nbytes == X.nbytes
+    # The filled array, and a few flags for each value.
+    assert most < 2 * X.nbytes
 
 
 # Draws

@@ -1,6 +1,5 @@
 """AEImputer."""
 
-import warnings
 from dataclasses import replace
 from numbers import Integral, Real
 from typing import Any, Self
@@ -17,6 +16,7 @@ from skae.imputation._predictors import Layout
 from skae.imputation._stacking import Imputation, ImputationTraining
 from skae.networks._base import KERAS_NAMES
 from skae.tables import TabularEncoder
+from skae.tables._category_column import limits_in_fit
 from skae.tables._frames import checked_table, is_frame
 from skae.tables._missing_values import (
     given_back,
@@ -231,37 +231,31 @@ class AEImputer(TransformerMixin, CallbackSupportMixin, BaseEstimator):
         prepare_backend()
         rng = np.random.RandomState(draw_seed(self.random_state))
         self.encoder_ = TabularEncoder(categorical_features=self.categorical_features)
-        Z, observed = self.encoder_._fit_encode(X)
+        config = ImputationTraining(
+            whole_numbers("hidden_layer_sizes", self.hidden_layer_sizes, 0),
+            KERAS_NAMES[self.activation],
+            n_models=int(self.n_estimators),
+            n_steps=int(self.n_steps),
+            batch_size=int(self.batch_size),
+            learning_rate=float(self.learning_rate),
+        )
+        # Of a long table only the rows that are used are encoded.
+        rows: Any = slice(None)
+        if X.shape[0] > config.most_rows:
+            rows = rng.permutation(X.shape[0])[: config.most_rows]
+        Z, observed = self.encoder_._fit_encode(X, rows=rows)
         given = self.categorical_features
         has_categories = not isinstance(given, str) and len(np.atleast_1d(given)) > 0
         self._of_numbers = not is_frame(X) and X.dtype.kind in "fiu" and not has_categories
-        self._had_missing = np.flatnonzero(~observed.all(axis=0))
+        self._had_missing = np.flatnonzero(self.encoder_._missing_share)
         self._imputation, self.loss_curve_ = None, []  # type: ignore[assignment]
         monitor.open_networks(int(self.n_estimators))
         if any(block.stop > block.start for block in self.encoder_.blocks_):
             full, columns, layout = self._layout()
-            config = ImputationTraining(
-                whole_numbers("hidden_layer_sizes", self.hidden_layer_sizes, 0),
-                KERAS_NAMES[self.activation],
-                n_models=int(self.n_estimators),
-                n_steps=int(self.n_steps),
-                batch_size=int(self.batch_size),
-                learning_rate=float(self.learning_rate),
-            )
-            present = (
-                Z[observed[:, full[j]], i]
-                for i, j in zip(columns, layout.column_of, strict=True)
-            )
-            limits = np.array(
-                [(v.min(initial=np.inf), v.max(initial=-np.inf)) for v in present]
-            )
-            # The matrix of a long table is released before networks are trained.
-            rows: Any = slice(None)
-            if len(Z) > config.most_rows:
-                rows = rng.permutation(len(Z))[: config.most_rows]
-            Z, observed = Z[rows][:, columns], observed[rows][:, full]
+            Z, observed = Z[:, columns], observed[:, full]
+            limits = limits_in_fit(self.encoder_)[:, columns]
             self._imputation, curves = Imputation.from_data(
-                layout, limits.T, Z, observed, config, rng, monitor
+                layout, limits, Z, observed, config, rng, monitor
             )
             self.loss_curve_ = [float(np.mean(losses)) for losses in zip(*curves, strict=False)]
         monitor.finish()
@@ -339,22 +333,15 @@ class AEImputer(TransformerMixin, CallbackSupportMixin, BaseEstimator):
         """X, (n_samples, n_features), filled by predictions, or with a generator by draws."""
         check_is_fitted(self)
         given, X = self._checked(X, reset=False)
-        filled, missing = X, missing_mask(X)
-        sections = [X]  # the types of other tables depend on all rows
-        if not is_frame(X) and X.dtype.kind == "f":
-            sections = [X[part] for part in gen_batches(len(X), self._part_size())]
-        imputes = self._imputation is not None and bool(missing.any())
-        parts = [self._decoded(section, rng, imputes) for section in sections]
-        if imputes:
-            is_full = np.isin(np.arange(missing.shape[1]), self._layout()[0])
-            columns, values = [*zip(*parts, strict=True)], []
-            del parts
-            for has in is_full:
-                first, *others = columns.pop(0)  # released once they are joined
-                joined = np.concatenate([first.values, *(each.values for each in others)])
-                observed = np.full(len(joined), has)
-                values.append(replace(first, values=joined, observed=observed))
-            filled = with_values(X, values, missing & is_full, self.encoder_._form)
+        filled, values = X, list(self.encoder_._read(X))
+        missing = np.column_stack([~data.observed for data, _ in values])
+        target_mask = missing & (self._imputation is not None)
+        target_mask[:, [block.stop == block.start for block in self.encoder_.blocks_]] = False
+        if target_mask.any():
+            # Arrays of numbers are filled with the prediction, which need not be whole.
+            rounded = not self._of_numbers or is_frame(X) or X.dtype.kind != "f"
+            columns = self._imputed(values, target_mask, rounded, rng)
+            filled = with_values(X, columns, target_mask, self.encoder_._form)
         names, is_empty = self.get_feature_names_out(), self._is_empty()
         if is_empty.any() and self.keep_empty_features:
             filled = with_zeros(filled, np.flatnonzero(is_empty), missing)
@@ -370,27 +357,29 @@ class AEImputer(TransformerMixin, CallbackSupportMixin, BaseEstimator):
             filled = with_flags(filled, flags, names[len(names) - flags.shape[1] :])
         return given_back(filled, given, names, library)
 
-    def _decoded(self, X, rng, imputes):
-        """Values of all columns of X, imputed or drawn; X is only checked if none are to be."""
-        with warnings.catch_warnings():
-            # `_checked` has given the warnings about names.
-            warnings.filterwarnings("ignore", "X (has|does not have valid) feature names")
-            Z, observed = self.encoder_.encode(X)
-        if not imputes:
-            return []
-        imputation, (full, columns, _) = self._imputation, self._layout()
-        # A part at a time: predictions take many times the memory of the rows.
-        for part in gen_batches(len(Z), self._part_size()):
-            rows = Z[part][:, columns], observed[part][:, full]
-            imputed = imputation(*rows) if rng is None else imputation.draw(*rows, rng)
-            Z[part, columns] = imputed
-        # Arrays of numbers are filled with the prediction, which need not be whole.
-        rounded = not self._of_numbers or is_frame(X) or X.dtype.kind != "f"
-        return self.encoder_.decoded_cells(Z, rounded)
+    def _imputed(self, values, target_mask, rounded, rng):
+        """Predictions or draws of each column where `target_mask`, (n_samples, n_features).
 
-    def _part_size(self):
-        """Rows that are filled at a time."""
-        return max(_PART_VALUES // max(self.encoder_.n_numbers, 1), _LEAST_PART)
+        values : of all rows, as the encoder reads them.
+        """
+        encoder, imputation = self.encoder_, self._imputation
+        full, columns, _ = self._layout()
+        index, parts = np.flatnonzero(target_mask.any(axis=1)), []
+        size = max(_PART_VALUES // max(encoder.n_numbers, 1), _LEAST_PART)
+        # A part at a time: predictions take many times the memory of the rows.
+        for part in gen_batches(len(index), size):
+            rows = index[part]
+            some = ([each.take(rows) for each in both] for both in values)
+            Z, observed = encoder._encoded(len(rows), some)
+            known = Z[:, columns], observed[:, full]
+            Z[:, columns] = imputation(*known) if rng is None else imputation.draw(*known, rng)
+            decoded = zip(encoder.decoded_cells(Z, rounded), target_mask[rows].T, strict=True)
+            parts.append([data.take(mask) for data, mask in decoded])
+        joined = []
+        for first, *others in zip(*parts, strict=True):
+            filling = np.concatenate([first.values, *(each.values for each in others)])
+            joined.append(replace(first, values=filling, observed=np.ones(len(filling), bool)))
+        return joined
 
     def _is_empty(self):
         """Mask (n_features,) of the columns in which no value was observed in fit."""

@@ -141,6 +141,16 @@ def flag_units(encoder: Any) -> tuple[Array, Array, Array]:
     return is_flag, share, unit
 
 
+def limits_in_fit(encoder: Any) -> Array:
+    """Least and largest number in fit of each column of the matrix, (2, n_numbers)."""
+    _, share, unit = flag_units(encoder)
+    limits = (np.array([share == 1, share > 0]) - share) / unit
+    for column, block in zip(encoder._columns, encoder.blocks_, strict=True):
+        if isinstance(column, NumberColumn):
+            limits[:, block.start] = column.numbers(np.array([column.low, column.high]))
+    return limits
+
+
 # The choice of an encoding
 
 

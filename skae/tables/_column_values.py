@@ -56,6 +56,10 @@ class ColumnValues:
     rounding: float = FLOAT64_ROUNDING  # of numbers, relative, by their dtype
     declared: bool = False  # True if the dtype declares that these are categories
 
+    def take(self, rows: Any) -> "ColumnValues":
+        """The values of some rows, by a slice, positions or a mask."""
+        return replace(self, values=self.values[rows], observed=self.observed[rows])
+
     def times(self) -> Array:
         """Times or durations of NumPy, (n_samples,), of a column of times."""
         return numpy_times(self.values, self.unit, "m" if self.type == "duration" else "M")

@@ -150,9 +150,14 @@ class NumberColumn(Column):
     def encode(self, data: ColumnValues) -> tuple[Array, Array]:
         """See :class:`Column`."""
         values = np.where(data.observed, data.values, 0)  # pandas.NA is no float
-        numbers = counted(values, self.origin, self.step)
-        z = deviations(np.where(data.observed, numbers, self.centre), self.centre, self.scale)
-        return (squash(z) if self.squash else z)[:, np.newaxis], data.observed
+        counts = counted(values, self.origin, self.step)
+        z = self.numbers(np.where(data.observed, counts, self.centre))
+        return z[:, np.newaxis], data.observed
+
+    def numbers(self, counts: Array) -> Array:
+        """Numbers of values that are counted from the origin in steps, (n_values,) each."""
+        z = deviations(counts, self.centre, self.scale)
+        return squash(z) if self.squash else z
 
     @np.errstate(over="ignore")
     def decode(self, numbers: Array, clip: bool, rounded: bool = True) -> Array:

@@ -1,6 +1,6 @@
 """TabularEncoder."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from numbers import Integral
 from typing import Any
 
@@ -216,7 +216,7 @@ class TabularEncoder(TransformerMixin, BaseEstimator):
             column looks like the row numbers of a CSV file.
             Columns named in `categorical_features` have none.
         """
-        self._fit_encode(X, sample_weight, encodes=False)
+        self._fit_encode(X, sample_weight, rows=None)
         return self
 
     def fit_transform(self, X: Any, y: Any = None, sample_weight: Any = None) -> Array:
@@ -242,8 +242,8 @@ class TabularEncoder(TransformerMixin, BaseEstimator):
 
     @restores_state_on_error
     @fit_context(prefer_skip_nested_validation=True)
-    def _fit_encode(self, X: Any, sample_weight: Any = None, encodes: bool = True) -> Any:
-        """Learn the columns of a table; return what `encode` does for it, or None."""
+    def _fit_encode(self, X: Any, sample_weight: Any = None, rows: Any = slice(None)) -> Any:
+        """Learn the columns of a table; return what `encode` does for its rows at `rows`."""
         X = checked_table(X, self)
         weight = None if sample_weight is None else check_weight(sample_weight, X.shape[0])
         table = list(read_columns(X))
@@ -266,7 +266,10 @@ class TabularEncoder(TransformerMixin, BaseEstimator):
         self._labels = list(X.columns) if hasattr(X, "iloc") else None
         self.blocks_ = tuple(blocks)
         warn_of_columns((table[j], columns[j]) for j in np.flatnonzero(~declared))
-        return self._encoded(X.shape[0], zip(table, table, strict=True)) if encodes else None
+        if rows is None:
+            return None
+        table = [data.take(rows) for data in table]
+        return self._encoded(len(table[0].observed), zip(table, table, strict=True))
 
     def transform(self, X: Any) -> Array:
         """Encode a table.
@@ -301,16 +304,17 @@ class TabularEncoder(TransformerMixin, BaseEstimator):
         """
         check_is_fitted(self)
         X = checked_table(X, self, reset=False)
-        values = (
-            (given, as_in_fit(self._columns[j], given, self._form.formats.get(j)))
-            for j, given in enumerate(read_columns(X))
-        )
-        return self._encoded(X.shape[0], values)
+        return self._encoded(X.shape[0], self._read(X))
+
+    def _read(self, X: Any) -> Iterator[tuple[ColumnValues, ColumnValues]]:
+        """Values of each column of a checked table, as they are, and in the type of fit."""
+        for j, given in enumerate(read_columns(X)):
+            yield given, as_in_fit(self._columns[j], given, self._form.formats.get(j))
 
     def _encoded(self, n_samples: int, values: Iterable[Any]) -> tuple[Array, Array]:
         """Matrix (n_samples, n_numbers) and mask of values that count (n_samples, n_columns).
 
-        Of the values of each column, as they were read, and in the type and unit of fit.
+        Of values of each column, all or those of some rows, as `_read` returns them.
         """
         Z = np.empty((n_samples, self.n_numbers))
         observed = np.empty((n_samples, len(self.blocks_)), dtype=bool)

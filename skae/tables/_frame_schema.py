@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from importlib import import_module
 from typing import Any
 
+import narwhals.stable.v2 as nw
 import numpy as np
 from numpy.typing import NDArray
 
@@ -60,6 +61,14 @@ class FrameSchema:
         vars(self).update(state)
         if isinstance(self.template, list):
             self.template = table_of(self.template)
+
+    def only(self, j: int) -> "FrameSchema":
+        """That of one column of a data frame, by its position."""
+        frame = nw.from_native(self.template, eager_only=True)[:, [j]].to_native()
+        schema = FrameSchema(frame, [])
+        schema.formats = {0: self.formats[j]} if j in self.formats else {}
+        schema._missing = {0: self._missing[j]} if j in self._missing else {}
+        return schema
 
     def build(self, columns: Sequence[ColumnValues], index: Any) -> Any:
         """A table of these columns; `index` is that of pandas, or None."""

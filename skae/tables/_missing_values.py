@@ -104,7 +104,10 @@ def without_values(X: Any, removed: Array, marker: Any) -> Any:
 def _replaced(
     series: nw.Series[Any], mask: Array, filling: nw.Series[Any] | None
 ) -> nw.Series[Any]:
-    """A column with the values of another, or missing ones, where `mask`, (n_samples,)."""
+    """A column with other values, or missing ones, where `mask`, (n_samples,).
+
+    filling : the values in the dtype of the column, (n_missing,); None: they are missing.
+    """
     native = series.to_native()
     if hasattr(native, "iloc"):
         dtype = native.dtype
@@ -114,12 +117,12 @@ def _replaced(
             native = native.astype("boolean" if dtype.kind == "b" else nullable)
         native = native.copy()
         native.iloc[np.flatnonzero(mask)] = (
-            None if filling is None else filling.to_native().array[mask]
+            None if filling is None else filling.to_native().array
         )
         return nw.from_native(native, series_only=True)
     stays = nw.new_series("", ~mask, backend=series.implementation)
     if filling is not None:
-        return series.zip_with(stays, filling)
+        return series.zip_with(stays, filling[(np.cumsum(mask) - 1).clip(0)])
     frame = series.alias("values").to_frame().with_columns(stays.alias("stays"))
     return frame.select(nw.when(nw.col("stays")).then("values"))["values"].alias(series.name)
 
@@ -130,11 +133,12 @@ def _replaced(
 def with_values(
     X: Any, columns: list[ColumnValues], missing: Array, schema: FrameSchema
 ) -> Any:
-    """A checked table with the values of other columns where `missing`, and its own elsewhere.
+    """A checked table with other values where `missing`, and its own elsewhere.
 
     Its library and dtypes stay, but where a column cannot hold what belongs in it: integers
     then become floats, and a categorical dtype of pandas has more categories. `missing` has
-    shape (n_samples, n_features), and `schema` is that of the table of the other columns.
+    shape (n_samples, n_features); `columns` have the values of each column where it is True,
+    (n_missing,), and `schema` is that of the table that they are from.
     """
     if not is_frame(X):
         return _array_with_values(X, columns, missing)
@@ -144,21 +148,19 @@ def with_values(
 
     template, given, filled = schema.template, columns_of_frame(X), []
     has_dtypes = type(X) is type(template) and dtypes(X) == dtypes(template)
-    made = columns_of_frame(schema.build(columns, None)) if has_dtypes else given
     for j in map(int, np.flatnonzero(missing.any(axis=0))):
-        mask, series, filling = missing[:, j], given[j], made[j]
-        if not has_dtypes:
-            # A dtype that can hold the values that are filled in needs no room for others.
-            rows = np.where(mask, np.arange(len(mask)), mask.argmax())
-            needed = replace(columns[j], values=columns[j].values[rows])
-            series = _with_room(series, needed)
-            filling = _in_dtype_of(series, needed)
-        filled.append(_replaced(series, mask, filling))
+        series, data = given[j], columns[j]
+        if has_dtypes:
+            filling = columns_of_frame(schema.only(j).build([data], None))[0]
+        else:
+            series = _with_room(series, data)
+            filling = _in_dtype_of(series, data)
+        filled.append(_replaced(series, missing[:, j], filling))
     return nw.from_native(X, eager_only=True).with_columns(*filled).to_native()
 
 
 def _array_with_values(X: Array, columns: list[ColumnValues], missing: Array) -> Array:
-    """An array (n_samples, n_features) with the values of other columns where `missing`."""
+    """An array (n_samples, n_features) with other values where `missing`, as `with_values`."""
     some = np.flatnonzero(missing.any(axis=0))
     if X.dtype.kind == "f" and any(columns[j].values.dtype.kind not in "iuf" for j in some):
         X = X.astype(object)
@@ -172,7 +174,7 @@ def _array_with_values(X: Array, columns: list[ColumnValues], missing: Array) ->
                 values = np.fromiter(map(int, values), object)
         elif X.dtype.kind in "mM":
             values = numpy_times(values, columns[j].unit, X.dtype.kind)
-        filled[mask, j] = values[mask]
+        filled[mask, j] = values
     return filled
 
 
@@ -257,7 +259,7 @@ def with_flags(X: Any, flags: Array, names: list[str]) -> Any:
     Booleans with these names in a data frame, else 0 and 1.
     """
     if not is_frame(X):
-        return np.hstack([X, flags.astype(X.dtype)])
+        return np.hstack([X, flags], dtype=X.dtype, casting="unsafe")
     frame = nw.from_native(X, eager_only=True)
     made = [
         nw.new_series(name, flags[:, j].copy(), backend=frame.implementation)

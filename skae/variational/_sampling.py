@@ -344,12 +344,9 @@ class GivenRows:
             fits = given.dtype == drawn.dtype or not mask.any()
             drawn = drawn if fits else drawn.astype(object)
             return np.where(mask, given, drawn)
-        cells, columns = self.encoder.cells(self.table), []
-        for data in cells:
-            values = np.repeat(data.values, n_draws)
-            # Whatever stands for missing values is not used.
-            has = np.full(len(values), data.observed.any())
-            columns.append(replace(data, values=values, observed=has))
+        cells = self.encoder.cells(self.table)
+        rows = np.arange(len(mask)) // n_draws
+        columns = [data.take(rows[mask[:, j]]) for j, data in enumerate(cells)]
         return with_values(drawn, columns, mask, FrameSchema(self.table, cells))
 
 
