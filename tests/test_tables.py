@@ -16,6 +16,7 @@ from sklearn.decomposition import PCA
 from sklearn.pipeline import make_pipeline
 
 from skae.tables import TabularEncoder, _encoder
+from skae.tables._category_column import limits_in_fit
 from tables import LIBRARIES, columns_of, people, rows_of
 
 pytestmark = pytest.mark.any_backend
@@ -129,6 +130,34 @@ def test_a_fit_that_encodes_reads_each_column_once(monkeypatch, sample_weight):
     Z = TabularEncoder().fit_transform(X, sample_weight=sample_weight)
     assert len(reads) == 2
     assert_array_equal(Z, expected[0])
+
+
+@pytest.mark.parametrize("rows", [slice(2), slice(1, None, 2), np.array([3, 0, 3])])
+def test_a_fit_can_encode_some_rows(rows):
+    X = people()
+    expected = TabularEncoder().fit(X).encode(X)
+    for found, all_rows in zip(
+        TabularEncoder()._fit_encode(X, rows=rows), expected, strict=True
+    ):
+        assert_array_equal(found, all_rows[rows])
+
+
+@pytest.mark.parametrize("library", LIBRARIES)
+def test_limits_are_those_of_the_encoded_rows(library):
+    X = people().assign(same=3, one="a", far=np.arange(len(people())) ** 9.0)
+    X = LIBRARIES[library](X)
+    encoder = TabularEncoder(max_categories=3).fit(X)
+    Z = encoder.transform(X)
+    low, high = limits_in_fit(encoder)
+    is_flag = np.array([name.endswith("_missing") for name in encoder.get_feature_names_out()])
+    for j, block in enumerate(encoder.blocks_):
+        observed = encoder.observed(X)[:, j]
+        for i in range(block.start, block.stop):
+            assert low[i] == Z[observed, i].min()
+            assert high[i] == Z[observed, i].max()
+    assert_allclose(
+        [low[is_flag], high[is_flag]], [Z.min(axis=0)[is_flag], Z.max(axis=0)[is_flag]]
+    )
 
 
 def test_numbers_stay_in_the_range_and_the_decimals_seen():
@@ -325,6 +354,7 @@ def test_microseconds_of_years_in_nanoseconds_come_back(dtype):
     pd.testing.assert_frame_equal(encoder.inverse_transform(encoder.transform(X)), X)
 
 
+@pytest.mark.filterwarnings("ignore:X has columns that look like")
 @settings(max_examples=30, deadline=None)
 @given(data=st.data())
 @pytest.mark.parametrize("kind", _VALUES)
