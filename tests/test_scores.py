@@ -59,7 +59,7 @@ def neighbours(Z, rows, k):
     return np.where(equal, square[:, 1:], square[:, :-1]), kept
 
 
-def distance_scores(Z, rows, known, k, relative):
+def distance_scores(Z, rows, known, k, relative, power=0.5):
     """By hand: mean squared distance to the nearest, in units of that of the rows known."""
     scores, d = [], Z.shape[1]
     for mask in known:
@@ -70,7 +70,7 @@ def distance_scores(Z, rows, known, k, relative):
         if relative:
             least = 0.1 * np.median(own[mask])
             theirs = own[mask][at].mean(axis=1)
-            score = score * np.sqrt((mean + least) / (theirs + least))
+            score = score * ((mean + least) / (theirs + least)) ** power
         scores.append(score)
     return np.array(scores)
 
@@ -103,6 +103,9 @@ def test_distance_to_the_nearest_rows(reference, k, relative):
     assert_allclose(nearest.scores(Z, [0, 1]), expected)
     assert_allclose(nearest.scores(Z, [1]), expected[1:])
     assert_allclose(nearest.shares(Z), distance_shares(Z, rows, known, k), atol=1e-9)
+    nearest.power = 1.0
+    expected = distance_scores(Z, rows, known, k, relative, 1.0)
+    assert_allclose(nearest.scores(Z, [0, 1]), expected)
     assert neighbor_distance(rows, known, k).row_entries >= k
 
 
@@ -276,6 +279,7 @@ def test_the_score_of_a_detector_from_its_parts(novelty, monkeypatch):
     nearest = distance.nearest
     k, relative = nearest.n_neighbors, novelty
     distances = distance_scores(Z, nearest.rows, nearest.masks, k, relative)
+    distances += 0.01 * novelty
     level = error.level
     for denoiser, (unit,), distance in zip(error.denoisers, error.unit, distances, strict=True):
         read = [

@@ -442,6 +442,32 @@ def test_what_distances_add():
     assert (np.exp(by_hand) > 1.01 * np.exp(parts[:, 0])).sum() > 4
 
 
+@pytest.mark.parametrize("kind", ["numbers", "table", "anomalies"])
+def test_rows_that_equal_a_training_row_do_not_set_the_unit(kind):
+    """Of numbers that are normal, whose distance counts from a hundredth of its mean."""
+    X = pd.DataFrame(data_rng().normal(size=(80, 3)), columns=list("abc"))
+    X = pd.concat([X, X[:30], X[:30], X[:30], X[:30]])
+    if kind == "table":
+        X["kind"] = np.where(X["a"] > 0, "x", "y")
+    detector = AEAnomalyDetector(novelty=kind != "anomalies", **QUICK).fit(X)
+    score, rows = detector._score, detector._score.encoding.encode(detector._rows(X))
+    least = 0.01 if kind == "numbers" else 1e-9
+    *_, distance = score.components
+    for each in score.components[:-1]:
+        assert each.least == 1e-9
+    logs = [
+        log_mean([s + each.least for s in each.scores(rows, range(5))])
+        for each in score.components
+    ]
+    assert_allclose(logs[-1], np.mean(np.log(distance.scores(rows, range(5)) + least), axis=0))
+    assert_allclose(score.logs(rows, range(5))[:, 0], np.mean(logs, axis=0))
+    if kind == "numbers":
+        assert score.distance_units[1, 0] < 5
+        in_ranges, in_ranks = (each.nearest.power for each in score.distances)
+        assert (in_ranges, in_ranks) == (0.5, 1.0)
+    assert_allclose(detector.explain(X).sum(axis=1), -detector.score_samples(X))
+
+
 @pytest.mark.parametrize("novelty", [False, True])
 @pytest.mark.parametrize("kind", ["numbers", "table"])
 def test_other_distances_are_components_among_anomalies_and_absent_in_tables(kind, novelty):
@@ -463,7 +489,10 @@ def test_among_anomalies_all_distances_count_the_same():
     score = detector._score
     assert not score.relations
     encoded = score.encoding.encode(X)
-    of_each = [log_mean(each.scores(encoded, range(5))) for each in score.components]
+    of_each = [
+        np.mean([np.log(s + 1e-9) for s in each.scores(encoded, range(5))], axis=0)
+        for each in score.components
+    ]
     assert_allclose(np.log(score.score(X)), np.mean(of_each, axis=0))
     assert_allclose(detector.explain(X).sum(axis=1), -detector.score_samples(X))
 

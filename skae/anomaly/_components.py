@@ -58,6 +58,10 @@ _CONTAMINATION_TRIM = 2.0
 # these is far below any real score.
 TINY = 1e-9
 
+# Added to distances, in their mean: where many rows equal others, the logarithm of a distance
+# of zero would set the unit of the score. Chosen with benchmarks/anomaly.py.
+NEAR = 0.01
+
 
 @dataclass(frozen=True)
 class TrainingData:
@@ -80,6 +84,9 @@ class Component(ABC):
 
     #: Numbers held for each row while rows are scored.
     row_entries = 0
+
+    #: Added to the scores before their logarithm is taken.
+    least: float = TINY
 
     @classmethod
     @abstractmethod
@@ -327,6 +334,7 @@ class NeighborDistance(Component):
     relative: bool  # to the distance of the neighbours, see :class:`NearestRows`
     layout: ColumnLayout
     nearest: NearestRows
+    least: float = TINY  # in earlier files
 
     def __init__(self, n_neighbors: int, n_reference: int, relative: bool) -> None:
         self.n_neighbors = n_neighbors
@@ -344,6 +352,8 @@ class NeighborDistance(Component):
     def fit(self, data: TrainingData) -> "NeighborDistance":
         """Draw the reference rows and measure the distances between them."""
         self.layout = data.encoding.layout
+        if self.relative and not data.encoding.is_table:
+            self.least = NEAR
         at = data.rng.permutation(np.flatnonzero(data.reference_mask))[: self.n_reference]
         points, masks = self.points(data.rows.take(at)), data.folds.train_mask[:, at]
         self.nearest = NearestRows(points, masks, self.n_neighbors, self.relative)

@@ -36,7 +36,7 @@ class NearestRows:
 
     Of the rows that equal the row of interest one is left out, so that a reference row is not
     its own neighbour: reference rows and others are treated alike. The distance may count
-    relative to the neighbours' own distances, by the square root of the quotient [1]_.
+    relative to the neighbours' own distances, by a power of the quotient [1]_.
 
     References
     ----------
@@ -54,6 +54,7 @@ class NearestRows:
     unit: Array  # mean distance of the reference rows of each fold model, (n_models,)
     own_distance: Array | None  # of each reference row, (n_models, n_reference), if relative
     least_distance: Array  # of neighbours, by fold model, (n_models,)
+    power: float = 0.5  # of the quotient
 
     def __init__(self, rows: Array, masks: Array, n_neighbors: int, relative: bool) -> None:
         self.rows = rows
@@ -91,7 +92,7 @@ class NearestRows:
             if self.own_distance is not None:
                 least = self.least_distance[j] or 1.0
                 theirs = picked(self.own_distance[j], picked(position, chosen)).mean(axis=1)
-                score = score * np.sqrt((mean + least) / (theirs + least))
+                score = score * ((mean + least) / (theirs + least)) ** self.power
             scores.append(score)
         return scores
 

@@ -38,10 +38,9 @@ _UNITS_ABOVE, _TAIL_QUANTILE = 2, 0.9
 
 # A distance in other units counts by its logarithm above the median, in units of the distance
 # to this quantile: less the first number, and up to the second. The mean of these is added to
-# the logarithm of the components, in their unit. Rows that are nearer than the last number, in
-# mean distances, count as this near.
+# the logarithm of the components, in their unit.
 _QUANTILE_OF_DISTANCES = 0.95
-_LEAST_VIEW, _MOST_VIEW, _NEAR = 0.5, 5.0, 0.01
+_LEAST_VIEW, _MOST_VIEW = 0.5, 5.0
 
 # Largest logarithm of a score by a relation, which float32 holds.
 _LARGEST_LOG = 80.0
@@ -50,9 +49,9 @@ _LARGEST_LOG = 80.0
 # The logarithm of a score, of arrays or of ONNX tensors
 
 
-def log_mean(scores: Any, least: float = TINY) -> Any:
+def log_mean(scores: Any) -> Any:
     """Logarithm of the geometric mean of scores, (n_samples,) each, of components or models."""
-    logs = [np.log(score + least) for score in scores]
+    logs = [np.log(score) for score in scores]
     return sum(logs) / len(logs)
 
 
@@ -196,9 +195,12 @@ class CombinedScore:
     def _logs(self, rows, models):
         """The columns of `logs`, (n_samples,) each."""
         models = range(self.n_models) if models is None else models
-        scores = [score for c in self.components for score in c.scores(rows, models)]
-        parts = [log_mean(scores)]
-        parts += [log_mean(each.scores(rows, models), _NEAR) for each in self.distances]
+
+        def scores(part):
+            return [score + part.least for score in part.scores(rows, models)]
+
+        parts = [log_mean([score for c in self.components for score in scores(c)])]
+        parts += [log_mean(scores(distance)) for distance in self.distances]
         parts += [np.mean(np.stack(each.logs(rows, models)), axis=0) for each in self.relations]
         return parts
 

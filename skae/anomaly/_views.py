@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtr, ndtri
 
-from skae.anomaly._components import TINY, NeighborDistance, TrainingData
+from skae.anomaly._components import NEAR, TINY, NeighborDistance, TrainingData
 from skae.anomaly._encoding import EncodedRows
 from skae.anomaly._rare import RareValues
 from skae.tables._layout import ColumnLayout
@@ -71,6 +71,7 @@ _LEAST_SPREAD = 1e-9
 class RangeDistance(NeighborDistance):
     """Distance to the nearest training rows in columns that are divided by their range."""
 
+    least = NEAR  # in earlier files, too
     range: Array
 
     def fit(self, data: TrainingData) -> "RangeDistance":
@@ -115,6 +116,7 @@ class NormalScoreDistance(NeighborDistance):
 
     A value counts by its rank, as the quantile of a normal distribution: piecewise linear, and
     constant beyond the least and the greatest value. Columns have a standard deviation of one.
+    Relative to the distance of the neighbours it counts by the whole quotient, not by its root.
 
     References
     ----------
@@ -122,6 +124,7 @@ class NormalScoreDistance(NeighborDistance):
        Indagationes Mathematicae 14, 1952.
     """
 
+    least = NEAR  # in earlier files, too
     # Values of each column, ascending, and their scores, (n_numbers, n_knots).
     knots: Array
     heights: Array
@@ -132,6 +135,7 @@ class NormalScoreDistance(NeighborDistance):
         pairs = [_normal_scores(column) for column in columns]
         self.knots, self.heights = (np.stack(arrays) for arrays in zip(*pairs, strict=True))
         super().fit(data)
+        self.nearest.power = 1.0
         return self
 
     def points(self, rows: EncodedRows) -> Array:
