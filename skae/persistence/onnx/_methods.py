@@ -138,8 +138,8 @@ class _Part:
 
 def _nearest(rows: Tensor, reference: NDArray[Any], k: int) -> tuple[Tensor, Tensor]:
     """Distances of rows and positions of the nearest, (n_samples, k) each."""
-    squares = np.square(rows).sum(axis=1)[:, None] - (2 * rows) @ reference.T
-    values, at = _smallest((squares + np.square(reference).sum(axis=1)).clip(0), k)
+    products = rows @ (-2 * reference.T) + np.square(reference).sum(axis=1)
+    values, at = _smallest((products + np.square(rows).sum(axis=1)[:, None]).clip(0), k)
     distances: Any = np.sqrt(values)
     return distances, at
 
