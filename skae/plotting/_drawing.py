@@ -1,12 +1,11 @@
 """Axes, colours and mosaics of images, and the arrays that displays draw."""
 
 from collections.abc import Callable
-from functools import wraps
 from importlib import import_module
 from inspect import Signature, signature
 from math import lcm
 from types import MethodType
-from typing import Any, NamedTuple, TypeVar, cast
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -61,11 +60,13 @@ class FromArrays:
         )
         fields = {each.name for each in of_class}
 
-        @wraps(cast(Any, self), updated=())
         def draw(cls: Any, *arrays: Any, **params: Any) -> Any:
             display = cls(*arrays, **{name: params.pop(name) for name in fields & set(params)})
             return display.plot(**params)
 
+        # Not by functools.wraps: Sphinx would take what is wrapped for an attribute.
+        for name in ("__doc__", "__name__", "__qualname__"):
+            setattr(draw, name, getattr(self, name))
         # The last one of `plot` may stand for any others.
         of_plot = [each.replace(kind=max(each.kind, each.KEYWORD_ONLY)) for each in of_plot]
         vars(draw)["__signature__"] = Signature([first, *of_class, *of_plot])
