@@ -195,9 +195,9 @@ def test_columns_of_tables():
     "params",
     [
         {"code_activation": "sigmoid"},
-        {"network": models()},
+        pytest.param({"network": models()}, marks=pytest.mark.slow),
         {"ordered": True},
-        {"penalty": "l1"},
+        pytest.param({"penalty": "l1"}, marks=pytest.mark.slow),
     ],
 )
 def test_codes_that_no_linear_map_can_change_stay(params, pixels, monkeypatch):

@@ -125,8 +125,8 @@ def test_it_has_the_parameters_of_the_plain_autoencoder(quick, denoiser):
     "corruption",
     [
         *CORRUPTIONS,
-        GaussianNoise(0.4, unit="data", clip=True),
-        SaltAndPepperNoise(0.2, unit="data"),
+        pytest.param(GaussianNoise(0.4, unit="data", clip=True), marks=pytest.mark.slow),
+        pytest.param(SaltAndPepperNoise(0.2, unit="data"), marks=pytest.mark.slow),
     ],
     ids=str,
 )

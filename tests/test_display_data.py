@@ -288,7 +288,13 @@ def test_paths_of_nullable_integers():
     assert texts(panel.get_yticklabels()) == list("abc")
 
 
-@pytest.mark.parametrize("library", LIBRARIES)
+@pytest.mark.parametrize(
+    "library",
+    [
+        pytest.param(library, marks=[pytest.mark.slow] * (library not in ("pandas", "polars")))
+        for library in LIBRARIES
+    ],
+)
 def test_paths_of_tables(library):
     frame = people()[["age", "sex", "deck", "boarded", "alone"]]
     table = LIBRARIES[library](frame)

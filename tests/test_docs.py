@@ -256,6 +256,7 @@ def arrived(digits):
     }  # fmt: skip
 
 
+@pytest.mark.slow
 def test_those_who_come_from_elsewhere_find_what_the_tables_name(arrived):
     """Each parameter, attribute, method and argument in the last column of each row."""
     page = (ROOT / "docs" / "coming_from.rst").read_text()

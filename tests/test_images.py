@@ -166,6 +166,7 @@ def drawn(name, style, folder=None):
     return np.asarray(picture)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("style", STYLES)
 @pytest.mark.parametrize("name", DISPLAYS)
 def test_displays_look_as_before(name, style):

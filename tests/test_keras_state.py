@@ -91,8 +91,9 @@ def fitted(name, pixels):
         # Each is compiled twice. Of a backend, "layers" and "variational" have all there is.
         pytest.param(
             name,
-            marks=[pytest.mark.any_backend]
-            * (name in ("convolutional", "denoising", "detector")),
+            marks={"detector": pytest.mark.any_backend}.get(
+                name, [pytest.mark.slow] * (name in ("convolutional", "denoising"))
+            ),
         )
         for name in ESTIMATORS
     ],

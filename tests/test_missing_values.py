@@ -59,7 +59,17 @@ def gaps(blob):
 
 
 @pytest.mark.any_data
-@pytest.mark.parametrize("name", AUTOENCODERS)
+@pytest.mark.parametrize(
+    "name",
+    [
+        # Autoencoders that take rows in the same way as the plain one.
+        pytest.param(
+            name,
+            marks=[pytest.mark.slow] * (name in ("ordered", "tied", "standardized", "cosine")),
+        )
+        for name in AUTOENCODERS
+    ],
+)
 def test_a_missing_value_is_at_the_mean(name, blob, gaps):
     """Whether a value was missing in fit or not."""
     for X in blob, gaps:

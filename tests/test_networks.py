@@ -97,13 +97,15 @@ def own():
 @pytest.mark.parametrize(
     ("shape", "params", "init"),
     [
-        ((7, 5), {"downsampling": "max_pooling"}, "random"),
+        pytest.param(
+            *((7, 5), {"downsampling": "max_pooling"}, "random"), marks=pytest.mark.slow
+        ),
         ((5, 6, 2), {"upsampling": "transposed"}, "pca"),
         pytest.param(
             *((1, 9), {"downsampling": "average_pooling", "kernel_size": 2}, "random"),
             marks=pytest.mark.any_backend,
         ),
-        pytest.param((12, 2), {"n_dims": 1}, "random", marks=pytest.mark.any_backend),
+        pytest.param((12, 2), {"n_dims": 1}, "random", marks=pytest.mark.slow),
         (
             (11, 1),
             {"n_dims": 1, "upsampling": "transposed", "downsampling": "max_pooling"},
@@ -222,10 +224,8 @@ def test_other_dense_layers_are_another_network(make, images):
         ae.set_params(hidden_layer_sizes=(6,)).fit(images)
 
 
-@pytest.mark.any_backend
-@pytest.mark.parametrize(
-    "network", [ConvNetwork(), pytest.param(RecurrentNetwork(), marks=pytest.mark.slow)]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("network", [ConvNetwork(), RecurrentNetwork()])
 def test_the_defaults_are_not_below_pca(digits, network):
     images = digits.reshape(-1, 8, 8)
     train, test = images[:240], images[240:]

@@ -214,10 +214,18 @@ def test_tensors_have_the_values_and_the_dtypes_of_arrays(function, dtype):
     ("params", "options"),
     [
         ({"filters": (3, 2)}, {"normalization": "batch"}),
-        ({"filters": (3, 2), "upsampling": "transposed"}, {"normalization": "layer"}),
+        pytest.param(
+            {"filters": (3, 2), "upsampling": "transposed"},
+            {"normalization": "layer"},
+            marks=pytest.mark.slow,
+        ),
         ({"downsampling": "max_pooling", "kernel_size": 4, "upsampling": "transposed"}, {}),
         ({"downsampling": "average_pooling", "kernel_size": 2}, {"activation": "tanh"}),
-        ({"n_dims": 1, "kernel_size": 1, "upsampling": "transposed"}, {"dropout": 0.1}),
+        pytest.param(
+            {"n_dims": 1, "kernel_size": 1, "upsampling": "transposed"},
+            {"dropout": 0.1},
+            marks=pytest.mark.slow,
+        ),
         ({"filters": (2,)}, {"hidden": (6, 4), "normalization": "layer"}),
     ],
 )
@@ -230,7 +238,7 @@ def test_convolutions(params, options):
 @pytest.mark.parametrize(
     ("params", "options"),
     [
-        ({"n_layers": 2}, {"normalization": "layer"}),
+        pytest.param({"n_layers": 2}, {"normalization": "layer"}, marks=pytest.mark.slow),
         ({"cell": "gru", "bidirectional": True}, {}),
         pytest.param(
             {"bidirectional": True, "n_layers": 2},
@@ -309,7 +317,16 @@ def test_autoencoders(fitted, digits):
 
 @pytest.mark.any_backend
 @pytest.mark.parametrize(
-    "loss", ["absolute_error", "huber", "binary_crossentropy", "cosine", "ssim"]
+    "loss",
+    [
+        # Entry by entry or by row: `test_registries` exports one of each, too.
+        *(
+            pytest.param(loss, marks=pytest.mark.slow)
+            for loss in ("absolute_error", "huber", "cosine")
+        ),
+        "binary_crossentropy",
+        "ssim",
+    ],
 )
 def test_losses(quick, pixels, loss):
     X = pixels.reshape(-1, 8, 8)

@@ -138,8 +138,15 @@ COLUMNS = {
 }
 
 
+# Other orders, selections and encoders, each much like one that is quick.
+ALIKE = "strings first", "one name", "a slice of names", "ordinals", "dropped", "weights"
+
+
 @pytest.mark.any_data
-@pytest.mark.parametrize("name", COLUMNS)
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(name, marks=[pytest.mark.slow] * (name in ALIKE)) for name in COLUMNS],
+)
 def test_columns(name, frame):
     assert_same(make_pipeline(COLUMNS[name](), small()).fit(frame), frame)
 

@@ -230,7 +230,7 @@ def test_where_training_gains_nothing_it_is_pca(quick, digits):
     [
         {"init": "random", "loss": "absolute_error"},
         {"loss": "binary_crossentropy"},
-        {"hidden_layer_sizes": ()},
+        pytest.param({"hidden_layer_sizes": ()}, marks=pytest.mark.slow),
         {"hidden_layer_sizes": (12, 8), "normalization": "batch", "dropout": 0.1},
         pytest.param({"normalization": "layer", "activation": "tanh"}, marks=pytest.mark.slow),
         {"n_components": 1},

@@ -18,9 +18,9 @@ from skae.utils._arrays import as_array
 LAYERS = [
     {"normalization": "batch"},
     {"normalization": "layer"},
-    {"dropout": 0.2},
+    pytest.param({"dropout": 0.2}, marks=pytest.mark.slow),
     {"tied_weights": True},
-    {"tied_weights": True, "hidden_layer_sizes": (12, 8)},
+    pytest.param({"tied_weights": True, "hidden_layer_sizes": (12, 8)}, marks=pytest.mark.slow),
     {"tied_weights": True, "normalization": "batch", "dropout": 0.1, "init": "random"},
     {"tied_weights": True, "hidden_layer_sizes": ()},
 ]

@@ -209,7 +209,7 @@ def test_a_constant_first_portion(quick, digits):
 
 
 @pytest.mark.any_backend
-@pytest.mark.parametrize("activation", ["relu", "tanh"])
+@pytest.mark.parametrize("activation", ["relu", pytest.param("tanh", marks=pytest.mark.slow)])
 def test_a_first_portion_that_is_tiny_and_far_off(quick, digits, activation):
     """It costs little beside ordinary rows alone."""
     params = {"activation": activation, "n_components": 8, "hidden_layer_sizes": (32,)}

@@ -280,7 +280,7 @@ def holed(n_samples=800):
 
 
 @pytest.mark.any_backend
-@pytest.mark.parametrize("as_table", [False, True])
+@pytest.mark.parametrize("as_table", [False, pytest.param(True, marks=pytest.mark.slow)])
 def test_values_are_missing_as_often_and_together_as_in_the_rows(as_table):
     X = holed()
     columns = {"kind": np.where(X[:, 0] > 0, "high", "low")} if as_table else {}

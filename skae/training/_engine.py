@@ -381,7 +381,8 @@ class Engine(ABC):
         losses, others = self.model.stateless_call(
             list(weights), state["others"], (x, target), training=training
         )
-        losses = ops.reshape(losses, (-1, self._n_parts))
+        if len(losses.shape) == 1:
+            losses = ops.expand_dims(losses, 1)
         return ops.sum(losses * ops.expand_dims(weight, 1), axis=0), others
 
     def _averaged(self, state: State) -> list[Any]:
