@@ -459,7 +459,8 @@ def test_rows_that_equal_a_training_row_do_not_set_the_unit(kind):
         log_mean([s + each.least for s in each.scores(rows, range(5))])
         for each in score.components
     ]
-    assert_allclose(logs[-1], np.mean(np.log(np.add(distance.scores(rows, range(5)), least)), axis=0))
+    by_model = np.add(distance.scores(rows, range(5)), least)
+    assert_allclose(logs[-1], np.mean(np.log(by_model), axis=0))
     assert_allclose(score.logs(rows, range(5))[:, 0], np.mean(logs, axis=0))
     if kind == "numbers":
         assert score.distance_units[1, 0] < 5
