@@ -29,6 +29,7 @@ from skae.tables._columns import (
     check_finite,
     check_known,
     counted,
+    number_units,
     strings_as_times,
     with_one_scale,
 )
@@ -592,3 +593,17 @@ def test_strings_are_times_in_a_column_of_times():
     assert strings_as_times(NUMBERS, good, form) is good
     numbers = values_of([1.0])
     assert strings_as_times(column, numbers, form) is numbers
+
+
+def test_the_units_of_numbers_and_moments_are_those_of_the_data():
+    """Of numbers counted from an origin, too, and of times in seconds."""
+    X = pd.DataFrame({
+        "plain": [1.0, 5.0],
+        "far": [10**12 + 1, 10**12 + 5],
+        "day": np.array(["1970-01-02", "1970-01-06"], "M8[us]"),
+    })  # fmt: skip
+    zero, unit, time_zero, time_unit = number_units(TabularEncoder().fit(X))
+    assert_allclose(zero, [-1.5, -(10**12 + 3) / 2, np.nan])
+    assert_allclose(unit, [2, 2, np.nan])
+    assert_allclose(time_zero, [np.nan, np.nan, 3 * 86400])
+    assert_allclose(time_unit, [np.nan, np.nan, 2 * 86400])
