@@ -216,7 +216,7 @@ class TabularEncoder(TransformerMixin, BaseEstimator):
             column looks like the row numbers of a CSV file.
             Columns named in `categorical_features` have none.
         """
-        self._fit_encode(X, sample_weight, rows=None)
+        self._fit_encode(X, sample_weight, rows=slice(0))
         return self
 
     def fit_transform(self, X: Any, y: Any = None, sample_weight: Any = None) -> Array:
@@ -242,8 +242,8 @@ class TabularEncoder(TransformerMixin, BaseEstimator):
 
     @restores_state_on_error
     @fit_context(prefer_skip_nested_validation=True)
-    def _fit_encode(self, X: Any, sample_weight: Any = None, rows: Any = slice(None)) -> Any:
-        """Learn the columns of a table; return what `encode` does for its rows at `rows`."""
+    def _fit_encode(self, X: Any, sample_weight: Any = None, rows: Any = None) -> Any:
+        """Learn the columns of a table; return what `encode` does for all rows or for some."""
         X = checked_table(X, self)
         weight = None if sample_weight is None else check_weight(sample_weight, X.shape[0])
         table = list(read_columns(X))
@@ -266,9 +266,8 @@ class TabularEncoder(TransformerMixin, BaseEstimator):
         self._labels = list(X.columns) if hasattr(X, "iloc") else None
         self.blocks_ = tuple(blocks)
         warn_of_columns((table[j], columns[j]) for j in np.flatnonzero(~declared))
-        if rows is None:
-            return None
-        table = [data.take(rows) for data in table]
+        if rows is not None:
+            table = [data.take(rows) for data in table]
         return self._encoded(len(table[0].observed), zip(table, table, strict=True))
 
     def transform(self, X: Any) -> Array:
