@@ -149,7 +149,6 @@ OWN_WORDS = {
         "activation",
         "init",
         "learning_rate",
-        "weight_decay",
         "batch_size",
         "max_iter",
         "n_iter_no_change",

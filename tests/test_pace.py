@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from numpy.testing import assert_allclose
 
 from skae import AutoencoderTransformer, DenoisingAutoencoder, VAETransformer
 
@@ -159,54 +158,6 @@ def test_batches_grow_with_the_rows():
     # A constant rate is not chosen for so many rows.
     constant = plan(10**6, learning_rate=0.001)
     assert (constant.batch_size, constant.stopping.n_rounds) == (128, 1)
-
-
-def test_decay_is_the_same_in_each_epoch():
-    """Where the choice is ours: of a network that has PCA's solution beside its layers."""
-    from types import SimpleNamespace
-
-    from skae.corruption import GaussianNoise
-    from skae.estimators._training import Start, training_plan
-    from skae.networks._dense import DenseNetwork
-    from skae.networks._ordered import OrderedNetwork
-    from skae.utils._rows import Rows
-
-    def decay(n, network=None, one_epoch=False, corruption=None, **params):
-        model = SimpleNamespace(
-            network=network or DenseNetwork(30, 2, (8,)), corruption=corruption
-        )
-        rows = Rows(np.broadcast_to(np.float32(0), (n, 30)))
-        start = Start(model, rows, rows, None, None, "pca")
-        params = AutoencoderTransformer(**params).get_params()
-        return training_plan(params, start, None, None, one_epoch).options["weight_decay"]
-
-    # 16 over 4, 32, 64, 64 and 128 batches: rows that share a compilation share it.
-    rows = [100, 1000, 1100, 2000, 4000, 4001]
-    assert [decay(n) for n in rows] == [4, 0.5, 0.25, 0.25, 0.125, 0]
-    assert decay(1000, batch_size=128) == 2
-    assert decay(1000, weight_decay=0.3) == 0.3
-    plain = DenseNetwork(30, 2, (8,), linear_path=False)
-    for network in (plain, DenseNetwork(30, 2), OrderedNetwork(DenseNetwork(30, 2, (8,)))):
-        assert decay(1000, network) == 0
-    assert decay(1000, learning_rate=0.001) == 0
-    assert decay(1000, one_epoch=True) == 0
-    assert decay(1000, corruption=GaussianNoise()) == 0
-
-
-@pytest.mark.parametrize("hidden", [8, 200])
-def test_decay_leaves_the_principal_components(digits, hidden):
-    """One vector of all weights, and an array for each layer: only kernels shrink."""
-    params = {"hidden_layer_sizes": (hidden,), "early_stopping": False, "batch_size": 300}
-    params |= {"max_iter": 4, "learning_rate": 1e-7, "random_state": 0}
-    before, after = (
-        AutoencoderTransformer(3, weight_decay=decay, **params).fit(digits)._model.weights
-        for decay in (0.0, 1e6)
-    )
-    # A tenth in each of four steps; Adam itself moves a weight by less than 1e-6.
-    for one, other in zip(before, after, strict=True):
-        is_kernel = hidden in one.shape and one.ndim == 2
-        assert_allclose(other, one * (0.9**4 if is_kernel else 1), atol=2e-6)
-    assert sum(hidden in one.shape and one.ndim == 2 for one in before) == 4
 
 
 def test_the_schedule_counts_rounds_and_the_user_passes(monkeypatch, digits):

@@ -117,12 +117,9 @@ class DenoisingAutoencoder(
         root of `batch_size` over 32, of at most 128. Gradients are cut to a norm of 1.
         `partial_fit` takes 0.001.
 
-    weight_decay : "auto" or float, default="auto"
-        Share of the learning rate by which kernels shrink in a step, those of the linear path
-        excepted, for an optimizer given by name. "auto": of up to 4,000 training rows, 16
-        divided by the number of batches in the next power of two of rows. 0 on more rows, with
-        a corruption, a `network`, a number as `learning_rate` or ``ordered=True``, without
-        hidden layers or principal components to start from, and for `partial_fit`.
+    weight_decay : float, default=0.0
+        Share of the learning rate by which all weights shrink in a step, for an optimizer
+        given by name.
 
     batch_size : int or "auto", default="auto"
         Rows in a training step. "auto": 32 for up to 8,000 training rows, and of more one in
@@ -311,7 +308,7 @@ class DenoisingAutoencoder(
         init: str = "pca",
         optimizer: Any = "adam",
         learning_rate: Any = "auto",
-        weight_decay: float | str = "auto",
+        weight_decay: float = 0.0,
         batch_size: int | str = "auto",
         max_iter: int = 100,
         early_stopping: bool = True,

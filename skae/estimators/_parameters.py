@@ -45,7 +45,7 @@ CONSTRAINTS: dict = {
         Interval(Real, 0, None, closed="neither"),
         HasMethods(["get_config"]),
     ],
-    "weight_decay": [StrOptions({"auto"}), Interval(Real, 0, None, closed="left")],
+    "weight_decay": [Interval(Real, 0, None, closed="left")],
     "batch_size": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
     "max_iter": [Interval(Integral, 1, None, closed="left")],
     "early_stopping": ["boolean"],

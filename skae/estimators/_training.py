@@ -9,13 +9,7 @@ import numpy as np
 
 from skae.estimators._fit_callbacks import warn_or_raise
 from skae.estimators._model import FittedAutoencoder
-from skae.networks._dense import (
-    AffineChange,
-    DenseNetwork,
-    is_rescalable,
-    rescale_weights,
-    resize,
-)
+from skae.networks._dense import AffineChange, is_rescalable, rescale_weights, resize
 from skae.utils._rows import Rows, significantly_lower
 
 # Rows in a training step where the user leaves the choice to us: few for small tables,
@@ -58,10 +52,6 @@ _RATE = 0.001
 
 # The share of the loss that then counts as progress.
 _SHARE = 0.02
-
-# The share of the learning rate by which kernels beside a linear path then shrink in an epoch
-# of few rows: towards the principal components. Chosen with `benchmarks/downstream.py`.
-_DECAY = 16.0
 
 # The norm to which longer gradients are then cut: a few rows far from all others would throw
 # the weights about. The loss of the mean is one.
@@ -184,7 +174,6 @@ class TrainingPlan:
 
 def training_plan(params, start, monitor, attributes, one_epoch):
     """The plan for these parameters of an estimator; `one_epoch`: that of `partial_fit`."""
-    from skae.training._engine import bucket
     from skae.training._optimizers import Stopping
 
     n_samples, batch_size = len(start.train), params["batch_size"]
@@ -214,15 +203,6 @@ def training_plan(params, start, monitor, attributes, one_epoch):
         if has_dense_path:
             held_rate = float(np.interp(n_samples, _FEW_AND_MANY, _DENSE_RATES))
         held_rate *= np.sqrt(np.clip(batch_size, *_ROWS_IN_BATCH) / _ROWS_IN_BATCH[0])
-    decay = params["weight_decay"]
-    if decay == "auto":
-        has_path = isinstance(network, DenseNetwork) and network.coders[0].linear_path
-        is_clean = getattr(start.model, "corruption", None) is None
-        decay = 0.0
-        # Of many rows, and of rows with other noise in each epoch, little is learnt by heart.
-        if is_held and has_path and is_clean and n_samples <= _FEW_AND_MANY[1]:
-            # The same for all numbers of rows that share a compilation.
-            decay = _DECAY * batch_size / bucket(n_samples, batch_size)
     stopping = Stopping(
         max_iter=1 if one_epoch else int(params["max_iter"]),
         n_iter_no_change=int(params["n_iter_no_change"]),
@@ -236,7 +216,7 @@ def training_plan(params, start, monitor, attributes, one_epoch):
     options = {
         "optimizer": optimizer,
         "learning_rate": float(rate) if isinstance(rate, Real) else rate,
-        "weight_decay": float(decay),
+        "weight_decay": float(params["weight_decay"]),
         "clip_norm": _CLIP_NORM if is_auto else None,
         "keeps_state": one_epoch or params["warm_start"],
     }

@@ -86,8 +86,6 @@ class Engine(ABC):
             self._params = [keras.Variable(vector, dtype="float32", name="weights")]
         else:
             self._params = list(model.trainable_variables)
-        if weight_decay:
-            self._exclude_from_decay(weight_decay)
         optimizer.build(self._params)
         position = {id(v): i for i, v in enumerate(optimizer.variables)}
         self._step_counter = position[id(optimizer._iterations)]
@@ -104,17 +102,6 @@ class Engine(ABC):
         self.nbytes = 4 * sum(math.prod(v.shape) for v in variables.values())
         self._has_run = False
         self.release()
-
-    def _exclude_from_decay(self, weight_decay: float) -> None:
-        """Let neither biases and scales shrink nor the linear path, where training starts."""
-        variables = self.model.trainable_variables
-        shrinks = [len(v.shape) > 1 and "linear_path" not in v.path for v in variables]
-        if self._flat:
-            decay = weight_decay * np.repeat(shrinks, [*map(math.prod, self._shapes)])
-            self.optimizer.weight_decay = decay.astype(np.float32)
-        else:
-            excluded = [v for v, does in zip(variables, shrinks, strict=True) if not does]
-            self.optimizer.exclude_from_weight_decay(excluded)
 
     def release(self) -> None:
         """Release the data and whatever else `load` and `put` set."""

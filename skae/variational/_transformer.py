@@ -128,8 +128,8 @@ class VAETransformer(
         For an optimizer given by name; an object brings its own.
 
     weight_decay : float, default=0.0
-        Share of the learning rate by which kernels shrink in a step, for an optimizer given by
-        name.
+        Share of the learning rate by which all weights shrink in a step, for an optimizer
+        given by name.
 
     batch_size : int or "auto", default="auto"
         Rows in a training step. "auto": 32 for up to 8,000 rows, growing to 128.
@@ -330,7 +330,6 @@ class VAETransformer(
         **{k: v for k, v in BaseAutoencoder._parameter_constraints.items() if k not in _GIVEN},
         # A share of a bound, which may be negative, is no progress: nothing to be held.
         "learning_rate": BaseAutoencoder._parameter_constraints["learning_rate"][1:],
-        "weight_decay": BaseAutoencoder._parameter_constraints["weight_decay"][1:],
         "likelihood": [StrOptions(set(LIKELIHOODS))],
         "beta": [Interval(Real, 0, None, closed="left")],
         "warm_up": [Interval(Integral, 0, None, closed="left")],
