@@ -240,7 +240,7 @@ class AEImputer(TransformerMixin, CallbackSupportMixin, BaseEstimator):
             learning_rate=float(self.learning_rate),
         )
         # Of a long table only the rows that are used are encoded.
-        rows: Any = slice(None)
+        rows = None
         if X.shape[0] > config.most_rows:
             rows = rng.permutation(X.shape[0])[: config.most_rows]
         Z, observed = self.encoder_._fit_encode(X, rows=rows)
